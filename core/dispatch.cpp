@@ -1,0 +1,88 @@
+// Chooses the instruction set once, when the module is imported; CONVOLENS_ISA in the environment overrides it.
+#include "kernels.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace convolens {
+
+namespace baseline {
+extern const Kernels table;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const Kernels table;
+}
+namespace avx512 {
+extern const Kernels table;
+}
+#endif
+
+namespace {
+
+std::vector<const Kernels *> runnable_here() {
+    std::vector<const Kernels *> sets{&baseline::table};
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl");
+    if (avx2)
+        sets.push_back(&avx2::table);
+    if (avx512)
+        sets.push_back(&avx512::table);
+#endif
+    return sets;
+}
+
+const std::vector<const Kernels *> &sets() {
+    static const std::vector<const Kernels *> found = runnable_here();
+    return found;
+}
+
+const Kernels *find(const char *name) {
+    for (const Kernels *set : sets())
+        if (std::strcmp(set->name, name) == 0)
+            return set;
+    return nullptr;
+}
+
+const Kernels *initial() {
+    if (const char *name = std::getenv("CONVOLENS_ISA"))
+        if (const Kernels *set = find(name))
+            return set;
+    return sets().back();
+}
+
+std::atomic<const Kernels *> &chosen() {
+    static std::atomic<const Kernels *> set{initial()};
+    return set;
+}
+
+} // namespace
+
+const Kernels &kernels() { return *chosen().load(std::memory_order_relaxed); }
+
+const char *instruction_sets() {
+    static const std::string names = [] {
+        std::string text;
+        for (const Kernels *set : sets())
+            text += (text.empty() ? "" : ",") + std::string(set->name);
+        return text;
+    }();
+    return names.c_str();
+}
+
+bool use_instruction_set(const char *name) {
+    const Kernels *set = find(name);
+    if (set)
+        chosen() = set;
+    return set != nullptr;
+}
+
+} // namespace convolens

@@ -1,0 +1,33 @@
+// The table of kernels: plain functions on pointers, sizes and strides, one implementation per instruction set.
+//
+// Adding a kernel: write kernels/NAME.cpp, declare its job and its row here, bind it in bindings.cpp.
+#pragma once
+#include <cstdint>
+
+namespace convolens {
+
+enum class Dtype { u8, u16, f32, f64 };
+
+// A 3×3 gradient filter pair: gx = [-1 0 1] across, (side, middle, side) down; gy the same turned.
+// `image` is rows × columns × channels with a free row stride; a row of it is contiguous.
+// row_map has rows + 2 entries, column_map columns + 2: where the padded position comes from, -1 for `fill`.
+struct GradientJob {
+    const void *image;
+    Dtype dtype;
+    int64_t rows, columns, channels, row_stride; // stride in elements
+    const int64_t *row_map, *column_map;
+    double fill, side, middle;
+    void *magnitude; // float64 for float64 images, else float32; null where gx and gy are wanted
+    void *gx, *gy;   // contiguous
+};
+
+struct Kernels {
+    const char *name;
+    void (*gradient)(const GradientJob &);
+};
+
+const Kernels &kernels();                   // the set in use
+const char *instruction_sets();             // comma-separated names of those this machine can run
+bool use_instruction_set(const char *name); // false if the machine cannot run it
+
+} // namespace convolens

@@ -1,0 +1,68 @@
+// What a kernel file needs to be compiled for several instruction sets from one source.
+//
+// CMake compiles every file in kernels/ once per set with CONVOLENS_ISA = baseline, avx2, avx512. Everything a kernel
+// defines lives in convolens::CONVOLENS_ISA, so that no code for one set can stand in for another's at link time; for
+// the same reason kernels use no templates of the standard library.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#ifndef CONVOLENS_ISA
+#error "kernels are compiled with CONVOLENS_ISA set to the name of an instruction set"
+#endif
+
+namespace convolens::CONVOLENS_ISA {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+template <class T> struct VectorOf {
+    typedef T type __attribute__((vector_size(vector_bytes)));
+    static constexpr int lanes = vector_bytes / int(sizeof(T));
+};
+template <class T> using Vector = typename VectorOf<T>::type;
+template <class T> constexpr int lanes = VectorOf<T>::lanes;
+
+template <class T> inline Vector<T> load(const T *from) {
+    Vector<T> v;
+    __builtin_memcpy(&v, from, sizeof v);
+    return v;
+}
+
+template <class T> inline void store(T *to, Vector<T> v) { __builtin_memcpy(to, &v, sizeof v); }
+
+template <class T> inline Vector<T> spread(T value) { return value - Vector<T>{}; }
+
+// A store past the caches, for outputs much larger than them: it saves reading the line first. `to` must be aligned to
+// vector_bytes; call fence() before another thread reads.
+template <class T> inline void stream(T *to, Vector<T> v) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((__m512i *)to, (__m512i)v);
+#elif defined(__AVX2__)
+    _mm256_stream_si256((__m256i *)to, (__m256i)v);
+#elif defined(__x86_64__)
+    _mm_stream_si128((__m128i *)to, (__m128i)v);
+#else
+    store(to, v);
+#endif
+}
+
+inline void fence() {
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
+
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+} // namespace convolens::CONVOLENS_ISA

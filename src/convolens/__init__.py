@@ -1,0 +1,35 @@
+"""One convolution, from an echo to a detector. `import convolens as cl`.
+
+Names are looked up on first use, so that importing the package loads neither torch nor scipy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import Any
+
+__version__ = _version("convolens")
+
+_HOME = {
+    "errors": "",
+    "threads": "settings",
+    "sobel": "effects.edges",
+    "sobel_gradients": "effects.edges",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'convolens' has no attribute {name!r}")
+    module = import_module(f"convolens.{home or name}")
+    value = module if not home else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,70 @@
+"""The error tree: every mistake a caller can make is a `ConvolensError` with one clear sentence.
+
+The sentence is `subject: need X, got Y`, with the remedy where there is one. The command line prints it and exits
+with code 2. Each child also derives from the built-in error a Python programmer would expect to catch.
+"""
+
+from __future__ import annotations
+
+
+class ConvolensError(Exception):
+    """Base of all errors that Convolens raises on purpose."""
+
+
+class ArgumentError(ConvolensError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class ShapeError(ConvolensError, ValueError):
+    """An array has the wrong number of dimensions or the wrong size."""
+
+
+class DtypeError(ConvolensError, TypeError):
+    """An array or argument is of a kind that cannot be used."""
+
+
+class BoundaryError(ArgumentError):
+    """A boundary word that is not one of `numpy.pad`'s, or one that cannot be used here."""
+
+
+class OverflowRefused(ConvolensError, OverflowError):  # noqa: N818 - it refuses, rather than errs
+    """An integer result would not fit in 64 bits."""
+
+
+class MethodError(ArgumentError):
+    """The algorithm asked for cannot do this convolution."""
+
+
+class DeviceError(ConvolensError, RuntimeError):
+    """Tensors are on different devices, or the device asked for is absent."""
+
+
+class FileError(ConvolensError, OSError):
+    """A file cannot be read or written."""
+
+
+class FormatError(FileError):
+    """A file is not what its name says, is damaged, or is larger than the limits allow."""
+
+
+class WeightsError(FileError):
+    """A weights or model file cannot be used: another network's, damaged, or not safe to load."""
+
+
+class DataError(ConvolensError, ValueError):
+    """A data set cannot be trained on or evaluated."""
+
+
+class MissingExtraError(ConvolensError, ImportError):
+    """A package that an optional part needs is not installed."""
+
+
+def need_package(name: str, extra: str, why: str) -> MissingExtraError:
+    """The error for a missing optional package, with its remedy.
+
+    >>> str(need_package("torch", "networks", "trunk"))
+    "trunk: needs the package torch, which is not installed; pip install 'convolens[networks]'"
+    """
+    return MissingExtraError(
+        f"{why}: needs the package {name}, which is not installed; pip install 'convolens[{extra}]'"
+    )
