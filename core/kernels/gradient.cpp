@@ -3,8 +3,8 @@
 //   for each block of rows (a thread's task)
 //     for each strip of columns (so that the two scratch lines stay in the first-level cache)
 //       for each row r of the block
-//         s = side·row[r-1] + middle·row[r] + side·row[r+1]      d = row[r+1] - row[r-1]      (scratch, one pixel wider)
-//         gx = s[+1] - s[-1]      gy = side·d[-1] + middle·d[0] + side·d[+1]      magnitude = √(gx² + gy²)
+//         s = side·row[r-1] + middle·row[r] + side·row[r+1]      d = row[r+1] - row[r-1]      (scratch, one pixel
+//         wider) gx = s[+1] - s[-1]      gy = side·d[-1] + middle·d[0] + side·d[+1]      magnitude = √(gx² + gy²)
 //
 // The work is memory-bound: 9 loads would come from cache, but one read and one write of the image must reach memory.
 // Outputs larger than the caches are streamed past them, which saves a third of that traffic.
@@ -81,8 +81,7 @@ inline void magnitude_line(const T *s, const T *d, int64_t n, int64_t step, Weig
         some(i, n - i);
 }
 
-template <class T>
-inline void pair_line(const T *s, const T *d, int64_t n, int64_t step, Weights<T> w, T *gx, T *gy) {
+template <class T> inline void pair_line(const T *s, const T *d, int64_t n, int64_t step, Weights<T> w, T *gx, T *gy) {
     for (int64_t i = 0; i < n; i += lanes<T>) {
         const auto g = gradients_at(s + i, d + i, step, w);
         const size_t bytes = size_t(least(n - i, lanes<T>)) * sizeof(T);

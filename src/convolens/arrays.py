@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convolens.errors import DtypeError
 
@@ -21,9 +22,9 @@ class Array(Protocol):
     """What NumPy arrays and torch tensors have in common, for annotations: `Float[Array, "height width"]`."""
 
     @property
-    def shape(self) -> Any: ...
+    def shape(self) -> Any: ...  # noqa: D102
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> Any: ...  # noqa: D102
 
 
 AnyArray = TypeVar("AnyArray", bound=Array)
@@ -35,7 +36,7 @@ def is_tensor(x: object) -> TypeGuard[torch.Tensor]:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
-def as_array(x: object, subject: str) -> np.ndarray[Any, Any]:
+def as_array(x: object, subject: str) -> NDArray[Any]:
     """`x` as a NumPy array of numbers.
 
     Raises:
