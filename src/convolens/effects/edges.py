@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from convolens import _core
 from convolens.arrays import as_array
-from convolens.errors import DtypeError, ShapeError
+from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
 # (side, middle, side) smoothing across the derivative [-1, 0, 1]; not normalised.
 SOBEL = (1.0, 2.0)
+SOBEL_STEP = 4.0  # the magnitude of a step of height 1
 
 _NATIVE = (np.uint8, np.uint16, np.float32, np.float64)
 
@@ -67,6 +68,39 @@ def sobel_gradients(
     gx, gy = (np.empty(picture.shape, _result_dtype(picture)) for _ in range(2))
     _run(picture, boundary, gx, gy)
     return gx.reshape(np.shape(image)), gy.reshape(np.shape(image))
+
+
+def edge_picture(
+    image: Num[np.ndarray, "height width *channels"], *, gain: float = 1.0, boundary: Boundary = "symmetric"
+) -> Num[np.ndarray, "height width"]:
+    """Sobel's magnitude as a grey picture to look at: at gain 1 a step of height h has brightness h.
+
+    The strongest of the colour channels counts; transparency does not.
+
+    Args:
+        image: `(H, W)`, RGB or RGBA; uint8, uint16 or floats in [0, 1].
+        gain: brightness; what passes white is clipped.
+        boundary: one of `numpy.pad`'s names.
+
+    Returns:
+        `(H, W)` in the image's dtype.
+
+    Raises:
+        ArgumentError: gain is negative or not a number.
+
+    >>> edge_picture(np.uint8([[0, 0, 100, 100]]))
+    array([[  0, 100, 100,   0]], dtype=uint8)
+    """
+    if not 0 <= gain < np.inf:
+        raise ArgumentError(f"gain: need a finite number of at least 0, got {gain}")
+    colours = np.asarray(image)
+    if colours.ndim == 3 and colours.shape[2] in (2, 4):
+        colours = colours[:, :, :-1]
+    magnitude = sobel(colours, boundary=boundary)
+    grey = (magnitude if magnitude.ndim == 2 else magnitude.max(axis=2)) * (gain / SOBEL_STEP)
+    if colours.dtype.kind == "f":
+        return grey.clip(0, 1)
+    return np.round(grey.clip(0, np.iinfo(colours.dtype).max)).astype(colours.dtype)
 
 
 def _picture(image: object) -> NDArray[np.generic]:

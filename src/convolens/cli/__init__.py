@@ -1,0 +1,80 @@
+"""The command line: `convolens echo|blur|edges|…`. Parse, call, print; no numerics.
+
+A command module imports only typer and pathlib at its top, and what it needs inside each command, so that `convolens
+--help` answers at once and an echo never loads a network. What the user can mend is one sentence on stderr and exit
+code 2; a traceback means a mistake of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from convolens.cli import pictures
+from convolens.errors import ConvolensError
+
+GROUPS = (pictures,)  # each has `register(app)`
+
+CANNOT = 2
+INTERRUPTED = 130  # as shells report SIGINT
+
+app = typer.Typer(
+    name="convolens",
+    add_completion=False,
+    rich_markup_mode=None,  # plain help needs no rich, which would take a third of the time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for group in GROUPS:
+    group.register(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from convolens import __version__
+
+        typer.echo(f"convolens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Sounds, pictures, and the networks that look at them: one convolution, from an echo to a detector."""
+
+
+def main() -> None:
+    """The `convolens` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C."""
+    try:
+        code = app(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
+    except ConvolensError as error:
+        return _complain(str(error))
+    except typer.TyperException as error:
+        return _complain(f"{error.format_message().rstrip('.')}{_where_to_look(error)}")
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except OSError as error:  # what the file system said, where nothing nearer the user worded it
+        return _complain(f"{error.filename or 'system'}: {error.strerror or error}")
+    if code == INTERRUPTED:
+        typer.echo("interrupted", err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _where_to_look(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"; see {context.command_path} --help" if context else ""
+
+
+def _complain(sentence: str) -> int:
+    typer.echo(f"error: {sentence}", err=True)
+    return CANNOT

@@ -1,0 +1,34 @@
+"""`convolens edges`: pictures in, pictures out. Colour profile and metadata stay with the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture: PNG, JPEG, TIFF, WebP, BMP or GIF.")]
+Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(edges)
+
+
+def edges(
+    source: Source,
+    target: Target,
+    gain: Annotated[float, typer.Option(help="Brightness: at 1, a step from black to white gives white.")] = 1.0,
+) -> None:
+    r"""Show where brightness or colour changes, by Sobel's gradient, as a grey picture.
+
+    \b
+    Example:
+      convolens edges photo.jpg edges.png --gain 2
+    """
+    from convolens.effects.edges import edge_picture
+    from convolens.media.images import read_picture, write_picture
+
+    picture = read_picture(source)
+    write_picture(target, picture.with_pixels(edge_picture(picture.pixels, gain=gain)), keeping=(source,))

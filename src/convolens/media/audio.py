@@ -1,0 +1,203 @@
+"""Sound files: WAV, FLAC, OGG and MP3 through libsndfile, read and written block by block.
+
+Samples are float32 in [-1, 1], `(frames,)` for one channel and `(frames, channels)` for more. Nothing is allocated from
+a length in a header: a header that promises more than the file holds is an error, found when the samples run out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+from jaxtyping import Float, Float32, Num
+
+from convolens.arrays import as_array
+from convolens.errors import ArgumentError, FormatError, ShapeError
+from convolens.media.files import AnyPath, need_file, writing
+
+BLOCK_FRAMES = 1 << 16
+WAV_BYTES = 4 << 30  # a plain WAV counts its bytes in 32 bits; libsndfile would write past them
+_HEADER_BYTES = 1 << 16
+
+
+def read_audio(path: AnyPath) -> tuple[Float32[np.ndarray, "frames ..."], int]:
+    """The samples of a sound file and its rate in Hz.
+
+    Returns:
+        float32 `(frames,)` for one channel, `(frames, channels)` for more; integer formats scaled to [-1, 1].
+
+    Raises:
+        FileError: nothing is there.
+        FormatError: not a sound file, damaged, or shorter than its header claims.
+    """
+    with reading(path) as sound:
+        blocks = list(sound_blocks(sound, path))
+        samples = np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
+        return (samples[:, 0] if sound.channels == 1 else samples), sound.samplerate
+
+
+def write_audio(
+    path: AnyPath, samples: Num[np.ndarray, "frames ..."], rate: int, *, subtype: str | None = None
+) -> None:
+    """Writes a sound file; the suffix chooses the format (.wav, .flac, .ogg, .mp3, .aiff).
+
+    Samples beyond ±1 are clipped by integer formats. A WAV above 4 GiB becomes RF64.
+
+    Args:
+        path: where to write.
+        samples: `(frames,)` or `(frames, channels)`, floats in [-1, 1].
+        rate: frames a second.
+        subtype: the encoding, in libsndfile's words ("PCM_16", "PCM_24", "FLOAT", "VORBIS"); `None` is the format's
+            usual one.
+
+    Raises:
+        FormatError: a suffix or encoding that libsndfile cannot write.
+        ShapeError: not one or two dimensions.
+        ArgumentError: samples that are not floats, or a rate that is not positive.
+    """
+    sound = as_array(samples, "samples")
+    if sound.ndim not in (1, 2) or (sound.ndim == 2 and sound.shape[1] == 0):
+        raise ShapeError(f"samples: need (frames,) or (frames, channels), got {sound.shape}")
+    if sound.dtype.kind != "f":
+        raise ArgumentError(f"samples: need floats in [-1, 1], got {sound.dtype}; divide by the largest value")
+    sound = sound[:, None] if sound.ndim == 1 else sound
+    with writing_audio(path, rate, sound.shape[1], subtype=subtype, frames=len(sound)) as out:
+        for start in range(0, len(sound), BLOCK_FRAMES):
+            out.write(sound[start : start + BLOCK_FRAMES])
+
+
+@contextmanager
+def reading(path: AnyPath) -> Iterator[soundfile.SoundFile]:
+    """An open sound file, for reading block by block. Errors as in `read_audio`."""
+    file = need_file(path, "a sound")
+    if file.stat().st_size == 0:
+        raise FormatError(f"{file}: need a sound file, got 0 bytes")
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        raise FormatError(f"{file}: need a sound file (WAV, FLAC, OGG, MP3), got {error.error_string}") from error
+    with sound:
+        _check_length(file)
+        yield sound
+
+
+def sound_blocks(
+    sound: soundfile.SoundFile, path: AnyPath, frames: int = BLOCK_FRAMES
+) -> Iterator[Float32[np.ndarray, "frames channels"]]:
+    """The samples in order, at most `frames` at a time, always with a channel axis.
+
+    Raises:
+        FormatError: the file ends before the length in its header, or cannot be decoded.
+    """
+    claimed, got = sound.frames, 0
+    while True:
+        try:
+            block = sound.read(frames, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise FormatError(f"{path}: cannot be decoded after frame {got}: {error.error_string}") from error
+        if len(block) == 0:
+            break
+        got += len(block)
+        yield block
+    if got < claimed:
+        raise FormatError(
+            f"{path}: need the {claimed} frames that its header claims, got {got}; the file was cut short"
+        )
+
+
+@contextmanager
+def writing_audio(
+    path: AnyPath,
+    rate: int,
+    channels: int,
+    *,
+    subtype: str | None = None,
+    frames: int | None = None,
+    keeping: tuple[AnyPath, ...] = (),
+) -> Iterator[soundfile.SoundFile]:
+    """An open sound file to write blocks to; it takes its final name when the block ends without an error.
+
+    Args:
+        path: the final name; its suffix chooses the format.
+        rate: frames a second.
+        channels: at least 1.
+        subtype: as in `write_audio`.
+        frames: how many will be written, if known: a WAV that could pass 4 GiB is then written as RF64.
+        keeping: inputs that must not be overwritten.
+    """
+    if rate <= 0:
+        raise ArgumentError(f"rate: need a positive number of frames a second, got {rate}")
+    kind = _format_of(Path(path))
+    subtype = subtype or soundfile.default_subtype(kind)
+    if not soundfile.check_format(kind, subtype):
+        words = ", ".join(soundfile.available_subtypes(kind))
+        raise FormatError(f"{path}: need an encoding that {kind} has ({words}), got {subtype}")
+    if (
+        kind == "WAV"
+        and frames is not None
+        and frames * channels * _bytes_a_sample(subtype) > WAV_BYTES - _HEADER_BYTES
+    ):
+        kind = "RF64"
+    with writing(path, keeping=keeping) as draft:
+        try:
+            with soundfile.SoundFile(draft, "w", rate, channels, subtype, format=kind) as out:
+                yield out
+        except soundfile.LibsndfileError as error:
+            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {error.error_string}") from error
+
+
+def _format_of(path: Path) -> str:
+    kind = path.suffix[1:].upper()
+    kind = {"AIF": "AIFF", "OGA": "OGG"}.get(kind, kind)
+    if kind not in soundfile.available_formats() or kind == "RAW":
+        raise FormatError(
+            f"{path}: need a name that ends in .wav, .flac, .ogg or .mp3, got {path.suffix or 'no suffix'}"
+        )
+    return kind
+
+
+def _bytes_a_sample(subtype: str) -> int:
+    return {"PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(subtype, 4)
+
+
+def _check_length(file: Path) -> None:
+    """A WAV's data chunk must lie within the file: libsndfile would quietly play what is there.
+
+    Raises:
+        FormatError: it claims more bytes than the file holds.
+    """
+    with file.open("rb") as stream:
+        claimed = _wav_data_bytes(stream)
+        held = file.stat().st_size - stream.tell()
+    if claimed is not None and claimed > held:
+        raise FormatError(
+            f"{file}: need the {claimed} bytes of samples that its header claims, got {held}; "
+            "the file was cut short or its header is wrong"
+        )
+
+
+def _wav_data_bytes(stream: BinaryIO) -> int | None:
+    """The size that a WAV or RF64 header gives its samples, the stream left at their start; `None` for other files."""
+    kind = stream.read(12)
+    if kind[:4] not in (b"RIFF", b"RF64") or kind[8:] != b"WAVE":
+        return None
+    long_size = 0
+    while len(head := stream.read(8)) == 8:
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            return long_size if kind[:4] == b"RF64" and size == 0xFFFFFFFF else size
+        start = stream.tell()
+        if head[:4] == b"ds64":
+            long_size = int.from_bytes(stream.read(16)[8:], "little")
+        stream.seek(start + size + size % 2)
+    return None
+
+
+def clipped(samples: Float[np.ndarray, ...]) -> int:
+    """How many samples lie beyond ±1, which integer formats cannot hold."""
+    count: Any = np.count_nonzero(np.abs(samples) > 1.0)
+    return int(count)

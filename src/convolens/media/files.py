@@ -1,0 +1,107 @@
+"""Files: found before they are read, and never half-written under their final name.
+
+Every writer in the package goes through `writing`: the data goes to a temporary file beside the target, which takes the
+target's name in one step once it is complete. An interruption leaves whatever stood there before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+from convolens.errors import FileError
+
+AnyPath = str | os.PathLike[str]
+
+
+def need_file(path: AnyPath, what: str = "a file") -> Path:
+    """The path, if a readable file is there.
+
+    Args:
+        path: where it should be.
+        what: what it should hold, for the message: "a sound", "a model".
+
+    Raises:
+        FileError: nothing is there, or a folder.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise FileError(f"{file}: need {what}, got a folder")
+    if not file.exists():
+        raise FileError(f"{file}: need {what}, found nothing there")
+    return file
+
+
+def need_folder(path: AnyPath, what: str = "a folder") -> Path:
+    """The path, if a folder is there.
+
+    Raises:
+        FileError: nothing is there, or a file.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise FileError(f"{folder}: need {what}, found nothing there")
+    if not folder.is_dir():
+        raise FileError(f"{folder}: need {what}, got a file")
+    return folder
+
+
+@contextmanager
+def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Path]:
+    """A temporary path beside `path`, with its suffix; renamed to `path` on success, removed on any failure.
+
+    Args:
+        path: the final name. Its folder must exist. A file that stands there is replaced, at the end.
+        keeping: inputs that must not be overwritten.
+
+    Raises:
+        FileError: the folder is missing, `path` is a folder or a device, is one of `keeping`, or writing fails (a
+            full disk).
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with writing(target) as draft:
+    ...     _ = draft.write_text("done")
+    >>> target.read_text()
+    'done'
+    """
+    target = Path(path)
+    _check_target(target, keeping)
+    draft = target.with_name(f".{target.stem[:100]}.{token_hex(4)}.part{target.suffix}")
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
+        yield draft
+        _flush(draft)
+        draft.replace(target)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _check_target(target: Path, keeping: tuple[AnyPath, ...]) -> None:
+    if not target.name:
+        raise FileError(f"{target}: need the name of a file to write, got a folder")
+    if not target.parent.is_dir():
+        raise FileError(f"{target}: need an existing folder to write into, found none; create {target.parent} first")
+    if target.is_dir():
+        raise FileError(f"{target}: need the name of a file to write, got a folder")
+    if target.exists() and not target.is_file():
+        raise FileError(f"{target}: need an ordinary file to write, got a device or a pipe")
+    for source in keeping:
+        if target.exists() and Path(source).exists() and target.samefile(source):
+            raise FileError(f"{target}: is the input, which is never overwritten; give another name for the output")
+
+
+def _flush(draft: Path) -> None:
+    """Onto the disk before the rename, so that a power cut cannot leave the new name with old contents."""
+    handle = os.open(draft, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,293 @@
+"""Picture files: read as displayed, written with what they carried.
+
+A picture is `(H, W)` grey, `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8 or uint16, with its EXIF orientation applied.
+Palettes, CMYK, grey with transparency and 1-bit files become one of these. 8 bits go through Pillow; 16-bit PNG and
+TIFF, which Pillow reads as 8-bit, through imagecodecs. Headers are read first, and one that claims more than
+`MAX_PIXELS` is refused before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from jaxtyping import Num, UInt8
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from convolens.arrays import as_array
+from convolens.errors import ArgumentError, DtypeError, FormatError, ShapeError
+from convolens.media.files import AnyPath, need_file, writing
+
+MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
+_JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
+_SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
+_opening = threading.Lock()  # warnings.catch_warnings changes the whole process
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels and what came with them: what a command that reads one file and writes another carries through."""
+
+    pixels: NDArray[Any]  # (H, W), (H, W, 3) or (H, W, 4); uint8 or uint16
+    icc: bytes | None = None  # the colour profile
+    exif: bytes | None = None  # camera, date, place; its orientation is already applied, and says so
+
+    def with_pixels(self, pixels: NDArray[Any]) -> Picture:
+        """The same profile and metadata around other pixels."""
+        return replace(self, pixels=pixels)
+
+
+def read_image(path: AnyPath) -> Num[np.ndarray, "height width *channels"]:
+    """The pixels of a picture file as displayed: `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, uint8 or uint16.
+
+    The first frame of an animation.
+
+    Raises:
+        FileError: nothing is there.
+        FormatError: not a picture, damaged, or more than `MAX_PIXELS` pixels.
+    """
+    return read_picture(path).pixels
+
+
+def read_picture(path: AnyPath) -> Picture:
+    """A picture file with its colour profile and metadata. Errors as in `read_image`."""
+    file = need_file(path, "a picture")
+    data = file.read_bytes()
+    if not data:
+        raise FormatError(f"{file}: need a picture, got 0 bytes")
+    with _wording_of(file), _opened(data) as image:
+        _check_size(image)
+        icc = image.info.get("icc_profile")
+        if _is_deep(image, data):
+            pixels = _decode_deep(data, image.format)
+        else:
+            image.load()
+            shown, icc = _as_displayable(image, icc)
+            pixels = np.asarray(shown)
+        # Asked only now: Pillow turns a TIFF upright by itself while loading, and then no longer tells.
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return Picture(_upright(pixels, orientation), icc, _upright_exif(image))
+
+
+def write_image(path: AnyPath, image: Num[np.ndarray, "height width *channels"]) -> None:
+    """Writes a picture file; the suffix chooses the format. Floats in [0, 1] become 8 bits, rounded.
+
+    Args:
+        path: where to write: .png .jpg .webp .tif .bmp .gif; uint16 needs .png or .tif.
+        image: `(H, W)`, `(H, W, 1)`, `(H, W, 3)` or `(H, W, 4)`; uint8, uint16, bool or floats in [0, 1].
+
+    Raises:
+        FormatError: a suffix that is not a picture's, or a format that cannot hold this one.
+        ShapeError, DtypeError, ArgumentError: not a picture.
+    """
+    write_picture(path, Picture(_writable(image)))
+
+
+def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+    """Writes pixels with their colour profile and metadata, as far as the format can hold them.
+
+    Args:
+        path: where to write; the suffix chooses the format.
+        picture: what to write.
+        keeping: inputs that must not be overwritten.
+
+    Errors as in `write_image`.
+    """
+    file, pixels = Path(path), _writable(picture.pixels)
+    suffix = file.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise FormatError(f"{file}: need a name that ends in {' '.join(_SUFFIXES)}, got {suffix or 'no suffix'}")
+    if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
+        raise FormatError(f"{file}: need a format with transparency for an RGBA picture, got JPEG; write a .png")
+    if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
+        raise FormatError(f"{file}: need .png or .tif for 16 bits a channel, got {suffix}")
+    icc = picture.icc if _profile_fits(picture.icc, pixels) else None
+    with writing(file, keeping=keeping) as draft:
+        if pixels.dtype == np.uint16:
+            draft.write_bytes(_encode_deep(pixels, suffix, icc, picture.exif))
+        else:
+            _save(draft, pixels, suffix, icc, picture.exif)
+
+
+def as_rgb8(image: Num[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Any picture as 8-bit RGB: grey repeated, 16 bits rounded, floats in [0, 1] scaled, transparency over white.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: not a picture.
+    """
+    pixels = _writable(image)
+    if pixels.dtype == np.uint16:
+        pixels = np.round(pixels / np.float32(257)).astype(np.uint8)
+    if pixels.ndim == 2:
+        return np.repeat(pixels[:, :, None], 3, axis=2)
+    if pixels.shape[2] == 4:
+        alpha = pixels[:, :, 3:] / np.float32(255)
+        return np.round(pixels[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    return np.ascontiguousarray(pixels)
+
+
+def _writable(image: object) -> NDArray[Any]:
+    """Pixels in the shapes and dtypes that files hold: channels 1 dropped, bool and floats to 8 bits."""
+    pixels = as_array(image, "image")
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise ShapeError(f"image: need (height, width) or (height, width, 3 or 4), not empty, got {pixels.shape}")
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype.kind == "f":
+        if not (pixels.min() >= 0 and pixels.max() <= 1):  # so worded that NaN is refused too
+            raise ArgumentError(f"image: need floats in [0, 1], got {pixels.min():.3g} to {pixels.max():.3g}")
+        return np.round(pixels * 255).astype(np.uint8)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise DtypeError(f"image: need uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
+    return pixels
+
+
+@contextmanager
+def _wording_of(file: Path) -> Iterator[None]:
+    """Turns whatever a decoder raises on bad data into one sentence that names the file."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{file}: {error}") from error
+    except UnidentifiedImageError as error:
+        raise FormatError(f"{file}: need a picture (PNG, JPEG, TIFF, WebP, …), got a file that is none") from error
+    except Image.DecompressionBombError as error:
+        raise FormatError(f"{file}: need at most {MAX_PIXELS:,} pixels, got a header that claims more") from error
+    except Exception as error:  # decoders of foreign data raise all kinds
+        raise FormatError(f"{file}: damaged picture: {error}") from error
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The picture with its header read and nothing decoded. Pillow's softer limit only warns; ours is its hard one."""
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data))
+    with image:
+        yield image
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise FormatError(f"need at most {MAX_PIXELS:,} pixels, got a header that claims {width} × {height}")
+
+
+def _upright_exif(image: Image.Image) -> bytes | None:
+    exif = image.getexif()
+    if not exif or image.format == "TIFF":  # a TIFF's tags describe its own layout; they would be wrong elsewhere
+        return None
+    exif[ExifTags.Base.Orientation] = 1
+    return exif.tobytes()
+
+
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """Whether the file has 16 bits a channel."""
+    if image.format == "PNG":
+        return data[24] == 16  # behind the signature 8, chunk head 8, width 4, height 4
+    if image.format == "TIFF":
+        tags: Any = image
+        return 16 in np.atleast_1d(tags.tag_v2.get(258, 1))  # BitsPerSample, one number or one for each channel
+    return False
+
+
+def _decode_deep(data: bytes, kind: str | None) -> NDArray[Any]:
+    pixels: NDArray[Any] = imagecodecs.png_decode(data) if kind == "PNG" else imagecodecs.tiff_decode(data)
+    if pixels.dtype != np.uint16:
+        raise FormatError(f"need 8 or 16 bits a channel, got {pixels.dtype}")
+    if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with transparency
+        pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
+        raise FormatError(f"need grey, RGB or RGBA, got layers of shape {pixels.shape}")
+    return pixels
+
+
+def _as_displayable(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
+    """The picture in mode L, RGB or RGBA, and the profile that still describes it."""
+    see_through = "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBa")
+    if image.mode == "CMYK" and icc:  # the profile says what the inks look like; without it, Pillow's plain inversion
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        shown = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        assert shown is not None  # it returns None only when asked to work in place
+        return shown, None
+    if image.mode in ("L", "RGB", "RGBA") and not see_through:
+        return image, icc
+    if image.mode == "1":
+        return image.convert("L"), icc
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        raise FormatError(f"need 8 bits a channel, or 16 in a PNG or TIFF, got Pillow's mode {image.mode}")
+    return image.convert("RGBA" if see_through else "RGB"), icc
+
+
+# EXIF orientation n: what brings the stored pixels upright.
+_UPRIGHT = {
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: p.swapaxes(0, 1)[:, ::-1],
+    7: lambda p: p.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda p: p.swapaxes(0, 1)[::-1],
+}
+
+
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    turn = _UPRIGHT.get(orientation)
+    return np.array(turn(pixels) if turn else pixels, order="C")
+
+
+def _profile_fits(icc: bytes | None, pixels: NDArray[Any]) -> bool:
+    """Whether the profile describes such pixels: a grey result of a colour picture must not carry an RGB profile."""
+    # Bytes 16 to 20 of a profile name its colour space (ICC.1, 7.2.6).
+    return icc is not None and icc[16:20] == (b"GRAY" if pixels.ndim == 2 else b"RGB ")
+
+
+def _save(draft: Path, pixels: NDArray[Any], suffix: str, icc: bytes | None, exif: bytes | None) -> None:
+    options: dict[str, Any] = {}
+    if suffix in (".jpg", ".jpeg"):
+        options |= _JPEG
+    if suffix in (".webp",):
+        options |= {"lossless": True, "exact": True}  # exact: also where nothing shows
+    if icc and suffix not in (".bmp", ".gif"):
+        options["icc_profile"] = icc
+    if exif and suffix in (".jpg", ".jpeg", ".png", ".webp"):
+        options["exif"] = exif
+    Image.fromarray(np.ascontiguousarray(pixels)).save(draft, **options)
+
+
+def _encode_deep(pixels: NDArray[Any], suffix: str, icc: bytes | None, exif: bytes | None) -> bytes:
+    pixels = np.ascontiguousarray(pixels)
+    if suffix != ".png":
+        kind = "minisblack" if pixels.ndim == 2 else "rgb"
+        return bytes(imagecodecs.tiff_encode(pixels, photometric=kind, compression="deflate", iccprofile=icc))
+    return _with_chunks(bytes(imagecodecs.png_encode(pixels)), icc, exif)
+
+
+def _with_chunks(png: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
+    """A PNG with profile and metadata put in behind its header chunk (PNG specification, iCCP and eXIf)."""
+    chunks = b""
+    if icc:
+        chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+    if exif:
+        chunks += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    end_of_header = 8 + 25  # the signature; IHDR's length, name, 13 bytes and checksum
+    return png[:end_of_header] + chunks + png[end_of_header:]
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -1,0 +1,105 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from convolens import cli
+from convolens.errors import ArgumentError
+
+
+@pytest.fixture
+def _failing_command():
+    def fail(how: str) -> None:
+        """Fail on purpose."""
+        raise {"argument": ArgumentError("delay: need 0, got 1"), "ctrl-c": KeyboardInterrupt(),
+               "disk": OSError(28, "No space left on device", "big.wav"), "bug": ZeroDivisionError()}[how]  # fmt: skip
+
+    cli.app.command("fail")(fail)
+    yield
+    cli.app.registered_commands.pop()
+
+
+@pytest.mark.usefixtures("_failing_command")
+@pytest.mark.parametrize(
+    ("how", "code", "line"),
+    [
+        ("argument", 2, "error: delay: need 0, got 1\n"),
+        ("ctrl-c", 130, "interrupted\n"),
+        ("disk", 2, "error: big.wav: No space left on device\n"),
+    ],
+)
+def test_what_went_wrong_is_one_line_on_stderr_and_an_exit_code(capsys, how, code, line):
+    assert cli.run(["fail", how]) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", line)
+
+
+@pytest.mark.usefixtures("_failing_command")
+def test_a_mistake_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["fail", "bug"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "error: No such command 'nonsense'"),
+        (["edges"], "error: Missing argument 'IN'; see convolens edges --help\n"),
+        (["edges", "--gain", "loud", "a", "b"], "error: Invalid value for '--gain'"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_where_to_look(capsys, arguments, message):
+    assert cli.run(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(message) and err.count("\n") == 1
+
+
+def test_version_and_help_and_no_arguments(capsys):
+    from convolens import __version__
+
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"convolens {__version__}\n"
+    assert cli.run(["--help"]) == 0
+    usage = capsys.readouterr().out
+    assert "edges" in usage and "--version" in usage
+    assert cli.run([]) == 0
+    assert capsys.readouterr().out == usage
+
+
+def leaf_commands():
+    import typer
+
+    def walk(command, path):
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, [*path, name])
+        if not hasattr(command, "commands"):
+            yield path, command
+
+    return list(walk(typer.main.get_command(cli.app), []))
+
+
+@pytest.mark.parametrize(("path", "command"), leaf_commands(), ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_every_command_and_option_has_help_and_a_runnable_example(path, command):
+    assert f"convolens {' '.join(path)}" in command.help
+    for parameter in command.params:
+        assert parameter.help, f"{path}: {parameter.name} has no help"
+
+
+def test_help_loads_nothing_heavy_and_answers_quickly():
+    code = "import sys; from convolens.cli import run; run(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    for heavy in ("numpy", "scipy", "torch", "PIL", "soundfile", "matplotlib", "rich"):
+        assert f"'{heavy}'" not in loaded
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "convolens", "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.4, f"convolens --help took {min(times):.2f} s"
+
+
+def test_importing_the_package_loads_neither_torch_nor_scipy():
+    code = "import sys, convolens; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'torch'" not in loaded and "'scipy'" not in loaded

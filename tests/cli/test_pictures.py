@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from convolens import cli
+from convolens.effects.edges import edge_picture
+from convolens.media.images import read_image, write_image
+
+
+@pytest.fixture
+def photo(tmp_path):
+    rows = np.linspace(0, 255, 48)[:, None, None]
+    image = np.broadcast_to(rows, (48, 64, 3)).astype(np.uint8).copy()
+    image[10:30, 20:40] = (250, 20, 40)
+    write_image(tmp_path / "photo.png", image)
+    return tmp_path / "photo.png"
+
+
+def test_edges_writes_the_gradient_of_the_picture(photo, tmp_path):
+    assert cli.run(["edges", str(photo), str(tmp_path / "edges.png"), "--gain", "2"]) == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "edges.png"), edge_picture(read_image(photo), gain=2))
+
+
+def bad_files(folder):
+    (folder / "empty.png").touch()
+    (folder / "letter.jpg").write_text("Dear picture")
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).save(folder / "whole.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:1500])
+    return {
+        "gone.png": "gone.png: need a picture, found nothing there",
+        "empty.png": "empty.png: need a picture, got 0 bytes",
+        "letter.jpg": "letter.jpg: need a picture",
+        "cut.jpg": "cut.jpg: damaged picture",
+    }
+
+
+@pytest.mark.parametrize("command", [["edges"]])
+def test_bad_pictures_are_one_line_and_exit_code_2_and_leave_no_output(command, tmp_path, capsys):
+    for name, message in bad_files(tmp_path).items():
+        assert cli.run([*command, str(tmp_path / name), str(tmp_path / "out.png")]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("error: ") and message in err and err.count("\n") == 1
+        assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("command", [["edges"]])
+def test_the_input_is_not_overwritten(command, photo, capsys):
+    before = photo.read_bytes()
+    assert cli.run([*command, str(photo), str(photo)]) == 2
+    assert "is the input, which is never overwritten" in capsys.readouterr().err
+    assert photo.read_bytes() == before

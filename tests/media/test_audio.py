@@ -1,0 +1,147 @@
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from convolens.errors import ArgumentError, FileError, FormatError, ShapeError
+from convolens.media import audio
+from convolens.media.audio import clipped, read_audio, write_audio
+
+
+def noise(frames=1000, channels=None, seed=0):
+    shape = (frames,) if channels is None else (frames, channels)
+    return np.random.default_rng(seed).uniform(-0.9, 0.9, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("name", "subtype", "step"),
+    [("a.wav", "FLOAT", 0), ("a.wav", None, 2**-15), ("a.wav", "PCM_24", 2**-23), ("a.flac", "PCM_24", 2**-23)],
+)
+def test_samples_survive_a_file_to_within_its_encoding(tmp_path, channels, name, subtype, step):
+    samples = noise(channels=channels)
+    write_audio(tmp_path / name, samples, 44100, subtype=subtype)
+    back, rate = read_audio(tmp_path / name)
+    assert rate == 44100 and back.dtype == np.float32
+    assert back.shape == ((1000,) if channels in (None, 1) else (1000, channels))
+    np.testing.assert_allclose(back, samples.reshape(back.shape), atol=step, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
+def test_lossy_formats_come_back_sounding_alike(tmp_path, name):
+    tone = (0.5 * np.sin(np.arange(44100) * 0.05)).astype(np.float32)
+    write_audio(tmp_path / name, tone, 44100)
+    back, rate = read_audio(tmp_path / name)
+    assert rate == 44100
+    overlap = min(len(back), len(tone))
+    assert overlap > 40000
+    assert np.abs(np.fft.rfft(back[:overlap])).argmax() == np.abs(np.fft.rfft(tone[:overlap])).argmax()
+
+
+def test_the_same_samples_whatever_the_block_size(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(1000, 2), 8000, subtype="FLOAT")
+    for frames in (1, 7, 1000, 4096):
+        with audio.reading(tmp_path / "a.wav") as sound:
+            blocks = list(audio.sound_blocks(sound, "a.wav", frames))
+        assert max(map(len, blocks)) <= frames
+        np.testing.assert_array_equal(np.concatenate(blocks), noise(1000, 2))
+
+
+def test_a_text_file_and_an_empty_file_named_wav_are_refused(tmp_path):
+    (tmp_path / "text.wav").write_text("this is a letter, not a sound")
+    with pytest.raises(FormatError, match=r"text\.wav: need a sound file \(WAV, FLAC, OGG, MP3\), got "):
+        read_audio(tmp_path / "text.wav")
+    (tmp_path / "empty.wav").touch()
+    with pytest.raises(FormatError, match=r"empty\.wav: need a sound file, got 0 bytes"):
+        read_audio(tmp_path / "empty.wav")
+    with pytest.raises(FileError, match=r"gone\.wav: need a sound, found nothing there"):
+        read_audio(tmp_path / "gone.wav")
+
+
+@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 0xFFFFFF00, 102])
+def test_a_wav_that_claims_more_than_it_holds_is_refused(tmp_path, claimed):
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
+    data = b"data" + struct.pack("<I", claimed) + bytes(100)
+    (tmp_path / "lie.wav").write_bytes(b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"WAVE" + fmt + data)
+    with pytest.raises(
+        FormatError, match=rf"lie\.wav: need the {claimed} bytes of samples .* got 100; the file was cut"
+    ):
+        read_audio(tmp_path / "lie.wav")
+
+
+def test_a_flac_cut_short_is_refused(tmp_path):
+    write_audio(tmp_path / "a.flac", noise(50000), 44100)
+    whole = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FormatError, match=r"cut\.flac: (need the 50000 frames .* got|cannot be decoded after frame)"):
+        read_audio(tmp_path / "cut.flac")
+
+
+def test_a_flac_that_claims_billions_of_frames_costs_no_memory_for_them(tmp_path):
+    write_audio(tmp_path / "a.flac", noise(5000), 44100)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] |= 0x0F  # STREAMINFO: the length in frames is the 36 bits that end at byte 25
+    data[22:26] = b"\xff\xff\xff\xff"
+    (tmp_path / "lie.flac").write_bytes(data)
+    with pytest.raises(FormatError, match=r"lie\.flac: (need the 68719476735 frames|cannot be decoded)"):
+        read_audio(tmp_path / "lie.flac")
+
+
+def ogg_checksum(page):
+    crc = 0
+    for byte in page:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x104C11DB7 if crc & 0x80000000 else 0)
+    return struct.pack("<I", crc)
+
+
+def test_an_ogg_that_claims_two_to_the_62_frames_costs_no_memory_for_them(tmp_path):
+    write_audio(tmp_path / "a.ogg", noise(5000), 44100)
+    data = (tmp_path / "a.ogg").read_bytes()
+    last = data.rindex(b"OggS")  # the last page's granule position is the length
+    page = bytearray(data[last:])
+    page[6:14], page[22:26] = struct.pack("<q", 2**62), bytes(4)
+    page[22:26] = ogg_checksum(page)
+    (tmp_path / "lie.ogg").write_bytes(data[:last] + page)
+    assert soundfile.info(tmp_path / "lie.ogg").frames > 2**61
+    with pytest.raises(
+        FormatError, match=r"lie\.ogg: need the \d{19} frames that its header claims, got \d+; the file was"
+    ):
+        read_audio(tmp_path / "lie.ogg")
+
+
+def test_a_sound_of_no_frames_is_read_as_one(tmp_path):
+    write_audio(tmp_path / "a.wav", np.zeros((0, 2), np.float32), 8000)
+    samples, _ = read_audio(tmp_path / "a.wav")
+    assert samples.shape == (0, 2)
+
+
+def test_a_wav_that_would_pass_4_gib_becomes_rf64(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "WAV_BYTES", audio._HEADER_BYTES + 100)
+    write_audio(tmp_path / "short.wav", noise(50), 8000)
+    write_audio(tmp_path / "long.wav", noise(51), 8000)
+    assert soundfile.info(tmp_path / "short.wav").format == "WAV"
+    assert soundfile.info(tmp_path / "long.wav").format == "RF64"
+    assert len(read_audio(tmp_path / "long.wav")[0]) == 51
+
+
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
+    with pytest.raises(FormatError, match=r"need a name that ends in \.wav, .* got \.txt"):
+        write_audio(tmp_path / "a.txt", noise(), 8000)
+    with pytest.raises(FormatError, match=r"need an encoding that WAV has .* got VORBIS"):
+        write_audio(tmp_path / "a.wav", noise(), 8000, subtype="VORBIS")
+    with pytest.raises(ArgumentError, match="rate: need a positive number of frames a second, got 0"):
+        write_audio(tmp_path / "a.wav", noise(), 0)
+    with pytest.raises(ArgumentError, match=r"samples: need floats in \[-1, 1\], got int16"):
+        write_audio(tmp_path / "a.wav", np.zeros(5, np.int16), 8000)
+    with pytest.raises(ShapeError, match=r"samples: need \(frames,\) or \(frames, channels\), got \(5, 0\)"):
+        write_audio(tmp_path / "a.wav", np.zeros((5, 0)), 8000)
+    with pytest.raises(FormatError, match=r"a\.mp3: cannot be written as MP3"):
+        write_audio(tmp_path / "a.mp3", noise(100, 5), 44100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clipped_counts_samples_beyond_one():
+    assert clipped(np.array([1.0, -1.0, 1.01, -2.0, 0.0])) == 2

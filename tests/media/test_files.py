@@ -1,0 +1,86 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from convolens.errors import FileError
+from convolens.media.files import need_file, need_folder, writing
+
+
+def test_what_was_written_stands_under_its_final_name_and_nothing_else_is_left(tmp_path):
+    with writing(tmp_path / "out.txt") as draft:
+        assert draft.parent == tmp_path and draft.suffix == ".txt"
+        draft.write_text("whole")
+        assert not (tmp_path / "out.txt").exists()
+    assert (tmp_path / "out.txt").read_text() == "whole"
+    assert [f.name for f in tmp_path.iterdir()] == ["out.txt"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path, failure):
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+
+    def write_half():
+        with writing(target) as draft:
+            draft.write_text("half")
+            raise failure
+
+    with pytest.raises(failure):
+        write_half()
+    assert target.read_text() == "old"
+    assert [f.name for f in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_the_input_is_never_overwritten_not_even_through_a_link(tmp_path):
+    source, link = tmp_path / "in.txt", tmp_path / "link.txt"
+    source.write_text("precious")
+    link.symlink_to(source)
+    for name in (source, link):
+        with (
+            pytest.raises(FileError, match="is the input, which is never overwritten"),
+            writing(name, keeping=(source,)),
+        ):
+            pass
+    assert source.read_text() == "precious"
+
+
+def test_a_missing_folder_a_folder_and_a_device_are_refused(tmp_path):
+    for target, message in (
+        (tmp_path / "no" / "out.txt", "need an existing folder to write into, found none"),
+        (tmp_path, "need the name of a file to write, got a folder"),
+        (Path("/dev/null"), "need an ordinary file to write, got a device"),
+    ):
+        with pytest.raises(FileError, match=message), writing(target):
+            pass
+
+
+def test_a_disk_that_fills_up_is_one_sentence_that_names_the_file(tmp_path):
+    with pytest.raises(FileError, match=r"out\.txt: cannot be written: No space left"), writing(tmp_path / "out.txt"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_permissions_are_what_the_umask_says_not_those_of_a_temporary_file(tmp_path):
+    old = os.umask(0o022)
+    try:
+        with writing(tmp_path / "out.txt") as draft:
+            draft.write_text("x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "out.txt").stat().st_mode) == 0o644
+
+
+def test_needed_files_and_folders_say_what_was_found_instead(tmp_path):
+    (tmp_path / "file").touch()
+    assert need_file(tmp_path / "file") == tmp_path / "file"
+    assert need_folder(tmp_path) == tmp_path
+    with pytest.raises(FileError, match=r"gone: need a sound, found nothing there"):
+        need_file(tmp_path / "gone", "a sound")
+    with pytest.raises(FileError, match="need a sound, got a folder"):
+        need_file(tmp_path, "a sound")
+    with pytest.raises(FileError, match="need a folder, found nothing there"):
+        need_folder(tmp_path / "gone")
+    with pytest.raises(FileError, match="need a folder, got a file"):
+        need_folder(tmp_path / "file")
