@@ -88,28 +88,17 @@ def test_a_flac_that_claims_billions_of_frames_costs_no_memory_for_them(tmp_path
         read_audio(tmp_path / "lie.flac")
 
 
-def ogg_checksum(page):
-    crc = 0
-    for byte in page:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1) ^ (0x104C11DB7 if crc & 0x80000000 else 0)
-    return struct.pack("<I", crc)
+def test_a_claim_of_two_to_the_63_frames_is_never_allocated():
+    class CutOgg:  # what some versions of libsndfile make of an OGG without its last page
+        frames = 2**63 - 1
+        blocks = [np.zeros((10, 2), np.float32), np.zeros((0, 2), np.float32)]  # noqa: RUF012
 
+        def read(self, frames, dtype, always_2d):
+            assert frames <= audio.BLOCK_FRAMES
+            return self.blocks.pop(0)
 
-def test_an_ogg_that_claims_two_to_the_62_frames_costs_no_memory_for_them(tmp_path):
-    write_audio(tmp_path / "a.ogg", noise(5000), 44100)
-    data = (tmp_path / "a.ogg").read_bytes()
-    last = data.rindex(b"OggS")  # the last page's granule position is the length
-    page = bytearray(data[last:])
-    page[6:14], page[22:26] = struct.pack("<q", 2**62), bytes(4)
-    page[22:26] = ogg_checksum(page)
-    (tmp_path / "lie.ogg").write_bytes(data[:last] + page)
-    assert soundfile.info(tmp_path / "lie.ogg").frames > 2**61
-    with pytest.raises(
-        FormatError, match=r"lie\.ogg: need the \d{19} frames that its header claims, got \d+; the file was"
-    ):
-        read_audio(tmp_path / "lie.ogg")
+    with pytest.raises(FormatError, match=r"cut\.ogg: need the 9223372036854775807 frames .* got 10; the file was cut"):
+        list(audio.sound_blocks(CutOgg(), "cut.ogg"))
 
 
 def test_a_sound_of_no_frames_is_read_as_one(tmp_path):
