@@ -31,12 +31,13 @@ for group in GROUPS:
     group.register(app)
 
 
-def _print_version(asked: bool) -> None:
+def _print_version(asked: bool) -> bool:
     if asked:
         from convolens import __version__
 
         typer.echo(f"convolens {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -21,7 +21,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from jaxtyping import Num, UInt8
+from jaxtyping import Num, Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
@@ -80,7 +80,7 @@ def read_picture(path: AnyPath) -> Picture:
         return Picture(_upright(pixels, orientation), icc, _upright_exif(image))
 
 
-def write_image(path: AnyPath, image: Num[np.ndarray, "height width *channels"]) -> None:
+def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels"]) -> None:
     """Writes a picture file; the suffix chooses the format. Floats in [0, 1] become 8 bits, rounded.
 
     Args:
@@ -120,7 +120,7 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
             _save(draft, pixels, suffix, icc, picture.exif)
 
 
-def as_rgb8(image: Num[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
+def as_rgb8(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
     """Any picture as 8-bit RGB: grey repeated, 16 bits rounded, floats in [0, 1] scaled, transparency over white.
 
     Raises:
