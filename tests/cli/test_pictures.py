@@ -18,7 +18,7 @@ def photo(tmp_path):
 
 def test_edges_writes_the_gradient_of_the_picture(photo, tmp_path):
     assert cli.run(["edges", str(photo), str(tmp_path / "edges.png"), "--gain", "2"]) == 0
-    np.testing.assert_array_equal(read_image(tmp_path / "edges.png"), edge_picture(read_image(photo), gain=2))
+    np.testing.assert_array_equal(read_image(tmp_path / "edges.png"), edge_picture(read_image(photo), gain=2.0))
 
 
 def bad_files(folder):
