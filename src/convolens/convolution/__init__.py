@@ -1,0 +1,12 @@
+"""One convolution: `convolve`, `correlate`, their plan and their gradients.
+
+A call is three steps: `spec.py` checks the arguments and brings them to one canonical problem; `planner.py` finds the
+cheapest algorithm for that problem, once; the algorithm, one file each, runs.
+"""
+
+from __future__ import annotations
+
+from convolens.convolution.operation import convolve, correlate, plan
+from convolens.convolution.planner import Plan
+
+__all__ = ["Plan", "convolve", "correlate", "plan"]

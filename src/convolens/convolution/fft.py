@@ -1,0 +1,73 @@
+"""Fourier: one transform of the whole signal, a product, one transform back.
+
+O(N log N) time whatever the kernel's size, and about four arrays of the extended signal's size. Best where the kernel
+is nearly as long as the signal. Zeros need not be stored around the signal: the transform is only made long enough
+that what wraps around falls on outputs nobody asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from convolens.convolution import costs, spectral
+from convolens.convolution.extend import extended_block
+from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.spec import Shape, Spec
+
+NAME = "fft"
+LOCAL = False
+
+
+def refuses(spec: Spec) -> str | None:
+    """Why it cannot do the problem, or None."""
+    if reason := spectral.refuses(spec):
+        return reason
+    if spec.exact and not spectral.rounds_exactly(spec, prod(_sizes(spec))):
+        return "rounding would not give exact integers"
+    return None
+
+
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+    """Two transforms of the signal, one of the kernel, copies between."""
+    sizes = _sizes(spec)
+    points = prod(sizes)
+    batch = prod(spec.shape) // prod(spec.shape[axis] for axis in spec.axes)
+    width = spectral.transform_dtype(spec).itemsize
+    seconds = costs.fft_seconds(spec.dtype, sizes, 2 * batch + 1)
+    return Cost(seconds, 3.0 * points * batch * width, spectral.error_bound(spec, points))
+
+
+def run(job: Job, solve: Solve) -> None:
+    """Writes the result to `job.out`."""
+    spec, sizes = job.spec, _sizes(job.spec)
+    dtype = spectral.transform_dtype(spec)
+    whole = [(0, n) for n in spec.extended]
+    x = job.x.astype(dtype, copy=False) if spec.zeros else extended_block(job, whole, dtype)
+    weights = job.weights[tuple(slice(None, None, -1) for _ in spec.kernel)]
+    spectra = spectral.spectrum(x, sizes, spec.axes)
+    spectra *= spectral.spectrum(weights.astype(dtype, copy=False), sizes, spec.axes)
+    result = spectral.signal(spectra, sizes, spec.axes, complex_=dtype.kind == "c")
+    if not spectral.all_finite(result):
+        return solve(job, local=True)
+    result = result[_outputs(spec)]
+    job.out[...] = np.rint(result) if spec.exact else result
+    return None
+
+
+def _sizes(spec: Spec) -> Shape:
+    """Sizes of the transform: no output may be touched by what wraps around."""
+    least = [
+        max(spec.shape[d] + max(spec.before[d], spec.after[d]), spec.kernel[d]) if spec.zeros else spec.extended[d]
+        for d in spec.axes
+    ]
+    real = spectral.transform_dtype(spec).kind != "c"
+    return tuple(spectral.good_size(n, real and i == len(least) - 1) for i, n in enumerate(least))
+
+
+def _outputs(spec: Spec) -> tuple[slice, ...]:
+    """Where the outputs lie in the transform back."""
+    first = [k - 1 - (b if spec.zeros else 0) for k, b in zip(spec.kernel, spec.before, strict=True)]
+    return tuple(slice(start, start + n) for start, n in zip(first, spec.out, strict=True))

@@ -1,0 +1,71 @@
+"""One concrete call: a problem with its arrays; and what an algorithm must offer to be chosen for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from convolens.convolution.spec import Spec
+
+
+@dataclass(frozen=True)
+class Job:
+    """A problem and its arrays.
+
+    Attributes:
+        spec: the problem.
+        x: signal of `spec.shape` and dtype `spec.source`, of any strides.
+        weights: of `spec.kernel` and `spec.dtype`, in the order of the window (a convolution's kernel is flipped).
+        fill: value of the `constant` boundary.
+        out: of `spec.out` and `spec.dtype`, of any strides, sharing no memory with the others.
+    """
+
+    spec: Spec
+    x: NDArray[Any]
+    weights: NDArray[Any]
+    fill: Any
+    out: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an algorithm is predicted to need for a problem.
+
+    Attributes:
+        seconds: wall time.
+        memory: bytes besides the signal, the kernel and the output.
+        error: bound of the error of any output, in units of max|x| · Σ|kernel|; 0 for integers.
+    """
+
+    seconds: float
+    memory: float
+    error: float
+
+
+# Runs another problem with the best algorithm for it; with `local`, only one that keeps NaN and infinities where they
+# are. Algorithms get it as an argument, so that none needs to know the others.
+Solve = Callable[..., None]
+
+
+class Algorithm(Protocol):
+    """One way to convolve: a module of this shape, in `planner.ALGORITHMS`."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a module's constant
+        """What `method=` calls it."""
+
+    @property
+    def LOCAL(self) -> bool:  # noqa: N802
+        """Whether it runs NaN and infinities through without spreading them, by itself and at its own speed."""
+
+    def refuses(self, spec: Spec) -> str | None:
+        """Why it cannot do the problem, or None."""
+
+    def cost(self, spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+        """What the problem would need; `best` prices parts of it that are left to other algorithms."""
+
+    def run(self, job: Job, solve: Solve) -> None:
+        """Writes the result to `job.out`."""

@@ -1,0 +1,113 @@
+"""The planner: every algorithm priced for the problem, the cheapest kept.
+
+A plan depends on the problem alone, so it is made once and found again in microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from convolens.convolution import direct, fft, overlap_save
+from convolens.convolution.job import Algorithm, Cost, Job
+from convolens.convolution.spec import Spec
+from convolens.errors import MethodError
+
+# Every algorithm there is. A new one is a module of `job.Algorithm`'s shape and a line here; the conformance tests
+# run over this tuple.
+ALGORITHMS: tuple[Algorithm, ...] = (direct, fft, overlap_save)
+
+METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What became of one algorithm: its cost, or why it cannot do the problem."""
+
+    algorithm: Algorithm
+    cost: Cost | None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The recipe for a problem.
+
+    Attributes:
+        spec: the problem.
+        chosen: the candidate that will run.
+        candidates: all of them.
+    """
+
+    spec: Spec
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def method(self) -> str:
+        """Name of the chosen algorithm."""
+        return self.chosen.algorithm.NAME
+
+    @property
+    def cost(self) -> Cost:
+        """What it is predicted to need."""
+        assert self.chosen.cost is not None
+        return self.chosen.cost
+
+    def run(self, job: Job) -> None:
+        """Carries it out."""
+        self.chosen.algorithm.run(job, solve)
+
+    def explain(self) -> str:
+        """A table of all candidates: milliseconds and memory predicted, bound of the error, or why not."""
+        lines = [f"{'method':<14}{'predicted ms':>14}{'memory MB':>12}{'error bound':>13}"]
+        for candidate in self.candidates:
+            name = candidate.algorithm.NAME
+            mark = "*" if candidate is self.chosen else " "
+            if candidate.cost is None:
+                lines.append(f"{mark} {name:<12}cannot: {candidate.refusal}")
+                continue
+            cost = candidate.cost
+            lines.append(f"{mark} {name:<12}{cost.seconds * 1e3:>14.4f}{cost.memory / 1e6:>12.2f}{cost.error:>13.1e}")
+        return "\n".join(lines)
+
+
+@lru_cache(maxsize=4096)
+def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
+    """The plan of a problem.
+
+    Raises:
+        MethodError: there is no such method, or it cannot do this problem.
+    """
+    if method not in METHODS:
+        raise MethodError(f"method: need one of {', '.join(METHODS)}, got {method!r}")
+    candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
+    able = [c for c in candidates if c.cost is not None and (c.algorithm.LOCAL or not local)]
+    if method != "auto":
+        forced = next(c for c in candidates if method == c.algorithm.NAME)
+        if forced.cost is None:
+            raise MethodError(
+                f"method {method!r}: need a problem it can do, but {forced.refusal}; 'auto' finds another"
+            )
+        return Plan(spec, forced, candidates)
+    return Plan(spec, min(able, key=_seconds), candidates)
+
+
+def _candidate(algorithm: Algorithm, spec: Spec) -> Candidate:
+    refusal = algorithm.refuses(spec)
+    return Candidate(algorithm, None if refusal else algorithm.cost(spec, best_cost), refusal)
+
+
+def _seconds(candidate: Candidate) -> float:
+    assert candidate.cost is not None
+    return candidate.cost.seconds
+
+
+def best_cost(spec: Spec) -> Cost:
+    """What a part of a problem would need, by the best algorithm for it."""
+    return plan_for(spec).cost
+
+
+def solve(job: Job, *, local: bool = False) -> None:
+    """Runs a part of a problem by the best algorithm for it; with `local`, one that spreads no NaN."""
+    plan_for(job.spec, local=local).run(job)
