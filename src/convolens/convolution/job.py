@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -50,6 +50,7 @@ class Cost:
 Solve = Callable[..., None]
 
 
+@runtime_checkable
 class Algorithm(Protocol):
     """One way to convolve: a module of this shape, in `planner.ALGORITHMS`."""
 
