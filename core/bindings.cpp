@@ -1,6 +1,7 @@
 // The door between Python and the kernels: reads pointers, sizes and strides from arrays, releases the GIL, calls.
 // Arguments were checked in Python, where the errors are worded; here only what would corrupt memory is checked again.
 #include "kernels.hpp"
+#include "memory.hpp"
 #include "threads.hpp"
 
 #include <nanobind/nanobind.h>
@@ -23,6 +24,14 @@ using Map = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cp
 void need(bool condition, const char *what) {
     if (!condition)
         throw std::invalid_argument(what);
+}
+
+// `bytes` bytes of reused memory as a uint8 array, which gives them back when its last view is gone.
+nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> block(size_t bytes) {
+    void *at = take_block(bytes);
+    if (!at)
+        throw std::bad_alloc();
+    return {at, {bytes}, nb::capsule(at, [](void *p) noexcept { give_block(p); })};
 }
 
 Dtype picture_dtype(const Array &array) {
@@ -85,6 +94,9 @@ NB_MODULE(_core, m) {
     m.def("instruction_set", [] { return std::string(kernels().name); });
     m.def("instruction_sets", [] { return std::string(instruction_sets()); });
     m.def("use_instruction_set", [](const std::string &name) { return use_instruction_set(name.c_str()); }, "name"_a);
+    m.def("block", &block, "bytes"_a);
+    m.def("set_kept_limit", &set_kept_limit, "bytes"_a);
+    m.def("kept_bytes", &kept_bytes);
     m.def("gradient", &gradient, "image"_a, "row_map"_a, "column_map"_a, "fill"_a, "side"_a, "middle"_a, "first"_a,
           "second"_a = nb::none());
 }

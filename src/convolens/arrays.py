@@ -5,12 +5,14 @@ A tensor can only exist once its caller has imported torch, so nothing here ever
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from convolens import _core
 from convolens.errors import DtypeError
 
 if TYPE_CHECKING:
@@ -34,6 +36,23 @@ def is_tensor(x: object) -> TypeGuard[torch.Tensor]:
     """Whether `x` is a torch tensor. Never imports torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+# Below this the allocator reuses memory by itself; above it, the system would hand out pages to be zeroed anew.
+_LARGE_BYTES = 1 << 20
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """`numpy.empty`, in memory that was used before where it is large.
+
+    A large fresh array costs a page fault for every page, which takes longer than many a filter. Memory that such
+    results let go is kept for the next one, 256 MB at most.
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    if size < _LARGE_BYTES:
+        return np.empty(shape, kind)
+    return _core.block(size).view(kind).reshape(shape)
 
 
 def as_array(x: object, subject: str) -> NDArray[Any]:

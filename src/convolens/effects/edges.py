@@ -15,7 +15,7 @@ from jaxtyping import Float, Num
 from numpy.typing import NDArray
 
 from convolens import _core
-from convolens.arrays import as_array
+from convolens.arrays import as_array, empty
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
@@ -48,7 +48,7 @@ def sobel(
     array([0., 4., 4., 0.])
     """
     picture = _picture(image)
-    magnitude = np.empty(picture.shape, _result_dtype(picture))
+    magnitude = empty(picture.shape, _result_dtype(picture))
     _run(picture, boundary, magnitude)
     return magnitude.reshape(np.shape(image))
 
@@ -65,7 +65,7 @@ def sobel_gradients(
     (array([0., 4., 4., 0.]), array([0., 0., 0., 0.]))
     """
     picture = _picture(image)
-    gx, gy = (np.empty(picture.shape, _result_dtype(picture)) for _ in range(2))
+    gx, gy = (empty(picture.shape, _result_dtype(picture)) for _ in range(2))
     _run(picture, boundary, gx, gy)
     return gx.reshape(np.shape(image)), gy.reshape(np.shape(image))
 

@@ -1,0 +1,16 @@
+// Large results in memory that was used before.
+//
+// The system hands out a large block as untouched pages and zeroes each at its first write: for a 33 MB picture that
+// takes longer than filtering it. So a large block that is let go is kept, up to a limit, for the next result of about
+// its size.
+#pragma once
+#include <cstddef>
+
+namespace convolens {
+
+void *take_block(size_t bytes); // aligned to a cache line; null when there is no memory
+void give_block(void *block);
+void set_kept_limit(size_t bytes); // 0 keeps nothing
+size_t kept_bytes();
+
+} // namespace convolens

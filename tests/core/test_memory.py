@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from convolens import _core
+from convolens.arrays import empty
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept_before():
+    _core.set_kept_limit(0)
+    _core.set_kept_limit(256 * MEGABYTE)
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_a_large_result_takes_the_memory_of_one_let_go():
+    first = empty((3, MEGABYTE), np.float32)
+    where = address(first)
+    del first
+    assert _core.kept_bytes() == 12 * MEGABYTE
+    assert address(empty((1, 3 * MEGABYTE), np.float32)) == where
+
+
+def test_memory_in_use_is_never_lent_twice_and_a_view_keeps_it_in_use():
+    first = empty((4, MEGABYTE), np.uint8)
+    first[:] = 7
+    view = first[1:2]
+    del first
+    second = empty((4, MEGABYTE), np.uint8)
+    second[:] = 9
+    assert address(second) != address(view) - MEGABYTE
+    assert (view == 7).all()
+
+
+def test_no_more_is_kept_than_the_limit_and_the_oldest_goes_first():
+    _core.set_kept_limit(10 * MEGABYTE)
+    oldest, newest = empty((6, MEGABYTE), np.uint8), empty((4, MEGABYTE), np.uint8)
+    where = address(newest)
+    del oldest
+    del newest
+    assert _core.kept_bytes() == 10 * MEGABYTE
+    third = empty((2, MEGABYTE), np.uint8)
+    del third
+    assert _core.kept_bytes() == 6 * MEGABYTE
+    assert address(empty((4, MEGABYTE), np.uint8)) == where
+
+
+def test_a_much_larger_block_is_not_wasted_on_a_small_result():
+    large = empty((64, MEGABYTE), np.uint8)
+    where = address(large)
+    del large
+    assert address(empty((4, MEGABYTE), np.uint8)) != where
+
+
+def test_small_arrays_are_plain_ones():
+    assert empty((3, 2), np.int16).base is None
