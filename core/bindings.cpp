@@ -94,8 +94,8 @@ NB_MODULE(_core, m) {
     m.def("instruction_set", [] { return std::string(kernels().name); });
     m.def("instruction_sets", [] { return std::string(instruction_sets()); });
     m.def("use_instruction_set", [](const std::string &name) { return use_instruction_set(name.c_str()); }, "name"_a);
-    m.def("block", &block, "bytes"_a);
-    m.def("set_kept_limit", &set_kept_limit, "bytes"_a);
+    m.def("block", &block, "size"_a);
+    m.def("set_kept_limit", &set_kept_limit, "size"_a);
     m.def("kept_bytes", &kept_bytes);
     m.def("gradient", &gradient, "image"_a, "row_map"_a, "column_map"_a, "fill"_a, "side"_a, "middle"_a, "first"_a,
           "second"_a = nb::none());
