@@ -19,6 +19,8 @@ _HOME = {
     "plan": "convolution",
     "sobel": "effects.edges",
     "sobel_gradients": "effects.edges",
+    "trunk": "trunks",
+    "learned_edges": "tasks.learned_edges",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -1,0 +1,1 @@
+"""Tasks: small heads and losses on taps of a trunk. Classify, explain, learned edges."""

@@ -1,0 +1,158 @@
+"""What weights expect of a picture. It belongs to the weights and travels with them, in every model file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convolens.arrays import as_array, is_tensor
+from convolens.errors import ArgumentError, ShapeError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a picture to a network's input: resize, crop, scale, subtract the mean, divide by the deviation.
+
+    The defaults are those of torchvision's ImageNet weights at the picture's own size.
+
+    Attributes:
+        order: of the colour channels, as the network wants them.
+        white: the value that white has before the mean is subtracted: 1, or 255 for Caffe's and Keras's weights.
+        mean: to subtract, one a channel, in `order`.
+        deviation: to divide by, likewise.
+        resize: pixels of the shorter side after resizing, or None to keep the picture's size.
+        crop: side of the centre square that is kept, or None.
+        interpolation: `bilinear` or `bicubic`, both antialiased.
+    """
+
+    order: Literal["rgb", "bgr"] = "rgb"
+    white: float = 1.0
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    deviation: tuple[float, ...] = (0.229, 0.224, 0.225)
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def __call__(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
+        """Pictures as a float32 batch.
+
+        Args:
+            pictures: a path, an array `(H, W)` or `(H, W, C)` (uint8, uint16, or float in [0, 1], RGB), or a
+                sequence of them; grey is repeated where the network wants colour, alpha is dropped.
+
+        Raises:
+            ShapeError: pictures of different sizes, with nothing that makes them equal.
+        """
+        batch = [self._one(picture) for picture in _each(pictures)]
+        if not batch:
+            raise ShapeError("pictures: need at least one, got none")
+        sizes = sorted({f"{picture.shape[1]}×{picture.shape[2]}" for picture in batch})
+        if len(sizes) > 1:
+            raise ShapeError(f"pictures: need one size for a batch, got {', '.join(sizes)}; resize or pass one by one")
+        return self.normalize(torch.stack(batch))
+
+    def normalize(self, batch: Float[Tensor, "batch channels height width"]) -> Tensor:
+        """A batch of RGB in [0, 1] as the network's input. Differentiable; no resizing."""
+        mean, deviation = self._statistics(batch)
+        return (self._reorder(batch) * self.white - mean) / deviation
+
+    def denormalize(self, batch: Float[Tensor, "batch channels height width"]) -> Tensor:
+        """The inverse of `normalize`: RGB, in [0, 1] where the batch came from a picture."""
+        mean, deviation = self._statistics(batch)
+        return self._reorder((batch * deviation + mean) / self.white)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a model file's header."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """The inverse of `to_dict`, also after a trip through JSON.
+
+        >>> Preprocessing.from_dict(Preprocessing(resize=256).to_dict()) == Preprocessing(resize=256)
+        True
+        """
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            known = ", ".join(cls.__dataclass_fields__)
+            raise ArgumentError(f"preprocessing: need the fields {known}, got {', '.join(values)}") from error
+
+    def _one(self, picture: object) -> Tensor:
+        pixels = torch.from_numpy(_as_unit_float(_read(picture)))
+        channels = len(self.mean)
+        if pixels.shape[2] in (2, 4):  # alpha
+            pixels = pixels[:, :, :-1]
+        if pixels.shape[2] == 1:
+            pixels = pixels.expand(-1, -1, channels)
+        if pixels.shape[2] != channels:
+            raise ShapeError(f"picture: need {channels} channels, got {pixels.shape[2]}")
+        return self._fit(pixels.permute(2, 0, 1))
+
+    def _fit(self, picture: Tensor) -> Tensor:
+        if self.resize is not None:
+            height, width = picture.shape[1:]
+            shorter = min(height, width)
+            # The longer side is cut to whole pixels, as torchvision's and PIL-based pipelines do.
+            size = [side * self.resize // shorter for side in (height, width)]
+            picture = torch.nn.functional.interpolate(
+                picture[None], size, mode=self.interpolation, align_corners=False, antialias=True
+            )[0].clamp(0, 1)
+        if self.crop is not None:
+            picture = _centre(picture, self.crop)
+        return picture
+
+    def _statistics(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        mean, deviation = (batch.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.deviation))
+        return mean, deviation
+
+    def _reorder(self, batch: Tensor) -> Tensor:
+        return batch.flip(1) if self.order == "bgr" else batch
+
+
+def _each(pictures: object) -> list[object]:
+    """One picture or many, as a list; a 4-D array is a batch of pictures."""
+    if isinstance(pictures, str | os.PathLike):
+        return [pictures]
+    if is_tensor(pictures) or isinstance(pictures, np.ndarray):
+        return list(pictures) if pictures.ndim == 4 else [pictures]
+    if isinstance(pictures, list | tuple):
+        return list(pictures)
+    raise ArgumentError(f"pictures: need a path, an array or a sequence of them, got {type(pictures).__name__}")
+
+
+def _read(picture: object) -> NDArray[Any]:
+    if isinstance(picture, str | os.PathLike):
+        from convolens.media.images import read_image
+
+        return read_image(picture)
+    array = picture.detach().cpu().numpy() if is_tensor(picture) else as_array(picture, "picture")
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise ShapeError(f"picture: need (height, width) or (height, width, channels), got {array.shape}")
+    return array
+
+
+def _as_unit_float(picture: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows × columns × channels, float32 in [0, 1]."""
+    white = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1
+    return np.ascontiguousarray(picture.reshape(*picture.shape[:2], -1), dtype=np.float32) / np.float32(white)
+
+
+def _centre(picture: Tensor, side: int) -> Tensor:
+    height, width = picture.shape[1:]
+    if min(height, width) < side:
+        raise ShapeError(f"picture: need at least {side}×{side} pixels to crop, got {height}×{width}")
+    # round, not floor: torchvision's CenterCrop.
+    top, left = round((height - side) / 2), round((width - side) / 2)
+    return picture[:, top : top + side, left : left + side]

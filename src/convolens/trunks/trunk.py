@@ -1,0 +1,190 @@
+"""One trunk for every task: a feature extractor whose intermediate maps have names.
+
+A trunk is a row of steps. Each ends in a tap: a name, the layers that lead to it from the tap before, and what a
+feature there sees of the input. VGG and ResNet only differ in their steps; running, tracing and measuring are here.
+Cost: that of the layers up to the deepest tap asked for; nothing deeper is computed or held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.receptive import Box, ReceptiveField, Window, map_size, seen
+
+BEFORE_RELU = ":before_relu"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The way from one tap to the next.
+
+    Attributes:
+        tap: the name of the value after `layers`, which is after the ReLU where there is one.
+        layers: dotted paths of the modules to call in order; they are looked up when run, so that a layer may be
+            replaced (by a fused or wrapped one) without the trunk knowing.
+        windows: what a feature looks through on its longest path; every shorter path sees a part of that.
+        channels: depth of the map.
+        before_relu: paths that give the value before the last ReLU; empty where there is none.
+    """
+
+    tap: str
+    layers: tuple[str, ...]
+    windows: tuple[Window, ...]
+    channels: int
+    before_relu: tuple[str, ...] = ()
+
+
+class Trunk(nn.Module):
+    """A feature extractor with named taps. Made by `convolens.trunk`.
+
+    Attributes:
+        name: the network's name, as in `TRUNKS`.
+        taps: the taps' names, in the order they are computed.
+        weights: the name or path of the weights it carries; None for random ones.
+        preprocessing: what its weights expect of a picture.
+        options: how it was built (`pooling`, `ceil_mode`, …), so that a model file can build it again.
+    """
+
+    def __init__(
+        self, name: str, modules: Mapping[str, nn.Module], steps: Sequence[Step], options: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        for key, module in modules.items():
+            self.add_module(key, module)
+        self.name = name
+        self.steps = {step.tap: step for step in steps}
+        self.taps = tuple(self.steps)
+        self.options = dict(options)
+        self.weights: str | None = None
+        self.preprocessing = Preprocessing()
+
+    def forward(
+        self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str] | str | None = None
+    ) -> dict[str, Float[Tensor, "batch features rows columns"]]:
+        """The feature maps at the taps asked for; runs no further than the deepest of them.
+
+        Args:
+            batch: preprocessed pictures, as `preprocess` makes them.
+            taps: names from `taps`; the value is after the ReLU. `"conv4_3:before_relu"` asks for the value before
+                it. None gives the last tap.
+
+        Returns:
+            Name → map, in the order asked for.
+
+        Raises:
+            ArgumentError: no such tap.
+            ShapeError: not `(N, C, H, W)` with this trunk's C, or too small for the deepest tap.
+        """
+        names = (self.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+        last = max((self.taps.index(self._step(name).tap) for name in names), default=-1)
+        self._check(batch, last)
+        found: dict[str, Tensor] = {}
+        value = batch
+        for tap in self.taps[: last + 1]:
+            value = self._run(self.steps[tap], value, tap + BEFORE_RELU in names, found)
+            if tap in names:
+                found[tap] = value
+        return {name: found[name] for name in names}
+
+    def channels(self, tap: str) -> int:
+        """How many features the tap has."""
+        return self._step(tap).channels
+
+    def stride(self, tap: str) -> int:
+        """How many input pixels lie between two neighbouring features of the tap."""
+        return self.receptive_field(tap).stride
+
+    def receptive_field(self, tap: str) -> ReceptiveField:
+        """`(size, stride, offset)` in input pixels: feature i sees `size` pixels from `offset + i·stride` on."""
+        return ReceptiveField().through(self._windows(tap))
+
+    def map_size(self, tap: str, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the tap's map for an input of that size; 0 where the input is too small."""
+        windows = self._windows(tap)
+        return map_size(windows, height), map_size(windows, width)
+
+    def trace(self, tap: str, row: int, column: int, *, clip: tuple[int, int] | Literal[False] = False) -> Box:
+        """The input box that one feature sees: `(x1, y1, x2, y2)` in input pixels, half-open.
+
+        Args:
+            tap: a name from `taps`.
+            row: of the feature, 0 at the top.
+            column: of the feature, 0 at the left.
+            clip: the input's `(height, width)`, to get only what lies on it; False gives the whole box, which
+                reaches past the input near its borders.
+
+        Raises:
+            ArgumentError: no such tap, or (with `clip`) no such feature.
+        """
+        if clip is False:
+            return self.receptive_field(tap).box(row, column)
+        height, width = clip
+        rows, columns = self.map_size(tap, height, width)
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ArgumentError(
+                f"trace: need a feature of the {rows}×{columns} map of {tap} on {height}×{width} pixels, "
+                f"got row {row}, column {column}"
+            )
+        windows = self._windows(tap)
+        (y1, y2), (x1, x2) = seen(windows, row, height), seen(windows, column, width)
+        return x1, y1, x2, y2
+
+    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
+        """Pictures (paths or arrays, one or many) as the batch that the weights expect, on the trunk's device."""
+        parameter = next(self.parameters())
+        return self.preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
+
+    def extra_repr(self) -> str:
+        """What `repr` shows besides the layers."""
+        return f"name={self.name!r}, weights={self.weights!r}, taps={self.taps[0]} … {self.taps[-1]}"
+
+    def _step(self, name: str) -> Step:
+        tap = name.removesuffix(BEFORE_RELU)
+        step = self.steps.get(tap)
+        if step is None:
+            raise ArgumentError(f"tap: need one of {', '.join(self.taps)}, got {name!r}")
+        if name != tap and not step.before_relu:
+            raise ArgumentError(f"tap {tap}: has no ReLU, so no value before one; ask for {tap!r}")
+        return step
+
+    def _windows(self, tap: str) -> tuple[Window, ...]:
+        return tuple(window for step in self._until(tap) for window in step.windows)
+
+    def _until(self, name: str) -> Iterator[Step]:
+        tap = self._step(name).tap
+        for step in self.steps.values():
+            yield step
+            if step.tap == tap:
+                return
+
+    def _run(self, step: Step, value: Tensor, keep_before: bool, found: dict[str, Tensor]) -> Tensor:
+        if not keep_before:
+            return self._through(step.layers, value)
+        found[step.tap + BEFORE_RELU] = value = self._through(step.before_relu, value)
+        return torch.relu(value)  # not in place: the value before is asked for
+
+    def _through(self, paths: tuple[str, ...], value: Tensor) -> Tensor:
+        for path in paths:
+            value = attrgetter(path)(self)(value)
+        return value
+
+    def _check(self, batch: Tensor, last: int) -> None:
+        wanted = self.options["channels"]
+        if batch.dim() != 4 or batch.shape[1] != wanted:
+            raise ShapeError(f"batch: need (N, {wanted}, height, width), got {tuple(batch.shape)}; see preprocess")
+        if not batch.is_floating_point():
+            raise DtypeError(f"batch: need a float tensor, got {batch.dtype}; see preprocess")
+        if last >= 0 and 0 in self.map_size(self.taps[last], batch.shape[2], batch.shape[3]):
+            raise ShapeError(
+                f"batch: need pictures large enough for {self.taps[last]} (stride {self.stride(self.taps[last])}), "
+                f"got {batch.shape[2]}×{batch.shape[3]} pixels"
+            )

@@ -1,0 +1,55 @@
+"""VGG: five stages of 3×3 convolutions, each closed by 2×2 pooling; the map shrinks from 224 to 7, depth grows to 512.
+
+Taps are the literature's: `conv1_1` … `conv5_3` (after the ReLU), `pool1` … `pool5`. Parameters have torchvision's
+names (`features.0.weight`), so that official checkpoints load by name.
+
+Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import nn
+
+from convolens.trunks.blocks import convolution, pool
+from convolens.trunks.options import TrunkOptions, complete
+from convolens.trunks.receptive import window_of
+from convolens.trunks.trunk import Step, Trunk
+
+# Depth of each stage's maps.
+DEPTHS = (64, 128, 256, 512, 512)
+
+
+def vgg16(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG16, the paper's configuration D: 13 convolutions."""
+    return _vgg("vgg16", (2, 2, 3, 3, 3), norm=False, **options)
+
+
+def _vgg(name: str, convolutions: tuple[int, ...], *, norm: bool, **options: Unpack[TrunkOptions]) -> Trunk:
+    """`convolutions` in each of the five stages, each followed by batch norm if `norm`, then by a ReLU."""
+    full = complete(options)
+    features = nn.Sequential()
+    steps = []
+    depth_below = full["channels"]
+    for stage, (count, depth) in enumerate(zip(convolutions, DEPTHS, strict=True), 1):
+        for number in range(1, count + 1):
+            layers = _convolution(depth_below, depth, norm, full)
+            steps.append(_append(features, f"conv{stage}_{number}", layers, depth))
+            depth_below = depth
+        pooling = pool(full["pooling"], 2, 2, ceil_mode=full["ceil_mode"])
+        steps.append(_append(features, f"pool{stage}", [pooling], depth))
+    return Trunk(name, {"features": features}, steps, full)
+
+
+def _convolution(inputs: int, outputs: int, norm: bool, options: TrunkOptions) -> list[nn.Module]:
+    layer = convolution(inputs, outputs, 3, padding_mode=options["padding_mode"])
+    return [layer, *([nn.BatchNorm2d(outputs)] if norm else []), nn.ReLU(inplace=True)]
+
+
+def _append(features: nn.Sequential, tap: str, layers: list[nn.Module], channels: int) -> Step:
+    """Adds the layers to the row and describes them as the step to `tap`."""
+    paths = tuple(f"features.{len(features) + i}" for i in range(len(layers)))
+    features.extend(layers)
+    before_relu = paths[:-1] if len(layers) > 1 else ()
+    return Step(tap, paths, (window_of(layers[0]),), channels, before_relu)
