@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from convolens.errors import ArgumentError, need_package
 
@@ -19,11 +19,9 @@ except ImportError as missing:
 from convolens.trunks import vgg
 from convolens.trunks import weights as weights_
 from convolens.trunks.blocks import initialise
+from convolens.trunks.options import TrunkOptions
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.trunk import Trunk
-
-if TYPE_CHECKING:
-    from convolens.trunks.options import TrunkOptions
 
 TRUNKS = {
     "vgg16": vgg.vgg16,

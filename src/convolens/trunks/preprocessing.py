@@ -46,7 +46,8 @@ class Preprocessing:
 
         Args:
             pictures: a path, an array `(H, W)` or `(H, W, C)` (uint8, uint16, or float in [0, 1], RGB), or a
-                sequence of them; grey is repeated where the network wants colour, alpha is dropped.
+                sequence of them; grey is repeated where the network wants colour, what is transparent lies over
+                white.
 
         Raises:
             ShapeError: pictures of different sizes, with nothing that makes them equal.
@@ -92,8 +93,9 @@ class Preprocessing:
     def _one(self, picture: object) -> Tensor:
         pixels = torch.from_numpy(_as_unit_float(_read(picture)))
         channels = len(self.mean)
-        if pixels.shape[2] in (2, 4):  # alpha
-            pixels = pixels[:, :, :-1]
+        if pixels.shape[2] == 4 and channels != 4:
+            alpha = pixels[:, :, 3:]
+            pixels = pixels[:, :, :3] * alpha + (1 - alpha)
         if pixels.shape[2] == 1:
             pixels = pixels.expand(-1, -1, channels)
         if pixels.shape[2] != channels:

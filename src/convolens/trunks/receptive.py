@@ -87,9 +87,8 @@ def window_of(layer: Any) -> Window:
     Raises:
         ArgumentError: it is not square.
     """
-    kernel, stride, padding, dilation = (
-        _one(layer, name) for name in ("kernel_size", "stride", "padding", "dilation") if hasattr(layer, name)
-    )
+    kernel, stride, padding = (_one(layer, name) for name in ("kernel_size", "stride", "padding"))
+    dilation = _one(layer, "dilation") if hasattr(layer, "dilation") else 1  # averages cannot be dilated
     return Window(kernel, stride, padding, dilation, bool(getattr(layer, "ceil_mode", False)))
 
 

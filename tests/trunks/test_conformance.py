@@ -1,0 +1,109 @@
+"""What every trunk promises, for every line of TRUNKS. A newcomer is tested before its author writes a test."""
+
+import pytest
+import torch
+
+from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.trunks import TRUNKS, trunk
+from convolens.trunks.trunk import BEFORE_RELU
+
+
+@pytest.fixture(scope="module", params=TRUNKS)
+def network(request):
+    return trunk(request.param)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_every_map_has_the_channels_and_the_size_that_the_trunk_announces(network):
+    for size in ((33, 64), (70, 47)):
+        with torch.inference_mode():
+            maps = network(noise(1, 3, *size), taps=network.taps)
+        for tap, found in maps.items():
+            assert found.shape == (1, network.channels(tap), *network.map_size(tap, *size)), tap
+
+
+def test_maps_come_in_the_order_asked_for_and_equal_those_asked_for_alone(network):
+    batch = noise(1, 3, 40, 40)
+    first, *_, last = network.taps
+    with torch.inference_mode():
+        both = network(batch, taps=(last, first))
+        assert list(both) == [last, first]
+        for tap in both:
+            torch.testing.assert_close(network(batch, taps=tap)[tap], both[tap], rtol=0, atol=0)
+        torch.testing.assert_close(network(batch), {last: both[last]}, rtol=0, atol=0)
+
+
+def test_nothing_deeper_than_the_deepest_tap_runs(network):
+    ran = []
+    hooks = [
+        module.register_forward_hook(lambda module, *_: ran.append(module))
+        for module in network.modules()
+        if not list(module.children())
+    ]
+    middle = network.taps[len(network.taps) // 2]
+    with torch.inference_mode():
+        network(noise(1, 3, 32, 32), taps=(middle,))
+        until_middle = len(ran)
+        network(noise(1, 3, 32, 32))
+    for hook in hooks:
+        hook.remove()
+    assert 0 < until_middle < len(ran) - until_middle
+
+
+def test_the_value_before_relu_becomes_the_tap_by_relu(network):
+    names = [tap for tap in network.taps if network.steps[tap].before_relu]
+    assert names
+    asked = [tap + BEFORE_RELU for tap in names]
+    batch = noise(1, 3, 32, 32)
+    with torch.inference_mode():
+        together = network(batch, taps=(*names, *asked))
+        alone = network(batch, taps=names[-1])[names[-1]]
+    for tap in names:
+        before = together[tap + BEFORE_RELU]
+        assert before.min() < 0
+        torch.testing.assert_close(before.clamp(min=0), together[tap], rtol=0, atol=0)
+    torch.testing.assert_close(together[names[-1]], alone, rtol=0, atol=0)
+
+
+def test_the_same_seed_gives_the_same_network_and_another_seed_another(network):
+    def weights(seed):
+        return next(trunk(network.name, seed=seed).parameters())
+
+    assert torch.equal(weights(0), next(network.parameters()))
+    assert not torch.equal(weights(1), weights(0))
+
+
+def test_random_weights_are_finite_and_the_network_is_on_the_cpu_in_evaluation_mode(network):
+    assert not network.training
+    assert all(value.device.type == "cpu" and value.isfinite().all() for value in network.state_dict().values())
+
+
+def test_any_number_of_input_channels(network):
+    five = trunk(network.name, channels=5)
+    with torch.inference_mode():
+        assert five(noise(1, 5, 32, 32), taps=five.taps[0])[five.taps[0]].shape[1] == network.channels(network.taps[0])
+    with pytest.raises(ShapeError, match=r"batch: need \(N, 5, height, width\), got \(1, 3, 32, 32\)"):
+        five(noise(1, 3, 32, 32))
+
+
+def test_an_unknown_tap_is_named_with_the_known_ones(network):
+    with pytest.raises(ArgumentError, match=rf"tap: need one of {network.taps[0]}, .*got 'conv9_9'"):
+        network(noise(1, 3, 32, 32), taps=("conv9_9",))
+
+
+@pytest.mark.bad_input
+def test_a_batch_that_is_none_is_refused(network):
+    with pytest.raises(ShapeError, match=r"batch: need \(N, 3, height, width\), got \(3, 32, 32\); see preprocess"):
+        network(noise(3, 32, 32))
+    with pytest.raises(DtypeError, match=r"batch: need a float tensor, got torch.uint8"):
+        network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_gradients_reach_the_input(network):
+    batch = noise(2, 3, 48, 32).requires_grad_()
+    network(batch)[network.taps[-1]].square().sum().backward()
+    assert batch.grad.isfinite().all()
+    assert batch.grad.abs().sum() > 0
