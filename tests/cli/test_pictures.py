@@ -21,6 +21,16 @@ def test_edges_writes_the_gradient_of_the_picture(photo, tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "edges.png"), edge_picture(read_image(photo), gain=2.0))
 
 
+@pytest.mark.weights
+def test_learned_edges_stand_to_the_right_of_sobels(photo, tmp_path):
+    from convolens.tasks.learned_edges import learned_edges
+
+    assert cli.run(["edges", str(photo), str(tmp_path / "both.png"), "--gain", "2", "--learned"]) == 0
+    both, pixels = read_image(tmp_path / "both.png"), read_image(photo)
+    np.testing.assert_array_equal(both[:, :64], edge_picture(pixels, gain=2.0))
+    np.testing.assert_allclose(both[:, 64:] / 255, learned_edges(pixels), atol=0.5 / 255 + 1e-6)
+
+
 def bad_files(folder):
     (folder / "empty.png").touch()
     (folder / "letter.jpg").write_text("Dear picture")

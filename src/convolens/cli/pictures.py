@@ -20,15 +20,23 @@ def edges(
     source: Source,
     target: Target,
     gain: Annotated[float, typer.Option(help="Brightness: at 1, a step from black to white gives white.")] = 1.0,
+    learned: Annotated[
+        bool, typer.Option("--learned", help="Beside them, on the right, edges as HED learned them.")
+    ] = False,
 ) -> None:
     r"""Show where brightness or colour changes, by Sobel's gradient, as a grey picture.
 
     \b
-    Example:
+    Examples:
       convolens edges photo.jpg edges.png --gain 2
+      convolens edges photo.jpg both.png --learned
     """
-    from convolens.effects.edges import edge_picture
     from convolens.media.images import read_picture, write_picture
 
+    if learned:
+        from convolens.tasks.learned_edges import edges_side_by_side as find
+    else:
+        from convolens.effects.edges import edge_picture as find
+
     picture = read_picture(source)
-    write_picture(target, picture.with_pixels(edge_picture(picture.pixels, gain=gain)), keeping=(source,))
+    write_picture(target, picture.with_pixels(find(picture.pixels, gain=gain)), keeping=(source,))

@@ -17,6 +17,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
+from convolens.effects.edges import edge_picture
 from convolens.trunks import Trunk, trunk
 from convolens.trunks.weights import hed_side_outputs
 
@@ -43,6 +44,17 @@ def learned_edges(image: Num[np.ndarray, "height width *channels"]) -> Float[np.
         fused = fuse_sides(network(batch, taps=tuple(SIDES)), heads, batch.shape[2:])
     edges: np.ndarray = fused[0, 0].numpy()
     return edges
+
+
+def edges_side_by_side(
+    image: Num[np.ndarray, "height width *channels"], *, gain: float = 1.0
+) -> Num[np.ndarray, "height twice_width"]:
+    """Sobel's edges on the left (`gain` as in `edge_picture`), the learned ones on the right, in the image's dtype."""
+    sobel = edge_picture(image, gain=gain)
+    learned = learned_edges(image)
+    if sobel.dtype.kind != "f":
+        learned = np.round(learned * np.iinfo(sobel.dtype).max)
+    return np.hstack([sobel, learned.astype(sobel.dtype)])
 
 
 def fuse_sides(maps: dict[str, Tensor], heads: dict[str, Tensor], size: tuple[int, ...]) -> Tensor:
