@@ -12,6 +12,7 @@ from typing import Any
 __version__ = _version("convolens")
 
 _HOME = {
+    "layers": "",
     "errors": "",
     "threads": "settings",
     "convolve": "convolution",

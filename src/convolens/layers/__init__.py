@@ -1,0 +1,18 @@
+"""Layers of a network: convolution and max pooling, with their gradients written out.
+
+They follow torch.nn's meaning and take NumPy arrays as well as tensors. They need torch (the extra `networks`).
+"""
+
+from __future__ import annotations
+
+from convolens.errors import need_package
+
+try:
+    import torch as _torch  # noqa: F401 - only to say what to install
+except ImportError as error:
+    raise need_package("torch", "networks", "layers") from error
+
+from convolens.layers.conv import Conv2d, conv2d, conv2d_backward
+from convolens.layers.pool import MaxPool2d, max_pool2d, max_pool2d_backward
+
+__all__ = ["Conv2d", "MaxPool2d", "conv2d", "conv2d_backward", "max_pool2d", "max_pool2d_backward"]

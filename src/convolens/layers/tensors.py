@@ -1,0 +1,62 @@
+"""The door of every layer: NumPy or torch in, a checked four-axis torch tensor inside, the caller's kind out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convolens.arrays import as_array, is_tensor
+from convolens.errors import DeviceError, DtypeError, ShapeError
+
+
+def as_tensor(x: object, subject: str) -> Tensor:
+    """`x` as a floating-point tensor; a NumPy array shares its memory.
+
+    Raises:
+        DtypeError: not real floating-point numbers.
+    """
+    tensor = x if is_tensor(x) else torch.from_numpy(_ordinary(as_array(x, subject)))
+    if not tensor.is_floating_point():
+        raise DtypeError(f"{subject}: need floating-point numbers, got {tensor.dtype}")
+    return tensor
+
+
+def _ordinary(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself where torch can share it, else a copy (negative strides, foreign byte order, read-only)."""
+    if array.dtype.kind not in "fiubc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
+        raise DtypeError(f"array: need float16, float32 or float64, got {array.dtype}")
+    shareable = array.flags.writeable and array.dtype.isnative and all(stride >= 0 for stride in array.strides)
+    return array if shareable else np.array(array, array.dtype.newbyteorder("="))
+
+
+def batched(x: Tensor, subject: str) -> Tensor:
+    """`(N, C, H, W)` from itself or from one picture `(C, H, W)`.
+
+    Raises:
+        ShapeError: any other number of axes.
+    """
+    if x.dim() == 4:
+        return x
+    if x.dim() == 3:
+        return x.unsqueeze(0)
+    raise ShapeError(
+        f"{subject}: need (batch, channels, height, width) or (channels, height, width), got shape {tuple(x.shape)}"
+    )
+
+
+def check_alike(x: Tensor, other: Tensor, subject: str) -> None:
+    """Raises where two tensors cannot be computed with together: another dtype or device."""
+    if other.dtype != x.dtype:
+        raise DtypeError(f"{subject}: need x's dtype {x.dtype}, got {other.dtype}")
+    if other.device != x.device:
+        raise DeviceError(f"{subject}: need x's device {x.device}, got {other.device}")
+
+
+def kind_of(x: object) -> Callable[[Tensor], Any]:
+    """The function that gives a result the caller's kind: tensors stay, anything else came from NumPy and returns."""
+    return (lambda tensor: tensor) if is_tensor(x) else (lambda tensor: tensor.numpy())

@@ -1,0 +1,106 @@
+"""The one form behind a convolution layer and its gradients.
+
+With upstream g, the number ⟨g, conv(x, w)⟩ is linear in each of x, w and g. Its three partials are the functions here:
+
+    convolve_tensors(x, w)      the layer itself          (partial in g)
+    input_gradient(g, w)        the transposed layer      (partial in x)
+    weight_gradient(x, g)       what each weight saw      (partial in w)
+
+so the gradients of each are the other two, and any number of differentiations stays within the three.
+`methods` says how each is best computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from convolens.layers import methods
+from convolens.layers.geometry import Geometry
+
+
+def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
+    if _watched(x, weight, bias):
+        return _Output.apply(x, weight, bias, geometry)  # type: ignore[no-any-return, no-untyped-call]
+    return methods.output(x, weight, bias, geometry)
+
+
+def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """The layer transposed: what each input contributed to, weighted as it was; of `geometry.x_shape`."""
+    if _watched(g, weight):
+        return _InputGradient.apply(g, weight, geometry)  # type: ignore[no-any-return, no-untyped-call]
+    return methods.input_gradient(g, weight, geometry)
+
+
+def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
+    """Each weight's input times what came of it, summed over places and batch; of `geometry.weight_shape`."""
+    if _watched(x, g):
+        return _WeightGradient.apply(x, g, geometry)  # type: ignore[no-any-return, no-untyped-call]
+    return methods.weight_gradient(x, g, geometry)
+
+
+def _watched(*tensors: Tensor | None) -> bool:
+    """Whether autograd follows any of them; where not, the functions are called without its cost of tens of µs."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
+class _Output(Function):
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        return methods.output(x, weight, bias, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
+        ctx.geometry = inputs[-1]
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        for_x, for_weight, for_bias, _ = ctx.needs_input_grad
+        return (
+            input_gradient(g, weight, ctx.geometry) if for_x else None,
+            weight_gradient(x, g, ctx.geometry) if for_weight else None,
+            g.sum((0, 2, 3)) if for_bias else None,
+            None,
+        )
+
+
+class _InputGradient(Function):
+    @staticmethod
+    def forward(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+        return methods.input_gradient(g, weight, geometry)
+
+    setup_context = _Output.setup_context
+
+    @staticmethod
+    def backward(ctx: Any, as_x: Tensor) -> tuple[Tensor | None, ...]:
+        g, weight = ctx.saved_tensors
+        for_g, for_weight, _ = ctx.needs_input_grad
+        return (
+            convolve_tensors(as_x, weight, None, ctx.geometry) if for_g else None,
+            weight_gradient(as_x, g, ctx.geometry) if for_weight else None,
+            None,
+        )
+
+
+class _WeightGradient(Function):
+    @staticmethod
+    def forward(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
+        return methods.weight_gradient(x, g, geometry)
+
+    setup_context = _Output.setup_context
+
+    @staticmethod
+    def backward(ctx: Any, as_weight: Tensor) -> tuple[Tensor | None, ...]:
+        x, g = ctx.saved_tensors
+        for_x, for_g, _ = ctx.needs_input_grad
+        return (
+            input_gradient(g, as_weight, ctx.geometry) if for_x else None,
+            convolve_tensors(x, as_weight, None, ctx.geometry) if for_g else None,
+            None,
+        )
