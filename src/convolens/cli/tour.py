@@ -1,0 +1,63 @@
+"""`convolens tour`: the guided page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FAILED = 1  # the page stands, but not all of it
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(tour)
+
+
+def tour(
+    out: Annotated[Path, typer.Option(help="Folder for the page and the files it works on.")] = Path("tour"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Name of a section to run instead of all; give it again for more.")
+    ] = None,
+) -> None:
+    r"""Run everything on real sounds and pictures, and make a page of it: OUT/index.html.
+
+    \b
+    Example:
+      convolens tour --out tour
+    """
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from convolens.media.files import writing
+    from convolens.tour import choose
+    from convolens.tour.guide import visit
+    from convolens.tour.page import page
+
+    sections = choose(only)
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    start = time.perf_counter()
+    visits = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("", total=len(sections))
+        for section in sections:
+            progress.update(bar, description=section.title)
+            visits.append(visit(section, out))
+            console.print(visits[-1].summary(), markup=False, highlight=False)
+            progress.advance(bar)
+    with writing(out / "index.html") as draft:
+        draft.write_text(page(visits, seconds=time.perf_counter() - start), encoding="utf-8")
+    typer.echo((out / "index.html").resolve())
+    if any(visited.failure for visited in visits):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,27 @@
+"""The tour: everything the package does, on real sounds and pictures, as one page to read.
+
+A section is one file with a `SECTION` in it and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from convolens.errors import ArgumentError
+from convolens.tour import sound
+from convolens.tour.section import Section
+
+SECTIONS: tuple[Section, ...] = (sound.SECTION,)
+
+
+def choose(names: Collection[str] | None = None) -> tuple[Section, ...]:
+    """The sections of these names, in the tour's order; all of them for `None` or nothing.
+
+    Raises:
+        ArgumentError: there is no section of that name.
+    """
+    known = [section.name for section in SECTIONS]
+    for name in names or ():
+        if name not in known:
+            raise ArgumentError(f"section: need one of {', '.join(known)}, got {name!r}")
+    return tuple(section for section in SECTIONS if not names or section.name in names)

@@ -1,0 +1,116 @@
+"""What a section shows, as HTML that needs nothing but itself: pictures and sounds travel inside as data URIs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
+
+import numpy as np
+import soundfile
+from jaxtyping import Float, Int, Num
+from PIL import Image
+
+_JPEG_QUALITY = 88  # no artefacts to the eye, a tenth of a PNG
+_WAVE_COLUMNS = 480  # points across a drawn waveform: about one for every two pixels of a wide screen
+_WAVE_HEIGHT = 72
+
+
+def picture(
+    image: Num[np.ndarray, "height width *channels"], caption: str, *, describe: str, lossless: bool = False
+) -> str:
+    """A picture with its caption.
+
+    Args:
+        image: uint8, `(H, W)` grey or `(H, W, 3)`.
+        caption: HTML.
+        describe: what it shows, for those who cannot see it.
+        lossless: PNG instead of JPEG, for drawings and lines.
+    """
+    height, width = image.shape[:2]
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG" if lossless else "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    source = _data_uri(file.getvalue(), "image/png" if lossless else "image/jpeg")
+    return _figure(f'<img src="{source}" width="{width}" height="{height}" alt="{escape(describe)}">', caption)
+
+
+def sound(samples: Float[np.ndarray, " frames"], rate: int, caption: str, *, frames_shown: int | None = None) -> str:
+    """A waveform and a player under it.
+
+    Args:
+        samples: one channel in [-1, 1].
+        rate: frames a second.
+        caption: HTML.
+        frames_shown: length of the drawn time axis, to line several sounds up; `None` for the sound's own.
+    """
+    file = BytesIO()
+    soundfile.write(file, samples, rate, format="MP3")  # the one compressed format that every browser plays
+    source = _data_uri(file.getvalue(), "audio/mpeg")
+    wave = _waveform(samples, frames_shown or len(samples))
+    return _figure(f'{wave}<audio controls preload="metadata" src="{source}"></audio>', caption, "sound")
+
+
+def row(*figures: str) -> str:
+    """Figures side by side, as many as the screen has room for."""
+    return f'<div class="row">{"".join(figures)}</div>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
+    """A small table; the first cell of each row names it."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(name))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in cells)}</tr>'
+        for name, *cells in rows
+    )
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    return _figure(f'<div class="scroll"><table><tr>{columns}</tr>{body}</table></div>', caption, "table")
+
+
+def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], caption: str) -> str:
+    """A confusion matrix, `counts[truth, named]`, each row shaded by its share."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(
+            f'<td class="{"hit" if truth == named else "miss"}" style="--share:{shares[truth, named]:.3f}">'
+            f"{counts[truth, named]}</td>"
+            for named in range(len(classes))
+        )
+        + "</tr>"
+        for truth, name in enumerate(classes)
+    )
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in classes)
+    corner = '<th class="corner">is ↓ &nbsp; named →</th>'
+    return _figure(f'<table class="confusion"><tr>{corner}{columns}</tr>{rows}</table>', caption, "table")
+
+
+def numbers(values: Mapping[str, str]) -> str:
+    """A few large numbers, each with what it means: `{"99.5%": "of 64-pixel crops named rightly"}`."""
+    cells = "".join(f"<div><dt>{escape(value)}</dt><dd>{escape(text)}</dd></div>" for value, text in values.items())
+    return f'<dl class="numbers">{cells}</dl>'
+
+
+def _figure(content: str, caption: str, kind: str = "picture") -> str:
+    return f'<figure class="{kind}">{content}<figcaption>{caption}</figcaption></figure>'
+
+
+def _data_uri(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _waveform(samples: Float[np.ndarray, " frames"], frames_shown: int) -> str:
+    """The envelope as one SVG path in the text's colour, so that it suits light and dark."""
+    edges = np.linspace(0, frames_shown, _WAVE_COLUMNS + 1).astype(int)
+    padded = np.zeros(frames_shown)
+    padded[: len(samples)] = samples[:frames_shown]
+    starts = edges[:-1]
+    high = np.maximum.reduceat(padded, starts).clip(0, 1)
+    low = np.minimum.reduceat(padded, starts).clip(-1, 0)
+    middle = _WAVE_HEIGHT / 2
+    there = [f"{x} {middle - 0.4 - y * middle:.1f}" for x, y in enumerate(high)]
+    back = [f"{x} {middle + 0.4 - low[x] * middle:.1f}" for x in reversed(range(_WAVE_COLUMNS))]
+    outline = "L".join([*there, *back])
+    return (
+        f'<svg class="wave" viewBox="0 0 {_WAVE_COLUMNS} {_WAVE_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
+        f'<path d="M{outline}Z"/></svg>'
+    )

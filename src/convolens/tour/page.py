@@ -1,0 +1,64 @@
+"""The tour's page: one HTML file that fetches nothing."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from convolens import __version__
+from convolens.errors import ConvolensError
+from convolens.settings import threads
+from convolens.tour.guide import Visit
+from convolens.tour.hero import hero
+
+
+def page(visits: Sequence[Visit], *, seconds: float) -> str:
+    """The whole page, in the order of the visits, which took `seconds` together."""
+    count = threads()
+    here = files("convolens.tour")
+    return Template((here / "page.html").read_text(encoding="utf-8")).substitute(
+        style=(here / "page.css").read_text(encoding="utf-8"),
+        hero=hero(),
+        contents="".join(
+            f'<li><a href="#{visit.section.name}">{escape(visit.section.title)}</a></li>' for visit in visits
+        ),
+        sections="".join(_section(visit) for visit in visits),
+        version=escape(__version__),
+        threads=f"{count} thread{'s' * (count != 1)}",
+        seconds=f"{seconds:.0f}",
+    )
+
+
+def _section(visit: Visit) -> str:
+    section = visit.section
+    prose = "".join(f"<p>{paragraph}</p>" for paragraph in section.prose)
+    shown = "".join(visit.figures) if visit.failure is None else _failure(visit.failure)
+    return (
+        f'<section id="{section.name}"><h2>{escape(section.title)}</h2>'
+        f'<div class="prose">{prose}</div>{_code(section.commands, section.python)}'
+        f'<div class="shown">{shown}</div>{_clock(visit)}</section>'
+    )
+
+
+def _code(commands: Sequence[str], python: str) -> str:
+    typed = "".join(f'<span class="line"><span class="prompt">$ </span>{escape(line)}</span>' for line in commands)
+    lines = "".join(f'<span class="line">{escape(line) or " "}</span>' for line in python.strip().splitlines())
+    return (
+        f'<div class="code"><div><span class="label">in a shell</span><pre><code>{typed}</code></pre></div>'
+        f'<div><span class="label">in Python</span><pre><code>{lines}</code></pre></div></div>'
+    )
+
+
+def _clock(visit: Visit) -> str:
+    text = f"{visit.seconds:.1f} s of the {visit.section.budget_seconds} s this section may take"
+    if visit.over_budget:
+        return f'<p class="clock over">{text}: over its budget</p>'
+    return f'<p class="clock">{text}</p>'
+
+
+def _failure(failure: Exception) -> str:
+    reason = str(failure) if isinstance(failure, ConvolensError) else "".join(traceback.format_exception(failure))
+    return f'<div class="failure"><strong>This section failed.</strong><pre>{escape(reason)}</pre></div>'
