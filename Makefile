@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-CORE := CMakeLists.txt $(wildcard core/*.cpp core/*.hpp core/kernels/*.cpp)
+CORE := CMakeLists.txt $(wildcard core/*.?pp core/kernels/*.?pp)
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
@@ -21,7 +21,7 @@ test-slow: setup  ## long trainings and exhaustive checks
 check: setup  ## format, lint, types, import layers, documentation examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/clang-format --dry-run -Werror core/*.cpp core/*.hpp core/kernels/*.cpp
+	$(BIN)/clang-format --dry-run -Werror core/*.?pp core/kernels/*.?pp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q --doctest-modules src/convolens
@@ -35,7 +35,7 @@ wheel: setup $(VENV)/.wheel  ## a manylinux wheel in wheelhouse/, tried in an en
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i core/*.cpp core/*.hpp core/kernels/*.cpp
+	$(BIN)/clang-format -i core/*.?pp core/kernels/*.?pp
 
 setup: $(VENV)/.built
 

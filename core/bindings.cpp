@@ -86,6 +86,10 @@ void gradient(const Array &image, const Map &row_map, const Map &column_map, dou
 } // namespace
 } // namespace convolens
 
+namespace convolens {
+void bind_correlation(nb::module_ &m); // bind_correlation.cpp
+}
+
 NB_MODULE(_core, m) {
     using namespace convolens;
     m.doc() = "Inner loops: memory in, memory out, no policy. Wrapped by the package; not public.";
@@ -99,4 +103,5 @@ NB_MODULE(_core, m) {
     m.def("kept_bytes", &kept_bytes);
     m.def("gradient", &gradient, "image"_a, "row_map"_a, "column_map"_a, "fill"_a, "side"_a, "middle"_a, "first"_a,
           "second"_a = nb::none());
+    bind_correlation(m);
 }

@@ -21,9 +21,14 @@ struct GradientJob {
     void *gx, *gy;   // contiguous
 };
 
+struct DirectJob; // correlation.hpp
+struct SparseJob;
+
 struct Kernels {
     const char *name;
     void (*gradient)(const GradientJob &);
+    void (*direct)(const DirectJob &);
+    void (*sparse)(const SparseJob &);
 };
 
 const Kernels &kernels();                   // the set in use

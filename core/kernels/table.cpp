@@ -8,11 +8,15 @@
 namespace convolens::CONVOLENS_ISA {
 
 void gradient(const GradientJob &);
+void direct(const DirectJob &);
+void sparse(const SparseJob &);
 
 extern const Kernels table;
 const Kernels table{
     CONVOLENS_TEXT(CONVOLENS_ISA),
     gradient,
+    direct,
+    sparse,
 };
 
 } // namespace convolens::CONVOLENS_ISA

@@ -19,3 +19,35 @@ def gradient(
     first: NDArray[np.generic],
     second: NDArray[np.generic] | None = None,
 ) -> None: ...
+
+class Maps:
+    """Where each position of every padded axis comes from (-1: the fill value); checked and analysed once."""
+
+    def __init__(self, maps: list[NDArray[np.int64]]) -> None: ...
+
+def correlate_direct(
+    x: NDArray[np.generic],
+    kernel: NDArray[np.generic],
+    out: NDArray[np.generic],
+    maps: Maps,
+    fill: complex = 0,
+    bound: float = ...,
+) -> None:
+    """`out[i] = Σ_k kernel[k] · X[maps[0][i0 + k0], …]`, for 1 to 8 axes.
+
+    x may have any strides (multiples of its item size, aligned) and be read-only; the kernel is C-contiguous and of
+    out's dtype; out is float32, float64, complex64, complex128 or int64. x is of out's dtype, or an integer up to 32
+    bits (int64 for an int64 out), or float32 for a float64 out. For an int64 out, `bound` is at least
+    Σ|kernel| · max(|x|, |fill|): it chooses the scalars in which the sum is exact.
+    """
+
+def correlate_sparse(
+    x: NDArray[np.generic],
+    offsets: NDArray[np.int64],
+    weights: NDArray[np.generic],
+    out: NDArray[np.generic],
+    maps: Maps,
+    fill: complex = 0,
+    bound: float = ...,
+) -> None:
+    """`out[i] = Σ_t weights[t] · X[maps[0][i0 + offsets[t, 0]], …]`; the rest as in `correlate_direct`."""

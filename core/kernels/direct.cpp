@@ -1,0 +1,288 @@
+// Direct correlation of up to eight axes, by the definition.
+//
+//   for each unit of work (a thread's): one position of the outer axes × a block of rows × a strip of the line
+//     point at the lines of x that the unit looks at, gathering those that cannot be read in place
+//     for each tile of the unit: every plane, row and tap of the kernel                          (tile.hpp)
+//     write the results
+//
+// A kernel of one row (a sound, a batch of them) gives neighbouring rows nothing to share. There the line itself is
+// folded: results i, i + D, i + 2D, … are rows, and taps 0 … D-1, D … 2D-1, … the rows of a kernel D wide.
+//
+// The strip is narrow enough for the unit's input to stay in the second-level cache.
+#include "lines.hpp"
+#include "tile.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+constexpr int64_t unit_bytes = 256 << 10; // of input
+constexpr int64_t rows_per_unit = 64;     // halo rows are gathered or fetched again by the next unit
+constexpr int64_t folded_strip_bytes = 64 << 10;
+constexpr int64_t split_above_bytes = 4 << 10; // shorter lines are gathered whole, longer ones only at their edges
+constexpr int64_t serial_below = 1 << 20;      // multiply-adds worth about 30 µs: not worth waking a thread
+constexpr int64_t work_per_task = 1 << 18;
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The line cut into strips of `width` positions so that those of the middle can be read in place.
+struct Strips {
+    int64_t size, width, middle, end; // [middle, end): results whose window lies in the run
+    int64_t first, second, count;     // strips before the middle, before the end, in all
+
+    void cut(int64_t positions, int64_t strip, int64_t from, int64_t to) {
+        size = positions, width = strip, middle = from, end = to;
+        first = ceil_div(middle, width);
+        second = first + ceil_div(end - middle, width);
+        count = second + ceil_div(size - end, width);
+    }
+    int64_t begin(int64_t s) const {
+        return s < first ? s * width : s < second ? middle + (s - first) * width : end + (s - second) * width;
+    }
+    int64_t stop(int64_t s) const { return least(begin(s) + width, s < first ? middle : s < second ? end : size); }
+};
+
+template <class T, int P> struct Direct {
+    const Correlation &c;
+    const T *weights;
+    Lines<T> lines;
+    Axis row;      // one position, one tap where the line is the only axis
+    int outer = 0; // axes before the row; axes after it (taps 1) are none: see choose_row
+    Axis outers[max_axes];
+    int64_t planes = 1, positions = 1; // kernel planes, results along the outer axes
+    int64_t imaginary = 0;
+    bool folded = false;
+    int64_t rows_each = 1, row_blocks = 1;
+    Strips strips;
+
+    explicit Direct(const DirectJob &job)
+        : c(job.correlation), weights(static_cast<const T *>(job.weights)), lines(job.correlation) {
+        choose_row();
+        for (int a = 0; a < outer; ++a)
+            planes *= outers[a].taps, positions *= outers[a].size;
+        imaginary = planes * row.taps * lines.axis.taps;
+        cut();
+    }
+
+    // The last axis that the kernel reaches along; the kernel's memory order then is planes, rows, taps.
+    void choose_row() {
+        static const int64_t only[1] = {0};
+        row = Axis{1, 1, only, 0, 1, 0, 0, 0};
+        int chosen = -1;
+        for (int a = c.count - 2; a >= 0 && chosen < 0; --a)
+            if (c.axes[a].taps > 1)
+                chosen = a;
+        if (chosen < 0)
+            chosen = c.count - 2;
+        for (int a = 0; a < c.count - 1; ++a)
+            if (a == chosen)
+                row = c.axes[a];
+            else
+                outers[outer++] = c.axes[a];
+    }
+
+    int64_t taps() const { return lines.axis.taps; }
+    int64_t block() const { return lines.block.size; }
+
+    void cut() {
+        const int64_t size = lines.axis.size, line_bytes = size * block() * int64_t(sizeof(T));
+        folded = row.taps == 1 && size * block() >= tile_rows<P> * tile_width<T>;
+        int64_t width;
+        if (folded) {
+            width = most(folded_strip_bytes / (block() * int64_t(sizeof(T))), 1);
+            const int64_t unit = tile_rows<P> * tile_width<T>;
+            width = most(width * block() / unit * unit / block(), 1);
+        } else {
+            rows_each = least(row.size, rows_per_unit);
+            const int64_t lines_read = planes * (rows_each + row.taps - 1);
+            width = unit_bytes / (lines_read * int64_t(sizeof(T)));
+            width = most(width / tile_width<T>, 1) * tile_width<T> / block();
+            width = most(width, 1);
+        }
+        row_blocks = ceil_div(row.size, rows_each);
+        int64_t middle = 0, end = size; // whole lines
+        if (lines.in_place && line_bytes > split_above_bytes) {
+            const int64_t from = least(lines.axis.run_begin, size);
+            const int64_t to = most(lines.axis.run_end - taps() + 1, from);
+            if ((to - from) * block() >= 4 * tile_width<T>)
+                middle = from, end = least(to, size);
+        }
+        strips.cut(size, width, middle, end);
+    }
+
+    // Scratch of one unit.
+    struct Room {
+        const T **at; // pointers to lines
+        Group<T> *groups;
+        T *filled, *gathered, *results;
+        int64_t pitch; // between gathered lines
+        bool exact;    // lines are read in place, so nothing beyond them may be read
+        mutable bool has_fill;
+    };
+
+    Room room(int64_t pointers, int64_t groups, int64_t line_scalars, int64_t gathered, int64_t results) const {
+        const int64_t pitch = ceil_div(line_scalars + tile_width<T>, 16) * 16;
+        const int64_t at_bytes = ceil_div(pointers * int64_t(sizeof(T *)), 64) * 64;
+        const int64_t group_bytes = ceil_div(groups * int64_t(sizeof(Group<T>)), 64) * 64;
+        const int64_t scalars = (1 + gathered) * pitch + results + 64;
+        char *memory = static_cast<char *>(scratch(at_bytes + group_bytes + scalars * int64_t(sizeof(T))));
+        T *filled = reinterpret_cast<T *>(memory + at_bytes + group_bytes);
+        return {reinterpret_cast<const T **>(memory),
+                reinterpret_cast<Group<T> *>(memory + at_bytes),
+                filled,
+                filled + pitch,
+                filled + (1 + gathered) * pitch,
+                pitch,
+                false,
+                false};
+    }
+
+    // Where the outer axes' position `flat` writes, and what each plane of the kernel reads.
+    char *out_at(int64_t flat) const {
+        int64_t offset = 0;
+        for (int a = outer - 1; a >= 0; --a) {
+            offset += flat % outers[a].size * outers[a].out_stride;
+            flat /= outers[a].size;
+        }
+        return const_cast<char *>(advance(c.out, c.to, offset));
+    }
+
+    const char *plane_at(int64_t flat, int64_t plane) const { // null: all fill
+        int64_t offset = 0;
+        for (int a = outer - 1; a >= 0; --a) {
+            const int64_t m = outers[a].map[flat % outers[a].size + plane % outers[a].taps];
+            if (m < 0)
+                return nullptr;
+            offset += m * outers[a].x_stride;
+            flat /= outers[a].size, plane /= outers[a].taps;
+        }
+        return advance(c.x, c.from, offset);
+    }
+
+    // A line of x for padded positions [begin, end): in place, the fill line, or gathered as number `slot`.
+    const T *line(const Room &m, const char *plane, int64_t padded_row, int64_t begin, int64_t end,
+                  int64_t slot) const {
+        const int64_t r = plane ? row.map[padded_row] : -1;
+        if (r < 0) {
+            if (!m.has_fill)
+                lines.fill_line(m.filled, m.pitch);
+            m.has_fill = true;
+            return m.filled;
+        }
+        const char *from = advance(plane, c.from, r * row.x_stride);
+        if (m.exact)
+            return lines.at(from, begin);
+        T *to = m.gathered + slot * m.pitch;
+        lines.gather(from, begin, end, to);
+        return to;
+    }
+
+    void unit(int64_t index) const {
+        const int64_t strip = index % strips.count, rest = index / strips.count;
+        const int64_t r0 = rest % row_blocks * rows_each, r1 = least(r0 + rows_each, row.size);
+        if (folded)
+            folded_unit(strip, r0, rest / row_blocks);
+        else
+            plain_unit(strip, r0, r1, rest / row_blocks);
+    }
+
+    void plain_unit(int64_t strip, int64_t r0, int64_t r1, int64_t flat) const {
+        const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + taps() - 1;
+        const int64_t height = r1 - r0 + row.taps - 1, width = (stop - begin) * block();
+        const bool exact = lines.readable(begin, end) && width >= lanes<T>;
+        Room m =
+            room(planes * height, planes, (end - begin) * block(), exact ? 0 : planes * height, tile_rows<P> * width);
+        m.exact = exact;
+        for (int64_t p = 0; p < planes; ++p) {
+            const char *plane = plane_at(flat, p);
+            const T **at = m.at + p * height;
+            for (int64_t r = 0; r < height; ++r)
+                at[r] = line(m, plane, r0 + r, begin, end, p * height + r);
+            m.groups[p] = {at, weights + p * row.taps * taps(), row.taps, taps()};
+        }
+        char *out = out_at(flat);
+        for (int64_t r = r0; r < r1; r += tile_rows<P>) {
+            write_rows(m, least(tile_rows<P>, r1 - r), width, begin, stop, out_scalars(out, r * row.out_stride));
+            for (int64_t p = 0; p < planes; ++p)
+                m.groups[p].lines += tile_rows<P>;
+        }
+    }
+
+    char *out_scalars(char *out, int64_t scalars) const { return const_cast<char *>(advance(out, c.to, scalars)); }
+
+    // Can tiles be stored where they belong, or do they go by way of scratch?
+    bool straight() const { return lines.contiguous && c.to == c.in && !lines.streaming; }
+
+    void write_rows(const Room &m, int64_t rows, int64_t width, int64_t begin, int64_t stop, char *out) const {
+        if (straight()) {
+            T *to = reinterpret_cast<T *>(out) + begin * lines.axis.out_stride;
+            tiles<T, P>(m.groups, planes, imaginary, block(), rows, width, to, row.out_stride, m.exact);
+            return;
+        }
+        tiles<T, P>(m.groups, planes, imaginary, block(), rows, width, m.results, width, m.exact);
+        for (int64_t i = 0; i < rows; ++i)
+            lines.finish(m.results + i * width, out_scalars(out, i * row.out_stride), begin, stop);
+    }
+
+    void folded_unit(int64_t strip, int64_t r, int64_t flat) const {
+        constexpr int64_t D = tile_width<T>;
+        const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + taps() - 1;
+        const int64_t width = (stop - begin) * block(), rows = width / D, tail = width - rows * D;
+        const int64_t per_row = D % block() == 0 ? D / block() : 1; // taps in a row of the folded kernel
+        const int64_t height = D % block() == 0 ? taps() / per_row : 0, left = taps() - height * per_row;
+        const bool exact = lines.readable(begin, end) && width >= lanes<T>;
+        Room m = room(planes * (rows + height + 1), 2 * planes, (end - begin) * block(), exact ? 0 : planes, width);
+        m.exact = exact;
+        for (int64_t p = 0; p < planes; ++p) {
+            const T *from = line(m, plane_at(flat, p), r, begin, end, p);
+            const T **at = m.at + p * (rows + height + 1);
+            for (int64_t i = 0; i <= rows + height; ++i)
+                at[i] = from + i * D;
+            const T *w = weights + p * taps();
+            m.groups[2 * p] = {at, w, height, per_row};
+            m.groups[2 * p + 1] = {at + height, w + height * per_row, left > 0, left};
+        }
+        char *out = out_scalars(out_at(flat), r * row.out_stride);
+        T *to = straight() ? reinterpret_cast<T *>(out) + begin * lines.axis.out_stride : m.results;
+        tiles<T, P>(m.groups, 2 * planes, imaginary, block(), rows, D, to, D, m.exact);
+        for (int64_t g = 0; g < 2 * planes; ++g)
+            m.groups[g].lines += rows;
+        tiles<T, P>(m.groups, 2 * planes, imaginary, block(), tail > 0, tail, to + rows * D, D, m.exact);
+        if (!straight())
+            lines.finish(m.results, out, begin, stop);
+    }
+
+    void run() const {
+        const int64_t units = positions * row_blocks * strips.count;
+        if (units == 0)
+            return;
+        const int64_t results = positions * row.size * strips.size * block();
+        const int64_t work = results * most(planes * row.taps * taps() * P, 4);
+        if (work < serial_below) {
+            for (int64_t u = 0; u < units; ++u)
+                unit(u);
+            return;
+        }
+        const int64_t each = most(work_per_task / most(work / units, 1), 1);
+        parallel(ceil_div(units, each), [&](int64_t task, int) {
+            for (int64_t u = task * each; u < least((task + 1) * each, units); ++u)
+                unit(u);
+            fence();
+        });
+    }
+};
+
+} // namespace
+
+void direct(const DirectJob &job) {
+    const bool complex = job.correlation.parts == 2;
+    switch (job.correlation.in) {
+    case Scalar::f32:
+        return complex ? Direct<float, 2>(job).run() : Direct<float, 1>(job).run();
+    case Scalar::f64:
+        return complex ? Direct<double, 2>(job).run() : Direct<double, 1>(job).run();
+    default:
+        return Direct<int64_t, 1>(job).run();
+    }
+}
+
+} // namespace convolens::CONVOLENS_ISA

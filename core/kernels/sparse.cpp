@@ -1,0 +1,168 @@
+// Sparse taps: a few shifted, weighted copies of the signal, added up at memory speed.
+//
+//   for each unit of work (a thread's): one line of the output × a strip of it
+//     for each tap: point at the stretch of x it adds, gathering it only where it cannot be read in place
+//     for each 8 vectors of the strip: sum over all taps in registers, write once
+//
+// O(taps × samples), and the output goes to memory once however many taps there are.
+#include "lines.hpp"
+#include "tile.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+constexpr int64_t strip_bytes = 16 << 10;
+constexpr int64_t serial_below = 1 << 18; // scalars added, worth about 30 µs
+constexpr int64_t work_per_task = 1 << 17;
+constexpr int sum_vectors = 8;
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Results [i, i + count) of a strip: the sum over taps of weight · at[tap][i …].
+template <class T, int P, int V>
+inline void add_taps(const T *const *at, const T *weights, int64_t taps, int64_t i, T *out, int64_t count) {
+    Vector<T> sums[P][V] = {};
+    for (int64_t t = 0; t < taps; ++t)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) {
+            const Vector<T> value = load(at[t] + i + v * lanes<T>);
+#pragma GCC unroll 2
+            for (int p = 0; p < P; ++p)
+                sums[p][v] += spread(weights[p * taps + t]) * value;
+        }
+    for (int v = 0; v < V; ++v) {
+        Vector<T> sum = sums[0][v];
+        if constexpr (P == 2)
+            sum = complex_sum<T>(sum, sums[1][v]);
+        const int64_t some = least(count - v * lanes<T>, lanes<T>);
+        if (some == lanes<T>)
+            store(out + i + v * lanes<T>, sum);
+        else if (some > 0)
+            __builtin_memcpy(out + i + v * lanes<T>, &sum, size_t(some) * sizeof(T));
+    }
+}
+
+template <class T, int P> struct Sparse {
+    const SparseJob &job;
+    const Correlation &c;
+    const T *weights;
+    Lines<T> lines;
+    int64_t positions = 1, width, strips;
+
+    explicit Sparse(const SparseJob &j)
+        : job(j), c(j.correlation), weights(static_cast<const T *>(j.weights)), lines(j.correlation) {
+        for (int a = 0; a < c.count - 1; ++a)
+            positions *= c.axes[a].size;
+        width = most(strip_bytes / (lines.block.size * int64_t(sizeof(T))), 1);
+        strips = ceil_div(lines.axis.size, width);
+    }
+
+    int64_t offset(int64_t tap, const Axis &axis) const { return job.offsets[tap * job.ndim + axis.source]; }
+
+    // The line of x that a tap reads for output line `flat`; null: all fill.
+    const char *line_at(int64_t flat, int64_t tap) const {
+        int64_t scalars = 0;
+        for (int a = c.count - 2; a >= 0; --a) {
+            const Axis &axis = c.axes[a];
+            const int64_t m = axis.map[flat % axis.size + offset(tap, axis)];
+            if (m < 0)
+                return nullptr;
+            scalars += m * axis.x_stride;
+            flat /= axis.size;
+        }
+        return advance(c.x, c.from, scalars);
+    }
+
+    char *out_at(int64_t flat) const {
+        int64_t scalars = 0;
+        for (int a = c.count - 2; a >= 0; --a) {
+            scalars += flat % c.axes[a].size * c.axes[a].out_stride;
+            flat /= c.axes[a].size;
+        }
+        return const_cast<char *>(advance(c.out, c.to, scalars));
+    }
+
+    void unit(int64_t index) const {
+        const int64_t begin = index % strips * width, end = least(begin + width, lines.axis.size);
+        const int64_t flat = index / strips, n = (end - begin) * lines.block.size;
+        const int64_t pitch = ceil_div(n, 16) * 16 + sum_vectors * lanes<T>;
+        const bool in_place = n >= lanes<T>;
+        int64_t gathered = 0;
+        for (int64_t t = 0; t < job.taps; ++t) {
+            const int64_t o = offset(t, lines.axis);
+            gathered += !(in_place && lines.readable(begin + o, end + o));
+        }
+        const int64_t at_bytes = ceil_div(job.taps * int64_t(sizeof(T *)), 64) * 64;
+        char *memory = static_cast<char *>(scratch(at_bytes + (2 + gathered) * pitch * int64_t(sizeof(T))));
+        const T **at = reinterpret_cast<const T **>(memory);
+        T *results = reinterpret_cast<T *>(memory + at_bytes), *filled = results + pitch, *next = filled + pitch;
+        bool has_fill = false;
+        for (int64_t t = 0; t < job.taps; ++t) {
+            const int64_t o = offset(t, lines.axis);
+            const char *row = line_at(flat, t);
+            if (!row) {
+                if (!has_fill)
+                    lines.fill_line(filled, pitch);
+                has_fill = true;
+                at[t] = filled;
+            } else if (in_place && lines.readable(begin + o, end + o)) {
+                at[t] = lines.at(row, begin + o);
+            } else {
+                lines.gather(row, begin + o, end + o, next);
+                at[t] = next;
+                next += pitch;
+            }
+        }
+        sum(at, n, begin, end, out_at(flat), results, in_place);
+    }
+
+    void sum(const T **at, int64_t n, int64_t begin, int64_t end, char *out, T *results, bool exact) const {
+        constexpr int V = sum_vectors / P, L = lanes<T>;
+        const bool straight = lines.contiguous && c.to == c.in && !lines.streaming;
+        T *to = straight ? reinterpret_cast<T *>(out) + begin * lines.axis.out_stride : results;
+        int64_t i = 0;
+        for (; i + V * L <= n; i += V * L)
+            add_taps<T, P, V>(at, weights, job.taps, i, to, V * L);
+        for (; i < n; i += L) {
+            if (exact)
+                i = least(i, n - L);
+            add_taps<T, P, 1>(at, weights, job.taps, i, to, n - i);
+        }
+        if (!straight)
+            lines.finish(results, out, begin, end);
+    }
+
+    void run() const {
+        const int64_t units = positions * strips;
+        if (units == 0)
+            return;
+        const int64_t work = positions * lines.axis.size * lines.block.size * most(job.taps * P, 2);
+        if (work < serial_below) {
+            for (int64_t u = 0; u < units; ++u)
+                unit(u);
+            return;
+        }
+        const int64_t each = most(work_per_task / most(work / units, 1), 1);
+        parallel(ceil_div(units, each), [&](int64_t task, int) {
+            for (int64_t u = task * each; u < least((task + 1) * each, units); ++u)
+                unit(u);
+            fence();
+        });
+    }
+};
+
+} // namespace
+
+void sparse(const SparseJob &job) {
+    const bool complex = job.correlation.parts == 2;
+    switch (job.correlation.in) {
+    case Scalar::f32:
+        return complex ? Sparse<float, 2>(job).run() : Sparse<float, 1>(job).run();
+    case Scalar::f64:
+        return complex ? Sparse<double, 2>(job).run() : Sparse<double, 1>(job).run();
+    default:
+        return Sparse<int64_t, 1>(job).run();
+    }
+}
+
+} // namespace convolens::CONVOLENS_ISA

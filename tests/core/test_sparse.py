@@ -1,0 +1,80 @@
+"""Correlation by a list of taps in the core, against the dense definition."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convolens import _core
+from tests.core.definition import Problem, correlate_by_definition, problems, restoring, tolerance
+
+SETS = _core.instruction_sets().split(",")
+
+
+def run(problem: Problem, offsets: np.ndarray) -> np.ndarray:
+    weights = problem.kernel[tuple(offsets.T)]
+    out = problem.empty_out()
+    _core.correlate_sparse(
+        problem.x, offsets, weights, out, _core.Maps(problem.maps), problem.fill.item(), problem.bound()
+    )
+    return out
+
+
+def thinned(problem: Problem, taps: int, seed: int) -> tuple[Problem, np.ndarray]:
+    """The problem with only `taps` of its kernel's entries kept, and where they are."""
+    rng = np.random.default_rng(seed)
+    kept = rng.choice(problem.kernel.size, min(taps, problem.kernel.size), replace=False)
+    offsets = np.stack(np.unravel_index(kept, problem.kernel.shape), axis=1).astype(np.int64)
+    kernel = np.zeros_like(problem.kernel)
+    kernel[tuple(offsets.T)] = problem.kernel[tuple(offsets.T)]
+    return replace(problem, kernel=kernel), offsets
+
+
+@settings(deadline=None, max_examples=300)
+@given(problem=problems(), taps=st.integers(1, 9), instruction_set=st.sampled_from(SETS))
+def test_equals_the_definition(problem, taps, instruction_set):
+    problem, offsets = thinned(problem, taps, seed=taps)
+    with restoring():
+        assert _core.use_instruction_set(instruction_set)
+        out = run(problem, offsets)
+    np.testing.assert_allclose(out, correlate_by_definition(problem), rtol=0, atol=tolerance(problem))
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
+@pytest.mark.parametrize(
+    ("shape", "kernel_shape"), [((400_000,), (90_000,)), ((150_001, 2), (50_000, 1)), ((700, 900), (99, 80))]
+)
+def test_large_problems_equal_the_definition_with_any_number_of_threads(shape, kernel_shape, dtype, instruction_set):
+    full = Problem.random(shape, kernel_shape, dtype, seed=1, before=[k - 1 for k in kernel_shape])
+    problem, offsets = thinned(full, 5, seed=2)
+    with restoring():
+        _core.use_instruction_set(instruction_set)
+        outs = []
+        for count in (1, 2, 4):
+            _core.set_threads(count)
+            outs.append(run(problem, offsets))
+    assert outs[0].tobytes() == outs[1].tobytes() == outs[2].tobytes()
+    expected = np.zeros_like(outs[0])
+    single = replace(problem, kernel=np.ones((1,) * len(shape), problem.kernel.dtype))
+    for at in offsets:
+        maps = [m[o : o + n] for m, o, n in zip(problem.maps, at, problem.out_shape, strict=True)]
+        expected += (problem.kernel[tuple(at)] * correlate_by_definition(replace(single, maps=maps))).astype(
+            expected.dtype
+        )
+    np.testing.assert_allclose(
+        outs[0], expected, rtol=0, atol=tolerance(replace(problem, kernel=problem.kernel[problem.kernel != 0]))
+    )
+
+
+def test_a_tap_that_points_outside_its_map_is_refused():
+    x, out, maps = np.zeros(4), np.zeros(3), _core.Maps([np.arange(4)])
+    weights = np.ones(1)
+    with pytest.raises(ValueError, match="offset outside the map"):
+        _core.correlate_sparse(x, np.array([[2]]), weights, out, maps)
+    with pytest.raises(ValueError, match="offset outside the map"):
+        _core.correlate_sparse(x, np.array([[-1]]), weights, out, maps)
+    with pytest.raises(ValueError, match="one weight a tap"):
+        _core.correlate_sparse(x, np.array([[0], [1]]), weights, out, maps)
