@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.signal import lfilter
+
 from convolens.errors import ArgumentError
 from convolens.tour.melody import FRERE_JACQUES, ROUND_BEATS, melody, pitch_hz, pluck
-from scipy.signal import lfilter
 
 RATE = 44100
 

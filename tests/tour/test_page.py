@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from convolens.cli import run
 from convolens.errors import ArgumentError
 from convolens.tour import choose, figures
@@ -18,7 +19,7 @@ def section(python="doubled = 2 * 21", *, name="sum", budget=60, prepare=lambda:
     return Section(
         name=name,
         title="A sum & more",
-        prose=("Twice.",),
+        prose="Twice.\n\nAnd again.",
         commands=("convolens --version",),
         python=python,
         prepare=prepare,
@@ -86,7 +87,11 @@ def test_the_page_is_well_formed_and_fetches_nothing(tmp_path):
         tone = np.sin(np.arange(8000) / 5)
         grey = np.zeros((8, 8), np.uint8)
         return [
-            figures.row(figures.picture(grey, "Dark.", describe='a "dark" square'), figures.sound(tone, 8000, "A tone.")),
+            figures.row(
+                figures.picture(grey, "Dark.", describe='a "dark" square', marks=[figures.Marked((1, 1, 3, 4), "<tap>")]),
+                figures.sound(tone, 8000, "A tone."),
+            ),
+            figures.sheet([grey, grey], "Two.", describe="dark squares"),
             figures.confusion(np.array([[3, 1], [0, 4]]), ["a", "<b>"], "Counts."),
             figures.table(["", "size"], [["conv1_1", 3]], "Sizes."),
             figures.numbers({"97%": "of crops"}),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from convolens.errors import ArgumentError
-from convolens.tour import sound
+from convolens.tour import blur, edges, sound, taps
 from convolens.tour.section import Section
 
-SECTIONS: tuple[Section, ...] = (sound.SECTION,)
+SECTIONS: tuple[Section, ...] = (sound.SECTION, blur.SECTION, edges.SECTION, taps.SECTION)
 
 
 def choose(names: Collection[str] | None = None) -> tuple[Section, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 
@@ -13,12 +14,21 @@ from jaxtyping import Float, Int, Num
 from PIL import Image
 
 _JPEG_QUALITY = 88  # no artefacts to the eye, a tenth of a PNG
+_SMALL = 160  # pixels; up to here an image is shown as the grid it is, and PNG is as small as JPEG
 _WAVE_COLUMNS = 480  # points across a drawn waveform: about one for every two pixels of a wide screen
 _WAVE_HEIGHT = 72
 
 
+@dataclass(frozen=True)
+class Marked:
+    """A box to draw on a picture, in its pixels, half-open, with a few words."""
+
+    box_xyxy: tuple[int, int, int, int]
+    label: str
+
+
 def picture(
-    image: Num[np.ndarray, "height width *channels"], caption: str, *, describe: str, lossless: bool = False
+    image: Num[np.ndarray, "height width *channels"], caption: str, *, describe: str, marks: Sequence[Marked] = ()
 ) -> str:
     """A picture with its caption.
 
@@ -26,13 +36,14 @@ def picture(
         image: uint8, `(H, W)` grey or `(H, W, 3)`.
         caption: HTML.
         describe: what it shows, for those who cannot see it.
-        lossless: PNG instead of JPEG, for drawings and lines.
+        marks: boxes drawn over it.
     """
-    height, width = image.shape[:2]
-    file = BytesIO()
-    Image.fromarray(image).save(file, "PNG" if lossless else "JPEG", quality=_JPEG_QUALITY, optimize=True)
-    source = _data_uri(file.getvalue(), "image/png" if lossless else "image/jpeg")
-    return _figure(f'<img src="{source}" width="{width}" height="{height}" alt="{escape(describe)}">', caption)
+    return _figure(f'<div class="marked">{_image(image, describe)}{_marks(image, marks)}</div>', caption)
+
+
+def sheet(images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str) -> str:
+    """Several pictures under one caption. Small ones keep their pixels visible."""
+    return _figure(f'<div class="sheet">{"".join(_image(image, describe) for image in images)}</div>', caption)
 
 
 def sound(samples: Float[np.ndarray, " frames"], rate: int, caption: str, *, frames_shown: int | None = None) -> str:
@@ -88,6 +99,31 @@ def numbers(values: Mapping[str, str]) -> str:
     """A few large numbers, each with what it means: `{"99.5%": "of 64-pixel crops named rightly"}`."""
     cells = "".join(f"<div><dt>{escape(value)}</dt><dd>{escape(text)}</dd></div>" for value, text in values.items())
     return f'<dl class="numbers">{cells}</dl>'
+
+
+def _image(image: Num[np.ndarray, "height width *channels"], describe: str) -> str:
+    height, width = image.shape[:2]
+    small = max(height, width) <= _SMALL
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG" if small else "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    source = _data_uri(file.getvalue(), "image/png" if small else "image/jpeg")
+    kind = ' class="pixels"' if small else ""
+    return f'<img{kind} src="{source}" width="{width}" height="{height}" alt="{escape(describe)}">'
+
+
+def _marks(image: Num[np.ndarray, "height width *channels"], marks: Sequence[Marked]) -> str:
+    """Boxes as lines over the picture: sharp at every size."""
+    if not marks:
+        return ""
+    height, width = image.shape[:2]
+    boxes = []
+    for mark in marks:
+        x1, y1, x2, y2 = mark.box_xyxy
+        boxes.append(
+            f'<rect x="{x1}" y="{y1}" width="{x2 - x1}" height="{y2 - y1}"/>'
+            f'<text x="{(x1 + x2) / 2:g}" y="{y1 - 7}">{escape(mark.label)}</text>'
+        )
+    return f'<svg class="marks" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(boxes)}</svg>'
 
 
 def _figure(content: str, caption: str, kind: str = "picture") -> str:

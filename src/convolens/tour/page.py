@@ -34,22 +34,26 @@ def page(visits: Sequence[Visit], *, seconds: float) -> str:
 
 def _section(visit: Visit) -> str:
     section = visit.section
-    prose = "".join(f"<p>{paragraph}</p>" for paragraph in section.prose)
+    prose = "".join(f"<p>{paragraph}</p>" for paragraph in section.prose.strip().split("\n\n"))
     shown = "".join(visit.figures) if visit.failure is None else _failure(visit.failure)
     return (
         f'<section id="{section.name}"><h2>{escape(section.title)}</h2>'
-        f'<div class="prose">{prose}</div>{_code(section.commands, section.python)}'
+        f'<div class="said"><div class="prose">{prose}</div>{_code(section.commands, section.python)}</div>'
         f'<div class="shown">{shown}</div>{_clock(visit)}</section>'
     )
 
 
 def _code(commands: Sequence[str], python: str) -> str:
-    typed = "".join(f'<span class="line"><span class="prompt">$ </span>{escape(line)}</span>' for line in commands)
-    lines = "".join(f'<span class="line">{escape(line) or " "}</span>' for line in python.strip().splitlines())
-    return (
-        f'<div class="code"><div><span class="label">in a shell</span><pre><code>{typed}</code></pre></div>'
-        f'<div><span class="label">in Python</span><pre><code>{lines}</code></pre></div></div>'
-    )
+    typed = [f'<span class="prompt">$ </span>{escape(line)}' for line in commands]
+    lines = [escape(line) or " " for line in python.strip().splitlines()]
+    return f'<div class="code">{_listing("in a shell", typed)}{_listing("in Python", lines)}</div>'
+
+
+def _listing(label: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    listed = "".join(f'<span class="line">{line}</span>' for line in lines)
+    return f'<div><span class="label">{label}</span><pre><code>{listed}</code></pre></div>'
 
 
 def _clock(visit: Visit) -> str:

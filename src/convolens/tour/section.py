@@ -18,7 +18,7 @@ class Section:
     Attributes:
         name: one short word, the section's address on the page.
         title: as printed on the page.
-        prose: paragraphs in HTML, shown before the result.
+        prose: HTML, shown before the result; an empty line parts paragraphs.
         commands: one command line each, as typed in the tour's folder.
         python: the same in Python; its variables go to `show`.
         prepare: writes the files that commands and Python read.
@@ -28,7 +28,7 @@ class Section:
 
     name: str
     title: str
-    prose: Sequence[str]
+    prose: str
     commands: Sequence[str]
     python: str
     prepare: Callable[[], None]

@@ -32,15 +32,17 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
 SECTION = Section(
     name="sound",
     title="A sound, and what it leaves behind",
-    prose=(
-        "Clap in a stairwell and you hear the clap again, later and weaker. Write down when it returns and how strong, "
-        "and you have a <em>kernel</em>: a few numbers. An echo is the convolution of a sound with them. Each moment "
-        "is revised by the moments that came before it.",
-        "Wait two bars instead of a third of a second, keep the strength, and the echo joins in as a second voice. "
-        "A round is a tune convolved with three claps.",
-        "The tune itself is made the same way. Each string is a burst of noise sent round a loop, and every time round "
-        "each point is averaged with its neighbours, until noise has become a tone.",
-    ),
+    prose="""
+Clap in a stairwell and you hear the clap again, later and weaker. Write down when it returns and how strong, and
+you have a <em>kernel</em>: a few numbers. An echo is the convolution of a sound with them. Each moment is revised
+by the moments that came before it.
+
+Wait two bars instead of a third of a second, keep the strength, and the echo joins in as a second voice. A round is
+a tune convolved with three claps.
+
+The tune itself is made the same way. Each string is a burst of noise sent round a loop, and every time round each
+point is averaged with its neighbours, until noise has become a tone.
+""",
     commands=(
         "convolens echo melody.wav echoed.wav --delay 0.3 --weight 0.5 --delay 0.6 --weight 0.25",
         "convolens echo melody.wav canon.wav --delay 3.2 --weight 1 --delay 6.4 --weight 1",

@@ -1,0 +1,45 @@
+"""Section: a photo blurred a little and a lot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convolens.tour.figures import picture, row
+from convolens.tour.pictures import bring
+from convolens.tour.section import Section
+
+
+def _show(made: Mapping[str, Any]) -> Sequence[str]:
+    return [
+        row(
+            picture(made["photo"], "<b>The photo.</b>", describe="A red cup of coffee on its saucer, from above"),
+            picture(made["soft"], "<b>σ = 2 pixels.</b> The grain of the table is gone.", describe="The cup, blurred"),
+            picture(made["vague"], "<b>σ = 12 pixels.</b> Cup and saucer remain as masses of light and colour.",
+                    describe="The cup, blurred so far that only light and colour are left"),
+        )
+    ]  # fmt: skip
+
+
+SECTION = Section(
+    name="blur",
+    title="A photo, out of focus",
+    prose="""
+Replace every pixel by a mean of the pixels around it, the near ones counting more than the far ones, and the photo
+goes out of focus. The kernel is a bell, the Gaussian; its width σ says how far a pixel listens.
+
+What is smaller than the bell disappears, what is larger stays. A blur is a choice of the size of things worth
+seeing.
+""",
+    commands=("convolens blur coffee.png soft.png --sigma 2", "convolens blur coffee.png vague.png --sigma 12"),
+    python="""\
+import convolens as cl
+
+photo = cl.read_image("coffee.png")
+soft = cl.blur(photo, 2)
+vague = cl.blur(photo, 12)
+""",
+    prepare=lambda: bring("coffee.png"),
+    show=_show,
+    budget_seconds=5,
+)
