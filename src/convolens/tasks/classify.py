@@ -1,0 +1,233 @@
+"""Classify: what is in the picture, out of the classes that the model was taught.
+
+A trunk's maps at one or several taps go into a head that gives each class a score. With the pooled head of `heads.py`
+a head is all there is to train: a trunk that somebody else trained stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convolens.errors import ArgumentError, ConvolensError, WeightsError
+from convolens.media.files import AnyPath
+from convolens.tasks.heads import HEADS
+from convolens.tasks.model_file import ModelFile, write_model_file
+from convolens.tasks.pictures import Picture, batches, best_first, listed
+from convolens.trunks import TRUNKS, Preprocessing, Trunk, trunk as make_trunk
+
+# A model file may not ask for pictures so large that a small file takes all memory.
+MAX_SIDE = 8192
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes, likeliest first, and their scores, which add up to 1 over all classes."""
+
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+class Classifier(nn.Module):
+    """A trunk, its taps, and a head on them. Calling it takes a preprocessed batch and gives scores (logits).
+
+    Args:
+        trunk: the feature extractor.
+        head: takes the taps' maps in order, gives `(N, classes)`; its `kind` is its name in `HEADS`.
+        taps: names of the trunk's taps.
+        class_names: one for each score.
+        metrics: what was measured on pictures it was not trained on; kept in the model file.
+    """
+
+    task = "classify"
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        head: nn.Module,
+        *,
+        taps: Sequence[str],
+        class_names: Sequence[str],
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.trunk, self.head = trunk, head
+        self.taps, self.class_names = tuple(taps), tuple(class_names)
+        self.metrics = dict(metrics or {})
+
+    def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Class scores before softmax."""
+        maps = self.trunk(batch, taps=self.taps)
+        scores: Tensor = self.head([maps[tap] for tap in self.taps])
+        return scores
+
+    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
+        """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
+        return self.trunk.preprocess(pictures)
+
+    @overload
+    def predict(self, images: Picture, *, top: int | None = None, batch: int = 16) -> Prediction: ...
+    @overload
+    def predict(self, images: Iterable[Picture], *, top: int | None = None, batch: int = 16) -> list[Prediction]: ...
+    def predict(
+        self, images: Picture | Iterable[Picture], *, top: int | None = None, batch: int = 16
+    ) -> Prediction | list[Prediction]:
+        """What the pictures show.
+
+        Args:
+            images: a path, an array or a tensor `(H, W)` or `(H, W, C)`, uint8, uint16 or float in [0, 1], RGB; or
+                several: a list of any of these, or an array `(N, H, W, C)`.
+            top: how many classes to name; None names all.
+            batch: how many pictures of one size go through the network at once.
+
+        Returns:
+            One `Prediction`; for several pictures a list, in order.
+
+        Raises:
+            FileError: a picture cannot be read.
+            ShapeError, DtypeError, ArgumentError: an array is no picture, or too small for the taps.
+        """
+        if top is not None and top < 1:
+            raise ArgumentError(f"top: need at least 1 class, got {top}")
+        pictures, many = listed(images)
+        found = [
+            Prediction(*best_first(row, self.class_names, top))
+            for scores in self._scores(pictures, batch)
+            for row in scores
+        ]
+        return found if many else found[0]
+
+    def save(self, path: AnyPath) -> None:
+        """Writes the model to one `.safetensors` file that `convolens.load` reads.
+
+        Raises:
+            WeightsError: another suffix.
+            FileError: it cannot be written.
+        """
+        facts = {
+            "task": self.task,
+            "trunk": {"name": self.trunk.name, "options": self.trunk.options, "weights": self.trunk.weights},
+            "head": self.head.kind,
+            "taps": self.taps,
+            "class_names": self.class_names,
+            "preprocessing": self.trunk.preprocessing.to_dict(),
+            "metrics": self.metrics,
+        }
+        write_model_file(path, self, facts)
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Classifier:
+        """The model that `save` wrote.
+
+        Raises:
+            WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
+        """
+        class_names, taps = file.words("class_names"), file.words("taps")
+        with torch.device("meta"):  # a header may claim any size: nothing is allocated before the tensors are there
+            trunk = _trunk_from(file)
+            model = cls(
+                trunk,
+                _head_from(file, trunk, taps, len(class_names)),
+                taps=taps,
+                class_names=class_names,
+                metrics=file.fact("metrics", dict),
+            )
+        file.fill(model)
+        return model.eval()
+
+    def _scores(self, pictures: Iterable[Picture], batch: int) -> Iterable[np.ndarray]:
+        was_training = self.training
+        self.eval()
+        try:
+            for one in batches(pictures, self.preprocess, batch):
+                with torch.inference_mode():
+                    yield self(one).softmax(dim=1).cpu().numpy()
+        finally:
+            self.train(was_training)
+
+
+def classifier(
+    trunk: str | Trunk,
+    *,
+    weights: AnyPath | None = None,
+    classes: Sequence[str],
+    taps: Sequence[str] | str | None = None,
+    head: Literal["gap"] = "gap",
+    seed: int = 0,
+) -> Classifier:
+    """A classifier with an untrained head on a trunk, in evaluation mode.
+
+    Args:
+        trunk: its name, or one that is already made.
+        weights: of the trunk: a name from the weights table or a path; None for random ones.
+        classes: the names of the classes.
+        taps: one or several of the trunk's taps, whose features are put side by side; None takes the last.
+        head: `gap` pools every feature over the picture and has one linear layer, so that class activation maps are
+            exact.
+        seed: of the head's weights, and of the trunk's where they are random.
+
+    Raises:
+        ArgumentError: no such trunk, tap or head, or fewer than two or doubled class names.
+
+    >>> model = classifier("vgg16", classes=("brick", "grass"), taps="conv3_3")
+    >>> model(model.preprocess(np.zeros((32, 32, 3), np.uint8))).shape
+    torch.Size([1, 2])
+    """
+    names = (classes,) if isinstance(classes, str) else tuple(classes)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ArgumentError(f"classes: need at least two names, each once, got {', '.join(names) or 'none'}")
+    body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed)
+    chosen = (body.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        top = _head(head, body, chosen, len(names))
+    return Classifier(body, top, taps=chosen, class_names=names).eval()
+
+
+def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Module:
+    if kind not in HEADS:
+        raise ArgumentError(f"head: need one of {', '.join(HEADS)}, got {kind!r}")
+    if len(set(taps)) < len(taps):
+        raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
+    return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)
+
+
+def _trunk_from(file: ModelFile) -> Trunk:
+    described = file.fact("trunk", dict)
+    name, options = described.get("name"), described.get("options")
+    if name not in TRUNKS or not isinstance(options, dict):
+        raise WeightsError(f"{file.path}: need a trunk of {', '.join(TRUNKS)} with its options, got {described!r:.80}")
+    try:
+        trunk = TRUNKS[name](**options)
+        trunk.preprocessing = _checked(Preprocessing.from_dict(file.fact("preprocessing", dict)), options["channels"])
+    except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError) as error:
+        raise WeightsError(f"{file.path}: its header describes a trunk that cannot be built: {error}") from error
+    trunk.weights = described.get("weights")
+    return trunk
+
+
+def _head_from(file: ModelFile, trunk: Trunk, taps: tuple[str, ...], classes: int) -> nn.Module:
+    try:
+        return _head(file.fact("head", str), trunk, taps, classes)
+    except ArgumentError as error:
+        raise WeightsError(f"{file.path}: its header describes a head that cannot be built: {error}") from error
+
+
+def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    """The preprocessing, if every field is of its kind and its sizes are a picture's."""
+    numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
+    if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
+        raise ArgumentError(f"preprocessing: need finite numbers, got {numbers}")
+    if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
+        raise ArgumentError(f"preprocessing: need a mean and a deviation for each of {channels} channels")
+    for name in ("resize", "crop"):
+        side = getattr(preprocessing, name)
+        if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
+            raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {side!r}")
+    return preprocessing

@@ -1,0 +1,52 @@
+"""Heads: what turns a trunk's maps into the scores of classes. A head takes the maps of its taps, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convolens.errors import ArgumentError
+
+
+class PooledHead(nn.Module):
+    """The mean of every feature over the picture, tap after tap, and one linear layer on them.
+
+    As the mean and the linear layer commute, every cell of a map says how much it adds to each class: that is what a
+    class activation map shows, exactly. Pictures of any size fit.
+
+    Lin, Chen & Yan, "Network In Network", ICLR 2014, section 3.2; Zhou et al., "Learning Deep Features for
+    Discriminative Localization", CVPR 2016.
+
+    Args:
+        channels: how many features each tap has.
+        classes: how many scores to give.
+    """
+
+    kind = "gap"
+
+    def __init__(self, channels: Sequence[int], classes: int) -> None:
+        super().__init__()
+        if not channels or classes < 1:
+            raise ArgumentError(f"head: need at least one tap and one class, got {len(channels)} and {classes}")
+        self.channels = tuple(channels)
+        self.linear = nn.Linear(sum(self.channels), classes)
+
+    def forward(self, maps: Sequence[Float[Tensor, "batch channels height width"]]) -> Float[Tensor, "batch classes"]:
+        """Class scores (logits) from the taps' maps."""
+        scores: Tensor = self.linear(self.pool(maps))
+        return scores
+
+    def pool(self, maps: Sequence[Float[Tensor, "batch channels height width"]]) -> Float[Tensor, "batch features"]:
+        """The mean of each feature over the picture, the taps side by side."""
+        return torch.cat([tap.mean(dim=(2, 3)) for tap in maps], dim=1)
+
+    def weights_by_tap(self) -> tuple[Float[Tensor, "classes channels"], ...]:
+        """The linear layer's weights, cut into each tap's share."""
+        return self.linear.weight.split(self.channels, dim=1)
+
+
+# By the name that stands in a model file.
+HEADS = {PooledHead.kind: PooledHead}

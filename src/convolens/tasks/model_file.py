@@ -1,0 +1,144 @@
+"""The one file a trained model is kept in: `.safetensors`, its facts in the header, no pickle anywhere.
+
+Tensors are stored under the model's own state-dict keys. The header's metadata holds one JSON text for each fact: the
+task, the trunk and how it was built, taps, class names, preprocessing, metrics. Reading trusts nothing: sizes come from
+the file, not from the header, and every fact is checked by the task that uses it.
+
+The tensor format is described at https://huggingface.co/docs/safetensors (an 8-byte length, a JSON header, raw data).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from convolens.errors import WeightsError
+from convolens.media.files import AnyPath, need_file, writing
+
+FORMAT = "convolens model"
+VERSION = 1
+# What torch.save writes (a zip with a pickle in it) and what a bare pickle of protocol 2 or later starts with.
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds: facts from its header, tensors by their state-dict keys."""
+
+    path: Path
+    facts: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+    def fact(self, name: str, kind: type[Kind]) -> Kind:
+        """One fact of the header, of the kind it must have.
+
+        Raises:
+            WeightsError: it is missing, or something else stands there.
+        """
+        value = self.facts.get(name)
+        if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):
+            raise WeightsError(f"{self.path}: need {name!r} in its header as a {kind.__name__}, got {value!r:.80}")
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A fact that is a list of texts, such as the class names. Errors as in `fact`."""
+        value = self.fact(name, list)
+        if not all(isinstance(word, str) for word in value):
+            raise WeightsError(f"{self.path}: need {name!r} in its header as a list of texts, got {value!r:.80}")
+        return tuple(value)
+
+    def fill(self, model: nn.Module) -> None:
+        """Puts the file's tensors into the model; the model may be on the `meta` device, without memory of its own.
+
+        Raises:
+            WeightsError: keys are missing or left over, or a shape differs.
+        """
+        wanted = model.state_dict()
+        missing, extra = sorted(wanted.keys() - self.tensors.keys()), sorted(self.tensors.keys() - wanted.keys())
+        if missing or extra:
+            raise WeightsError(
+                f"{self.path}: need the tensors of this {self.facts.get('task')} model, "
+                f"got {len(missing)} missing {_some(missing)} and {len(extra)} unknown {_some(extra)}"
+            )
+        for name, tensor in self.tensors.items():
+            if tensor.shape != wanted[name].shape:
+                raise WeightsError(
+                    f"{self.path}: tensor {name}: need shape {tuple(wanted[name].shape)}, got {tuple(tensor.shape)}"
+                )
+        model.load_state_dict(dict(self.tensors), assign=True)
+
+
+def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) -> None:
+    """Writes the model's state and facts (plain data that JSON can hold) to one file, whole or not at all.
+
+    Raises:
+        WeightsError: the name does not end in `.safetensors`.
+        FileError: it cannot be written.
+    """
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
+    stated = {"format": FORMAT, "version": VERSION, **facts}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with writing(target) as draft:
+        save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
+
+
+def read_model_file(path: AnyPath) -> ModelFile:
+    """Reads a model file's facts and tensors. Nothing in the file is run.
+
+    Raises:
+        FileError: nothing is there.
+        WeightsError: a pickle, a damaged file, a header that lies about its tensors, plain weights without facts, or a
+            file of a later version.
+    """
+    file = need_file(path, "a model")
+    _refuse_pickle(file)
+    try:
+        with safe_open(file, framework="pt") as stored:
+            facts = _facts(file, stored.metadata() or {})
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
+    except SafetensorError as error:
+        raise WeightsError(f"{file}: need a model file (.safetensors), got a damaged file or none: {error}") from error
+    return ModelFile(file, facts, tensors)
+
+
+def _refuse_pickle(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(4)
+    if start.startswith(_PICKLES):
+        raise WeightsError(
+            f"{file}: need a model file (.safetensors), got a pickle, which could run code and is not opened; "
+            "a .pth of weights goes to weights= when training"
+        )
+
+
+def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if metadata.get("format") != json.dumps(FORMAT):
+        raise WeightsError(
+            f"{file}: need a model that Convolens saved, got a .safetensors file without its facts; "
+            "plain weights go to weights= when training"
+        )
+    try:
+        facts = {name: json.loads(text) for name, text in metadata.items()}
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{file}: the facts in its header are not JSON: {error}") from error
+    version = facts.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSION:
+        raise WeightsError(
+            f"{file}: need model version {VERSION} or earlier, got {version!r}; a newer Convolens may read it"
+        )
+    return facts
+
+
+def _some(names: list[str]) -> str:
+    return f"({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""

@@ -1,0 +1,99 @@
+"""What every task is given: one picture or many, as paths, arrays or tensors; and how they become batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convolens.arrays import is_tensor
+from convolens.errors import ArgumentError, DeviceError, DtypeError, ShapeError
+from convolens.media.images import read_image
+
+Picture = str | os.PathLike[str] | NDArray[Any] | Tensor
+
+
+def listed(images: Picture | Iterable[Picture]) -> tuple[list[Picture], bool]:
+    """The pictures in order, and whether many were given: a list, or an array of four dimensions.
+
+    Raises:
+        ArgumentError: something that is no picture and holds none.
+    """
+    if isinstance(images, str | os.PathLike):
+        return [images], False
+    if is_tensor(images) or isinstance(images, np.ndarray):
+        return (list(images), True) if images.ndim == 4 else ([images], False)
+    if isinstance(images, Iterable):
+        return list(images), True
+    raise ArgumentError(f"images: need a path, an array, a tensor, or several, got {type(images).__name__}")
+
+
+def pixels_of(picture: Picture) -> NDArray[Any]:
+    """The picture as an array: `(H, W)` or `(H, W, C)`, uint8, uint16, or float in [0, 1].
+
+    Raises:
+        FileError: a path where no picture can be read.
+        ShapeError, DtypeError: an array or tensor that is no picture.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return read_image(picture)
+    pixels: NDArray[Any] = picture.detach().cpu().numpy() if is_tensor(picture) else np.asarray(picture)
+    if pixels.ndim not in (2, 3) or pixels.size == 0 or (pixels.ndim == 3 and pixels.shape[2] > 4):
+        raise ShapeError(
+            f"picture: need (height, width) or (height, width, 1 to 4), not empty, got {pixels.shape}; "
+            "a preprocessed (N, C, H, W) batch goes to the model itself"
+        )
+    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
+        raise DtypeError(f"picture: need uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
+    if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN is refused too
+        raise ArgumentError(f"picture: need floats in [0, 1], got {pixels.min():.3g} to {pixels.max():.3g}")
+    return pixels
+
+
+def batches(pictures: Iterable[Picture], preprocess: Callable[[Any], Tensor], size: int) -> Iterator[Tensor]:
+    """Preprocessed batches of at most `size`, in order: neighbours that have the same size go together.
+
+    Never more than one batch is held.
+    """
+    if size < 1:
+        raise ArgumentError(f"batch: need at least 1 picture, got {size}")
+    waiting: list[Tensor] = []
+    for picture in pictures:
+        one = preprocess(pixels_of(picture))
+        if waiting and (len(waiting) == size or one.shape != waiting[0].shape):
+            yield torch.cat(waiting)
+            waiting = []
+        waiting.append(one)
+    if waiting:
+        yield torch.cat(waiting)
+
+
+def best_first(scores: NDArray[Any], names: Sequence[str], top: int | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """The `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
+    order = np.argsort(-scores, kind="stable")[:top]
+    return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)
+
+
+def pick_device(device: str) -> torch.device:
+    """`auto` is the GPU where there is one, otherwise the CPU; anything else is torch's name for a device.
+
+    Raises:
+        DeviceError: torch does not know or does not have it.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+        torch.empty(1, device=picked)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        reason = str(error).splitlines()[0]
+        raise DeviceError(f"device: need one that this machine has, got {device!r}: {reason}") from error
+    return picked
