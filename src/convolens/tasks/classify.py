@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ConvolensError, WeightsError
+from convolens.errors import ArgumentError, ConvolensError, ShapeError, WeightsError
 from convolens.media.files import AnyPath
-from convolens.tasks.heads import HEADS
+from convolens.tasks.heads import HEADS, PooledHead
 from convolens.tasks.model_file import ModelFile, write_model_file
-from convolens.tasks.pictures import Picture, batches, best_first, listed
+from convolens.tasks.pictures import Picture, batches, best_first, listed, pixels_of
 from convolens.trunks import TRUNKS, Preprocessing, Trunk, trunk as make_trunk
 
 # A model file may not ask for pictures so large that a small file takes all memory.
@@ -66,6 +66,20 @@ class Classifier(nn.Module):
         maps = self.trunk(batch, taps=self.taps)
         scores: Tensor = self.head([maps[tap] for tap in self.taps])
         return scores
+
+    def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+        """What a pooled head's linear layer sees: the mean of every feature of every tap."""
+        if not isinstance(self.head, PooledHead):
+            raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
+        maps = self.trunk(batch, taps=self.taps)
+        return self.head.pool([maps[tap] for tap in self.taps])
+
+    def need_room(self, batch: Float[Tensor, "batch channels height width"]) -> None:
+        """Raises a `ShapeError` where the pictures are too small for a tap."""
+        height, width = batch.shape[2:]
+        for tap in self.taps:
+            if 0 in self.trunk.map_size(tap, height, width):
+                raise ShapeError(f"need a picture large enough for {tap}, got {height}×{width} pixels")
 
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
@@ -145,7 +159,7 @@ class Classifier(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            for one in batches(pictures, self.preprocess, batch):
+            for one in batches((self.preprocess(pixels_of(picture)) for picture in pictures), batch):
                 with torch.inference_mode():
                     yield self(one).softmax(dim=1).cpu().numpy()
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,37 +34,35 @@ def listed(images: Picture | Iterable[Picture]) -> tuple[list[Picture], bool]:
 
 
 def pixels_of(picture: Picture) -> NDArray[Any]:
-    """The picture as an array: `(H, W)` or `(H, W, C)`, uint8, uint16, or float in [0, 1].
+    """The picture as an array: `(H, W)` or `(H, W, 3)`, uint8, uint16, or float in [0, 1]; transparency over white.
 
     Raises:
         FileError: a path where no picture can be read.
-        ShapeError, DtypeError: an array or tensor that is no picture.
+        ShapeError, DtypeError, ArgumentError: an array or tensor that is no picture.
     """
     if isinstance(picture, str | os.PathLike):
-        return read_image(picture)
+        return _over_white(read_image(picture))
     pixels: NDArray[Any] = picture.detach().cpu().numpy() if is_tensor(picture) else np.asarray(picture)
-    if pixels.ndim not in (2, 3) or pixels.size == 0 or (pixels.ndim == 3 and pixels.shape[2] > 4):
+    if pixels.ndim not in (2, 3) or pixels.size == 0 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
         raise ShapeError(
-            f"picture: need (height, width) or (height, width, 1 to 4), not empty, got {pixels.shape}; "
+            f"picture: need (height, width) or (height, width, 1, 3 or 4), not empty, got {pixels.shape}; "
             "a preprocessed (N, C, H, W) batch goes to the model itself"
         )
     if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
         raise DtypeError(f"picture: need uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
-    if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN is refused too
+    if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):  # so worded that NaN is refused too
         raise ArgumentError(f"picture: need floats in [0, 1], got {pixels.min():.3g} to {pixels.max():.3g}")
-    return pixels
+    return _over_white(pixels)
 
 
-def batches(pictures: Iterable[Picture], preprocess: Callable[[Any], Tensor], size: int) -> Iterator[Tensor]:
-    """Preprocessed batches of at most `size`, in order: neighbours that have the same size go together.
-
-    Never more than one batch is held.
+def batches(singles: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """Single preprocessed pictures `(1, C, H, W)` as batches of at most `size`, in order; neighbours that have the same
+    size go together. Never more than one batch is held.
     """
     if size < 1:
         raise ArgumentError(f"batch: need at least 1 picture, got {size}")
     waiting: list[Tensor] = []
-    for picture in pictures:
-        one = preprocess(pixels_of(picture))
+    for one in singles:
         if waiting and (len(waiting) == size or one.shape != waiting[0].shape):
             yield torch.cat(waiting)
             waiting = []
@@ -97,3 +95,13 @@ def pick_device(device: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise DeviceError(f"device: need one that this machine has, got {device!r}: {reason}") from error
     return picked
+
+
+def _over_white(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Colour without transparency, in the same dtype: what shows through is white, as on paper."""
+    if pixels.ndim == 2 or pixels.shape[2] < 4:
+        return pixels
+    white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    alpha = pixels[:, :, 3:] / np.float64(white)
+    colour = pixels[:, :, :3] * alpha + white * (1 - alpha)
+    return (colour.round() if pixels.dtype.kind == "u" else colour).astype(pixels.dtype)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, DataError, FileError
 from convolens.media.files import AnyPath, need_folder
-from convolens.media.images import as_rgb8, read_image
+from convolens.tasks.pictures import pixels_of
 
 PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .webp .tif .tiff .bmp .gif".split())
 
@@ -45,13 +46,15 @@ class PictureFolder:
     samples: tuple[Sample, ...]
     skipped: list[Skipped] = field(default_factory=list)
 
-    def pictures(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-        """Each sample with its picture as `(H, W, 3)` uint8. What cannot be read is added to `skipped`."""
+    def pictures(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, NDArray[Any]]]:
+        """Each sample with its picture, `(H, W)` or `(H, W, 3)`. What cannot be read is added to `skipped`."""
         for sample in samples:
             try:
-                yield sample, as_rgb8(read_image(sample.path))
+                picture = pixels_of(sample.path)
             except FileError as error:
                 self.skipped.append(Skipped(sample.path, str(error)))
+                continue
+            yield sample, picture
 
 
 def read_folder(root: AnyPath, class_names: tuple[str, ...] | None = None) -> PictureFolder:

@@ -1,0 +1,77 @@
+"""A linear head on features that stay as they are: multinomial logistic regression by L-BFGS, in float64.
+
+The problem is convex, so there is one answer: it depends on the data and the decay, not on a seed, an order or a rate.
+A few thousand samples of a thousand features take about a second.
+
+Liu & Nocedal, "On the limited memory BFGS method for large scale optimization", 1989 (torch's, with line search).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+GRADIENT_TOLERANCE = 1e-6  # of the mean loss, on features of unit variance: far below what moves a prediction
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """Weights `(classes, features)` and bias `(classes,)` for features as they come, and the cost they started from."""
+
+    weight: Tensor
+    bias: Tensor
+    cost: float
+
+
+def fit_linear(
+    features: Float[Tensor, "samples features"],
+    labels: Int[Tensor, " samples"],
+    classes: int,
+    *,
+    decay: float = 0.01,
+    steps: int = 200,
+) -> Iterator[LinearFit]:
+    """Step by step towards the weights with the least cross-entropy + decay/2 · |weights|²; the last is the answer.
+
+    The decay is on the weights of features brought to mean 0 and variance 1. That standardising is folded into what is
+    given back, which takes features as they are. A feature that never varies gets weight 0.
+
+    Args:
+        features: float32 or float64.
+        labels: class numbers from 0.
+        classes: how many there are.
+        decay: larger draws the weights to 0, and scores to equal shares.
+        steps: at most; fewer where the gradient has vanished before.
+    """
+    x = features.double()
+    mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)
+    varies = spread > 1e-9 * x.abs().amax(dim=0)
+    scale = torch.where(varies, 1 / spread, 0.0)
+    for weight, bias, cost in _descent((x - mean) * scale, labels, classes, decay, steps):
+        raw = weight * scale
+        yield LinearFit(raw.to(features.dtype), (bias - raw @ mean).to(features.dtype), cost)
+
+
+def _descent(
+    x: Tensor, labels: Tensor, classes: int, decay: float, steps: int
+) -> Iterator[tuple[Tensor, Tensor, float]]:
+    weight = x.new_zeros(classes, x.shape[1], requires_grad=True)
+    bias = x.new_zeros(classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=20, line_search_fn="strong_wolfe")
+
+    def cost() -> Tensor:
+        optimizer.zero_grad()
+        value = cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    for _ in range(steps):
+        before = float(optimizer.step(cost))
+        yield weight.detach(), bias.detach(), before
+        if max(float(p.grad.abs().max()) for p in (weight, bias) if p.grad is not None) < GRADIENT_TOLERANCE:
+            return

@@ -1,0 +1,80 @@
+"""How good a classifier is, in plain numbers. NumPy only; every number is a count divided by a count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+CALIBRATION_BINS = 15  # Guo et al.'s number
+
+
+def classification_metrics(
+    scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """The field's numbers for scores that add up to 1 in each row.
+
+    Returns:
+        `count`; `top1` and `top5`, the share of samples whose class has the highest score, or one of the five highest;
+        `macro_f1`, the mean of the classes' F1 over the classes that occur or are predicted; `ece`, the expected
+        calibration error in 15 equal bins (Guo et al., "On Calibration of Modern Neural Networks", 2017, eq. 3);
+        `per_class`, name → precision, recall, f1, count; `confusion`, one row for each true class.
+
+    >>> scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> found = classification_metrics(scores, np.array([0, 1, 1]), ["brick", "grass"])
+    >>> round(found["top1"], 3), found["confusion"]
+    (0.667, [[1, 0], [1, 1]])
+    """
+    confusion = confusion_matrix(scores.argmax(axis=1), labels, len(class_names))
+    per_class = {name: _one_class(confusion, number) for number, name in enumerate(class_names)}
+    seen = [per_class[name]["f1"] for name, used in zip(class_names, _occurring(confusion), strict=True) if used]
+    return {
+        "count": len(labels),
+        "top1": _top(scores, labels, 1),
+        "top5": _top(scores, labels, 5),
+        "macro_f1": float(np.mean(seen)) if seen else 0.0,
+        "ece": calibration_error(scores, labels),
+        "per_class": per_class,
+        "confusion": confusion.tolist(),
+    }
+
+
+def confusion_matrix(
+    predicted: Int[np.ndarray, " samples"], labels: Int[np.ndarray, " samples"], classes: int
+) -> Int[np.ndarray, "classes classes"]:
+    """How often each true class (row) was taken for each class (column)."""
+    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def calibration_error(
+    scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], bins: int = CALIBRATION_BINS
+) -> float:
+    """How far confidence lies from accuracy, averaged over samples in bins of equal confidence."""
+    confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == labels
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(at, weights=confidence - correct, minlength=bins)
+    return float(np.abs(gaps).sum() / max(len(labels), 1))
+
+
+def _top(scores: NDArray[Any], labels: NDArray[Any], count: int) -> float:
+    highest = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return float((highest == labels[:, None]).any(axis=1).mean()) if len(labels) else 0.0
+
+
+def _one_class(confusion: NDArray[Any], number: int) -> dict[str, float | int]:
+    right, truth, guessed = confusion[number, number], confusion[number].sum(), confusion[:, number].sum()
+    return {
+        "precision": float(right / max(guessed, 1)),
+        "recall": float(right / max(truth, 1)),
+        "f1": float(2 * right / max(truth + guessed, 1)),
+        "count": int(truth),
+    }
+
+
+def _occurring(confusion: NDArray[Any]) -> NDArray[np.bool_]:
+    used: NDArray[np.bool_] = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    return used

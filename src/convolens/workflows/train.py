@@ -1,0 +1,37 @@
+"""Training: pictures in folders and a trunk in, a model file and the story of its making out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convolens.errors import ArgumentError
+from convolens.media.files import AnyPath
+from convolens.workflows.run_folder import Run
+from convolens.workflows.train_classifier import train_classifier
+
+# A task's trainer takes the data, `trunk`, `weights`, `out` and options of its own.
+TRAINERS = {"classify": train_classifier}
+
+
+def train(
+    task: str, data: AnyPath, *, trunk: str, weights: AnyPath | None, out: AnyPath, **options: Any
+) -> Run:
+    """Trains a task's head on a trunk that somebody else trained.
+
+    Args:
+        task: `classify`.
+        data: a folder with one folder of pictures for each class.
+        trunk: its name, `vgg16`.
+        weights: of the trunk: a name from the weights table or a path; None for random ones, which see little.
+        out: the run folder; made if missing, files of an earlier run in it are replaced.
+        options: the task's own, for `classify` see `convolens.workflows.train_classifier.train_classifier`.
+
+    Raises:
+        ArgumentError: no such task, trunk, tap or option.
+        DataError: fewer than two classes, or a class without pictures that can be read.
+        FileError: the data is not there, or the run folder cannot be written.
+        WeightsError: the weights are not there or another network's.
+    """
+    if task not in TRAINERS:
+        raise ArgumentError(f"task: need one of {', '.join(TRAINERS)}, got {task!r}")
+    return TRAINERS[task](data, trunk=trunk, weights=weights, out=out, **options)
