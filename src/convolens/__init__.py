@@ -26,6 +26,9 @@ _HOME = {
     "sobel_gradients": "effects.edges",
     "trunk": "trunks",
     "learned_edges": "tasks.learned_edges",
+    "classifier": "tasks.classify",
+    "load": "tasks",
+    "train": "workflows.train",
 }
 
 __all__ = ["__version__", *_HOME]

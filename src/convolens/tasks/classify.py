@@ -20,7 +20,8 @@ from convolens.media.files import AnyPath
 from convolens.tasks.heads import HEADS, PooledHead
 from convolens.tasks.model_file import ModelFile, write_model_file
 from convolens.tasks.pictures import Picture, batches, best_first, listed, pixels_of
-from convolens.trunks import TRUNKS, Preprocessing, Trunk, trunk as make_trunk
+from convolens.trunks import TRUNKS, Preprocessing, Trunk
+from convolens.trunks import trunk as make_trunk
 
 # A model file may not ask for pictures so large that a small file takes all memory.
 MAX_SIDE = 8192
@@ -86,9 +87,9 @@ class Classifier(nn.Module):
         return self.trunk.preprocess(pictures)
 
     @overload
-    def predict(self, images: Picture, *, top: int | None = None, batch: int = 16) -> Prediction: ...
+    def predict(self, images: Picture, *, top: int | None = ..., batch: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, images: Iterable[Picture], *, top: int | None = None, batch: int = 16) -> list[Prediction]: ...
+    def predict(self, images: Iterable[Picture], *, top: int | None = ..., batch: int = ...) -> list[Prediction]: ...
     def predict(
         self, images: Picture | Iterable[Picture], *, top: int | None = None, batch: int = 16
     ) -> Prediction | list[Prediction]:

@@ -45,7 +45,7 @@ class PooledHead(nn.Module):
 
     def weights_by_tap(self) -> tuple[Float[Tensor, "classes channels"], ...]:
         """The linear layer's weights, cut into each tap's share."""
-        return self.linear.weight.split(self.channels, dim=1)
+        return torch.split(self.linear.weight, self.channels, dim=1)
 
 
 # By the name that stands in a model file.

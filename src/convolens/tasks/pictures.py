@@ -56,8 +56,9 @@ def pixels_of(picture: Picture) -> NDArray[Any]:
 
 
 def batches(singles: Iterable[Tensor], size: int) -> Iterator[Tensor]:
-    """Single preprocessed pictures `(1, C, H, W)` as batches of at most `size`, in order; neighbours that have the same
-    size go together. Never more than one batch is held.
+    """Single preprocessed pictures `(1, C, H, W)` as batches of at most `size`, in order.
+
+    Neighbours of one height and width go together; never more than one batch is held.
     """
     if size < 1:
         raise ArgumentError(f"batch: need at least 1 picture, got {size}")
@@ -71,7 +72,9 @@ def batches(singles: Iterable[Tensor], size: int) -> Iterator[Tensor]:
         yield torch.cat(waiting)
 
 
-def best_first(scores: NDArray[Any], names: Sequence[str], top: int | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def best_first(
+    scores: NDArray[Any], names: Sequence[str], top: int | None
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
     order = np.argsort(-scores, kind="stable")[:top]
     return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)

@@ -18,7 +18,7 @@ from convolens.errors import ArgumentError, DataError, FileError
 from convolens.media.files import AnyPath, need_folder
 from convolens.tasks.pictures import pixels_of
 
-PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .webp .tif .tiff .bmp .gif".split())
+PICTURE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,7 @@ def read_folder(root: AnyPath, class_names: tuple[str, ...] | None = None) -> Pi
     return PictureFolder(folder, names, tuple(samples), skipped)
 
 
-def split(
-    samples: Iterable[Sample], fraction: float, seed: int = 0
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def split(samples: Iterable[Sample], fraction: float, seed: int = 0) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Cuts samples into those to train on and a `fraction` of every class to validate on.
 
     Each class is shuffled by a generator of its own, so that a new class leaves the split of the others as it was. A

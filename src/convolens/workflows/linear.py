@@ -71,7 +71,7 @@ def _descent(
         return value
 
     for _ in range(steps):
-        before = float(optimizer.step(cost))
+        before = float(optimizer.step(cost))  # type: ignore[no-untyped-call]
         yield weight.detach(), bias.detach(), before
         if max(float(p.grad.abs().max()) for p in (weight, bias) if p.grad is not None) < GRADIENT_TOLERANCE:
             return

@@ -1,7 +1,7 @@
 """The folder that a training leaves behind: the best model, how it got there, and what it was asked to do.
 
-    best.safetensors   the model                    metrics.csv     a row for each step
-    config.json        every setting and the data   confusion.png   which class was taken for which
+best.safetensors   the model                    metrics.csv     a row for each step
+config.json        every setting and the data   confusion.png   which class was taken for which
 """
 
 from __future__ import annotations

@@ -13,9 +13,7 @@ from convolens.workflows.train_classifier import train_classifier
 TRAINERS = {"classify": train_classifier}
 
 
-def train(
-    task: str, data: AnyPath, *, trunk: str, weights: AnyPath | None, out: AnyPath, **options: Any
-) -> Run:
+def train(task: str, data: AnyPath, *, trunk: str, weights: AnyPath | None, out: AnyPath, **options: Any) -> Run:
     """Trains a task's head on a trunk that somebody else trained.
 
     Args:

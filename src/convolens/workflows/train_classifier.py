@@ -1,5 +1,6 @@
-"""Training a classifier on a trunk that stays as it is: every picture goes through the trunk once, then the head is
-found on the pooled features alone, in a second or so.
+"""Training a classifier's head on a trunk that stays as it is.
+
+Every picture goes through the trunk once, then the head is found on the pooled features alone, in a second or so.
 
 Memory: the features, 4 bytes × features × pictures; pictures are read one batch at a time.
 """
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DataError, ShapeError
 from convolens.media.files import AnyPath
 from convolens.tasks.classify import Classifier, classifier
+from convolens.tasks.heads import PooledHead
 from convolens.tasks.pictures import batches, pick_device
 from convolens.workflows.data import PictureFolder, Sample, Skipped, read_folder, split
 from convolens.workflows.linear import LinearFit, fit_linear
@@ -147,8 +149,13 @@ def _fit(
     return rows
 
 
+def _linear(model: Classifier) -> nn.Linear:
+    assert isinstance(model.head, PooledHead)  # train_classifier made it so
+    return model.head.linear
+
+
 def _put(model: Classifier, fit: LinearFit) -> None:
-    linear = model.head.linear
+    linear = _linear(model)
     with torch.no_grad():
         linear.weight.copy_(fit.weight)
         linear.bias.copy_(fit.bias)
@@ -156,8 +163,9 @@ def _put(model: Classifier, fit: LinearFit) -> None:
 
 def _measure(model: Classifier, tested: tuple[Tensor, Tensor]) -> dict[str, Any]:
     features, labels = tested
+    linear = _linear(model)
     with torch.inference_mode():
-        scores = model.head.linear(features.to(model.head.linear.weight.device)).softmax(dim=1).cpu().numpy()
+        scores = linear(features.to(linear.weight.device)).softmax(dim=1).cpu().numpy()
     return classification_metrics(scores, labels.numpy(), model.class_names)
 
 
@@ -181,5 +189,3 @@ def _write(
     write_rows(run / "metrics.csv", rows)
     draw_confusion(run / "confusion.png", measured["confusion"], model.class_names)
     model.save(run / "best.safetensors")
-
-
