@@ -29,6 +29,7 @@ _HOME = {
     "classifier": "tasks.classify",
     "load": "tasks",
     "train": "workflows.train",
+    "evaluate": "workflows.evaluate",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -12,10 +12,10 @@ from typing import Annotated
 
 import typer
 
-from convolens.cli import pictures, tour
+from convolens.cli import networks, pictures, tour
 from convolens.errors import ConvolensError
 
-GROUPS = (pictures, tour)  # each has `register(app)`
+GROUPS = (pictures, networks, tour)  # each has `register(app)`
 
 CANNOT = 2
 INTERRUPTED = 130  # as shells report SIGINT

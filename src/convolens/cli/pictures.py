@@ -24,7 +24,7 @@ def edges(
         bool, typer.Option("--learned", help="Beside them, on the right, edges as HED learned them.")
     ] = False,
 ) -> None:
-    r"""Show where brightness or colour changes, by Sobel's gradient, as a grey picture.
+    """Show where brightness or colour changes, by Sobel's gradient, as a grey picture.
 
     \b
     Examples:

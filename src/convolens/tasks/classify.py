@@ -13,13 +13,14 @@ from typing import Any, Literal, overload
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, ConvolensError, ShapeError, WeightsError
 from convolens.media.files import AnyPath
 from convolens.tasks.heads import HEADS, PooledHead
 from convolens.tasks.model_file import ModelFile, write_model_file
-from convolens.tasks.pictures import Picture, batches, best_first, listed, pixels_of
+from convolens.tasks.pictures import Picture, batches, best_first, evaluating, listed, pixels_of
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks import trunk as make_trunk
 
@@ -156,15 +157,10 @@ class Classifier(nn.Module):
         file.fill(model)
         return model.eval()
 
-    def _scores(self, pictures: Iterable[Picture], batch: int) -> Iterable[np.ndarray]:
-        was_training = self.training
-        self.eval()
-        try:
-            for one in batches((self.preprocess(pixels_of(picture)) for picture in pictures), batch):
-                with torch.inference_mode():
-                    yield self(one).softmax(dim=1).cpu().numpy()
-        finally:
-            self.train(was_training)
+    def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
+        singles = (self.preprocess(pixels_of(picture)) for picture in pictures)
+        with evaluating(self):
+            return [self(one).softmax(dim=1).cpu().numpy() for one in batches(singles, batch)]
 
 
 def classifier(

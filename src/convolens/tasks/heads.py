@@ -34,18 +34,20 @@ class PooledHead(nn.Module):
         self.channels = tuple(channels)
         self.linear = nn.Linear(sum(self.channels), classes)
 
-    def forward(self, maps: Sequence[Float[Tensor, "batch channels height width"]]) -> Float[Tensor, "batch classes"]:
+    def forward(
+        self, maps: Sequence[Float[Tensor, "batch _channels _height _width"]]
+    ) -> Float[Tensor, "batch classes"]:
         """Class scores (logits) from the taps' maps."""
         scores: Tensor = self.linear(self.pool(maps))
         return scores
 
-    def pool(self, maps: Sequence[Float[Tensor, "batch channels height width"]]) -> Float[Tensor, "batch features"]:
+    def pool(self, maps: Sequence[Float[Tensor, "batch _channels _height _width"]]) -> Float[Tensor, "batch features"]:
         """The mean of each feature over the picture, the taps side by side."""
         return torch.cat([tap.mean(dim=(2, 3)) for tap in maps], dim=1)
 
-    def weights_by_tap(self) -> tuple[Float[Tensor, "classes channels"], ...]:
+    def weights_by_tap(self) -> tuple[Float[Tensor, "classes _channels"], ...]:
         """The linear layer's weights, cut into each tap's share."""
-        return torch.split(self.linear.weight, self.channels, dim=1)
+        return torch.split(self.linear.weight, list(self.channels), dim=1)
 
 
 # By the name that stands in a model file.

@@ -90,7 +90,9 @@ def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) 
     stated = {"format": FORMAT, "version": VERSION, **facts}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with writing(target) as draft:
+        mode = draft.stat().st_mode
         save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
+        draft.chmod(mode)  # safetensors lets only the owner read what it writes
 
 
 def read_model_file(path: AnyPath) -> ModelFile:

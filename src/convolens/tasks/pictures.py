@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from convolens.arrays import is_tensor
 from convolens.errors import ArgumentError, DeviceError, DtypeError, ShapeError
@@ -78,6 +79,18 @@ def best_first(
     """The `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
     order = np.argsort(-scores, kind="stable")[:top]
     return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, without gradients, and back in the mode that it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
 
 
 def pick_device(device: str) -> torch.device:

@@ -7,7 +7,7 @@ Memory: the features, 4 bytes × features × pictures; pictures are read one bat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, DataError, ShapeError
+from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
 from convolens.tasks.classify import Classifier, classifier
 from convolens.tasks.heads import PooledHead
-from convolens.tasks.pictures import batches, pick_device
+from convolens.tasks.pictures import pick_device
 from convolens.workflows.data import PictureFolder, Sample, Skipped, read_folder, split
 from convolens.workflows.linear import LinearFit, fit_linear
 from convolens.workflows.metrics import classification_metrics
-from convolens.workflows.progress import track
+from convolens.workflows.model_inputs import model_batches
 from convolens.workflows.run_folder import Run, draw_confusion, make_run_folder, write_json, write_rows
 
 # Numbers of the validation that go into the model file and, after each step, into metrics.csv.
@@ -92,21 +92,9 @@ def pooled_features(
     Pictures that cannot be read, or are too small for the taps, are added to the folder's `skipped`.
     """
     labels: list[int] = []
-
-    def singles() -> Iterator[Tensor]:
-        watched = track(samples, what, len(samples), show=progress)
-        for sample, picture in folder.pictures(watched):
-            try:
-                one = model.preprocess(picture)
-                model.need_room(one)
-            except ShapeError as error:
-                folder.skipped.append(Skipped(sample.path, f"{sample.path}: {error}"))
-                continue
-            labels.append(sample.label)
-            yield one
-
     with torch.inference_mode():
-        found = [model.features(one).cpu() for one in batches(singles(), batch)]
+        inputs = model_batches(model, folder, samples, labels, batch=batch, what=what, progress=progress)
+        found = [model.features(one).cpu() for one in inputs]
     if not found:
         raise DataError(f"{folder.root}: need pictures that can be used, got none; {folder.skipped[0].reason}")
     return torch.cat(found).clone(), torch.tensor(labels)

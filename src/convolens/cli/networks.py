@@ -1,0 +1,155 @@
+"""`convolens train|predict|evaluate`: teach a network your own pictures, and ask it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convolens.tasks.classify import Prediction
+    from convolens.workflows.data import Skipped
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
+Data = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with one folder of pictures for each class.")]
+Batch = Annotated[int, typer.Option(help="Pictures of one size that go through the network at once.")]
+Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    train = typer.Typer(rich_markup_mode=None, help="Train a network's head on your own pictures.")
+    train.command("classify")(train_classify)
+    train.callback()(lambda: None)  # keeps `classify` a word of its own while it is the only task
+    app.add_typer(train, name="train")
+    app.command()(predict)
+    app.command()(evaluate)
+
+
+def train_classify(
+    data: Data,
+    trunk: Annotated[str, typer.Option(help="The network whose features are used, such as vgg16.")],
+    weights: Annotated[str, typer.Option(help="The trunk's weights: a name, such as hed, or a file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model and the figures; made if missing.")],
+    tap: Annotated[
+        list[str] | None, typer.Option(help="A tap of the trunk, such as conv4_3; again for more. Default: the last.")
+    ] = None,
+    validation: Annotated[
+        str, typer.Option(help="Share of each class kept back to measure on, or a folder of class folders.")
+    ] = "0.2",
+    size: Annotated[
+        int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are.")
+    ] = None,
+    decay: Annotated[float, typer.Option(help="Holds the head's weights small; more suits few pictures.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="Of what is kept back.")] = 0,
+    batch: Batch = 16,
+    device: Device = "auto",
+) -> None:
+    """Teach a network to tell classes of pictures apart: a folder of pictures for each.
+
+    \b
+    Example:
+      convolens train classify photos --trunk vgg16 --weights hed --tap conv4_3 --out runs/photos
+    """
+    from convolens.workflows.train import train
+
+    run = train(
+        "classify",
+        data,
+        trunk=trunk,
+        weights=weights,
+        out=out,
+        taps=tap,
+        validation=_share_or_folder(validation),
+        size=size,
+        decay=decay,
+        seed=seed,
+        batch=batch,
+        device=device,
+    )
+    _report_skipped(run.skipped)
+    print(f"{run.metrics['top1']:.1%} right of {run.metrics['count']} pictures kept back")
+    print(run.best)
+
+
+def predict(
+    model: Model,
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Pictures.")],
+    top: Annotated[int, typer.Option(help="How many classes to name for each picture.")] = 3,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Say what pictures show, one line each, likeliest class first.
+
+    A file that cannot be read is reported, the others are done, and the exit code is 2.
+
+    \b
+    Example:
+      convolens predict runs/photos/best.safetensors holiday/*.jpg
+    """
+    import json
+
+    from convolens.errors import ConvolensError
+    from convolens.tasks import load
+
+    loaded, failed = load(model, device=device), False
+    for file in files:
+        try:
+            found = loaded.predict(file, top=top)
+        except ConvolensError as error:
+            failed = True
+            typer.echo(f"error: {error}", err=True)
+            if as_json:
+                print(json.dumps({"path": str(file), "error": str(error)}))
+            continue
+        print(json.dumps({"path": str(file), **vars(found)}) if as_json else f"{file}  {_in_words(found)}")
+    if failed:
+        raise typer.Exit(2)
+
+
+def evaluate(model: Model, data: Data, batch: Batch = 16, as_json: AsJson = False, device: Device = "auto") -> None:
+    """Measure a model on pictures that it was not trained on.
+
+    \b
+    Example:
+      convolens evaluate runs/photos/best.safetensors photos-kept-back
+    """
+    import json
+
+    from convolens.tasks import load
+    from convolens.workflows.evaluate import evaluate as measure
+
+    found = measure(load(model, device=device), data, batch=batch)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for one in found["skipped"]:
+        typer.echo(f"skipped: {one['reason']}", err=True)
+    print(f"pictures {found['count']}, top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}, ", end="")
+    print(f"macro-F1 {found['macro_f1']:.3f}, calibration error {found['ece']:.3f}")
+    width = max(map(len, found["per_class"]))
+    for name, one in found["per_class"].items():
+        print(f"{name:<{width}}  right {one['recall']:6.1%} of {one['count']:>5}, when named {one['precision']:6.1%}")
+
+
+def _share_or_folder(text: str) -> float | Path:
+    try:
+        return float(text)
+    except ValueError:
+        return Path(text)
+
+
+def _in_words(found: Prediction) -> str:
+    return "  ".join(f"{label} {score:.1%}" for label, score in zip(found.labels, found.scores, strict=True))
+
+
+def _report_skipped(skipped: Iterable[Skipped]) -> None:
+    several = list(skipped)
+    for one in several:
+        typer.echo(f"skipped: {one.reason}", err=True)
+    if several:
+        typer.echo(f"skipped {len(several)} files", err=True)
