@@ -1,46 +1,68 @@
-"""Receptive fields: the analytic box is the box of pixels whose gradient is not zero."""
+"""Receptive fields: the analytic box is the box of pixels whose gradient is not zero.
+
+No path may be switched off: pooling by averages, every weight 1/fan-in, norms the identity. Then all features of a map
+are equal, and one feature says as much as 2048: each convolution is narrowed to one channel, with its own kernel,
+stride and padding, so that the whole depth of every trunk is traced in milliseconds.
+"""
 
 import pytest
 import torch
+from torch import nn
 
 from convolens.errors import ArgumentError
 from convolens.trunks import TRUNKS, trunk
 
+BORDER = 32
+
 
 def open_network(name, **options):
-    """A trunk in which no path is switched off: averages for pooling, every weight 1/fan-in, norms the identity."""
-    network = trunk(name, pooling="average", **options).double()
-    for key, value in network.state_dict().items():
-        if value.dim() == 4:
-            value.fill_(1 / value[0].numel())
-        elif key.endswith(("running_var", "weight")):
-            value.fill_(1)
-        else:
-            value.zero_()
+    with torch.device("meta"):
+        network = TRUNKS[name](pooling="average", **options)
+    for path, layer in list(network.named_modules()):
+        if isinstance(layer, nn.Conv2d):
+            kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
+            narrow = nn.Conv2d(1, 1, kernel, stride, padding, bias=False, dtype=torch.float64)
+            nn.init.constant_(narrow.weight, 1 / narrow.weight.numel())
+            network.set_submodule(path, narrow)
+        elif isinstance(layer, nn.BatchNorm2d):
+            network.set_submodule(path, nn.Identity())
+    network.options["channels"] = 1
     return network
 
 
 def gradient_box(network, tap, row, column, height, width):
-    picture = torch.ones(1, 3, height, width, dtype=torch.float64, requires_grad=True)
+    picture = torch.ones(1, 1, height, width, dtype=torch.float64, requires_grad=True)
     feature = network(picture, taps=(tap,))[tap][0, 0, row, column]
     (gradient,) = torch.autograd.grad(feature, picture)
-    ys, xs = gradient[0].abs().amax(0).nonzero(as_tuple=True)
+    ys, xs = gradient[0, 0].nonzero(as_tuple=True)
     return xs.min().item(), ys.min().item(), xs.max().item() + 1, ys.max().item() + 1
 
 
-def corners_and_middle(rows, columns):
-    return {(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2), (0, columns - 1)}
+@pytest.mark.parametrize("name", TRUNKS)
+def test_inside_a_picture_the_whole_box_is_where_the_gradient_lives(name):
+    network = open_network(name)
+    for tap in network.taps:
+        size, stride, _ = network.receptive_field(tap)
+        row = -(-size // stride)  # the first whose box lies inside
+        height = size + (row + 2) * stride
+        box = network.trace(tap, row, 0)
+        assert 0 <= box[1] < box[3] <= height
+        found = gradient_box(network, tap, row, 0, height, BORDER)
+        assert (found[1], found[3]) == (box[1], box[3]), tap
+        lying = gradient_box(network, tap, 0, row, BORDER, height)
+        assert (lying[0], lying[2]) == (box[1], box[3]), tap
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize("name", TRUNKS)
-def test_the_clipped_box_is_where_the_gradient_lives_in_small_pictures(name, ceil_mode):
+def test_at_the_borders_the_clipped_box_is_where_the_gradient_lives(name, ceil_mode):
     network = open_network(name, ceil_mode=ceil_mode)
-    height, width = 37, 66
-    for tap in network.taps[:: max(1, len(network.taps) // 6)]:
-        for row, column in corners_and_middle(*network.map_size(tap, height, width)):
-            box = network.trace(tap, row, column, clip=(height, width))
-            assert box == gradient_box(network, tap, row, column, height, width), (tap, row, column)
+    for height, width in ((37, 66), (64, 47)):
+        for tap in network.taps[:: max(1, len(network.taps) // 9)] + network.taps[-1:]:
+            rows, columns = network.map_size(tap, height, width)
+            for row, column in {(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2), (0, columns - 1)}:
+                box = network.trace(tap, row, column, clip=(height, width))
+                assert box == gradient_box(network, tap, row, column, height, width), (tap, row, column)
 
 
 def test_vgg16s_fields_are_the_published_ones():
@@ -48,6 +70,16 @@ def test_vgg16s_fields_are_the_published_ones():
     sizes = {tap: network.receptive_field(tap).size for tap in ("conv1_1", "conv2_2", "conv4_3", "conv5_3", "pool5")}
     assert sizes == {"conv1_1": 3, "conv2_2": 14, "conv4_3": 92, "conv5_3": 196, "pool5": 212}
     assert [network.stride(f"pool{stage}") for stage in range(1, 6)] == [2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet18", 435), ("resnet34", 899), ("resnet50", 427), ("resnet101", 971), ("resnet152", 1451)]
+)
+def test_resnets_fields_are_the_published_ones(name, size):
+    with torch.device("meta"):
+        network = TRUNKS[name]()
+    assert network.receptive_field(network.taps[-1]).size == size
+    assert network.stride(network.taps[-1]) == 32
 
 
 def test_unclipped_boxes_reach_past_the_border_and_move_by_the_stride():

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from typing import Unpack
 
@@ -16,15 +17,29 @@ try:
 except ImportError as missing:
     raise need_package("torch", "networks", "trunk") from missing
 
-from convolens.trunks import vgg
+from convolens.trunks import resnet, vgg
 from convolens.trunks import weights as weights_
 from convolens.trunks.blocks import initialise
 from convolens.trunks.options import TrunkOptions
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.trunk import Trunk
 
-TRUNKS = {
+TRUNKS: dict[str, Callable[..., Trunk]] = {
+    "vgg11": vgg.vgg11,
+    "vgg13": vgg.vgg13,
     "vgg16": vgg.vgg16,
+    "vgg19": vgg.vgg19,
+    "vgg11_bn": vgg.vgg11_bn,
+    "vgg13_bn": vgg.vgg13_bn,
+    "vgg16_bn": vgg.vgg16_bn,
+    "vgg19_bn": vgg.vgg19_bn,
+    "resnet18": resnet.resnet18,
+    "resnet34": resnet.resnet34,
+    "resnet50": resnet.resnet50,
+    "resnet101": resnet.resnet101,
+    "resnet152": resnet.resnet152,
+    "wide_resnet50_2": resnet.wide_resnet50_2,
+    "resnext50_32x4d": resnet.resnext50_32x4d,
 }
 
 __all__ = ["TRUNKS", "Preprocessing", "Trunk", "trunk"]

@@ -1,11 +1,14 @@
-"""The layers that trunks are made of. Every convolution of every trunk is made by `convolution`, in one place."""
+"""What trunks are made of. Every convolution of every trunk is made by `convolution`, in one place."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from convolens.errors import ArgumentError
 
@@ -52,22 +55,97 @@ def pool(pooling: Pooling, kernel: int, stride: int, *, padding: int = 0, ceil_m
     raise ArgumentError(f"pooling: need max or average, got {pooling!r}")
 
 
+class ResidualBlock(nn.Module):
+    """What the main path adds to its input: convolutions with batch norm each, ReLU between and after the sum.
+
+    Two kinds. With an *identity* shortcut the input itself is added; where size or depth changes, a *projection*
+    (1×1 convolution and batch norm) brings it to the same shape.
+
+    He et al., "Deep Residual Learning for Image Recognition", 2016.
+
+    Args:
+        convolutions: of the main path, in order; they become `conv1`, `conv2`, …, with `bn1`, `bn2`, ….
+        projection: a convolution for the shortcut (it becomes `downsample`); None for the identity.
+        norm_epsilon: of every batch norm.
+    """
+
+    def __init__(
+        self, convolutions: Sequence[nn.Module], projection: nn.Module | None, norm_epsilon: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.depth = len(convolutions)
+        for number, layer in enumerate(convolutions, 1):
+            self.add_module(f"conv{number}", layer)
+            self.add_module(f"bn{number}", _norm(layer, norm_epsilon))
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = nn.Sequential(projection, _norm(projection, norm_epsilon)) if projection else None
+
+    def forward(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs rows columns"]:
+        """ReLU of the sum of both paths."""
+        result: Tensor = self.relu(self.before_relu(x))
+        return result
+
+    def before_relu(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs rows columns"]:
+        """The sum of both paths."""
+        value = x
+        for number in range(1, self.depth + 1):
+            if number > 1:
+                value = self.relu(value)
+            value = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(value))
+        return value + (x if self.downsample is None else self.downsample(x))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last norm's scale, so that the block first passes on its shortcut (Goyal et al., 2017)."""
+        nn.init.zeros_(getattr(self, f"bn{self.depth}").weight)
+
+
+class OriginalHead(nn.Module):
+    """The classifier a network was published with: average pooling to a fixed size, then dense layers.
+
+    Args:
+        side: of the pooled map: 7 for VGG, 1 for ResNet.
+        layers: by the names that published checkpoints give them.
+    """
+
+    kind = "original"
+
+    def __init__(self, side: int, layers: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.side = side
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, maps: Sequence[Float[Tensor, "batch channels height width"]]) -> Float[Tensor, "batch classes"]:
+        """Class scores from the map of the trunk's last tap, the only one in `maps`."""
+        value = adaptive_avg_pool2d(maps[-1], self.side).flatten(1)
+        for layer in self.children():
+            value = layer(value)
+        return value
+
+
 def initialise(network: nn.Module, seed: int) -> None:
     """Random weights in place: He's normal for convolutions, narrow normal for dense layers, identity for norms.
 
-    He et al., "Delving Deep into Rectifiers", 2015, in the fan-out form that keeps gradients' size.
+    He et al., "Delving Deep into Rectifiers", 2015, in the fan-out form that keeps the size of gradients. Residual
+    blocks start as the identity.
     """
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
-        weight = getattr(layer, "weight", None)
-        if not isinstance(weight, torch.Tensor):
-            continue
+        weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
         if isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
-        elif weight.dim() == 4:
+        elif isinstance(weight, Tensor) and weight.dim() == 4:
             nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        elif weight.dim() == 2:
+        elif isinstance(weight, Tensor) and weight.dim() == 2:
             nn.init.normal_(weight, 0.0, 0.01, generator=generator)
-        bias = getattr(layer, "bias", None)
-        if isinstance(bias, torch.Tensor):
+        if isinstance(bias, Tensor):
             nn.init.zeros_(bias)
+    for layer in network.modules():
+        if isinstance(layer, ResidualBlock):
+            layer.start_as_identity()
+
+
+def _norm(convolution: nn.Module, epsilon: float) -> nn.Module:
+    weight = convolution.weight
+    assert isinstance(weight, Tensor)
+    return nn.BatchNorm2d(weight.shape[0], eps=epsilon)

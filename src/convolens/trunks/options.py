@@ -1,9 +1,11 @@
-"""What can be chosen about any trunk, besides its name and weights."""
+"""What can be chosen about a trunk, besides its name and weights."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
 
+from convolens.errors import ArgumentError
 from convolens.trunks.blocks import PaddingMode, Pooling
 
 
@@ -23,9 +25,39 @@ class TrunkOptions(TypedDict, total=False):
     padding_mode: PaddingMode
 
 
-DEFAULTS = TrunkOptions(channels=3, pooling="max", ceil_mode=False, padding_mode="constant")
+class ResNetOptions(TrunkOptions, total=False):
+    """Options of residual networks; the last three differ between their publishers.
+
+    Attributes:
+        stride_in: which convolution of a bottleneck takes the stride: `conv2`, the 3×3 (torchvision, "v1.5"), or
+            `conv1`, the first 1×1 (the paper, Keras).
+        bias: convolutions have biases too, in front of the batch norm (Keras).
+        norm_epsilon: what batch norm adds to the variance.
+    """
+
+    stride_in: Literal["conv1", "conv2"]
+    bias: bool
+    norm_epsilon: float
 
 
-def complete(options: TrunkOptions) -> TrunkOptions:
-    """The options with the defaults filled in."""
-    return TrunkOptions(**{**DEFAULTS, **options})
+def vgg_options(options: TrunkOptions) -> TrunkOptions:
+    """The options with the defaults filled in. Raises an `ArgumentError` for one that there is not."""
+    defaults = TrunkOptions(channels=3, pooling="max", ceil_mode=False, padding_mode="constant")
+    _check(options, defaults)
+    return TrunkOptions(**{**defaults, **options})
+
+
+def resnet_options(options: ResNetOptions) -> ResNetOptions:
+    """The options with the defaults filled in. Raises an `ArgumentError` for one that there is not."""
+    defaults = ResNetOptions(**vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5)
+    _check(options, defaults)
+    return ResNetOptions(**{**defaults, **options})
+
+
+def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in known:
+            raise ArgumentError(f"trunk: need options out of {', '.join(known)}, got {name!r}")
+    channels = options.get("channels", 3)
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise ArgumentError(f"channels: need a whole number of at least 1, got {channels!r}")

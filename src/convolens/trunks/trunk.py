@@ -7,7 +7,7 @@ Cost: that of the layers up to the deepest tap asked for; nothing deeper is comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.receptive import Box, ReceptiveField, Window, map_size, seen
 
@@ -52,10 +53,16 @@ class Trunk(nn.Module):
         weights: the name or path of the weights it carries; None for random ones.
         preprocessing: what its weights expect of a picture.
         options: how it was built (`pooling`, `ceil_mode`, …), so that a model file can build it again.
+        original_head: makes the classifier that the network was published with, for a number of classes.
     """
 
     def __init__(
-        self, name: str, modules: Mapping[str, nn.Module], steps: Sequence[Step], options: Mapping[str, Any]
+        self,
+        name: str,
+        modules: Mapping[str, nn.Module],
+        steps: Sequence[Step],
+        options: Mapping[str, Any],
+        original_head: Callable[[int], OriginalHead],
     ) -> None:
         super().__init__()
         for key, module in modules.items():
@@ -64,6 +71,7 @@ class Trunk(nn.Module):
         self.steps = {step.tap: step for step in steps}
         self.taps = tuple(self.steps)
         self.options = dict(options)
+        self.original_head = original_head
         self.weights: str | None = None
         self.preprocessing = Preprocessing()
 

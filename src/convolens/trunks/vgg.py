@@ -12,23 +12,69 @@ from typing import Unpack
 
 from torch import nn
 
-from convolens.trunks.blocks import convolution, pool
-from convolens.trunks.options import TrunkOptions, complete
+from convolens.trunks.blocks import OriginalHead, convolution, pool
+from convolens.trunks.options import TrunkOptions, vgg_options
 from convolens.trunks.receptive import window_of
 from convolens.trunks.trunk import Step, Trunk
 
-# Depth of each stage's maps.
+# Depth of each stage's maps, and of the dense layers behind them.
 DEPTHS = (64, 128, 256, 512, 512)
+DENSE = 4096
+
+
+def vgg11(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG11, the paper's configuration A: 8 convolutions and 3 dense layers."""
+    return _vgg("vgg11", (1, 1, 2, 2, 2), norm=False, options=options)
+
+
+def vgg13(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG13, the paper's configuration B."""
+    return _vgg("vgg13", (2, 2, 2, 2, 2), norm=False, options=options)
 
 
 def vgg16(**options: Unpack[TrunkOptions]) -> Trunk:
-    """VGG16, the paper's configuration D: 13 convolutions."""
-    return _vgg("vgg16", (2, 2, 3, 3, 3), norm=False, **options)
+    """VGG16, the paper's configuration D."""
+    return _vgg("vgg16", (2, 2, 3, 3, 3), norm=False, options=options)
 
 
-def _vgg(name: str, convolutions: tuple[int, ...], *, norm: bool, **options: Unpack[TrunkOptions]) -> Trunk:
+def vgg19(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG19, the paper's configuration E."""
+    return _vgg("vgg19", (2, 2, 4, 4, 4), norm=False, options=options)
+
+
+def vgg11_bn(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG11 with batch norm after every convolution."""
+    return _vgg("vgg11_bn", (1, 1, 2, 2, 2), norm=True, options=options)
+
+
+def vgg13_bn(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG13 with batch norm after every convolution."""
+    return _vgg("vgg13_bn", (2, 2, 2, 2, 2), norm=True, options=options)
+
+
+def vgg16_bn(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG16 with batch norm after every convolution."""
+    return _vgg("vgg16_bn", (2, 2, 3, 3, 3), norm=True, options=options)
+
+
+def vgg19_bn(**options: Unpack[TrunkOptions]) -> Trunk:
+    """VGG19 with batch norm after every convolution."""
+    return _vgg("vgg19_bn", (2, 2, 4, 4, 4), norm=True, options=options)
+
+
+def dense_head(classes: int) -> OriginalHead:
+    """VGG's own classifier: three dense layers on the 7×7 map, with dropout while training."""
+    layers = nn.Sequential(
+        nn.Linear(DEPTHS[-1] * 7 * 7, DENSE), nn.ReLU(inplace=True), nn.Dropout(0.5),
+        nn.Linear(DENSE, DENSE), nn.ReLU(inplace=True), nn.Dropout(0.5),
+        nn.Linear(DENSE, classes),
+    )  # fmt: skip
+    return OriginalHead(7, {"classifier": layers})
+
+
+def _vgg(name: str, convolutions: tuple[int, ...], *, norm: bool, options: TrunkOptions) -> Trunk:
     """`convolutions` in each of the five stages, each followed by batch norm if `norm`, then by a ReLU."""
-    full = complete(options)
+    full = vgg_options(options)
     features = nn.Sequential()
     steps = []
     depth_below = full["channels"]
@@ -39,7 +85,7 @@ def _vgg(name: str, convolutions: tuple[int, ...], *, norm: bool, **options: Unp
             depth_below = depth
         pooling = pool(full["pooling"], 2, 2, ceil_mode=full["ceil_mode"])
         steps.append(_append(features, f"pool{stage}", [pooling], depth))
-    return Trunk(name, {"features": features}, steps, full)
+    return Trunk(name, {"features": features}, steps, full, dense_head)
 
 
 def _convolution(inputs: int, outputs: int, norm: bool, options: TrunkOptions) -> list[nn.Module]:
