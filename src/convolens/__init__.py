@@ -22,6 +22,8 @@ _HOME = {
     "convolve": "convolution",
     "correlate": "convolution",
     "plan": "convolution",
+    "echo": "effects.echo",
+    "blur": "effects.blur",
     "sobel": "effects.edges",
     "sobel_gradients": "effects.edges",
     "trunk": "trunks",

@@ -29,6 +29,9 @@ class Array(Protocol):
     def dtype(self) -> Any: ...  # noqa: D102
 
 
+# PEP 484 lets an int stand where a float is asked for; run-time checkers want it said.
+Real = float | int | np.floating[Any] | np.integer[Any]
+
 AnyArray = TypeVar("AnyArray", bound=Array)
 
 

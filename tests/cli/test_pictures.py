@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import convolens as cl
 from convolens import cli
 from convolens.effects.edges import edge_picture
 from convolens.media.images import read_image, write_image
@@ -19,6 +20,14 @@ def photo(tmp_path):
 def test_edges_writes_the_gradient_of_the_picture(photo, tmp_path):
     assert cli.run(["edges", str(photo), str(tmp_path / "edges.png"), "--gain", "2"]) == 0
     np.testing.assert_array_equal(read_image(tmp_path / "edges.png"), edge_picture(read_image(photo), gain=2.0))
+
+
+def test_blur_writes_the_blurred_picture_of_the_same_depth(photo, tmp_path):
+    assert cli.run(["blur", str(photo), str(tmp_path / "soft.png"), "--sigma", "2.5"]) == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "soft.png"), cl.blur(read_image(photo), 2.5))
+    write_image(tmp_path / "deep.tif", read_image(photo).astype(np.uint16) * 257)
+    assert cli.run(["blur", str(tmp_path / "deep.tif"), str(tmp_path / "soft.tif"), "--sigma", "2"]) == 0
+    assert read_image(tmp_path / "soft.tif").dtype == np.uint16
 
 
 @pytest.mark.weights
@@ -45,7 +54,7 @@ def bad_files(folder):
     }
 
 
-@pytest.mark.parametrize("command", [["edges"]])
+@pytest.mark.parametrize("command", [["edges"], ["blur", "--sigma", "2"]])
 def test_bad_pictures_are_one_line_and_exit_code_2_and_leave_no_output(command, tmp_path, capsys):
     for name, message in bad_files(tmp_path).items():
         assert cli.run([*command, str(tmp_path / name), str(tmp_path / "out.png")]) == 2
@@ -54,7 +63,7 @@ def test_bad_pictures_are_one_line_and_exit_code_2_and_leave_no_output(command, 
         assert not (tmp_path / "out.png").exists()
 
 
-@pytest.mark.parametrize("command", [["edges"]])
+@pytest.mark.parametrize("command", [["edges"], ["blur", "--sigma", "2"]])
 def test_the_input_is_not_overwritten(command, photo, capsys):
     before = photo.read_bytes()
     assert cli.run([*command, str(photo), str(photo)]) == 2

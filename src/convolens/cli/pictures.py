@@ -1,4 +1,4 @@
-"""`convolens edges`: pictures in, pictures out. Colour profile and metadata stay with the picture."""
+"""`convolens blur|edges`: pictures in, pictures out. Colour profile and metadata stay with the picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,26 @@ Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
+    app.command()(blur)
     app.command()(edges)
+
+
+def blur(
+    source: Source,
+    target: Target,
+    sigma: Annotated[float, typer.Option(help="Width of the blur in pixels.")],
+) -> None:
+    r"""Blur a picture by a Gaussian.
+
+    \b
+    Example:
+      convolens blur photo.jpg soft.jpg --sigma 5
+    """
+    from convolens.effects.blur import blur as blurred
+    from convolens.media.images import read_picture, write_picture
+
+    picture = read_picture(source)
+    write_picture(target, picture.with_pixels(blurred(picture.pixels, sigma)), keeping=(source,))
 
 
 def edges(

@@ -15,7 +15,8 @@ from jaxtyping import Float, Num
 from numpy.typing import NDArray
 
 from convolens import _core
-from convolens.arrays import as_array, empty
+from convolens.arrays import Real, as_array, empty, is_tensor
+from convolens.effects import tensors
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
@@ -27,12 +28,12 @@ _NATIVE = (np.uint8, np.uint16, np.float32, np.float64)
 
 
 def sobel(
-    image: Num[np.ndarray, "height width *channels"], *, boundary: Boundary = "symmetric"
-) -> Float[np.ndarray, "height width *channels"]:
+    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+) -> Float[Any, "height width *channels"]:
     """Gradient magnitude √(gx² + gy²) by Sobel's 3×3 kernels, colour per channel.
 
     Args:
-        image: `(H, W)` or `(H, W, C)`.
+        image: `(H, W)` or `(H, W, C)`; a torch tensor gives a tensor, with gradients.
         boundary: one of `numpy.pad`'s names.
 
     Returns:
@@ -47,15 +48,17 @@ def sobel(
     >>> sobel(step)[1]
     array([0., 4., 4., 0.])
     """
+    if is_tensor(image):
+        return tensors.magnitude(*_tensor_gradients(image, boundary))
     picture = _picture(image)
-    magnitude = empty(picture.shape, _result_dtype(picture))
+    magnitude: Any = empty(picture.shape, _result_dtype(picture))
     _run(picture, boundary, magnitude)
     return magnitude.reshape(np.shape(image))
 
 
 def sobel_gradients(
-    image: Num[np.ndarray, "height width *channels"], *, boundary: Boundary = "symmetric"
-) -> tuple[Float[np.ndarray, "height width *channels"], Float[np.ndarray, "height width *channels"]]:
+    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+) -> tuple[Float[Any, "height width *channels"], Float[Any, "height width *channels"]]:
     """The two gradients `(gx, gy)`: gx > 0 where brightness grows to the right, gy > 0 where it grows downwards.
 
     Arguments, dtype and errors as in `sobel`.
@@ -64,15 +67,18 @@ def sobel_gradients(
     >>> gx[1], gy[1]
     (array([0., 4., 4., 0.]), array([0., 0., 0., 0.]))
     """
+    if is_tensor(image):
+        return _tensor_gradients(image, boundary)
     picture = _picture(image)
-    gx, gy = (empty(picture.shape, _result_dtype(picture)) for _ in range(2))
+    gx: Any = empty(picture.shape, _result_dtype(picture))
+    gy: Any = empty(picture.shape, _result_dtype(picture))
     _run(picture, boundary, gx, gy)
     return gx.reshape(np.shape(image)), gy.reshape(np.shape(image))
 
 
 def edge_picture(
-    image: Num[np.ndarray, "height width *channels"], *, gain: float = 1.0, boundary: Boundary = "symmetric"
-) -> Num[np.ndarray, "height width"]:
+    image: Num[np.ndarray, "height width *channels"], *, gain: Real = 1.0, boundary: Boundary = "symmetric"
+) -> Num[Any, "height width"]:
     """Sobel's magnitude as a grey picture to look at: at gain 1 a step of height h has brightness h.
 
     The strongest of the colour channels counts; transparency does not.
@@ -96,23 +102,44 @@ def edge_picture(
     colours = np.asarray(image)
     if colours.ndim == 3 and colours.shape[2] in (2, 4):
         colours = colours[:, :, :-1]
-    magnitude = sobel(colours, boundary=boundary)
-    grey = (magnitude if magnitude.ndim == 2 else magnitude.max(axis=2)) * (gain / SOBEL_STEP)
-    if colours.dtype.kind == "f":
-        return grey.clip(0, 1)
-    return np.round(grey.clip(0, np.iinfo(colours.dtype).max)).astype(colours.dtype)
+    magnitude: Any = sobel(colours, boundary=boundary)
+    grey: Any = (magnitude if magnitude.ndim == 2 else magnitude.max(axis=2)) * (gain / SOBEL_STEP)
+    white = 1 if colours.dtype.kind == "f" else np.iinfo(colours.dtype).max
+    bright = grey.clip(0, white)
+    return bright if colours.dtype.kind == "f" else np.rint(bright).astype(colours.dtype)
 
 
 def _picture(image: object) -> NDArray[np.generic]:
     """The image as rows × columns × channels in a dtype the core reads, its rows contiguous."""
     array = as_array(image, "image")
     if array.ndim not in (2, 3) or array.size == 0:
-        raise ShapeError(f"image: need (height, width) or (height, width, channels), not empty, got {array.shape}")
+        raise _not_a_picture(array.shape)
     if array.dtype.kind == "c":
         raise DtypeError(f"image: need real numbers, got {array.dtype}")
     if array.dtype not in _NATIVE:
         array = array.astype(np.float64 if array.dtype.itemsize > 4 and array.dtype.kind == "f" else np.float32)
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
+
+
+def _tensor_gradients(image: Any, boundary: str) -> tuple[Any, Any]:
+    known = check_boundary(boundary)
+    if image.ndim not in (2, 3) or 0 in image.shape:
+        raise _not_a_picture(tuple(image.shape))
+    if image.is_complex():
+        raise DtypeError(f"image: need real numbers, got {image.dtype}")
+    work = image if image.is_floating_point() else image.float()
+    side, middle = SOBEL
+    gx = tensors.correlate_axis(
+        tensors.correlate_axis(work, (side, middle, side), 0, known), (-1.0, 0.0, 1.0), 1, known
+    )
+    gy = tensors.correlate_axis(
+        tensors.correlate_axis(work, (side, middle, side), 1, known), (-1.0, 0.0, 1.0), 0, known
+    )
+    return gx, gy
+
+
+def _not_a_picture(shape: tuple[int, ...]) -> ShapeError:
+    return ShapeError(f"image: need (height, width) or (height, width, channels), not empty, got {shape}")
 
 
 def _result_dtype(picture: NDArray[np.generic]) -> type[Any]:

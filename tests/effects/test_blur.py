@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+import convolens as cl
+from convolens.effects.blur import gaussian, radius_within
+from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
+from convolens.shapes import BOUNDARIES
+
+torch = pytest.importorskip("torch")
+DTYPES = [np.uint8, np.uint16, np.float32, np.float64]
+NDIMAGE = {"constant": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "wrap"}
+
+
+def picture(*shape, dtype=np.float64, seed=0):
+    image = np.random.default_rng(seed).random(shape)
+    return (image * 255).astype(dtype) if np.dtype(dtype).kind == "u" else image.astype(dtype)
+
+
+def bell(at, sigma):
+    """The infinite sampled Gaussian, normalised."""
+    far = np.arange(-int(40 * sigma) - 2, int(40 * sigma) + 3)
+    return np.exp(-0.5 * (at / sigma) ** 2) / np.exp(-0.5 * (far / sigma) ** 2).sum()
+
+
+@pytest.mark.parametrize("sigma", np.random.default_rng(5).uniform(0.3, 30, 30).round(3))
+def test_a_blurred_impulse_is_the_gaussian_within_tolerance(sigma):
+    half = int(6 * sigma) + 2
+    impulse = np.zeros((1, 2 * half + 1))
+    impulse[0, half] = 1
+    at = np.arange(-half, half + 1)
+    for tolerance in (1e-2, 1e-4, 1e-7):
+        error = np.abs(cl.blur(impulse, (0, sigma), tolerance=tolerance)[0] - bell(at, sigma)).sum()
+        assert error <= tolerance, f"the worst input within ±1 errs by {error}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sigma", [0.5, 1.5, 5, 20])
+def test_a_blurred_constant_stays_constant_to_the_last_bit(dtype, sigma):
+    for value in (1, 200, 255):
+        image = np.full((40, 50, 3), value, dtype)
+        out = cl.blur(image, sigma)
+        assert out.dtype == dtype
+        if np.dtype(dtype).kind == "u":
+            np.testing.assert_array_equal(out, image)
+        else:
+            np.testing.assert_allclose(out, image, rtol=8 * np.finfo(dtype).eps)
+
+
+@given(
+    sigma=st.floats(0.2, 6),
+    truncate=st.floats(1, 5),
+    boundary=st.sampled_from(BOUNDARIES),
+    shape=st.sampled_from([(1, 1), (9, 30), (30, 4, 3), (17, 23, 1)]),
+)
+def test_truncate_means_what_scipy_means_by_it(sigma, truncate, boundary, shape):
+    image = picture(*shape)
+    axes = (sigma, sigma) + (0,) * (image.ndim - 2)
+    expected = ndimage.gaussian_filter(image, axes, mode=NDIMAGE[boundary], truncate=truncate)
+    np.testing.assert_allclose(cl.blur(image, sigma, boundary=boundary, truncate=truncate), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_integers_are_rounded_from_the_exact_blur(dtype, boundary):
+    image = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, (60, 70, 3), dtype, endpoint=True)
+    exact = ndimage.gaussian_filter(image.astype(float), (2.3, 2.3, 0), mode=NDIMAGE[boundary], truncate=8)
+    error = np.abs(cl.blur(image, 2.3, boundary=boundary, tolerance=1e-7) - exact)
+    assert error.max() <= 0.5 + 1e-7 * np.iinfo(dtype).max + 0.02
+
+
+def test_each_axis_may_have_its_own_sigma_and_zero_leaves_it_alone():
+    image = picture(30, 40)
+    np.testing.assert_allclose(
+        cl.blur(image, (3, 1), truncate=4), ndimage.gaussian_filter(image, (3, 1), truncate=4), atol=1e-12
+    )
+    np.testing.assert_array_equal(cl.blur(image, 0), image)
+    stack = picture(12, 14, 16)
+    expected = ndimage.gaussian_filter(stack, (1, 2, 3), truncate=4)
+    np.testing.assert_allclose(cl.blur(stack, (1, 2, 3), truncate=4), expected, atol=1e-12)
+
+
+def test_blurring_a_mirrored_picture_mirrors_the_blur():
+    image = picture(31, 32)
+    np.testing.assert_allclose(cl.blur(image[:, ::-1], 2)[:, ::-1], cl.blur(image, 2), atol=1e-12)
+    np.testing.assert_allclose(cl.blur(image.T, 2).T, cl.blur(image, 2), atol=1e-12)
+
+
+def test_colours_do_not_mix():
+    image = np.zeros((20, 20, 3))
+    image[..., 1] = picture(20, 20)
+    out = cl.blur(image, 2)
+    np.testing.assert_allclose(out[..., 1], cl.blur(image[..., 1], 2), atol=1e-12)
+    assert not out[..., [0, 2]].any()
+
+
+def test_what_cannot_be_seen_does_not_bleed_into_what_can():
+    image = np.zeros((20, 20, 4), np.uint8)
+    image[:, :10] = (200, 100, 50, 255)
+    image[:, 10:] = (0, 255, 0, 0)  # green, but wholly transparent
+    out = cl.blur(image, 2)
+    seen = out[..., 3] > 20
+    np.testing.assert_allclose(out[seen][:, :3], np.broadcast_to([200, 100, 50], (seen.sum(), 3)), atol=1)
+    np.testing.assert_allclose(out[..., 3], cl.blur(image[..., 3], 2), atol=1)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_tensor_gives_the_same_with_gradients_in_image_and_sigma(boundary):
+    image = picture(9, 11, 4)
+    tensor = torch.tensor(image, requires_grad=True)
+    out = cl.blur(tensor, (1.0, 1.5), boundary=boundary)
+    np.testing.assert_allclose(out.detach(), cl.blur(image, (1.0, 1.5), boundary=boundary), atol=1e-12)
+    sigma = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    small = tensor.detach()[:3, :2].requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, s: cl.blur(x, s, boundary=boundary, truncate=2), (small, sigma))
+    assert cl.blur(torch.tensor((image * 255).astype(np.uint8)), 1.0, boundary=boundary).dtype == torch.uint8
+
+
+def test_the_bell_has_sum_one_and_the_reach_its_tolerance_asks_for():
+    assert gaussian(2.5, 9).sum() == pytest.approx(1, abs=1e-15)
+    for sigma, tolerance in ((0.3, 1e-4), (5.0, 8.2e-5), (5.0, 6.6e-7), (80.0, 1e-4)):
+        far = np.arange(-4000, 4001)
+        infinite = np.exp(-0.5 * (far / sigma) ** 2)
+        infinite /= infinite.sum()
+
+        def lost(radius, far=far, infinite=infinite):
+            return 2 * infinite[np.abs(far) > radius].sum()
+
+        radius = radius_within(sigma, tolerance)
+        assert lost(radius) <= tolerance * (1 + 1e-9) and lost(radius - 1) > tolerance
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((np.zeros((3, 3)), -1), {}, ArgumentError, "sigma: need finite widths of at least 0, got -1, -1"),
+        ((np.zeros((3, 3)), np.nan), {}, ArgumentError, "sigma: need finite widths of at least 0, got nan"),
+        (
+            (np.zeros((3, 3)), (1, 2, 3)),
+            {},
+            ShapeError,
+            "sigma: need one number, or one for each leading axis of 2, got 3",
+        ),
+        ((np.zeros(3), 1), {}, ShapeError, r"image: need \(height, width\) or"),
+        ((np.zeros((0, 3)), 1), {}, ShapeError, "not empty, got"),
+        ((np.zeros((3, 3), np.int64), 1), {}, DtypeError, "image: need uint8, uint16, float32, float64, got int64"),
+        ((np.zeros((3, 3)), 1), {"truncate": 0}, ArgumentError, "truncate: need a positive number of sigmas, got 0"),
+        ((np.zeros((3, 3)), 1), {"tolerance": 0}, ArgumentError, "tolerance: need a number between 0 and 1, got 0"),
+        ((np.zeros((3, 3)), 1), {"boundary": "nearest"}, BoundaryError, "'nearest' is 'edge'"),
+    ],
+)
+def test_what_cannot_be_blurred_is_refused(arguments, options, error, message):
+    with pytest.raises(error, match=message):
+        cl.blur(*arguments, **options)

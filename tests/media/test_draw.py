@@ -1,0 +1,116 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from convolens.errors import ArgumentError, ShapeError
+from convolens.media import draw
+
+GREY = np.full((60, 80, 3), 128, np.uint8)
+
+
+def test_a_heatmap_runs_from_its_darkest_to_its_brightest_colour():
+    painted = draw.heatmap(np.array([[0.0, 1.0], [np.nan, 0.5]]))
+    brightness = painted.astype(int).sum(axis=2)
+    assert brightness[0, 0] < brightness[1, 1] < brightness[0, 1]
+    np.testing.assert_array_equal(painted[1, 0], [128, 128, 128])
+    assert painted.dtype == np.uint8 and painted.shape == (2, 2, 3)
+
+
+def test_the_ends_of_a_heatmap_can_be_set_so_that_two_compare():
+    np.testing.assert_array_equal(draw.heatmap(np.array([[5.0]]), lowest=0, highest=10)[0, 0],
+                                  draw.heatmap(np.array([[0.0, 0.5, 1.0]]))[0, 1])  # fmt: skip
+    flat = draw.heatmap(np.full((2, 2), 7.0))
+    np.testing.assert_array_equal(flat, np.broadcast_to(flat[0, 0], (2, 2, 3)))
+    assert draw.heatmap(np.full((2, 2), np.nan)).min() == 128
+
+
+def test_an_overlay_leaves_cold_places_as_they_are_and_covers_hot_ones():
+    heat = np.zeros((6, 8))
+    heat[:, 4:] = 1
+    out = draw.overlay(GREY, heat, strength=1.0, colours="gray")
+    np.testing.assert_array_equal(out[:, :30], GREY[:, :30])
+    assert out[:, 50:].min() == 255
+    np.testing.assert_array_equal(draw.overlay(GREY, heat, strength=0), GREY)
+
+
+def test_boxes_are_drawn_where_they_are_and_labels_stay_on_the_picture():
+    out = draw.boxes(
+        GREY, np.array([[10, 30, 40, 50], [-5, -5, 20, 20]]), ["cat", "a name far longer than the picture"]
+    )
+    changed = (out != GREY).any(axis=2)
+    assert (
+        changed[30, 10:40].all() and changed[49, 10:40].all() and changed[30:50, 10].all() and changed[30:50, 39].all()
+    )
+    assert not changed[35:45, 15:35].any()
+    assert changed[:15, :60].any()
+    np.testing.assert_array_equal(draw.boxes(GREY, np.zeros((0, 4))), GREY)
+
+
+def test_equal_labels_have_equal_colours():
+    out = draw.boxes(GREY, np.array([[0, 20, 20, 40], [40, 20, 60, 40], [60, 45, 80, 60]]), ["a", "a", "b"])
+    assert (out[39, 10] == out[39, 50]).all()
+    assert not (out[39, 10] == out[59, 70]).all()
+
+
+def test_a_sheet_holds_every_picture_in_reading_order():
+    red, green, blue = (np.full((10, 20, 3), c, np.uint8) for c in ([255, 0, 0], [0, 255, 0], [0, 0, 255]))
+    out = draw.sheet([red, green, blue], ["one", "two", "three"], columns=2, height=100, gap=10)
+    assert out.shape[1] == 2 * 200 + 3 * 10
+    for (y, x), colour in (((60, 100), red), ((60, 320), green), ((60 + 100 + 26 + 10, 100), blue)):
+        np.testing.assert_array_equal(out[y, x], colour[0, 0])
+
+
+def test_captions_are_readable_whatever_the_picture():
+    for shade in (0, 128, 255):
+        picture = np.full((100, 100), shade, np.uint8)
+        caption = draw.sheet([picture], ["dark words"], height=100)[112:]
+        assert caption.min() < 80 and np.median(caption) > 240
+
+
+def test_a_long_caption_is_broken_into_lines_rather_than_cut():
+    short = draw.sheet([GREY], ["one"], height=60).shape[0]
+    long = draw.sheet([GREY], ["one two three four five six seven eight"], height=60).shape[0]
+    assert long > short + 30
+
+
+def test_a_tone_shows_in_its_spectrogram_at_its_pitch():
+    rate = 8000
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(rate) / rate)
+    spectrum = draw._spectrogram(tone)
+    assert abs(spectrum[:, 300].argmax() / 512 * 4000 - 1000) < 10
+    assert spectrum.max() == pytest.approx(20 * np.log10(0.5), abs=0.5)
+    out = draw.sounds([("before", tone), ("after", np.stack([tone, tone], axis=1))], rate)
+    assert out.shape == (460, 1000, 3)
+    assert out.std() > 20
+
+
+def test_a_plot_touches_none_of_matplotlibs_global_state():
+    code = (
+        "import sys, numpy as np; from convolens.media import draw\n"
+        "draw.sounds([('click', np.ones(10))], 10); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "matplotlib" in loaded and "matplotlib.pyplot" not in loaded
+
+
+@pytest.mark.bad_input
+def test_what_cannot_be_drawn_is_refused():
+    for call, error, message in (
+        (lambda: draw.heatmap(np.zeros((0, 2))), ShapeError, r"values: need \(height, width\), not empty"),
+        (lambda: draw.heatmap(np.zeros((2, 2)), colours="rainbows"), ArgumentError, "got 'rainbows'"),
+        (lambda: draw.overlay(GREY, np.full((2, 2), 2.0)), ArgumentError, r"heat: need numbers in \[0, 1\]"),
+        (lambda: draw.overlay(GREY, np.full((2, 2), np.nan)), ArgumentError, r"heat: need numbers in \[0, 1\]"),
+        (
+            lambda: draw.overlay(GREY, np.zeros((2, 2)), strength=2),
+            ArgumentError,
+            "strength: need a number from 0 to 1",
+        ),
+        (lambda: draw.boxes(GREY, np.zeros((2, 4)), ["one"]), ArgumentError, "need one for each of the 2 boxes, got 1"),
+        (lambda: draw.sheet([]), ArgumentError, "pictures: need at least one, got none"),
+        (lambda: draw.sheet([GREY], ["a", "b"]), ArgumentError, "need one for each of the 1 pictures, got 2"),
+        (lambda: draw.sounds([("a", np.zeros(0))], 10), ArgumentError, "tracks: need at least one sound"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
