@@ -20,6 +20,7 @@ _HOME = {
     "read_image": "media.images",
     "write_image": "media.images",
     "convolve": "convolution",
+    "convolve_gradients": "convolution",
     "correlate": "convolution",
     "plan": "convolution",
     "echo": "effects.echo",

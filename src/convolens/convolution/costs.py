@@ -19,3 +19,13 @@ def fft_seconds(dtype: np.dtype[Any], sizes: Shape, transforms: int) -> float:
 def direct_seconds(spec: Spec) -> float:
     """Seconds for the direct method."""
     return 2e-6 + spec.size * spec.weights * 0.05e-9 * spec.dtype.itemsize / 4
+
+
+def sparse_seconds(spec: Spec) -> float:
+    """Seconds for the sparse method."""
+    return 5e-6 + spec.size * spec.structure.taps * 0.1e-9 * spec.dtype.itemsize / 4
+
+
+def outer_seconds(spec: Spec) -> float:
+    """Seconds for an outer product."""
+    return 2e-6 + spec.size * 0.1e-9 * spec.dtype.itemsize

@@ -44,7 +44,7 @@ def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
     spec, sizes = job.spec, _sizes(job.spec)
     dtype = spectral.transform_dtype(spec)
-    whole = [(0, n) for n in spec.extended]
+    whole = {axis: (0, spec.extended[axis]) for axis in spec.axes}
     x = job.x.astype(dtype, copy=False) if spec.zeros else extended_block(job, whole, dtype)
     weights = job.weights[tuple(slice(None, None, -1) for _ in spec.kernel)]
     spectra = spectral.spectrum(x, sizes, spec.axes)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import as_array
+from convolens.arrays import as_array, is_tensor
+from convolens.convolution import gradients, quick
+from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.job import Job
-from convolens.convolution.planner import Plan, plan_for
-from convolens.convolution.spec import check_fill, kernel_axes, specify
+from convolens.convolution.planner import Plan, measured, plan_for
+from convolens.convolution.windows import specify, windows
 from convolens.shapes import Boundary, Mode
-
-Axes = int | tuple[int, ...] | None
 
 
 def convolve(
@@ -34,26 +33,27 @@ def convolve(
     `full[i] = Σ_k kernel[k] · x[i - k]` on every axis.
 
     Args:
-        x: array of numbers, any shape, strides or memory map.
-        kernel: as many axes as x, or as `axes` names. A list or number takes x's dtype where it can.
+        x: array of numbers of any shape and strides, also a memory map; or a torch tensor, on any device.
+        kernel: as many axes as x, or as `axes` names. A list or number takes x's dtype where that can hold it.
         mode: `full`: every place where they meet, size N + K - 1. `same`: x's size, from `(K - 1) // 2` of `full`.
-            `valid`: where the kernel lies wholly inside, size N - K + 1.
-        axes: axes of x that the kernel's axes lie along; the others are left alone. All, by default.
+            `valid`: where the kernel lies wholly inside x, size N - K + 1.
+        axes: axes of x that the kernel's axes lie along, in turn; the others are left alone. All, by default.
         boundary: how x goes on beyond its ends, one of `numpy.pad`'s names.
         fill_value: what it goes on with for `constant`.
-        method: `auto`, or the name of an algorithm that must be used.
-        out: where the result is written, of its shape and dtype; may be x itself.
+        method: `auto`, or the name of the algorithm that must be used, as in `Plan.explain()`.
+        out: where the result is written, of its shape and dtype; may overlap x. NumPy only.
 
     Returns:
-        Integers with integers: int64, exact. Otherwise `numpy.result_type(x, kernel)`. A NaN or infinity in x reaches
-        only those outputs whose window holds it.
+        Of x's kind. Integers with integers: int64, exact. Otherwise `numpy.result_type(x, kernel)`. A NaN or infinity
+        in x reaches only those outputs whose window holds it. For tensors, with autograd: `convolve_gradients`.
 
     Raises:
         ShapeError: dimensions do not match, the kernel is empty, or with `valid` longer than x.
-        DtypeError: not numbers, or `out` of another dtype.
+        DtypeError: not numbers, more precise than float64, or `out` of another dtype.
         BoundaryError: `boundary` is another library's word, or given with `valid`.
         OverflowRefused: an integer result needs more than 64 bits.
         MethodError: the method asked for cannot do this.
+        DeviceError: tensors on different devices.
 
     >>> convolve([1, 2, 3], [1, 1])
     array([1, 3, 5, 3])
@@ -72,7 +72,7 @@ def correlate(
     method: str = "auto",
     out: NDArray[Any] | None = None,
 ) -> Any:
-    """`convolve` with the kernel as it is, not flipped (and not conjugated). Arguments and errors as there.
+    """`convolve` with the kernel as it is, not flipped (nor conjugated). Arguments, result and errors as there.
 
     >>> correlate([1, 2, 3], [1, 10], "valid")
     array([21, 32])
@@ -89,47 +89,88 @@ def plan(
     boundary: Boundary = "constant",
     fill_value: Any = 0,
     method: str = "auto",
+    measure: bool = False,
 ) -> Plan:
     """How `convolve` would do it: `.method`, `.cost`, and `.explain()`, a table of all algorithms.
 
-    >>> print(plan(np.zeros(8), np.ones(3)).method)
-    direct
+    The arguments are those of `convolve`; a tensor's plan is that of an array on the CPU. With `measure` every
+    algorithm that can do it is timed on these arrays, and the choice is by that.
+
+    Returns:
+        The plan; `convolve(..., method=plan.method)` follows it.
+
+    Raises:
+        MethodError: and all others, as `convolve` would.
+
+    >>> plan(np.zeros(8), np.ones(3)).method
+    'direct'
     """
-    job = _prepare(x, kernel, mode, axes, boundary, fill_value, None, flip=True)[0]
-    return plan_for(job.spec, method)
+    if is_tensor(x) or is_tensor(kernel):
+        from convolens.convolution import tensors
+
+        x, kernel = tensors.as_numpy(x), tensors.as_numpy(kernel)
+    x = as_array(x, "x")
+    kernel = as_kernel(kernel, x.dtype)
+    arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
+    weights = arranged.weights(kernel, flip=True)
+    if measure:
+        spec = specify(x, weights, arranged.window, "separable")
+        return measured(Job(spec, x, weights, fill_value, np.empty(spec.out, spec.dtype)))
+    return plan_for(specify(x, weights, arranged.window, method), method)
+
+
+def convolve_gradients(
+    x: Any,
+    kernel: Any,
+    upstream: Any,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: Any = 0,
+) -> tuple[Any, Any]:
+    """Gradients of a loss in x and in the kernel, given its gradient in `convolve(x, kernel, mode, ...)`.
+
+    The adjoints are written out in `gradients.py`. For complex arrays they follow torch's convention: conjugated, so
+    that a step against the gradient lowers the loss.
+
+    `upstream`, the gradient in the result, has its shape. The other arguments are those of `convolve`.
+
+    Returns:
+        `(grad_x, grad_kernel)`, of the shapes of x and kernel; real where these are.
+
+    Raises:
+        ShapeError: `upstream` has not the result's shape; and all errors of `convolve`.
+
+    >>> convolve_gradients([1.0, 2.0], [3.0, 4.0], [1.0, 1.0, 1.0])
+    (array([7., 7.]), array([3., 3.]))
+    """
+    if is_tensor(x) or is_tensor(kernel) or is_tensor(upstream):
+        from convolens.convolution import tensors
+
+        return tensors.convolve_gradients(x, kernel, upstream, mode, axes, boundary, fill_value)
+    x, upstream = as_array(x, "x"), as_array(upstream, "upstream")
+    kernel = as_kernel(kernel, x.dtype)
+    arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
+    arranged.check_upstream(x.shape, upstream.shape)
+    weights = arranged.weights(kernel, flip=True)
+    in_signal, in_weights = gradients.both(gradients.NUMPY, x, weights, upstream, arranged.window)
+    return in_signal, np.flip(in_weights.reshape(arranged.ordered)).transpose(np.argsort(arranged.order))
 
 
 def _apply(
     x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
-) -> NDArray[Any]:
-    job, result = _prepare(x, kernel, mode, axes, boundary, fill_value, out, flip=flip)
-    plan_for(job.spec, method).run(job)
-    if result is not job.out:
-        result[...] = job.out
-    return result
+) -> Any:
+    key = quick.key_of(x, kernel, mode, axes, boundary, fill_value, flip) if out is None and method == "auto" else None
+    if recipe := quick.find(key):
+        return recipe.run(x, kernel)
+    if is_tensor(x) or is_tensor(kernel):
+        from convolens.convolution import tensors
 
-
-def _prepare(
-    x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, out: Any, *, flip: bool
-) -> tuple[Job, NDArray[Any]]:
-    """The job, and the array its result belongs in: the job's own `out`, unless that needs another dtype or memory."""
+        return tensors.apply(x, kernel, mode, axes, boundary, fill_value, method, out, flip=flip)
     x = as_array(x, "x")
-    kernel = _kernel(kernel, x.dtype)
-    chosen = kernel_axes(x.ndim, kernel.ndim, axes)
-    spec = specify(x, kernel, mode, chosen, boundary, fill_value)
-    check_fill(fill_value, spec.source, spec.dtype)
-    weights = kernel.transpose(np.argsort(chosen)).astype(spec.dtype, copy=False).reshape(spec.kernel)
-    weights = weights[(slice(None, None, -1 if flip else 1),) * x.ndim]
-    x = x.astype(spec.source, copy=False)
-    spec = replace(spec, finite=spec.exact or bool(np.isfinite(weights).all()))
-    result = np.empty(spec.out, spec.dtype) if out is None else out
-    return Job(spec, x, weights, fill_value, result), result
-
-
-def _kernel(kernel: Any, like: np.dtype[Any]) -> NDArray[Any]:
-    """The kernel as an array; one without a dtype of its own takes x's, as far as that holds its kind of number."""
-    array = as_array(kernel, "kernel")
-    if isinstance(kernel, np.ndarray | np.generic):
-        return array
-    weak = {"b": 0, "u": 0, "i": 0, "f": 0.0, "c": 0j}[array.dtype.kind]
-    return array.astype(np.result_type(like, weak)) if array.dtype.kind in "fc" or like.kind in "fc" else array
+    kernel = as_kernel(kernel, x.dtype)
+    arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
+    result = windows(x, arranged.weights(kernel, flip=flip), arranged.window, method, out)
+    quick.keep(key, x, kernel, arranged, flip=flip)
+    return result

@@ -107,10 +107,10 @@ def _region(
     spec, ndim = job.spec, job.x.ndim
     steps = {axis: block - spec.kernel[axis] + 1 for axis, block in blocks.items()}
     counts = {axis: ceil((region[axis][1] - region[axis][0]) / step) for axis, step in steps.items()}
-    spans = [
-        (start, start + counts[d] * steps[d] + spec.kernel[d] - 1 if d in blocks else stop)
+    spans = {
+        d: (start, start + counts[d] * steps[d] + spec.kernel[d] - 1 if d in blocks else stop)
         for d, (start, stop) in enumerate(region)
-    ]
+    }
     source = extended_block(job, spans, dtype)
     # (positions…, block…): the blocks' own axes come last, of length 1 on axes that are not convolved.
     views = sliding_window_view(source, tuple(blocks.get(axis, 1) for axis in range(ndim)))
@@ -132,7 +132,7 @@ def _region(
 def _locally(job: Job, region: list[tuple[int, int]], out: NDArray[Any], solve: Solve) -> None:
     """One region by a method that spreads nothing: its piece of the extended signal is a problem of its own."""
     spec = job.spec
-    spans = [(start, stop + k - 1) for (start, stop), k in zip(region, spec.kernel, strict=True)]
+    spans = {d: (start, stop + spec.kernel[d] - 1) for d, (start, stop) in enumerate(region)}
     x = extended_block(job, spans, spec.dtype)
     nothing = (0,) * x.ndim
     part = replace(

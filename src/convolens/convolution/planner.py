@@ -5,17 +5,20 @@ A plan depends on the problem alone, so it is made once and found again in micro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from time import perf_counter
 
-from convolens.convolution import direct, fft, overlap_save
+import numpy as np
+
+from convolens.convolution import direct, fft, outer, overlap_save, separable, sparse
 from convolens.convolution.job import Algorithm, Cost, Job
 from convolens.convolution.spec import Spec
 from convolens.errors import MethodError
 
 # Every algorithm there is. A new one is a module of `job.Algorithm`'s shape and a line here; the conformance tests
 # run over this tuple.
-ALGORITHMS: tuple[Algorithm, ...] = (direct, fft, overlap_save)
+ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, separable, fft, overlap_save)
 
 METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
 
@@ -91,6 +94,23 @@ def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
             )
         return Plan(spec, forced, candidates)
     return Plan(spec, min(able, key=_seconds), candidates)
+
+
+def measured(job: Job) -> Plan:
+    """The plan of a problem by the clock: every algorithm that can do it runs three times, and the fastest is kept."""
+    candidates = tuple(_timed(candidate, job) for candidate in plan_for(job.spec).candidates)
+    return Plan(job.spec, min((c for c in candidates if c.cost), key=_seconds), candidates)
+
+
+def _timed(candidate: Candidate, job: Job) -> Candidate:
+    if candidate.cost is None:
+        return candidate
+    best = np.inf
+    for _ in range(3):
+        start = perf_counter()
+        candidate.algorithm.run(job, solve)
+        best = min(best, perf_counter() - start)
+    return replace(candidate, cost=replace(candidate.cost, seconds=best))
 
 
 def _candidate(algorithm: Algorithm, spec: Spec) -> Candidate:

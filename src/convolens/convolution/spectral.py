@@ -6,7 +6,7 @@ output finite. That is also how it is noticed, for the price of a sum: such a bl
 
 from __future__ import annotations
 
-from math import log2, prod, sqrt
+from math import log2, sqrt
 from typing import Any
 
 import numpy as np
@@ -67,10 +67,8 @@ def refuses(spec: Spec) -> str | None:
     """What neither Fourier algorithm can do."""
     if not spec.axes:
         return "no axis has more than one weight"
-    if spec.size == 0:
-        return "nothing to compute"
-    if not spec.finite:
-        return "the kernel has NaN or infinities, which a transform would spread"
+    if spec.size == 0 or 0 in spec.shape:
+        return "the signal or the result is empty"
     return None
 
 
@@ -78,8 +76,3 @@ def rounds_exactly(spec: Spec, size: int) -> bool:
     """Whether integers come out right when float64 results of transforms of `size` are rounded."""
     worst = _ROUNDING_PER_LEVEL * float(np.finfo(np.float64).eps) * max(log2(size), 1.0) * sqrt(size)
     return worst * spec.peak < 0.25
-
-
-def rfft_size(sizes: Shape) -> int:
-    """Complex entries of a real transform of `sizes`."""
-    return prod(sizes[:-1]) * (sizes[-1] // 2 + 1)

@@ -1,0 +1,135 @@
+"""Arguments to the canonical form: a mode and chosen axes become a window, a kernel weights for each of x's axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.arrays import as_array
+from convolens.convolution.spec import Shape, Window, result_shape
+from convolens.errors import ArgumentError, BoundaryError, ShapeError
+from convolens.shapes import Mode, check_boundary, check_mode
+
+Axes = int | tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How a kernel becomes weights.
+
+    Attributes:
+        order: the kernel's axes in the order of the signal's.
+        ordered: the kernel's shape in that order.
+        sizes: that shape with an entry for every axis of the signal, 1 where it is not convolved.
+        window: how the signal is extended.
+    """
+
+    order: Shape
+    ordered: Shape
+    sizes: Shape
+    window: Window
+
+    def weights(self, kernel: NDArray[Any], *, flip: bool) -> NDArray[Any]:
+        """The weights, a view of the kernel."""
+        ordered = kernel.transpose(self.order)
+        return (np.flip(ordered) if flip else ordered).reshape(self.sizes)
+
+    def check_upstream(self, shape: Shape, upstream: Shape) -> None:
+        """Refuses a gradient that has not the shape of the result for a signal of `shape`."""
+        need = result_shape(shape, self.sizes, self.window.before, self.window.after)
+        if need != upstream:
+            raise ShapeError(f"upstream: need the result's shape {need}, got {upstream}")
+
+
+def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, fill_value: Any) -> Arrangement:
+    """The arrangement for a signal and a kernel of these shapes.
+
+    Raises:
+        ShapeError: they do not match, the kernel is empty, or `valid` and longer than the signal.
+        ArgumentError: no such mode or axis.
+        BoundaryError: not one of `numpy.pad`'s, or any but the default with `valid`.
+    """
+    chosen = kernel_axes(len(shape), len(kernel), axes)
+    order = tuple(sorted(range(len(chosen)), key=chosen.__getitem__))
+    sizes = [1] * len(shape)
+    for axis, size in zip(chosen, kernel, strict=True):
+        sizes[axis] = size
+    known = check_boundary(boundary)
+    check_window(shape, tuple(sizes), mode, known, fill_value)
+    window = Window(*extension(mode, tuple(sizes)), known, fill_value)
+    return Arrangement(order, tuple(kernel[i] for i in order), tuple(sizes), window)
+
+
+def as_kernel(kernel: Any, like: np.dtype[Any]) -> NDArray[Any]:
+    """The kernel as an array; one without a dtype of its own takes x's, as far as that holds its kind of number."""
+    array = as_array(kernel, "kernel")
+    if isinstance(kernel, np.ndarray | np.generic) or (array.dtype.kind in "bui" and like.kind in "bui"):
+        return array
+    weak = {"f": 0.0, "c": 0j}.get(array.dtype.kind, 0)
+    return array.astype(np.result_type(like, weak))
+
+
+def extension(mode: str, kernel: Shape) -> tuple[Shape, Shape]:
+    """Samples before and after that a mode extends each axis by.
+
+    `same` begins at `(K - 1) // 2` of `full`, which itself begins K - 1 samples before the signal.
+
+    >>> extension("same", (4, 3))
+    ((2, 1), (1, 1))
+    """
+    known: Mode = check_mode(mode)
+    if known == "full":
+        return (reach := tuple(k - 1 for k in kernel)), reach
+    if known == "same":
+        return tuple(k // 2 for k in kernel), tuple((k - 1) // 2 for k in kernel)
+    return (nothing := (0,) * len(kernel)), nothing
+
+
+def kernel_axes(ndim: int, kernel_ndim: int, axes: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """Which axis of the signal each axis of the kernel lies along, counted from 0.
+
+    Raises:
+        ShapeError: the kernel has not one axis for each.
+        ArgumentError: an axis is out of range, or given twice.
+    """
+    if axes is None:
+        if kernel_ndim != ndim or ndim == 0:
+            raise ShapeError(
+                f"kernel: need {max(ndim, 1)} dimensions, as many as x, got {kernel_ndim}; or choose x's axes by axes="
+            )
+        return tuple(range(ndim))
+    chosen = (axes,) if isinstance(axes, int) else tuple(axes)
+    if any(not -ndim <= axis < ndim for axis in chosen):
+        raise ArgumentError(f"axes: need axes of x, from {-ndim} to {ndim - 1}, got {chosen}")
+    counted = tuple(axis % ndim for axis in chosen)
+    if len(set(counted)) != len(counted):
+        raise ArgumentError(f"axes: need each axis once, got {chosen}")
+    if kernel_ndim != len(counted):
+        raise ShapeError(f"kernel: need {len(counted)} dimensions, one for each of axes={chosen}, got {kernel_ndim}")
+    return counted
+
+
+def check_window(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: Any) -> None:
+    """Refuses what no signal of this shape can be convolved with.
+
+    Raises:
+        ShapeError: the kernel is empty, or `valid` and longer than the signal.
+        BoundaryError: `valid` with any boundary but the default.
+    """
+    if 0 in kernel:
+        raise ShapeError(f"kernel: need at least one weight on each axis, got shape {kernel}")
+    if mode != "valid":
+        return
+    if boundary != "constant" or fill_value != 0:
+        raise BoundaryError(
+            f"boundary: need the default with mode 'valid', which looks at no border, got {boundary!r} with "
+            f"fill_value {fill_value!r}"
+        )
+    if any(k > n for n, k in zip(shape, kernel, strict=True)):
+        raise ShapeError(
+            f"kernel: need at most x's size with mode 'valid', got {kernel} over x's {shape}; "
+            "mode 'full' or 'same' takes a longer one"
+        )

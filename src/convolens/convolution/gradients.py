@@ -1,0 +1,104 @@
+"""The adjoints of a convolution, written out; torch's autograd runs these same lines for tensors.
+
+With y[i] = Σ_k w[k] · X[i + k], X being x extended by `before` and `after`, and u the gradient of a real loss in y:
+
+    in w:  ∂[k] = Σ_i u[i] · X̄[i + k]        the same form, with u in the kernel's place
+    in X:  ∂[p] = Σ_k w̄[k] · u[p - k]        the same form again: u extended by zeros, w flipped
+    in x:  what ∂ in X holds beyond the ends of x belongs to the samples it was continued from; `fold` adds it there
+
+So for `valid` the gradient in x is the full correlation of u with the kernel's flip, for `full` the valid one, and for
+`same` the crop's. Constant borders come from no sample: there the fold is a mere crop, which is not even computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.arrays import Array
+from convolens.convolution.spec import Shape, Window
+from convolens.convolution.windows import windows
+from convolens.shapes import boundary_map
+
+A = TypeVar("A", bound=Array)
+
+
+@runtime_checkable
+class Kind(Protocol[A]):
+    """What the adjoints need of an array kind; NumPy's is here, torch's in `tensors.py`."""
+
+    def windows(self, x: A, weights: A, window: Window) -> A:
+        """The canonical form: weighted windows of the extended signal."""
+
+    def flip(self, a: A) -> A:
+        """All axes reversed."""
+
+    def conj(self, a: A) -> A:
+        """Complex conjugate."""
+
+    def fold(self, a: A, axis: int, sources: NDArray[np.int64], size: int) -> A:
+        """Along an axis, each entry added to the one of `size` that `sources` names."""
+
+    def like(self, a: A, b: A) -> A:
+        """`a` as a gradient of `b`: of its dtype, real where that is."""
+
+
+def both(kind: Kind[A], x: A, weights: A, upstream: A, window: Window) -> tuple[A, A]:
+    """The gradients in x and in the weights."""
+    return gradient_in_signal(kind, x, weights, upstream, window), gradient_in_weights(
+        kind, x, weights, upstream, window
+    )
+
+
+def gradient_in_signal(kind: Kind[A], x: A, weights: A, upstream: A, window: Window) -> A:
+    """The gradient in x; its shape and dtype are all that is used of x."""
+    turned = kind.flip(kind.conj(weights))
+    reach = tuple(k - 1 for k in weights.shape)
+    if window.boundary == "constant":
+        crop = Window(_less(reach, window.before), _less(reach, window.after))
+        return kind.like(kind.windows(upstream, turned, crop), x)
+    gradient = kind.windows(upstream, turned, Window(reach, reach))
+    for axis, size in enumerate(x.shape):
+        before, after = window.before[axis], window.after[axis]
+        if before or after:
+            gradient = kind.fold(gradient, axis, boundary_map(size, before, after, window.boundary), size)
+    return kind.like(gradient, x)
+
+
+def gradient_in_weights(kind: Kind[A], x: A, weights: A, upstream: A, window: Window) -> A:
+    """The gradient in the weights: what lay next to each of them, weighted by the upstream gradient."""
+    fill = window.fill.conjugate() if isinstance(window.fill, complex) else window.fill
+    return kind.like(kind.windows(kind.conj(x), upstream, replace(window, fill=fill)), weights)
+
+
+def _less(reach: Shape, extension: Shape) -> Shape:
+    return tuple(r - e for r, e in zip(reach, extension, strict=True))
+
+
+class _NumPy:
+    """`Kind` for NumPy arrays."""
+
+    def windows(self, x: NDArray[Any], weights: NDArray[Any], window: Window) -> NDArray[Any]:
+        """Zeros where there is no weight to sum over: no output, no gradient."""
+        return windows(x, weights, window)
+
+    def flip(self, a: NDArray[Any]) -> NDArray[Any]:
+        return np.flip(a)
+
+    def conj(self, a: NDArray[Any]) -> NDArray[Any]:
+        return np.conj(a) if a.dtype.kind == "c" else a
+
+    def fold(self, a: NDArray[Any], axis: int, sources: NDArray[np.int64], size: int) -> NDArray[Any]:
+        lines = np.moveaxis(a, axis, 0)
+        folded = np.zeros((size, *lines.shape[1:]), a.dtype)
+        np.add.at(folded, sources, lines)
+        return np.moveaxis(folded, 0, axis)
+
+    def like(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        return a.real if a.dtype.kind == "c" and b.dtype.kind != "c" else a
+
+
+NUMPY = _NumPy()

@@ -1,0 +1,95 @@
+"""Tensors on other devices than the CPU: torch's convolutions, or its Fourier transforms for large kernels.
+
+The same canonical form as everywhere. Tensors of the CPU can be forced here too (`method="torch"`), so that what runs
+on a GPU is tested without one.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from convolens.convolution.spec import Window, check_fill, compute_dtypes, result_dtype
+from convolens.shapes import boundary_map
+
+# Weights from which transforms are faster than the definition on a GPU.
+_MANY_WEIGHTS = 1024
+
+
+def windows(x: Tensor, weights: Tensor, window: Window) -> Tensor:
+    """`out[i] = Σ_k weights[k] · X[i + k]` on the tensors' own device."""
+    result, compute = _dtypes(x, weights)
+    check_fill(window.fill, compute)
+    working = getattr(torch, compute.name)
+    x, weights = _extended(x.to(working), window), weights.to(working)
+    sizes = [n - k + 1 for n, k in zip(x.shape, weights.shape, strict=True)]
+    if min(sizes, default=0) <= 0:
+        return x.new_zeros([max(n, 0) for n in sizes], dtype=result)
+    if weights.numel() >= _MANY_WEIGHTS:
+        transformed = _by_transform(x, weights)
+        if bool(transformed.isfinite().all()):  # a NaN or infinity would have spread
+            return transformed.to(result)
+    with torch.backends.cudnn.flags(allow_tf32=False):  # ten bits of mantissa are no float32
+        return _by_definition(x, weights).to(result)
+
+
+def _dtypes(x: Tensor, weights: Tensor) -> tuple[torch.dtype, np.dtype[Any]]:
+    """The result's dtype, by NumPy's rule as on the CPU, and the one computed in."""
+    if torch.bfloat16 in (x.dtype, weights.dtype):
+        result = torch.promote_types(x.dtype, weights.dtype)
+        return result, np.dtype(
+            np.complex64 if result.is_complex else np.float32 if result == torch.bfloat16 else str(result)[6:]
+        )
+    signal, kernel = (torch.empty(0, dtype=a.dtype).numpy().dtype for a in (x, weights))
+    return getattr(torch, result_dtype(signal, kernel).name), compute_dtypes(signal, kernel)[1]
+
+
+def _extended(x: Tensor, window: Window) -> Tensor:
+    """The signal extended on every axis."""
+    for axis, (before, after) in enumerate(zip(window.before, window.after, strict=True)):
+        if not before and not after:
+            continue
+        if window.boundary == "constant":
+            skipped = [0, 0] * (x.ndim - 1 - axis)
+            x = functional.pad(x, [*skipped, before, after], value=window.fill)
+        else:
+            sources = boundary_map(x.shape[axis], before, after, window.boundary)
+            x = x.index_select(axis, torch.tensor(sources, device=x.device))
+    return x
+
+
+def _by_transform(x: Tensor, weights: Tensor) -> Tensor:
+    """Circular correlation as long as the extended signal; what wrapped around is past the outputs."""
+    axes = [axis for axis, k in enumerate(weights.shape) if k > 1] or [0]
+    sizes = [x.shape[axis] for axis in axes]
+    forward, inverse = (torch.fft.fftn, torch.fft.ifftn) if x.is_complex() else (torch.fft.rfftn, torch.fft.irfftn)
+    turned = weights.flip(tuple(range(weights.ndim)))
+    result = inverse(forward(x, sizes, axes) * forward(turned, sizes, axes), sizes, axes)
+    unspoiled: Tensor = result[tuple(slice(k - 1, None) for k in weights.shape)]
+    return unspoiled
+
+
+def _by_definition(x: Tensor, weights: Tensor) -> Tensor:
+    """Torch's convolution over up to three axes at a time; others are batch, or summed over one by one."""
+    axes = [axis for axis, k in enumerate(weights.shape) if k > 1]
+    if len(axes) > 3:
+        first = axes[0]
+        size = x.shape[first] - weights.shape[first] + 1
+        parts = (
+            _by_definition(x.narrow(first, k, size), weights.narrow(first, k, 1)) for k in range(weights.shape[first])
+        )
+        return torch.stack(list(parts)).sum(0)
+    axes = axes or [x.ndim - 1]
+    batch = [axis for axis in range(x.ndim) if axis not in axes]
+    order = batch + axes
+    moved = x.permute(order)
+    lines = moved.reshape(prod(moved.shape[: len(batch)]), 1, *moved.shape[len(batch) :])
+    convolution = (functional.conv1d, functional.conv2d, functional.conv3d)[len(axes) - 1]
+    result = convolution(lines, weights.permute(order).reshape(1, 1, *(weights.shape[axis] for axis in axes)))
+    back = sorted(range(x.ndim), key=order.__getitem__)
+    return result.reshape(*moved.shape[: len(batch)], *result.shape[2:]).permute(back)

@@ -1,0 +1,41 @@
+"""Outer products: on every axis the extended signal or the kernel is one sample long, so nothing is summed.
+
+One multiplication an output, at memory speed: scaling, and a column convolved with a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from convolens.convolution import costs
+from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.spec import Spec
+
+NAME = "outer"
+LOCAL = True
+
+
+def refuses(spec: Spec) -> str | None:
+    """Why it cannot do the problem, or None."""
+    summed = any(k > 1 and (n != 1 or not spec.zeros) for n, k in zip(spec.shape, spec.kernel, strict=True))
+    return "outputs are sums of more than one product" if summed else None
+
+
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+    """A multiplication an output."""
+    return Cost(costs.outer_seconds(spec), 0.0, spec.epsilon)
+
+
+def run(job: Job, solve: Solve) -> None:
+    """Writes the result to `job.out`."""
+    # Output i of an axis with one sample meets weight `before - i`: the kernel backwards, from there.
+    flipped = tuple(slice(None, None, -1) for _ in job.spec.kernel)
+    starts = [k - 1 - b for k, b in zip(job.spec.kernel, job.spec.before, strict=True)]
+    window = tuple(
+        slice(start, start + n) if k > 1 else slice(None)
+        for start, n, k in zip(starts, job.spec.out, job.spec.kernel, strict=True)
+    )
+    with np.errstate(all="ignore"):
+        np.multiply(job.x, job.weights[flipped][window], out=job.out)

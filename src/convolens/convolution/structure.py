@@ -1,0 +1,125 @@
+"""What a kernel's values allow: few of them, or a short sum of separable kernels.
+
+A kernel of K × L weights and rank R is R pairs of passes along one axis each, R·(K + L) multiplications an output
+instead of K·L. The rank is found by the singular value decomposition of the kernel, unfolded to a matrix with one axis
+as its rows; the other factor may then be split further, by its own structure. Integers split exactly or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What is left out of a low-rank sum, relative to Σ|kernel|, in rounding units of the kernel's dtype: an outer product
+# rounded to its dtype is half a unit off; a decomposition adds a few. Part of the promised error.
+LEFT_OUT = 8.0
+
+# Longer sums are never cheaper than the other methods for the kernels where they exist.
+_MOST_TERMS = 8
+
+# Kernels up to this size are remembered by their bytes.
+_REMEMBERED_BYTES = 1 << 20
+
+Term = tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What was found out about a kernel; hashable, as a plan depends on it.
+
+    Attributes:
+        taps: weights that are not zero.
+        split: the axis that is split off in a sum of separable kernels, None where there is no short sum.
+        terms: how many there are.
+        rest: structure of what remains of the first term.
+    """
+
+    taps: int
+    split: int | None = None
+    terms: int = 0
+    rest: Structure | None = None
+
+
+def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
+    """The structure of a kernel; its rank only where it is sought, as that takes a decomposition."""
+    taps = int(np.count_nonzero(weights))
+    if not seek_rank or sum(k > 1 for k in weights.shape) < 2:
+        return Structure(taps)
+    split, terms = terms_of(weights)
+    if split is None:
+        return Structure(taps)
+    return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True))
+
+
+def decomposition_seconds(shape: tuple[int, ...]) -> float:
+    """About how long the search for the rank takes: a decomposition for each axis, at a modest rate."""
+    long = [k for k in shape if k > 1]
+    return sum(30e-6 + 2e-9 * prod(long) * min(k, prod(long) // k) for k in long)
+
+
+def terms_of(weights: NDArray[Any]) -> tuple[int | None, list[Term]]:
+    """The axis to split off and the terms `(along the axis, along the others)` whose products sum to the weights.
+
+    Of all axes the one that needs fewest terms; `(None, [])` where none is worth it.
+    """
+    if weights.nbytes > _REMEMBERED_BYTES:
+        return _terms(weights)
+    return _remembered(weights.shape, weights.dtype, weights.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _remembered(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> tuple[int | None, list[Term]]:
+    return _terms(np.frombuffer(content, dtype).reshape(shape))
+
+
+def _terms(weights: NDArray[Any]) -> tuple[int | None, list[Term]]:
+    best: tuple[int | None, list[Term]] = (None, [])
+    for axis in [axis for axis, k in enumerate(weights.shape) if k > 1]:
+        terms = _split(weights, axis)
+        if terms and (best[0] is None or len(terms) < len(best[1])):
+            best = axis, terms
+    return best
+
+
+def _split(weights: NDArray[Any], axis: int) -> list[Term]:
+    """The terms along one axis, none if they would need more multiplications than the kernel itself."""
+    rows = weights.shape[axis]
+    matrix = np.moveaxis(weights, axis, 0).reshape(rows, -1)
+    pairs = _integer_pair(matrix) if weights.dtype.kind == "i" else _pairs(matrix)
+    if not 0 < len(pairs) * (rows + matrix.shape[1]) < weights.size:
+        return []
+    line = tuple(rows if d == axis else 1 for d in range(weights.ndim))
+    rest = tuple(1 if d == axis else k for d, k in enumerate(weights.shape))
+    return [(column.reshape(line), row.reshape(rest)) for column, row in pairs]
+
+
+def _pairs(matrix: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Columns and rows whose outer products sum to the matrix, up to what may be left out."""
+    if not np.isfinite(matrix).all():
+        return []
+    wide = matrix.astype(np.result_type(matrix.dtype, np.float64))
+    u, s, v = np.linalg.svd(wide, full_matrices=False)
+    allowed = LEFT_OUT * float(np.finfo(matrix.dtype).eps) * np.abs(wide).sum()
+    for terms in range(1, min(len(s), _MOST_TERMS) + 1):
+        root = np.sqrt(s[:terms])
+        columns, rows = (u[:, :terms] * root).astype(matrix.dtype), (v[:terms].T * root).astype(matrix.dtype)
+        if np.abs(columns.astype(wide.dtype) @ rows.T.astype(wide.dtype) - wide).sum() <= allowed:
+            return [(columns[:, i].copy(), rows[:, i].copy()) for i in range(terms)]
+    return []
+
+
+def _integer_pair(matrix: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """A column and a row of integers whose outer product is the matrix, if there are any."""
+    lines = np.flatnonzero(matrix.any(axis=1))
+    if not len(lines):
+        return []
+    row = matrix[lines[0]]
+    row = row // np.gcd.reduce(row)
+    at = np.flatnonzero(row)[0]
+    column = matrix[:, at] // row[at]
+    return [(column, row)] if np.array_equal(np.multiply.outer(column, row), matrix) else []

@@ -1,0 +1,139 @@
+"""Torch tensors: the same problem, the same algorithms, and autograd by the adjoints of `gradients.py`.
+
+A tensor on the CPU shares its memory with a NumPy array, so the planner serves it as it is. On another device the
+work is torch's own (`on_device.py`). This module is imported only once a tensor has come in, so torch is loaded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convolens.arrays import is_tensor
+from convolens.convolution import gradients, on_device
+from convolens.convolution.arrange import Arrangement, Axes, arrange, as_kernel
+from convolens.convolution.spec import Window
+from convolens.convolution.windows import windows
+from convolens.errors import ArgumentError, DeviceError, DtypeError
+
+# The name under which torch's own operators can be forced on a CPU tensor.
+TORCH = "torch"
+
+
+def apply(
+    x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
+) -> Tensor:
+    """`convolve` or `correlate` of tensors, differentiable twice and more."""
+    if out is not None:
+        raise ArgumentError("out: need none for tensors, as autograd keeps what it is given; assign the result instead")
+    x, kernel = pair(x, kernel)
+    arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
+    return _Windows.apply(x, _weights(arranged, kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def convolve_gradients(
+    x: Any, kernel: Any, upstream: Any, mode: str, axes: Axes, boundary: str, fill_value: Any
+) -> tuple[Tensor, Tensor]:
+    """The explicit adjoints for tensors, the very ones that autograd runs."""
+    x, kernel = pair(x, kernel)
+    _, upstream = pair(x, upstream)
+    arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
+    arranged.check_upstream(tuple(x.shape), tuple(upstream.shape))
+    weights = _weights(arranged, kernel, flip=True)
+    in_signal, in_weights = gradients.both(_KIND, x, weights, upstream, arranged.window)
+    ordered = in_weights.reshape(arranged.ordered)
+    inverse = sorted(range(len(arranged.order)), key=arranged.order.__getitem__)
+    return in_signal, ordered.flip(tuple(range(ordered.ndim))).permute(inverse)
+
+
+def pair(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
+    """Both as tensors on one device; what is no tensor goes to the other's.
+
+    Raises:
+        DeviceError: tensors on different devices.
+        DtypeError: not numbers.
+    """
+    if not is_tensor(x):
+        x = torch.as_tensor(np.asarray(as_kernel(x, as_numpy(kernel).dtype)), device=kernel.device)
+    if not is_tensor(kernel):
+        like = as_numpy(x[:0] if x.ndim else x).dtype
+        kernel = torch.as_tensor(np.array(as_kernel(kernel, like)), device=x.device)
+    if x.device != kernel.device:
+        raise DeviceError(f"kernel: need it on x's device {x.device}, got {kernel.device}; move it with .to(x.device)")
+    return x, kernel
+
+
+def as_numpy(a: Any) -> Any:
+    """A tensor's values as a NumPy array, sharing memory where it can; anything else as it is."""
+    if not is_tensor(a):
+        return a
+    if a.layout != torch.strided or a.is_quantized:
+        raise DtypeError(f"tensor: need a dense one, got {a.layout}, {a.dtype}; to_dense() or dequantize() makes one")
+    a = a.detach().cpu().resolve_conj().resolve_neg()
+    return (a.float() if a.dtype == torch.bfloat16 else a).numpy()
+
+
+def _weights(arranged: Arrangement, kernel: Tensor, *, flip: bool) -> Tensor:
+    ordered = kernel.permute(arranged.order)
+    return (ordered.flip(tuple(range(ordered.ndim))) if flip else ordered).reshape(arranged.sizes)
+
+
+class _Windows(torch.autograd.Function):
+    """The canonical form. Its gradients are of its own form, so that they can be differentiated in turn."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weights: Tensor, window: Window, method: str) -> Tensor:
+        ctx.save_for_backward(x, weights)
+        ctx.window, ctx.method = window, method
+        return _compute(x, weights, window, method)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weights = ctx.saved_tensors
+        kind = _Torch(TORCH if ctx.method == TORCH else "auto")
+        wanted, window = ctx.needs_input_grad, ctx.window
+        return (
+            gradients.gradient_in_signal(kind, x, weights, upstream[0], window) if wanted[0] else None,
+            gradients.gradient_in_weights(kind, x, weights, upstream[0], window) if wanted[1] else None,
+            None,
+            None,
+        )
+
+
+def _compute(x: Tensor, weights: Tensor, window: Window, method: str) -> Tensor:
+    integers = not (x.is_floating_point() or x.is_complex() or weights.is_floating_point() or weights.is_complex())
+    if (x.device.type == "cpu" and method != TORCH) or integers:
+        result = torch.from_numpy(windows(as_numpy(x), as_numpy(weights), window, method)).to(x.device)
+        half = torch.bfloat16 in (x.dtype, weights.dtype) and not result.is_complex()
+        return result.to(torch.promote_types(x.dtype, weights.dtype)) if half else result
+    return on_device.windows(x, weights, window)
+
+
+class _Torch:
+    """`gradients.Kind` for tensors."""
+
+    def __init__(self, method: str = "auto") -> None:
+        self.method = method
+
+    def windows(self, x: Tensor, weights: Tensor, window: Window) -> Tensor:
+        return _Windows.apply(x, weights, window, self.method)  # type: ignore[no-any-return, no-untyped-call]
+
+    def flip(self, a: Tensor) -> Tensor:
+        return a.flip(tuple(range(a.ndim)))
+
+    def conj(self, a: Tensor) -> Tensor:
+        return a.conj()
+
+    def fold(self, a: Tensor, axis: int, sources: NDArray[np.int64], size: int) -> Tensor:
+        shape = (*a.shape[:axis], size, *a.shape[axis + 1 :])
+        return a.new_zeros(shape).index_add(axis, torch.tensor(sources, device=a.device), a)
+
+    def like(self, a: Tensor, b: Tensor) -> Tensor:
+        return (a.real if a.is_complex() and not b.is_complex() else a).to(b.dtype)
+
+
+_KIND = _Torch()
