@@ -42,6 +42,15 @@ template <class T> inline void store(T *to, Vector<T> v) { __builtin_memcpy(to, 
 
 template <class T> inline Vector<T> spread(T value) { return value - Vector<T>{}; }
 
+// Holds a loaded vector in a register: the compiler would otherwise load it again at each of its uses.
+template <class T> inline void hold(Vector<T> &v) {
+#if defined(__x86_64__)
+    asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+}
+
 // A store past the caches, for outputs much larger than them: it saves reading the line first. `to` must be aligned to
 // vector_bytes; call fence() before another thread reads.
 template <class T> inline void stream(T *to, Vector<T> v) {

@@ -43,7 +43,8 @@ template <int K, class T, int P, int R, int V>
         for (int r = 0; r < R + K - 1; ++r)
 #pragma GCC unroll 16
             for (int v = 0; v < V; ++v) {
-                const Vector<T> value = load(x[r] + k * step + v * lanes<T>);
+                Vector<T> value = load(x[r] + k * step + v * lanes<T>);
+                hold<T>(value);
 #pragma GCC unroll 16
                 for (int j = 0; j < R; ++j)
                     if (r - j >= 0 && r - j < K)
@@ -69,38 +70,57 @@ template <class T> inline Vector<T> complex_sum(Vector<T> by_real, Vector<T> by_
     return by_real + sign * swap_pairs<T>(by_imaginary);
 }
 
+// How many kernel rows are applied together: as many as leave registers for the rest (more was measured to gain
+// nothing), and no single one at the end.
+constexpr int most_rows = 5;
+
+inline int64_t rows_at_once(int64_t left) {
+    return left <= most_rows ? left : left == most_rows + 1 ? (left + 1) / 2 : most_rows;
+}
+
 // Results [offset, offset + count) of R rows beginning with `row` of the groups' lines, to out, out + pitch, …
 // count is V·lanes or less; reading runs over V·lanes in any case.
 template <class T, int P, int R, int V>
 inline void tile(const Group<T> *groups, int64_t group_count, int64_t imaginary, int64_t step, int64_t row,
                  int64_t offset, T *out, int64_t pitch, int64_t count) {
-    Sums<T, P, R, V> sums{};
+    Sums<T, P, R, V> sums;
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+            for (int v = 0; v < V; ++v)
+                sums.at[p][r][v] = Vector<T>{};
     for (int64_t g = 0; g < group_count; ++g) {
         const T *const *lines = groups[g].lines + row;
         const T *weights = groups[g].weights;
         const int64_t taps = groups[g].taps;
         for (int64_t left = groups[g].height; left > 0;) {
-            const int64_t rows = left == 5 ? 5 : least(left, 4);
+            const int64_t rows = rows_at_once(left);
+            auto add = [&]<int K>()
+                           [[gnu::always_inline]] { add_rows<K>(sums, lines, offset, weights, imaginary, taps, step); };
             switch (rows) {
             case 1:
-                add_rows<1>(sums, lines, offset, weights, imaginary, taps, step);
+                add.template operator()<1>();
                 break;
             case 2:
-                add_rows<2>(sums, lines, offset, weights, imaginary, taps, step);
+                add.template operator()<2>();
                 break;
             case 3:
-                add_rows<3>(sums, lines, offset, weights, imaginary, taps, step);
+                add.template operator()<3>();
                 break;
             case 4:
-                add_rows<4>(sums, lines, offset, weights, imaginary, taps, step);
+                add.template operator()<4>();
                 break;
             default:
-                add_rows<5>(sums, lines, offset, weights, imaginary, taps, step);
+                add.template operator()<5>();
             }
             left -= rows, lines += rows, weights += rows * taps;
         }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
         for (int v = 0; v < V; ++v) {
             Vector<T> sum = sums.at[0][r][v];
             if constexpr (P == 2)
