@@ -33,6 +33,7 @@ _HOME = {
     "load": "tasks",
     "train": "workflows.train",
     "evaluate": "workflows.evaluate",
+    "explain": "tasks.explain",
 }
 
 __all__ = ["__version__", *_HOME]

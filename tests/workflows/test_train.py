@@ -162,7 +162,7 @@ def test_settings_that_cannot_be_are_refused(surfaces, tmp_path, change, error, 
 
 def test_a_run_folder_that_is_a_file_is_refused(surfaces, tmp_path):
     (tmp_path / "run").write_text("here first")
-    with pytest.raises(FileError, match="need a folder for the run, cannot make it"):
+    with pytest.raises(FileError, match="need a folder to write into, cannot make it"):
         cl.train("classify", surfaces / "train", out=tmp_path / "run", **TRUNK)
 
 
@@ -234,3 +234,39 @@ def test_the_command_line_refuses_what_is_no_model_in_one_line(tmp_path, surface
         assert err.startswith("error: ") and message in err and err.count("\n") == 1
     assert not mark.exists()
     assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_explains_into_one_picture_or_a_folder(run, surfaces, tmp_path, capsys):
+    shown = [surfaces / "test" / name / "0001.png" for name in ("grass", "brick")]
+    assert cli.run(["explain", str(run.best), str(shown[0]), "--out", str(tmp_path / "why.png")]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith(f"{shown[0]}  grass ") and line.endswith(f"  {tmp_path / 'why.png'}\n")
+    with Image.open(tmp_path / "why.png") as overlay:
+        assert overlay.size == (32, 32) and overlay.mode == "RGB"
+
+    other = tmp_path / "other.png"
+    other.write_bytes(shown[1].read_bytes())
+    out = tmp_path / "all"
+    asked = ["--target", "brick", "--method", "gradcam", "--out", str(out)]
+    assert cli.run(["explain", str(run.best), str(shown[0]), "nowhere.png", str(other), *asked]) == 2
+    found = capsys.readouterr()
+    assert found.err == "error: nowhere.png: need a picture, found nothing there\n"
+    assert found.out.count("  brick ") == 2
+    assert sorted(path.name for path in out.iterdir()) == ["0001.png", "other.png"]
+
+
+def test_an_explanation_that_cannot_be_is_refused_in_one_line(run, surfaces, tmp_path, capsys):
+    shown = surfaces / "test" / "grass" / "0001.png"
+    double = surfaces / "test" / "brick" / "0001.png"
+    for arguments, message in [
+        ([shown, "--out", tmp_path, "--target", "gras"], "did you mean 'grass'?"),
+        ([shown, "--out", tmp_path, "--method", "magic"], "method: need auto or one of cam"),
+        ([shown, "--out", tmp_path, "--tap", "conv5_3"], "tap: need one that the model passes (conv1_1"),
+        ([shown, double, "--out", tmp_path], "files: need names that differ"),
+        ([shown, double, "--out", tmp_path / "why.png"], "--out: need a folder for 2 pictures, got the picture"),
+        ([shown, "--out", shown], "is the input, which is never overwritten"),
+    ]:
+        assert cli.run(["explain", str(run.best), *map(str, arguments)]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ") and message in err and err.count("\n") == 1

@@ -6,7 +6,7 @@ a head is all there is to train: a trunk that somebody else trained stays as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -86,6 +86,42 @@ class Classifier(nn.Module):
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
         return self.trunk.preprocess(pictures)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From a picture to the network's input."""
+        return self.trunk.preprocessing
+
+    @property
+    def passed_taps(self) -> tuple[str, ...]:
+        """Every tap that the scores depend on: up to the head's deepest."""
+        deepest = max(self.trunk.taps.index(tap) for tap in self.taps)
+        return self.trunk.taps[: deepest + 1]
+
+    def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
+        """The trunk's maps at the taps."""
+        found: dict[str, Tensor] = self.trunk(batch, taps=taps)
+        return found
+
+    def rest(self, batch: Float[Tensor, "batch channels height width"], tap: str) -> Callable[[Tensor], Tensor]:
+        """The network from a tap on: from values there, several for each picture of the batch, to class scores."""
+        later = [name for name in self.taps if self.trunk.taps.index(name) >= self.trunk.taps.index(tap)]
+        earlier = self.trunk(batch, taps=[name for name in self.taps if name not in later])
+
+        def scores(value: Tensor) -> Tensor:
+            copies = len(value) // len(batch)
+            maps = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
+            maps |= self.trunk.resume(tap, value, later)
+            found: Tensor = self.head([maps[name] for name in self.taps])
+            return found
+
+        return scores
+
+    def class_weights(self) -> dict[str, Tensor]:
+        """Each tap's `(classes, features)` of a pooled head; empty for another, whose features do not keep a place."""
+        if not isinstance(self.head, PooledHead):
+            return {}
+        return dict(zip(self.taps, self.head.weights_by_tap(), strict=True))
 
     @overload
     def predict(self, images: Picture, *, top: int | None = ..., batch: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]

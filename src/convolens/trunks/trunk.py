@@ -103,6 +103,29 @@ class Trunk(nn.Module):
                 found[tap] = value
         return {name: found[name] for name in names}
 
+    def resume(
+        self, tap: str, value: Float[Tensor, "batch features rows columns"], taps: Sequence[str]
+    ) -> dict[str, Float[Tensor, "batch _features _rows _columns"]]:
+        """The maps at `taps` that a value at `tap` leads to: the trunk from there on.
+
+        Args:
+            tap: where to go on from; one of `taps` gives the value itself.
+            value: put in its place.
+            taps: names from `taps`, none before `tap`.
+
+        Raises:
+            ArgumentError: no such tap, or one that lies before `tap`.
+        """
+        start = self.taps.index(self._step(tap).tap)
+        last = max((self.taps.index(self._step(name).tap) for name in taps), default=start)
+        found = {tap: value}
+        for later in self.taps[start + 1 : last + 1]:
+            value = self._run(self.steps[later], value, later + BEFORE_RELU in taps, found)
+            found[later] = value
+        if missing := [name for name in taps if name not in found]:
+            raise ArgumentError(f"taps: need some from {tap} on, got {', '.join(missing)}")
+        return {name: found[name] for name in taps}
+
     def channels(self, tap: str) -> int:
         """How many features the tap has."""
         return self._step(tap).channels

@@ -44,7 +44,7 @@ class Run:
         return load(self.best, device=device)
 
 
-def make_run_folder(path: AnyPath) -> Path:
+def make_folder(path: AnyPath) -> Path:
     """The folder, made where it is missing, with those above it.
 
     Raises:
@@ -54,7 +54,7 @@ def make_run_folder(path: AnyPath) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{folder}: need a folder for the run, cannot make it: {error.strerror}") from error
+        raise FileError(f"{folder}: need a folder to write into, cannot make it: {error.strerror}") from error
     return folder
 
 

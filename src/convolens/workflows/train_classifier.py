@@ -24,7 +24,7 @@ from convolens.workflows.data import PictureFolder, Sample, Skipped, read_folder
 from convolens.workflows.linear import LinearFit, fit_linear
 from convolens.workflows.metrics import classification_metrics
 from convolens.workflows.model_inputs import model_batches
-from convolens.workflows.run_folder import Run, draw_confusion, make_run_folder, write_json, write_rows
+from convolens.workflows.run_folder import Run, draw_confusion, make_folder, write_json, write_rows
 
 # Numbers of the validation that go into the model file and, after each step, into metrics.csv.
 KEPT = ("top1", "macro_f1", "ece", "count")
@@ -72,7 +72,7 @@ def train_classifier(
     model = classifier(trunk, weights=weights, classes=folder.class_names, taps=taps).to(pick_device(device))
     if size is not None:
         model.trunk.preprocessing = replace(model.trunk.preprocessing, resize=size, crop=size)
-    run = make_run_folder(out)
+    run = make_folder(out)
     known = pooled_features(model, folder, training, batch, "training pictures", progress)
     tested = pooled_features(model, held_folder, held_out, batch, "validation pictures", progress)
     _need_every_class(folder, known[1])

@@ -1,0 +1,75 @@
+"""The answer: which pixels spoke for it, as a map in the picture's own pixels, an overlay and a box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from numpy.typing import NDArray
+
+# Of the maximum: Zhou et al. 2016, section 3.
+BOX_THRESHOLD = 0.2
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where in a picture a number came from.
+
+    Attributes:
+        heatmap: `(H, W)` float32 in the picture's own pixels; 0 where the network did not look (outside a crop).
+        score: the number explained: the class's score before softmax.
+        label: what it is called: the class's name.
+        method: how the map was made.
+        grids: the map at each tap (or at the input) before ReLU and stretching, in the method's own units.
+        picture: what was explained.
+    """
+
+    heatmap: Float32[np.ndarray, "height width"]
+    score: float
+    label: str
+    method: str
+    grids: Mapping[str, NDArray[np.float32]]
+    picture: NDArray[Any]
+
+    def overlay(self, *, strength: float = 0.5) -> UInt8[np.ndarray, "height width 3"]:
+        """The picture with its map over it: hot where most spoke for the answer, untouched where nothing did.
+
+        Args:
+            strength: how much of the picture the hottest place covers, from 0 to 1.
+        """
+        from convolens.media.draw import overlay
+
+        return overlay(self.picture, self.shares(), strength=strength)
+
+    def shares(self) -> Float32[np.ndarray, "height width"]:
+        """The map from 0 to 1: its positive part over its maximum; 0 everywhere where nothing is positive."""
+        positive = self.heatmap.clip(min=0)
+        highest = positive.max()
+        return positive / highest if highest > 0 else positive
+
+    def box(self, threshold: float = BOX_THRESHOLD) -> tuple[int, int, int, int] | None:
+        """`(x1, y1, x2, y2)` around the largest connected part above a share of the maximum; None for an empty map.
+
+        Args:
+            threshold: the share, 20% as in Zhou et al. 2016. Pixels that touch by a side are connected.
+        """
+        return largest_box(self.heatmap, threshold)
+
+
+def largest_box(heatmap: Float[np.ndarray, "height width"], threshold: float) -> tuple[int, int, int, int] | None:
+    """The half-open box around the largest connected part above `threshold` · maximum.
+
+    >>> largest_box(np.array([[0.0, 9.0, 0.0], [3.0, 0.0, 0.0], [3.0, 3.0, 0.0]]), 0.2)
+    (0, 1, 2, 3)
+    """
+    from scipy.ndimage import find_objects, label
+
+    if not heatmap.max() > 0:
+        return None
+    parts, _ = label(heatmap > threshold * heatmap.max())
+    largest = int(np.bincount(parts.ravel())[1:].argmax())
+    rows, columns = find_objects(parts)[largest]
+    return columns.start, rows.start, columns.stop, rows.stop

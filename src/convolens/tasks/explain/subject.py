@@ -1,0 +1,86 @@
+"""What a model must offer to be explained, and what a method gets to see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from convolens.errors import ArgumentError
+from convolens.trunks import Preprocessing
+
+Rest = Callable[[Tensor], Tensor]  # values at a tap (M, C, rows, columns) → class scores (M, classes)
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A network that can be asked about its taps. `Classifier` is one; `convolens.wrap` makes one of any module."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the scores; may be empty."""
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Whose maps the head takes: what is explained unless another tap is asked for."""
+
+    @property
+    def passed_taps(self) -> tuple[str, ...]:
+        """Every tap that the scores depend on."""
+
+    @property
+    def training(self) -> bool:
+        """Whether it is in training mode."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From a picture to its input."""
+
+    def preprocess(self, pictures: object) -> Tensor:
+        """A picture as a batch of one, on the model's device."""
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Class scores before softmax."""
+
+    def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
+        """The maps at the taps."""
+
+    def rest(self, batch: Tensor, tap: str) -> Rest:
+        """The network from a tap on, other inputs being those of `batch`.
+
+        What it returns takes several values for each picture of the batch, one picture's after another's.
+        """
+
+    def class_weights(self) -> dict[str, Tensor]:
+        """For a pooled linear head, each tap's `(classes, C)`; empty for any other head."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a method sees: the values at one tap, and what the scores become when they are others."""
+
+    batch: Float[Tensor, "batch channels height width"]
+    tap: str
+    activations: Float[Tensor, "batch features rows columns"]
+    rest: Rest
+    network: Callable[[Tensor], Tensor]  # a whole batch → scores
+    class_weights: Float[Tensor, "classes features"] | None
+    black: Float[Tensor, "batch channels height width"]  # the input that a black picture gives
+
+
+def check_taps(model: Explainable, tap: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The taps to look at: those asked for, or the head's own.
+
+    Raises:
+        ArgumentError: the scores do not depend on it, or one is asked for twice.
+    """
+    taps = tuple(model.taps) if tap is None else (tap,) if isinstance(tap, str) else tuple(tap)
+    for one in taps:
+        if one not in model.passed_taps:
+            raise ArgumentError(f"tap: need one that the model passes ({', '.join(model.passed_taps)}), got {one!r}")
+    if not taps or len(set(taps)) < len(taps):
+        raise ArgumentError(f"tap: need at least one, each once, got {', '.join(taps) or 'none'}")
+    return taps

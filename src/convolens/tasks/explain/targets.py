@@ -1,0 +1,104 @@
+"""What is to be explained: a number that the network gives each picture, made of its class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from convolens.errors import ArgumentError, ShapeError
+
+ClassLike = str | int
+Scoring = Callable[[Tensor], Tensor]  # scores (N, classes) → (N,)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One number for each picture of a batch.
+
+    Attributes:
+        labels: what it is called, one for each picture.
+        direction: `(N, classes)`: the number is the scores' sum weighted by it; None where it is something else.
+        score: the scores → the number. Differentiable.
+    """
+
+    labels: tuple[str, ...]
+    direction: Tensor | None
+    score: Scoring
+
+
+def linear_target(labels: Sequence[str], direction: Float[Tensor, "batch classes"]) -> Target:
+    """A target that is a weighted sum of class scores. Repeated for batches that hold each picture several times."""
+
+    def score(scores: Tensor) -> Tensor:
+        copies = len(scores) // len(direction)
+        return (scores * direction.repeat_interleave(copies, dim=0)).sum(dim=1)
+
+    return Target(tuple(labels), direction, score)
+
+
+def targets_of(
+    scores: Float[Tensor, "batch classes"],
+    names: Sequence[str],
+    target: ClassLike | Scoring | None,
+    against: ClassLike | None,
+) -> Target:
+    """The target that the caller's words mean for pictures with these scores.
+
+    Args:
+        scores: of the pictures, before softmax.
+        names: of the classes; may be empty.
+        target: a class by name or number, None for each picture's likeliest, or a function of the scores.
+        against: a class whose score is subtracted.
+
+    Raises:
+        ArgumentError: no such class; the nearest name is suggested.
+        ShapeError: the function does not give one number for each picture.
+    """
+    if callable(target):
+        if against is not None:
+            raise ArgumentError("against: needs a class as target, got a function; subtract in the function")
+        return _called(target, scores)
+    count, classes = scores.shape
+    wanted = scores.argmax(dim=1).tolist() if target is None else [class_number(target, names, classes)] * count
+    direction = torch.eye(classes, dtype=scores.dtype, device=scores.device)[wanted]
+    labels = [names[number] if names else str(number) for number in wanted]
+    if against is not None:
+        other = class_number(against, names, classes)
+        direction[:, other] -= 1
+        rival = names[other] if names else str(other)
+        labels = [f"{label} rather than {rival}" for label in labels]
+    return linear_target(labels, direction)
+
+
+def class_number(wanted: ClassLike, names: Sequence[str], classes: int) -> int:
+    """The number of a class given by name or number.
+
+    >>> class_number("grass", ("brick", "grass"), 2)
+    1
+
+    Raises:
+        ArgumentError: there is none; the nearest name is suggested.
+    """
+    if isinstance(wanted, str):
+        if wanted in names:
+            return names.index(wanted)
+        near = get_close_matches(wanted, names, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        raise ArgumentError(f"target: need one of the classes {shown or '(they have no names)'}, got {wanted!r}{hint}")
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 <= wanted < classes:
+        raise ArgumentError(f"target: need a class from 0 to {classes - 1}, got {wanted!r}")
+    return wanted
+
+
+def _called(function: Scoring, scores: Tensor) -> Target:
+    value = function(scores)
+    if not isinstance(value, Tensor) or value.shape != scores.shape[:1]:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ShapeError(f"target: need a function that gives ({len(scores)},) for {tuple(scores.shape)}, got {got}")
+    return Target((getattr(function, "__name__", "target"),) * len(scores), None, function)
