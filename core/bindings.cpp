@@ -88,7 +88,8 @@ void gradient(const Array &image, const Map &row_map, const Map &column_map, dou
 
 namespace convolens {
 void bind_correlation(nb::module_ &m); // bind_correlation.cpp
-}
+void bind_layers(nb::module_ &m);      // bind_layers.cpp
+} // namespace convolens
 
 NB_MODULE(_core, m) {
     using namespace convolens;
@@ -104,4 +105,5 @@ NB_MODULE(_core, m) {
     m.def("gradient", &gradient, "image"_a, "row_map"_a, "column_map"_a, "fill"_a, "side"_a, "middle"_a, "first"_a,
           "second"_a = nb::none());
     bind_correlation(m);
+    bind_layers(m);
 }

@@ -2,6 +2,8 @@
 //
 // Adding a kernel: write kernels/NAME.cpp, declare its job and its row here, bind it in bindings.cpp.
 #pragma once
+#include "layers.hpp"
+
 #include <cstdint>
 
 namespace convolens {
@@ -29,6 +31,11 @@ struct Kernels {
     void (*gradient)(const GradientJob &);
     void (*direct)(const DirectJob &);
     void (*sparse)(const SparseJob &);
+    int64_t (*winograd_weights_size)(int64_t filters, int64_t channels, int tile);
+    void (*winograd_weights)(const Weights &, int tile, float *transformed);
+    void (*winograd)(const WinogradJob &);
+    void (*winograd_gradient)(const WinogradGradientJob &);
+    uint64_t (*fingerprint)(const void *data, int64_t words);
 };
 
 const Kernels &kernels();                   // the set in use

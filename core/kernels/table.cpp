@@ -10,6 +10,11 @@ namespace convolens::CONVOLENS_ISA {
 void gradient(const GradientJob &);
 void direct(const DirectJob &);
 void sparse(const SparseJob &);
+int64_t winograd_weights_size(int64_t, int64_t, int);
+void winograd_weights(const Weights &, int, float *);
+void winograd(const WinogradJob &);
+void winograd_gradient(const WinogradGradientJob &);
+uint64_t fingerprint(const void *, int64_t);
 
 extern const Kernels table;
 const Kernels table{
@@ -17,6 +22,11 @@ const Kernels table{
     gradient,
     direct,
     sparse,
+    winograd_weights_size,
+    winograd_weights,
+    winograd,
+    winograd_gradient,
+    fingerprint,
 };
 
 } // namespace convolens::CONVOLENS_ISA

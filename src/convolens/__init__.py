@@ -14,6 +14,7 @@ __version__ = _version("convolens")
 _HOME = {
     "layers": "",
     "errors": "",
+    "precision": "settings",
     "threads": "settings",
     "read_audio": "media.audio",
     "write_audio": "media.audio",

@@ -51,3 +51,21 @@ def correlate_sparse(
     bound: float = ...,
 ) -> None:
     """`out[i] = Σ_t weights[t] · X[maps[0][i0 + offsets[t, 0]], …]`; the rest as in `correlate_direct`."""
+
+# The layer kernels take addresses, sizes and steps; convolens/layers/core.py makes them.
+def fingerprint(address: int, words: int) -> int: ...
+def winograd_weights_size(filters: int, channels: int, tile: int) -> int: ...
+def winograd_weights(weights: tuple[int, ...], tile: int, transformed: int) -> None: ...
+def winograd(
+    x: tuple[int, ...],
+    weights: tuple[int, ...],
+    transformed: int,
+    tile: int,
+    pad_top: int,
+    pad_left: int,
+    bias: int,
+    residual: int,
+    relu: bool,
+    y: tuple[int, ...],
+) -> None: ...
+def winograd_gradient(x: tuple[int, ...], g: tuple[int, ...], pad_top: int, pad_left: int, gradient: int) -> None: ...

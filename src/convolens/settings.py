@@ -1,11 +1,37 @@
-"""What holds for the whole process: how many threads the inner loops use."""
+"""What holds for the whole process: how many threads the inner loops use, and how exact networks compute."""
 
 from __future__ import annotations
 
 import sys
+from typing import Literal, get_args
 
 from convolens import _core
 from convolens.errors import ArgumentError
+
+Precision = Literal["exact", "fast"]
+
+_precision: Precision = "fast"
+
+
+def precision(mode: Precision | None = None) -> Precision:
+    """Sets how exact a network's float32 convolutions on the CPU are, and returns the mode in force.
+
+    `"fast"`, the default, may err by 5e-5 of a layer's largest output (Winograd's F(4×4, 3×3)); `"exact"` errs no more
+    than 5e-6, or no more than PyTorch where that errs more (many channels). Other dtypes, devices and layers do not
+    change.
+
+    Args:
+        mode: `"exact"` or `"fast"`; `None` only asks.
+
+    >>> precision()
+    'fast'
+    """
+    global _precision
+    if mode is not None:
+        if mode not in get_args(Precision):
+            raise ArgumentError(f"precision: need 'exact' or 'fast', got {mode!r}")
+        _precision = mode
+    return _precision
 
 
 def threads(count: int | None = None) -> int:

@@ -1,0 +1,84 @@
+// The layer kernels' door. Tensors come as addresses with their sizes and strides: making a capsule for each of four
+// tensors would cost more than a small layer takes. convolens/layers/core.py is the only caller and keeps them alive.
+#include "kernels.hpp"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
+
+#include <array>
+#include <stdexcept>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace convolens {
+namespace {
+
+// address, n, h, w, c, and the steps of n, h, w in elements
+using PicturesView = std::array<int64_t, 8>;
+// address, filters, channels, rows, columns, and their steps in elements
+using WeightsView = std::array<int64_t, 9>;
+
+template <class T> T *at(int64_t address) { return reinterpret_cast<T *>(static_cast<uintptr_t>(address)); }
+
+template <class T> Pictures<T> pictures(const PicturesView &v) {
+    return {at<T>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7]};
+}
+
+Weights weights(const WeightsView &v) {
+    return {at<const float>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
+}
+
+Finish finish(int64_t bias, int64_t residual, bool relu) {
+    return {at<const float>(bias), at<const float>(residual), relu};
+}
+
+void need(bool condition, const char *what) {
+    if (!condition)
+        throw std::invalid_argument(what);
+}
+
+int64_t winograd_weights_size(int64_t filters, int64_t channels, int tile) {
+    return kernels().winograd_weights_size(filters, channels, tile);
+}
+
+void winograd_weights(const WeightsView &w, int tile, int64_t transformed) {
+    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4), "winograd_weights: sizes");
+    nb::gil_scoped_release release;
+    kernels().winograd_weights(weights(w), tile, at<float>(transformed));
+}
+
+void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, int tile, int64_t pad_top,
+              int64_t pad_left, int64_t bias, int64_t residual, bool relu, const PicturesView &y) {
+    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4), "winograd: sizes");
+    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "winograd: shapes");
+    nb::gil_scoped_release release;
+    kernels().winograd({pictures<const float>(x), weights(w), at<const float>(transformed), tile, pad_top, pad_left,
+                        finish(bias, residual, relu), pictures<float>(y)});
+}
+
+void winograd_gradient(const PicturesView &x, const PicturesView &g, int64_t pad_top, int64_t pad_left,
+                       int64_t gradient) {
+    need(x[1] == g[1], "winograd_gradient: shapes");
+    nb::gil_scoped_release release;
+    kernels().winograd_gradient(
+        {pictures<const float>(x), pictures<const float>(g), pad_top, pad_left, at<float>(gradient)});
+}
+
+uint64_t fingerprint(int64_t address, int64_t words) {
+    nb::gil_scoped_release release;
+    return kernels().fingerprint(at<const void>(address), words);
+}
+
+} // namespace
+
+void bind_layers(nb::module_ &m) {
+    m.def("winograd_weights_size", &winograd_weights_size, "filters"_a, "channels"_a, "tile"_a);
+    m.def("winograd_weights", &winograd_weights, "weights"_a, "tile"_a, "transformed"_a);
+    m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "bias"_a,
+          "residual"_a, "relu"_a, "y"_a);
+    m.def("winograd_gradient", &winograd_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
+    m.def("fingerprint", &fingerprint, "address"_a, "words"_a);
+}
+
+} // namespace convolens

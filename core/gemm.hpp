@@ -1,0 +1,104 @@
+// The one multiplication all convolution kernels end in: a register block of rows × filters, summed over depth.
+//
+//   for each k of depth
+//     load one row of b: `panel` filters, in `panel_vectors` registers
+//     for each of R rows: spread a(row, k) over a register, multiply, add
+//
+// R·panel_vectors sums stay in registers; each number of b is used R times and each of a `panel` times per load.
+// a is kept in blocks of `depth_block` numbers a row (a row's next block lies rows·depth_block further on), so that the
+// distance between rows is a constant: with a free stride the row pointers alone would need more registers than exist.
+#pragma once
+#include "simd.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+
+using Floats = Vector<float>;
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int most_rows = 12; // of 32 registers, 24 hold sums
+#else
+constexpr int most_rows = 6; // of 16 registers, 12 hold sums
+#endif
+constexpr int panel_vectors = 2;
+constexpr int panel = panel_vectors * lanes<float>; // filters in a block
+constexpr int depth_block = 64;
+
+template <int R> struct Sums {
+    Floats at[R][panel_vectors];
+};
+
+// sums(i, f) += Σ_k a[i·AI + k·AK] · b[k·BK + f]
+template <int R, int AI, int AK, int BK>
+inline __attribute__((always_inline)) void multiply(const float *__restrict a, const float *__restrict b, int64_t depth,
+                                                    Sums<R> &sums) {
+    for (int64_t k = 0; k < depth; ++k) {
+        Floats row[panel_vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < panel_vectors; ++v)
+            row[v] = load(b + k * BK + v * lanes<float>);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const Floats value = spread(a[i * AI + k * AK]);
+#pragma GCC unroll 4
+            for (int v = 0; v < panel_vectors; ++v)
+                sums.at[i][v] += value * row[v];
+        }
+    }
+}
+
+template <int R> struct Rows {
+    static constexpr int value = R;
+};
+
+// Calls f with the number of rows as a compile-time constant.
+template <int R = most_rows, class F> inline void with_rows(int64_t rows, const F &f) {
+    if constexpr (R > 1)
+        if (rows < R)
+            return with_rows<R - 1>(rows, f);
+    f(Rows<R>{});
+}
+
+// Cuts `rows` into blocks of nearly equal size, none larger than most_rows: f(first, count). Nearly equal, because a
+// remainder of one or two rows would wait for each addition's result.
+template <class F> inline void row_blocks(int64_t rows, const F &f) {
+    const int64_t blocks = (rows + most_rows - 1) / most_rows;
+    for (int64_t i = 0; i < blocks; ++i) {
+        const int64_t first = rows * i / blocks;
+        f(first, rows * (i + 1) / blocks - first);
+    }
+}
+
+// y(rows × panel) = a · b over the whole depth. a: [depth / depth_block][stride rows][depth_block], b: [depth][panel].
+inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_t depth, int64_t rows, float *y) {
+    row_blocks(rows, [&](int64_t first, int64_t count) {
+        with_rows(count, [&](auto constant) {
+            constexpr int R = decltype(constant)::value;
+            Sums<R> sums{};
+            for (int64_t k = 0; k < depth; k += depth_block)
+                multiply<R, depth_block, 1, panel>(a + k * stride + first * depth_block, b + k * panel,
+                                                   least(depth - k, depth_block), sums);
+            for (int i = 0; i < R; ++i)
+                for (int v = 0; v < panel_vectors; ++v)
+                    store(y + (first + i) * panel + v * lanes<float>, sums.at[i][v]);
+        });
+    });
+}
+
+// The first `count` lanes from memory, the rest zero; and back.
+inline Floats load_some(const float *from, int64_t count) {
+    if (count >= lanes<float>)
+        return load(from);
+    Floats v{};
+    __builtin_memcpy(&v, from, size_t(most(count, 0)) * sizeof(float));
+    return v;
+}
+
+inline void store_some(float *to, Floats v, int64_t count) {
+    if (count >= lanes<float>)
+        return store(to, v);
+    __builtin_memcpy(to, &v, size_t(most(count, 0)) * sizeof(float));
+}
+
+inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+} // namespace convolens::CONVOLENS_ISA

@@ -1,0 +1,58 @@
+// A 64-bit fingerprint of an array at memory speed: whether weights are still those that were transformed.
+//
+// Each lane multiplies and adds (x·p + word, several chains to hide the multiplier's latency), chunk by chunk; a change
+// of one word always changes its chain, as p is odd. Chunks are folded in order, so threads do not matter.
+#include "../layers.hpp"
+#include "../simd.hpp"
+#include "../threads.hpp"
+
+#include <stdlib.h>
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+constexpr int64_t chunk_words = 64 * 1024;
+constexpr int chains = 4;
+using Words = Vector<uint32_t>;
+
+uint64_t mix(uint64_t h, uint64_t word) {
+    h = (h ^ word) * 0x9E3779B97F4A7C15ull;
+    return h ^ (h >> 29);
+}
+
+uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
+    Words sums[chains];
+    for (int i = 0; i < chains; ++i)
+        sums[i] = spread<uint32_t>(uint32_t(i + 1));
+    constexpr int64_t step = chains * lanes<uint32_t>;
+    int64_t at = 0;
+    for (; at + step <= count; at += step)
+        for (int i = 0; i < chains; ++i)
+            sums[i] = sums[i] * 0x01000193u + load(words + at + i * lanes<uint32_t>);
+    uint64_t h = uint64_t(count);
+    for (int i = 0; i < chains; ++i)
+        for (int lane = 0; lane < lanes<uint32_t>; ++lane)
+            h = mix(h, sums[i][lane]);
+    for (; at < count; ++at)
+        h = mix(h, words[at]);
+    return h;
+}
+
+} // namespace
+
+uint64_t fingerprint(const void *data, int64_t words) {
+    const uint32_t *from = static_cast<const uint32_t *>(data);
+    const int64_t chunks = (words + chunk_words - 1) / chunk_words;
+    uint64_t *parts = static_cast<uint64_t *>(malloc(size_t(chunks + 1) * sizeof(uint64_t)));
+    parallel(chunks, [&](int64_t task, int) {
+        const int64_t first = task * chunk_words;
+        parts[task] = chunk_fingerprint(from + first, least(chunk_words, words - first));
+    });
+    uint64_t h = uint64_t(words);
+    for (int64_t i = 0; i < chunks; ++i)
+        h = mix(h, parts[i]);
+    free(parts);
+    return h;
+}
+
+} // namespace convolens::CONVOLENS_ISA

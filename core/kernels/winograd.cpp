@@ -1,0 +1,263 @@
+// 3×3 convolution, stride 1, by Winograd's transforms: a quarter (tile 4) or 4/9 (tile 2) of the multiplications.
+//
+//   weights, once:           u[p][filters][channels]   for each of the p = side² places of the transformed tile
+//   for each block of tiles
+//     v[p][tile][channel] = Bᵀ d B                     d: side × side inputs, overlapping its neighbours by 2
+//     for each panel of filters
+//       m[p][tile][filter] = Σ_channel v · u           p small matrix products
+//       y = Aᵀ m A + bias + residual, ReLU             m never leaves the cache
+//
+// Two ways to share this among threads. Few channels: a task takes a block of tiles through all of it while v stays in
+// its second-level cache; u is read again for each block. Many channels: u is too large for that (38 MB at 512 × 512),
+// so all threads transform one large block of tiles, then share the panels, and u is read once.
+//
+// A tile whose sums are not all finite is recomputed by the definition: the transforms mix the tile's inputs, so one
+// infinity or NaN (or an overflow) would reach outputs that do not see it.
+#include "../winograd.hpp"
+#include "../gemm.hpp"
+#include "../layers.hpp"
+#include "../scratch.hpp"
+#include "../threads.hpp"
+
+#include <math.h>
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+constexpr int64_t cache_floats = 160 * 1024;       // a task's share of v: 640 KiB of a second-level cache
+constexpr int64_t shared_floats = 3 * 1024 * 1024; // v for all threads: 12 MiB, about a third-level cache
+constexpr int64_t own_channels = 128;              // up to here a task keeps v to itself
+constexpr int64_t chunk_tiles = 4 * most_rows;     // tiles a task takes from the shared v
+constexpr int64_t task_panels = 2;                 // panels it computes for them
+constexpr int64_t tiles_per_transform = 8;         // tiles a task adds to the shared v
+
+struct Tiling {
+    int64_t down, across, count; // tiles in a picture; in all of them
+};
+
+template <int M> Tiling tiling(const Pictures<float> &y) {
+    const int64_t down = (y.h + M - 1) / M, across = (y.w + M - 1) / M;
+    return {down, across, y.n * down * across};
+}
+
+struct Place {
+    int64_t n, row, column; // a tile's first output
+};
+
+template <int M> Place place(const Tiling &tiles, int64_t tile) {
+    const int64_t in_picture = tile % (tiles.down * tiles.across);
+    return {tile / (tiles.down * tiles.across), in_picture / tiles.across * M, in_picture % tiles.across * M};
+}
+
+// v for one tile, at `slot` of a block of `slots`: [p][channel block][slot][depth_block].
+template <int M>
+void transform_tile(const WinogradJob &job, Place at, const float *zeros, float *v, int64_t slot, int64_t slots) {
+    constexpr int side = Winograd<M>::side;
+    const float *pixels[side * side];
+    const auto &x = job.x;
+    for (int r = 0; r < side; ++r)
+        for (int c = 0; c < side; ++c) {
+            const int64_t row = at.row + r - job.pad_top, column = at.column + c - job.pad_left;
+            const bool inside = row >= 0 && row < x.h && column >= 0 && column < x.w;
+            pixels[r * side + c] = inside ? x.data + at.n * x.step_n + row * x.step_h + column * x.step_w : zeros;
+        }
+    const int64_t place_stride = round_up(x.c, depth_block) * slots;
+    for (int64_t c = 0; c < x.c; c += lanes<float>) {
+        for (int p = 0; p < side * side; ++p)
+            if (p % side >= 2) // what the next tile sees and this one does not
+                __builtin_prefetch(pixels[p] + c + M * x.step_w);
+        Floats d[side * side];
+        if (c + lanes<float> <= x.c)
+            for (int p = 0; p < side * side; ++p)
+                d[p] = load(pixels[p] + c);
+        else
+            for (int p = 0; p < side * side; ++p)
+                d[p] = load_some(pixels[p] + c, x.c - c);
+        both_ways<side, side>(d, d, [](const Floats *in, Floats *out) { Winograd<M>::input(in, out); });
+        float *to = v + (c / depth_block * slots + slot) * depth_block + c % depth_block;
+        for (int p = 0; p < side * side; ++p)
+            store(to + p * place_stride, d[p]);
+    }
+}
+
+// One tile of `count` filters by the definition.
+template <int M>
+void direct_tile(const WinogradJob &job, Place at, int64_t filter, int64_t count, float (*sums)[panel]) {
+    const auto &x = job.x;
+    const auto &w = job.weights;
+    for (int out = 0; out < M * M; ++out)
+        for (int64_t f = 0; f < count; ++f) {
+            float sum = 0;
+            for (int r = 0; r < 3; ++r)
+                for (int s = 0; s < 3; ++s) {
+                    const int64_t row = at.row + out / M + r - job.pad_top,
+                                  column = at.column + out % M + s - job.pad_left;
+                    if (row < 0 || row >= x.h || column < 0 || column >= x.w)
+                        continue;
+                    const float *pixel = x.data + at.n * x.step_n + row * x.step_h + column * x.step_w;
+                    const float *weight = w.data + (filter + f) * w.step_filter + r * w.step_row + s * w.step_column;
+                    for (int64_t c = 0; c < x.c; ++c)
+                        sum += pixel[c] * weight[c * w.step_channel];
+                }
+            sums[out][f] = sum;
+        }
+}
+
+inline bool all_zero(Floats v) {
+    for (int i = 0; i < lanes<float>; ++i)
+        if (!(v[i] == 0))
+            return false;
+    return true;
+}
+
+// A tile's outputs for one panel of filters, from m: [p][slot][panel].
+template <int M> void finish_tile(const WinogradJob &job, Place at, int64_t filter, const float *m, int64_t slots) {
+    constexpr int side = Winograd<M>::side;
+    const auto &y = job.y;
+    const int64_t count = least(panel, y.c - filter);
+    float sums[M * M][panel];
+    Floats spoiled{}; // stays zero while everything is finite: ∞ - ∞ and NaN - NaN are NaN
+    for (int v = 0; v < panel_vectors; ++v) {
+        Floats in[side * side], out[side * side];
+        for (int p = 0; p < side * side; ++p)
+            in[p] = load(m + p * slots * panel + v * lanes<float>);
+        both_ways<side, M>(in, out, [](const Floats *from, Floats *to) { Winograd<M>::output(from, to); });
+        for (int p = 0; p < M * M; ++p) {
+            spoiled += out[p] - out[p];
+            store(sums[p] + v * lanes<float>, out[p]);
+        }
+    }
+    if (!all_zero(spoiled))
+        direct_tile<M>(job, at, filter, count, sums);
+
+    for (int v = 0; v < panel_vectors; ++v) {
+        const int64_t first = filter + v * lanes<float>, some = y.c - first;
+        if (some <= 0)
+            break;
+        const Floats bias = job.finish.bias ? load_some(job.finish.bias + first, some) : Floats{};
+        for (int r = 0; r < least(M, y.h - at.row); ++r)
+            for (int c = 0; c < least(M, y.w - at.column); ++c) {
+                const int64_t to = at.n * y.step_n + (at.row + r) * y.step_h + (at.column + c) * y.step_w + first;
+                Floats sum = load(sums[r * M + c] + v * lanes<float>) + bias;
+                if (job.finish.residual)
+                    sum += load_some(job.finish.residual + to, some);
+                if (job.finish.relu)
+                    sum = sum < Floats{} ? Floats{} : sum;
+                store_some(y.data + to, sum, some);
+            }
+    }
+}
+
+// Products and inverse transforms of tiles [first, first + count) of a block of `slots`, for `panels` panels.
+template <int M>
+void some_panels(const WinogradJob &job, const Tiling &tiles, int64_t block, const float *v, int64_t slots,
+                 int64_t first, int64_t count, int64_t filter, int64_t panels, float *m) {
+    constexpr int places = Winograd<M>::side * Winograd<M>::side;
+    const int64_t depth = job.x.c, place_stride = round_up(depth, depth_block) * slots;
+    const float *u = job.transformed + filter * depth * places;
+    for (int p = 0; p < places; ++p)
+        for (int64_t q = 0; q < panels; ++q)
+            multiply_rows(v + p * place_stride + first * depth_block, slots, u + (q * places + p) * depth * panel,
+                          depth, count, m + (q * places + p) * count * panel);
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t q = 0; q < panels; ++q)
+            finish_tile<M>(job, place<M>(tiles, block + first + i), filter + q * panel,
+                           m + (q * places * count + i) * panel, count);
+}
+
+// Few channels: each task takes a block of tiles through everything.
+template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, const float *zeros) {
+    constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
+    const int64_t deep = round_up(job.x.c, depth_block);
+    const int64_t fitting = most(cache_floats / (places * deep) / most_rows, 1) * most_rows;
+    const int64_t slots = least(fitting, chunk_tiles), tasks = (tiles.count + slots - 1) / slots;
+    parallel(tasks, [&](int64_t task, int) {
+        const int64_t first = tiles.count * task / tasks, count = tiles.count * (task + 1) / tasks - first;
+        float *v = scratch(Scratch::own, places * count * (deep + task_panels * panel)), *m = v + places * count * deep;
+        for (int64_t i = 0; i < count; ++i)
+            transform_tile<M>(job, place<M>(tiles, first + i), zeros, v, i, count);
+        const int64_t panels = (job.y.c + panel - 1) / panel;
+        for (int64_t q = 0; q < panels; q += task_panels)
+            some_panels<M>(job, tiles, first, v, count, 0, count, q * panel, least(task_panels, panels - q), m);
+    });
+}
+
+// Many channels: all threads fill one large v, then share the panels, so that each u is read once a block.
+template <int M> void by_panels(const WinogradJob &job, const Tiling &tiles, const float *zeros, float *v) {
+    constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
+    const int64_t deep = round_up(job.x.c, depth_block);
+    const int64_t fitting = most(shared_floats / (places * deep), chunk_tiles);
+    const int64_t blocks = (tiles.count + fitting - 1) / fitting;
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t first = tiles.count * block / blocks, slots = tiles.count * (block + 1) / blocks - first;
+        parallel((slots + tiles_per_transform - 1) / tiles_per_transform, [&](int64_t task, int) {
+            for (int64_t i = task * tiles_per_transform; i < least((task + 1) * tiles_per_transform, slots); ++i)
+                transform_tile<M>(job, place<M>(tiles, first + i), zeros, v, i, slots);
+        });
+        const int64_t chunks = (slots + chunk_tiles - 1) / chunk_tiles, panels = (job.y.c + panel - 1) / panel;
+        parallel((panels + task_panels - 1) / task_panels * chunks, [&](int64_t task, int) {
+            const int64_t chunk = task % chunks, from = slots * chunk / chunks, to = slots * (chunk + 1) / chunks;
+            const int64_t q = task / chunks * task_panels;
+            float *m = scratch(Scratch::own, places * chunk_tiles * task_panels * panel);
+            some_panels<M>(job, tiles, first, v, slots, from, to - from, q * panel, least(task_panels, panels - q), m);
+        });
+    }
+}
+
+template <int M> void run(const WinogradJob &job) {
+    constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
+    const Tiling tiles = tiling<M>(job.y);
+    const int64_t deep = round_up(job.x.c, depth_block);
+    const int64_t slots = job.x.c <= own_channels ? 0 : most(shared_floats / (places * deep), chunk_tiles);
+    float *zeros = scratch(Scratch::shared, deep + places * deep * least(slots, tiles.count));
+    __builtin_memset(zeros, 0, size_t(deep) * sizeof(float));
+    if (job.x.c <= own_channels)
+        by_blocks<M>(job, tiles, zeros);
+    else
+        by_panels<M>(job, tiles, zeros, zeros + deep);
+}
+
+// u: [panel of filters][p][channel][panel]; filters beyond the last are zero.
+template <int M> void transform_weights(const Weights &w, float *u) {
+    constexpr int side = Winograd<M>::side, places = side * side;
+    const int64_t panels = (w.filters + panel - 1) / panel;
+    parallel(panels * w.channels, [&](int64_t task, int) {
+        const int64_t first = task / w.channels * panel, c = task % w.channels;
+        const float *from = w.data + first * w.step_filter + c * w.step_channel;
+        float kernels[9][panel] = {};
+        for (int64_t f = 0; f < least(panel, w.filters - first); ++f)
+            for (int k = 0; k < 9; ++k)
+                kernels[k][f] = from[f * w.step_filter + k / 3 * w.step_row + k % 3 * w.step_column];
+        float *to = u + first * w.channels * places + c * panel;
+        for (int v = 0; v < panel_vectors; ++v) {
+            Floats in[9], out[places];
+            for (int k = 0; k < 9; ++k)
+                in[k] = load(kernels[k] + v * lanes<float>);
+            both_ways<3, side>(in, out, [](const Floats *d, Floats *t) { Winograd<M>::weights(d, t); });
+            for (int p = 0; p < places; ++p)
+                store(to + p * w.channels * panel + v * lanes<float>, out[p]);
+        }
+    });
+}
+
+} // namespace
+
+int64_t winograd_weights_size(int64_t filters, int64_t channels, int tile) {
+    return round_up(filters, panel) * channels * (tile + 2) * (tile + 2);
+}
+
+void winograd_weights(const Weights &weights, int tile, float *transformed) {
+    if (tile == 2)
+        transform_weights<2>(weights, transformed);
+    else
+        transform_weights<4>(weights, transformed);
+}
+
+void winograd(const WinogradJob &job) {
+    if (job.tile == 2)
+        run<2>(job);
+    else
+        run<4>(job);
+}
+
+} // namespace convolens::CONVOLENS_ISA

@@ -1,0 +1,127 @@
+// The gradient in the weights of a 3×3 convolution, stride 1, by the adjoint of Winograd's algorithm F(4×4, 3×3).
+//
+//   for each block of tiles
+//     v[p][tile][channel] = Bᵀ d B        d: 6×6 inputs          h[p][tile][filter] = A g Aᵀ      g: 4×4 upstream
+//     values for each place p and block of channels
+//       s[p][channel][filter] += Σ_tile v · h                     36 matrix products, summed over all tiles
+//   gradient = Gᵀ s G                                             once, 6×6 → 3×3
+//
+// All threads transform one block, then share the places; a sum always runs over the tiles in the same order.
+#include "../gemm.hpp"
+#include "../layers.hpp"
+#include "../scratch.hpp"
+#include "../threads.hpp"
+#include "../winograd.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+using F4 = Winograd<4>;
+constexpr int side = F4::side, places = side * side, tile = 4;
+constexpr int64_t block_floats = 4 * 1024 * 1024; // v and h of a block: 16 MiB
+constexpr int64_t tiles_per_transform = 8;
+
+struct Tiling {
+    int64_t down, across, count;
+};
+
+// Values of a square of pixels, zero outside the picture, `count` channels from c.
+template <int Side>
+void load_square(const Pictures<const float> &x, int64_t n, int64_t row, int64_t column, int64_t c, Floats *d) {
+    for (int r = 0; r < Side; ++r)
+        for (int s = 0; s < Side; ++s) {
+            const int64_t y = row + r, z = column + s;
+            const bool inside = y >= 0 && y < x.h && z >= 0 && z < x.w;
+            d[r * Side + s] =
+                inside ? load_some(x.data + n * x.step_n + y * x.step_h + z * x.step_w + c, x.c - c) : Floats{};
+        }
+}
+
+// One tile of v or h, at `slot` of `slots`: [p][block of depth_block][slot][depth_block].
+template <int Side, class Line>
+void transform(const Pictures<const float> &x, int64_t n, int64_t row, int64_t column, float *to, int64_t slot,
+               int64_t slots, const Line &line) {
+    const int64_t place_stride = round_up(x.c, depth_block) * slots;
+    for (int64_t c = 0; c < x.c; c += lanes<float>) {
+        Floats d[Side * Side], t[places];
+        load_square<Side>(x, n, row, column, c, d);
+        both_ways<Side, side>(d, t, line);
+        float *out = to + (c / depth_block * slots + slot) * depth_block + c % depth_block;
+        for (int p = 0; p < places; ++p)
+            store(out + p * place_stride, t[p]);
+    }
+}
+
+// s(channels × filters) += vᵀ · h over `tiles`, for one block of channels and one of filters.
+void accumulate(const float *v, const float *h, int64_t tiles, int64_t channels, int64_t filters, float *s,
+                int64_t stride) {
+    for (int64_t f = 0; f < filters; f += panel)
+        row_blocks(channels, [&](int64_t first, int64_t count) {
+            with_rows(count, [&](auto constant) {
+                constexpr int R = decltype(constant)::value;
+                Sums<R> sums;
+                float *to = s + first * stride + f;
+                for (int i = 0; i < R; ++i)
+                    for (int k = 0; k < panel_vectors; ++k)
+                        sums.at[i][k] = load(to + i * stride + k * lanes<float>);
+                multiply<R, 1, depth_block, depth_block>(v + first, h + f, tiles, sums);
+                for (int i = 0; i < R; ++i)
+                    for (int k = 0; k < panel_vectors; ++k)
+                        store(to + i * stride + k * lanes<float>, sums.at[i][k]);
+            });
+        });
+}
+
+// Gᵀ s G, from s: [p][channel][filters] to filters × channels × 3 × 3.
+void transform_back(const WinogradGradientJob &job, const float *s, int64_t stride) {
+    const int64_t channels = job.x.c, filters = job.g.c;
+    parallel(channels, [&](int64_t c, int) {
+        for (int64_t f = 0; f < filters; f += lanes<float>) {
+            Floats in[places], out[9];
+            for (int p = 0; p < places; ++p)
+                in[p] = load(s + (p * channels + c) * stride + f);
+            both_ways<side, 3>(in, out, [](const Floats *u, Floats *w) { F4::weights_adjoint(u, w); });
+            for (int64_t i = 0; i < least(lanes<float>, filters - f); ++i)
+                for (int k = 0; k < 9; ++k)
+                    job.gradient[((f + i) * channels + c) * 9 + k] = out[k][i];
+        }
+    });
+}
+
+} // namespace
+
+void winograd_gradient(const WinogradGradientJob &job) {
+    const auto &x = job.x, &g = job.g;
+    const int64_t across = (g.w + tile - 1) / tile, down = (g.h + tile - 1) / tile, count = g.n * down * across;
+    const int64_t deep = round_up(x.c, depth_block), wide = round_up(g.c, depth_block);
+    const int64_t fitting = most(block_floats / (places * (deep + wide)), tiles_per_transform);
+    const int64_t blocks = (count + fitting - 1) / fitting, slots = least(fitting, count);
+
+    float *s = scratch(Scratch::shared, places * (x.c * wide + slots * (deep + wide)));
+    float *v = s + places * x.c * wide, *h = v + places * deep * slots;
+    __builtin_memset(s, 0, size_t(places * x.c * wide) * sizeof(float));
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t first = count * block / blocks, tiles = count * (block + 1) / blocks - first;
+        parallel((tiles + tiles_per_transform - 1) / tiles_per_transform, [&](int64_t task, int) {
+            for (int64_t i = task * tiles_per_transform; i < least((task + 1) * tiles_per_transform, tiles); ++i) {
+                const int64_t at = first + i, n = at / (down * across), in_picture = at % (down * across);
+                const int64_t row = in_picture / across * tile, column = in_picture % across * tile;
+                transform<side>(x, n, row - job.pad_top, column - job.pad_left, v, i, tiles,
+                                [](const Floats *d, Floats *t) { F4::input(d, t); });
+                transform<tile>(g, n, row, column, h, i, tiles,
+                                [](const Floats *y, Floats *m) { F4::output_adjoint(y, m); });
+            }
+        });
+        const int64_t channel_blocks = deep / depth_block;
+        parallel(places * channel_blocks, [&](int64_t task, int) {
+            const int64_t p = task / channel_blocks, cb = task % channel_blocks, c = cb * depth_block;
+            for (int64_t f = 0; f < g.c; f += depth_block)
+                accumulate(v + p * deep * tiles + cb * tiles * depth_block, h + p * wide * tiles + f * tiles, tiles,
+                           least(depth_block, x.c - c), round_up(least(depth_block, g.c - f), panel),
+                           s + (p * x.c + c) * wide + f, wide);
+        });
+    }
+    transform_back(job, s, wide);
+}
+
+} // namespace convolens::CONVOLENS_ISA

@@ -1,0 +1,47 @@
+// The jobs of the layer kernels. Pictures are float32 with their channels side by side ("channels last"); strides are
+// in elements. Every kernel is deterministic: the same bits on any number of threads.
+#pragma once
+#include <cstdint>
+
+namespace convolens {
+
+// A stack of pictures n × h × w × c; channels are contiguous.
+template <class T> struct Pictures {
+    T *data;
+    int64_t n, h, w, c;
+    int64_t step_n, step_h, step_w;
+};
+
+// A convolution's weights filters × channels × rows × columns at any strides: a negative one flips.
+struct Weights {
+    const float *data;
+    int64_t filters, channels, rows, columns;
+    int64_t step_filter, step_channel, step_row, step_column;
+};
+
+// What is done to a sum before it is stored: y = max(sum + bias + residual, 0), each part where it is wanted.
+struct Finish {
+    const float *bias;     // one number a filter, or null
+    const float *residual; // laid out as the output, or null
+    bool relu;
+};
+
+// 3×3, stride 1. `transformed` comes from winograd_weights with the same tile.
+struct WinogradJob {
+    Pictures<const float> x;
+    Weights weights; // for tiles that hold infinities or NaN
+    const float *transformed;
+    int tile; // outputs a side of a tile: 2 or 4
+    int64_t pad_top, pad_left;
+    Finish finish;
+    Pictures<float> y;
+};
+
+// The gradient in 3×3 weights, stride 1: gradient[f][c][r][s] = Σ g[n, y, x, f] · x[n, y + r - top, x + s - left, c].
+struct WinogradGradientJob {
+    Pictures<const float> x, g;
+    int64_t pad_top, pad_left;
+    float *gradient; // filters × channels × 3 × 3, contiguous
+};
+
+} // namespace convolens

@@ -1,0 +1,220 @@
+"""The core's kernels, forced: every size they are offered, not only those where they are the fastest."""
+
+import gc
+import os
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import conv2d
+
+import convolens as cl
+from convolens import _core
+from convolens.layers import core, methods
+from convolens.layers.geometry import Geometry, conv_geometry
+
+# Of the largest output, against float64: the transforms' own error, some way below what `cl.precision` promises.
+ALLOWED = {2: 2e-6, 4: 2e-5}
+
+
+@pytest.fixture(params=_core.instruction_sets().split(","))
+def instruction_set(request):
+    before = _core.instruction_set()
+    assert _core.use_instruction_set(request.param)
+    yield request.param
+    _core.use_instruction_set(before)
+
+
+@pytest.fixture
+def exact():
+    cl.precision("exact")
+    yield
+    cl.precision("fast")
+
+
+@st.composite
+def cases(draw):
+    top, left, bottom, right = (draw(st.sampled_from([0, 1, 1, 2])) for _ in range(4))
+    height, width = (draw(st.integers(max(1, 3 - a), 14)) for a in (top + bottom, left + right))
+    n, channels, filters = draw(st.integers(0, 2)), draw(st.integers(1, 140)), draw(st.integers(1, 70))
+    order = draw(st.sampled_from([torch.contiguous_format, torch.channels_last]))
+    x, weight = pictures(n, channels, height, width), pictures(filters, channels, 3, 3, seed=1)
+    y_shape = (n, filters, height + top + bottom - 2, width + left + right - 2)
+    geometry = Geometry(tuple(x.shape), tuple(weight.shape), y_shape, (1, 1), (top, left), (bottom, right), (1, 1), 1)
+    return x, weight.contiguous(memory_format=order), geometry
+
+
+def pictures(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def relative_error(got, wanted):
+    assert got.shape == wanted.shape
+    return ((got - wanted).abs().max() / wanted.abs().max().clamp_min(1.0)).item() if wanted.numel() else 0.0
+
+
+def in_double(x, weight, geometry):
+    return methods.torch_output(x.double(), weight.double(), None, geometry)
+
+
+@settings(max_examples=150)
+@given(cases(), st.sampled_from([2, 4]), st.booleans(), st.booleans(), st.booleans())
+def test_winograd_with_everything_that_follows_it_is_the_convolution(case, tile, with_bias, with_residual, relu):
+    x, weight, geometry = case
+    bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
+    residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
+    got = core.winograd_output(x, weight, bias, geometry, tile, residual=residual, relu=relu)
+    wanted = in_double(x, weight, geometry)
+    wanted = wanted if bias is None else wanted + bias[:, None, None]
+    wanted = wanted if residual is None else wanted + residual
+    assert relative_error(got, wanted.relu() if relu else wanted) <= ALLOWED[tile]
+
+
+@settings(max_examples=150)
+@given(cases(), st.sampled_from([2, 4]))
+def test_winograds_gradients_are_those_of_the_convolution(case, tile):
+    x, weight, geometry = case
+    g = torch.randn(geometry.y_shape, generator=torch.Generator().manual_seed(2))
+    got = core.winograd_input_gradient(g, weight, geometry, tile)
+    assert relative_error(got, methods.torch_input_gradient(g.double(), weight.double(), geometry)) <= ALLOWED[tile]
+    got = core.winograd_weight_gradient(x, g, geometry)
+    assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
+
+
+# Few channels and many tiles; many channels, more than one panel and chunk; filters that end inside a vector.
+SHAPES = [(2, 24, 33, 25, 40), (1, 160, 70, 30, 31), (1, 130, 35, 9, 9)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_instruction_set_gives_the_convolution_and_its_gradients(instruction_set, shape):
+    n, channels, filters, height, width = shape
+    x, weight = pictures(n, channels, height, width), pictures(filters, channels, 3, 3, seed=1)
+    geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
+    g = pictures(*geometry.y_shape, seed=2)
+    for tile in (2, 4):
+        got = core.winograd_output(x, weight, None, geometry, tile)
+        assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[tile]
+    got = core.winograd_weight_gradient(x, g, geometry)
+    assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_number_of_threads_does_not_change_a_bit(shape):
+    n, channels, filters, height, width = shape
+    x, weight = pictures(n, channels, height, width), pictures(filters, channels, 3, 3, seed=1)
+    geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
+    before, results = _core.threads(), []
+    for count in (1, 2, 4):
+        _core.set_threads(count)
+        y = core.winograd_output(x, weight.clone(), None, geometry, 4)
+        grads = core.winograd_weight_gradient(x, y, geometry)
+        results.append((y, grads))
+    _core.set_threads(before)
+    for y, grads in results[1:]:
+        assert torch.equal(y, results[0][0])
+        assert torch.equal(grads, results[0][1])
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_what_is_not_finite_reaches_exactly_what_sees_it(mode, bad, request):
+    if mode == "exact":
+        request.getfixturevalue("exact")
+    x, weight = pictures(1, 32, 40, 40), pictures(32, 32, 3, 3, seed=1)
+    x[0, 3, 17, 18] = x[0, 5, 0, 39] = bad
+    assert methods.winograd_tile(conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)) == {"exact": 2}.get(
+        mode, 4
+    )
+    got, wanted = cl.layers.conv2d(x, weight, padding=1), conv2d(x, weight, padding=1)
+    spoiled = ~wanted.isfinite()
+    assert torch.equal(~got.isfinite(), spoiled)
+    torch.testing.assert_close(got[spoiled], wanted[spoiled], equal_nan=True)
+    if bad != 3e38:  # whose neighbours are rounded in units of 1e31, by torch too
+        torch.testing.assert_close(got[~spoiled], wanted[~spoiled], rtol=1e-4, atol=1e-2)
+
+
+def test_the_weights_that_saw_what_is_not_finite_are_those_of_torch():
+    x, g, weight = pictures(1, 32, 40, 40), pictures(1, 32, 40, 40, seed=2), pictures(32, 32, 3, 3, seed=1)
+    x[0, 3, 0, 18] = np.inf
+    _, got, _ = cl.layers.conv2d_backward(x, weight, g, padding=1)
+    wanted = torch.nn.grad.conv2d_weight(x, weight.shape, g, padding=1)
+    assert torch.equal(got.isfinite(), wanted.isfinite())
+
+
+def test_exact_errs_no_more_than_torch_and_fast_within_its_promise(exact):
+    x, weight = pictures(1, 512, 14, 14), pictures(512, 512, 3, 3, seed=1) / 60
+    wanted = conv2d(x.double(), weight.double(), padding=1)
+    torchs = relative_error(conv2d(x, weight, padding=1), wanted)
+    assert relative_error(cl.layers.conv2d(x, weight, padding=1), wanted) <= max(torchs, 5e-6)
+    cl.precision("fast")
+    assert 5e-6 < relative_error(cl.layers.conv2d(x, weight, padding=1), wanted) <= 5e-5
+
+
+def test_a_result_comes_in_the_order_of_its_input():
+    x, weight = pictures(1, 32, 40, 40), pictures(32, 32, 3, 3, seed=1)
+    assert cl.layers.conv2d(x, weight, padding=1).is_contiguous()
+    last = cl.layers.conv2d(x.contiguous(memory_format=torch.channels_last), weight, padding=1)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(last, cl.layers.conv2d(x, weight, padding=1))
+
+
+@pytest.mark.parametrize("write", [
+    lambda w: w.data.mul_(2), lambda w: w.detach().numpy().__imul__(2), lambda w: w.detach().view(-1)[5:6].add_(1),
+])  # fmt: skip
+def test_weights_written_behind_torchs_back_are_noticed(write):
+    weight, x = torch.nn.Parameter(pictures(32, 32, 3, 3, seed=1)), pictures(1, 32, 40, 40)
+    cl.layers.conv2d(x, weight, padding=1)
+    write(weight)
+    torch.testing.assert_close(
+        cl.layers.conv2d(x, weight, padding=1), conv2d(x, weight, padding=1), rtol=1e-4, atol=1e-3
+    )
+
+
+def test_transformed_weights_are_computed_once_and_die_with_the_weights():
+    weight = pictures(32, 32, 3, 3)
+    first = core.transformed(weight, 4)
+    assert core.transformed(weight, 4) is first
+    assert core.transformed(weight, 4, turned=True) is not first
+    gone = weakref.ref(first)
+    del weight, first
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_fingerprint_changes_with_any_word_and_not_with_threads():
+    words, seen = np.arange(70_001, dtype=np.float32), set()
+    before = _core.threads()
+    for count in (1, 2):
+        _core.set_threads(count)
+        seen.add(_core.fingerprint(words.ctypes.data, words.size))
+    _core.set_threads(before)
+    assert len(seen) == 1
+    for at in (0, 1, 65_535, 65_536, 70_000):
+        words[at] += 1
+        seen.add(_core.fingerprint(words.ctypes.data, words.size))
+    assert len(seen) == 6
+
+
+@pytest.mark.bad_input
+def test_a_precision_that_does_not_exist_is_refused():
+    assert cl.precision() == "fast"
+    with pytest.raises(cl.errors.ArgumentError, match="precision: need 'exact' or 'fast', got 'faster'"):
+        cl.precision("faster")
+
+
+def test_a_forked_child_can_use_the_layers():
+    code = (
+        "import os, torch, convolens as cl\n"
+        "torch.set_num_threads(1)  # libgomp does not survive a fork\n"
+        "x, w = torch.ones(1, 32, 40, 40), torch.ones(32, 32, 3, 3)\n"
+        "cl.layers.conv2d(x, w)\n"
+        "if not os.fork():\n"
+        "    os._exit(int(cl.layers.conv2d(x, w)[0, 0, 0, 0].item() != 288))\n"
+        "assert os.waitstatus_to_exitcode(os.wait()[1]) == 0\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120, env=os.environ)
