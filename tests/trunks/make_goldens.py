@@ -1,7 +1,7 @@
-"""Makes goldens.json from torchvision: what each network's keys are and which logits it gives, in float64.
+"""Makes goldens.json from torchvision and timm: what each network's keys are, and which logits it gives, in float64.
 
-Needs torchvision (0.29 made the committed file): its wheel beside the CPU-only torch needs its operators' schemas
-registered first; any module that does so can be named as the first argument.
+Needs torchvision and timm (0.29 and 1.0.31 made the committed file). torchvision's wheel beside the CPU-only torch needs
+its operators' schemas registered first; any module that does so can be named as the first argument.
 
     python tests/trunks/make_goldens.py [MODULE]
 """
@@ -20,12 +20,11 @@ NAMES = (
 
 
 @torch.inference_mode()
-def golden(models, name):
-    model = getattr(models, name)(weights=None, init_weights=False) if "vgg" in name else getattr(models, name)()
+def golden(model, sizes):
     state = model.state_dict()
     published.fill(state)
     model.eval().double()
-    logits = {size: model(published.batch(shape))[0] for size, shape in published.SHAPES.items()}
+    logits = {size: model(published.batch(published.SHAPES[size]))[0] for size in sizes}
     return {
         "keys": published.keys_digest(state),
         "parameters": sum(value.numel() for value in model.parameters()),
@@ -37,7 +36,9 @@ def golden(models, name):
 if __name__ == "__main__":
     for module in sys.argv[1:]:
         importlib.import_module(module)
+    import timm
     import torchvision
 
-    made = {name: golden(torchvision.models, name) for name in NAMES}
+    made = {name: golden(getattr(torchvision.models, name)(), published.SHAPES) for name in NAMES}
+    made |= {f"timm/{name}": golden(timm.create_model(name), ["small"]) for name in ("vgg16", "resnet50")}
     published.GOLDENS.write_text(json.dumps(made, indent=1) + "\n")

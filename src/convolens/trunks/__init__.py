@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from typing import Unpack
 
@@ -18,11 +19,11 @@ except ImportError as missing:
     raise need_package("torch", "networks", "trunk") from missing
 
 from convolens.trunks import resnet, vgg
-from convolens.trunks import weights as weights_
-from convolens.trunks.blocks import initialise
-from convolens.trunks.options import TrunkOptions
+from convolens.trunks.blocks import OriginalHead, initialise
+from convolens.trunks.options import ResNetOptions
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.trunk import Trunk
+from convolens.trunks.weights import build_with, open_weights, original_head_of
 
 TRUNKS: dict[str, Callable[..., Trunk]] = {
     "vgg11": vgg.vgg11,
@@ -42,35 +43,61 @@ TRUNKS: dict[str, Callable[..., Trunk]] = {
     "resnext50_32x4d": resnet.resnext50_32x4d,
 }
 
-__all__ = ["TRUNKS", "Preprocessing", "Trunk", "trunk"]
+__all__ = ["TRUNKS", "Preprocessing", "Trunk", "published", "trunk"]
 
 
 def trunk(
-    name: str, *, weights: str | PathLike[str] | None = None, seed: int = 0, **options: Unpack[TrunkOptions]
+    name: str, *, weights: str | PathLike[str] | None = None, seed: int = 0, **options: Unpack[ResNetOptions]
 ) -> Trunk:
     """A feature extractor with named taps, in evaluation mode on the CPU.
 
     Args:
         name: one of `TRUNKS`.
-        weights: a name from the weights table, or None for random weights.
+        weights: a name from the weights table, `timm/MODEL` on the Hugging Face hub, or a path to a weights file
+            (`.safetensors`, `.pth`, Keras's `.h5`); None for random weights.
         seed: of the random weights.
-        options: `channels`, `pooling`, `ceil_mode`, `padding_mode`; see `TrunkOptions`. What is not given is as the
-            weights were trained.
+        options: `channels`, `pooling`, `ceil_mode`, `padding_mode`, and for ResNets `stride_in`, `bias`,
+            `norm_epsilon`; see `ResNetOptions`. What is not given is as the weights were trained.
 
     Raises:
-        ArgumentError: no such network, no such weights, or weights of another network.
+        ArgumentError: no such network, no such weights, no such option.
         WeightsError: the weights file is missing, damaged, or another network's.
 
     >>> trunk("vgg16").receptive_field("conv4_3")
     ReceptiveField(size=92, stride=8, offset=-42)
     """
-    build = TRUNKS.get(name)
-    if build is None:
+    build = _builder(name)
+    if weights is not None:
+        made = build_with(open_weights(name, weights), name, TRUNKS, options)
+        # A trunk sees pictures at their own size; resizing and cropping belong to the published classifier.
+        made.preprocessing = replace(made.preprocessing, resize=None, crop=None)
+        return made
+    with torch.device("meta"):  # memory and time only for the weights that are kept
+        made = build(**options)
+    made.to_empty(device="cpu")
+    initialise(made, seed)
+    return made.eval()
+
+
+def published(
+    name: str, weights: str | PathLike[str], **options: Unpack[ResNetOptions]
+) -> tuple[Trunk, OriginalHead, tuple[str, ...]]:
+    """A whole published network: the trunk, its original classifier, and the names of its classes.
+
+    The trunk's preprocessing resizes and crops as the network was published. Class names that nobody states are
+    `class 0`, `class 1`, …. Errors as in `trunk`, and a `WeightsError` where the file holds a trunk alone.
+    """
+    _builder(name)
+    checkpoint = open_weights(name, weights)
+    made = build_with(checkpoint, name, TRUNKS, options)
+    head = original_head_of(checkpoint, made, TRUNKS)
+    classes = len(list(head.parameters())[-1])
+    if len(checkpoint.class_names) == classes:
+        return made, head, checkpoint.class_names
+    return made, head, tuple(f"class {number}" for number in range(classes))
+
+
+def _builder(name: str) -> Callable[..., Trunk]:
+    if name not in TRUNKS:
         raise ArgumentError(f"trunk: need one of {', '.join(TRUNKS)}, got {name!r}")
-    if weights is None:
-        with torch.device("meta"):  # memory and time only for the weights that are kept
-            made = build(**options)
-        made.to_empty(device="cpu")
-        initialise(made, seed)
-        return made.eval()
-    return weights_.load(name, build, weights, options)
+    return TRUNKS[name]

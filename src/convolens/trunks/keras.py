@@ -1,27 +1,63 @@
 """Weights that Keras saved: HDF5 files with kernels as (height, width, inputs, outputs); torch wants (O, I, H, W).
 
-Only arrays are read; nothing in such a file is executed.
+Three layouts are known: Keras 2's (`block1_conv1/block1_conv1/kernel:0`, also inside a whole saved model), Keras 3's
+`.weights.h5` (`layers/conv2d_3/vars/0`, numbered in the order of the layers), and that of HED, which nests blocks. The
+networks are `keras.applications`' VGG16, VGG19 and ResNet50. Only arrays are read; nothing in such a file is executed.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from convolens.errors import WeightsError, need_package
-
-if TYPE_CHECKING:
-    import h5py
+from convolens.trunks.preprocessing import Preprocessing
 
 State = dict[str, Tensor]
+Arrays = list[Any]  # HDF5 data sets, not read yet: a file may hold more than the network needs
 
-# VGG16's 13 convolutions stand at these places of torchvision's `features`.
-_VGG16_PLACES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+# keras.applications' "caffe" mode: BGR of 255 minus means, no scaling.
+KERAS = Preprocessing(order="bgr", white=255.0, mean=(103.939, 116.779, 123.68), deviation=(1.0, 1.0, 1.0))
+# HED was trained in Caffe, on its means of the same channels.
+HED = Preprocessing(order="bgr", white=255.0, mean=(104.00699, 116.66877, 122.67892), deviation=(1.0, 1.0, 1.0))
+# Keras's ResNet50 is the paper's: stride in a block's first convolution; besides, biases in front of batch norm.
+KERAS_RESNET = {"stride_in": "conv1", "bias": True, "norm_epsilon": 1.001e-5}
+
+# Where torchvision's `features` keep the convolutions of each block, by how many a block has at most.
+_VGG_PLACES = {
+    3: ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)),
+    4: ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30, 32, 34)),
+}
+_VGG_DENSE = {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}
+_RESNET50_BLOCKS = (3, 4, 6, 3)
 _HED_HEADS = ("dsn1", "dsn2", "dsn3", "dsn4", "dsn5", "fuse")
+_NORM = ("weight", "bias", "running_mean", "running_var")  # Keras: gamma, beta, moving mean, moving variance
+# Nothing in these networks is larger than VGG's first dense layer.
+_MAX_NUMBERS = 25088 * 4096
+
+
+def read_keras(path: Path) -> tuple[State, Preprocessing, dict[str, Any]]:
+    """A trunk's (and, where it is there, its classifier's) state dict, preprocessing and options.
+
+    Raises:
+        WeightsError: the file cannot be read, or is another network's.
+    """
+    with _open(path) as file:
+        if "block1/layers/conv2d" in file and "fuse" in file:
+            return _read_hed(file, path)[0], HED, {"ceil_mode": True}
+        layers = dict(_named(file, path)) or dict(_numbered(file, path))
+        if "block1_conv1" in layers:
+            return _vgg(layers, path), KERAS, {}
+        if "conv1_conv" in layers:
+            return _resnet50(layers, path), KERAS, dict(KERAS_RESNET)
+    found = ", ".join(list(layers)[:3]) or "none that we know"
+    raise WeightsError(f"{path}: need keras.applications' VGG16, VGG19 or ResNet50, got the layers {found}…")
 
 
 def read_hed(path: Path) -> tuple[State, State]:
@@ -31,30 +67,131 @@ def read_hed(path: Path) -> tuple[State, State]:
         WeightsError: the file cannot be read, or is not HED's.
     """
     with _open(path) as file:
-        trunk: State = {}
-        for block, places in enumerate(_VGG16_PLACES, 1):
-            for number, place in enumerate(places):
-                layer = f"block{block}/layers/conv2d" + (f"_{number}" if number else "")
-                trunk |= _convolution(file, layer, f"features.{place}", path)
-        heads: State = {}
-        for head in _HED_HEADS:
-            heads |= _convolution(file, head, head, path)
+        return _read_hed(file, path)
+
+
+def _read_hed(file: Any, path: Path) -> tuple[State, State]:
+    trunk: State = {}
+    for block, places in enumerate(_VGG_PLACES[3], 1):
+        for number, place in enumerate(places):
+            group = _group(file, f"block{block}/layers/conv2d" + (f"_{number}" if number else ""), path)
+            trunk |= _weighted(_arrays(group, path), f"features.{place}")
+    heads: State = {}
+    for head in _HED_HEADS:
+        heads |= _weighted(_arrays(_group(file, head, path), path), head)
     return trunk, heads
 
 
-def _convolution(file: h5py.File, group: str, name: str, path: Path) -> State:
-    try:
-        kernel, bias = file[f"{group}/vars/0"], file[f"{group}/vars/1"]
-    except KeyError as error:
-        raise WeightsError(f"{path}: need the layer {group}, which it lacks; it is another network's") from error
-    return {f"{name}.weight": _tensor(kernel).permute(3, 2, 0, 1).contiguous(), f"{name}.bias": _tensor(bias)}
+def _named(file: Any, path: Path) -> Iterator[tuple[str, Arrays]]:
+    """Keras 2: one group a layer, its arrays named in the attribute `weight_names`, in Keras's order."""
+    root = file.get("model_weights", file)
+    for name in root:
+        order = root[name].attrs.get("weight_names", ())
+        if len(order):
+            yield name, [_group(root[name], _text(entry), path) for entry in order]
 
 
-def _tensor(dataset: h5py.Dataset) -> Tensor:
+def _numbered(file: Any, path: Path) -> Iterator[tuple[str, Arrays]]:
+    """Keras 3: layers by name, or numbered by kind in the order of the model's layers, which is then looked up."""
+    root = file.get("layers", {})
+    if "block1_conv1" in root or "conv1_conv" in root:
+        yield from ((name, _arrays(root[name], path)) for name in root if "vars/0" in root[name])
+        return
+    counts = {kind: sum(re.fullmatch(rf"{kind}(_\d+)?", name) is not None for name in root) for kind in _ORDERS_KINDS}
+    order = _ORDERS.get((counts["conv2d"], counts["batch_normalization"]))
+    if order is None:
+        return
+    for kind, names in order.items():
+        for number, name in zip(range(counts[kind]), names, strict=False):
+            yield name, _arrays(_group(root, kind + (f"_{number}" if number else ""), path), path)
+
+
+def _vgg(layers: dict[str, Arrays], path: Path) -> State:
+    state: State = {}
+    for block, places in enumerate(_VGG_PLACES[4 if "block3_conv4" in layers else 3], 1):
+        for number, place in enumerate(places, 1):
+            state |= _weighted(_need(layers, f"block{block}_conv{number}", path), f"features.{place}")
+    for name, target in _VGG_DENSE.items():
+        if name in layers:
+            state |= _weighted(_need(layers, name, path), target)
+    if "classifier.0.weight" in state:
+        first = state["classifier.0.weight"]
+        if first.shape[1] != 7 * 7 * 512:
+            raise WeightsError(f"{path}: layer fc1: need 25088 inputs, got {first.shape[1]}")
+        # Keras flattens rows, columns, channels; torch flattens channels, rows, columns.
+        state["classifier.0.weight"] = first.view(-1, 7, 7, 512).permute(0, 3, 1, 2).flatten(1)
+    return state
+
+
+def _resnet50(layers: dict[str, Arrays], path: Path) -> State:
+    state: State = {}
+    for name, target in _resnet50_names():
+        state |= _weighted(_need(layers, f"{name}_conv", path), target)
+        state |= _norm(_need(layers, f"{name}_bn", path), _norm_name(target), path)
+    dense = next((layers[name] for name in ("predictions", "probs", "fc1000") if name in layers), None)
+    return state | (_weighted(dense, "fc") if dense else {})
+
+
+def _resnet50_names() -> Iterator[tuple[str, str]]:
+    """Keras's and torchvision's name of every convolution, in the order of Keras's layers."""
+    yield "conv1", "conv1"
+    for stage, count in enumerate(_RESNET50_BLOCKS, 1):
+        for block in range(count):
+            # In a projection block Keras builds the shortcut (0) before the last convolution of the main path (3).
+            for number in (1, 2, 0, 3) if block == 0 else (1, 2, 3):
+                inner = f"conv{number}" if number else "downsample.0"
+                yield f"conv{stage + 1}_block{block + 1}_{number}", f"layer{stage}.{block}.{inner}"
+
+
+def _norm_name(convolution: str) -> str:
+    return convolution.replace("downsample.0", "downsample.1").replace("conv", "bn")
+
+
+def _weighted(arrays: Arrays, name: str) -> State:
+    """A convolution's or dense layer's kernel and bias, in torch's order of axes."""
+    kernel, *rest = (_tensor(array) for array in arrays)
+    axes = (3, 2, 0, 1) if kernel.dim() == 4 else tuple(reversed(range(kernel.dim())))
+    state = {f"{name}.weight": kernel.permute(axes).contiguous()}
+    return state | ({f"{name}.bias": rest[0]} if rest else {})
+
+
+def _norm(arrays: Arrays, name: str, path: Path) -> State:
+    if len(arrays) != len(_NORM):
+        raise WeightsError(f"{path}: batch norm {name}: need {len(_NORM)} arrays, got {len(arrays)}")
+    return {f"{name}.{kind}": _tensor(array) for kind, array in zip(_NORM, arrays, strict=True)}
+
+
+def _need(layers: dict[str, Arrays], name: str, path: Path) -> Arrays:
+    if name not in layers:
+        raise WeightsError(f"{path}: need the layer {name}, which it lacks; it is another network's")
+    return layers[name]
+
+
+def _group(file: Any, name: str, path: Path) -> Any:
+    if name not in file:
+        raise WeightsError(f"{path}: need the layer {name}, which it lacks; it is another network's")
+    return file[name]
+
+
+def _arrays(group: Any, path: Path) -> Arrays:
+    held = _group(group, "vars", path)
+    return [_group(held, str(number), path) for number in range(len(held))]
+
+
+def _tensor(dataset: Any) -> Tensor:
+    """The data set's numbers, if they are what a network has and really lie in the file."""
+    if not hasattr(dataset, "shape") or dataset.dtype.kind != "f" or dataset.size > _MAX_NUMBERS:
+        raise WeightsError(f"{dataset.file.filename}: {dataset.name}: need floats of a network's size, got {dataset}")
+    if dataset.compression is None and dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
+        raise WeightsError(f"{dataset.file.filename}: {dataset.name}: need {dataset.size:,} numbers, got fewer")
     return torch.from_numpy(np.asarray(dataset, dtype=np.float32))
 
 
-def _open(path: Path) -> h5py.File:
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _open(path: Path) -> Any:
     try:
         import h5py
     except ImportError as missing:
@@ -63,3 +200,28 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except OSError as error:
         raise WeightsError(f"{path}: need an HDF5 file, got something else or a damaged one ({error})") from error
+
+
+def _vgg_order(convolutions: tuple[int, ...]) -> dict[str, list[str]]:
+    names = [
+        f"block{block}_conv{number}" for block, count in enumerate(convolutions, 1) for number in range(1, count + 1)
+    ]
+    return {"conv2d": names, "batch_normalization": [], "dense": list(_VGG_DENSE)}
+
+
+def _resnet50_order() -> dict[str, list[str]]:
+    names = [name for name, _ in _resnet50_names()]
+    return {
+        "conv2d": [f"{name}_conv" for name in names],
+        "batch_normalization": [f"{name}_bn" for name in names],
+        "dense": ["predictions"],
+    }
+
+
+_ORDERS_KINDS = ("conv2d", "batch_normalization", "dense")
+# By the number of convolutions and batch norms: Keras 3 does not write which network a file is of.
+_ORDERS = {
+    (13, 0): _vgg_order((2, 2, 3, 3, 3)),
+    (16, 0): _vgg_order((2, 2, 4, 4, 4)),
+    (53, 53): _resnet50_order(),
+}

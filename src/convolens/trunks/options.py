@@ -51,6 +51,8 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
     """The options with the defaults filled in. Raises an `ArgumentError` for one that there is not."""
     defaults = ResNetOptions(**vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5)
     _check(options, defaults)
+    if options.get("stride_in", "conv2") not in ("conv1", "conv2"):
+        raise ArgumentError(f"stride_in: need conv1 or conv2, got {options['stride_in']!r}")
     return ResNetOptions(**{**defaults, **options})
 
 

@@ -123,6 +123,11 @@ class Preprocessing:
         return batch.flip(1) if self.order == "bgr" else batch
 
 
+def any_channels(count: int) -> Preprocessing:
+    """For inputs that are not colour: from [0, 1] to [-2, 2], about what ImageNet's statistics do to colour."""
+    return Preprocessing(mean=(0.5,) * count, deviation=(0.25,) * count)
+
+
 def _each(pictures: object) -> list[object]:
     """One picture or many, as a list; a 4-D array is a batch of pictures."""
     if isinstance(pictures, str | os.PathLike):

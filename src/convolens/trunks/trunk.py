@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.trunks.blocks import OriginalHead
-from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.preprocessing import Preprocessing, any_channels
 from convolens.trunks.receptive import Box, ReceptiveField, Window, map_size, seen
 
 BEFORE_RELU = ":before_relu"
@@ -73,7 +73,9 @@ class Trunk(nn.Module):
         self.options = dict(options)
         self.original_head = original_head
         self.weights: str | None = None
-        self.preprocessing = Preprocessing()
+        self.preprocessing = (
+            Preprocessing() if self.options["channels"] == 3 else any_channels(self.options["channels"])
+        )
 
     def forward(
         self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str] | str | None = None
