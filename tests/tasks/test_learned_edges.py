@@ -9,6 +9,7 @@ from PIL import Image
 
 from convolens.tasks.learned_edges import learned_edges
 from convolens.trunks import weights
+from convolens.trunks.table import WEIGHTS
 
 pytestmark = pytest.mark.weights
 
@@ -43,7 +44,7 @@ def stretch(values, size, axis):
 def edges_by_definition(picture):
     maps = picture[..., ::-1].astype(float) - (104.00699, 116.66877, 122.67892)
     sides = []
-    with h5py.File(weights.locate(weights.WEIGHTS["hed"])) as file:
+    with h5py.File(weights.get(WEIGHTS["vgg16/hed"])) as file:
         for block in range(1, 6):
             maps = maps if block == 1 else halve(maps)
             layers = file[f"block{block}/layers"]

@@ -1,7 +1,7 @@
 """Makes goldens.json from torchvision and timm: what each network's keys are, and which logits it gives, in float64.
 
-Needs torchvision and timm (0.29 and 1.0.31 made the committed file). torchvision's wheel beside the CPU-only torch needs
-its operators' schemas registered first; any module that does so can be named as the first argument.
+Needs torchvision and timm (0.29 and 1.0.31 made the committed file). Beside the CPU-only torch, torchvision's wheel
+needs its operators' schemas registered first; any module that does so can be named as the first argument.
 
     python tests/trunks/make_goldens.py [MODULE]
 """
