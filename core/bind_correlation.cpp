@@ -5,10 +5,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/complex.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -120,8 +123,12 @@ void set_fill(Correlation &c, nb::handle fill) {
 // Trailing axes that the kernel does not reach along move as one block, as far as their strides allow and while it is
 // narrower than this: a wider one is a good line by itself.
 constexpr int64_t widest_block = 128;
+constexpr int64_t widest_separable_block = 4096; // there the second axis must be the line
 
-void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps) {
+// `widest` bounds the block; axes named in `kept` neither vanish nor join it.
+void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps, int64_t widest,
+            std::initializer_list<int> kept) {
+    auto is_kept = [&](int axis) { return std::find(kept.begin(), kept.end(), axis) != kept.end(); };
     const int scale = c.parts;
     c.block = {scale, 1, 1};
     const char *base = static_cast<const char *>(x.data());
@@ -130,7 +137,7 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps)
     for (size_t d = 0; d < x.ndim(); ++d) {
         const Maps::One &map = maps[d];
         const int64_t size = int64_t(out.shape(d)), taps = int64_t(map.at.size()) - size + 1;
-        if (size == 1 && taps == 1 && map.at[0] >= 0) {
+        if (size == 1 && taps == 1 && map.at[0] >= 0 && !is_kept(int(d))) {
             base += map.at[0] * x.stride(d) * bytes;
             continue;
         }
@@ -144,7 +151,7 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps)
     while (keep > 1) {
         const Axis &last = c.axes[keep - 1];
         Block &b = c.block;
-        if (last.taps != 1 || !maps[size_t(last.source)].whole || last.size * b.size > widest_block)
+        if (last.taps != 1 || is_kept(last.source) || !maps[size_t(last.source)].whole || last.size * b.size > widest)
             break;
         if (b.size == 1)
             b = {last.size, last.x_stride, last.out_stride};
@@ -157,7 +164,8 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps)
     c.count = keep;
 }
 
-Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound) {
+Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound,
+                    int64_t widest = widest_block, std::initializer_list<int> kept = {}) {
     need(x.ndim() == maps.count() && out.ndim() == maps.count(), "correlate: number of axes");
     for (size_t d = 0; d < maps.count(); ++d) {
         need(maps[d].reach <= int64_t(x.shape(d)), "correlate: a map reads beyond x");
@@ -173,14 +181,14 @@ Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::han
          "correlate: out is narrower than x");
     c.out = out.data();
     set_fill(c, fill);
-    reduce(c, x, out, maps);
+    reduce(c, x, out, maps, widest, kept);
     return c;
 }
 
 // The weights in the scalars that are summed; complex ones as all real parts, then all imaginary ones.
-class Weights {
+class Packed {
 public:
-    Weights(const Array &kernel, const Correlation &c) {
+    Packed(const Array &kernel, const Correlation &c) {
         const size_t n = kernel.size();
         need(scalar_of(kernel) == c.to && is_complex(kernel) == (c.parts == 2), "correlate: kernel's dtype");
         int64_t stride = 1;
@@ -223,7 +231,7 @@ void correlate_direct(const Array &x, const Array &kernel, const Output &out, co
     for (size_t d = 0; d < x.ndim(); ++d)
         need(kernel.shape(d) > 0 && maps[d].at.size() == out.shape(d) + kernel.shape(d) - 1,
              "correlate: a map must have out + kernel - 1 entries");
-    const Weights weights(kernel, job.correlation);
+    const Packed weights(kernel, job.correlation);
     job.weights = weights.data();
     nb::gil_scoped_release release;
     kernels().direct(job);
@@ -241,10 +249,33 @@ void correlate_sparse(const Array &x, const Integers &offsets, const Array &valu
             need(o >= 0 && o + int64_t(out.shape(d)) <= int64_t(maps[d].at.size()),
                  "correlate: offset outside the map");
         }
-    const Weights weights(values, job.correlation);
+    const Packed weights(values, job.correlation);
     job.weights = weights.data();
     nb::gil_scoped_release release;
     kernels().sparse(job);
+}
+
+// The two axes are those along which the kernel reaches; the others' maps have out's size.
+void correlate_separable(const Array &x, const Array &first, const Array &second, const Output &out, const Maps &maps,
+                         std::pair<int, int> axes, nb::handle fill, double bound) {
+    const int ndim = int(x.ndim()), a = axes.first, b = axes.second;
+    need(0 <= a && a < b && b < ndim, "correlate: need two axes in order");
+    SeparableJob job{prepare(x, out, maps, fill, bound, widest_separable_block, {a, b}), nullptr, nullptr, 0, a};
+    need(job.correlation.axes[job.correlation.count - 1].source == b,
+         "correlate: axes after the second must be contiguous, and 4096 scalars or fewer");
+    need(first.ndim() == 2 && second.ndim() == 2 && first.shape(0) == second.shape(0) && first.shape(0) > 0 &&
+             first.shape(0) <= most_rank,
+         "correlate: factors are (rank, taps), of one rank, at most 16");
+    for (int d = 0; d < ndim; ++d) {
+        const size_t taps = d == a ? first.shape(1) : d == b ? second.shape(1) : 1;
+        need(taps > 0 && maps[size_t(d)].at.size() == out.shape(size_t(d)) + taps - 1,
+             "correlate: a map must have out + kernel - 1 entries");
+    }
+    job.rank = int64_t(first.shape(0));
+    const Packed down(first, job.correlation), along(second, job.correlation);
+    job.first = down.data(), job.second = along.data();
+    nb::gil_scoped_release release;
+    kernels().separable(job);
 }
 
 } // namespace
@@ -256,6 +287,8 @@ void bind_correlation(nb::module_ &m) {
           "bound"_a = unbounded);
     m.def("correlate_sparse", &correlate_sparse, "x"_a, "offsets"_a, "weights"_a, "out"_a, "maps"_a, "fill"_a = 0,
           "bound"_a = unbounded);
+    m.def("correlate_separable", &correlate_separable, "x"_a, "first"_a, "second"_a, "out"_a, "maps"_a, "axes"_a,
+          "fill"_a = 0, "bound"_a = unbounded);
 }
 
 } // namespace convolens

@@ -53,4 +53,14 @@ struct SparseJob {
     int ndim;
 };
 
+// kernel = Σ_q first[q] ⊗ second[q]: `first` (rank, taps of the row axis), `second` (rank, taps of the line).
+struct SeparableJob {
+    Correlation correlation;
+    const void *first, *second;
+    int64_t rank;
+    int row_source; // the row axis: the one of the correlation's axes, not the last, with this source
+};
+
+constexpr int64_t most_rank = 16;
+
 } // namespace convolens

@@ -25,12 +25,14 @@ struct GradientJob {
 
 struct DirectJob; // correlation.hpp
 struct SparseJob;
+struct SeparableJob;
 
 struct Kernels {
     const char *name;
     void (*gradient)(const GradientJob &);
     void (*direct)(const DirectJob &);
     void (*sparse)(const SparseJob &);
+    void (*separable)(const SeparableJob &);
     int64_t (*winograd_weights_size)(int64_t filters, int64_t channels, int tile);
     void (*winograd_weights)(const Weights &, int tile, float *transformed);
     void (*winograd)(const WinogradJob &);

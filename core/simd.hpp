@@ -72,6 +72,7 @@ inline void fence() {
 }
 
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -11,6 +11,7 @@
 // The strip is narrow enough for the unit's input to stay in the second-level cache.
 #include "lines.hpp"
 #include "tile.hpp"
+#include "units.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -19,27 +20,6 @@ constexpr int64_t unit_bytes = 256 << 10; // of input
 constexpr int64_t rows_per_unit = 64;     // halo rows are gathered or fetched again by the next unit
 constexpr int64_t folded_strip_bytes = 64 << 10;
 constexpr int64_t split_above_bytes = 4 << 10; // shorter lines are gathered whole, longer ones only at their edges
-constexpr int64_t serial_below = 1 << 20;      // multiply-adds worth about 30 µs: not worth waking a thread
-constexpr int64_t work_per_task = 1 << 18;
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// The line cut into strips of `width` positions so that those of the middle can be read in place.
-struct Strips {
-    int64_t size, width, middle, end; // [middle, end): results whose window lies in the run
-    int64_t first, second, count;     // strips before the middle, before the end, in all
-
-    void cut(int64_t positions, int64_t strip, int64_t from, int64_t to) {
-        size = positions, width = strip, middle = from, end = to;
-        first = ceil_div(middle, width);
-        second = first + ceil_div(end - middle, width);
-        count = second + ceil_div(size - end, width);
-    }
-    int64_t begin(int64_t s) const {
-        return s < first ? s * width : s < second ? middle + (s - first) * width : end + (s - second) * width;
-    }
-    int64_t stop(int64_t s) const { return least(begin(s) + width, s < first ? middle : s < second ? end : size); }
-};
 
 template <class T, int P> struct Direct {
     const Correlation &c;
@@ -201,27 +181,14 @@ template <class T, int P> struct Direct {
         }
         char *out = out_at(flat);
         for (int64_t r = r0; r < r1; r += tile_rows<P>) {
-            write_rows(m, least(tile_rows<P>, r1 - r), width, begin, stop, out_scalars(out, r * row.out_stride));
+            write_tiles<T, P>(lines, {m.groups, planes, imaginary}, least(tile_rows<P>, r1 - r), begin, stop,
+                              out_scalars(out, r * row.out_stride), row.out_stride, m.results, m.exact);
             for (int64_t p = 0; p < planes; ++p)
                 m.groups[p].lines += tile_rows<P>;
         }
     }
 
     char *out_scalars(char *out, int64_t scalars) const { return const_cast<char *>(advance(out, c.to, scalars)); }
-
-    // Can tiles be stored where they belong, or do they go by way of scratch?
-    bool straight() const { return lines.contiguous && c.to == c.in && !lines.streaming; }
-
-    void write_rows(const Room &m, int64_t rows, int64_t width, int64_t begin, int64_t stop, char *out) const {
-        if (straight()) {
-            T *to = reinterpret_cast<T *>(out) + begin * lines.axis.out_stride;
-            tiles<T, P>(m.groups, planes, imaginary, block(), rows, width, to, row.out_stride, m.exact);
-            return;
-        }
-        tiles<T, P>(m.groups, planes, imaginary, block(), rows, width, m.results, width, m.exact);
-        for (int64_t i = 0; i < rows; ++i)
-            lines.finish(m.results + i * width, out_scalars(out, i * row.out_stride), begin, stop);
-    }
 
     void folded_unit(int64_t strip, int64_t r, int64_t flat) const {
         constexpr int64_t D = tile_width<T>;
@@ -242,12 +209,12 @@ template <class T, int P> struct Direct {
             m.groups[2 * p + 1] = {at + height, w + height * per_row, left > 0, left};
         }
         char *out = out_scalars(out_at(flat), r * row.out_stride);
-        T *to = straight() ? reinterpret_cast<T *>(out) + begin * lines.axis.out_stride : m.results;
-        tiles<T, P>(m.groups, 2 * planes, imaginary, block(), rows, D, to, D, m.exact);
+        T *to = lines.straight() ? reinterpret_cast<T *>(out) + begin * lines.axis.out_stride : m.results;
+        tiles<T, P>({m.groups, 2 * planes, imaginary}, block(), rows, D, to, D, m.exact);
         for (int64_t g = 0; g < 2 * planes; ++g)
             m.groups[g].lines += rows;
-        tiles<T, P>(m.groups, 2 * planes, imaginary, block(), tail > 0, tail, to + rows * D, D, m.exact);
-        if (!straight())
+        tiles<T, P>({m.groups, 2 * planes, imaginary}, block(), tail > 0, tail, to + rows * D, D, m.exact);
+        if (!lines.straight())
             lines.finish(m.results, out, begin, stop);
     }
 
@@ -257,17 +224,7 @@ template <class T, int P> struct Direct {
             return;
         const int64_t results = positions * row.size * strips.size * block();
         const int64_t work = results * most(planes * row.taps * taps() * P, 4);
-        if (work < serial_below) {
-            for (int64_t u = 0; u < units; ++u)
-                unit(u);
-            return;
-        }
-        const int64_t each = most(work_per_task / most(work / units, 1), 1);
-        parallel(ceil_div(units, each), [&](int64_t task, int) {
-            for (int64_t u = task * each; u < least((task + 1) * each, units); ++u)
-                unit(u);
-            fence();
-        });
+        each_unit(units, work, [&](int64_t u) { unit(u); });
     }
 };
 

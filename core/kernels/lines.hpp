@@ -40,6 +40,7 @@ template <class T> struct Lines {
     T fill[2];
     bool in_place;   // a stretch of x inside the run can be read where it lies
     bool contiguous; // the output's too
+    bool to_same;    // the output holds what is summed
     bool streaming;  // the output is much larger than the caches
 
     explicit Lines(const Correlation &c);
@@ -52,6 +53,9 @@ template <class T> struct Lines {
     const T *at(const void *row, int64_t begin) const {
         return static_cast<const T *>(row) + axis.map[begin] * axis.x_stride;
     }
+
+    // Results may be written where they belong; else they go by way of scratch, and finish() puts them there.
+    bool straight() const { return contiguous && to_same && !streaming; }
 
     // Padded positions [begin, end) of the line that starts at `row`, into `to`.
     void gather(const void *row, int64_t begin, int64_t end, T *to) const;
@@ -100,7 +104,8 @@ template <class T> Lines<T>::Lines(const Correlation &c) {
     int64_t total = block.size;
     for (int a = 0; a < c.count; ++a)
         total *= c.axes[a].size;
-    streaming = c.to == c.in && contiguous && total * bytes_of(to) > stream_above_bytes;
+    to_same = c.to == c.in;
+    streaming = to_same && contiguous && total * bytes_of(to) > stream_above_bytes;
 }
 
 template <class T> void Lines<T>::gather(const void *row, int64_t begin, int64_t end, T *to_line) const {

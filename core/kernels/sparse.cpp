@@ -7,16 +7,14 @@
 // O(taps × samples), and the output goes to memory once however many taps there are.
 #include "lines.hpp"
 #include "tile.hpp"
+#include "units.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
 constexpr int64_t strip_bytes = 16 << 10;
-constexpr int64_t serial_below = 1 << 18; // scalars added, worth about 30 µs
-constexpr int64_t work_per_task = 1 << 17;
+constexpr int64_t cost = 4; // of adding a scalar from memory, in multiply-adds from a register
 constexpr int sum_vectors = 8;
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Results [i, i + count) of a strip: the sum over taps of weight · at[tap][i …].
 template <class T, int P, int V>
@@ -118,8 +116,7 @@ template <class T, int P> struct Sparse {
 
     void sum(const T **at, int64_t n, int64_t begin, int64_t end, char *out, T *results, bool exact) const {
         constexpr int V = sum_vectors / P, L = lanes<T>;
-        const bool straight = lines.contiguous && c.to == c.in && !lines.streaming;
-        T *to = straight ? reinterpret_cast<T *>(out) + begin * lines.axis.out_stride : results;
+        T *to = lines.straight() ? reinterpret_cast<T *>(out) + begin * lines.axis.out_stride : results;
         int64_t i = 0;
         for (; i + V * L <= n; i += V * L)
             add_taps<T, P, V>(at, weights, job.taps, i, to, V * L);
@@ -128,7 +125,7 @@ template <class T, int P> struct Sparse {
                 i = least(i, n - L);
             add_taps<T, P, 1>(at, weights, job.taps, i, to, n - i);
         }
-        if (!straight)
+        if (!lines.straight())
             lines.finish(results, out, begin, end);
     }
 
@@ -136,18 +133,8 @@ template <class T, int P> struct Sparse {
         const int64_t units = positions * strips;
         if (units == 0)
             return;
-        const int64_t work = positions * lines.axis.size * lines.block.size * most(job.taps * P, 2);
-        if (work < serial_below) {
-            for (int64_t u = 0; u < units; ++u)
-                unit(u);
-            return;
-        }
-        const int64_t each = most(work_per_task / most(work / units, 1), 1);
-        parallel(ceil_div(units, each), [&](int64_t task, int) {
-            for (int64_t u = task * each; u < least((task + 1) * each, units); ++u)
-                unit(u);
-            fence();
-        });
+        const int64_t work = positions * lines.axis.size * lines.block.size * most(job.taps * P, 2) * cost;
+        each_unit(units, work, [&](int64_t u) { unit(u); });
     }
 };
 

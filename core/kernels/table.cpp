@@ -10,6 +10,7 @@ namespace convolens::CONVOLENS_ISA {
 void gradient(const GradientJob &);
 void direct(const DirectJob &);
 void sparse(const SparseJob &);
+void separable(const SeparableJob &);
 int64_t winograd_weights_size(int64_t, int64_t, int);
 void winograd_weights(const Weights &, int, float *);
 void winograd(const WinogradJob &);
@@ -22,6 +23,7 @@ const Kernels table{
     gradient,
     direct,
     sparse,
+    separable,
     winograd_weights_size,
     winograd_weights,
     winograd,

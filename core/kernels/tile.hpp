@@ -21,6 +21,11 @@ template <class T> struct Group {
     int64_t height, taps;
 };
 
+template <class T> struct Groups {
+    const Group<T> *at;
+    int64_t count, imaginary;
+};
+
 template <class T, int P, int R, int V> struct Sums {
     Vector<T> at[P][R][V];
 };
@@ -81,8 +86,7 @@ inline int64_t rows_at_once(int64_t left) {
 // Results [offset, offset + count) of R rows beginning with `row` of the groups' lines, to out, out + pitch, …
 // count is V·lanes or less; reading runs over V·lanes in any case.
 template <class T, int P, int R, int V>
-inline void tile(const Group<T> *groups, int64_t group_count, int64_t imaginary, int64_t step, int64_t row,
-                 int64_t offset, T *out, int64_t pitch, int64_t count) {
+inline void tile(Groups<T> groups, int64_t step, int64_t row, int64_t offset, T *out, int64_t pitch, int64_t count) {
     Sums<T, P, R, V> sums;
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p)
@@ -91,14 +95,15 @@ inline void tile(const Group<T> *groups, int64_t group_count, int64_t imaginary,
 #pragma GCC unroll 16
             for (int v = 0; v < V; ++v)
                 sums.at[p][r][v] = Vector<T>{};
-    for (int64_t g = 0; g < group_count; ++g) {
-        const T *const *lines = groups[g].lines + row;
-        const T *weights = groups[g].weights;
-        const int64_t taps = groups[g].taps;
-        for (int64_t left = groups[g].height; left > 0;) {
+    for (int64_t g = 0; g < groups.count; ++g) {
+        const T *const *lines = groups.at[g].lines + row;
+        const T *weights = groups.at[g].weights;
+        const int64_t taps = groups.at[g].taps;
+        for (int64_t left = groups.at[g].height; left > 0;) {
             const int64_t rows = rows_at_once(left);
-            auto add = [&]<int K>()
-                           [[gnu::always_inline]] { add_rows<K>(sums, lines, offset, weights, imaginary, taps, step); };
+            auto add = [&]<int K>() [[gnu::always_inline]] {
+                add_rows<K>(sums, lines, offset, weights, groups.imaginary, taps, step);
+            };
             switch (rows) {
             case 1:
                 add.template operator()<1>();
@@ -141,18 +146,17 @@ template <class T> constexpr int64_t tile_width = tile_vectors * lanes<T>;
 // `rows` × `width` results to out. May read and write only where it must if `exact`: then width is a vector or more,
 // and the last vector of a line overlaps its neighbour; otherwise lines may be read up to tile_width beyond their end.
 template <class T, int P>
-inline void tiles(const Group<T> *groups, int64_t group_count, int64_t imaginary, int64_t step, int64_t rows,
-                  int64_t width, T *out, int64_t pitch, bool exact) {
+inline void tiles(Groups<T> groups, int64_t step, int64_t rows, int64_t width, T *out, int64_t pitch, bool exact) {
     constexpr int R = tile_rows<P>, V = tile_vectors, L = lanes<T>;
     auto row_of_tiles = [&]<int Rows>(int64_t row) {
         T *to = out + row * pitch;
         int64_t i = 0;
         for (; i + V * L <= width; i += V * L)
-            tile<T, P, Rows, V>(groups, group_count, imaginary, step, row, i, to + i, pitch, V * L);
+            tile<T, P, Rows, V>(groups, step, row, i, to + i, pitch, V * L);
         for (; i < width; i += L) {
             if (exact)
                 i = least(i, width - L);
-            tile<T, P, Rows, 1>(groups, group_count, imaginary, step, row, i, to + i, pitch, width - i);
+            tile<T, P, Rows, 1>(groups, step, row, i, to + i, pitch, width - i);
         }
     };
     int64_t row = 0;

@@ -69,3 +69,18 @@ def winograd(
     y: tuple[int, ...],
 ) -> None: ...
 def winograd_gradient(x: tuple[int, ...], g: tuple[int, ...], pad_top: int, pad_left: int, gradient: int) -> None: ...
+def correlate_separable(
+    x: NDArray[np.generic],
+    first: NDArray[np.generic],
+    second: NDArray[np.generic],
+    out: NDArray[np.generic],
+    maps: Maps,
+    axes: tuple[int, int],
+    fill: complex = 0,
+    bound: float = ...,
+) -> None:
+    """`correlate_direct` with the kernel Σ_q first[q] ⊗ second[q], at most 16 terms, in one sweep over memory.
+
+    `first` (rank, taps) lies along axes[0], `second` along axes[1] > axes[0]; axes after the second must be contiguous
+    in x and out and hold at most 4096 scalars together. `bound` is at least Σ_q Σ|first[q]| · Σ|second[q]| · max(|x|, |fill|).
+    """
