@@ -35,6 +35,8 @@ _HOME = {
     "train": "workflows.train",
     "evaluate": "workflows.evaluate",
     "explain": "tasks.explain",
+    "explain_top": "tasks.explain",
+    "wrap": "tasks.explain",
 }
 
 __all__ = ["__version__", *_HOME]

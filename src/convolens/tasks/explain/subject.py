@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from convolens.errors import ArgumentError
 from convolens.trunks import Preprocessing
 
+INPUT = "input"  # in place of a tap's name: the picture as the network gets it
 Rest = Callable[[Tensor], Tensor]  # values at a tap (M, C, rows, columns) → class scores (M, classes)
 
 
@@ -60,15 +63,38 @@ class Explainable(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """What a method sees: the values at one tap, and what the scores become when they are others."""
+    """What a method sees: a batch, its values at one tap, and what the scores become when they are others.
 
-    batch: Float[Tensor, "batch channels height width"]
+    Attributes:
+        model: what is explained.
+        batch: preprocessed pictures.
+        tap: where to look; `INPUT` is the batch itself.
+        activations: the values there.
+    """
+
+    model: Explainable
+    batch: Float[Tensor, "batch _channels _height _width"]
     tap: str
-    activations: Float[Tensor, "batch features rows columns"]
-    rest: Rest
-    network: Callable[[Tensor], Tensor]  # a whole batch → scores
-    class_weights: Float[Tensor, "classes features"] | None
-    black: Float[Tensor, "batch channels height width"]  # the input that a black picture gives
+    activations: Float[Tensor, "batch _features _rows _columns"]
+
+    @cached_property
+    def rest(self) -> Rest:
+        """The network from the tap on."""
+        return self.model.rest(self.batch, self.tap)
+
+    @property
+    def class_weights(self) -> Float[Tensor, "classes features"] | None:
+        """A pooled linear head's weights on the tap's features; None for another head."""
+        return self.model.class_weights().get(self.tap)
+
+    def alone(self, number: int) -> View:
+        """The view of one picture of the batch."""
+        only = slice(number, number + 1)
+        return View(self.model, self.batch[only], self.tap, self.activations[only])
+
+    def plain(self, level: float) -> Float[Tensor, "batch _channels _height _width"]:
+        """The batch that pictures of one grey give, from 0 for black to 1 for white."""
+        return self.model.preprocessing.normalize(torch.full_like(self.batch, level))
 
 
 def check_taps(model: Explainable, tap: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from convolens.errors import ArgumentError, ShapeError
 
@@ -30,6 +31,12 @@ class Target:
     direction: Tensor | None
     score: Scoring
 
+    def of(self, number: int) -> Target:
+        """The same for one picture of the batch, of which any number of changed copies may be scored."""
+        if self.direction is None:
+            return Target(self.labels[number : number + 1], None, self.score)
+        return linear_target(self.labels[number : number + 1], self.direction[number : number + 1])
+
 
 def linear_target(labels: Sequence[str], direction: Float[Tensor, "batch classes"]) -> Target:
     """A target that is a weighted sum of class scores. Repeated for batches that hold each picture several times."""
@@ -46,6 +53,7 @@ def targets_of(
     names: Sequence[str],
     target: ClassLike | Scoring | None,
     against: ClassLike | None,
+    rank: int = 0,
 ) -> Target:
     """The target that the caller's words mean for pictures with these scores.
 
@@ -54,6 +62,7 @@ def targets_of(
         names: of the classes; may be empty.
         target: a class by name or number, None for each picture's likeliest, or a function of the scores.
         against: a class whose score is subtracted.
+        rank: without a target, which of each picture's classes by their scores; 0 is the likeliest.
 
     Raises:
         ArgumentError: no such class; the nearest name is suggested.
@@ -63,10 +72,12 @@ def targets_of(
         if against is not None:
             raise ArgumentError("against: needs a class as target, got a function; subtract in the function")
         return _called(target, scores)
-    count, classes = scores.shape
-    wanted = scores.argmax(dim=1).tolist() if target is None else [class_number(target, names, classes)] * count
-    direction = torch.eye(classes, dtype=scores.dtype, device=scores.device)[wanted]
-    labels = [names[number] if names else str(number) for number in wanted]
+    classes = scores.shape[1]
+    wanted = scores.argsort(dim=1, descending=True, stable=True)[:, rank]
+    if target is not None:
+        wanted = torch.full_like(wanted, class_number(target, names, classes))
+    direction = one_hot(wanted, classes).to(scores)
+    labels = [names[number] if names else str(number) for number in wanted.tolist()]
     if against is not None:
         other = class_number(against, names, classes)
         direction[:, other] -= 1
