@@ -1,10 +1,12 @@
-"""Surface textures to learn from: square crops of scikit-image's photos of brick, grass and gravel.
+r"""Surface textures to learn from: square crops of scikit-image's photos of brick, grass and gravel.
 
     python examples/textures.py textures --size 64
-    convolens train classify textures/train --trunk vgg16 --weights hed --tap conv3_3 --tap conv4_3 --out runs/textures
+    convolens train classify textures/train --trunk vgg16 --weights hed --tap conv2_1 --tap conv3_1 --tap conv4_1 \
+        --out runs/textures
     convolens evaluate runs/textures/best.safetensors textures/test
 
-The crops to train on come from the left of each photo, those to test on from its right; no pixel is in both.
+The crops to train on come from the left of each photo, those to test on from its right; no pixel is in both. With the
+defaults and these taps, over seeds 0 to 3: 98.2 to 99.3% right at 32 pixels, 100% at 64.
 """
 
 from __future__ import annotations

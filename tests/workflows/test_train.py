@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 import convolens as cl
 from convolens import cli
 from convolens.errors import ArgumentError, DataError, FileError
-from convolens.media.images import write_image
+from convolens.media.images import read_image, write_image
 
 _spec = importlib.util.spec_from_file_location("textures", Path(__file__).parents[2] / "examples" / "textures.py")
 textures = importlib.util.module_from_spec(_spec)
@@ -52,6 +52,31 @@ def test_a_model_trained_on_crops_knows_the_surfaces_where_it_has_not_looked(run
     paths = sorted((surfaces / "test" / "grass").iterdir())
     named = [one.labels[0] for one in model.predict(paths)]
     assert named.count("grass") == found["confusion"][1][1]
+
+
+def test_half_grass_and_half_brick_lights_up_on_the_right_half_for_each(run, surfaces):
+    grass, brick = (read_image(surfaces / "test" / name / "0003.png") for name in ("grass", "brick"))
+    model = run.load(device="cpu")
+    for left, right, names in [(grass, brick, ("grass", "brick")), (brick, grass, ("brick", "grass"))]:
+        both = np.hstack([left, right])
+        for side, name in enumerate(names):
+            for method in ("cam", "layercam"):
+                heat = cl.explain(model, both, target=name, method=method).shares()
+                halves = heat[:, :32].mean(), heat[:, 32:].mean()
+                assert halves[side] > 1.5 * halves[1 - side], (name, method, halves)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "least"), [(32, 0.97), (64, 0.995)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_example_reaches_what_is_promised(tmp_path, size, least, seed):
+    textures.write_textures(tmp_path, size=size, seed=seed)
+    taps = ("conv2_1", "conv3_1", "conv4_1")
+    run = cl.train("classify", tmp_path / "train", out=tmp_path / "run", **{**TRUNK, "taps": taps})
+    found = cl.evaluate(run.load(device="cpu"), tmp_path / "test", progress=False)
+    print(f"{size} pixels, seed {seed}: {found['top1']:.2%} of {found['count']}")
+    assert found["count"] == 600
+    assert found["top1"] >= least
 
 
 def test_the_run_folder_holds_the_model_and_how_it_came_about(run):
