@@ -143,6 +143,7 @@ def explain(
     out: Annotated[Path, typer.Option(help="A folder for the overlays; or, for one file, the picture to write.")],
     target: Annotated[str | None, typer.Option(help="The class to explain. Default: each picture's likeliest.")] = None,
     against: Annotated[str | None, typer.Option(help="Another class: why the target rather than this?")] = None,
+    counter: Annotated[bool, typer.Option("--counter", help="Show what speaks against it instead.")] = False,
     method: Annotated[str, typer.Option(help="cam, gradcam, layercam, …; auto is cam where it is exact.")] = "auto",
     tap: Annotated[list[str] | None, typer.Option(help="Where to look; again for more. Default: the head's.")] = None,
     device: Device = "auto",
@@ -165,7 +166,7 @@ def explain(
     loaded, targets, failed = load(model, device=device), _overlay_paths(files, out), False
     for file, written in zip(files, targets, strict=True):
         try:
-            found = why(loaded, file, target=target, against=against, method=method, tap=tap)
+            found = why(loaded, file, target=target, against=against, counter=counter, method=method, tap=tap)
             write_picture(written, Picture(found.overlay()), keeping=(file,))
         except (FileError, ShapeError) as error:
             failed = True

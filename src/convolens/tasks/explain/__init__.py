@@ -20,16 +20,30 @@ from convolens.errors import ArgumentError, MethodError
 from convolens.tasks.explain.activation import eigencam
 from convolens.tasks.explain.cam import cam
 from convolens.tasks.explain.explanation import Explanation
+from convolens.tasks.explain.faithfulness import Curve, deletion, insertion, randomised, similarity
 from convolens.tasks.explain.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
 from convolens.tasks.explain.perturbation import ablationcam, occlusion, scorecam
 from convolens.tasks.explain.pixels import guided_backprop, integrated_gradients
 from convolens.tasks.explain.placing import to_input, to_picture
 from convolens.tasks.explain.subject import INPUT, Explainable, View, check_taps
-from convolens.tasks.explain.targets import ClassLike, Scoring, Target, targets_of
+from convolens.tasks.explain.targets import ClassLike, Scoring, Target, ranked_target, targets_of
 from convolens.tasks.explain.wrap import wrap
 from convolens.tasks.pictures import Picture, batches, listed, pixels_of
 
-__all__ = ["METHODS", "Explainable", "Explanation", "Method", "explain", "explain_top", "wrap"]
+__all__ = [
+    "METHODS",
+    "Curve",
+    "Explainable",
+    "Explanation",
+    "Method",
+    "deletion",
+    "explain",
+    "explain_top",
+    "insertion",
+    "randomised",
+    "similarity",
+    "wrap",
+]
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ METHODS = {
 class _Options(TypedDict, total=False):
     target: ClassLike | Scoring | None
     against: ClassLike | None
+    counter: bool
     method: str
     tap: str | Sequence[str] | None
     batch: int
@@ -80,6 +95,7 @@ def explain(
     *,
     target: ClassLike | Scoring | None = None,
     against: ClassLike | None = None,
+    counter: bool = False,
     method: str = "auto",
     tap: str | Sequence[str] | None = None,
     batch: int = 8,
@@ -92,6 +108,7 @@ def explain(
         target: the class to explain, by name or number; None for the likeliest of each picture; or a function from
             the scores `(N, classes)` to `(N,)`.
         against: a class whose score is subtracted: why `target` rather than this.
+        counter: shows what speaks against the target instead of for it; the score's sign is turned.
         method: one of `METHODS`; `auto` is `cam` where the head allows it, which is exact, and `gradcam` elsewhere.
         tap: where to look; None looks where the head does. Maps of several taps are added by `cam`, whose sum is
             exact; by the others each is first brought to a maximum of 1. Not for methods that look at the pixels.
@@ -105,8 +122,14 @@ def explain(
         MethodError: the method cannot explain this head or target; the message names one that can.
         FileError, ShapeError, DtypeError: as for `predict`.
     """
+
+    def asked(scores: Tensor) -> list[Target]:
+        wanted = targets_of(scores, model.class_names, target, against)
+        return [wanted.turned() if counter else wanted]
+
     pictures, many = listed(images)
-    found = [one for (one,) in _explain_each(model, pictures, [(target, 0)], against, method, tap, batch)]
+    taps, name = _way(model, method, tap, linear=not callable(target))
+    found = [one for (one,) in _explain_each(model, pictures, asked, name, taps, batch)]
     return found if many else found[0]
 
 
@@ -137,30 +160,43 @@ def explain_top(
     """
     if count < 1:
         raise ArgumentError(f"count: need at least 1 class, got {count}")
+
+    def asked(scores: Tensor) -> list[Target]:
+        return [ranked_target(scores, model.class_names, rank) for rank in range(min(count, scores.shape[1]))]
+
     pictures, many = listed(images)
-    ranks: list[tuple[ClassLike | Scoring | None, int]] = [(None, rank) for rank in range(count)]
-    found = _explain_each(model, pictures, ranks, None, method, tap, batch)
+    taps, name = _way(model, method, tap, linear=True)
+    found = _explain_each(model, pictures, asked, name, taps, batch)
     return found if many else found[0]
+
+
+def _way(
+    model: Explainable, method: str, tap: str | Sequence[str] | None, *, linear: bool
+) -> tuple[tuple[str, ...], str]:
+    """The taps to look at and the method, checked. `linear`: whether the target is a sum of class scores."""
+    if model.training:
+        raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
+    if method != "auto" and method not in METHODS:
+        raise MethodError(f"method: need auto or one of {', '.join(METHODS)}, got {method!r}")
+    taps = check_taps(model, tap)
+    if method == "auto":
+        return taps, "cam" if linear and set(taps) <= set(model.class_weights()) else "gradcam"
+    if not METHODS[method].at_input:
+        return taps, method
+    if tap is not None:
+        raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out tap, or take gradcam")
+    return (INPUT,), method
 
 
 def _explain_each(
     model: Explainable,
     pictures: Sequence[Picture],
-    wanted: Sequence[tuple[ClassLike | Scoring | None, int]],
-    against: ClassLike | None,
-    method: str,
-    tap: str | Sequence[str] | None,
+    asked: Callable[[Tensor], Sequence[Target]],
+    name: str,
+    taps: tuple[str, ...],
     batch: int,
 ) -> list[list[Explanation]]:
-    """For each picture an explanation of each target, which is one that the caller named or a rank by score."""
-    if model.training:
-        raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
-    taps = check_taps(model, tap)
-    name = _method_name(model, method, taps, wanted[0][0])
-    if METHODS[name].at_input:
-        if tap is not None:
-            raise MethodError(f"method {name}: looks at the pixels, not at a tap; leave out tap, or take gradcam")
-        taps = (INPUT,)
+    """For each picture an explanation of each target that is asked for given the scores."""
     shown = [pixels_of(picture) for picture in pictures]
     found: list[list[Explanation]] = []
     for one in batches((model.preprocess(picture) for picture in shown), batch):
@@ -169,22 +205,9 @@ def _explain_each(
             scores = model(one)
             maps = {INPUT: one} if taps == (INPUT,) else model.maps(one, taps)
             views = {tap: View(model, one, tap, maps[tap]) for tap in taps}
-            several = [
-                _explain_batch(views, part, name, targets_of(scores, model.class_names, target, against, rank), scores)
-                for target, rank in wanted
-                if rank < scores.shape[1]
-            ]
+            several = [_explain_batch(views, part, name, target, scores) for target in asked(scores)]
         found += [list(each) for each in zip(*several, strict=True)]
     return found
-
-
-def _method_name(model: Explainable, method: str, taps: tuple[str, ...], target: ClassLike | Scoring | None) -> str:
-    if method == "auto":
-        exact = set(taps) <= set(model.class_weights()) and not callable(target)
-        return "cam" if exact else "gradcam"
-    if method not in METHODS:
-        raise MethodError(f"method: need auto or one of {', '.join(METHODS)}, got {method!r}")
-    return method
 
 
 def _explain_batch(

@@ -37,6 +37,13 @@ class Target:
             return Target(self.labels[number : number + 1], None, self.score)
         return linear_target(self.labels[number : number + 1], self.direction[number : number + 1])
 
+    def turned(self) -> Target:
+        """What speaks against it: the same number with its sign turned."""
+        labels = tuple(f"against {label}" for label in self.labels)
+        if self.direction is None:
+            return Target(labels, None, lambda scores: -self.score(scores))
+        return linear_target(labels, -self.direction)
+
 
 def linear_target(labels: Sequence[str], direction: Float[Tensor, "batch classes"]) -> Target:
     """A target that is a weighted sum of class scores. Repeated for batches that hold each picture several times."""
@@ -53,7 +60,6 @@ def targets_of(
     names: Sequence[str],
     target: ClassLike | Scoring | None,
     against: ClassLike | None,
-    rank: int = 0,
 ) -> Target:
     """The target that the caller's words mean for pictures with these scores.
 
@@ -62,7 +68,6 @@ def targets_of(
         names: of the classes; may be empty.
         target: a class by name or number, None for each picture's likeliest, or a function of the scores.
         against: a class whose score is subtracted.
-        rank: without a target, which of each picture's classes by their scores; 0 is the likeliest.
 
     Raises:
         ArgumentError: no such class; the nearest name is suggested.
@@ -72,18 +77,29 @@ def targets_of(
         if against is not None:
             raise ArgumentError("against: needs a class as target, got a function; subtract in the function")
         return _called(target, scores)
-    classes = scores.shape[1]
-    wanted = scores.argsort(dim=1, descending=True, stable=True)[:, rank]
-    if target is not None:
-        wanted = torch.full_like(wanted, class_number(target, names, classes))
-    direction = one_hot(wanted, classes).to(scores)
-    labels = [names[number] if names else str(number) for number in wanted.tolist()]
-    if against is not None:
-        other = class_number(against, names, classes)
-        direction[:, other] -= 1
-        rival = names[other] if names else str(other)
-        labels = [f"{label} rather than {rival}" for label in labels]
-    return linear_target(labels, direction)
+    wanted = ranked_target(scores, names, 0) if target is None else _one_class(scores, names, target)
+    if against is None:
+        return wanted
+    rival = _one_class(scores, names, against)
+    assert wanted.direction is not None  # both are classes
+    assert rival.direction is not None
+    labels = [f"{one} rather than {other}" for one, other in zip(wanted.labels, rival.labels, strict=True)]
+    return linear_target(labels, wanted.direction - rival.direction)
+
+
+def ranked_target(scores: Float[Tensor, "batch classes"], names: Sequence[str], rank: int) -> Target:
+    """Of each picture the class whose score is at a rank, 0 the likeliest."""
+    return _classes(scores, names, scores.argsort(dim=1, descending=True, stable=True)[:, rank])
+
+
+def _one_class(scores: Tensor, names: Sequence[str], wanted: ClassLike) -> Target:
+    number = class_number(wanted, names, scores.shape[1])
+    return _classes(scores, names, torch.full_like(scores[:, 0], number, dtype=torch.int64))
+
+
+def _classes(scores: Tensor, names: Sequence[str], numbers: Tensor) -> Target:
+    labels = [names[number] if names else str(number) for number in numbers.tolist()]
+    return linear_target(labels, one_hot(numbers, scores.shape[1]).to(scores))
 
 
 def class_number(wanted: ClassLike, names: Sequence[str], classes: int) -> int:

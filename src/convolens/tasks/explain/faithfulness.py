@@ -1,0 +1,127 @@
+"""How far an explanation can be trusted: whether the pixels it points at truly move the score.
+
+Each needs a few dozen forward passes of the network on changed pictures, `AT_ONCE` in a batch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import nn
+
+from convolens.errors import ArgumentError
+from convolens.tasks.explain.explanation import Explanation
+from convolens.tasks.explain.perturbation import AT_ONCE
+from convolens.tasks.explain.subject import Explainable
+from convolens.tasks.explain.targets import class_number
+
+BLUR = 10.0  # standard deviation in pixels of the picture that insertion starts from, as in the paper
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What becomes of a class's probability as pixels are changed, the most important first.
+
+    Attributes:
+        shares: of the pixels changed, from 0 to 1.
+        probabilities: of the class, after softmax.
+        area: under the curve, from 0 to 1.
+    """
+
+    shares: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    area: float
+
+
+def deletion(model: Explainable, explanation: Explanation, *, steps: int = 20) -> Curve:
+    """The hottest pixels are made black first: for a good map the probability, and so the area, soon falls.
+
+    Petsiuk, Das & Saenko, "RISE", BMVC 2018, section 4.2.
+
+    Args:
+        model: that was explained, in evaluation mode.
+        explanation: of one of its classes.
+        steps: into which the pixels are cut.
+
+    Raises:
+        ArgumentError: the explanation is not of a class of this model.
+    """
+    return _curve(model, explanation, steps, before=explanation.picture, after=np.zeros_like(explanation.picture))
+
+
+def insertion(model: Explainable, explanation: Explanation, *, steps: int = 20) -> Curve:
+    """The hottest pixels are made sharp first in a blurred picture: for a good map the probability soon rises.
+
+    Arguments, errors and source as for `deletion`.
+    """
+    from convolens.effects.blur import blur
+
+    return _curve(model, explanation, steps, before=blur(explanation.picture, BLUR), after=explanation.picture)
+
+
+def randomised(model: nn.Module, *, seed: int = 0) -> Any:
+    """A copy of the model in which the entries of every weight are shuffled: it has learned nothing.
+
+    An explanation that is the same for both shows the picture, not what the network learned from it. Adebayo et al.,
+    "Sanity Checks for Saliency Maps", NeurIPS 2018, section 3.
+    """
+    shuffled = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in shuffled.parameters():
+            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+    return shuffled
+
+
+def similarity(one: Explanation, other: Explanation) -> float:
+    """The rank correlation of two maps of one picture, from -1 to 1; 0 where one of them is the same everywhere."""
+    first, second = (ranks - ranks.mean() for ranks in (_ranks(one.heatmap.ravel()), _ranks(other.heatmap.ravel())))
+    spread = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / spread) if spread > 0 else 0.0
+
+
+def _curve(
+    model: Explainable, explanation: Explanation, steps: int, before: NDArray[Any], after: NDArray[Any]
+) -> Curve:
+    if steps < 1:
+        raise ArgumentError(f"steps: need at least 1, got {steps}")
+    order = np.argsort(-explanation.heatmap, axis=None, kind="stable")
+    shares = np.linspace(0, 1, steps + 1)
+    pictures = [_mixed(before, after, order[: round(share * len(order))]) for share in shares]
+    probabilities = _probabilities(model, pictures, explanation.label)
+    area = float(np.trapezoid(probabilities, shares))
+    return Curve(tuple(shares.tolist()), tuple(probabilities.tolist()), area)
+
+
+def _mixed(before: NDArray[Any], after: NDArray[Any], changed: NDArray[np.intp]) -> NDArray[Any]:
+    mixed = before.copy()
+    rows, columns = np.unravel_index(changed, before.shape[:2])
+    mixed[rows, columns] = after[rows, columns]
+    return mixed
+
+
+def _probabilities(model: Explainable, pictures: Sequence[NDArray[Any]], label: str) -> Float[np.ndarray, " pictures"]:
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), AT_ONCE):
+            batch = torch.cat([model.preprocess(picture) for picture in pictures[start : start + AT_ONCE]])
+            found.append(model(batch).softmax(dim=1).double().cpu().numpy())
+    every = np.concatenate(found)
+    wanted = label if model.class_names or not label.isdecimal() else int(label)
+    return every[:, class_number(wanted, model.class_names, every.shape[1])]
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks from 0, equal values sharing their mean rank."""
+    _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: NDArray[np.float64] = ((last - counts + last - 1) / 2)[at]
+    return ranks

@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch import nn
+
+import convolens as cl
+from convolens.errors import ArgumentError
+from convolens.tasks.explain import METHODS, deletion, insertion, randomised, similarity
+from convolens.trunks import Preprocessing
+from tests.tasks.explain.peer_network import TAPS, network, pictures
+
+
+class Red(nn.Module):
+    """Class `red` scores the red pixels' share, `other` nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.colour = nn.Conv2d(3, 1, 1, bias=False)
+        with torch.no_grad():
+            self.colour.weight.copy_(torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1))
+        self.relu = nn.ReLU()
+
+    def forward(self, batch):
+        red = 30 * self.relu(self.colour(batch)).mean(dim=(1, 2, 3))
+        return torch.stack([red - 1, torch.zeros_like(red)], dim=1)
+
+
+PLAIN = Preprocessing(mean=(0.0,) * 3, deviation=(1.0,) * 3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return cl.wrap(Red(), "relu", class_names=("red", "other"), preprocessing=PLAIN).eval()
+
+
+@pytest.fixture(scope="module")
+def explained(model):
+    picture = np.full((20, 30, 3), 90, np.uint8)
+    picture[4:10, 12:22] = 255, 0, 0  # a tenth of the pixels
+    return cl.explain(model, picture, target="red", method="hirescam")
+
+
+def test_deleting_what_the_map_points_at_takes_the_class_away_at_once(model, explained):
+    curve = deletion(model, explained, steps=10)
+    assert curve.shares == pytest.approx(np.linspace(0, 1, 11))
+    there = 1 / (1 + np.exp(-(30 * 0.1 - 1)))
+    gone = 1 / (1 + np.exp(1))
+    assert curve.probabilities == pytest.approx([there] + [gone] * 10, rel=1e-5)
+    assert curve.area == pytest.approx(gone + 0.5 * 0.1 * (there - gone), rel=1e-5)
+
+
+def test_a_map_that_points_elsewhere_loses_the_class_late(model, explained):
+    wrong = replace(explained, heatmap=-explained.heatmap)
+    assert deletion(model, wrong).area > deletion(model, explained).area + 0.3
+    assert insertion(model, wrong).area < insertion(model, explained).area - 0.05
+
+
+def test_inserting_starts_from_a_blurred_picture_and_ends_with_the_picture(model, explained):
+    curve = insertion(model, explained, steps=10)
+    whole = float(torch.softmax(model(model.preprocess(explained.picture)), dim=1)[0, 0].detach())
+    assert curve.probabilities[-1] == pytest.approx(whole, rel=1e-5)
+    assert curve.probabilities[0] < 0.5 * whole
+    assert curve.probabilities[1] == pytest.approx(whole, rel=0.05)  # the tenth that matters comes first
+
+
+def test_a_class_without_a_name_goes_by_its_number(explained):
+    model = cl.wrap(Red(), "relu", preprocessing=PLAIN).eval()
+    numbered = replace(explained, label="0")
+    assert deletion(model, numbered).probabilities[0] > 0.8
+
+
+@pytest.mark.bad_input
+def test_what_cannot_be_measured_is_refused(model, explained):
+    with pytest.raises(ArgumentError, match="need one of the classes red, other, got 'red rather than other'"):
+        deletion(model, replace(explained, label="red rather than other"))
+    with pytest.raises(ArgumentError, match="steps: need at least 1, got 0"):
+        insertion(model, explained, steps=0)
+
+
+def test_a_randomised_model_has_the_same_numbers_in_another_order(model):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    one, same, other = randomised(network, seed=1), randomised(network, seed=1), randomised(network, seed=2)
+    before, after = network[0].weight.detach(), one[0].weight.detach()
+    assert torch.equal(before.flatten().sort().values, after.flatten().sort().values)
+    assert not torch.equal(before, after)
+    assert torch.equal(after, same[0].weight)
+    assert not torch.equal(after, other[0].weight)
+
+
+def test_similarity_is_the_rank_correlation_also_with_equal_values(explained):
+    random = np.random.default_rng(3)
+    maps = random.integers(0, 5, (2, 20, 30)).astype(np.float32)
+    one, other = (replace(explained, heatmap=heat) for heat in maps)
+    assert similarity(one, other) == pytest.approx(spearmanr(maps[0].ravel(), maps[1].ravel()).statistic, abs=1e-9)
+    assert similarity(one, one) == pytest.approx(1)
+    assert similarity(one, replace(one, heatmap=np.zeros((20, 30), np.float32))) == 0
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam"])
+def test_what_the_network_learned_shows_a_shuffled_one_gives_another_map(method):
+    learned = cl.wrap(network(), TAPS["late"])
+    shuffled = [randomised(learned, seed=seed) for seed in range(3)]
+    picture = pictures()[0]
+    truth = cl.explain(learned, picture, target=3, method=method)
+    found = [similarity(truth, cl.explain(one, picture, target=3, method=method)) for one in shuffled]
+    assert np.mean(np.abs(found)) < 0.6, found
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"cam", "eigencam", "guided_backprop"}))
+def test_what_speaks_against_a_class_is_what_speaks_for_its_negative(method):
+    model = cl.wrap(network(), TAPS["late"])
+    options = {"method": method} if METHODS[method].at_input else {"method": method, "tap": TAPS["late"]}
+    counter = cl.explain(model, pictures()[0], target=3, counter=True, **options)
+    plain = cl.explain(model, pictures()[0], target=3, **options)
+    negative = cl.explain(model, pictures()[0], target=lambda scores: -scores[:, 3], **options)
+    assert counter.label == "against 3"
+    assert counter.score == pytest.approx(-plain.score)
+    np.testing.assert_allclose(counter.heatmap, negative.heatmap, atol=1e-6 * np.abs(negative.heatmap).max())
+    assert np.abs(counter.heatmap - plain.heatmap).max() > 0.02 * np.abs(plain.heatmap).max()
