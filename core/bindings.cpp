@@ -89,6 +89,7 @@ void gradient(const Array &image, const Map &row_map, const Map &column_map, dou
 namespace convolens {
 void bind_correlation(nb::module_ &m); // bind_correlation.cpp
 void bind_layers(nb::module_ &m);      // bind_layers.cpp
+void bind_resample(nb::module_ &m);    // bind_resample.cpp
 } // namespace convolens
 
 NB_MODULE(_core, m) {
@@ -106,4 +107,5 @@ NB_MODULE(_core, m) {
           "second"_a = nb::none());
     bind_correlation(m);
     bind_layers(m);
+    bind_resample(m);
 }

@@ -26,6 +26,7 @@ struct GradientJob {
 struct DirectJob; // correlation.hpp
 struct SparseJob;
 struct SeparableJob;
+struct ResampleJob; // resample.hpp
 
 struct Kernels {
     const char *name;
@@ -33,6 +34,7 @@ struct Kernels {
     void (*direct)(const DirectJob &);
     void (*sparse)(const SparseJob &);
     void (*separable)(const SeparableJob &);
+    void (*resample)(const ResampleJob &);
     int64_t (*winograd_weights_size)(int64_t filters, int64_t channels, int tile);
     void (*winograd_weights)(const Weights &, int tile, float *transformed);
     void (*winograd)(const WinogradJob &);

@@ -51,6 +51,43 @@ template <class T> inline void hold(Vector<T> &v) {
 #endif
 }
 
+// A vector of int32 from as many smaller integers, and back where they fit. Said in intrinsics, as GCC takes
+// __builtin_convertvector apart lane by lane here.
+template <class In> inline Vector<int32_t> widen(const In *from) {
+    constexpr bool bytes = sizeof(In) == 1;
+#if defined(__AVX512F__)
+    return (Vector<int32_t>)(bytes ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from))
+                                   : _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)));
+#elif defined(__AVX2__)
+    return (Vector<int32_t>)(bytes ? _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)from))
+                                   : _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)));
+#else
+    Vector<int32_t> wide;
+    for (int i = 0; i < lanes<int32_t>; ++i)
+        wide[i] = from[i];
+    return wide;
+#endif
+}
+
+template <class Out> inline void narrow(Vector<int32_t> wide, Out *to) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Out) == 1)
+        _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8((__m512i)wide));
+    else
+        _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16((__m512i)wide));
+#elif defined(__AVX2__)
+    const __m128i words =
+        _mm_packus_epi32(_mm256_castsi256_si128((__m256i)wide), _mm256_extracti128_si256((__m256i)wide, 1));
+    if constexpr (sizeof(Out) == 1)
+        _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
+    else
+        _mm_storeu_si128((__m128i *)to, words);
+#else
+    for (int i = 0; i < lanes<int32_t>; ++i)
+        to[i] = Out(wide[i]);
+#endif
+}
+
 // A store past the caches, for outputs much larger than them: it saves reading the line first. `to` must be aligned to
 // vector_bytes; call fence() before another thread reads.
 template <class T> inline void stream(T *to, Vector<T> v) {

@@ -11,6 +11,7 @@ void gradient(const GradientJob &);
 void direct(const DirectJob &);
 void sparse(const SparseJob &);
 void separable(const SeparableJob &);
+void resample(const ResampleJob &);
 int64_t winograd_weights_size(int64_t, int64_t, int);
 void winograd_weights(const Weights &, int, float *);
 void winograd(const WinogradJob &);
@@ -24,6 +25,7 @@ const Kernels table{
     direct,
     sparse,
     separable,
+    resample,
     winograd_weights_size,
     winograd_weights,
     winograd,

@@ -85,3 +85,13 @@ def correlate_separable(
     in x and out and hold at most 4096 scalars together. `bound` is at least
     Σ_q Σ|first[q]| · Σ|second[q]| · max(|x|, |fill|).
     """
+
+Windows = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.generic]]
+
+def resample(image: NDArray[np.generic], down: Windows, across: Windows, out: NDArray[np.generic]) -> None:
+    """Separable weighted means: `out[i, j] = Σ_k Σ_l down[i, k] · across[j, l] · image[…]`, for each channel.
+
+    An axis is `(map, first, phase, weights)`: output i sums `weights[phase[i]]` times the padded samples from
+    `first[i]` on, padded sample p being source sample `map[p]`, or 0 where that is -1. Weights are float64 for float64
+    pictures, else float32. image and out are `(rows, columns, channels)` of uint8, uint16, float32 or float64.
+    """

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import convolens as cl
-from convolens.effects.blur import gaussian, radius_within
+from convolens import _core
+from convolens.effects.gaussian import gaussian, radius_within, thinning
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.shapes import BOUNDARIES
 
@@ -34,6 +35,77 @@ def test_a_blurred_impulse_is_the_gaussian_within_tolerance(sigma):
     for tolerance in (1e-2, 1e-4, 1e-7):
         error = np.abs(cl.blur(impulse, (0, sigma), tolerance=tolerance)[0] - bell(at, sigma)).sum()
         assert error <= tolerance, f"the worst input within ±1 errs by {error}"
+
+
+@pytest.mark.parametrize("sigma", [6.0, 7.7, 20.0, 33.3])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
+def test_a_wide_blur_in_two_steps_keeps_its_tolerance_at_every_place(sigma, tolerance):
+    assert thinning(sigma, tolerance) > 1
+    reach = int(7 * sigma)
+    size = 2 * reach + 40
+    impulses = np.eye(size)
+    blurred = cl.blur(impulses, (0, sigma), tolerance=tolerance, boundary="constant")
+    exact = bell(np.arange(size)[:, None] - np.arange(size), sigma)
+    errors = np.abs(blurred - exact)[:, reach:-reach].sum(axis=0)  # each column: how far its output can be off
+    assert errors.max() <= tolerance
+
+
+@pytest.fixture(params=_core.instruction_sets().split(","))
+def _instruction_set(request):
+    before = _core.instruction_set()
+    _core.use_instruction_set(request.param)
+    yield
+    _core.use_instruction_set(before)
+
+
+@pytest.mark.usefixtures("_instruction_set")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3, 7), (70, 33), (33, 70, 3), (40, 2500), (300, 5, 2)])
+@pytest.mark.parametrize(("sigma", "truncate"), [(0.4, 1), (1.5, 4), (6, 4), (15, 3)])
+def test_every_instruction_set_blurs_every_shape_by_the_definition(dtype, shape, sigma, truncate):
+    image = picture(*shape, dtype=dtype)
+    widths = (sigma, sigma) + (0,) * (image.ndim - 2)
+    for boundary in ("symmetric", "wrap", "constant"):
+        expected = ndimage.gaussian_filter(image.astype(float), widths, mode=NDIMAGE[boundary], truncate=truncate)
+        out = cl.blur(image, sigma, boundary=boundary, truncate=truncate)
+        within = {"u": 0.501, "f": 1e-6 if dtype == np.float32 else 1e-12}[np.dtype(dtype).kind]
+        np.testing.assert_allclose(out, expected, atol=within, rtol=0)
+
+
+@pytest.mark.usefixtures("_instruction_set")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_two_steps_agree_with_one_on_every_instruction_set_and_boundary(dtype, boundary):
+    image = picture(90, 130, 3, dtype=dtype)
+    one = cl.blur(image, (9, 12), boundary=boundary, truncate=8)
+    two = cl.blur(image, (9, 12), boundary=boundary, tolerance=1e-5)
+    np.testing.assert_allclose(two.astype(float), one.astype(float), atol=1 if np.dtype(dtype).kind == "u" else 1e-5)
+
+
+def test_a_sigma_far_larger_than_the_picture_gives_its_mean():
+    image = picture(12, 17)
+    np.testing.assert_allclose(cl.blur(image, 500), np.full((12, 17), image.mean()), atol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [2.0, 20.0])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_nan_spoils_only_what_the_bell_reaches(sigma, bad):
+    image = picture(5, 400, dtype=np.float32)
+    image[2, 200] = bad
+    reach = radius_within(sigma, 1e-4)
+    spoilt = ~np.isfinite(cl.blur(image, (0, sigma))[2])
+    np.testing.assert_array_equal(np.flatnonzero(spoilt), np.arange(200 - reach, 200 + reach + 1))
+
+
+def test_the_number_of_threads_does_not_change_a_bit():
+    image, before = picture(300, 900, dtype=np.float32), cl.threads()
+    for sigma in (1.5, 9):
+        results = []
+        for count in (1, 2, 3):
+            cl.threads(count)
+            results.append(cl.blur(image, sigma).tobytes())
+        cl.threads(before)
+        assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,21 +1,22 @@
 """Gaussian blur: each pixel becomes a mean of its neighbourhood, weighted by a bell of width sigma.
 
-Separable: rows, then columns, so that a pixel costs 2 · (2r + 1) multiplications instead of (2r + 1)².
+Separable, rows and columns in one sweep through the caches. A wide bell takes two steps over a thinned picture (see
+`gaussian.py`), so that the cost falls with sigma instead of growing: towards that of reading and writing the picture.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, is_tensor
-from convolens.convolution import correlate
+from convolens import _core
+from convolens.arrays import Real, as_array, empty, is_tensor
 from convolens.effects import tensors
+from convolens.effects.gaussian import Windows, filtered, radius_within, thinned, thinning, untouched
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
@@ -57,65 +58,89 @@ def blur(
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     _check_picture(picture)
-    widths = _sigmas(sigma, picture.ndim)
-    reaches = _reaches(widths, tolerance, truncate)
+    axes = _axes(_sigmas(sigma, picture.ndim), tolerance, truncate)
     if is_tensor(picture):
-        return tensors.blur(picture, _as_given(sigma, len(widths)), reaches, known)
-    work = picture if picture.dtype == np.float64 else picture.astype(np.float32)
-    if work.ndim == 3 and work.shape[2] == 4 and len(widths) == 2:
-        return _as_kept(_blur_rgba(work, widths, reaches, known), picture.dtype)
-    return _as_kept(_blur_axes(work, widths, reaches, known), picture.dtype)
+        return tensors.blur(picture, _as_given(sigma, len(axes)), tuple(axis.reach for axis in axes), known)
+    picture = np.ascontiguousarray(picture)
+    if len(axes) == 3:
+        return _blur_stack(picture, axes, known)
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        return _blur_rgba(picture, axes, known)
+    return _blur_plane(picture.reshape(*picture.shape[:2], -1), axes, known).reshape(picture.shape)
 
 
-def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
-    """The sampled Gaussian at -radius … radius, with sum 1.
+class _Axis(NamedTuple):
+    """How one axis is blurred: to what width, how far the bell reaches, and within what error."""
 
-    >>> gaussian(1.0, 1).round(4)
-    array([0.2741, 0.4519, 0.2741])
-    """
-    at = np.arange(-radius, radius + 1)
-    bell = np.exp(-0.5 * (at / sigma) ** 2)
-    return np.asarray(bell / bell.sum())
+    sigma: float
+    reach: int
+    spacing: int  # of the places between two steps; 1 for one step
+    tolerance: float
 
 
-@lru_cache(maxsize=64)
-def radius_within(sigma: float, tolerance: Real) -> int:
-    """How far a Gaussian must reach so that cutting it errs by at most `tolerance` for an image within ±1.
-
-    What is cut off, t of the whole, is missing once, and once more because the rest is scaled up to sum 1: 2t.
-
-    >>> radius_within(5.0, 1e-4)
-    20
-    """
-    furthest = max(1, math.ceil(40 * sigma))
-    bell = np.exp(-0.5 * (np.arange(furthest + 1) / sigma) ** 2)
-    beyond = np.concatenate([bell[::-1].cumsum()[::-1][1:], [0.0]])  # beyond[r]: one side, from r + 1 on
-    lost = 4 * beyond / (2 * bell.sum() - bell[0])
-    return int(np.argmax(lost <= tolerance))
+def _blur_stack(stack: NDArray[Any], axes: tuple[_Axis, ...], boundary: Boundary) -> NDArray[Any]:
+    """Three axes: every slice by itself, then all of them along the first axis."""
+    slices = np.stack([_blur_plane(plane[:, :, None], axes[1:], boundary)[:, :, 0] for plane in stack])
+    depth = slices.reshape(len(stack), -1, 1)
+    return _blur_plane(depth, (axes[0], _ALONE), boundary).reshape(stack.shape)
 
 
-def _blur_axes(work: Any, widths: tuple[float, ...], reaches: tuple[int, ...], boundary: Boundary) -> Any:
-    for axis, (width, reach) in enumerate(zip(widths, reaches, strict=True)):
-        if width > 0:
-            bell = gaussian(width, reach).astype(work.dtype)
-            work = correlate(work, bell, "same", axes=axis, boundary=boundary)
-    return work
+def _blur_plane(plane: NDArray[Any], axes: tuple[_Axis, ...], boundary: Boundary) -> NDArray[Any]:
+    """Rows and columns of `(height, width, channels)`, in one step or in two."""
+    if all(axis.sigma == 0 for axis in axes):
+        return plane.copy()
+    if any(axis.spacing > 1 for axis in axes):
+        blurred = _in_two_steps(plane, axes, boundary)
+        if blurred is not None:
+            return blurred
+    kind = "float64" if plane.dtype == np.float64 else "float32"
+    down, across = (_one_step(n, axis, boundary, kind) for n, axis in zip(plane.shape, axes, strict=False))
+    return _resample(plane, down, across, plane.dtype)
 
 
-def _blur_rgba(work: Any, widths: tuple[float, ...], reaches: tuple[int, ...], boundary: Boundary) -> Any:
+def _in_two_steps(plane: NDArray[Any], axes: tuple[_Axis, ...], boundary: Boundary) -> NDArray[Any] | None:
+    """None where the picture holds NaN or infinity: the two steps would spread it further than the bell reaches."""
+    kind = "float64" if plane.dtype == np.float64 else "float32"
+    down, across = (
+        thinned(n, axis.sigma, axis.spacing, axis.tolerance, boundary, kind)
+        if axis.spacing > 1
+        else (_one_step(n, axis, boundary, kind), None)
+        for n, axis in zip(plane.shape, axes, strict=False)
+    )
+    small = _resample(plane, down[0], across[0], np.dtype(kind))
+    if plane.dtype.kind == "f" and not np.isfinite(small).all():
+        return None
+    if down[1] and across[1]:  # columns first, while there are few rows
+        small = _resample(small, untouched(len(small), kind), across[1], small.dtype)
+        across = (across[0], None)
+    back = [fill or untouched(n, kind) for (_, fill), n in zip((down, across), small.shape, strict=False)]
+    return _resample(small, back[0], back[1], plane.dtype)
+
+
+def _one_step(size: int, axis: _Axis, boundary: Boundary, kind: str) -> Windows:
+    return filtered(size, axis.sigma, axis.reach, boundary, kind) if axis.sigma > 0 else untouched(size, kind)
+
+
+def _resample(plane: NDArray[Any], down: Windows, across: Windows, dtype: np.dtype[Any]) -> NDArray[Any]:
+    out = empty((len(down.first), len(across.first), plane.shape[2]), dtype)
+    _core.resample(plane, down, across, out)
+    return out
+
+
+def _blur_rgba(picture: NDArray[Any], axes: tuple[_Axis, ...], boundary: Boundary) -> NDArray[Any]:
     """Colours weighted by their opacity, so that what cannot be seen does not bleed into what can."""
-    weighted = work.copy()
-    weighted[:, :, :3] *= work[:, :, 3:]
-    blurred = _blur_axes(weighted, widths, reaches, boundary)
+    weighted: Any = picture.astype(np.float64 if picture.dtype == np.float64 else np.float32)
+    weighted[:, :, :3] *= weighted[:, :, 3:]
+    blurred = _blur_plane(weighted, axes, boundary)
     opacity = blurred[:, :, 3:]
     np.divide(blurred[:, :, :3], opacity, out=blurred[:, :, :3], where=opacity > 0)
-    return blurred
+    return _as_kept(blurred, picture.dtype)
 
 
-def _as_kept(work: NDArray[Any], dtype: np.dtype[Any]) -> Any:
+def _as_kept(work: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind == "f":
         return work.astype(dtype, copy=False)
-    return np.rint(work).clip(0, np.iinfo(dtype).max).astype(dtype)
+    return np.asarray(np.rint(work).clip(0, np.iinfo(dtype).max), dtype)
 
 
 def _check_picture(image: Any) -> None:
@@ -142,13 +167,16 @@ def _as_given(sigma: Any, axes: int) -> tuple[Any, ...]:
     return tuple(sigma) if np.ndim(sigma) == 1 else (sigma,) * axes
 
 
-def _reaches(widths: tuple[float, ...], tolerance: Real, truncate: Real | None) -> tuple[int, ...]:
-    """How many pixels each axis' bell reaches to either side; the axes share the tolerance, as their errors add up."""
+def _axes(widths: tuple[float, ...], tolerance: Real, truncate: Real | None) -> tuple[_Axis, ...]:
+    """How each axis is blurred; the axes share the tolerance, as their errors add up."""
     if truncate is not None:
         if not (math.isfinite(truncate) and truncate > 0):
             raise ArgumentError(f"truncate: need a positive number of sigmas, got {truncate}")
-        return tuple(int(truncate * s + 0.5) for s in widths)
+        return tuple(_Axis(s, int(truncate * s + 0.5), 1, 0.0) for s in widths)
     if not 0 < tolerance < 1:
         raise ArgumentError(f"tolerance: need a number between 0 and 1, got {tolerance}")
-    share = tolerance / max(1, sum(s > 0 for s in widths))
-    return tuple(radius_within(s, share) if s > 0 else 0 for s in widths)
+    share = float(tolerance) / max(1, sum(s > 0 for s in widths))
+    return tuple(_Axis(s, radius_within(s, share), thinning(s, share), share) if s > 0 else _ALONE for s in widths)
+
+
+_ALONE = _Axis(0.0, 0, 1, 0.0)
