@@ -21,7 +21,7 @@ from convolens.media.files import AnyPath
 from convolens.tasks.heads import HEADS, PooledHead
 from convolens.tasks.model_file import ModelFile, write_model_file
 from convolens.tasks.pictures import Picture, batches, best_first, evaluating, listed, pixels_of
-from convolens.trunks import TRUNKS, Preprocessing, Trunk
+from convolens.trunks import TRUNKS, OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks import trunk as make_trunk
 
 # A model file may not ask for pictures so large that a small file takes all memory.
@@ -203,29 +203,34 @@ def classifier(
     trunk: str | Trunk,
     *,
     weights: AnyPath | None = None,
-    classes: Sequence[str],
+    classes: Sequence[str] | None = None,
     taps: Sequence[str] | str | None = None,
-    head: Literal["gap"] = "gap",
+    head: Literal["gap", "original"] = "gap",
     seed: int = 0,
 ) -> Classifier:
-    """A classifier with an untrained head on a trunk, in evaluation mode.
+    """A classifier on a trunk, in evaluation mode: a whole published one, or one with an untrained head.
 
     Args:
         trunk: its name, or one that is already made.
-        weights: of the trunk: a name from the weights table or a path; None for random ones.
-        classes: the names of the classes.
+        weights: a name from the weights table or a path; None for random ones.
+        classes: the names of the classes, for a head yet to be trained. None takes the published classifier with the
+            weights, its classes, and pictures resized and cropped as it was published.
         taps: one or several of the trunk's taps, whose features are put side by side; None takes the last.
         head: `gap` pools every feature over the picture and has one linear layer, so that class activation maps are
-            exact.
+            exact. `original` is the network's own: three dense layers for VGG, for ResNet the same as `gap`.
         seed: of the head's weights, and of the trunk's where they are random.
 
     Raises:
-        ArgumentError: no such trunk, tap or head, or fewer than two or doubled class names.
+        ArgumentError: no such trunk, tap or head, fewer than two or doubled class names, or none and no weights that
+            bring their own.
+        WeightsError: the weights cannot be had, or hold no classifier.
 
     >>> model = classifier("vgg16", classes=("brick", "grass"), taps="conv3_3")
     >>> model(model.preprocess(np.zeros((32, 32, 3), np.uint8))).shape
     torch.Size([1, 2])
     """
+    if classes is None:
+        return _published(trunk, weights, taps, head)
     names = (classes,) if isinstance(classes, str) else tuple(classes)
     if len(names) < 2 or len(set(names)) < len(names):
         raise ArgumentError(f"classes: need at least two names, each once, got {', '.join(names) or 'none'}")
@@ -237,9 +242,28 @@ def classifier(
     return Classifier(body, top, taps=chosen, class_names=names).eval()
 
 
+def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] | str | None, head: str) -> Classifier:
+    """The whole network as somebody published it."""
+    if not isinstance(trunk, str) or weights is None or taps is not None:
+        raise ArgumentError(
+            "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps"
+        )
+    if head not in (PooledHead.kind, OriginalHead.kind):
+        raise ArgumentError(f"head: need one of {', '.join(HEADS)}, {OriginalHead.kind}, got {head!r}")
+    body, own, class_names = published(trunk, weights)
+    top = PooledHead.of(own) if head == PooledHead.kind else own
+    return Classifier(body, top, taps=body.taps[-1:], class_names=class_names).eval()
+
+
 def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Module:
+    if kind == OriginalHead.kind:
+        if tuple(taps) != trunk.taps[-1:]:
+            raise ArgumentError(
+                f"taps: need the trunk's last, {trunk.taps[-1]}, for its own head, got {', '.join(taps)}"
+            )
+        return trunk.original_head(classes)
     if kind not in HEADS:
-        raise ArgumentError(f"head: need one of {', '.join(HEADS)}, got {kind!r}")
+        raise ArgumentError(f"head: need one of {', '.join(HEADS)}, {OriginalHead.kind}, got {kind!r}")
     if len(set(taps)) < len(taps):
         raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
     return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)

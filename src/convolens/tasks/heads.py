@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError
+from convolens.trunks import OriginalHead
 
 
 class PooledHead(nn.Module):
@@ -34,6 +35,23 @@ class PooledHead(nn.Module):
         self.channels = tuple(channels)
         self.linear = nn.Linear(sum(self.channels), classes)
 
+    @classmethod
+    def of(cls, head: OriginalHead) -> PooledHead:
+        """The same scores as a published head that pools to one place, as ResNet's does.
+
+        Raises:
+            ArgumentError: it keeps a larger map, as VGG's does.
+        """
+        dense = list(head.children())
+        if head.side != 1 or len(dense) != 1 or not isinstance(dense[0], nn.Linear):
+            raise ArgumentError(
+                "head: need classes for a new pooled head: this network's own has dense layers on a map"
+            )
+        with torch.device("meta"):
+            pooled = cls((dense[0].in_features,), dense[0].out_features)
+        pooled.linear = dense[0]
+        return pooled
+
     def forward(
         self, maps: Sequence[Float[Tensor, "batch _channels _height _width"]]
     ) -> Float[Tensor, "batch classes"]:
@@ -44,6 +62,10 @@ class PooledHead(nn.Module):
     def pool(self, maps: Sequence[Float[Tensor, "batch _channels _height _width"]]) -> Float[Tensor, "batch features"]:
         """The mean of each feature over the picture, the taps side by side."""
         return torch.cat([tap.mean(dim=(2, 3)) for tap in maps], dim=1)
+
+    def layers(self) -> list[nn.Module]:
+        """All it does on a single tap, as layers in a row."""
+        return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), self.linear]
 
     def weights_by_tap(self) -> tuple[Float[Tensor, "classes _channels"], ...]:
         """The linear layer's weights, cut into each tap's share."""

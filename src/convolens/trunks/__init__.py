@@ -22,6 +22,8 @@ from convolens.trunks import resnet, vgg
 from convolens.trunks.blocks import OriginalHead, initialise
 from convolens.trunks.options import ResNetOptions
 from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.scan import Scanner, convolutionalize
+from convolens.trunks.share import SharedTrunk, share
 from convolens.trunks.trunk import Trunk
 from convolens.trunks.weights import build_with, open_weights, original_head_of
 
@@ -43,7 +45,19 @@ TRUNKS: dict[str, Callable[..., Trunk]] = {
     "resnext50_32x4d": resnet.resnext50_32x4d,
 }
 
-__all__ = ["TRUNKS", "Preprocessing", "Trunk", "published", "trunk"]
+__all__ = [
+    "TRUNKS",
+    "OriginalHead",
+    "Preprocessing",
+    "Scanner",
+    "SharedTrunk",
+    "Trunk",
+    "convolutionalize",
+    "published",
+    "receptive_fields",
+    "share",
+    "trunk",
+]
 
 
 def trunk(
@@ -101,3 +115,16 @@ def _builder(name: str) -> Callable[..., Trunk]:
     if name not in TRUNKS:
         raise ArgumentError(f"trunk: need one of {', '.join(TRUNKS)}, got {name!r}")
     return TRUNKS[name]
+
+
+def receptive_fields(trunk: Trunk) -> str:
+    """What a feature of every tap sees, as a table: channels, stride, size and offset in input pixels.
+
+    >>> print(receptive_fields(trunk("vgg16")).splitlines()[4])
+    conv2_1        128       2    10      -4
+    """
+    lines = [f"{'tap':<12}{'channels':>10}{'stride':>8}{'size':>6}{'offset':>8}"]
+    for tap in trunk.taps:
+        size, stride, offset = trunk.receptive_field(tap)
+        lines.append(f"{tap:<12}{trunk.channels(tap):>10}{stride:>8}{size:>6}{offset:>8}")
+    return "\n".join(lines)

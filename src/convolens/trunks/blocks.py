@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
 
 from convolens.errors import ArgumentError
 
@@ -117,10 +116,14 @@ class OriginalHead(nn.Module):
 
     def forward(self, maps: Sequence[Float[Tensor, "batch channels height width"]]) -> Float[Tensor, "batch classes"]:
         """Class scores from the map of the trunk's last tap, the only one in `maps`."""
-        value = adaptive_avg_pool2d(maps[-1], self.side).flatten(1)
-        for layer in self.children():
+        value = maps[-1]
+        for layer in self.layers():
             value = layer(value)
         return value
+
+    def layers(self) -> list[nn.Module]:
+        """All it does, as layers in a row."""
+        return [nn.AdaptiveAvgPool2d(self.side), nn.Flatten(), *self.children()]
 
 
 def initialise(network: nn.Module, seed: int) -> None:

@@ -1,0 +1,226 @@
+"""Dense layers are convolutions: a classifier as one that takes any larger picture and scores every window at once.
+
+A dense layer on a C×H×W map is a convolution with an H×W kernel and the same parameters; on a larger map it gives one
+score for every place of that kernel. Cost: one pass over the picture, where windows taken one by one compute what they
+share again and again (64 windows of 224 in a picture of 448: about 16 times the work).
+
+On a network without padding, map and windows are the same numbers. A network that pads (VGG, ResNet) sees real
+neighbours where a lone window has zeros around it, so its map differs from lone windows near their borders.
+
+Sermanet et al., "OverFeat", 2014; Long, Shelhamer & Darrell, "Fully Convolutional Networks", 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convolens.errors import ArgumentError, ShapeError
+from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.receptive import window_of
+from convolens.trunks.trunk import Trunk
+
+# Layers that treat every place of a map alike.
+_POINTWISE = (
+    nn.ReLU,
+    nn.Dropout,
+    nn.Identity,
+    nn.BatchNorm2d,
+    nn.GELU,
+    nn.SiLU,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.Sigmoid,
+    nn.Tanh,
+)
+
+
+@runtime_checkable
+class HasTrunk(Protocol):
+    """A model made of a trunk and a head on its taps, such as a classifier."""
+
+    trunk: Trunk
+    taps: Sequence[str]
+    head: Any
+
+
+def convolutionalize(model: nn.Module, input_size: int | tuple[int, int]) -> Scanner:
+    """A classifier as a convolution: it takes any larger picture and gives a map of class scores, one cell a window.
+
+    Args:
+        model: a classifier (its head on one tap), or an `nn.Sequential` of convolutions, pooling, pointwise layers,
+            `nn.Flatten` and `nn.Linear`. Its parameters are shared, not copied.
+        input_size: side, or (height, width), of the pictures that the classifier takes.
+
+    Returns:
+        A `Scanner`; calling it takes `(N, C, H, W)` and gives `(N, classes, rows, columns)`.
+
+    Raises:
+        ArgumentError: a layer that cannot be turned, or an input size at which pooling is not uniform.
+
+    >>> dense = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    >>> convolutionalize(dense, 14)(torch.zeros(1, 1, 16, 16)).shape
+    torch.Size([1, 2, 2, 2])
+    """
+    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    layers = list(_row(model))
+    with torch.inference_mode():
+        turned = nn.Sequential(*_turned(layers, torch.zeros(1, _channels(layers), height, width)))
+    return Scanner(turned.eval(), (height, width), _total_stride(layers), model)
+
+
+class Scanner(nn.Module):
+    """A network that scores every window of a picture in one pass. Made by `convolutionalize`.
+
+    Attributes:
+        window: (height, width) of a window in pixels.
+        stride: pixels from one cell's window to the next.
+        class_names: as the model has them, or none.
+        preprocessing: the model's, at the picture's own size; None where it has none.
+    """
+
+    def __init__(self, network: nn.Sequential, window: tuple[int, int], stride: int, model: nn.Module) -> None:
+        super().__init__()
+        self.network, self.window, self.stride = network, window, stride
+        self.class_names: tuple[str, ...] = tuple(getattr(model, "class_names", ()))
+        known = model.trunk.preprocessing if isinstance(model, HasTrunk) else None
+        self.preprocessing: Preprocessing | None = known and replace(known, resize=None, crop=None)
+
+    def forward(
+        self, batch: Float[Tensor, "batch channels height width"], stride: int | None = None
+    ) -> Float[Tensor, "batch classes rows columns"]:
+        """Class scores of all windows: cell (r, c) is the window whose corner is at pixel (r·stride, c·stride).
+
+        Args:
+            batch: preprocessed pictures, at least as large as a window.
+            stride: a divisor of the network's own, for a finer map by (own/stride)² shifted passes; None: its own.
+
+        Raises:
+            ShapeError: pictures smaller than a window.
+            ArgumentError: a stride that does not divide the network's.
+        """
+        stride = self.stride if stride is None else stride
+        if stride < 1 or self.stride % stride:
+            raise ArgumentError(f"stride: need a divisor of the network's own {self.stride}, got {stride}")
+        rows, columns = (
+            (side - window) // stride + 1 for side, window in zip(batch.shape[2:], self.window, strict=True)
+        )
+        if rows < 1 or columns < 1:
+            (height, width), have = self.window, batch.shape[2:]
+            raise ShapeError(f"batch: need pictures of at least {height}×{width}, got {have[0]}×{have[1]}")
+        shifts = self.stride // stride
+        scores: Tensor | None = None
+        for row in range(min(shifts, rows)):
+            for column in range(min(shifts, columns)):
+                part = self.network(batch[:, :, row * stride :, column * stride :])
+                if scores is None:
+                    scores = part.new_empty(*part.shape[:2], rows, columns)
+                cells = scores[:, :, row::shifts, column::shifts]
+                cells.copy_(part[:, :, : cells.shape[2], : cells.shape[3]])
+        assert scores is not None
+        return scores
+
+    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
+        """Pictures at their own size as a batch, on the network's device."""
+        if self.preprocessing is None:
+            raise ArgumentError("preprocess: need a model that knows its preprocessing, such as a classifier")
+        parameter = next(self.parameters())
+        return self.preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
+
+
+class UntilTap(nn.Module):
+    """A trunk as one layer: from the picture to one tap's map."""
+
+    def __init__(self, trunk: Trunk, tap: str) -> None:
+        super().__init__()
+        self.trunk, self.tap = trunk, tap
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """The tap's map."""
+        maps: dict[str, Tensor] = self.trunk(batch, taps=(self.tap,))
+        return maps[self.tap]
+
+
+def _row(model: nn.Module) -> Iterator[nn.Module]:
+    """The model as layers in a row."""
+    if isinstance(model, HasTrunk):
+        if len(model.taps) != 1:
+            raise ArgumentError(f"convolutionalize: need a head on one tap, got {', '.join(model.taps)}")
+        yield UntilTap(model.trunk, model.taps[0])
+        yield from _rows(model.head.layers())
+    elif isinstance(model, nn.Sequential):
+        yield from _rows(model.children())
+    else:
+        yield model
+
+
+def _rows(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    for layer in layers:
+        yield from _row(layer)
+
+
+def _turned(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
+    """The layers with dense ones as convolutions. `value` is a window, to see which sizes the layers meet."""
+    shape, spread = (1, 1), (1, 1)  # of the map that is flattened, and how far apart its places lie
+    for layer in layers:
+        if isinstance(layer, nn.AdaptiveAvgPool2d):
+            spread = _spread(layer, value)
+            yield nn.AvgPool2d(spread, stride=1)
+        elif isinstance(layer, nn.Flatten):
+            shape = (value.shape[2], value.shape[3])
+        elif isinstance(layer, nn.Linear):
+            yield _as_convolution(layer, shape, spread)
+            shape, spread = (1, 1), (1, 1)
+        elif isinstance(layer, (UntilTap, *_POINTWISE)) or hasattr(layer, "kernel_size"):
+            yield layer
+        else:
+            raise ArgumentError(f"convolutionalize: need convolutions, pooling and dense layers, got {layer}")
+        value = layer.eval()(value)
+
+
+def _as_convolution(dense: nn.Linear, shape: tuple[int, int], spread: tuple[int, int]) -> nn.Module:
+    """The dense layer as a convolution with the same parameters, over a map of `shape` spread out by dilation."""
+    channels = dense.in_features // (shape[0] * shape[1])
+    with torch.device("meta"):
+        layer = nn.Conv2d(channels, dense.out_features, shape, dilation=spread, bias=dense.bias is not None)
+    layer.weight = nn.Parameter(dense.weight.detach().view(-1, channels, *shape), requires_grad=False)
+    if dense.bias is not None:
+        layer.bias = nn.Parameter(dense.bias.detach(), requires_grad=False)
+    return layer
+
+
+def _spread(layer: nn.AdaptiveAvgPool2d, value: Tensor) -> tuple[int, int]:
+    """The side of the cells that adaptive pooling averages, where all are alike."""
+    wanted = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
+    have = value.shape[2:]
+    if any(not want or side % want for side, want in zip(have, wanted, strict=True)):
+        raise ArgumentError(
+            f"input_size: need one at which the last map is a multiple of {wanted[0]}×{wanted[1]}, "
+            f"got a map of {have[0]}×{have[1]}"
+        )
+    return have[0] // int(wanted[0] or 1), have[1] // int(wanted[1] or 1)
+
+
+def _total_stride(layers: list[nn.Module]) -> int:
+    stride = 1
+    for layer in layers:
+        if isinstance(layer, UntilTap):
+            stride *= layer.trunk.stride(layer.tap)
+        elif hasattr(layer, "kernel_size"):
+            stride *= window_of(layer).stride
+    return stride
+
+
+def _channels(layers: list[nn.Module]) -> int:
+    for layer in layers:
+        if isinstance(layer, UntilTap):
+            return int(layer.trunk.options["channels"])
+        channels = getattr(layer, "in_channels", None)
+        if isinstance(channels, int):
+            return channels
+    raise ArgumentError("convolutionalize: need a model that starts with convolutions, got none")
