@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Unpack
 
 from convolens.errors import ArgumentError, need_package
@@ -20,12 +21,13 @@ except ImportError as missing:
 
 from convolens.trunks import resnet, vgg
 from convolens.trunks.blocks import OriginalHead, initialise
+from convolens.trunks.checkpoint import read_checkpoint
 from convolens.trunks.options import ResNetOptions
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.scan import Scanner, convolutionalize
 from convolens.trunks.share import SharedTrunk, share
 from convolens.trunks.trunk import Trunk
-from convolens.trunks.weights import build_with, open_weights, original_head_of
+from convolens.trunks.weights import build_with, likeliest, open_weights, original_head_of
 
 TRUNKS: dict[str, Callable[..., Trunk]] = {
     "vgg11": vgg.vgg11,
@@ -53,6 +55,7 @@ __all__ = [
     "SharedTrunk",
     "Trunk",
     "convolutionalize",
+    "describe_weights",
     "published",
     "receptive_fields",
     "share",
@@ -127,4 +130,20 @@ def receptive_fields(trunk: Trunk) -> str:
     for tap in trunk.taps:
         size, stride, offset = trunk.receptive_field(tap)
         lines.append(f"{tap:<12}{trunk.channels(tap):>10}{stride:>8}{size:>6}{offset:>8}")
+    return "\n".join(lines)
+
+
+def describe_weights(path: str | PathLike[str]) -> str:
+    """What a weights file holds, in lines. Errors as in `trunk`."""
+    checkpoint = read_checkpoint(Path(path))
+    name = likeliest(checkpoint.state, TRUNKS)
+    numbers = sum(value.numel() for value in checkpoint.state.values())
+    lines = [f"network         {name or 'none that we know'}", f"tensors         {len(checkpoint.state)}"]
+    lines.append(f"numbers         {numbers:,}")
+    if name:
+        with torch.device("meta"):
+            last = list(TRUNKS[name]().original_head(1).state_dict())[-1]
+        classes = len(checkpoint.state[last]) if last in checkpoint.state else 0
+        lines.append(f"classifier      {f'{classes} classes' if classes else 'none'}")
+    lines.append(f"preprocessing   {checkpoint.preprocessing or 'not stated'}")
     return "\n".join(lines)

