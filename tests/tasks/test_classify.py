@@ -146,7 +146,7 @@ PREPROCESSING = {"order": "rgb", "white": 1.0, "mean": [0.5] * 3, "deviation": [
         ({"class_names": None}, "need 'class_names' in its header as a list, got None"),
         ({"taps": ["conv9_9"]}, "a head that cannot be built: tap: need one of conv1_1"),
         ({"taps": []}, "a head that cannot be built: head: need at least one tap"),
-        ({"head": "dense"}, "a head that cannot be built: head: need one of gap, got 'dense'"),
+        ({"head": "dense"}, "a head that cannot be built: head: need one of gap, original, got 'dense'"),
         ({"trunk": {"name": "vgg99", "options": {}}}, "need a trunk of .*vgg16.* got"),
         ({"trunk": {"name": "vgg16", "options": {"channels": "3"}}}, "a trunk that cannot be built"),
         ({"trunk": {"name": "vgg16", "options": {"channels": 10**12}}}, "mean and a deviation for each of 10{12}"),
@@ -170,7 +170,7 @@ def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(stor
         ({"classes": ("brick", "brick")}, "each once, got brick, brick"),
         ({"classes": CLASSES, "taps": "conv9_9"}, "tap: need one of"),
         ({"classes": CLASSES, "taps": ("conv1_1", "conv1_1")}, "taps: need each once"),
-        ({"classes": CLASSES, "head": "dense"}, "head: need one of gap, got 'dense'"),
+        ({"classes": CLASSES, "head": "dense"}, "head: need one of gap, original, got 'dense'"),
     ],
 )
 def test_a_classifier_that_cannot_be_built_is_refused(trunk, arguments, message):
