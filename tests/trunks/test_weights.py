@@ -128,7 +128,7 @@ def test_options_values_are_checked():
         trunk("vgg16", pooling="mean")
     with pytest.raises(ArgumentError, match=r"padding_mode: need one of constant, edge, got 'reflect'"):
         trunk("vgg16", padding_mode="reflect")
-    with pytest.raises(ArgumentError, match=r"channels: need a whole number of at least 1, got 0"):
+    with pytest.raises(ArgumentError, match=r"channels: need a whole number from 1 to 4096, got 0"):
         trunk("resnet18", channels=0)
     with pytest.raises(ArgumentError, match=r"stride_in: need conv1 or conv2, got 'conv3'"):
         trunk("resnet50", stride_in="conv3")

@@ -8,6 +8,9 @@ from typing import Any, Literal, TypedDict
 from convolens.errors import ArgumentError
 from convolens.trunks.blocks import PaddingMode, Pooling
 
+# More than any camera has; a model file's header may ask for anything.
+MAX_CHANNELS = 4096
+
 
 class TrunkOptions(TypedDict, total=False):
     """Options that every named network takes.
@@ -61,5 +64,5 @@ def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         if name not in known:
             raise ArgumentError(f"trunk: need options out of {', '.join(known)}, got {name!r}")
     channels = options.get("channels", 3)
-    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
-        raise ArgumentError(f"channels: need a whole number of at least 1, got {channels!r}")
+    if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
+        raise ArgumentError(f"channels: need a whole number from 1 to {MAX_CHANNELS}, got {channels!r}")
