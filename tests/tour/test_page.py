@@ -55,7 +55,7 @@ def test_the_lines_shown_are_the_lines_that_run(tmp_path):
     assert (tmp_path / "made.txt").exists()
     text = page([visited], seconds=1.0)
     assert "doubled = 2 * 21" in text
-    assert "convolens --version" in text
+    assert '<span class="word">--version</span>' in text
 
 
 def test_a_section_runs_in_the_folder_and_the_caller_stays_where_he_was(tmp_path):

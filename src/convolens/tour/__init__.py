@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from convolens.errors import ArgumentError
-from convolens.tour import blur, edges, sound, taps
+from convolens.tour import blur, edges, explain, sound, taps, textures
 from convolens.tour.section import Section
 
-SECTIONS: tuple[Section, ...] = (sound.SECTION, blur.SECTION, edges.SECTION, taps.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    sound.SECTION,
+    blur.SECTION,
+    edges.SECTION,
+    taps.SECTION,
+    textures.SECTION,
+    explain.SECTION,
+)
 
 
 def choose(names: Collection[str] | None = None) -> tuple[Section, ...]:

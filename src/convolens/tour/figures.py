@@ -41,24 +41,31 @@ def picture(
     return _figure(f'<div class="marked">{_image(image, describe)}{_marks(image, marks)}</div>', caption)
 
 
-def sheet(images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str) -> str:
-    """Several pictures under one caption. Small ones keep their pixels visible."""
-    return _figure(f'<div class="sheet">{"".join(_image(image, describe) for image in images)}</div>', caption)
+def sheet(images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str, columns: int = 4) -> str:
+    """Several pictures under one caption, half as many columns on a phone. Small ones keep their pixels visible."""
+    return _figure(
+        f'<div class="sheet" style="--columns:{columns}">{"".join(_image(image, describe) for image in images)}</div>',
+        caption,
+    )
 
 
-def sound(samples: Float[np.ndarray, " frames"], rate: int, caption: str, *, frames_shown: int | None = None) -> str:
+def sound(
+    samples: Float[np.ndarray, " frames"], rate: int, caption: str, *, axes: tuple[int, float] | None = None
+) -> str:
     """A waveform and a player under it.
 
     Args:
         samples: one channel in [-1, 1].
         rate: frames a second.
         caption: HTML.
-        frames_shown: length of the drawn time axis, to line several sounds up; `None` for the sound's own.
+        axes: how many frames wide and how loud the drawing's edges are, so that several sounds can be compared; by
+            default the sound's own length, and 1.
     """
     file = BytesIO()
     soundfile.write(file, samples, rate, format="MP3")  # the one compressed format that every browser plays
     source = _data_uri(file.getvalue(), "audio/mpeg")
-    wave = _waveform(samples, frames_shown or len(samples))
+    frames, loudest = axes or (len(samples), 1.0)
+    wave = _waveform(samples[:frames] / loudest, frames)
     return _figure(f'{wave}<audio controls preload="metadata" src="{source}"></audio>', caption, "sound")
 
 
@@ -134,12 +141,10 @@ def _data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _waveform(samples: Float[np.ndarray, " frames"], frames_shown: int) -> str:
+def _waveform(samples: Float[np.ndarray, " frames"], width: int) -> str:
     """The envelope as one SVG path in the text's colour, so that it suits light and dark."""
-    edges = np.linspace(0, frames_shown, _WAVE_COLUMNS + 1).astype(int)
-    padded = np.zeros(frames_shown)
-    padded[: len(samples)] = samples[:frames_shown]
-    starts = edges[:-1]
+    padded = np.pad(samples, (0, width - len(samples)))
+    starts = np.linspace(0, width, _WAVE_COLUMNS, endpoint=False).astype(int)
     high = np.maximum.reduceat(padded, starts).clip(0, 1)
     low = np.minimum.reduceat(padded, starts).clip(-1, 0)
     middle = _WAVE_HEIGHT / 2

@@ -44,9 +44,14 @@ def _section(visit: Visit) -> str:
 
 
 def _code(commands: Sequence[str], python: str) -> str:
-    typed = [f'<span class="prompt">$ </span>{escape(line)}' for line in commands]
+    typed = [f'<span class="prompt">$ </span>{_unbroken(line)}' for line in commands]
     lines = [escape(line) or " " for line in python.strip().splitlines()]
     return f'<div class="code">{_listing("in a shell", typed)}{_listing("in Python", lines)}</div>'
+
+
+def _unbroken(command: str) -> str:
+    """The words of a command, which a narrow screen must not break at their hyphens."""
+    return " ".join(f'<span class="word">{escape(word)}</span>' for word in command.split())
 
 
 def _listing(label: str, lines: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convolens.media.audio import write_audio
 from convolens.tour.figures import sound
 from convolens.tour.melody import melody
@@ -19,14 +21,13 @@ def _prepare() -> None:
 
 
 def _show(made: Mapping[str, Any]) -> Sequence[str]:
-    longest = len(made["canon"])
-    return [
-        sound(made["samples"], _RATE, "<b>The tune</b>, on plucked strings.", frames_shown=longest),
-        sound(made["echoed"], _RATE, "<b>With an echo</b> after 0.3 s and a fainter one after 0.6 s.",
-              frames_shown=longest),
-        sound(made["canon"], _RATE, "<b>As a round</b> of three voices: the same operation, with later and equal taps.",
-              frames_shown=longest),
-    ]  # fmt: skip
+    axes = len(made["canon"]), float(np.abs(made["canon"]).max())
+    captions = {
+        "samples": "<b>The tune</b>, on plucked strings.",
+        "echoed": "<b>With an echo</b> after 0.3 s and a fainter one after 0.6 s.",
+        "canon": "<b>As a round</b> of three voices: the same operation, with later and equal taps.",
+    }
+    return [sound(made[name], _RATE, caption, axes=axes) for name, caption in captions.items()]
 
 
 SECTION = Section(

@@ -1,0 +1,59 @@
+"""Crops of brick, grass and gravel for the tour's classifier, and a mosaic of them to explain.
+
+Each photo is cut in two, left to learn from and right to test on; no pixel is in both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from convolens.errors import ArgumentError
+from convolens.media.images import read_image, write_image
+from convolens.tour.pictures import photo
+
+SURFACES = ("brick", "grass", "gravel")
+_HELD_OUT = 176  # columns of 512 on the right
+_RADIUS = 84  # of the disc; its gravel must fit into the held-out part
+
+
+def surface(name: str, *, held_out: bool) -> UInt8[np.ndarray, "512 columns"]:
+    """The part of a surface's photo to learn from, or the part held out."""
+    grey = read_image(photo(f"{name}.png"))
+    return grey[:, -_HELD_OUT:] if held_out else grey[:, :-_HELD_OUT]
+
+
+def write_crops(folder: str, size: int, count: int, *, held_out: bool, seed: int = 0) -> None:
+    """Writes `folder/SURFACE/SIZE-NNN.png`, square crops at random places.
+
+    Args:
+        folder: made if missing.
+        size: of a side, in pixels.
+        count: of crops for each surface.
+        held_out: from which part of the photos.
+        seed: of the places.
+    """
+    random = np.random.default_rng(seed)
+    for name in SURFACES:
+        part = surface(name, held_out=held_out)
+        if not 1 <= size <= min(part.shape):
+            raise ArgumentError(f"size: need 1 to {min(part.shape)} pixels, got {size}")
+        Path(folder, name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            top, left = (int(random.integers(side - size + 1)) for side in part.shape)
+            write_image(Path(folder, name, f"{size}-{number:03}.png"), part[top : top + size, left : left + size])
+
+
+def mosaic() -> tuple[UInt8[np.ndarray, "352 352"], Int[np.ndarray, "352 352"]]:
+    """Held-out brick on the left, grass on the right, a disc of gravel on both; and which of them each pixel shows."""
+    side = 2 * _HELD_OUT
+    brick, grass, gravel = (surface(name, held_out=True)[:side] for name in SURFACES)
+    picture = np.hstack([brick, grass])
+    kinds = np.repeat([[0] * _HELD_OUT + [1] * _HELD_OUT], side, axis=0)
+    row, column = np.ogrid[:side, :side]
+    disc = np.hypot(row - side / 2, column - side / 2) < _RADIUS
+    under = np.zeros_like(picture)
+    under[:, _HELD_OUT // 2 :][:, :_HELD_OUT] = gravel
+    return np.where(disc, under, picture), np.where(disc, 2, kinds)

@@ -1,0 +1,62 @@
+"""What the documentation shows is run, in the folder that the tour leaves behind."""
+
+import re
+import shlex
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from convolens.cli import run
+from convolens.tour import SECTIONS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def tour_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tour")
+    with chdir(folder):
+        for section in SECTIONS:
+            section.prepare()
+    return folder
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page):
+    lines = "".join(blocks(page, "sh")).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("convolens ")]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_every_command_shown_runs(page, tour_folder, capsys):
+    with chdir(tour_folder):
+        for arguments in commands(page):
+            assert run(arguments) == 0, capsys.readouterr().err
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_python_shown_runs_from_top_to_bottom(page, tour_folder):
+    with chdir(tour_folder):
+        exec(compile("\n".join(blocks(page, "python")), page.name, "exec"), {})
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name)
+def test_links_within_the_project_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_readme_opens_with_a_picture_and_has_four_examples():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    picture = ROOT / re.search(r"^# Convolens\n\n!\[[^\]]+\]\(([^)]+)\)", text).group(1)
+    assert picture.stat().st_size < 400_000
+    assert len(re.findall(r"^\*\*(A sound|A photo|A classifier|An explained picture)\.\*\*", text, re.MULTILINE)) == 4
+    assert text.index("make demo") < text.index("**A sound.**")

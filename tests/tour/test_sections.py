@@ -1,0 +1,80 @@
+"""Every section keeps its word: its Python lines and its commands run as they are printed."""
+
+import shlex
+from contextlib import chdir
+
+import numpy as np
+import pytest
+
+from convolens.cli import run
+from convolens.media.audio import read_audio
+from convolens.media.images import read_image
+from convolens.tour import SECTIONS, surfaces, textures
+from convolens.tour.guide import visit
+
+pytestmark = pytest.mark.weights
+BY_NAME = {section.name: section for section in SECTIONS}
+
+
+@pytest.fixture(autouse=True)
+def _few_crops(monkeypatch):
+    monkeypatch.setattr(textures, "_LEARNED_FROM", {64: 8})
+    monkeypatch.setattr(textures, "_TESTED_ON", {64: 4, 32: 4})
+
+
+def run_commands(section):
+    for line in section.commands:
+        program, *arguments = shlex.split(line)
+        assert program == "convolens"
+        assert run(arguments) == 0, line
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
+def test_a_section_runs_as_printed(section, tmp_path):
+    visited = visit(section, tmp_path)
+    if visited.failure:
+        raise visited.failure
+    assert visited.figures
+    with chdir(tmp_path):
+        run_commands(section)
+
+
+def both_ways(name, folder):
+    """The variables of the Python lines, after the commands have run too."""
+    section, variables = BY_NAME[name], {}
+    with chdir(folder):
+        section.prepare()
+        run_commands(section)
+        exec(section.python, variables)
+    return variables
+
+
+def test_commands_and_lines_make_the_same_sounds(tmp_path):
+    made = both_ways("sound", tmp_path)
+    for name in ("echoed", "canon"):
+        samples, rate = read_audio(tmp_path / f"{name}.wav")
+        assert rate == made["rate"]
+        np.testing.assert_allclose(samples, made[name], atol=1 / 32767)
+
+
+def test_commands_and_lines_make_the_same_blurs(tmp_path):
+    made = both_ways("blur", tmp_path)
+    for name in ("soft", "vague"):
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.png"), made[name])
+
+
+def test_crops_to_learn_from_and_to_test_on_share_no_pixel():
+    for name in surfaces.SURFACES:
+        left, right = (surfaces.surface(name, held_out=part) for part in (False, True))
+        assert left.shape[1] + right.shape[1] == 512
+        np.testing.assert_array_equal(np.hstack([left, right])[:, left.shape[1] :], right)
+
+
+def test_the_mosaic_shows_what_its_map_says():
+    picture, kinds = surfaces.mosaic()
+    assert picture.shape == kinds.shape == (352, 352)
+    held = [surfaces.surface(name, held_out=True)[:352] for name in surfaces.SURFACES]
+    np.testing.assert_array_equal(picture[kinds == 0], held[0][kinds[:, :176] == 0])
+    np.testing.assert_array_equal(picture[:, 176:][kinds[:, 176:] == 1], held[1][kinds[:, 176:] == 1])
+    np.testing.assert_array_equal(picture[:, 88:264][kinds[:, 88:264] == 2], held[2][kinds[:, 88:264] == 2])
+    assert (kinds == 2).mean() == pytest.approx(np.pi * 84**2 / 352**2, abs=0.002)
