@@ -14,7 +14,7 @@ from benchmarks.harness import Report
 
 Picture = NDArray[Any]
 
-LEVELS = 2  # ours is within 0.5 and a bit of the exact blur; OpenCV's 8-bit arithmetic strays up to 2 levels at σ=20
+LEVELS = 3  # ours is within 0.6 of the exact blur; OpenCV and SciPy round between their passes and stray further
 
 
 def run() -> None:
@@ -53,10 +53,13 @@ def blur(report: Report, picture: Picture, sigma: float, *, tolerance: float) ->
     def opencv() -> Picture:
         return cv2.GaussianBlur(picture, (size, size), sigma, borderType=cv2.BORDER_REFLECT)
 
+    peers = {"OpenCV": opencv}
+    if sigma <= 20:  # beyond, it would take a minute a row
+        peers["scipy.ndimage"] = lambda: ndimage.gaussian_filter(picture, sigma)
     report.row(
         f"Gaussian blur σ={sigma:g}, 3840×2160 {picture.dtype}",
         lambda: cl.blur(picture, sigma),
-        {"OpenCV": opencv, "scipy.ndimage": lambda: ndimage.gaussian_filter(picture, sigma)},
+        peers,
         tolerance=tolerance,
         seconds=0.5,
     )

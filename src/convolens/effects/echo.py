@@ -8,7 +8,7 @@ memory speed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,62 @@ def echo(
     impulse = np.zeros(int(at.max()) + 1, sound.dtype)
     np.add.at(impulse, at, loudness.astype(sound.dtype))  # two echoes may share a frame
     return convolve(sound, impulse, axes=0)
+
+
+def echo_stream(
+    blocks: Iterable[NDArray[Any]],
+    rate: Real,
+    delays: Real | Sequence[Real],
+    weights: Real | Sequence[Real],
+    *,
+    dry: Real = 1.0,
+) -> Iterator[NDArray[Any]]:
+    """`echo` of a sound that comes in blocks: the same samples however it is cut, in memory for the longest delay.
+
+    Args:
+        blocks: `(frames, channels)` floats, one after another.
+        rate: frames a second.
+        delays: as in `echo`.
+        weights: as in `echo`.
+        dry: as in `echo`.
+
+    Yields:
+        The sound with its echoes, block for block, then the tail in blocks no longer than those that came.
+
+    Errors as in `echo`.
+
+    >>> blocks = [np.array([[1.0], [0.0]]), np.array([[0.0]])]
+    >>> np.concatenate(list(echo_stream(blocks, 10, 0.2, 0.5)))[:, 0]
+    array([1. , 0. , 0.5, 0. , 0. ])
+    """
+    at, loudness = echo_taps(rate, delays, weights, dry)
+    reach, longest = int(at.max()), 1
+    past: NDArray[Any] | None = None  # the last `reach` frames
+    for block in blocks:
+        check_sound(block)
+        if past is None:
+            past = np.zeros((reach, block.shape[1]), block.dtype)
+        longest = max(longest, len(block))
+        changed, past = _next_block(past, block, at, loudness)
+        yield changed
+    tail = reach if past is not None else 0
+    while past is not None and tail > 0:
+        silence = np.zeros((min(tail, longest), past.shape[1]), past.dtype)
+        tail -= len(silence)
+        changed, past = _next_block(past, silence, at, loudness)
+        yield changed
+
+
+def _next_block(
+    past: NDArray[Any], block: NDArray[Any], at: NDArray[np.int64], loudness: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The block with its echoes, and the past that the next one needs. Sums run in the taps' order for every sample."""
+    known = np.concatenate([past, block])
+    changed = np.zeros_like(block)
+    for start, weight in zip(at.tolist(), loudness, strict=True):
+        begin = len(past) - start
+        changed += known[begin : begin + len(block)] * block.dtype.type(weight)
+    return changed, known[len(block) :]
 
 
 def echo_taps(

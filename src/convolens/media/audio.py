@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 from jaxtyping import Float, Float32, Num
-from numpy.typing import NDArray
 
 from convolens.arrays import as_array
 from convolens.errors import ArgumentError, FormatError, ShapeError
@@ -36,8 +34,10 @@ def read_audio(path: AnyPath) -> tuple[Float32[np.ndarray, "frames ..."], int]:
         FileError: nothing is there.
         FormatError: not a sound file, damaged, or shorter than its header claims.
     """
-    sound = read_sound(path)
-    return sound.samples, sound.rate
+    with reading(path) as sound:
+        blocks = list(sound_blocks(sound, path))
+        samples = np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
+        return (samples[:, 0] if sound.channels == 1 else samples), sound.samplerate
 
 
 def write_audio(
@@ -70,48 +70,10 @@ def write_audio(
             out.write(array[start : start + BLOCK_FRAMES])
 
 
-@dataclass(frozen=True)
-class Sound:
-    """Samples and how they were stored: what a command that reads one file and writes another carries through."""
-
-    samples: NDArray[Any]  # (frames,) or (frames, channels)
-    rate: int  # frames a second
-    subtype: str  # the encoding, in libsndfile's words
-
-    def with_samples(self, samples: NDArray[Any]) -> Sound:
-        """Other samples of the same rate and encoding."""
-        return replace(self, samples=samples)
-
-
-def read_sound(path: AnyPath) -> Sound:
-    """A sound file with its encoding. Errors as in `read_audio`."""
+def audio_length(path: AnyPath) -> int:
+    """How many frames the header of a sound file claims. Errors as in `read_audio`."""
     with reading(path) as sound:
-        blocks = list(sound_blocks(sound, path))
-        samples = np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
-        return Sound(samples[:, 0] if sound.channels == 1 else samples, sound.samplerate, sound.subtype)
-
-
-def write_sound(path: AnyPath, sound: Sound, *, keeping: tuple[AnyPath, ...] = ()) -> int:
-    """Writes a sound in its own encoding where the format has it, else in the format's usual one.
-
-    Args:
-        path: where to write; the suffix chooses the format.
-        sound: what to write.
-        keeping: inputs that must not be overwritten.
-
-    Returns:
-        How many samples lay beyond ±1 and were clipped, 0 for encodings in floats.
-
-    Errors as in `write_audio`.
-    """
-    subtype = kept_subtype(path, sound.subtype)
-    samples = sound.samples[:, None] if sound.samples.ndim == 1 else sound.samples
-    with writing_audio(
-        path, sound.rate, samples.shape[1], subtype=subtype, frames=len(samples), keeping=keeping
-    ) as out:
-        for start in range(0, len(samples), BLOCK_FRAMES):
-            out.write(samples[start : start + BLOCK_FRAMES])
-    return 0 if subtype in ("FLOAT", "DOUBLE") else clipped(samples)
+        return int(sound.frames)
 
 
 def kept_subtype(path: AnyPath, subtype: str) -> str:

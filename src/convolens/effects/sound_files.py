@@ -1,0 +1,91 @@
+"""Sounds from file to file as a stream: memory does not grow with the length of the file.
+
+Blocks are read, changed and written; a change keeps what it needs of the past. The result does not depend on how the
+file was cut into blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.errors import FormatError
+from convolens.media.audio import BLOCK_FRAMES, clipped, kept_subtype, reading, sound_blocks, writing_audio
+from convolens.media.files import AnyPath
+
+Blocks = Iterator[NDArray[np.float32]]
+Change = Callable[[Iterable[NDArray[np.float32]], int], Blocks]  # blocks (frames, channels) and the rate → blocks
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a sound: how long it is, how loud, and what the format could not hold."""
+
+    frames: int
+    peak: float  # before scaling
+    gain: float  # by which it was scaled
+    clipped: int  # samples beyond ±1, cut off by formats of integers
+
+
+def change_sound_file(
+    source: AnyPath,
+    target: AnyPath,
+    change: Change,
+    *,
+    longer: Callable[[int], int] = lambda rate: 0,
+    normalize: bool = False,
+    block: int = BLOCK_FRAMES,
+    progress: Callable[[int], Any] = lambda frames: None,
+) -> Written:
+    """Reads a sound, changes it and writes it in its own encoding, block by block.
+
+    Args:
+        source: what to read.
+        target: where to write; the suffix chooses the format. It takes its name when it is whole.
+        change: takes the blocks, `(frames, channels)` float32, and the rate, and gives the changed blocks.
+        longer: by how many frames the result is longer, given the rate: a WAV that passes 4 GiB must know it at once.
+        normalize: scale the result so that its loudest sample just reaches full scale. Computes it twice.
+        block: frames read at a time.
+        progress: told how many frames were read, after each block; with `normalize` each frame is read twice.
+
+    Raises:
+        FormatError: not a sound, without samples, damaged, or an output that cannot be written.
+        FileError: nothing is there, or the output is the input.
+    """
+
+    def changed() -> Blocks:
+        with reading(source) as sound:
+            yield from change(_told(sound_blocks(sound, source, block), progress), sound.samplerate)
+
+    with reading(source) as sound:
+        rate, channels, subtype = sound.samplerate, sound.channels, kept_subtype(target, sound.subtype)
+        frames = sound.frames + longer(rate)
+        if sound.frames == 0:
+            raise FormatError(f"{source}: need a sound of at least one sample, got none")
+    gain = 1.0
+    if normalize:
+        loudest = max(map(_peak, changed()))
+        gain = 1 / loudest if loudest > 0 else 1.0
+    written, peak, cut = 0, 0.0, 0
+    with writing_audio(target, rate, channels, subtype=subtype, frames=frames, keeping=(source,)) as out:
+        for samples in changed():
+            peak = max(peak, _peak(samples))
+            scaled = samples if gain == 1 else (samples * np.float32(gain)).clip(-1, 1)  # rounding may pass 1 by a bit
+            cut += clipped(scaled)
+            written += len(scaled)
+            out.write(scaled)
+    return Written(written, peak, gain, 0 if subtype in ("FLOAT", "DOUBLE") else cut)
+
+
+def _told(blocks: Iterable[NDArray[np.float32]], progress: Callable[[int], Any]) -> Blocks:
+    for samples in blocks:
+        yield samples
+        progress(len(samples))
+
+
+def _peak(samples: NDArray[np.float32]) -> float:
+    return float(max(samples.max(initial=0), -samples.min(initial=0)))
