@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -91,9 +91,9 @@ def test_help_loads_nothing_heavy_and_answers_quickly():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
     for heavy in ("numpy", "scipy", "torch", "PIL", "soundfile", "matplotlib", "rich"):
         assert f"'{heavy}'" not in loaded
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "convolens", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.4, f"convolens --help took {min(times):.2f} s"
+    # Its own processor time, which other work on the machine does not stretch; it waits for nothing else.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "convolens", "--help"], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 0.4, f"convolens --help took {seconds:.2f} s"
