@@ -25,6 +25,7 @@ _HOME = {
     "correlate": "convolution",
     "plan": "convolution",
     "echo": "effects.echo",
+    "reverb": "effects.reverb",
     "blur": "effects.blur",
     "sobel": "effects.edges",
     "sobel_gradients": "effects.edges",
