@@ -9,17 +9,11 @@ import pytest
 from convolens.cli import run
 from convolens.media.audio import read_audio
 from convolens.media.images import read_image
-from convolens.tour import SECTIONS, surfaces, textures
+from convolens.tour import SECTIONS, surfaces
 from convolens.tour.guide import visit
 
-pytestmark = pytest.mark.weights
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("small_tour")]
 BY_NAME = {section.name: section for section in SECTIONS}
-
-
-@pytest.fixture(autouse=True)
-def _few_crops(monkeypatch):
-    monkeypatch.setattr(textures, "_LEARNED_FROM", {64: 8})
-    monkeypatch.setattr(textures, "_TESTED_ON", {64: 4, 32: 4})
 
 
 def run_commands(section):
@@ -29,13 +23,19 @@ def run_commands(section):
         assert run(arguments) == 0, line
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One for all sections, as in the tour: the last explains the model that the one before it trained."""
+    return tmp_path_factory.mktemp("tour")
+
+
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
-def test_a_section_runs_as_printed(section, tmp_path):
-    visited = visit(section, tmp_path)
+def test_a_section_runs_as_printed(section, folder):
+    visited = visit(section, folder)
     if visited.failure:
         raise visited.failure
     assert visited.figures
-    with chdir(tmp_path):
+    with chdir(folder):
         run_commands(section)
 
 
