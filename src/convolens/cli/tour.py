@@ -29,17 +29,17 @@ def tour(
     """
     import time
 
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from convolens.media.files import writing
     from convolens.tour import choose
     from convolens.tour.guide import visit
     from convolens.tour.page import page
+    from convolens.workflows.progress import terminal
 
     sections = choose(only)
     out.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
+    console = terminal()
     columns = (
         SpinnerColumn(),
         BarColumn(24),

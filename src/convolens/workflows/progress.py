@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TypeVar
 
 from rich.console import Console
@@ -20,7 +21,7 @@ def track(items: Iterable[Item], what: str, total: int, *, show: bool = True) ->
         total: how many there will be.
         show: False shows nothing; nor is anything shown where the error stream is no terminal.
     """
-    console = Console(stderr=True)
+    console = terminal()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -31,3 +32,9 @@ def track(items: Iterable[Item], what: str, total: int, *, show: bool = True) ->
     )
     with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
         yield from bar.track(items, total=total, description=what)
+
+
+@cache
+def terminal() -> Console:
+    """The error stream. One for all bars, so that one that runs within another is drawn below it."""
+    return Console(stderr=True)
