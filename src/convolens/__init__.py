@@ -27,6 +27,7 @@ _HOME = {
     "echo": "effects.echo",
     "reverb": "effects.reverb",
     "blur": "effects.blur",
+    "sharpen": "effects.sharpen",
     "sobel": "effects.edges",
     "sobel_gradients": "effects.edges",
     "trunk": "trunks",

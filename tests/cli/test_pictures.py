@@ -30,6 +30,12 @@ def test_blur_writes_the_blurred_picture_of_the_same_depth(photo, tmp_path):
     assert read_image(tmp_path / "soft.tif").dtype == np.uint16
 
 
+def test_sharpen_writes_the_sharpened_picture(photo, tmp_path):
+    crisp = tmp_path / "crisp.png"
+    assert cli.run(["sharpen", str(photo), str(crisp), "--sigma", "2", "--amount", "0.5", "--threshold", "3"]) == 0
+    np.testing.assert_array_equal(read_image(crisp), cl.sharpen(read_image(photo), 2, amount=0.5, threshold=3))
+
+
 @pytest.mark.weights
 def test_learned_edges_stand_to_the_right_of_sobels(photo, tmp_path):
     from convolens.tasks.learned_edges import learned_edges
@@ -54,7 +60,7 @@ def bad_files(folder):
     }
 
 
-@pytest.mark.parametrize("command", [["edges"], ["blur", "--sigma", "2"]])
+@pytest.mark.parametrize("command", [["edges"], ["blur", "--sigma", "2"], ["sharpen"]])
 def test_bad_pictures_are_one_line_and_exit_code_2_and_leave_no_output(command, tmp_path, capsys):
     for name, message in bad_files(tmp_path).items():
         assert cli.run([*command, str(tmp_path / name), str(tmp_path / "out.png")]) == 2
@@ -63,7 +69,7 @@ def test_bad_pictures_are_one_line_and_exit_code_2_and_leave_no_output(command, 
         assert not (tmp_path / "out.png").exists()
 
 
-@pytest.mark.parametrize("command", [["edges"], ["blur", "--sigma", "2"]])
+@pytest.mark.parametrize("command", [["edges"], ["blur", "--sigma", "2"], ["sharpen"]])
 def test_the_input_is_not_overwritten(command, photo, capsys):
     before = photo.read_bytes()
     assert cli.run([*command, str(photo), str(photo)]) == 2

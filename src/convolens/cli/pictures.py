@@ -1,4 +1,4 @@
-"""`convolens blur|edges`: pictures in, pictures out. Colour profile and metadata stay with the picture."""
+"""`convolens blur|sharpen|edges`: pictures in, pictures out. Colour profile and metadata stay with the picture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(blur)
+    app.command()(sharpen)
     app.command()(edges)
 
 
@@ -33,6 +34,27 @@ def blur(
 
     picture = read_picture(source)
     write_picture(target, picture.with_pixels(blurred(picture.pixels, sigma)), keeping=(source,))
+
+
+def sharpen(
+    source: Source,
+    target: Target,
+    sigma: Annotated[float, typer.Option(help="Size of the detail in pixels.")] = 1.5,
+    amount: Annotated[float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it.")] = 1.0,
+    threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
+) -> None:
+    r"""Sharpen a picture by unsharp masking: add what a blur of it leaves out.
+
+    \b
+    Example:
+      convolens sharpen photo.jpg crisp.jpg --sigma 1.5 --amount 0.8
+    """
+    from convolens.effects.sharpen import sharpen as sharpened
+    from convolens.media.images import read_picture, write_picture
+
+    picture = read_picture(source)
+    result = sharpened(picture.pixels, sigma, amount=amount, threshold=threshold)
+    write_picture(target, picture.with_pixels(result), keeping=(source,))
 
 
 def edges(
