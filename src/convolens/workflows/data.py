@@ -100,7 +100,7 @@ def split(samples: Iterable[Sample], fraction: float, seed: int = 0) -> tuple[tu
 
     >>> samples = [Sample(Path(f"{n}.png"), n % 2) for n in range(10)]
     >>> train, validation = split(samples, 0.2)
-    >>> len(train), [sample.label for sample in validation]
+    >>> len(train), sorted(sample.label for sample in validation)
     (8, [0, 1])
     """
     if not 0 < fraction < 1:
