@@ -7,7 +7,7 @@ CORE := CMakeLists.txt $(wildcard core/*.?pp core/kernels/*.?pp)
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
-.PHONY: demo test test-slow check bench wheel format clean setup
+.PHONY: demo test test-slow check sanitize bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -25,6 +25,19 @@ check: setup  ## format, lint, types, import layers, documentation examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q --doctest-modules src/convolens
+
+# The sanitized core stands beside a copy of the package; -S keeps the editable install from taking its place. The
+# address sanitizer must be loaded first, and libstdc++ with it, as it intercepts exceptions.
+SANITIZED := build/sanitize
+sanitize: setup  ## the core's tests under the address and undefined-behaviour sanitizers
+	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCONVOLENS_SANITIZE=ON -DPython_EXECUTABLE=$(abspath $(BIN))/python
+	$(BIN)/cmake --build $(SANITIZED)
+	rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site && cp -r src/convolens $(SANITIZED)/site
+	$(BIN)/cmake --install $(SANITIZED) --prefix $(SANITIZED)/site
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	PYTHONPATH=$(SANITIZED)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])") \
+	$(BIN)/python -S -m pytest -q tests/core
 
 bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared first
 	$(BIN)/python -m benchmarks

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
-#include <new>
 #include <thread>
 #include <vector>
 
@@ -116,31 +115,7 @@ Pool *the_pool() {
     return pool;
 }
 
-struct Scratch {
-    void *memory = nullptr;
-    int64_t size = 0;
-
-    ~Scratch() { std::free(memory); }
-    void *room(int64_t bytes) {
-        if (bytes > size) {
-            std::free(memory);
-            size = (bytes + 4095) / 4096 * 4096;
-            memory = std::aligned_alloc(64, size_t(size));
-            if (!memory) {
-                size = 0;
-                throw std::bad_alloc();
-            }
-        }
-        return memory;
-    }
-};
-
 } // namespace
-
-void *scratch(int64_t bytes) {
-    thread_local Scratch mine;
-    return mine.room(bytes);
-}
 
 int threads() { return wanted; }
 

@@ -20,9 +20,6 @@ template <class F> void parallel(int64_t tasks, const F &f) {
         const_cast<F *>(&f));
 }
 
-// Memory of the calling thread, aligned to 64 bytes, until its next call of this; kept for the next unit of work.
-void *scratch(int64_t bytes);
-
 int threads();
 void set_threads(int count);
 constexpr int max_threads = 256;

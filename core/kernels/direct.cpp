@@ -104,7 +104,7 @@ template <class T, int P> struct Direct {
         const int64_t at_bytes = ceil_div(pointers * int64_t(sizeof(T *)), 64) * 64;
         const int64_t group_bytes = ceil_div(groups * int64_t(sizeof(Group<T>)), 64) * 64;
         const int64_t scalars = (1 + gathered) * pitch + results + 64;
-        char *memory = static_cast<char *>(scratch(at_bytes + group_bytes + scalars * int64_t(sizeof(T))));
+        char *memory = static_cast<char *>(working_memory(at_bytes + group_bytes + scalars * int64_t(sizeof(T))));
         T *filled = reinterpret_cast<T *>(memory + at_bytes + group_bytes);
         return {reinterpret_cast<const T **>(memory),
                 reinterpret_cast<Group<T> *>(memory + at_bytes),

@@ -2,6 +2,7 @@
 // written back in whatever type and stride the output has.
 #pragma once
 #include "../correlation.hpp"
+#include "../scratch.hpp"
 #include "../simd.hpp"
 #include "../threads.hpp"
 
@@ -30,6 +31,9 @@ template <class F> inline void with_type(Scalar scalar, const F &f) {
         return f((double *)nullptr);
     }
 }
+
+// Memory of this thread for one unit of work.
+inline void *working_memory(int64_t bytes) { return scratch(Scratch::own, ceil_div(bytes, sizeof(float))); }
 
 // What every line of one correlation has in common.
 template <class T> struct Lines {

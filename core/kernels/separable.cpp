@@ -57,7 +57,7 @@ template <class T, int P> struct Separable {
         m.ring_pitch = ceil_div(n, 16) * 16 + tile_width<T>;
         const int64_t at_bytes = ceil_div(job.rank * padded_rows * int64_t(sizeof(T *)), 64) * 64;
         const int64_t scalars = (1 + R) * m.line_pitch + job.rank * ring * m.ring_pitch + R * n;
-        char *memory = static_cast<char *>(scratch(at_bytes + scalars * int64_t(sizeof(T))));
+        char *memory = static_cast<char *>(working_memory(at_bytes + scalars * int64_t(sizeof(T))));
         m.at = reinterpret_cast<const T **>(memory);
         m.filled = reinterpret_cast<T *>(memory + at_bytes);
         m.gathered = m.filled + m.line_pitch;

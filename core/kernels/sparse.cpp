@@ -12,7 +12,8 @@
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
-constexpr int64_t strip_bytes = 16 << 10;
+// Of one tap's stretch: shorter for many taps, as at the signal's ends each has one gathered into scratch.
+constexpr int64_t longest_strip_bytes = 16 << 10, shortest_strip_bytes = 2 << 10, all_strips_bytes = 1 << 20;
 constexpr int64_t cost = 4; // of adding a scalar from memory, in multiply-adds from a register
 constexpr int sum_vectors = 8;
 
@@ -51,7 +52,8 @@ template <class T, int P> struct Sparse {
         : job(j), c(j.correlation), weights(static_cast<const T *>(j.weights)), lines(j.correlation) {
         for (int a = 0; a < c.count - 1; ++a)
             positions *= c.axes[a].size;
-        width = most(strip_bytes / (lines.block.size * int64_t(sizeof(T))), 1);
+        const int64_t bytes = most(least(all_strips_bytes / j.taps, longest_strip_bytes), shortest_strip_bytes);
+        width = most(bytes / (lines.block.size * int64_t(sizeof(T))), 1);
         strips = ceil_div(lines.axis.size, width);
     }
 
@@ -91,7 +93,7 @@ template <class T, int P> struct Sparse {
             gathered += !(in_place && lines.readable(begin + o, end + o));
         }
         const int64_t at_bytes = ceil_div(job.taps * int64_t(sizeof(T *)), 64) * 64;
-        char *memory = static_cast<char *>(scratch(at_bytes + (2 + gathered) * pitch * int64_t(sizeof(T))));
+        char *memory = static_cast<char *>(working_memory(at_bytes + (2 + gathered) * pitch * int64_t(sizeof(T))));
         const T **at = reinterpret_cast<const T **>(memory);
         T *results = reinterpret_cast<T *>(memory + at_bytes), *filled = results + pitch, *next = filled + pitch;
         bool has_fill = false;
