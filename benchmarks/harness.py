@@ -140,10 +140,15 @@ class Report:
 
     def write(self, path: Path = README) -> None:
         """Replaces this benchmark's section of the page, or adds it."""
-        head, *sections = (path.read_text() if path.exists() else _HEAD).split("\n## ")
-        mine = self.markdown().removeprefix("## ")
-        others = [section for section in sections if section.split("\n", 1)[0] != self.title]
-        path.write_text("\n## ".join([head, *sorted([*(s.rstrip() + "\n" for s in others), mine])]))
+        replace_section(self.title, self.markdown(), path)
+
+
+def replace_section(title: str, markdown: str, path: Path = README) -> None:
+    """Replaces one section of the page, or adds it; sections stand in alphabetical order."""
+    head, *sections = (path.read_text() if path.exists() else _HEAD).split("\n## ")
+    others = [section for section in sections if section.split("\n", 1)[0] != title]
+    mine = markdown.removeprefix("## ")
+    path.write_text("\n## ".join([head, *sorted([*(s.rstrip() + "\n" for s in others), mine])]))
 
 
 _HEAD = """# Benchmarks

@@ -1,31 +1,133 @@
-"""Coefficients of the cost model."""
+"""The cost model: seconds as a few coefficients times the amounts of each kind of work.
+
+The coefficients stand in `costs.json`, written by `python -m benchmarks.calibrate`, which also names the machine they
+were measured on: one thread's processor time, by dtype. Elsewhere all methods are faster or slower by about the same
+factor, so the choice carries over; the number of threads is taken from where it runs.
+"""
 
 from __future__ import annotations
 
-from math import log2, prod
+import json
+from functools import cache
+from importlib.resources import files
+from math import ceil, log2, prod
 from typing import Any
 
 import numpy as np
 
 from convolens.convolution.spec import Shape, Spec
+from convolens.settings import threads
+
+# The core wakes other threads above this many multiply-adds, and gives each at least the second number.
+_SERIAL_BELOW = 1 << 20
+_WORK_PER_TASK = 1 << 18
+
+# Bytes of one transform from which it leaves the fast caches, and its cost an octave grows.
+_CACHED_BYTES = 1 << 18
+
+# Lines that the transforms' vectors hold.
+_SIDE_BY_SIDE = 4
 
 
-def fft_seconds(dtype: np.dtype[Any], sizes: Shape, transforms: int) -> float:
-    """Seconds for transforms of these sizes."""
-    points = prod(sizes)
-    return 20e-6 + transforms * points * max(log2(points), 1) * 0.3e-9 * dtype.itemsize / 4
+@cache
+def coefficients() -> dict[str, dict[str, list[float]]]:
+    """By kind of work and dtype, seconds for each unit of each amount; see the functions below."""
+    table = json.loads(files("convolens.convolution").joinpath("costs.json").read_text())
+    return table["seconds"]  # type: ignore[no-any-return]
+
+
+def _seconds(work: str, dtype: np.dtype[Any], amounts: tuple[float, ...]) -> float:
+    rates = coefficients()[work][dtype.name]
+    return float(sum(rate * amount for rate, amount in zip(rates, amounts, strict=True)))
+
+
+def direct_amounts(spec: Spec) -> tuple[float, ...]:
+    """A call; outputs; weights for each output; lines of weights for each line of outputs."""
+    lines = prod(spec.kernel[:-1]) * _lines(spec)
+    return 1.0, float(spec.size), float(spec.size * spec.weights), float(lines)
 
 
 def direct_seconds(spec: Spec) -> float:
-    """Seconds for the direct method."""
-    return 2e-6 + spec.size * spec.weights * 0.05e-9 * spec.dtype.itemsize / 4
+    """The direct method's time."""
+    return _shared(spec, "direct", direct_amounts(spec), spec.weights)
+
+
+def _lines(spec: Spec) -> int:
+    """Lines that the core sees the outputs as: it joins axes that follow the last one convolved to that one."""
+    if not spec.contiguous or not spec.axes:
+        return prod(spec.out[:-1])
+    return prod(spec.out[: spec.axes[-1]])
+
+
+def sparse_amounts(spec: Spec) -> tuple[float, ...]:
+    """A call; weights looked through; outputs; taps for each output; taps for each line of outputs."""
+    taps = spec.structure.taps
+    return 1.0, float(spec.weights), float(spec.size), float(spec.size * taps), float(_lines(spec) * taps)
 
 
 def sparse_seconds(spec: Spec) -> float:
-    """Seconds for the sparse method."""
-    return 5e-6 + spec.size * spec.structure.taps * 0.1e-9 * spec.dtype.itemsize / 4
+    """The sparse method's time."""
+    return _shared(spec, "sparse", sparse_amounts(spec), spec.structure.taps)
+
+
+def _shared(spec: Spec, work: str, amounts: tuple[float, ...], taps: int) -> float:
+    """Seconds for work that the core's threads share where there is enough of it."""
+    products = spec.size * taps
+    sharing = 1 if products < _SERIAL_BELOW else min(threads(), products // _WORK_PER_TASK)
+    return _seconds(work, spec.dtype, amounts) / sharing
 
 
 def outer_seconds(spec: Spec) -> float:
-    """Seconds for an outer product."""
-    return 2e-6 + spec.size * 0.1e-9 * spec.dtype.itemsize
+    """An outer product's time: a call, and a multiplication an output."""
+    return _seconds("outer", spec.dtype, (1.0, float(spec.size)))
+
+
+def transform_amounts(dtype: np.dtype[Any], sizes: Shape, many: float, lines: float) -> tuple[float, ...]:
+    """Of transforms there and back with the product between: points; octaves; octaves past the caches; octaves alone.
+
+    Several lines are transformed side by side in one vector; `lines` that are fewer than a vector's are alone.
+    """
+    points = prod(sizes)
+    octaves = many * points * log2(max(points, 2))
+    beyond = max(log2(points * dtype.itemsize / _CACHED_BYTES), 0.0)
+    return many * points, octaves, many * points * beyond, octaves if len(sizes) == 1 and lines < _SIDE_BY_SIDE else 0.0
+
+
+def fft_amounts(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> tuple[float, ...]:
+    """A call, and transforms of the whole signal, and of the kernel one way."""
+    batch = prod(spec.shape) // prod(spec.shape[axis] for axis in spec.axes)
+    return 1.0, *transform_amounts(dtype, sizes, batch + 0.5, float(batch))
+
+
+def fft_seconds(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> float:
+    """Time of transforms of the whole signal; a single line has nothing that threads could share."""
+    amounts = fft_amounts(spec, dtype, sizes)
+    return _seconds("fft", dtype, amounts) / (threads() ** 0.5 if amounts[-1] == 0 else 1)
+
+
+def blocks_amounts(dtype: np.dtype[Any], sizes: Shape, regions: int, blocks: int) -> tuple[float, ...]:
+    """A call; regions; and the transforms of their blocks."""
+    return 1.0, float(regions), *transform_amounts(dtype, sizes, float(blocks), blocks / regions)
+
+
+def blocks_seconds(dtype: np.dtype[Any], sizes: Shape, regions: int, blocks: int) -> float:
+    """Time of blocks in regions, of which each thread does one after another; and of the kernel's transform."""
+    kernel = _seconds("blocks", dtype, blocks_amounts(dtype, sizes, 1, 1)) / 2
+    rounds = ceil(regions / threads()) / regions
+    return kernel + rounds * _seconds("blocks", dtype, blocks_amounts(dtype, sizes, regions, blocks))
+
+
+def sweep_amounts(spec: Spec) -> tuple[float, ...]:
+    """A call; outputs; weights for each output; lines of outputs."""
+    weights = spec.structure.terms * sum(spec.kernel[axis] for axis in spec.axes)
+    return 1.0, float(spec.size), float(spec.size * weights), float(prod(spec.out[: spec.axes[-1]]))
+
+
+def sweep_seconds(spec: Spec) -> float:
+    """A separable kernel's time where the core does it in one sweep."""
+    return _shared(spec, "sweep", sweep_amounts(spec), spec.structure.terms * sum(spec.kernel[d] for d in spec.axes))
+
+
+def bands_seconds(spec: Spec, bands: int) -> float:
+    """What bands and terms cost besides their passes: looking up plans, adding terms."""
+    return _seconds("bands", spec.dtype, (1.0, float(bands * max(spec.structure.terms, 1))))

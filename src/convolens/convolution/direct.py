@@ -12,7 +12,7 @@ import numpy as np
 
 from convolens import _core
 from convolens.convolution import costs
-from convolens.convolution.extend import core_maps
+from convolens.convolution.extend import core_maps, slabs
 from convolens.convolution.job import Cost, Job, Solve
 from convolens.convolution.spec import Spec
 
@@ -33,4 +33,5 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
     weights = np.ascontiguousarray(job.weights)
-    _core.correlate_direct(job.x, weights, job.out, core_maps(job.spec), job.fill, job.spec.peak)
+    for part in slabs(job):
+        _core.correlate_direct(part.x, weights, part.out, core_maps(part.spec), part.fill, part.spec.peak)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +16,9 @@ from convolens.convolution.spec import Shape, Spec
 from convolens.shapes import Boundary, boundary_map
 
 Span = tuple[int, int]
+
+# Samples along one axis beyond which the core gets it in pieces: its maps take 16 bytes a sample.
+_LONG = 1 << 20
 
 
 def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -30,8 +35,9 @@ def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> ND
         if before <= start and stop - before <= n:
             block = block[(*at, slice(start - before, stop - before))]
             continue
-        source = boundary_map(n, before, spec.after[axis], spec.boundary)[start:stop]
-        source = np.concatenate([source, np.full(stop - start - len(source), -1)])
+        end = min(stop, spec.extended[axis])
+        source = boundary_map(n, before - start, end - before - n, spec.boundary)
+        source = np.concatenate([source, np.full(stop - end, -1)])
         outside.append((*at, source < 0))
         if n:
             block = np.take(block, source, axis, mode="clip")
@@ -41,6 +47,29 @@ def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> ND
     for where in outside:
         block[where] = job.fill
     return block
+
+
+def slabs(job: Job) -> Iterator[Job]:
+    """The job in pieces along its longest axis where that is very long, so that no map is as long as the signal."""
+    spec = job.spec
+    axis = int(np.argmax(spec.extended))
+    if spec.extended[axis] <= _LONG:
+        yield job
+        return
+    step = max(_LONG // 2, spec.kernel[axis])
+    for start in range(0, spec.out[axis], step):
+        yield slab(job, axis, start, min(start + step, spec.out[axis]))
+
+
+def slab(job: Job, axis: int, start: int, stop: int) -> Job:
+    """Outputs `start` to `stop` of an axis as a job of their own, which has no border on that axis."""
+    spec = job.spec
+    # A fraction to fill with fits in no integer signal.
+    dtype = spec.source if spec.zeros or spec.boundary != "constant" else spec.dtype
+    x = extended_block(job, {axis: (start, stop + spec.kernel[axis] - 1)}, dtype)
+    before, after = ((*sizes[:axis], 0, *sizes[axis + 1 :]) for sizes in (spec.before, spec.after))
+    part = replace(spec, shape=x.shape, before=before, after=after, source=dtype, contiguous=x.flags.c_contiguous)
+    return Job(part, x, job.weights, job.fill, job.out[(slice(None),) * axis + (slice(start, stop),)])
 
 
 def core_maps(spec: Spec) -> _core.Maps:

@@ -16,6 +16,7 @@ from convolens.convolution import costs, spectral
 from convolens.convolution.extend import extended_block
 from convolens.convolution.job import Cost, Job, Solve
 from convolens.convolution.spec import Shape, Spec
+from convolens.settings import threads
 
 NAME = "fft"
 LOCAL = False
@@ -25,31 +26,33 @@ def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
     if reason := spectral.refuses(spec):
         return reason
-    if spec.exact and not spectral.rounds_exactly(spec, prod(_sizes(spec))):
+    if spec.exact and not spectral.rounds_exactly(spec, prod(transform_sizes(spec))):
         return "rounding would not give exact integers"
     return None
 
 
 def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
     """Two transforms of the signal, one of the kernel, copies between."""
-    sizes = _sizes(spec)
+    sizes = transform_sizes(spec)
     points = prod(sizes)
     batch = prod(spec.shape) // prod(spec.shape[axis] for axis in spec.axes)
     width = spectral.transform_dtype(spec).itemsize
-    seconds = costs.fft_seconds(spec.dtype, sizes, 2 * batch + 1)
+    seconds = costs.fft_seconds(spec, spectral.transform_dtype(spec), sizes)
     return Cost(seconds, 3.0 * points * batch * width, spectral.error_bound(spec, points))
 
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
-    spec, sizes = job.spec, _sizes(job.spec)
+    spec, sizes = job.spec, transform_sizes(job.spec)
     dtype = spectral.transform_dtype(spec)
     whole = {axis: (0, spec.extended[axis]) for axis in spec.axes}
     x = job.x.astype(dtype, copy=False) if spec.zeros else extended_block(job, whole, dtype)
     weights = job.weights[tuple(slice(None, None, -1) for _ in spec.kernel)]
-    spectra = spectral.spectrum(x, sizes, spec.axes)
-    spectra *= spectral.spectrum(weights.astype(dtype, copy=False), sizes, spec.axes)
-    result = spectral.signal(spectra, sizes, spec.axes, complex_=dtype.kind == "c")
+    spectra = spectral.spectrum(x, sizes, spec.axes, threads())
+    turned = spectral.spectrum(weights.astype(dtype, copy=False), sizes, spec.axes, threads())
+    with np.errstate(all="ignore"):  # what is spoiled is noticed by its sum
+        spectra *= turned
+    result = spectral.signal(spectra, sizes, spec.axes, threads(), real=dtype.kind != "c")
     if not spectral.all_finite(result):
         return solve(job, local=True)
     result = result[_outputs(spec)]
@@ -57,7 +60,7 @@ def run(job: Job, solve: Solve) -> None:
     return None
 
 
-def _sizes(spec: Spec) -> Shape:
+def transform_sizes(spec: Spec) -> Shape:
     """Sizes of the transform: no output may be touched by what wraps around."""
     least = [
         max(spec.shape[d] + max(spec.before[d], spec.after[d]), spec.kernel[d]) if spec.zeros else spec.extended[d]

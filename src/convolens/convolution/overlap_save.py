@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from math import ceil, prod
 from typing import Any
@@ -21,12 +22,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from convolens.convolution import costs, spectral
-from convolens.convolution.extend import extended_block
+from convolens.convolution.extend import Span, extended_block
 from convolens.convolution.job import Cost, Job, Solve
 from convolens.convolution.spec import Shape, Spec
+from convolens.settings import threads
 
 NAME = "overlap_save"
 LOCAL = False
+
+# Block sizes looked at: from twice the kernel's, doubled this often.
+_OCTAVES = 7
 
 # Samples transformed in one call: what the threads' second-level caches hold, spectra included.
 _CHUNK = 1 << 17
@@ -52,32 +57,43 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
     return Cost(seconds, 4.0 * max(_CHUNK, prod(blocks)) * width, spectral.error_bound(spec, prod(blocks)))
 
 
+@lru_cache(maxsize=4096)
 def block_sizes(spec: Spec) -> Shape:
     """The cheapest sizes to transform: longer ones waste less on overlap, but cost more a sample."""
     real = spectral.transform_dtype(spec).kind != "c"
     choices = []
     for axis in spec.axes:
         least, most = 2 * spec.kernel[axis] - 1, spec.extended[axis]
-        sizes = [least * 2**i for i in range(12) if least * 2**i < most] + [most]
+        sizes = [least * 2**i for i in range(_OCTAVES) if least * 2**i < most] + [most]
         choices.append(sorted({spectral.good_size(n, real and axis == spec.axes[-1]) for n in sizes}))
     return min(product(*choices), key=lambda blocks: _seconds(spec, blocks))
 
 
 def _seconds(spec: Spec, blocks: Shape) -> float:
-    counts = [ceil(spec.out[d] / (b - spec.kernel[d] + 1)) for d, b in zip(spec.axes, blocks, strict=True)]
-    batch = spec.size // max(prod(spec.out[d] for d in spec.axes), 1)
-    return costs.fft_seconds(spec.dtype, blocks, 2 * prod(counts) * batch + 1)
+    return costs.blocks_seconds(spectral.transform_dtype(spec), blocks, *counts(spec, blocks))
+
+
+def counts(spec: Spec, blocks: Shape) -> tuple[int, int]:
+    """How many regions and how many blocks the signal is cut into."""
+    along = [ceil(spec.out[d] / (b - spec.kernel[d] + 1)) for d, b in zip(spec.axes, blocks, strict=True)]
+    many = prod(along) * spec.size // max(prod(spec.out[d] for d in spec.axes), 1)
+    return ceil(many / max(_CHUNK // prod(blocks), 1)), many
 
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
+    run_blocks(job, solve, block_sizes(job.spec))
+
+
+def run_blocks(job: Job, solve: Solve, sizes: Shape) -> None:
+    """The same with blocks of given sizes."""
     spec = job.spec
     dtype = spectral.transform_dtype(spec)
-    blocks = dict(zip(spec.axes, block_sizes(spec), strict=True))
-    sizes = tuple(blocks.values())
+    blocks = dict(zip(spec.axes, sizes, strict=True))
     weights = job.weights[tuple(slice(None, None, -1) for _ in spec.kernel)].astype(dtype, copy=False)
-    kernel = spectral.spectrum(weights, sizes, spec.axes)
-    for region in _regions(spec, blocks):
+    kernel = spectral.spectrum(weights, sizes, spec.axes, threads())
+
+    def one(region: list[Span]) -> None:
         out = job.out[tuple(slice(start, stop) for start, stop in region)]
         result = _region(job, region, blocks, kernel, dtype)
         if spectral.all_finite(result):
@@ -85,8 +101,11 @@ def run(job: Job, solve: Solve) -> None:
         else:
             _locally(job, region, out, solve)
 
+    for _ in spectral.pool(threads()).map(one, _regions(spec, blocks)):
+        pass
 
-def _regions(spec: Spec, blocks: dict[int, int]) -> Iterator[list[tuple[int, int]]]:
+
+def _regions(spec: Spec, blocks: dict[int, int]) -> Iterator[list[Span]]:
     """Boxes of outputs, each small enough that its blocks and spectra stay in cache."""
     room = max(_CHUNK // prod(blocks.values()), 1)
     steps = []
@@ -101,7 +120,7 @@ def _regions(spec: Spec, blocks: dict[int, int]) -> Iterator[list[tuple[int, int
 
 
 def _region(
-    job: Job, region: list[tuple[int, int]], blocks: dict[int, int], kernel: NDArray[Any], dtype: np.dtype[Any]
+    job: Job, region: list[Span], blocks: dict[int, int], kernel: NDArray[Any], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """The outputs of one region, by a batch of blocks."""
     spec, ndim = job.spec, job.x.ndim
@@ -116,9 +135,10 @@ def _region(
     views = sliding_window_view(source, tuple(blocks.get(axis, 1) for axis in range(ndim)))
     views = views[tuple(slice(None, None, steps.get(axis, 1)) for axis in range(ndim))]
     axes = tuple(ndim + axis for axis in spec.axes)
-    spectra = spectral.spectrum(views, tuple(blocks.values()), axes)
-    spectra *= kernel
-    result = spectral.signal(spectra, tuple(blocks.values()), axes, complex_=dtype.kind == "c")
+    spectra = spectral.spectrum(views, tuple(blocks.values()), axes, workers=1)
+    with np.errstate(all="ignore"):  # what is spoiled is noticed by its sum
+        spectra *= kernel
+    result = spectral.signal(spectra, tuple(blocks.values()), axes, workers=1, real=dtype.kind != "c")
     unspoiled: tuple[Any, ...] = (..., *(slice(k - 1, None) for k in spec.kernel))
     result = result[unspoiled]
     interleaved = result.transpose([axis + part * ndim for axis in range(ndim) for part in range(2)])
@@ -129,7 +149,7 @@ def _region(
     return trimmed
 
 
-def _locally(job: Job, region: list[tuple[int, int]], out: NDArray[Any], solve: Solve) -> None:
+def _locally(job: Job, region: list[Span], out: NDArray[Any], solve: Solve) -> None:
     """One region by a method that spreads nothing: its piece of the extended signal is a problem of its own."""
     spec = job.spec
     spans = {d: (start, stop + spec.kernel[d] - 1) for d, (start, stop) in enumerate(region)}

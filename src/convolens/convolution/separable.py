@@ -1,7 +1,8 @@
 """Separable and low-rank kernels: a pass along one axis, a pass along the others, for each term of a short sum.
 
-R·(K + L) instead of K·L multiplications an output. The signal is done in bands of lines, so that what lies between two
-passes stays in cache. Each pass is a problem of its own, left to the algorithm that is best for it.
+R·(K + L) instead of K·L multiplications an output. Two axes are done by the core in one sweep over memory. With more,
+the signal is done in bands of lines, so that what lies between two passes stays in cache, and each pass is a problem
+of its own, left to the algorithm that is best for it.
 
 A boundary's extension along one axis commutes with a pass along another, so each pass can extend its own.
 """
@@ -11,12 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from convolens.convolution.extend import extended_block
+from convolens import _core
+from convolens.convolution import costs
+from convolens.convolution.extend import core_maps, slab
 from convolens.convolution.job import Cost, Job, Solve
-from convolens.convolution.spec import Spec
+from convolens.convolution.spec import Shape, Spec
 from convolens.convolution.structure import LEFT_OUT, Structure, terms_of
 
 NAME = "separable"
@@ -24,6 +29,9 @@ LOCAL = True
 
 # Bytes between two passes: within the second-level caches of two cores.
 _BAND_BYTES = 1 << 20
+
+# Scalars after the second axis that the core takes along.
+_CORE_CHANNELS = 4096
 
 
 def refuses(spec: Spec) -> str | None:
@@ -36,32 +44,75 @@ def refuses(spec: Spec) -> str | None:
 
 
 def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
-    """Two passes for each term, in bands."""
+    """Two passes for each term."""
+    error = LEFT_OUT * spec.epsilon
+    if _in_one_sweep(spec):
+        rounded = sum(spec.kernel[axis] for axis in spec.axes) * spec.structure.terms + 2
+        return Cost(costs.sweep_seconds(spec), 0.0, error + rounded * spec.structure.growth * spec.epsilon)
     bands = list(_bands(spec))
     across, along = _passes(spec, *bands[0])
     parts = best(across), best(along)
-    seconds = spec.structure.terms * len(bands) * sum(part.seconds for part in parts)
+    passes = spec.structure.terms * len(bands) * sum(part.seconds for part in parts)
+    seconds = passes + costs.bands_seconds(spec, len(bands))
     between = (prod(across.out) + prod(along.out)) * spec.dtype.itemsize
-    error = spec.structure.terms * sum(part.error for part in parts) + LEFT_OUT * spec.epsilon
+    error += spec.structure.terms * spec.structure.growth * sum(part.error for part in parts)
     return Cost(seconds, between + sum(part.memory for part in parts), error)
 
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
+    if _in_one_sweep(job.spec) and job.out.flags.c_contiguous:
+        return _sweep(job)
+    return _in_bands(job, solve)
+
+
+def _in_one_sweep(spec: Spec) -> bool:
+    """Whether the core can do it: two axes, and what follows them lies together in memory."""
+    if len(spec.axes) != 2:
+        return False
+    after = prod(spec.shape[spec.axes[1] + 1 :])
+    return after == 1 or (spec.contiguous and after <= _CORE_CHANNELS)
+
+
+def _sweep(job: Job) -> None:
+    first, second = job.spec.axes
+    terms = terms_of(job.weights)[1]
+    # Which axis was split off does not matter here: of each term, the line along the first axis comes first.
+    pairs = [term if term[0].shape[first] > 1 else term[::-1] for term in terms]
+    down, across = (np.stack([pair[side].ravel() for pair in pairs]) for side in (0, 1))
+    maps = core_maps(job.spec)
+    _core.correlate_separable(job.x, down, across, job.out, maps, (first, second), job.fill, job.spec.peak)
+
+
+def _in_bands(job: Job, solve: Solve) -> None:
     spec = job.spec
     axis, terms = terms_of(job.weights)
     assert axis is not None
+    room = [np.empty(0, spec.dtype), np.empty(0, spec.dtype)]
     for start, stop in _bands(spec):
         across, along = _passes(spec, start, stop)
-        x = extended_block(job, {axis: (start, stop + spec.kernel[axis] - 1)}, spec.source)
-        out = job.out[(slice(None),) * axis + (slice(start, stop),)]
-        between = np.empty(across.out, spec.dtype)
+        part = slab(job, axis, start, stop)
+        across = replace(across, source=part.spec.source, contiguous=part.spec.contiguous)
+        between = _array(room, 0, across.out)
         for number, (line, rest) in enumerate(terms):
-            solve(Job(across, x, rest, job.fill, between))
-            part = np.empty_like(out) if number else out
-            solve(Job(along, between, line, 0, part))
+            solve(Job(across, part.x, rest, job.fill, between))
+            term = _array(room, 1, along.out) if number else part.out
+            solve(Job(along, between, line, 0, term))
             if number:
-                out += part
+                part.out[...] += term
+
+
+def _array(room: list[NDArray[Any]], number: int, shape: Shape) -> NDArray[Any]:
+    """An array in memory that earlier bands have used: fresh memory would take longer than the pass."""
+    size = prod(shape)
+    if room[number].size < size:
+        room[number] = np.empty(size, room[number].dtype)
+    return room[number][:size].reshape(shape)
+
+
+def count(spec: Spec) -> int:
+    """How many bands there are."""
+    return len(list(_bands(spec)))
 
 
 def _bands(spec: Spec) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from convolens import _core
 from convolens.convolution import costs
-from convolens.convolution.extend import core_maps
+from convolens.convolution.extend import core_maps, slabs
 from convolens.convolution.job import Cost, Job, Solve
 from convolens.convolution.spec import Spec
 
@@ -39,4 +39,5 @@ def run(job: Job, solve: Solve) -> None:
         job.out[...] = 0
         return
     weights = job.weights[tuple(offsets.T)]
-    _core.correlate_sparse(job.x, offsets, weights, job.out, core_maps(job.spec), job.fill, job.spec.peak)
+    for part in slabs(job):
+        _core.correlate_sparse(part.x, offsets, weights, part.out, core_maps(part.spec), part.fill, part.spec.peak)

@@ -6,6 +6,9 @@ output finite. That is also how it is noticed, for the price of a sum: such a bl
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from math import log2, sqrt
 from typing import Any
 
@@ -13,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.convolution.spec import Shape, Spec
-from convolens.settings import threads
 
 # Rounding of the three transforms and the product, for each level of the butterflies; see `error_bound`.
 _ROUNDING_PER_LEVEL = 3.0
@@ -34,20 +36,29 @@ def transform_dtype(spec: Spec) -> np.dtype[Any]:
     return np.dtype(np.float64) if spec.exact else spec.dtype
 
 
-def spectrum(blocks: NDArray[Any], sizes: Shape, axes: tuple[int, ...]) -> NDArray[Any]:
+def spectrum(blocks: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: int) -> NDArray[Any]:
     """Transform of blocks, zero-padded to `sizes` along `axes`."""
     from scipy import fft
 
     forward = fft.fftn if blocks.dtype.kind == "c" else fft.rfftn
-    return forward(blocks, s=sizes, axes=axes, workers=threads())  # type: ignore[no-any-return]
+    return forward(blocks, s=sizes, axes=axes, workers=workers)  # type: ignore[no-any-return]
 
 
-def signal(spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], *, complex_: bool) -> NDArray[Any]:
+def signal(spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: int, *, real: bool) -> NDArray[Any]:
     """The inverse of `spectrum`, in its memory where possible."""
     from scipy import fft
 
-    inverse = fft.ifftn if complex_ else fft.irfftn
-    return inverse(spectra, s=sizes, axes=axes, workers=threads(), overwrite_x=True)  # type: ignore[no-any-return]
+    inverse = fft.irfftn if real else fft.ifftn
+    return inverse(spectra, s=sizes, axes=axes, workers=workers, overwrite_x=True)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def pool(count: int) -> ThreadPoolExecutor:
+    """Threads for whole blocks: each keeps its own in its cache, from the gathering to the result."""
+    return ThreadPoolExecutor(count, thread_name_prefix="convolens")
+
+
+os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
 
 
 def all_finite(values: NDArray[Any]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import ceil, log2, prod
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,14 @@ class Structure:
         split: the axis that is split off in a sum of separable kernels, None where there is no short sum.
         terms: how many there are.
         rest: structure of what remains of the first term.
+        growth: Σ|terms| / Σ|kernel|, by which their rounding errors outgrow the kernel's own; a power of two.
     """
 
     taps: int
     split: int | None = None
     terms: int = 0
     rest: Structure | None = None
+    growth: float = 1.0
 
 
 def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
@@ -53,7 +55,8 @@ def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
     split, terms = terms_of(weights)
     if split is None:
         return Structure(taps)
-    return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True))
+    growth = sum(np.abs(line).sum() * np.abs(rest).sum() for line, rest in terms) / max(np.abs(weights).sum(), 1e-300)
+    return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True), 2.0 ** ceil(log2(max(growth, 1))))
 
 
 def decomposition_seconds(shape: tuple[int, ...]) -> float:

@@ -1,0 +1,194 @@
+"""Measures the coefficients of the planner's cost model: `python -m benchmarks.calibrate`.
+
+Every algorithm runs a spread of problems on one thread; its coefficients are the non-negative ones that come nearest
+to the times it took, relative to each. Processor time is measured, so that a busy machine disturbs little.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+import convolens as cl
+from benchmarks.harness import machine
+from convolens.convolution import costs, direct, fft, outer, overlap_save, separable, sparse, spectral
+from convolens.convolution.arrange import arrange
+from convolens.convolution.job import Job
+from convolens.convolution.planner import best_cost, solve
+from convolens.convolution.windows import specify
+
+DTYPES = ("float32", "float64", "complex64", "complex128", "int64")
+TABLE = Path(costs.__file__).with_name("costs.json")
+
+Measured = tuple[tuple[float, ...], float]
+
+
+def run(chosen: Collection[str] = ()) -> None:
+    """Measures all, or only the kinds of work named."""
+    found = cl.threads()
+    cl.threads(1)
+    seconds: dict[str, dict[str, list[float]]] = {}
+    for name, measure in MEASURES.items():
+        if chosen and name not in chosen:
+            continue
+        seconds[name] = {dtype: fitted(name, dtype, list(measure(np.dtype(dtype)))) for dtype in DTYPES}
+        write(seconds)  # what follows may need it
+    cl.threads(found)
+
+
+def write(seconds: dict[str, Any]) -> None:
+    """The table as committed; coefficients not measured yet stay as they are."""
+    old = json.loads(TABLE.read_text())["seconds"] if TABLE.exists() else {}
+    note = "One thread's processor time, by kind of work and dtype; see costs.py for the amounts."
+    table = {"note": note, "machine": machine(), "seconds": old | seconds}
+    TABLE.write_text(json.dumps(table, indent=1) + "\n")
+    costs.coefficients.cache_clear()
+
+
+def fitted(name: str, dtype: str, measured: list[Measured]) -> list[float]:
+    """The coefficients nearest to the measured times, each time weighing the same."""
+    amounts, times = (np.array(column) for column in zip(*measured, strict=True))
+    rows = amounts / times[:, None]
+    scale = np.linalg.norm(rows, axis=0)
+    scale[scale == 0] = 1
+    rates = nnls(rows / scale, np.ones(len(times)))[0] / scale
+    errors = np.exp(np.abs(np.log(np.maximum(amounts @ rates, 1e-9) / times)))
+    print(
+        f"{name:<8} {dtype:<11} {len(times):3} problems, off by ×{np.median(errors):.2f}, at most ×{errors.max():.2f}"
+    )
+    return [float(f"{rate:.4g}") for rate in rates]
+
+
+def a_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel_shape: tuple[int, ...], taps: int | None = None) -> Job:
+    """A full convolution of random values; of a kernel with `taps` weights that are not zero, if given."""
+    random = np.random.default_rng(0)
+    x, kernel = ((10 * random.normal(size=size)).astype(dtype) for size in (shape, kernel_shape))
+    if taps is not None:
+        kernel[...] = 0
+        kernel.flat[random.choice(kernel.size, taps, replace=False)] = 1
+    window = arrange(shape, kernel_shape, "full", None, "constant", 0).window
+    spec = specify(x, kernel, window, "separable")
+    return Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Processor time of a call: the least of several samples, each long enough for the clock."""
+    call()
+    start = process_time()
+    call()
+    repeats = max(1, int(2e-3 / max(process_time() - start, 1e-7)))
+    samples = []
+    for _ in range(5):
+        start = process_time()
+        for _ in range(repeats):
+            call()
+        samples.append((process_time() - start) / repeats)
+    return min(samples)
+
+
+LINES = [(100, 3), (1000, 16), (1000, 200), (10_000, 5), (10_000, 64), (100_000, 7), (100_000, 30), (1_000_000, 3)]
+PLANES = [(16, 3), (64, 3), (64, 9), (256, 5), (256, 15), (256, 40), (1000, 3), (1000, 7), (1000, 15), (2000, 5)]
+VOLUMES = [(16, 3), (40, 5), (100, 3), (100, 5)]
+
+
+def shapes() -> Iterable[tuple[tuple[int, ...], tuple[int, ...]]]:
+    for ndim, sizes in ((1, LINES), (2, PLANES), (3, VOLUMES)):
+        for size, kernel in sizes:
+            yield (size,) * ndim, (kernel,) * ndim
+    yield (500, 800), (1, 9)
+    yield (500, 800), (9, 1)
+
+
+def measure_direct(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    for shape, kernel in shapes():
+        job = a_job(dtype, shape, kernel)
+        yield costs.direct_amounts(job.spec), seconds_of(lambda job=job: direct.run(job, solve))
+
+
+def measure_sparse(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    for shape, kernel in shapes():
+        for taps in {1, 3, 12} if np.prod(kernel) > 24 else {1}:
+            job = a_job(dtype, shape, kernel, taps)
+            yield costs.sparse_amounts(job.spec), seconds_of(lambda job=job: sparse.run(job, solve))
+    for taps in (3, 30):
+        job = a_job(dtype, (1_000_000,), (50_000,), taps)
+        yield costs.sparse_amounts(job.spec), seconds_of(lambda job=job: sparse.run(job, solve))
+
+
+def measure_outer(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    for rows, columns in ((10, 10), (100, 100), (1000, 30), (1000, 1000), (30, 3000)):
+        job = a_job(dtype, (rows, 1), (1, columns))
+        yield (1.0, job.spec.size), seconds_of(lambda job=job: outer.run(job, solve))
+
+
+def measure_fft(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    pairs = [((n,), (n // 3,)) for n in (100, 1000, 10_000, 100_000, 1_000_000)]
+    pairs += [((n, n), (n // 3, n // 3)) for n in (20, 60, 200, 600, 1500)]
+    pairs += [((n, n, n), (n // 3, n // 3, n // 3)) for n in (10, 40, 100)]
+    for shape, kernel in pairs:
+        job = a_job(dtype, shape, kernel)
+        width = spectral.transform_dtype(job.spec)
+        amounts = costs.fft_amounts(job.spec, width, fft.transform_sizes(job.spec))
+        yield amounts, seconds_of(lambda job=job: fft.run(job, solve))
+
+
+def measure_blocks(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    cases: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
+    cases += [((300_000,), (n // 4,), (n,)) for n in (256, 1024, 4096, 16_384, 32_768, 65_536, 131_072)]
+    cases += [((700, 700), (n // 4, n // 4), (n, n)) for n in (32, 64, 128, 256, 512)]
+    cases += [((100, 100, 100), (n // 4, n // 4, n // 4), (n, n, n)) for n in (16, 32, 64)]
+    cases += [((40,), (5,), (18,)), ((500,), (30,), (128,)), ((3000,), (100,), (512,)), ((20_000,), (200,), (1024,))]
+    cases += [((20, 20), (3, 3), (12, 12)), ((90, 90), (9, 9), (36, 36)), ((12, 12, 12), (3, 3, 3), (8, 8, 8))]
+    for shape, kernel, sizes in cases:
+        job = a_job(dtype, shape, kernel)
+        regions, blocks = overlap_save.counts(job.spec, sizes)
+        width = spectral.transform_dtype(job.spec)
+        kernel = costs.blocks_amounts(width, sizes, 1, 1)
+        amounts = costs.blocks_amounts(width, sizes, regions, blocks)
+        amounts = tuple(a / 2 + b for a, b in zip(kernel, amounts, strict=True))
+        yield amounts, seconds_of(lambda job=job, sizes=sizes: overlap_save.run_blocks(job, solve, sizes))
+
+
+def measure_sweep(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    for size, reach in ((20, 5), (50, 5), (200, 9), (200, 40), (600, 15), (1500, 9), (1500, 31), (3000, 5)):
+        job = separable_job(dtype, (size, size), (reach, reach))
+        yield costs.sweep_amounts(job.spec), seconds_of(lambda job=job: separable.run(job, solve))
+
+
+def measure_bands(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    """What a separable convolution in bands takes besides its passes."""
+    for size, reach in ((20, 3), (60, 5), (60, 15), (120, 5), (160, 9)):
+        job = separable_job(dtype, (size,) * 3, (reach,) * 3)
+        besides = costs.bands_seconds(job.spec, separable.count(job.spec)) if "bands" in costs.coefficients() else 0.0
+        passes = separable.cost(job.spec, best_cost).seconds - besides
+        taken = seconds_of(lambda job=job: separable.run(job, solve))
+        yield (1.0, float(separable.count(job.spec))), max(taken - passes, 2e-5)
+
+
+def separable_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel: tuple[int, ...]) -> Job:
+    job = a_job(dtype, shape, kernel)
+    job.weights[...] = 1
+    window = arrange(shape, kernel, "full", None, "constant", 0).window
+    return replace(job, spec=specify(job.x, job.weights, window, "separable"))
+
+
+MEASURES = {
+    "direct": measure_direct,
+    "sparse": measure_sparse,
+    "outer": measure_outer,
+    "fft": measure_fft,
+    "blocks": measure_blocks,
+    "sweep": measure_sweep,
+    "bands": measure_bands,
+}
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -1,0 +1,82 @@
+"""The planner: what it chooses where the answer is known, and how it says so."""
+
+import numpy as np
+import pytest
+
+import convolens as cl
+from convolens.convolution.structure import describe, terms_of
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def echo():
+    kernel = np.zeros(40_000, np.float32)
+    kernel[[0, 10_000, 39_999]] = 1, 0.5, 0.25
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel", "method"),
+    [
+        (normal(64, 64), normal(3, 3), "direct"),
+        (normal(300_000), echo(), "sparse"),
+        (normal(1000, 1), normal(1, 1000), "outer"),
+        (normal(700, 700), np.multiply.outer(normal(41), normal(41)), "separable"),
+        (normal(4000), normal(3999), "fft"),
+        (normal(500_000), normal(2000), "overlap_save"),
+    ],
+)
+def test_the_choice_is_clear_where_one_method_is_far_ahead(x, kernel, method):
+    assert cl.plan(x, kernel).method == method
+
+
+def test_the_explanation_lists_every_method_with_its_cost_or_why_not():
+    text = cl.plan(normal(700, 700), normal(31, 31)).explain()
+    for line in ("direct", "sparse      cannot: more than half of the weights are not zero", "overlap_save"):
+        assert line in text
+    assert "predicted ms" in text
+    assert text.count("*") == 1
+
+
+def test_a_plan_is_made_once():
+    x, kernel = normal(700, 700), normal(31, 31)
+    assert cl.plan(x, kernel) is cl.plan(x, kernel)
+
+
+def test_measuring_times_every_candidate_and_keeps_the_fastest():
+    plan = cl.plan(normal(3000), normal(2000), measure=True)
+    times = {c.algorithm.NAME: c.cost.seconds for c in plan.candidates if c.cost}
+    assert len(times) >= 2
+    assert plan.method == min(times, key=times.get)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_rank_is_found_and_its_terms_make_the_kernel(rank):
+    kernel = sum(np.multiply.outer(RNG.normal(size=25), RNG.normal(size=21)) for _ in range(rank))
+    assert describe(kernel, seek_rank=True).terms == rank
+    _, terms = terms_of(kernel)
+    np.testing.assert_allclose(sum(line * rest for line, rest in terms), kernel, atol=1e-13)
+
+
+def test_a_kernel_of_full_rank_is_not_split():
+    assert describe(normal(15, 15), seek_rank=True).split is None
+
+
+def test_integers_split_exactly_or_not_at_all():
+    column, row = np.array([6, -4, 2]), np.array([3, 9, 0, 12])
+    kernel = np.multiply.outer(column, row)
+    _, [(line, rest)] = terms_of(kernel)
+    np.testing.assert_array_equal(line * rest, kernel)
+    assert line.dtype == rest.dtype == kernel.dtype
+    kernel[0, 0] += 1
+    assert terms_of(kernel)[0] is None
+
+
+def test_a_cube_of_rank_one_is_split_twice():
+    kernel = np.multiply.outer(np.multiply.outer(normal(7), normal(8)), normal(9))
+    structure = describe(kernel, seek_rank=True)
+    assert structure.terms == structure.rest.terms == 1
