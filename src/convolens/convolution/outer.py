@@ -37,5 +37,6 @@ def run(job: Job, solve: Solve) -> None:
         slice(start, start + n) if k > 1 else slice(None)
         for start, n, k in zip(starts, job.spec.out, job.spec.kernel, strict=True)
     )
+    weights = np.ascontiguousarray(job.weights[flipped][window])
     with np.errstate(all="ignore"):
-        np.multiply(job.x, job.weights[flipped][window], out=job.out)
+        np.multiply(job.x, weights, out=job.out)

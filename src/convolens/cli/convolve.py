@@ -1,0 +1,61 @@
+"""`convolens convolve`: any picture or sound with any kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(convolve)
+
+
+def convolve(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a sound (WAV, FLAC, OGG, MP3).")],
+    kernel: Annotated[
+        Path, typer.Argument(metavar="KERNEL", help="Weights: a text file of rows, .npy, a picture, or a sound.")
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")],
+    mode: Annotated[str, typer.Option(help="full: with the tail; same: the input's size; valid: no border.")] = "same",
+    boundary: Annotated[
+        str, typer.Option(help="How the input goes on: constant, edge, reflect, symmetric or wrap.")
+    ] = "constant",
+    normalize: Annotated[bool, typer.Option("--normalize", help="Divide the kernel by its sum.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what each method would have cost.")] = False,
+) -> None:
+    r"""Convolve a picture or a sound with a kernel of your own, by whichever method is fastest.
+
+    Every colour and every channel by itself. A picture as the kernel counts as grey levels from 0 to 1.
+
+    \b
+    Examples:
+      convolens convolve photo.jpg kernel.txt out.png --boundary symmetric
+      convolens convolve voice.wav hall.wav out.wav --mode full --normalize --explain
+    """
+    from convolens.effects.filtering import filtered, planned
+    from convolens.media.kernels import SOUNDS, read_kernel
+    from convolens.shapes import check_boundary, check_mode
+
+    weights = read_kernel(kernel)
+    options = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
+    if source.suffix.lower() in SOUNDS:
+        from convolens.media.audio import read_sound, write_sound
+
+        sound = read_sound(source)
+        signal = sound.samples
+        clipped = write_sound(
+            target, sound.with_samples(filtered(signal, weights, **options)), keeping=(source, kernel)
+        )
+        if clipped:
+            typer.echo(f"warning: {target}: {clipped} samples were too loud for the format and were clipped", err=True)
+    else:
+        from convolens.media.images import read_picture, write_picture
+
+        picture = read_picture(source)
+        signal = picture.pixels
+        write_picture(target, picture.with_pixels(filtered(signal, weights, **options)), keeping=(source, kernel))
+    if explain:
+        typer.echo(planned(signal, weights, **options).explain())

@@ -1,0 +1,56 @@
+"""Pictures and sounds by a kernel of one's own: `convolve` with a picture's or a sound's habits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.convolution import Plan, convolve, plan
+from convolens.errors import ArgumentError, ShapeError
+from convolens.shapes import Boundary, Mode
+
+
+def arranged(
+    signal: NDArray[Any], weights: NDArray[np.float64], *, normalize: bool
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """The kernel in the arithmetic that suits the signal, and the axes it lies along: not colours, nor channels.
+
+    Raises:
+        ShapeError: a kernel of rows for a sound.
+        ArgumentError: normalised, though its weights sum to nothing.
+    """
+    picture = signal.dtype.kind in "ui"
+    weights = weights[None] if picture and weights.ndim == 1 else weights
+    if not picture and weights.ndim != 1:
+        raise ShapeError(f"kernel: need one line of weights for a sound, got {weights.shape}")
+    if normalize:
+        if not weights.sum():
+            raise ArgumentError("kernel: need weights that do not sum to 0 to normalize them")
+        weights = weights / weights.sum()
+    return weights.astype(np.float32), tuple(range(weights.ndim))
+
+
+def filtered(
+    signal: NDArray[Any], weights: NDArray[np.float64], *, mode: Mode = "same", boundary: Boundary = "constant",
+    normalize: bool = False,
+) -> NDArray[Any]:  # fmt: skip
+    """A picture `(H, W, …)` of integers or a sound `(frames, …)` of floats, convolved channel by channel.
+
+    A picture keeps its dtype, rounded and clipped; a sound is never clipped. Errors as in `arranged` and `convolve`.
+    """
+    kernel, axes = arranged(signal, weights, normalize=normalize)
+    result: NDArray[Any] = convolve(signal, kernel, mode, axes=axes, boundary=boundary)
+    if signal.dtype.kind not in "ui":
+        return result
+    return np.rint(result).clip(0, np.iinfo(signal.dtype).max).astype(signal.dtype)
+
+
+def planned(
+    signal: NDArray[Any], weights: NDArray[np.float64], *, mode: Mode = "same", boundary: Boundary = "constant",
+    normalize: bool = False,
+) -> Plan:  # fmt: skip
+    """How `filtered` does it."""
+    kernel, axes = arranged(signal, weights, normalize=normalize)
+    return plan(signal, kernel, mode, axes=axes, boundary=boundary)
