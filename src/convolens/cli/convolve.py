@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,15 +40,14 @@ def convolve(
     from convolens.shapes import check_boundary, check_mode
 
     weights = read_kernel(kernel)
-    options = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
+    options: dict[str, Any] = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
     if source.suffix.lower() in SOUNDS:
         from convolens.media.audio import read_sound, write_sound
 
         sound = read_sound(source)
         signal = sound.samples
-        clipped = write_sound(
-            target, sound.with_samples(filtered(signal, weights, **options)), keeping=(source, kernel)
-        )
+        result = sound.with_samples(filtered(signal, weights, **options))
+        clipped = write_sound(target, result, keeping=(source, kernel))
         if clipped:
             typer.echo(f"warning: {target}: {clipped} samples were too loud for the format and were clipped", err=True)
     else:

@@ -40,7 +40,7 @@ def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> ND
         source = np.concatenate([source, np.full(stop - end, -1)])
         outside.append((*at, source < 0))
         if n:
-            block = np.take(block, source, axis, mode="clip")
+            block = block[(*at, np.maximum(source, 0))]  # np.take would first copy a strided signal whole
         else:  # nothing to take from: all of it is the fill value
             block = np.empty((*block.shape[:axis], stop - start, *block.shape[axis + 1 :]), block.dtype)
     block = block.astype(dtype, copy=False)

@@ -44,7 +44,8 @@ def filtered(
     result: NDArray[Any] = convolve(signal, kernel, mode, axes=axes, boundary=boundary)
     if signal.dtype.kind not in "ui":
         return result
-    return np.rint(result).clip(0, np.iinfo(signal.dtype).max).astype(signal.dtype)
+    pixels: NDArray[Any] = np.rint(result).clip(0, np.iinfo(signal.dtype).max).astype(signal.dtype)
+    return pixels
 
 
 def planned(

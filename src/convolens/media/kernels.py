@@ -36,7 +36,8 @@ def read_kernel(path: AnyPath) -> NDArray[np.float64]:
         return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
     picture = read_image(file)
     grey = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
-    return grey / float(np.iinfo(picture.dtype).max)
+    weights: NDArray[np.float64] = grey / float(np.iinfo(picture.dtype).max)
+    return weights
 
 
 def _saved(file: Any) -> NDArray[np.float64]:
