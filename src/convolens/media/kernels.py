@@ -30,10 +30,11 @@ def read_kernel(path: AnyPath) -> NDArray[np.float64]:
     suffix = file.suffix.lower()
     if suffix in SOUNDS:
         samples, _ = read_audio(file)
-        return samples.reshape(len(samples), -1).mean(axis=1, dtype=np.float64)
+        mean: NDArray[np.float64] = samples.reshape(len(samples), -1).mean(axis=1, dtype=np.float64)
+        return mean
     if suffix == ".npy" or suffix in _TEXTS:
-        weights = _saved(file) if suffix == ".npy" else _written(file)
-        return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
+        rows = _saved(file) if suffix == ".npy" else _written(file)
+        return rows[0] if rows.ndim == 2 and len(rows) == 1 else rows
     picture = read_image(file)
     grey = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
     weights: NDArray[np.float64] = grey / float(np.iinfo(picture.dtype).max)
