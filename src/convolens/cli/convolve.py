@@ -42,12 +42,16 @@ def convolve(
     weights = read_kernel(kernel)
     options: dict[str, Any] = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
     if source.suffix.lower() in SOUNDS:
-        from convolens.media.audio import read_sound, write_sound
+        from convolens.media import audio
 
-        sound = read_sound(source)
-        signal = sound.samples
-        result = sound.with_samples(filtered(signal, weights, **options))
-        clipped = write_sound(target, result, keeping=(source, kernel))
+        signal, rate = audio.read_audio(source)
+        result = filtered(signal, weights, **options)
+        with audio.reading(source) as sound:
+            subtype = audio.kept_subtype(target, sound.subtype)
+        channels, keeping = (1 if result.ndim == 1 else result.shape[1]), (source, kernel)
+        with audio.writing_audio(target, rate, channels, subtype=subtype, frames=len(result), keeping=keeping) as out:
+            out.write(result)
+        clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio.clipped(result)
         if clipped:
             typer.echo(f"warning: {target}: {clipped} samples were too loud for the format and were clipped", err=True)
     else:
