@@ -118,8 +118,20 @@ def measure_sparse(dtype: np.dtype[Any]) -> Iterable[Measured]:
         for taps in {1, 3, 12} if np.prod(kernel) > 24 else {1}:
             job = a_job(dtype, shape, kernel, taps)
             yield costs.sparse_amounts(job.spec), seconds_of(lambda job=job: sparse.run(job, solve))
-    for taps in (3, 30):
-        job = a_job(dtype, (1_000_000,), (50_000,), taps)
+    cases = [
+        ((1_000_000,), (50_000,), 3),
+        ((1_000_000,), (50_000,), 30),
+        ((4800,), (4800,), 10),
+        ((4800,), (4800,), 150),
+    ]
+    cases += [
+        ((67, 27), (67, 2), 20),
+        ((60, 60), (60, 60), 60),
+        ((20, 20, 20), (9, 9, 9), 30),
+        ((70, 26, 18), (5, 8, 13), 50),
+    ]
+    for shape, kernel, taps in cases:
+        job = a_job(dtype, shape, kernel, taps)
         yield costs.sparse_amounts(job.spec), seconds_of(lambda job=job: sparse.run(job, solve))
 
 
@@ -160,6 +172,10 @@ def measure_blocks(dtype: np.dtype[Any]) -> Iterable[Measured]:
 def measure_sweep(dtype: np.dtype[Any]) -> Iterable[Measured]:
     for size, reach in ((20, 5), (50, 5), (200, 9), (200, 40), (600, 15), (1500, 9), (1500, 31), (3000, 5)):
         job = separable_job(dtype, (size, size), (reach, reach))
+        yield costs.sweep_amounts(job.spec), seconds_of(lambda job=job: separable.run(job, solve))
+    short = [((2000, 20), (5, 3)), ((800, 44), (11, 11)), ((44, 72, 35), (3, 1, 4)), ((30, 40, 50), (5, 1, 9))]
+    for shape, kernel in short:
+        job = separable_job(dtype, shape, kernel)
         yield costs.sweep_amounts(job.spec), seconds_of(lambda job=job: separable.run(job, solve))
 
 

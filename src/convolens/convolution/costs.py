@@ -60,9 +60,11 @@ def _lines(spec: Spec) -> int:
 
 
 def sparse_amounts(spec: Spec) -> tuple[float, ...]:
-    """A call; weights looked through; outputs; taps for each output; taps for each line of outputs."""
+    """A call; weights looked through; outputs; taps for each output, each line, each output that sees a border."""
     taps = spec.structure.taps
-    return 1.0, float(spec.weights), float(spec.size), float(spec.size * taps), float(_lines(spec) * taps)
+    border = spec.size - prod(max(n - k + 1, 0) for n, k in zip(spec.shape, spec.kernel, strict=True))
+    each = (spec.size * taps, _lines(spec) * taps, max(border, 0) * taps)
+    return 1.0, float(spec.weights), float(spec.size), *map(float, each)
 
 
 def sparse_seconds(spec: Spec) -> float:

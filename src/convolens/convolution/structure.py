@@ -55,7 +55,8 @@ def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
     split, terms = terms_of(weights)
     if split is None:
         return Structure(taps)
-    growth = sum(np.abs(line).sum() * np.abs(rest).sum() for line, rest in terms) / max(np.abs(weights).sum(), 1e-300)
+    total = sum(float(np.abs(line).sum()) * float(np.abs(rest).sum()) for line, rest in terms)
+    growth = total / (float(np.abs(weights).sum()) or 1.0)
     return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True), 2.0 ** ceil(log2(max(growth, 1))))
 
 

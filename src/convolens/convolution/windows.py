@@ -79,10 +79,13 @@ def _structure(spec: Spec, weights: NDArray[Any], method: str) -> Structure:
     few = describe(weights, seek_rank=False)
     if len(spec.axes) < 2 or prod(weights.shape) == 0:
         return few
-    seconds = plan_for(replace(spec, structure=few)).cost.seconds
-    if method == "separable" or decomposition_seconds(weights.shape) < seconds / 2:
+    if method == "separable" or _worth_decomposing(replace(spec, structure=few)):
         return describe(weights, seek_rank=True)
     return few
+
+
+def _worth_decomposing(spec: Spec) -> bool:
+    return decomposition_seconds(spec.kernel) < plan_for(spec).cost.seconds / 2
 
 
 def _readable(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
