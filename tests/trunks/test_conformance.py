@@ -1,5 +1,7 @@
 """What every trunk promises, for every line of TRUNKS. A newcomer is tested before its author writes a test."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -108,3 +110,20 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     first, same, other = (trunk("resnet18", seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(value, same[key]) for key, value in first.items())
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+def test_maps_that_were_not_asked_for_are_let_go(network):
+    alive = []
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output: alive.append(weakref.ref(output)))
+        for module in network.modules()
+        if not list(module.children())
+    ]
+    middle = network.taps[len(network.taps) // 2]
+    with torch.inference_mode():
+        maps = network(noise(1, 3, 32, 32), taps=(middle,))
+    for hook in hooks:
+        hook.remove()
+    kept = [reference() for reference in alive if reference() is not None]
+    assert all(tensor.data_ptr() == maps[middle].data_ptr() for tensor in kept)
+    assert len(alive) > 3

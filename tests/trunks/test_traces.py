@@ -19,7 +19,7 @@ def open_network(name, **options):
     with torch.device("meta"):
         network = TRUNKS[name](pooling="average", **options)
     for path, layer in list(network.named_modules()):
-        if isinstance(layer, nn.Conv2d):
+        if hasattr(layer, "in_channels"):
             kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
             narrow = nn.Conv2d(1, 1, kernel, stride, padding, bias=False, dtype=torch.float64)
             nn.init.constant_(narrow.weight, 1 / narrow.weight.numel())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from convolens.errors import ArgumentError
-from convolens.tour import blur, edges, explain, sound, taps, textures
+from convolens.tour import blur, edges, explain, scan, sound, taps, textures
 from convolens.tour.section import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -18,6 +18,7 @@ SECTIONS: tuple[Section, ...] = (
     taps.SECTION,
     textures.SECTION,
     explain.SECTION,
+    scan.SECTION,
 )
 
 

@@ -1,0 +1,83 @@
+"""Section: the same classifier slid over a picture, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from convolens.media.images import read_image, write_image
+from convolens.tasks.scanning import draw_scan
+from convolens.tour.figures import numbers, picture, row
+from convolens.tour.section import Section
+from convolens.tour.surfaces import SURFACES, mosaic
+from convolens.tour.textures import MODEL, TRAIN, write_training_crops
+
+_WINDOW = 64
+_EVERY = 4  # cells between the lone windows that are compared: all of them would take a minute
+
+
+def _prepare() -> None:
+    write_image("mosaic.png", mosaic()[0])
+    if not Path(MODEL).exists():  # the section that trains it was not asked for
+        write_training_crops()
+        exec(TRAIN, {})
+
+
+def _show(made: Mapping[str, Any]) -> Sequence[str]:
+    image, scanner, scores = read_image("mosaic.png"), made["scanner"], made["scores"]
+    likely = scores.softmax(dim=1)[0].numpy()
+    agreeing, compared = _agreement(made)
+    return [
+        row(
+            *(picture(draw_scan(image, likely[number], window=_WINDOW, stride=scanner.stride),
+                      f"<b>{name.capitalize()}</b> by windows of {_WINDOW} pixels.",
+                      describe=f"Warm colours over the part of the mosaic that shows {name}")
+              for number, name in enumerate(SURFACES)),
+        ),
+        numbers({
+            f"{likely.shape[1]} × {likely.shape[2]}": "windows scored in one pass",
+            f"{agreeing:.0%}": f"of {compared} windows get the same name when cut out and shown alone",
+        }),
+    ]  # fmt: skip
+
+
+def _agreement(made: Mapping[str, Any]) -> tuple[float, int]:
+    """How often a cell of the map and its window alone are named alike: alone, a window has zeros around it."""
+    scanner, batch, model = made["scanner"], made["batch"], made["model"]
+    cells = made["scores"][:, :, ::_EVERY, ::_EVERY].argmax(1).flatten()
+    step = _EVERY * scanner.stride
+    windows = batch.unfold(2, _WINDOW, step).unfold(3, _WINDOW, step).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+    with torch.inference_mode():
+        alone = torch.cat([model(part).argmax(1) for part in windows.split(16)])
+    return float(np.mean((cells == alone).numpy())), len(alone)
+
+
+SECTION = Section(
+    name="scan",
+    title="Slide it over the picture",
+    prose="""
+A layer that looks at all of a small picture is a convolution that happens to have room for one step. Give it a larger
+picture and it takes more steps: the classifier for crops becomes a map of answers, one for each window, and what
+neighbouring windows share is computed once.
+
+Shown alone, a window has nothing around it; in the picture it has neighbours. The network notices near the border, and
+so a few windows change their name.
+""",
+    commands=(f"convolens scan {MODEL} mosaic.png gravel.png --class gravel --window {_WINDOW}",),
+    python=f"""\
+import torch
+import convolens as cl
+
+model = cl.load("{MODEL}").requires_grad_(False)
+scanner = cl.convolutionalize(model, {_WINDOW})
+batch = scanner.preprocess("mosaic.png")
+scores = scanner(batch)
+""",
+    prepare=_prepare,
+    show=_show,
+    budget_seconds=20,
+)
