@@ -65,6 +65,37 @@ void winograd_gradient(const PicturesView &x, const PicturesView &g, int64_t pad
         {pictures<const float>(x), pictures<const float>(g), pad_top, pad_left, at<float>(gradient)});
 }
 
+using Window = std::array<int64_t, 6>; // stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
+
+int64_t patches_weights_size(const WeightsView &w) { return kernels().patches_weights_size(weights(w)); }
+
+void patches_weights(const WeightsView &w, int64_t packed) {
+    nb::gil_scoped_release release;
+    kernels().patches_weights(weights(w), at<float>(packed));
+}
+
+void patches(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &s, int64_t bias,
+             int64_t residual, bool relu, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "patches: shapes");
+    nb::gil_scoped_release release;
+    kernels().patches({pictures<const float>(x), weights(w), at<const float>(packed), s[0], s[1], s[2], s[3], s[4],
+                       s[5], finish(bias, residual, relu), pictures<float>(y)});
+}
+
+void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y,
+          int64_t places) {
+    need(x[1] == y[1] && x[4] == y[4] && x[2] * x[3] < (int64_t(1) << 31), "pool: shapes");
+    nb::gil_scoped_release release;
+    kernels().pool({pictures<const float>(x), rows, columns, s[0], s[1], s[2], s[3], s[4], s[5], pictures<float>(y),
+                    at<int64_t>(places)});
+}
+
+void pool_gradient(const PicturesView &g, int64_t places, const PicturesView &gradient) {
+    need(g[1] == gradient[1] && g[4] == gradient[4], "pool_gradient: shapes");
+    nb::gil_scoped_release release;
+    kernels().pool_gradient({pictures<const float>(g), at<const int64_t>(places), pictures<float>(gradient)});
+}
+
 uint64_t fingerprint(int64_t address, int64_t words) {
     nb::gil_scoped_release release;
     return kernels().fingerprint(at<const void>(address), words);
@@ -78,6 +109,11 @@ void bind_layers(nb::module_ &m) {
     m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "bias"_a,
           "residual"_a, "relu"_a, "y"_a);
     m.def("winograd_gradient", &winograd_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
+    m.def("patches_weights_size", &patches_weights_size, "weights"_a);
+    m.def("patches_weights", &patches_weights, "weights"_a, "packed"_a);
+    m.def("patches", &patches, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "places"_a);
+    m.def("pool_gradient", &pool_gradient, "g"_a, "places"_a, "gradient"_a);
     m.def("fingerprint", &fingerprint, "address"_a, "words"_a);
 }
 

@@ -68,8 +68,11 @@ template <class F> inline void row_blocks(int64_t rows, const F &f) {
     }
 }
 
-// y(rows × panel) = a · b over the whole depth. a: [depth / depth_block][stride rows][depth_block], b: [depth][panel].
-inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_t depth, int64_t rows, float *y) {
+// a · b over the whole depth, rows × panel: take(row, v, sum) gets each vector of sums while it is in a register.
+// a: [depth / depth_block][stride rows][depth_block], b: [depth][panel].
+template <class Take>
+inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_t depth, int64_t rows,
+                          const Take &take) {
     row_blocks(rows, [&](int64_t first, int64_t count) {
         with_rows(count, [&](auto constant) {
             constexpr int R = decltype(constant)::value;
@@ -77,9 +80,11 @@ inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_
             for (int64_t k = 0; k < depth; k += depth_block)
                 multiply<R, depth_block, 1, panel>(a + k * stride + first * depth_block, b + k * panel,
                                                    least(depth - k, depth_block), sums);
+#pragma GCC unroll 16
             for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
                 for (int v = 0; v < panel_vectors; ++v)
-                    store(y + (first + i) * panel + v * lanes<float>, sums.at[i][v]);
+                    take(first + i, v, sums.at[i][v]);
         });
     });
 }

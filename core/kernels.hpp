@@ -39,6 +39,11 @@ struct Kernels {
     void (*winograd_weights)(const Weights &, int tile, float *transformed);
     void (*winograd)(const WinogradJob &);
     void (*winograd_gradient)(const WinogradGradientJob &);
+    int64_t (*patches_weights_size)(const Weights &);
+    void (*patches_weights)(const Weights &, float *packed);
+    void (*patches)(const PatchesJob &);
+    void (*pool)(const PoolJob &);
+    void (*pool_gradient)(const PoolGradientJob &);
     uint64_t (*fingerprint)(const void *data, int64_t words);
 };
 

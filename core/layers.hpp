@@ -44,4 +44,29 @@ struct WinogradGradientJob {
     float *gradient; // filters × channels × 3 × 3, contiguous
 };
 
+// Any kernel, stride and dilation, one group. `packed` comes from patches_weights.
+struct PatchesJob {
+    Pictures<const float> x;
+    Weights weights; // sizes
+    const float *packed;
+    int64_t stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+    Finish finish;
+    Pictures<float> y;
+};
+
+// Max pooling. `places`, where wanted, is laid out as y and gets row · width + column of each maximum.
+struct PoolJob {
+    Pictures<const float> x;
+    int64_t rows, columns, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+    Pictures<float> y;
+    int64_t *places;
+};
+
+// Its gradient: `places` laid out as g; both pictures dense.
+struct PoolGradientJob {
+    Pictures<const float> g;
+    const int64_t *places;
+    Pictures<float> gradient;
+};
+
 } // namespace convolens

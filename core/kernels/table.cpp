@@ -16,6 +16,11 @@ int64_t winograd_weights_size(int64_t, int64_t, int);
 void winograd_weights(const Weights &, int, float *);
 void winograd(const WinogradJob &);
 void winograd_gradient(const WinogradGradientJob &);
+int64_t patches_weights_size(const Weights &);
+void patches_weights(const Weights &, float *);
+void patches(const PatchesJob &);
+void pool(const PoolJob &);
+void pool_gradient(const PoolGradientJob &);
 uint64_t fingerprint(const void *, int64_t);
 
 extern const Kernels table;
@@ -30,6 +35,11 @@ const Kernels table{
     winograd_weights,
     winograd,
     winograd_gradient,
+    patches_weights_size,
+    patches_weights,
+    patches,
+    pool,
+    pool_gradient,
     fingerprint,
 };
 

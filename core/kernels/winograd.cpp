@@ -156,9 +156,13 @@ void some_panels(const WinogradJob &job, const Tiling &tiles, int64_t block, con
     const int64_t depth = job.x.c, place_stride = round_up(depth, depth_block) * slots;
     const float *u = job.transformed + filter * depth * places;
     for (int p = 0; p < places; ++p)
-        for (int64_t q = 0; q < panels; ++q)
+        for (int64_t q = 0; q < panels; ++q) {
+            float *sums = m + (q * places + p) * count * panel;
             multiply_rows(v + p * place_stride + first * depth_block, slots, u + (q * places + p) * depth * panel,
-                          depth, count, m + (q * places + p) * count * panel);
+                          depth, count, [sums](int64_t row, int vector, Floats sum) {
+                              store(sums + row * panel + vector * lanes<float>, sum);
+                          });
+        }
     for (int64_t i = 0; i < count; ++i)
         for (int64_t q = 0; q < panels; ++q)
             finish_tile<M>(job, place<M>(tiles, block + first + i), filter + q * panel,

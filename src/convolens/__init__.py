@@ -13,6 +13,7 @@ __version__ = _version("convolens")
 
 _HOME = {
     "layers": "",
+    "fuse": "layers.fuse",
     "errors": "",
     "precision": "settings",
     "threads": "settings",

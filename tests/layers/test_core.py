@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -43,19 +44,27 @@ def cases(draw):
     height, width = (draw(st.integers(max(1, 3 - a), 14)) for a in (top + bottom, left + right))
     n, channels, filters = draw(st.integers(0, 2)), draw(st.integers(1, 140)), draw(st.integers(1, 70))
     order = draw(st.sampled_from([torch.contiguous_format, torch.channels_last]))
-    x, weight = pictures(n, channels, height, width), pictures(filters, channels, 3, 3, seed=1)
+    shapes = (n, channels, height, width), (filters, channels, 3, 3)
     y_shape = (n, filters, height + top + bottom - 2, width + left + right - 2)
-    geometry = Geometry(tuple(x.shape), tuple(weight.shape), y_shape, (1, 1), (top, left), (bottom, right), (1, 1), 1)
-    return x, weight.contiguous(memory_format=order), geometry
+    return (*shapes, y_shape, (1, 1), (top, left), (bottom, right), (1, 1), 1), order
+
+
+def operands(case):
+    sizes, order = case
+    geometry = Geometry(*sizes)
+    weight = pictures(*geometry.weight_shape, seed=1).contiguous(memory_format=order)
+    return pictures(*geometry.x_shape), weight, geometry
 
 
 def pictures(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def relative_error(got, wanted):
+def relative_error(got, wanted, terms=1):
+    """Of the largest output, or of what a sum of so many unit normal products would be, where that is larger."""
     assert got.shape == wanted.shape
-    return ((got - wanted).abs().max() / wanted.abs().max().clamp_min(1.0)).item() if wanted.numel() else 0.0
+    scale = max(wanted.abs().max().item() if wanted.numel() else 0, terms**0.5, 1.0)
+    return ((got - wanted).abs().max() / scale).item() if wanted.numel() else 0.0
 
 
 def in_double(x, weight, geometry):
@@ -65,25 +74,51 @@ def in_double(x, weight, geometry):
 @settings(max_examples=150)
 @given(cases(), st.sampled_from([2, 4]), st.booleans(), st.booleans(), st.booleans())
 def test_winograd_with_everything_that_follows_it_is_the_convolution(case, tile, with_bias, with_residual, relu):
-    x, weight, geometry = case
+    x, weight, geometry = operands(case)
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
-    got = core.winograd_output(x, weight, bias, geometry, tile, residual=residual, relu=relu)
+    got = core.winograd_output(x, weight, geometry, tile, core.Finish(bias, residual, relu))
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if residual is None else wanted + residual
-    assert relative_error(got, wanted.relu() if relu else wanted) <= ALLOWED[tile]
+    assert relative_error(got, wanted.relu() if relu else wanted, weight[0].numel()) <= ALLOWED[tile]
 
 
 @settings(max_examples=150)
 @given(cases(), st.sampled_from([2, 4]))
 def test_winograds_gradients_are_those_of_the_convolution(case, tile):
-    x, weight, geometry = case
+    x, weight, geometry = operands(case)
     g = torch.randn(geometry.y_shape, generator=torch.Generator().manual_seed(2))
     got = core.winograd_input_gradient(g, weight, geometry, tile)
-    assert relative_error(got, methods.torch_input_gradient(g.double(), weight.double(), geometry)) <= ALLOWED[tile]
+    wanted = methods.torch_input_gradient(g.double(), weight.double(), geometry)
+    assert relative_error(got, wanted, 9 * weight.shape[0]) <= ALLOWED[tile]
     got = core.winograd_weight_gradient(x, g, geometry)
-    assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
+    wanted = methods.torch_weight_gradient(x.double(), g.double(), geometry)
+    assert relative_error(got, wanted, g[:, 0].numel()) <= ALLOWED[4]
+
+
+@st.composite
+def patch_cases(draw):
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride, dilation = (draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])) for _ in range(2))
+    padding = draw(st.sampled_from([0, 1, (2, 1), "full"]))
+    least = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    size = [draw(st.integers(low, low + 9)) for low in least]
+    n, channels, filters = draw(st.integers(0, 2)), draw(st.integers(1, 80)), draw(st.integers(1, 70))
+    return (n, channels, *size), (filters, channels, *kernel), stride, padding, dilation, 1
+
+
+@settings(max_examples=150)
+@given(patch_cases(), st.booleans(), st.booleans(), st.booleans())
+def test_patches_with_everything_that_follows_them_are_the_convolution(case, with_bias, with_residual, relu):
+    x, weight, geometry = operands((astuple(conv_geometry(*case)), torch.contiguous_format))
+    bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
+    residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
+    got = core.patches_output(x, weight, geometry, core.Finish(bias, residual, relu))
+    wanted = in_double(x, weight, geometry)
+    wanted = wanted if bias is None else wanted + bias[:, None, None]
+    wanted = wanted if residual is None else wanted + residual
+    assert relative_error(got, wanted.relu() if relu else wanted, weight[0].numel()) <= 2e-6
 
 
 # Few channels and many tiles; many channels, more than one panel and chunk; filters that end inside a vector.
@@ -97,8 +132,10 @@ def test_every_instruction_set_gives_the_convolution_and_its_gradients(instructi
     geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
     g = pictures(*geometry.y_shape, seed=2)
     for tile in (2, 4):
-        got = core.winograd_output(x, weight, None, geometry, tile)
+        got = core.winograd_output(x, weight, geometry, tile, core.Finish())
         assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[tile]
+    got = core.patches_output(x, weight, geometry, core.Finish())
+    assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[2]
     got = core.winograd_weight_gradient(x, g, geometry)
     assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
 
@@ -111,13 +148,12 @@ def test_the_number_of_threads_does_not_change_a_bit(shape):
     before, results = _core.threads(), []
     for count in (1, 2, 4):
         _core.set_threads(count)
-        y = core.winograd_output(x, weight.clone(), None, geometry, 4)
+        y = core.winograd_output(x, weight.clone(), geometry, 4, core.Finish())
         grads = core.winograd_weight_gradient(x, y, geometry)
-        results.append((y, grads))
+        results.append((y, grads, core.patches_output(x, weight.clone(), geometry, core.Finish())))
     _core.set_threads(before)
-    for y, grads in results[1:]:
-        assert torch.equal(y, results[0][0])
-        assert torch.equal(grads, results[0][1])
+    for result in results[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(result, results[0], strict=True))
 
 
 @pytest.mark.parametrize("mode", ["exact", "fast"])
@@ -127,15 +163,24 @@ def test_what_is_not_finite_reaches_exactly_what_sees_it(mode, bad, request):
         request.getfixturevalue("exact")
     x, weight = pictures(1, 32, 40, 40), pictures(32, 32, 3, 3, seed=1)
     x[0, 3, 17, 18] = x[0, 5, 0, 39] = bad
-    assert methods.winograd_tile(conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)) == {"exact": 2}.get(
-        mode, 4
-    )
+    geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
+    assert methods.choose(geometry, channels_last=False) == {"exact": "winograd2", "fast": "winograd4"}[mode]
     got, wanted = cl.layers.conv2d(x, weight, padding=1), conv2d(x, weight, padding=1)
     spoiled = ~wanted.isfinite()
     assert torch.equal(~got.isfinite(), spoiled)
     torch.testing.assert_close(got[spoiled], wanted[spoiled], equal_nan=True)
     if bad != 3e38:  # whose neighbours are rounded in units of 1e31, by torch too
         torch.testing.assert_close(got[~spoiled], wanted[~spoiled], rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_what_is_not_finite_in_a_strided_layer_reaches_what_sees_it(bad, kernel):
+    x = pictures(1, 64, 9, 9).contiguous(memory_format=torch.channels_last)
+    weight = pictures(64, 64, kernel, kernel, seed=1)
+    (x if kernel == 1 else weight)[0, 3, 0, 0] = bad
+    got, wanted = (f(x, weight, stride=2, padding=1) for f in (cl.layers.conv2d, conv2d))
+    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-3, equal_nan=True)
 
 
 def test_the_weights_that_saw_what_is_not_finite_are_those_of_torch():

@@ -6,7 +6,7 @@ beside the weights they came from, for as long as those live and hold the same n
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,16 @@ def runs_on(*tensors: Tensor) -> bool:
     )
 
 
+def instruction_set() -> str:
+    """Whose layout transformed weights have."""
+    return _core.instruction_set()
+
+
+def finite(numbers: Tensor) -> bool:
+    """Whether all are finite, in one pass; false, too, where their sum overflows."""
+    return bool(numbers.sum().isfinite())
+
+
 def is_channels_last(x: Tensor) -> bool:
     """Whether x's channels lie side by side, where that is not also its order by rows."""
     return x.is_contiguous(memory_format=LAST) and not x.is_contiguous()
@@ -38,34 +48,42 @@ def like(y: Tensor, x: Tensor) -> Tensor:
     return y if is_channels_last(x) else y.contiguous()
 
 
+@dataclass(slots=True)
+class Finish:
+    """What follows a convolution before its result leaves the cache, and where that goes."""
+
+    bias: Tensor | None = None
+    residual: Tensor | None = None
+    relu: bool = False
+    out: Tensor | None = None
+
+
 def winograd_output(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: Geometry,
-    tile: int,
-    *,
-    residual: Tensor | None = None,
-    relu: bool = False,
+    x: Tensor, weight: Tensor, geometry: Geometry, tile: int, finish: Finish, numbers: Tensor | None = None
 ) -> Tensor:
-    """A 3×3 convolution of stride 1, channels-last, with what follows it done before it leaves the cache."""
-    x = x.contiguous(memory_format=LAST)
-    y = _new(geometry.y_shape)
-    residual = None if residual is None else residual.contiguous(memory_format=LAST)
-    bias = None if bias is None else bias.contiguous()
-    _winograd(x, _view(weight), transformed(weight, tile), tile, geometry.before, bias, residual, relu, y)
+    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights where already transformed."""
+    numbers = transformed(weight, tile) if numbers is None else numbers
+    return _winograd(x, _view(weight), numbers, tile, geometry.before, geometry.y_shape, finish)
+
+
+def patches_output(
+    x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor | None = None
+) -> Tensor:
+    """A convolution of one group of any kernel, channels-last; `numbers` are its weights where already packed."""
+    y = _new(geometry.y_shape) if finish.out is None else finish.out
+    numbers = packed(weight) if numbers is None else numbers
+    x, bias, residual = _readable(x, finish)
+    window = (*geometry.stride, *geometry.before, *geometry.dilation)
+    arguments = _address(bias), _address(residual), finish.relu, _pictures(y)
+    _core.patches(_pictures(x), _view(weight), numbers.data_ptr(), window, *arguments)
     return y
 
 
 def winograd_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, tile: int) -> Tensor:
     """Its gradient in x: the same convolution of g with the filters turned by half and their axes exchanged."""
-    g = g.contiguous(memory_format=LAST)
-    grad = _new(geometry.x_shape)
     before = (2 - geometry.before[0], 2 - geometry.before[1])
-    _winograd(
-        g, _view(weight, turned=True), transformed(weight, tile, turned=True), tile, before, None, None, False, grad
-    )
-    return grad
+    numbers = transformed(weight, tile, turned=True)
+    return _winograd(g, _view(weight, turned=True), numbers, tile, before, geometry.x_shape, Finish())
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
@@ -79,37 +97,72 @@ def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor
     return gradient
 
 
+def pool(
+    x: Tensor, size: Pair, window: tuple[int, ...], y_size: Pair, *, with_places: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The maxima of a channels-last x, and where they lay; `window` is stride, padding and dilation by axis."""
+    y = _new((x.shape[0], x.shape[1], *y_size))
+    places = torch.empty_like(y, dtype=torch.int64) if with_places else None
+    _core.pool(_pictures(x), *size, window, _pictures(y), _address(places))
+    return y, places
+
+
+def pool_gradient(g: Tensor, places: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Each value of channels-last g added where its maximum lay."""
+    gradient = _new(shape)
+    g, places = g.contiguous(memory_format=LAST), places.contiguous(memory_format=LAST)
+    _core.pool_gradient(_pictures(g), places.data_ptr(), _pictures(gradient))
+    return gradient
+
+
 @dataclass(slots=True)
 class _Kept:
     state: tuple[object, ...]
     numbers: Tensor
 
 
-_kept: MutableMapping[Tensor, dict[tuple[int, bool], _Kept]] = WeakIdKeyDictionary()
+_kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
 
 
 def transformed(weight: Tensor, tile: int, *, turned: bool = False) -> Tensor:
-    """Winograd's transform of 3×3 weights, computed once for as long as the weights stay what they are.
+    """Winograd's transform of 3×3 weights, computed once for as long as the weights stay what they are."""
 
-    A fingerprint of the numbers (0.1 % of the time the convolution takes) tells, since torch's version counter does
-    not see every write (`weight.data`, shared memory).
+    def make() -> Tensor:
+        view = _view(weight, turned=turned)
+        numbers = torch.empty(_core.winograd_weights_size(view[1], view[2], tile))
+        _core.winograd_weights(view, tile, numbers.data_ptr())
+        return numbers
+
+    return _keep(weight, (tile, turned), make)
+
+
+def packed(weight: Tensor) -> Tensor:
+    """Weights in the order `patches_output` reads them, computed once as long as they stay what they are."""
+
+    def make() -> Tensor:
+        view = _view(weight)
+        numbers = torch.empty(_core.patches_weights_size(view))
+        _core.patches_weights(view, numbers.data_ptr())
+        return numbers
+
+    return _keep(weight, "packed", make)
+
+
+def _keep(weight: Tensor, key: object, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, kept beside the weight.
+
+    A fingerprint of the numbers (0.1 % of the time the convolution takes) tells whether they are the same, since
+    torch's version counter does not see every write (`weight.data`, shared memory).
     """
     if not (weight.is_contiguous() or weight.is_contiguous(memory_format=LAST)):
-        return _transform(weight, tile, turned)  # a slice of something: nothing lasting to keep it beside
+        return make()  # a slice of something: nothing lasting to keep it beside
     mark = _core.fingerprint(weight.data_ptr(), weight.numel())
     state = (mark, weight.data_ptr(), weight.stride(), _core.instruction_set())
     kept = _kept.setdefault(weight, {})
-    found = kept.get((tile, turned))
+    found = kept.get(key)
     if found is None or found.state != state:
-        found = kept[tile, turned] = _Kept(state, _transform(weight, tile, turned))
+        found = kept[key] = _Kept(state, make())
     return found.numbers
-
-
-def _transform(weight: Tensor, tile: int, turned: bool) -> Tensor:
-    view = _view(weight, turned=turned)
-    numbers = torch.empty(_core.winograd_weights_size(view[1], view[2], tile))
-    _core.winograd_weights(view, tile, numbers.data_ptr())
-    return numbers
 
 
 def _winograd(
@@ -118,33 +171,30 @@ def _winograd(
     numbers: Tensor,
     tile: int,
     before: Pair,
-    bias: Tensor | None,
-    residual: Tensor | None,
-    relu: bool,
-    y: Tensor,
-) -> None:
-    if not y.numel():
-        return
+    y_shape: tuple[int, ...],
+    finish: Finish,
+) -> Tensor:
+    y = _new(y_shape) if finish.out is None else finish.out
+    x, bias, residual = _readable(x, finish)
     top, left = before
-    _core.winograd(
-        _pictures(x),
-        weights,
-        numbers.data_ptr(),
-        tile,
-        top,
-        left,
-        _address(bias),
-        _address(residual),
-        relu,
-        _pictures(y),
-    )
+    arguments = tile, top, left, _address(bias), _address(residual), finish.relu, _pictures(y)
+    if y.numel():
+        _core.winograd(_pictures(x), weights, numbers.data_ptr(), *arguments)
+    return y
+
+
+def _readable(x: Tensor, finish: Finish) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """x, bias and residual in the order the kernels read; held by the caller while they do."""
+    bias = None if finish.bias is None else finish.bias.contiguous()
+    residual = None if finish.residual is None else finish.residual.contiguous(memory_format=LAST)
+    return x.contiguous(memory_format=LAST), bias, residual
 
 
 def _address(t: Tensor | None) -> int:
     return 0 if t is None else t.data_ptr()
 
 
-def _new(shape: tuple[int, int, int, int]) -> Tensor:
+def _new(shape: tuple[int, ...]) -> Tensor:
     return torch.empty(shape, memory_format=LAST)
 
 

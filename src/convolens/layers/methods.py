@@ -1,11 +1,16 @@
-"""How a layer's three sums are computed: by the core's Winograd kernels where they apply and pay, else by torch.
+"""How a layer's three sums are computed: by the core's kernels where they apply and pay, else by torch's operators.
 
-The choice depends on sizes, dtype, device and `cl.precision` only, never on the numbers. Winograd's tile of 4 does a
-quarter of the multiplications and errs by up to 2e-5 of the largest output; the tile of 2 does 4/9 of them and errs no
-more than torch's own convolution, so it serves where `cl.precision("exact")` is asked for.
+The choice depends on sizes, order in memory, dtype, device and `cl.precision` only, never on the numbers.
+
+    winograd4   3×3, stride 1: a quarter of the multiplications, errs by up to 2e-5 of the largest output
+    winograd2   the same with 4/9 of them, errs no more than torch's own convolution: for `cl.precision("exact")`
+    patches     any kernel, stride and dilation as a matrix product, with what follows done before it leaves the cache
+    torch       everything else: groups, few channels, other dtypes and devices
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,39 +20,28 @@ from convolens.layers import core
 from convolens.layers.geometry import Geometry
 from convolens.settings import precision
 
-# Below these the transforms cost more than they save; measured by benchmarks/layers.py on AVX2 and AVX-512.
-LEAST_CHANNELS = 16
-LEAST_MULTIPLICATIONS = 4_000_000
+Method = Literal["winograd4", "winograd2", "patches", "torch"]
+
+# Where the core's kernels begin to pay, measured by benchmarks/layers.py.
+LEAST_WINOGRAD_CHANNELS = 16
+LEAST_WINOGRAD_WORK = 4_000_000  # multiplications of the definition
+LEAST_PATCHES_CHANNELS = 64
+MOST_PATCHES_DEPTH = 2304  # beyond, a block of gathered inputs no longer fits a second-level cache
 
 
-def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """The layer itself."""
-    tile = winograd_tile(geometry)
-    if tile and core.runs_on(x, weight):
-        return core.like(core.winograd_output(x, weight, bias, geometry, tile), x)
-    return torch_output(x, weight, bias, geometry)
+def choose(geometry: Geometry, *, channels_last: bool) -> Method:
+    """The cheapest way to a layer's output; `channels_last` says whether its input needs no reordering first."""
+    if winograd_fits(geometry):
+        return "winograd2" if precision() == "exact" else "winograd4"
+    filters, channels, rows, columns = geometry.weight_shape
+    enough = geometry.groups == 1 and min(filters, channels) >= LEAST_PATCHES_CHANNELS
+    if channels_last and enough and rows * columns * channels <= MOST_PATCHES_DEPTH:
+        return "patches"
+    return "torch"
 
 
-def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """Its gradient in x."""
-    tile = winograd_tile(geometry)
-    if tile and core.runs_on(g, weight):
-        return core.like(core.winograd_input_gradient(g, weight, geometry, tile), g)
-    return torch_input_gradient(g, weight, geometry)
-
-
-def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
-    """Its gradient in the weight."""
-    if winograd_tile(geometry) == 4 and core.runs_on(x, g):
-        gradient = core.winograd_weight_gradient(x, g, geometry)
-        if bool(gradient.sum().isfinite()):
-            return gradient
-        # An infinity or NaN somewhere: torch puts it in exactly the weights that saw it.
-    return torch_weight_gradient(x, g, geometry)
-
-
-def winograd_tile(geometry: Geometry) -> int:
-    """The side of Winograd's tiles for this layer, or 0 where another algorithm is to do it."""
+def winograd_fits(geometry: Geometry) -> bool:
+    """Whether Winograd's algorithm can do this layer, and saves more than its transforms cost."""
     filters, channels, *kernel = geometry.weight_shape
     n, _, height, width = geometry.y_shape
     fits = (
@@ -57,9 +51,44 @@ def winograd_tile(geometry: Geometry) -> int:
         and max(geometry.before + geometry.after) <= 2
     )
     work = n * height * width * filters * channels * 9
-    if not fits or min(filters, channels) < LEAST_CHANNELS or work < LEAST_MULTIPLICATIONS:
-        return 0
-    return 2 if precision() == "exact" else 4
+    return fits and min(filters, channels) >= LEAST_WINOGRAD_CHANNELS and work >= LEAST_WINOGRAD_WORK
+
+
+def tile_of(method: Method) -> int:
+    """The side of Winograd's tiles."""
+    return {"winograd4": 4, "winograd2": 2}[method]
+
+
+def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """The layer itself."""
+    method = choose(geometry, channels_last=core.is_channels_last(x)) if core.runs_on(x, weight) else "torch"
+    if method == "torch":
+        return torch_output(x, weight, bias, geometry)
+    finish = core.Finish(bias)
+    if method == "patches":
+        numbers = core.packed(weight)
+        if not core.finite(numbers):  # an infinite weight times the zeros around x, which torch leaves out
+            return torch_output(x, weight, bias, geometry)
+        return core.patches_output(x, weight, geometry, finish, numbers)
+    return core.like(core.winograd_output(x, weight, geometry, tile_of(method), finish), x)
+
+
+def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """Its gradient in x."""
+    if winograd_fits(geometry) and core.runs_on(g, weight):
+        tile = 2 if precision() == "exact" else 4
+        return core.like(core.winograd_input_gradient(g, weight, geometry, tile), g)
+    return torch_input_gradient(g, weight, geometry)
+
+
+def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
+    """Its gradient in the weight."""
+    if winograd_fits(geometry) and precision() == "fast" and core.runs_on(x, g):
+        gradient = core.winograd_weight_gradient(x, g, geometry)
+        if core.finite(gradient):
+            return gradient
+        # An infinity or NaN somewhere: torch puts it in exactly the weights that saw it.
+    return torch_weight_gradient(x, g, geometry)
 
 
 def torch_output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:

@@ -6,6 +6,7 @@ One pass over the input either way.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.overrides import has_torch_function
 
 from convolens.arrays import Array
 from convolens.errors import DtypeError, ShapeError
+from convolens.layers import core
 from convolens.layers.geometry import Pair, Size, pair, pooled_size
 from convolens.layers.tensors import as_tensor, batched, kind_of
 
@@ -62,12 +64,14 @@ def max_pool2d(
     window = pair(size, "size", 1)
     step = window if stride is None else pair(stride, "stride", 1)
     zeros, spread = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
-    pooled_size((int(batch.shape[2]), int(batch.shape[3])), window, step, zeros, spread, bool(ceil_mode))
-    watched = torch.is_grad_enabled() and batch.requires_grad
-    pool: Any = _MaxPool.apply if watched else _pool
-    y, argmax = pool(batch, window, step, zeros, spread, bool(ceil_mode))
+    y_size = pooled_size((int(batch.shape[2]), int(batch.shape[3])), window, step, zeros, spread, bool(ceil_mode))
+    windows = _Windows(window, step, zeros, spread, bool(ceil_mode), y_size)
+    if torch.is_grad_enabled() and batch.requires_grad:
+        y, argmax = _MaxPool.apply(batch, windows)  # type: ignore[no-untyped-call]
+    else:
+        y, argmax = _pool(batch, windows, with_argmax=return_argmax)
     if inside.dim() == 3:
-        y, argmax = y.squeeze(0), argmax.squeeze(0)
+        y, argmax = y.squeeze(0), argmax.squeeze(0) if return_argmax else argmax
     kind = kind_of(x)
     return (kind(y), kind(argmax)) if return_argmax else kind(y)
 
@@ -118,15 +122,36 @@ def max_pool2d_backward(
     return kind_of(upstream)(_spread(above, at, shape))
 
 
-def _pool(x: Tensor, size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """Where pooling looks, by axis, and how many windows there are."""
+
+    size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    ceil_mode: bool
+    y_size: Pair
+
+
+def _pool(x: Tensor, w: _Windows, *, with_argmax: bool) -> tuple[Tensor, Tensor]:
+    """The maxima and where they lay; without `with_argmax` the second is not to be used."""
+    if core.runs_on(x) and core.is_channels_last(x) and x.numel():
+        y, argmax = core.pool(x, w.size, (*w.stride, *w.padding, *w.dilation), w.y_size, with_places=with_argmax)
+        return y, y if argmax is None else argmax
+    if not with_argmax:
+        y = torch.max_pool2d(x, w.size, w.stride, w.padding, w.dilation, w.ceil_mode)
+        return y, y
     return torch.ops.aten.max_pool2d_with_indices.default(  # type: ignore[no-any-return]
-        x, size, stride, padding, dilation, ceil_mode
+        x, w.size, w.stride, w.padding, w.dilation, w.ceil_mode
     )
 
 
 def _spread(g: Tensor, argmax: Tensor, shape: tuple[int, ...]) -> Tensor:
     if torch.is_grad_enabled() and g.requires_grad:
         return _Spread.apply(g, argmax, shape)  # type: ignore[no-any-return, no-untyped-call]
+    if g.dim() == 4 and core.runs_on(g) and core.is_channels_last(g) and g.numel():
+        return core.pool_gradient(g, argmax, shape)
     planes = g.new_zeros((*shape[:-2], shape[-2] * shape[-1]))
     return planes.scatter_add_(-1, argmax.flatten(-2), g.flatten(-2)).reshape(shape)
 
@@ -138,10 +163,8 @@ def _gather(x: Tensor, argmax: Tensor) -> Tensor:
 
 class _MaxPool(Function):
     @staticmethod
-    def forward(
-        x: Tensor, size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-    ) -> tuple[Tensor, Tensor]:
-        return _pool(x, size, stride, padding, dilation, ceil_mode)
+    def forward(x: Tensor, windows: _Windows) -> tuple[Tensor, Tensor]:
+        return _pool(x, windows, with_argmax=True)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -151,7 +174,7 @@ class _MaxPool(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        return (_spread(g, ctx.saved_tensors[0], ctx.shape), None, None, None, None, None)
+        return _spread(g, ctx.saved_tensors[0], ctx.shape), None
 
 
 class _Spread(Function):

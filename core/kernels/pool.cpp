@@ -1,0 +1,88 @@
+// Max pooling of pictures whose channels lie side by side, and its gradient.
+//
+//   for each row of outputs (a task), for each output, for each vector of channels
+//     for each cell of the window: where it is larger than the best so far, or NaN, it is the best, and its place kept
+//
+// One pass; a window's cells come from the cache. The gradient adds each value to its place; a task takes a picture's
+// vectors of channels alone, so overlapping windows never meet in two threads.
+#include "../gemm.hpp"
+#include "../layers.hpp"
+#include "../threads.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+using Places = Vector<int32_t>;
+
+template <bool with_places>
+void pool_vector(const PoolJob &job, const float *picture, int64_t top, int64_t left, int64_t c, int64_t to) {
+    const auto &x = job.x;
+    const int64_t count = least(lanes<float>, x.c - c);
+    Floats best = spread(-__builtin_inff());
+    Places place{};
+    bool first = true;
+    for (int64_t r = 0; r < job.rows; ++r) {
+        const int64_t row = top + r * job.dilation_h;
+        if (row < 0 || row >= x.h)
+            continue;
+        for (int64_t s = 0; s < job.columns; ++s) {
+            const int64_t column = left + s * job.dilation_w;
+            if (column < 0 || column >= x.w)
+                continue;
+            const Floats value = load_some(picture + row * x.step_h + column * x.step_w + c, count);
+            const auto better = (value > best) | (value != value);
+            best = better ? value : best;
+            if constexpr (with_places) {
+                const Places here = spread(int32_t(row * x.w + column));
+                place = first ? here : (better ? here : place); // the first cell, where all are -∞
+                first = false;
+            }
+        }
+    }
+    store_some(job.y.data + to + c, best, count);
+    if constexpr (with_places)
+        for (int64_t i = 0; i < count; ++i)
+            job.places[to + c + i] = place[i];
+}
+
+template <bool with_places> void run(const PoolJob &job) {
+    const auto &x = job.x;
+    const auto &y = job.y;
+    parallel(y.n * y.h, [&](int64_t task, int) {
+        const int64_t n = task / y.h, row = task % y.h;
+        for (int64_t column = 0; column < y.w; ++column)
+            for (int64_t c = 0; c < x.c; c += lanes<float>)
+                pool_vector<with_places>(job, x.data + n * x.step_n, row * job.stride_h - job.pad_top,
+                                         column * job.stride_w - job.pad_left, c,
+                                         n * y.step_n + row * y.step_h + column * y.step_w);
+    });
+}
+
+} // namespace
+
+void pool(const PoolJob &job) {
+    if (job.places)
+        run<true>(job);
+    else
+        run<false>(job);
+}
+
+void pool_gradient(const PoolGradientJob &job) {
+    const auto &g = job.g;
+    const auto &x = job.gradient;
+    constexpr int64_t width = 64; // channels of a task: whole cache lines
+    const int64_t parts = (g.c + width - 1) / width;
+    parallel(g.n * parts, [&](int64_t task, int) {
+        const int64_t n = task / parts, c0 = task % parts * width, c1 = least(c0 + width, g.c);
+        float *to = x.data + n * x.step_n;
+        for (int64_t pixel = 0; pixel < x.h * x.w; ++pixel)
+            __builtin_memset(to + pixel * x.c + c0, 0, size_t(c1 - c0) * sizeof(float));
+        for (int64_t pixel = 0; pixel < g.h * g.w; ++pixel) {
+            const int64_t from = n * g.step_n + pixel * g.c;
+            for (int64_t c = c0; c < c1; ++c)
+                to[job.places[from + c] * x.c + c] += g.data[from + c];
+        }
+    });
+}
+
+} // namespace convolens::CONVOLENS_ISA

@@ -1,0 +1,297 @@
+"""An inference copy of a network that moves each feature map once.
+
+A convolution, the batch norm behind it, the sum with a shortcut and the ReLU become one layer that finishes its outputs
+while they are in cache. Batch norm is folded into the weights (at inference it is a scale and a shift), weights are
+transformed once, and maps lie channels-last in buffers that are used again as soon as nothing reads them.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from convolens.errors import DtypeError
+from convolens.layers import core, methods
+from convolens.layers.conv import Conv2d
+from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.pool import MaxPool2d
+
+_RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
+_ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
+
+
+def fuse(model: nn.Module) -> nn.Module:
+    """A copy of `model` for inference, faster and equal but for rounding; the model itself does not change.
+
+    Args:
+        model: any module built of torch.nn's or Convolens' layers, in float32 on the CPU. A part whose `forward` can
+            be traced is fused whole; in any other part (a `forward` that depends on data) the parts inside are.
+
+    Returns:
+        A module in evaluation mode, called as the model is. It gives no gradients. Writing to the model's weights
+        later does not change it; it follows `cl.precision` as it stands at each call.
+
+    Raises:
+        DtypeError: a parameter is not float32 on the CPU; elsewhere torch's own layers are the fast ones.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
+    >>> x = torch.ones(1, 3, 5, 5)
+    >>> torch.testing.assert_close(fuse(net)(x), net(x))
+    """
+    for name, parameter in model.named_parameters():
+        if not core.runs_on(parameter):
+            raise DtypeError(f"{name}: need float32 on the CPU to fuse, got {parameter.dtype} on {parameter.device}")
+    return _fused(copy.deepcopy(model).eval().requires_grad_(False))
+
+
+class Fused(nn.Module):
+    """A traced network, run node by node; a buffer is used again once nothing reads the map in it."""
+
+    def __init__(self, layers: fx.GraphModule) -> None:
+        super().__init__()
+        self.layers = layers
+        self._arena = _Arena()
+        self._last_uses = _last_uses(layers.graph)
+
+    @torch.no_grad()
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """What the network gives; maps come in the order of the first input."""
+        values: dict[str, Any] = {}
+        buffers: dict[str, Tensor] = {}
+        waiting, first = iter(inputs), next(iter((*inputs, *named.values())))
+        for node in self.layers.graph.nodes:
+            if node.op == "placeholder":
+                values[node.name] = named[str(node.target)] if node.target in named else next(waiting, *node.args)
+            elif node.op == "output":
+                return map_arg(node.args[0], lambda n: _in_order_of(values[n.name], first))
+            else:
+                values[node.name] = self._run(node, values, buffers)
+            for dead in self._last_uses[node.name]:
+                del values[dead]
+                self._arena.give(buffers.pop(dead, None), values)
+        raise AssertionError("a graph ends with its output")
+
+    def _run(self, node: fx.Node, values: dict[str, Any], buffers: dict[str, Tensor]) -> Any:
+        args: Any = map_arg(node.args, lambda n: values[n.name])
+        kwargs: Any = map_arg(node.kwargs, lambda n: values[n.name])
+        target: Any = node.target
+        if node.op == "call_function":
+            return target(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], target)(*args[1:], **kwargs)
+        if node.op == "get_attr":
+            return operator.attrgetter(target)(self.layers)
+        module = self.layers.get_submodule(target)
+        if not isinstance(module, _Convolution):
+            return module(*args, **kwargs)
+        geometry = module.geometry(args[0])
+        if geometry is not None:
+            buffers[node.name] = self._arena.take(geometry.y_shape)
+        return module(*args, out=buffers.get(node.name))
+
+
+def _last_uses(graph: fx.Graph) -> dict[str, list[str]]:
+    """For each node the values that nothing reads after it; by name, as a copied graph has other nodes."""
+    seen: set[str] = set()
+    dying: dict[str, list[str]] = {}
+    for node in reversed(graph.nodes):
+        mine = [used.name for used in ([] if node.op == "output" else [node]) + node.all_input_nodes]
+        dying[node.name] = [used for used in dict.fromkeys(mine) if used not in seen]
+        seen.update(mine)
+    return dying
+
+
+def _in_order_of(value: Any, x: Any) -> Any:
+    """A map in x's order in memory; anything else as it is."""
+    if isinstance(value, Tensor) and value.dim() == 4 and isinstance(x, Tensor) and x.dim() == 4:
+        return core.like(value, x)
+    return value
+
+
+class _Arena:
+    """Buffers of one fused network's maps, by size. Lists' pop and append are atomic, so threads may share it."""
+
+    def __init__(self) -> None:
+        self.free: dict[int, list[Tensor]] = {}
+
+    def take(self, shape: tuple[int, int, int, int]) -> Tensor:
+        """A channels-last tensor with unspecified contents."""
+        n, c, h, w = shape
+        try:
+            buffer = self.free[n * c * h * w].pop()
+        except (KeyError, IndexError):
+            buffer = torch.empty(n * c * h * w)
+        return buffer.as_strided(shape, (h * w * c, 1, w * c, c))
+
+    def give(self, map_: Tensor | None, alive: dict[str, Any]) -> None:
+        """Takes a buffer back, unless a value still alive is a view of it."""
+        if map_ is None:
+            return
+        address = map_.untyped_storage().data_ptr()
+        if not any(isinstance(v, Tensor) and v.untyped_storage().data_ptr() == address for v in alive.values()):
+            self.free.setdefault(map_.numel(), []).append(map_.as_strided((map_.numel(),), (1,)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Arena:
+        return _Arena()
+
+    def __reduce__(self) -> tuple[type[_Arena], tuple[()]]:
+        return _Arena, ()
+
+
+class _Convolution(nn.Module):
+    """A convolution with the sum and the ReLU that follow it; weights are transformed when a size first needs it."""
+
+    def __init__(self, layer: nn.Conv2d, *, relu: bool = False) -> None:
+        super().__init__()
+        self.layer, self.relu = layer, relu
+        self._numbers: dict[tuple[str, str], Tensor] = {}
+
+    def geometry(self, x: Tensor) -> Geometry | None:
+        """The sizes where the core does this layer, else None."""
+        layer: Any = self.layer
+        if layer.padding_mode != "zeros" or not core.runs_on(x) or x.dim() != 4 or not x.numel():
+            return None
+        shapes = tuple(x.shape), tuple(layer.weight.shape)
+        geometry = conv_geometry(*shapes, layer.stride, layer.padding, layer.dilation, layer.groups)
+        return None if methods.choose(geometry, channels_last=True) == "torch" else geometry
+
+    def forward(self, x: Tensor, residual: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
+        """ReLU(convolution + residual), each part where it is wanted."""
+        geometry = self.geometry(x)
+        if geometry is None or (residual is not None and tuple(residual.shape) != geometry.y_shape):
+            return self._by_torch(x, residual)
+        method = methods.choose(geometry, channels_last=True)
+        numbers = self._transformed(method)
+        if method == "patches" and not core.finite(numbers):
+            return self._by_torch(x, residual)
+        finish = core.Finish(self.layer.bias, residual, self.relu, out)
+        if method == "patches":
+            return core.patches_output(x, self.layer.weight, geometry, finish, numbers)
+        return core.winograd_output(x, self.layer.weight, geometry, methods.tile_of(method), finish, numbers)
+
+    def _by_torch(self, x: Tensor, residual: Tensor | None) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+        y: Tensor = nn.Conv2d.forward(self.layer, x)
+        y = y if residual is None else y + residual
+        return y.relu_() if self.relu else y
+
+    def _transformed(self, method: methods.Method) -> Tensor:
+        key = method, core.instruction_set()
+        if key not in self._numbers:
+            weight = self.layer.weight
+            by_patches = method == "patches"
+            self._numbers[key] = (
+                core.packed(weight) if by_patches else core.transformed(weight, methods.tile_of(method))
+            )
+        return self._numbers[key]
+
+
+class _Tracer(fx.Tracer):
+    """Looks into every module but layers."""
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        return isinstance(module, (Conv2d, MaxPool2d)) or super().is_leaf_module(module, qualified_name)
+
+
+def _fused(module: nn.Module) -> nn.Module:
+    if isinstance(module, nn.Conv2d):
+        return _Convolution(module)
+    if not any(isinstance(inner, nn.Conv2d) for inner in module.modules()):
+        return module
+    try:
+        graph = _Tracer().trace(module)
+    except Exception:
+        for name, child in list(module.named_children()):
+            setattr(module, name, _fused(child))
+        return module
+    layers = fx.GraphModule(module, graph)
+    for replace in (_remove_idle, _replace):
+        for node in list(graph.nodes):
+            replace(layers, node)
+    graph.lint()
+    return Fused(layers)
+
+
+def _remove_idle(layers: fx.GraphModule, node: fx.Node) -> None:
+    """Takes out what does nothing at inference."""
+    if isinstance(_module(layers, node), (nn.Dropout, nn.Dropout2d, nn.Identity)) and len(node.args) == 1:
+        node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
+        layers.graph.erase_node(node)
+
+
+def _replace(layers: fx.GraphModule, node: fx.Node) -> None:
+    """Puts the layer's fused form in its place, with all that can follow it."""
+    if node.op != "call_module" or not node.args or node.kwargs:
+        return
+    module = layers.get_submodule(str(node.target))
+    if type(module) is nn.MaxPool2d:
+        arguments = module.kernel_size, module.stride, module.padding, module.dilation
+        pool: Any = MaxPool2d(*arguments, module.return_indices, module.ceil_mode)
+        _put(layers, node, pool, node.args)
+    elif isinstance(module, nn.Conv2d) and len(node.args) == 1:
+        _replace_convolution(layers, node, module)
+
+
+def _replace_convolution(layers: fx.GraphModule, node: fx.Node, layer: nn.Conv2d) -> None:
+    last, inputs, chain = node, node.args, [node]
+    norm = _module(layers, _only_user(last))
+    if isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
+        layer = fuse_conv_bn_eval(layer, norm)
+        last = _follow(chain)
+    user = _only_user(last)
+    if user is not None and user.target in _ADD and _between(node, user) <= set(chain) and not user.kwargs:
+        other = [arg for arg in user.args if arg is not last]
+        if len(other) == 1 and isinstance(other[0], fx.Node):
+            inputs, last = (*inputs, other[0]), _follow(chain)
+    user = _only_user(last)
+    relu = user is not None and (user.target in _RELU or isinstance(_module(layers, user), nn.ReLU))
+    if relu:
+        last = _follow(chain)
+    _put(layers, last, _Convolution(layer, relu=relu), inputs)
+    for done in reversed(chain[:-1]):
+        layers.graph.erase_node(done)
+
+
+def _follow(chain: list[fx.Node]) -> fx.Node:
+    """Goes on to the only node that uses the chain's last."""
+    chain.append(next(iter(chain[-1].users)))
+    return chain[-1]
+
+
+def _between(first: fx.Node, last: fx.Node) -> set[fx.Node]:
+    """The nodes from `first` up to `last`, without it: what a layer moved to `last` would pass."""
+
+    def walk() -> Iterator[fx.Node]:
+        node = first
+        while node is not last:
+            yield node
+            node = node.next
+
+    return set(walk())
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _module(layers: fx.GraphModule, node: fx.Node | None) -> nn.Module | None:
+    called = node is not None and node.op == "call_module"
+    return layers.get_submodule(str(node.target)) if called and node is not None else None
+
+
+def _put(layers: fx.GraphModule, node: fx.Node, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Replaces a node by a call of `module`, under a name of its own: the old one may be called elsewhere."""
+    name = f"fused_{node.name}"
+    layers.add_submodule(name, module)
+    with layers.graph.inserting_after(node):
+        new = layers.graph.call_module(name, inputs)
+    node.replace_all_uses_with(new)
+    layers.graph.erase_node(node)
