@@ -33,6 +33,9 @@ LOCAL = False
 # Block sizes looked at: from twice the kernel's, doubled this often.
 _OCTAVES = 7
 
+# Samples in a block beyond which it leaves the caches for no gain, unless the kernel needs it.
+_LARGEST = 1 << 18
+
 # Samples transformed in one call: what the threads' second-level caches hold, spectra included.
 _CHUNK = 1 << 17
 
@@ -66,7 +69,9 @@ def block_sizes(spec: Spec) -> Shape:
         least, most = 2 * spec.kernel[axis] - 1, spec.extended[axis]
         sizes = [least * 2**i for i in range(_OCTAVES) if least * 2**i < most] + [most]
         choices.append(sorted({spectral.good_size(n, real and axis == spec.axes[-1]) for n in sizes}))
-    return min(product(*choices), key=lambda blocks: _seconds(spec, blocks))
+    least = prod(sizes[0] for sizes in choices)
+    small = [blocks for blocks in product(*choices) if prod(blocks) <= max(_LARGEST, least)]
+    return min(small, key=lambda blocks: _seconds(spec, blocks))
 
 
 def _seconds(spec: Spec, blocks: Shape) -> float:
