@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import convolens as cl
 from convolens.errors import ArgumentError, ConvolensError, DtypeError, ShapeError
+from convolens.layers import trilinear
+from convolens.layers.geometry import conv_geometry
 
 sys.path.insert(0, str(Path(__file__).parent))
 from reference import convolution
@@ -132,9 +134,12 @@ def test_gradients_agree_with_central_differences_and_can_be_differentiated_agai
     case = {**case, "x_shape": (1, *case["x_shape"][1:])}
     x, weight, bias, arguments = tensors(case, torch.float64)
     leaves = [t.detach().clone().requires_grad_() for t in (x, weight, bias) if t is not None]
-    apply = lambda x, weight, bias=None: conv2d(x, weight, bias, **arguments)  # noqa: E731
-    torch.autograd.gradcheck(apply, leaves, fast_mode=True)
-    torch.autograd.gradgradcheck(apply, leaves, fast_mode=True)
+    geometry = conv_geometry(case["x_shape"], case["weight_shape"], **arguments)
+    public = lambda x, weight, bias=None: conv2d(x, weight, bias, **arguments)  # noqa: E731
+    written_out = lambda x, weight, bias=None: trilinear._Output.apply(x, weight, bias, geometry)  # noqa: E731
+    for apply in (public, written_out):
+        torch.autograd.gradcheck(apply, leaves, fast_mode=True)
+        torch.autograd.gradgradcheck(apply, leaves, fast_mode=True)
 
 
 @settings(max_examples=50)
@@ -284,6 +289,21 @@ def test_compiling_exporting_and_tracing_see_torchs_own_operators():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_function_transform_differentiates_it():
-    grad = torch.func.grad(lambda w: conv2d(torch.ones(1, 4, 5, 5), w).sum())(W)
-    assert torch.equal(grad, torch.full_like(W, 9.0))
+@pytest.mark.parametrize("shape", [(6, 4, 5), (32, 32, 40)])  # by torch, by the core
+def test_a_function_transform_differentiates_it(shape):
+    filters, channels, size = shape
+    weight, x = torch.zeros(filters, channels, 3, 3), torch.ones(1, channels, size, size)
+    grad = torch.func.grad(lambda w: conv2d(x, w).sum())(weight)
+    torch.testing.assert_close(grad, torch.full_like(weight, (size - 2) ** 2))
+
+
+def test_the_cores_gradients_can_be_differentiated_again():
+    rng = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(1, 32, 40, 40, generator=rng), torch.randn(32, 32, 3, 3, generator=rng)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        leaves = [t.to(dtype).requires_grad_() for t in (x, weight)]
+        first = torch.autograd.grad(conv2d(*leaves, padding=1).square().sum(), leaves, create_graph=True)
+        results.append(torch.autograd.grad(sum(g.square().mean() for g in first), leaves))
+    for got, wanted in zip(*results, strict=True):
+        assert_close(got, wanted, relative=1e-4)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from convolens import _core
@@ -20,10 +21,14 @@ LAST = torch.channels_last
 
 
 def runs_on(*tensors: Tensor) -> bool:
-    """Whether the core can read these: plain float32 tensors on the CPU, not a subclass with a meaning of its own."""
+    """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's."""
     plain = (Tensor, torch.nn.Parameter)
     return all(
-        type(t) in plain and t.dtype == torch.float32 and t.device.type == "cpu" and t.layout == torch.strided
+        type(t) in plain
+        and t.dtype == torch.float32
+        and t.device.type == "cpu"
+        and t.layout == torch.strided
+        and not is_functorch_wrapped_tensor(t)
         for t in tensors
     )
 

@@ -161,14 +161,14 @@ class _Convolution(nn.Module):
             return None
         shapes = tuple(x.shape), tuple(layer.weight.shape)
         geometry = conv_geometry(*shapes, layer.stride, layer.padding, layer.dilation, layer.groups)
-        return None if methods.choose(geometry, channels_last=True) == "torch" else geometry
+        return None if _method(geometry) == "torch" else geometry
 
     def forward(self, x: Tensor, residual: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
         """ReLU(convolution + residual), each part where it is wanted."""
         geometry = self.geometry(x)
         if geometry is None or (residual is not None and tuple(residual.shape) != geometry.y_shape):
             return self._by_torch(x, residual)
-        method = methods.choose(geometry, channels_last=True)
+        method = _method(geometry)
         numbers = self._transformed(method)
         if method == "patches" and not core.finite(numbers):
             return self._by_torch(x, residual)
@@ -192,6 +192,10 @@ class _Convolution(nn.Module):
                 core.packed(weight) if by_patches else core.transformed(weight, methods.tile_of(method))
             )
         return self._numbers[key]
+
+
+def _method(geometry: Geometry) -> methods.Method:
+    return methods.choose(geometry, channels_last=True, finishing=True)
 
 
 class _Tracer(fx.Tracer):

@@ -26,16 +26,26 @@ Method = Literal["winograd4", "winograd2", "patches", "torch"]
 LEAST_WINOGRAD_CHANNELS = 16
 LEAST_WINOGRAD_WORK = 4_000_000  # multiplications of the definition
 LEAST_PATCHES_CHANNELS = 64
+LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
+MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
 MOST_PATCHES_DEPTH = 2304  # beyond, a block of gathered inputs no longer fits a second-level cache
 
 
-def choose(geometry: Geometry, *, channels_last: bool) -> Method:
-    """The cheapest way to a layer's output; `channels_last` says whether its input needs no reordering first."""
+def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False) -> Method:
+    """The cheapest way to a layer's output.
+
+    Args:
+        geometry: the layer's sizes.
+        channels_last: whether its input needs no reordering first.
+        finishing: whether something follows that the core does in the same pass.
+    """
     if winograd_fits(geometry):
         return "winograd2" if precision() == "exact" else "winograd4"
     filters, channels, rows, columns = geometry.weight_shape
-    enough = geometry.groups == 1 and min(filters, channels) >= LEAST_PATCHES_CHANNELS
-    if channels_last and enough and rows * columns * channels <= MOST_PATCHES_DEPTH:
+    least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
+    first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
+    pays = first or min(filters, channels) >= least
+    if channels_last and geometry.groups == 1 and pays and rows * columns * channels <= MOST_PATCHES_DEPTH:
         return "patches"
     return "torch"
 
@@ -57,6 +67,11 @@ def winograd_fits(geometry: Geometry) -> bool:
 def tile_of(method: Method) -> int:
     """The side of Winograd's tiles."""
     return {"winograd4": 4, "winograd2": 2}[method]
+
+
+def by_core(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
+    """Whether the core computes this layer."""
+    return core.runs_on(x, weight) and choose(geometry, channels_last=core.is_channels_last(x)) != "torch"
 
 
 def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:

@@ -7,7 +7,7 @@ With upstream g, the number ⟨g, conv(x, w)⟩ is linear in each of x, w and g.
     weight_gradient(x, g)       what each weight saw      (partial in w)
 
 so the gradients of each are the other two, and any number of differentiations stays within the three.
-`methods` says how each is best computed.
+`methods` says how each is best computed. A layer that torch computes anyway keeps torch's own gradients.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from convolens.layers.geometry import Geometry
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
+    if not methods.by_core(x, weight, geometry):
+        return methods.torch_output(x, weight, bias, geometry)  # with torch's own gradients, which cost no detour
     if _watched(x, weight, bias):
         return _Output.apply(x, weight, bias, geometry)  # type: ignore[no-any-return, no-untyped-call]
     return methods.output(x, weight, bias, geometry)
