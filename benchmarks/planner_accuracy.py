@@ -7,6 +7,7 @@ judged by the whole call's time, as the difference between methods is lost in it
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import reduce
 from time import perf_counter
@@ -39,6 +40,8 @@ def run(problems: int = PROBLEMS) -> None:
     verdicts = [judge(*problem(random)) for _ in range(problems)]
     ratios = np.array([verdict.ratio for verdict in verdicts])
     lines = [
+        f"Measured at a system load of {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores.",
+        "",
         f"Over {problems} random problems the planner's choice was within 1.25× of the fastest method's time in "
         f"{(ratios <= 1.25).mean():.1%} and within 2× in {(ratios <= 2).mean():.1%}. The worst:",
         "",
