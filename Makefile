@@ -35,9 +35,9 @@ sanitize: setup  ## the core's tests under the address and undefined-behaviour s
 	rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site && cp -r src/convolens $(SANITIZED)/site
 	$(BIN)/cmake --install $(SANITIZED) --prefix $(SANITIZED)/site
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	PYTHONPATH=$(SANITIZED)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])") \
-	$(BIN)/python -S -m pytest -q tests/core
+	$(BIN)/python -S -m pytest -q --capture=sys tests/core
 
 bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared first
 	$(BIN)/python -m benchmarks

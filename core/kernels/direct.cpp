@@ -238,7 +238,7 @@ void direct(const DirectJob &job) {
     case Scalar::f64:
         return complex ? Direct<double, 2>(job).run() : Direct<double, 1>(job).run();
     default:
-        return Direct<int64_t, 1>(job).run();
+        return Direct<uint64_t, 1>(job).run(); // unsigned: lanes beyond the results may wrap
     }
 }
 

@@ -153,7 +153,7 @@ void separable(const SeparableJob &job) {
     case Scalar::f64:
         return complex ? Separable<double, 2>(job).run() : Separable<double, 1>(job).run();
     default:
-        return Separable<int64_t, 1>(job).run();
+        return Separable<uint64_t, 1>(job).run(); // unsigned: lanes beyond the results may wrap
     }
 }
 

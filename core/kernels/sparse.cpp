@@ -150,7 +150,7 @@ void sparse(const SparseJob &job) {
     case Scalar::f64:
         return complex ? Sparse<double, 2>(job).run() : Sparse<double, 1>(job).run();
     default:
-        return Sparse<int64_t, 1>(job).run();
+        return Sparse<uint64_t, 1>(job).run(); // unsigned: lanes beyond the results may wrap
     }
 }
 
