@@ -167,6 +167,7 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps,
 Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound,
                     int64_t widest = widest_block, std::initializer_list<int> kept = {}) {
     need(x.ndim() == maps.count() && out.ndim() == maps.count(), "correlate: number of axes");
+    need(out.size() > 0, "correlate: need an output that is not empty");
     for (size_t d = 0; d < maps.count(); ++d) {
         need(maps[d].reach <= int64_t(x.shape(d)), "correlate: a map reads beyond x");
         need(int64_t(maps[d].at.size()) >= int64_t(out.shape(d)), "correlate: a map is too short");

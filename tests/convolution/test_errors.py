@@ -23,6 +23,7 @@ BAD_CALLS = [
         r"^axes: need axes of x, from -2 to 1",
     ),
     ((np.ones((3, 3)), np.ones((2, 2))), {"axes": (1, -1)}, errors.ArgumentError, r"^axes: need each axis once"),
+    ((np.ones((1,) * 9), np.ones((1,) * 9)), {}, errors.ShapeError, r"^x: need at most 8 dimensions, got 9"),
     ((LINE, np.ones(3)), {"mode": "vaild"}, errors.ArgumentError, r"^mode: need one of full, same, valid, got 'vaild'"),
     ((LINE, np.ones(6)), {"mode": "valid"}, errors.ShapeError, r"^kernel: need at most x's size with mode 'valid'"),
     ((LINE, np.ones(3)), {"mode": "valid", "boundary": "wrap"}, errors.BoundaryError, r"default with mode 'valid'"),

@@ -13,6 +13,8 @@ from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.errors import ArgumentError, BoundaryError, ShapeError
 from convolens.shapes import Mode, check_boundary, check_mode
 
+MOST_AXES = 8  # what the core's loops nest
+
 Axes = int | tuple[int, ...] | None
 
 
@@ -48,10 +50,13 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
     """The arrangement for a signal and a kernel of these shapes.
 
     Raises:
-        ShapeError: they do not match, the kernel is empty, or `valid` and longer than the signal.
+        ShapeError: they do not match, there are more than eight axes, the kernel is empty, or `valid` and longer than
+            the signal.
         ArgumentError: no such mode or axis.
         BoundaryError: not one of `numpy.pad`'s, or any but the default with `valid`.
     """
+    if len(shape) > MOST_AXES:
+        raise ShapeError(f"x: need at most {MOST_AXES} dimensions, got {len(shape)}; join some by reshape")
     chosen = kernel_axes(len(shape), len(kernel), axes)
     order = tuple(sorted(range(len(chosen)), key=chosen.__getitem__))
     sizes = [1] * len(shape)
