@@ -167,7 +167,6 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps,
 Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound,
                     int64_t widest = widest_block, std::initializer_list<int> kept = {}) {
     need(x.ndim() == maps.count() && out.ndim() == maps.count(), "correlate: number of axes");
-    need(out.size() > 0, "correlate: need an output that is not empty");
     for (size_t d = 0; d < maps.count(); ++d) {
         need(maps[d].reach <= int64_t(x.shape(d)), "correlate: a map reads beyond x");
         need(int64_t(maps[d].at.size()) >= int64_t(out.shape(d)), "correlate: a map is too short");
@@ -234,6 +233,8 @@ void correlate_direct(const Array &x, const Array &kernel, const Output &out, co
              "correlate: a map must have out + kernel - 1 entries");
     const Packed weights(kernel, job.correlation);
     job.weights = weights.data();
+    if (out.size() == 0)
+        return; // the kernels divide by widths
     nb::gil_scoped_release release;
     kernels().direct(job);
 }
@@ -252,6 +253,8 @@ void correlate_sparse(const Array &x, const Integers &offsets, const Array &valu
         }
     const Packed weights(values, job.correlation);
     job.weights = weights.data();
+    if (out.size() == 0)
+        return; // the kernels divide by widths
     nb::gil_scoped_release release;
     kernels().sparse(job);
 }
@@ -275,6 +278,8 @@ void correlate_separable(const Array &x, const Array &first, const Array &second
     job.rank = int64_t(first.shape(0));
     const Packed down(first, job.correlation), along(second, job.correlation);
     job.first = down.data(), job.second = along.data();
+    if (out.size() == 0)
+        return; // the kernels divide by widths
     nb::gil_scoped_release release;
     kernels().separable(job);
 }

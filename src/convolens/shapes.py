@@ -66,7 +66,10 @@ def check_mode(mode: str) -> Mode:
     raise ArgumentError(f"mode: need one of {', '.join(MODES)}, got {mode!r}")
 
 
-@lru_cache(maxsize=256)
+# Maps longer than this are made anew each time: a folder of sounds, each of its own length, must not fill the memory.
+MANY_SAMPLES = 1 << 16
+
+
 def boundary_map(size: int, before: int, after: int, boundary: Boundary) -> NDArray[np.int64]:
     """Where each position of a padded axis comes from: an index into the axis, or -1 for the fill value.
 
@@ -81,6 +84,11 @@ def boundary_map(size: int, before: int, after: int, boundary: Boundary) -> NDAr
     >>> boundary_map(4, 1, 1, "constant")
     array([-1,  0,  1,  2,  3, -1])
     """
+    make = _kept_map if before + size + after <= MANY_SAMPLES else _map
+    return make(size, before, after, boundary)
+
+
+def _map(size: int, before: int, after: int, boundary: Boundary) -> NDArray[np.int64]:
     at = np.arange(-before, size + after, dtype=np.int64)
     if boundary == "constant" or (before <= 0 and after <= 0):
         at[(at < 0) | (at >= size)] = -1
@@ -99,3 +107,6 @@ def boundary_map(size: int, before: int, after: int, boundary: Boundary) -> NDAr
         at = np.minimum(at, period - at) if size > 1 else at * 0
     at.flags.writeable = False
     return at
+
+
+_kept_map = lru_cache(maxsize=256)(_map)

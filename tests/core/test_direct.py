@@ -99,5 +99,8 @@ def test_a_map_that_reads_beyond_the_signal_is_refused():
         _core.correlate_direct(x, kernel, out, _core.Maps([np.array([0, 1, 2, 0])]))
     with pytest.raises(ValueError, match="C-contiguous kernel"):
         _core.correlate_direct(x, np.ones(4)[::2], out[:2], _core.Maps([np.array([0, 1, 2])]))
-    with pytest.raises(ValueError, match="output that is not empty"):
-        _core.correlate_direct(x, kernel, np.zeros(0), _core.Maps([np.zeros(0, np.int64)]))
+
+
+def test_an_output_without_samples_is_left_alone():
+    maps = _core.Maps([np.arange(5), np.zeros(0, np.int64)])
+    _core.correlate_direct(np.zeros((5, 0)), np.ones((3, 1)), np.zeros((3, 0)), maps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import as_array
 from convolens.convolution.spec import Shape, Window, result_shape
-from convolens.errors import ArgumentError, BoundaryError, ShapeError
+from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.shapes import Mode, check_boundary, check_mode
 
 MOST_AXES = 8  # what the core's loops nest
@@ -62,10 +63,18 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
     sizes = [1] * len(shape)
     for axis, size in zip(chosen, kernel, strict=True):
         sizes[axis] = size
-    known = check_boundary(boundary)
-    check_window(shape, tuple(sizes), mode, known, fill_value)
-    window = Window(*extension(mode, tuple(sizes)), known, fill_value)
+    known, fill = check_boundary(boundary), _plain(fill_value)
+    check_window(shape, tuple(sizes), mode, known, fill)
+    window = Window(*extension(mode, tuple(sizes)), known, fill)
     return Arrangement(order, tuple(kernel[i] for i in order), tuple(sizes), window)
+
+
+def _plain(fill_value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    if np.ndim(fill_value):
+        raise DtypeError(f"fill_value: need a number, got {fill_value!r}")
+    plain = fill_value.item() if isinstance(fill_value, np.generic | np.ndarray) else fill_value
+    return int(plain) if isinstance(plain, bool) else plain
 
 
 def as_kernel(kernel: Any, like: np.dtype[Any]) -> NDArray[Any]:
@@ -106,7 +115,10 @@ def kernel_axes(ndim: int, kernel_ndim: int, axes: int | tuple[int, ...] | None)
                 f"kernel: need {max(ndim, 1)} dimensions, as many as x, got {kernel_ndim}; or choose x's axes by axes="
             )
         return tuple(range(ndim))
-    chosen = (axes,) if isinstance(axes, int) else tuple(axes)
+    try:
+        chosen = tuple(index(axis) for axis in (axes if isinstance(axes, tuple | list) else (axes,)))
+    except TypeError:
+        raise ArgumentError(f"axes: need whole numbers, got {axes!r}") from None
     if any(not -ndim <= axis < ndim for axis in chosen):
         raise ArgumentError(f"axes: need axes of x, from {-ndim} to {ndim - 1}, got {chosen}")
     counted = tuple(axis % ndim for axis in chosen)

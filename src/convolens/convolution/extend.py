@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from convolens import _core
 from convolens.convolution.job import Job
 from convolens.convolution.spec import Shape, Spec
-from convolens.shapes import Boundary, boundary_map
+from convolens.shapes import MANY_SAMPLES, Boundary, boundary_map
 
 Span = tuple[int, int]
 
@@ -73,10 +73,14 @@ def slab(job: Job, axis: int, start: int, stop: int) -> Job:
 
 
 def core_maps(spec: Spec) -> _core.Maps:
-    """The boundary's maps in the core's form."""
-    return _core_maps(spec.shape, spec.before, spec.after, spec.boundary)
+    """The boundary's maps in the core's form; few long ones are remembered, as they take eight bytes a sample."""
+    few = sum(spec.extended) > MANY_SAMPLES
+    return (_few_maps if few else _many_maps)(spec.shape, spec.before, spec.after, spec.boundary)
 
 
-@lru_cache(maxsize=512)
 def _core_maps(shape: Shape, before: Shape, after: Shape, boundary: Boundary) -> _core.Maps:
     return _core.Maps([boundary_map(n, b, a, boundary) for n, b, a in zip(shape, before, after, strict=True)])
+
+
+_many_maps = lru_cache(maxsize=512)(_core_maps)
+_few_maps = lru_cache(maxsize=4)(_core_maps)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.arrays import Array
-from convolens.convolution.spec import Shape, Window
+from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.convolution.windows import windows
 from convolens.shapes import boundary_map
 
@@ -83,6 +83,10 @@ class _NumPy:
 
     def windows(self, x: NDArray[Any], weights: NDArray[Any], window: Window) -> NDArray[Any]:
         """Zeros where there is no weight to sum over: no output, no gradient."""
+        if weights.size == 0:
+            return np.zeros(
+                result_shape(x.shape, weights.shape, window.before, window.after), np.result_type(x, weights)
+            )
         return windows(x, weights, window)
 
     def flip(self, a: NDArray[Any]) -> NDArray[Any]:

@@ -55,8 +55,10 @@ def _extended(x: Tensor, window: Window) -> Tensor:
         if not before and not after:
             continue
         if window.boundary == "constant":
-            skipped = [0, 0] * (x.ndim - 1 - axis)
-            x = functional.pad(x, [*skipped, before, after], value=window.fill)
+            longer = [*x.shape[:axis], before + x.shape[axis] + after, *x.shape[axis + 1 :]]
+            extended = x.new_full(longer, window.fill)
+            extended.narrow(axis, before, x.shape[axis]).copy_(x)
+            x = extended
         else:
             sources = boundary_map(x.shape[axis], before, after, window.boundary)
             x = x.index_select(axis, torch.tensor(sources, device=x.device))

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from convolens.arrays import as_array, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
-from convolens.convolution.job import Job
 from convolens.convolution.planner import Plan, measured, plan_for
-from convolens.convolution.windows import specify, windows
+from convolens.convolution.windows import job_of, specify, windows
 from convolens.shapes import Boundary, Mode
 
 
@@ -115,7 +114,7 @@ def plan(
     weights = arranged.weights(kernel, flip=True)
     if measure:
         spec = specify(x, weights, arranged.window, "separable")
-        return measured(Job(spec, x, weights, fill_value, np.empty(spec.out, spec.dtype)))
+        return measured(job_of(spec, x, weights, arranged.window, np.empty(spec.out, spec.dtype)))
     return plan_for(specify(x, weights, arranged.window, method), method)
 
 
@@ -161,7 +160,7 @@ def convolve_gradients(
 def _apply(
     x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
 ) -> Any:
-    key = quick.key_of(x, kernel, mode, axes, boundary, fill_value, flip) if out is None and method == "auto" else None
+    key = quick.key_of(x, kernel, fill_value, mode, axes, boundary, flip) if out is None and method == "auto" else None
     if recipe := quick.find(key):
         return recipe.run(x, kernel)
     if is_tensor(x) or is_tensor(kernel):

@@ -6,7 +6,7 @@ A plan depends on the problem alone, so it is made once and found again in micro
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 
 import numpy as np
@@ -57,9 +57,9 @@ class Plan:
         assert self.chosen.cost is not None
         return self.chosen.cost
 
-    def run(self, job: Job) -> None:
-        """Carries it out."""
-        self.chosen.algorithm.run(job, solve)
+    def run(self, job: Job, *, local: bool = False) -> None:
+        """Carries it out; with `local` its parts, too, are left only to methods that spread no NaN."""
+        self.chosen.algorithm.run(job, partial(solve, local=True) if local else solve)
 
     def explain(self) -> str:
         """A table of all candidates: milliseconds and memory predicted, bound of the error, or why not."""
@@ -130,4 +130,4 @@ def best_cost(spec: Spec) -> Cost:
 
 def solve(job: Job, *, local: bool = False) -> None:
     """Runs a part of a problem by the best algorithm for it; with `local`, one that spreads no NaN."""
-    plan_for(job.spec, local=local).run(job)
+    plan_for(job.spec, local=local).run(job, local=local)

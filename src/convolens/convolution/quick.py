@@ -6,6 +6,7 @@ Where the plan depends on nothing but the arguments' shapes, dtypes and words, i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,10 @@ from convolens.convolution.planner import plan_for
 from convolens.convolution.spec import Shape
 from convolens.convolution.windows import depends_on_shapes_only, specify
 
-# Recipes kept; when there are more, the table starts anew.
-_MOST = 4096
+# Recipes kept, and samples along their axes (8 bytes each in a recipe's maps); when there are more, the table starts
+# anew.
+_MOST = 1024
+_LONGEST = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,10 @@ class Recipe:
 _recipes: dict[Any, Recipe] = {}
 
 
-def key_of(x: Any, kernel: Any, *words: Any) -> Any:
+def key_of(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Any:
     """What the recipe of such a call is kept under; None where it can have none."""
     if type(x) is np.ndarray and type(kernel) is np.ndarray and x.flags.c_contiguous and x.flags.aligned:
-        return (x.shape, x.dtype, kernel.shape, kernel.dtype, *words)
+        return (x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), *words)
     return None
 
 
@@ -66,9 +69,13 @@ def keep(key: Any, x: NDArray[Any], kernel: NDArray[Any], arranged: Arrangement,
         return
     spec = specify(x, arranged.weights(kernel, flip=flip), arranged.window)
     as_it_is = spec.source == x.dtype and spec.dtype == kernel.dtype and kernel.dtype.isnative
-    if not as_it_is or not depends_on_shapes_only(spec, "auto") or plan_for(spec).method != "direct":
+    if not as_it_is or spec.size == 0 or sum(spec.extended) > _LONGEST:
+        return
+    if not depends_on_shapes_only(spec, "auto") or plan_for(spec).method != "direct":
         return
     if len(_recipes) >= _MOST:
         _recipes.clear()
     turn = (slice(None, None, -1 if flip else 1),) * kernel.ndim
-    _recipes[key] = Recipe(turn, spec.kernel, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
+    recipe = Recipe(turn, spec.kernel, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
+    with suppress(TypeError):  # axes in a list are fine, but no key
+        _recipes[key] = recipe

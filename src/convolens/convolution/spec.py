@@ -151,3 +151,5 @@ def check_fill(fill_value: Any, dtype: np.dtype[Any]) -> None:
             raise DtypeError(f"fill_value: need a whole number for integers, got {fill_value!r}; convert x to floats")
         if not -(2**63) <= int(fill_value) < 2**63:
             raise OverflowRefused(f"fill_value: need an integer of 64 bits, got {fill_value!r}")
+    elif kind == "O" and abs(fill_value) > np.finfo(np.float64).max:
+        raise OverflowRefused(f"fill_value: need at most {np.finfo(np.float64).max:.3g}, got a larger integer")

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.arrays import is_tensor
+from convolens.arrays import as_array, is_tensor
 from convolens.convolution import gradients, on_device
 from convolens.convolution.arrange import Arrangement, Axes, arrange, as_kernel
-from convolens.convolution.spec import Window
+from convolens.convolution.spec import Window, result_shape
 from convolens.convolution.windows import windows
 from convolens.errors import ArgumentError, DeviceError, DtypeError
 
@@ -58,13 +58,19 @@ def pair(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
         DtypeError: not numbers.
     """
     if not is_tensor(x):
-        x = torch.as_tensor(np.asarray(as_kernel(x, as_numpy(kernel).dtype)), device=kernel.device)
+        as_array(x, "x")  # names x, where as_kernel would name the kernel
+        x = torch.as_tensor(_native(as_kernel(x, as_numpy(kernel).dtype)), device=kernel.device)
     if not is_tensor(kernel):
         like = as_numpy(x[:0] if x.ndim else x).dtype
-        kernel = torch.as_tensor(np.array(as_kernel(kernel, like)), device=x.device)
+        kernel = torch.as_tensor(_native(as_kernel(kernel, like)), device=x.device)
     if x.device != kernel.device:
         raise DeviceError(f"kernel: need it on x's device {x.device}, got {kernel.device}; move it with .to(x.device)")
     return x, kernel
+
+
+def _native(a: NDArray[Any]) -> NDArray[Any]:
+    """A copy that torch can take: it knows neither foreign byte orders nor negative strides."""
+    return np.array(a, a.dtype.newbyteorder("="), order="C")
 
 
 def as_numpy(a: Any) -> Any:
@@ -120,6 +126,9 @@ class _Torch:
         self.method = method
 
     def windows(self, x: Tensor, weights: Tensor, window: Window) -> Tensor:
+        if weights.numel() == 0:
+            shape = result_shape(tuple(x.shape), tuple(weights.shape), window.before, window.after)
+            return x.new_zeros(shape, dtype=torch.promote_types(x.dtype, weights.dtype))
         return _Windows.apply(x, weights, window, self.method)  # type: ignore[no-any-return, no-untyped-call]
 
     def flip(self, a: Tensor) -> Tensor:

@@ -33,18 +33,24 @@ def windows(
     if spec.size == 0:
         plan_for(spec, method)  # refuses a method that there is not
         return result
+    plan = plan_for(spec, method)
     overlapping = out is not None and any(np.may_share_memory(out, other) for other in (x, weights))
-    written = result.dtype == spec.dtype and result.flags.aligned and not overlapping
+    written = result.dtype == spec.dtype and _orderly(result) and not overlapping
     target = result if written else empty(spec.out, spec.dtype)
     if spec.exact and not integers.fits(spec.peak):
         integers.run_unlimited(Job(spec, x, weights, window.fill, target))
     else:
-        job = Job(spec, _readable(x, spec.source), weights.astype(spec.dtype, copy=False), window.fill, target)
-        plan_for(spec, method).run(job)
+        plan.run(job_of(spec, x, weights, window, target))
     if target is not result:
         with np.errstate(over="ignore"):  # a float16 result that is too large is infinite, as in NumPy
             result[...] = target
     return result
+
+
+def job_of(spec: Spec, x: NDArray[Any], weights: NDArray[Any], window: Window, out: NDArray[Any]) -> Job:
+    """The problem with its arrays in the dtypes it is read and computed in."""
+    fill = int(window.fill) if spec.exact else window.fill
+    return Job(spec, _readable(x, spec.source), weights.astype(spec.dtype, copy=False), fill, out)
 
 
 def specify(x: NDArray[Any], weights: NDArray[Any], window: Window, method: str = "auto") -> Spec:
@@ -90,8 +96,12 @@ def _worth_decomposing(spec: Spec) -> bool:
 
 def _readable(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The signal in a dtype, itself where the core can read it: its samples at multiples of their size."""
-    orderly = x.flags.aligned and not any(stride % x.itemsize for stride in x.strides)
-    return x.astype(dtype, copy=not orderly)
+    return x.astype(dtype, copy=not _orderly(x))
+
+
+def _orderly(a: NDArray[Any]) -> bool:
+    """Whether the samples lie at multiples of their size, as the core steps from one to the next."""
+    return a.flags.aligned and not any(stride % a.itemsize for stride in a.strides)
 
 
 def _result(spec: Spec, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
