@@ -124,7 +124,7 @@ def receptive_fields(trunk: Trunk) -> str:
     """What a feature of every tap sees, as a table: channels, stride, size and offset in input pixels.
 
     >>> print(receptive_fields(trunk("vgg16")).splitlines()[4])
-    conv2_1        128       2    10      -4
+    conv2_1            128       2    10      -4
     """
     lines = [f"{'tap':<12}{'channels':>10}{'stride':>8}{'size':>6}{'offset':>8}"]
     for tap in trunk.taps:
