@@ -20,8 +20,8 @@ from benchmarks.harness import Report
 Peers = dict[str, Callable[[], Any]]
 
 NOTE = (
-    "The committed figures were measured while other work kept both cores busy (load above 10), which costs most where "
-    "two threads wait for one another; run it on a quiet machine for figures of the methods alone."
+    "Other work shared the machine's two cores; that costs most where two threads wait for one another. A quiet "
+    "machine shows the methods alone."
 )
 
 
