@@ -205,3 +205,19 @@ def test_as_rgb8_gives_three_channels_of_bytes_for_any_picture():
         as_rgb8(np.uint8([[[10, 20, 30, 0]], [[10, 20, 30, 255]]])), [[[255] * 3], [[10, 20, 30]]]
     )
     np.testing.assert_array_equal(as_rgb8(np.uint8([[[9], [8]]])), [[[9] * 3, [8] * 3]])
+
+
+def test_a_deep_tiff_that_counts_from_white_is_no_negative(tmp_path):
+    image = noise(6, 5, dtype=np.uint16)
+    (tmp_path / "a.tif").write_bytes(imagecodecs.tiff_encode(65535 - image, photometric="miniswhite"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), image)
+
+
+@pytest.mark.bad_input
+def test_what_is_too_large_or_never_ends_is_not_read(tmp_path):
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(20 << 30)
+    with pytest.raises(FormatError, match="need a picture of at most"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(FormatError, match="need a picture, got a device"):
+        read_image("/dev/zero")

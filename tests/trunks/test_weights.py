@@ -261,3 +261,21 @@ def test_no_file_and_no_known_kind_are_told_apart(tmp_path):
         WeightsError, match=r"weights.onnx: need a weights file of the kinds .safetensors, .* got .onnx"
     ):
         trunk("resnet18", weights=tmp_path / "weights.onnx")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "value", [torch.eye(2).to_sparse(), torch.empty(2, device="meta"), torch.zeros(2, dtype=torch.complex64)]
+)
+def test_tensors_that_are_no_dense_real_numbers_are_named(tmp_path, value):
+    torch.save({"conv1.weight": value}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"a.pth: need dense tensors of real numbers, got others \(conv1.weight\)"):
+        trunk("resnet18", weights=tmp_path / "a.pth")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("key", ["module." * 3000 + "a", "pre_logits.fc1.weight"])
+def test_odd_keys_are_refused_as_another_networks(tmp_path, key):
+    save_file({key: torch.zeros(1)}, tmp_path / "a.safetensors", {"a": "[" * 100_000})
+    with pytest.raises(WeightsError, match="it looks like no network we know"):
+        trunk("resnet18", weights=tmp_path / "a.safetensors")

@@ -177,6 +177,8 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
         ({"validation": 1.5}, ArgumentError, "validation: need a fraction between 0 and 1, got 1.5"),
         ({"validation": "nowhere"}, FileError, "nowhere: need a folder with one folder of pictures"),
         ({"batch": 0}, ArgumentError, "batch: need at least 1 picture, got 0"),
+        ({"decay": float("nan")}, ArgumentError, "decay: need a finite number of at least 0, got nan"),
+        ({"seed": -1}, ArgumentError, "seed: need a whole number of at least 0, got -1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(surfaces, tmp_path, change, error, message):

@@ -20,6 +20,7 @@ from convolens.effects.gaussian import Windows, filtered, radius_within, thinned
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
+_WIDEST = 100  # sigmas in lengths of the longest axis; far below that, all is flat
 _KEPT = ("uint8", "uint16", "float32", "float64")
 
 
@@ -46,7 +47,8 @@ def blur(
         The image's shape and dtype; integers are rounded.
 
     Raises:
-        ArgumentError: a sigma that is negative or not finite, or a tolerance or truncation that is not positive.
+        ArgumentError: a sigma that is negative, not finite or beyond 100 times the longest axis, or a tolerance or
+            truncation that is not positive.
         ShapeError: not a picture, or not one sigma for each axis.
         DtypeError: not one of the dtypes above.
 
@@ -58,7 +60,7 @@ def blur(
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     _check_picture(picture)
-    axes = _axes(_sigmas(sigma, picture.ndim), tolerance, truncate)
+    axes = _axes(_sigmas(sigma, picture.shape), tolerance, truncate)
     if is_tensor(picture):
         return tensors.blur(picture, _as_given(sigma, len(axes)), tuple(axis.reach for axis in axes), known)
     picture = np.ascontiguousarray(picture)
@@ -152,14 +154,26 @@ def _check_picture(image: Any) -> None:
         raise DtypeError(f"image: need {', '.join(_KEPT)}, got {image.dtype}")
 
 
-def _sigmas(sigma: Any, dimensions: int) -> tuple[float, ...]:
-    """One width for each of the leading axes."""
+def _sigmas(sigma: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """One width for each of the leading axes, none so large that the bell dwarfs the picture."""
     widths = tuple(float(s.detach() if is_tensor(s) else s) for s in _as_given(sigma, 2))
-    if not 2 <= len(widths) <= dimensions:
-        raise ShapeError(f"sigma: need one number, or one for each leading axis of {dimensions}, got {len(widths)}")
+    if not 2 <= len(widths) <= len(shape):
+        raise ShapeError(f"sigma: need one number, or one for each leading axis of {len(shape)}, got {len(widths)}")
     if not all(math.isfinite(s) and s >= 0 for s in widths):
-        raise ArgumentError(f"sigma: need finite widths of at least 0, got {', '.join(f'{s:g}' for s in widths)}")
+        raise ArgumentError(f"sigma: need finite widths of at least 0, got {_named(widths)}")
+    widest = _WIDEST * max(shape[: len(widths)])
+    if max(widths) > widest:
+        raise ArgumentError(
+            f"sigma: need at most {widest}, {_WIDEST} times the longest axis, got {_named(widths)}; "
+            "a picture blurred that far is its mean"
+        )
     return widths
+
+
+def _named(widths: tuple[float, ...]) -> str:
+    """The widths for a message; one that counts for every axis is named once."""
+    names = [f"{s:g}" for s in widths]
+    return ", ".join(names if len(set(names)) > 1 else names[:1])
 
 
 def _as_given(sigma: Any, axes: int) -> tuple[Any, ...]:

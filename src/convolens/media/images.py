@@ -30,6 +30,7 @@ from convolens.errors import ArgumentError, DtypeError, FormatError, ShapeError
 from convolens.media.files import AnyPath, need_file, writing
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
+MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
 _SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
 _opening = threading.Lock()  # warnings.catch_warnings changes the whole process
@@ -63,7 +64,7 @@ def read_image(path: AnyPath) -> Num[np.ndarray, "height width *channels"]:
 def read_picture(path: AnyPath) -> Picture:
     """A picture file with its colour profile and metadata. Errors as in `read_image`."""
     file = need_file(path, "a picture")
-    data = file.read_bytes()
+    data = _read(file)
     if not data:
         raise FormatError(f"{file}: need a picture, got 0 bytes")
     with _wording_of(file), _opened(data) as image:
@@ -71,6 +72,8 @@ def read_picture(path: AnyPath) -> Picture:
         icc = image.info.get("icc_profile")
         if _is_deep(image, data):
             pixels = _decode_deep(data, image.format)
+            if _is_white_zero(image):
+                pixels = np.uint16(65535) - pixels
         else:
             image.load()
             shown, icc = _as_displayable(image, icc)
@@ -78,6 +81,16 @@ def read_picture(path: AnyPath) -> Picture:
         # Asked only now: Pillow turns a TIFF upright by itself while loading, and then no longer tells.
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return Picture(_upright(pixels, orientation), icc, _upright_exif(image))
+
+
+def _read(file: Path) -> bytes:
+    """All bytes of an ordinary file of a picture's size; a device might never end."""
+    if not file.is_file():
+        raise FormatError(f"{file}: need a picture, got a device or a pipe")
+    size = file.stat().st_size
+    if size > MAX_BYTES:
+        raise FormatError(f"{file}: need a picture of at most {MAX_BYTES:,} bytes, got {size:,}")
+    return file.read_bytes()
 
 
 def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels"]) -> None:
@@ -202,6 +215,12 @@ def _is_deep(image: Image.Image, data: bytes) -> bool:
         tags: Any = image
         return 16 in np.atleast_1d(tags.tag_v2.get(258, 1))  # BitsPerSample, one number or one for each channel
     return False
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Whether a TIFF counts from white: PhotometricInterpretation 0. Pillow turns 8 bits round, imagecodecs nothing."""
+    tags: Any = image
+    return image.format == "TIFF" and tags.tag_v2.get(262) == 0
 
 
 def _decode_deep(data: bytes, kind: str | None) -> NDArray[Any]:

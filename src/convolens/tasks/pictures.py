@@ -110,6 +110,8 @@ def pick_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
         reason = str(error).splitlines()[0]
         raise DeviceError(f"device: need one that this machine has, got {device!r}: {reason}") from error
+    if picked.type == "meta":
+        raise DeviceError(f"device: need one that computes, got {device!r}, which holds no numbers; use cpu")
     return picked
 
 

@@ -36,6 +36,7 @@ def scan(
         ArgumentError: no such class, a stride that does not divide, or a model that cannot be scanned.
         ShapeError: the picture is smaller than a window.
     """
+    _check_window(window)
     scanner = convolutionalize(model, window)
     if class_name not in scanner.class_names:
         raise ArgumentError(f"class: need one of {', '.join(scanner.class_names[:20])}, got {class_name!r}")
@@ -61,8 +62,14 @@ def draw_scan(
 
 def stride_of(model: nn.Module, window: int) -> int:
     """The network's own stride in pixels, which a finer one must divide."""
+    _check_window(window)
     scanner: Scanner = convolutionalize(model, window)
     return scanner.stride
+
+
+def _check_window(window: int) -> None:
+    if window < 1:
+        raise ArgumentError(f"window: need at least 1 pixel, got {window}")
 
 
 def _stretched(heat: NDArray[Any], axis: int, side: int, window: int, stride: int) -> NDArray[Any]:

@@ -71,9 +71,8 @@ def tidy(state: Mapping[str, Tensor]) -> State:
 
 
 def _bare(key: str) -> str:
-    for prefix in _PREFIXES:
-        if key.startswith(prefix):
-            return _bare(key.removeprefix(prefix))
+    while key.startswith(_PREFIXES):
+        key = key.partition(".")[2]
     return key
 
 
@@ -86,7 +85,7 @@ def _from_timm(state: State) -> State:
     for key, value in state.items():
         layer, _, kind = key.rpartition(".")
         dense = layer in names and kind == "weight"
-        found[f"{names.get(layer, layer)}.{kind}"] = value.flatten(1) if dense else value
+        found[f"{names.get(layer, layer)}.{kind}"] = value.flatten(1) if dense and value.ndim > 1 else value
     return found
 
 
@@ -120,7 +119,7 @@ def _own(path: Path, state: State, facts: Mapping[str, Any]) -> Checkpoint:
 def _plain(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -146,9 +145,13 @@ def _refuse_packed(path: Path) -> None:
     """PyTorch stores its zip entries unpacked; a packed one could unfold to any size."""
     if not zipfile.is_zipfile(path):
         return
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise WeightsError(f"{path}: need a PyTorch weights file, got a compressed archive; not loaded")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{path}: need a PyTorch weights file, got a damaged archive ({error})") from error
+    if packed:
+        raise WeightsError(f"{path}: need a PyTorch weights file, got a compressed archive; not loaded")
 
 
 def _tensors_in(content: object, path: Path) -> State:
@@ -162,7 +165,16 @@ def _tensors_in(content: object, path: Path) -> State:
     strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if strangers:
         raise WeightsError(f"{path}: need a state dict of tensors only, got {some(strangers)} besides")
+    odd = [str(key) for key, value in content.items() if not _is_plain(value)]
+    if odd:
+        raise WeightsError(f"{path}: need dense tensors of real numbers, got others ({some(odd)}); save them as floats")
     return {str(key): value for key, value in content.items()}
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Numbers that are there: not sparse, nested, quantised, complex, or of the meta device, which holds none."""
+    strange = value.is_nested or value.is_quantized or value.is_meta or value.is_complex()
+    return value.layout == torch.strided and not strange
 
 
 def some(names: list[str]) -> str:

@@ -7,6 +7,7 @@ Memory: the features, 4 bytes × features × pictures; pictures are read one bat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,10 @@ def train_classifier(
     settings = {name: value for name, value in locals().items() if name != "progress"}
     if size is not None and size < 1:
         raise ArgumentError(f"size: need at least 1 pixel, got {size}")
+    if not (math.isfinite(decay) and decay >= 0):
+        raise ArgumentError(f"decay: need a finite number of at least 0, got {decay}")
+    if seed < 0:
+        raise ArgumentError(f"seed: need a whole number of at least 0, got {seed}")
     folder = read_folder(data)
     training, held_out, held_folder = _parts(folder, validation, seed)
     model = classifier(trunk, weights=weights, classes=folder.class_names, taps=taps).to(pick_device(device))
