@@ -84,6 +84,7 @@ def test_every_command_and_option_has_help_and_a_runnable_example(path, command)
     assert f"convolens {' '.join(path)}" in command.help
     for parameter in command.params:
         assert parameter.help, f"{path}: {parameter.name} has no help"
+    assert "\\b" not in command.help  # Click's mark for lines to keep, which a raw docstring would print
 
 
 def test_help_loads_nothing_heavy_and_answers_quickly():

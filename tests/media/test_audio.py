@@ -6,7 +6,7 @@ import soundfile
 
 from convolens.errors import ArgumentError, FileError, FormatError, ShapeError
 from convolens.media import audio
-from convolens.media.audio import clipped, read_audio, write_audio
+from convolens.media.audio import clipped, kept_subtype, read_audio, write_audio
 
 
 def noise(frames=1000, channels=None, seed=0):
@@ -135,3 +135,24 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
 
 def test_clipped_counts_samples_beyond_one():
     assert clipped(np.array([1.0, -1.0, 1.01, -2.0, 0.0])) == 2
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".wav"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_sample_that_is_no_number_is_refused_where_the_encoding_has_no_floats(tmp_path, suffix, bad):
+    samples = np.zeros(5000, np.float32)
+    samples[4000] = bad
+    with pytest.raises(ArgumentError, match="need finite numbers for the encoding"):
+        write_audio(tmp_path / f"out{suffix}", samples, 44100)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_mp3s_encoding_is_not_kept_in_a_wav():
+    assert kept_subtype("song.wav", "MPEG_LAYER_III") == "PCM_16"
+    assert kept_subtype("song.mp3", "MPEG_LAYER_III") == "MPEG_LAYER_III"
+
+
+def test_a_long_sound_is_written_to_ogg(tmp_path):
+    samples = np.zeros(44100 * 40, np.float32)
+    write_audio(tmp_path / "long.ogg", samples, 44100)
+    assert len(read_audio(tmp_path / "long.ogg")[0]) == len(samples)

@@ -26,7 +26,7 @@ def convolve(
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide the kernel by its sum.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print what each method would have cost.")] = False,
 ) -> None:
-    r"""Convolve a picture or a sound with a kernel of your own, by whichever method is fastest.
+    """Convolve a picture or a sound with a kernel of your own, by whichever method is fastest.
 
     Every colour and every channel by itself. A picture as the kernel counts as grey levels from 0 to 1.
 
@@ -50,7 +50,7 @@ def convolve(
             subtype = audio.kept_subtype(target, sound.subtype)
         channels, keeping = (1 if result.ndim == 1 else result.shape[1]), (source, kernel)
         with audio.writing_audio(target, rate, channels, subtype=subtype, frames=len(result), keeping=keeping) as out:
-            out.write(result)
+            audio.write_blocks(out, result)
         clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio.clipped(result)
         if clipped:
             typer.echo(f"warning: {target}: {clipped} samples were too loud for the format and were clipped", err=True)

@@ -23,7 +23,7 @@ def blur(
     target: Target,
     sigma: Annotated[float, typer.Option(help="Width of the blur in pixels.")],
 ) -> None:
-    r"""Blur a picture by a Gaussian.
+    """Blur a picture by a Gaussian.
 
     \b
     Example:
@@ -43,7 +43,7 @@ def sharpen(
     amount: Annotated[float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
 ) -> None:
-    r"""Sharpen a picture by unsharp masking: add what a blur of it leaves out.
+    """Sharpen a picture by unsharp masking: add what a blur of it leaves out.
 
     \b
     Example:

@@ -27,7 +27,7 @@ def echo(
         bool, typer.Option("--normalize", help="Scale the result so that its loudest sample just reaches full scale.")
     ] = False,
 ) -> None:
-    r"""Add echoes to a sound. The output is longer than the input by the longest delay.
+    """Add echoes to a sound. The output is longer than the input by the longest delay.
 
     The sound is read and written as a stream, in its own encoding: memory does not grow with its length.
 

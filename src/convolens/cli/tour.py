@@ -21,7 +21,7 @@ def tour(
         list[str] | None, typer.Option(help="Name of a section to run instead of all; give it again for more.")
     ] = None,
 ) -> None:
-    r"""Run everything on real sounds and pictures, and make a page of it: OUT/index.html.
+    """Run everything on real sounds and pictures, and make a page of it: OUT/index.html.
 
     \b
     Example:

@@ -41,7 +41,7 @@ def trace(
     Example:
       convolens trace photo.jpg traced.png --tap conv4_3 --at 20 30
     """
-    from convolens.media.images import read_image, write_image
+    from convolens.media.images import Picture, read_image, write_picture
     from convolens.tasks.tracing import draw_trace, strongest_features
     from convolens.trunks import trunk as make_trunk
 
@@ -49,7 +49,7 @@ def trace(
     image = read_image(source)
     named = {f"{tap} {at[0]},{at[1]}": network.trace(tap, *at, clip=image.shape[:2])} if at else {}
     features = strongest_features(network, image, tap, strongest)
-    write_image(target, draw_trace(image, features, named))
+    write_picture(target, Picture(draw_trace(image, features, named)), keeping=(source,))
     for name, box in named.items():
         print(f"{name} sees {box}")
     for feature in features:
@@ -70,14 +70,15 @@ def scan(
     Example:
       convolens scan runs/textures/best.safetensors wall.jpg map.png --class brick --window 64
     """
-    from convolens.media.images import read_image, write_image
+    from convolens.media.images import Picture, read_image, write_picture
     from convolens.tasks import load
     from convolens.tasks.scanning import draw_scan, stride_of
     from convolens.tasks.scanning import scan as score
 
     loaded, image = load(model), read_image(source)
     likely = score(loaded, image, class_name, window=window, stride=stride)
-    write_image(target, draw_scan(image, likely, window=window, stride=stride or stride_of(loaded, window)))
+    drawing = draw_scan(image, likely, window=window, stride=stride or stride_of(loaded, window))
+    write_picture(target, Picture(drawing), keeping=(source, model))
     print(f"{likely.shape[0]} × {likely.shape[1]} windows, {(likely > 0.5).mean():.1%} of them {class_name}")
 
 

@@ -21,6 +21,8 @@ from convolens.effects import tensors
 from convolens.effects.sound import check_rate, check_sound
 from convolens.errors import ArgumentError
 
+LONGEST = 86400  # seconds; a longer delay is a slip, and its frames would not fit in memory
+
 
 def echo(
     samples: Float[Any, "frames ..."],
@@ -45,7 +47,8 @@ def echo(
     Raises:
         ShapeError: no samples, or more than two dimensions.
         DtypeError: not floats.
-        ArgumentError: a delay that is negative or not finite, not one weight for each, or a rate that is not positive.
+        ArgumentError: a delay that is negative, not finite or above a day, not one weight for each, or a rate that is
+            not positive.
 
     >>> click = np.array([1.0, 0.0, 0.0])
     >>> echo(click, rate=10, delays=[0.2, 0.4], weights=[0.5, 0.25])
@@ -131,6 +134,8 @@ def echo_taps(
         raise ArgumentError(f"weights: need one for each of the {len(seconds)} delays, got {len(loudness)}")
     if (seconds < 0).any():
         raise ArgumentError(f"delays: need seconds of at least 0, got {seconds.min():g}")
+    if (seconds > LONGEST).any():
+        raise ArgumentError(f"delays: need at most {LONGEST} seconds, a day, got {seconds.max():g}")
     if not np.isfinite(dry):
         raise ArgumentError(f"dry: need a finite number, got {dry}")
     frames = np.rint(seconds * rate).astype(np.int64)

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import FormatError
-from convolens.media.audio import BLOCK_FRAMES, clipped, kept_subtype, reading, sound_blocks, writing_audio
+from convolens.media.audio import (
+    BLOCK_FRAMES,
+    clipped,
+    kept_subtype,
+    reading,
+    sound_blocks,
+    write_blocks,
+    writing_audio,
+)
 from convolens.media.files import AnyPath
 
 Blocks = Iterator[NDArray[np.float32]]
@@ -77,7 +85,7 @@ def change_sound_file(
             scaled = samples if gain == 1 else (samples * np.float32(gain)).clip(-1, 1)  # rounding may pass 1 by a bit
             cut += clipped(scaled)
             written += len(scaled)
-            out.write(scaled)
+            write_blocks(out, scaled)
     return Written(written, peak, gain, 0 if subtype in ("FLOAT", "DOUBLE") else cut)
 
 

@@ -64,10 +64,27 @@ def write_audio(
         raise ShapeError(f"samples: need (frames,) or (frames, channels), got {array.shape}")
     if array.dtype.kind != "f":
         raise ArgumentError(f"samples: need floats in [-1, 1], got {array.dtype}; divide by the largest value")
+    if array.dtype.itemsize not in (4, 8):  # libsndfile takes float32 and float64
+        array = array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)
     array = array[:, None] if array.ndim == 1 else array
     with writing_audio(path, rate, array.shape[1], subtype=subtype, frames=len(array)) as out:
-        for start in range(0, len(array), BLOCK_FRAMES):
-            out.write(array[start : start + BLOCK_FRAMES])
+        write_blocks(out, array)
+
+
+def write_blocks(out: soundfile.SoundFile, samples: Num[np.ndarray, "frames ..."]) -> None:
+    """Writes the samples to an open file a block at a time: libsndfile's OGG encoder crashes on a long one.
+
+    Raises:
+        ArgumentError: a sample that is NaN or infinite, where the encoding is not one of floats.
+    """
+    for start in range(0, len(samples), BLOCK_FRAMES):
+        block = samples[start : start + BLOCK_FRAMES]
+        if out.subtype not in ("FLOAT", "DOUBLE") and not np.isfinite(block).all():  # LAME would end the process
+            raise ArgumentError(
+                f"samples: need finite numbers for the encoding {out.subtype}, got NaN or infinity; "
+                "write a WAV of subtype FLOAT, or replace them"
+            )
+        out.write(block)
 
 
 def audio_length(path: AnyPath) -> int:
@@ -79,7 +96,8 @@ def audio_length(path: AnyPath) -> int:
 def kept_subtype(path: AnyPath, subtype: str) -> str:
     """The encoding itself if the format of `path` has it, else the format's usual one."""
     kind = _format_of(Path(path))
-    return subtype if soundfile.check_format(kind, subtype) else str(soundfile.default_subtype(kind))
+    stays = soundfile.check_format(kind, subtype) and (kind == "MP3" or not subtype.startswith("MPEG_LAYER"))
+    return subtype if stays else str(soundfile.default_subtype(kind))
 
 
 @contextmanager

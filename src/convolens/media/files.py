@@ -70,7 +70,7 @@ def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Pat
     """
     target = Path(path)
     _check_target(target, keeping)
-    draft = target.with_name(f".{target.stem[:100]}.{token_hex(4)}.part{target.suffix}")
+    draft = target.with_name(f".{token_hex(8)}.part{target.suffix}")  # short: names end at 255 bytes
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
         yield draft

@@ -155,7 +155,7 @@ class Classifier(nn.Module):
         ]
         return found if many else found[0]
 
-    def save(self, path: AnyPath) -> None:
+    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
         """Writes the model to one `.safetensors` file that `convolens.load` reads.
 
         Raises:
@@ -171,7 +171,7 @@ class Classifier(nn.Module):
             "preprocessing": self.trunk.preprocessing.to_dict(),
             "metrics": self.metrics,
         }
-        write_model_file(path, self, facts)
+        write_model_file(path, self, facts, keeping=keeping)
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Classifier:

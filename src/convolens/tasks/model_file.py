@@ -77,7 +77,9 @@ class ModelFile:
         model.load_state_dict(dict(self.tensors), assign=True)
 
 
-def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) -> None:
+def write_model_file(
+    path: AnyPath, model: nn.Module, facts: Mapping[str, Any], *, keeping: tuple[AnyPath, ...] = ()
+) -> None:
     """Writes the model's state and facts (plain data that JSON can hold) to one file, whole or not at all.
 
     Raises:
@@ -89,7 +91,7 @@ def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) 
         raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
     stated = {"format": FORMAT, "version": VERSION, **facts}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with writing(target) as draft:
+    with writing(target, keeping=keeping) as draft:
         mode = draft.stat().st_mode
         save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
         draft.chmod(mode)  # safetensors lets only the owner read what it writes

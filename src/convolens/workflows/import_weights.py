@@ -24,17 +24,17 @@ def import_weights(source: AnyPath, target: AnyPath, trunk: str) -> str:
 
     Raises:
         WeightsError: the file cannot be read, does not fit, or the target's suffix is another.
-        FileError: the target cannot be written.
+        FileError: the target cannot be written, or is the source.
     """
     body = make_trunk(trunk, weights=source)
     if any(key in read_checkpoint(Path(source)).state for key in body.original_head(1).state_dict()):
         model = classifier(trunk, weights=source, head="original")
-        model.save(target)
+        model.save(target, keeping=(source,))
         return f"{target}: {trunk} with a classifier of {len(model.class_names)} classes"
     facts = {
         "task": "trunk",
         "trunk": {"name": trunk, "options": body.options, "weights": body.weights},
         "preprocessing": body.preprocessing.to_dict(),
     }
-    write_model_file(target, nn.ModuleDict({"trunk": body}), facts)
+    write_model_file(target, nn.ModuleDict({"trunk": body}), facts, keeping=(source,))
     return f"{target}: {trunk} without a classifier"
