@@ -64,8 +64,8 @@ def run(arguments: list[str]) -> int:
         return _complain(f"{error.format_message().rstrip('.')}{_where_to_look(error)}")
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except MemoryError as error:
-        return _complain(f"memory: need more than this machine has; {error or 'use smaller files or numbers'}")
+    except MemoryError:
+        return _complain("memory: need more than this machine has; use smaller files or numbers")
     except OSError as error:  # what the file system said, where nothing nearer the user worded it
         return _complain(f"{error.filename or 'system'}: {error.strerror or error}")
     if code == INTERRUPTED:
