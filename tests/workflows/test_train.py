@@ -161,7 +161,9 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
     textures.write_textures(tmp_path, size=32, train=4, test=1)
     for path in (tmp_path / "train" / "grass").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"grass: need pictures that can be used to train on, got none; .*got 0 bytes"):
+    with pytest.raises(
+        DataError, match=r"need pictures of 'grass' that can be used to train on, got none; .*got 0 bytes"
+    ):
         cl.train("classify", tmp_path / "train", out=tmp_path / "run", **TRUNK)
     assert not (tmp_path / "run" / "best.safetensors").exists()
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from convolens.workflows.data import Skipped
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
-Data = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with one folder of pictures for each class.")]
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A folder with one folder of pictures for each class, or a CSV.")
+]
 Batch = Annotated[int, typer.Option(help="Pictures of one size that go through the network at once.")]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -40,8 +42,9 @@ def train_classify(
         list[str] | None, typer.Option(help="A tap of the trunk, such as conv4_3; again for more. Default: the last.")
     ] = None,
     validation: Annotated[
-        str, typer.Option(help="Share of each class kept back to measure on, or a folder of class folders.")
-    ] = "0.2",
+        str | None,
+        typer.Option(help="Share of each class kept back, or other data. Default: the data's own part, or 0.2."),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are.")
     ] = None,
@@ -202,7 +205,9 @@ def _naming(file: Path, error: Exception) -> str:
     return str(error) if str(file) in str(error) else f"{file}: {error}"
 
 
-def _share_or_folder(text: str) -> float | Path:
+def _share_or_folder(text: str | None) -> float | Path | None:
+    if text is None:
+        return None
     try:
         return float(text)
     except ValueError:

@@ -9,6 +9,7 @@ TIFF, which Pillow reads as 8-bit, through imagecodecs. Headers are read first, 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 import warnings
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -63,10 +64,8 @@ def read_image(path: AnyPath) -> Num[np.ndarray, "height width *channels"]:
 
 def read_picture(path: AnyPath) -> Picture:
     """A picture file with its colour profile and metadata. Errors as in `read_image`."""
-    file = need_file(path, "a picture")
-    data = _read(file)
-    if not data:
-        raise FormatError(f"{file}: need a picture, got 0 bytes")
+    file = _need_picture(path)
+    data = file.read_bytes()
     with _wording_of(file), _opened(data) as image:
         _check_size(image)
         icc = image.info.get("icc_profile")
@@ -83,14 +82,59 @@ def read_picture(path: AnyPath) -> Picture:
         return Picture(_upright(pixels, orientation), icc, _upright_exif(image))
 
 
-def _read(file: Path) -> bytes:
-    """All bytes of an ordinary file of a picture's size; a device might never end."""
+def read_size(path: AnyPath) -> tuple[int, int]:
+    """`(width, height)` of a picture file as displayed, from its header alone. Errors as in `read_image`."""
+    file = _need_picture(path)
+    with _wording_of(file), file.open("rb") as stream, _opened(stream) as image:
+        _check_size(image)
+        width, height = _stored_size(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
+        return (height, width) if turned else (width, height)
+
+
+def read_rgb8(
+    path: AnyPath, *, at_least: int | None = None
+) -> tuple[UInt8[np.ndarray, "height width 3"], tuple[int, int]]:
+    """A picture file as 8-bit RGB as displayed, transparency over white; and its full `(width, height)`.
+
+    Args:
+        path: the file.
+        at_least: pixels that the shorter side must keep, where a smaller picture will do: a JPEG is then decoded at a
+            half, a quarter or an eighth of its size, at a fraction of the time. None decodes all of it.
+
+    Errors as in `read_image`.
+    """
+    file = _need_picture(path)
+    if file.suffix.lower() in (".jpg", ".jpeg"):
+        with _wording_of(file), file.open("rb") as stream, _opened(stream) as image:
+            if image.format == "JPEG" and image.mode in ("RGB", "L"):
+                return _decode_jpeg(image, at_least)
+    pixels = as_rgb8(read_picture(file).pixels)
+    return pixels, (pixels.shape[1], pixels.shape[0])
+
+
+def _decode_jpeg(image: Image.Image, at_least: int | None) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    _check_size(image)
+    width, height = image.size
+    turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if at_least is not None:
+        shrunk = at_least / min(width, height)
+        image.draft("RGB", (math.ceil(width * shrunk), math.ceil(height * shrunk)))  # never below what is asked for
+    pixels = _upright(np.asarray(image.convert("RGB")), turn)
+    return pixels, (height, width) if turn in _SIDEWAYS else (width, height)
+
+
+def _need_picture(path: AnyPath) -> Path:
+    """The path, if an ordinary file of a picture's size is there; a device might never end."""
+    file = need_file(path, "a picture")
     if not file.is_file():
         raise FormatError(f"{file}: need a picture, got a device or a pipe")
     size = file.stat().st_size
+    if size == 0:
+        raise FormatError(f"{file}: need a picture, got 0 bytes")
     if size > MAX_BYTES:
         raise FormatError(f"{file}: need a picture of at most {MAX_BYTES:,} bytes, got {size:,}")
-    return file.read_bytes()
+    return file
 
 
 def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels"]) -> None:
@@ -184,11 +228,11 @@ def _wording_of(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
+def _opened(data: bytes | BinaryIO) -> Iterator[Image.Image]:
     """The picture with its header read and nothing decoded. Pillow's softer limit only warns; ours is its hard one."""
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data)
     with image:
         yield image
 
@@ -197,6 +241,14 @@ def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise FormatError(f"need at most {MAX_PIXELS:,} pixels, got a header that claims {width} × {height}")
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before any turning, which Pillow has done for a TIFF's already, in some of its versions."""
+    if image.format == "TIFF":
+        tags: Any = image
+        return tags.tag_v2[256], tags.tag_v2[257]  # ImageWidth, ImageLength
+    return image.size
 
 
 def _upright_exif(image: Image.Image) -> bytes | None:
@@ -263,6 +315,9 @@ _UPRIGHT = {
     7: lambda p: p.swapaxes(0, 1)[::-1, ::-1],
     8: lambda p: p.swapaxes(0, 1)[::-1],
 }
+
+
+_SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height change places
 
 
 def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""From files of a class folder to the batches of a model, with a bar; what cannot be used is skipped and named."""
+"""From picture files to the batches of a model, with a bar; what cannot be used is skipped and named."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 from convolens.errors import ShapeError
 from convolens.tasks.classify import Classifier
 from convolens.tasks.pictures import batches
-from convolens.workflows.data import PictureFolder, Sample, Skipped
+from convolens.workflows.data import Example, Skipped, pictures
 from convolens.workflows.progress import track
 
 
 def model_batches(
     model: Classifier,
-    folder: PictureFolder,
-    samples: Sequence[Sample],
+    examples: Sequence[Example],
     labels: list[int],
+    skipped: list[Skipped],
     *,
     batch: int,
     what: str,
@@ -27,23 +27,23 @@ def model_batches(
 
     Args:
         model: whose preprocessing and taps count.
-        folder: where the samples come from; what cannot be used is added to its `skipped`.
-        samples: to read, in order.
+        examples: to read, in order.
         labels: the class number of each picture that goes into a batch is appended here.
+        skipped: what cannot be used is appended here.
         batch: at most so many at once.
         what: stands before the bar.
         progress: shows the bar.
     """
 
     def singles() -> Iterator[Tensor]:
-        for sample, picture in folder.pictures(track(samples, what, len(samples), show=progress)):
+        for example, picture in pictures(track(examples, what, len(examples), show=progress), skipped):
             try:
                 one = model.preprocess(picture)
                 model.need_room(one)
             except ShapeError as error:
-                folder.skipped.append(Skipped(sample.path, f"{sample.path}: {error}"))
+                skipped.append(Skipped(example.path, f"{example.path}: {error}"))
                 continue
-            labels.append(sample.label)
+            labels.append(example.labels[0])
             yield one
 
     return batches(singles(), batch)

@@ -21,7 +21,8 @@ from convolens.media.files import AnyPath
 from convolens.tasks.classify import Classifier, classifier
 from convolens.tasks.heads import PooledHead
 from convolens.tasks.pictures import pick_device
-from convolens.workflows.data import PictureFolder, Sample, Skipped, read_folder, split
+from convolens.workflows.data import DataSet, Skipped, read_data, split
+from convolens.workflows.data.dataset import need_one_label
 from convolens.workflows.linear import LinearFit, fit_linear
 from convolens.workflows.metrics import classification_metrics
 from convolens.workflows.model_inputs import model_batches
@@ -38,7 +39,7 @@ def train_classifier(
     weights: AnyPath | None,
     out: AnyPath,
     taps: Sequence[str] | str | None = None,
-    validation: float | AnyPath = 0.2,
+    validation: float | AnyPath | None = None,
     size: int | None = None,
     decay: float = 0.01,
     seed: int = 0,
@@ -49,12 +50,13 @@ def train_classifier(
     """Trains a pooled linear head on a frozen trunk.
 
     Args:
-        data: a folder with one folder of pictures for each class.
+        data: a folder with one folder of pictures for each class, or any other format of `workflows.data`.
         trunk: the trunk's name.
         weights: of the trunk; None for random ones.
         out: the run folder.
         taps: one or several of the trunk's taps, their features side by side; None takes the last.
-        validation: the share of every class that is kept back to measure on, or a folder of class folders.
+        validation: the share of every class that is kept back to measure on, a list of pictures (`.txt`), or other
+            data. None takes the data's own parts, or a share of 0.2.
         size: pictures are brought to this side (the shorter side resized, the centre cut out); None takes them as
             the weights' preprocessing leaves them.
         decay: holds the head's weights small; more of it suits few pictures.
@@ -72,62 +74,47 @@ def train_classifier(
         raise ArgumentError(f"decay: need a finite number of at least 0, got {decay}")
     if seed < 0:
         raise ArgumentError(f"seed: need a whole number of at least 0, got {seed}")
-    folder = read_folder(data)
-    training, held_out, held_folder = _parts(folder, validation, seed)
-    model = classifier(trunk, weights=weights, classes=folder.class_names, taps=taps).to(pick_device(device))
+    read = read_data(data)
+    need_one_label(read)
+    training, held_out = split(read, validation, seed)
+    model = classifier(trunk, weights=weights, classes=read.class_names, taps=taps).to(pick_device(device))
     if size is not None:
         model.trunk.preprocessing = replace(model.trunk.preprocessing, resize=size, crop=size)
     run = make_folder(out)
-    known = pooled_features(model, folder, training, batch, "training pictures", progress)
-    tested = pooled_features(model, held_folder, held_out, batch, "validation pictures", progress)
-    _need_every_class(folder, known[1])
+    skipped = list(dict.fromkeys((*training.skipped, *held_out.skipped)))
+    known = pooled_features(model, training, skipped, batch, "training pictures", progress)
+    tested = pooled_features(model, held_out, skipped, batch, "validation pictures", progress)
+    _need_every_class(training, known[1], skipped)
     rows = _fit(model, known, tested, decay)
-    skipped = (*folder.skipped, *(held_folder.skipped if held_folder is not folder else ()))
     measured = _measure(model, tested)
     model.metrics = {name: measured[name] for name in KEPT}
     _write(run, model, rows, measured, settings, skipped)
-    return Run(run, run / "best.safetensors", measured, skipped)
+    return Run(run, run / "best.safetensors", measured, tuple(skipped))
 
 
 def pooled_features(
-    model: Classifier, folder: PictureFolder, samples: Sequence[Sample], batch: int, what: str, progress: bool
+    model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, what: str, progress: bool
 ) -> tuple[Tensor, Tensor]:
     """What the head's linear layer sees of each picture that can be read, and the numbers of their classes.
 
-    Pictures that cannot be read, or are too small for the taps, are added to the folder's `skipped`.
+    Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
     """
     labels: list[int] = []
     with torch.inference_mode():
-        inputs = model_batches(model, folder, samples, labels, batch=batch, what=what, progress=progress)
+        inputs = model_batches(model, data.examples, labels, skipped, batch=batch, what=what, progress=progress)
         found = [model.features(one).cpu() for one in inputs]
     if not found:
-        raise DataError(f"{folder.root}: need pictures that can be used, got none; {folder.skipped[0].reason}")
+        raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
     return torch.cat(found).clone(), torch.tensor(labels)
 
 
-def _parts(
-    folder: PictureFolder, validation: float | AnyPath, seed: int
-) -> tuple[Sequence[Sample], Sequence[Sample], PictureFolder]:
-    """What to train on, what to measure on, and the folder that the latter comes from."""
-    if isinstance(validation, int | float):
-        training, held_out = split(folder.samples, validation, seed)
-        if not held_out:
-            raise DataError(f"{folder.root}: need at least two pictures of a class to keep one back, got one of each")
-        return training, held_out, folder
-    other = read_folder(validation, folder.class_names)
-    return folder.samples, other.samples, other
-
-
-def _need_every_class(folder: PictureFolder, labels: Tensor) -> None:
-    for number in sorted(set(range(len(folder.class_names))) - set(labels.tolist())):
-        reason = next((f"; {one.reason}" for one in folder.skipped if _is_of(one, folder, number)), "")
-        raise DataError(
-            f"{folder.root / folder.class_names[number]}: need pictures that can be used to train on, got none{reason}"
-        )
-
-
-def _is_of(skipped: Skipped, folder: PictureFolder, number: int) -> bool:
-    return skipped.path.is_relative_to(folder.root / folder.class_names[number])
+def _need_every_class(data: DataSet, labels: Tensor, skipped: list[Skipped]) -> None:
+    missing = sorted(set(range(len(data.class_names))) - set(labels.tolist()))
+    if missing:
+        paths = {example.path for example in data.examples if example.labels[0] == missing[0]}
+        reason = next((f"; {one.reason}" for one in skipped if one.path in paths), "")
+        name = data.class_names[missing[0]]
+        raise DataError(f"{data.root}: need pictures of {name!r} that can be used to train on, got none{reason}")
 
 
 def _fit(

@@ -1,0 +1,30 @@
+"""Data to learn from: any of five formats read as one `DataSet`, split, and loaded one picture at a time.
+
+    folders.py  a folder for each class          voc.py   Pascal VOC's XML files
+    tables.py   CSV: labels or boxes             yolo.py  text files of fractions, data.yaml
+    coco.py     COCO's JSON
+
+Only names, labels and boxes are kept in memory, about 0.5 kB for each picture; pictures are decoded when they are
+needed.
+"""
+
+from convolens.workflows.data.dataset import Box, DataSet, Example, Skipped
+from convolens.workflows.data.files import PICTURE_SUFFIXES
+from convolens.workflows.data.loading import Loaded, load, pictures
+from convolens.workflows.data.reading import FORMATS, read_data, read_with_faults
+from convolens.workflows.data.splitting import split
+
+__all__ = [
+    "FORMATS",
+    "PICTURE_SUFFIXES",
+    "Box",
+    "DataSet",
+    "Example",
+    "Loaded",
+    "Skipped",
+    "load",
+    "pictures",
+    "read_data",
+    "read_with_faults",
+    "split",
+]

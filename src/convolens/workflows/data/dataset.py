@@ -1,0 +1,135 @@
+"""One data model for every format and every task: examples, each a picture file with its labels and boxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from convolens.arrays import Real
+from convolens.errors import DataError
+
+Kind = Literal["label", "labels", "boxes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One object: the number of its class, and `(x1, y1, x2, y2)` in pixels of the upright picture."""
+
+    label: int
+    xyxy: tuple[Real, Real, Real, Real]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A picture file and what is known about it.
+
+    Attributes:
+        path: the file.
+        labels: numbers of the classes that it shows, each once; with boxes, those of its boxes.
+        boxes: where they are; empty where nothing is, and in data without boxes.
+        part: `train`, `validation` or `test`, where the data says so itself; otherwise empty.
+        size: `(width, height)` that the annotations claim, where they do.
+    """
+
+    path: Path
+    labels: tuple[int, ...]
+    boxes: tuple[Box, ...] = ()
+    part: str = ""
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was passed over, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in the data that contradicts itself: its kind in a word or two, and the sentence."""
+
+    path: Path
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a network can learn from or be measured on.
+
+    Attributes:
+        root: the file or folder that it was read from.
+        class_names: a name for each number.
+        examples: in the data's own order, which for folders is alphabetical.
+        kind: `label`: one for each example; `labels`: any number; `boxes`: any number of boxes.
+        skipped: files passed over while reading the names.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    examples: tuple[Example, ...]
+    kind: Kind
+    skipped: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that the data itself is cut into, in the order of first use; empty where it says nothing."""
+        return tuple(name for name in dict.fromkeys(example.part for example in self.examples) if name)
+
+    def part(self, name: str) -> DataSet:
+        """The examples of one of `parts`.
+
+        Raises:
+            DataError: there is no such part.
+        """
+        chosen = [example for example in self.examples if example.part == name]
+        if not chosen:
+            raise DataError(f"{self.root}: need a part {name!r}, got {', '.join(self.parts) or 'data without parts'}")
+        return self.having(chosen)
+
+    def having(self, examples: Iterable[Example]) -> DataSet:
+        """The same classes with other examples."""
+        return replace(self, examples=tuple(examples))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader found: the data, and what in it contradicts itself."""
+
+    data: DataSet
+    faults: tuple[Fault, ...] = ()
+
+
+def need_one_label(data: DataSet) -> None:
+    """Raises a `DataError` that names the first example which shows no class, or several."""
+    for example in data.examples:
+        if len(example.labels) != 1:
+            names = ", ".join(data.class_names[label] for label in example.labels) or "none"
+            raise DataError(f"{example.path}: need one class, got {names}")
+
+
+def box_fault(box: Box) -> tuple[str, str] | None:
+    """What makes a box useless whatever the picture: the kind of fault in a word or two, and the numbers.
+
+    >>> box_fault(Box(0, (1, 2, 3, 4))) is None
+    True
+    >>> box_fault(Box(0, (3, 2, 1, 4)))
+    ('inverted box', 'need x1 < x2 and y1 < y2, got (3, 2, 1, 4)')
+    """
+    x1, y1, x2, y2 = box.xyxy
+    shown = "(" + ", ".join(f"{value:g}" for value in box.xyxy) + ")"
+    if not all(map(math.isfinite, box.xyxy)):
+        return "box without numbers", f"need finite numbers, got {shown}"
+    if x2 < x1 or y2 < y1:
+        return "inverted box", f"need x1 < x2 and y1 < y2, got {shown}"
+    if x1 == x2 or y1 == y2:
+        return "box without area", f"need x1 < x2 and y1 < y2, got {shown}"
+    return None
