@@ -43,6 +43,8 @@ _HOME = {
     "explain": "tasks.explain",
     "explain_top": "tasks.explain",
     "wrap": "tasks.explain",
+    "stylize": "tasks.stylize",
+    "gram": "tasks.stylize",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError
+from convolens.layers import Conv2d, MaxPool2d
 
 Pooling = Literal["max", "average"]
 PaddingMode = Literal["constant", "edge"]
@@ -32,7 +33,7 @@ def convolution(
     """A square convolution, padded so that stride 1 keeps the size."""
     if padding_mode not in _TORCH_PADDING:
         raise ArgumentError(f"padding_mode: need one of {', '.join(_TORCH_PADDING)}, got {padding_mode!r}")
-    return nn.Conv2d(
+    return Conv2d(
         inputs,
         outputs,
         kernel,
@@ -48,7 +49,7 @@ def convolution(
 def pool(pooling: Pooling, kernel: int, stride: int, *, padding: int = 0, ceil_mode: bool = False) -> nn.Module:
     """A square pooling layer. Averages count only what lies inside the picture."""
     if pooling == "max":
-        return nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil_mode)
+        return MaxPool2d(kernel, stride, padding, ceil_mode=ceil_mode)
     if pooling == "average":
         return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil_mode, count_include_pad=False)
     raise ArgumentError(f"pooling: need max or average, got {pooling!r}")

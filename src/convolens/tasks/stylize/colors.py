@@ -1,0 +1,107 @@
+"""A style's brushwork in the content's own colours, in two ways.
+
+luminance   only light and dark are restyled: the optimisation sees grey pictures, and the result's luminance takes the
+            place of the content's. No new colour appears at all.
+histogram   the style is first repainted so that its colours have the content's mean and covariance; strokes keep
+            differences of colour.
+
+Gatys, Bethge, Hertzmann & Shechtman, "Preserving Color in Neural Artistic Style Transfer", 2016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from convolens.errors import ArgumentError
+
+KeepColors = Literal["luminance", "histogram"]
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_FLOOR = 1e-5  # variance added so that a picture of one colour has an invertible covariance
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What is done to the pictures before and after, so that the content's colours stay.
+
+    Attributes:
+        way: how; None changes nothing.
+        kept: the picture whose colours stay, at the result's size.
+    """
+
+    way: KeepColors | None
+    kept: Tensor | None
+
+    @classmethod
+    def of(cls, keep_colors: bool | str, content: Tensor | None) -> Colours:
+        """For what `stylize` was given; True is luminance.
+
+        Raises:
+            ArgumentError: no such way, or no content.
+        """
+        if keep_colors is False:
+            return cls(None, None)
+        if content is None:
+            raise ArgumentError("keep_colors: need a content whose colours are kept, got none")
+        for way in get_args(KeepColors):
+            if keep_colors == way or (keep_colors is True and way == "luminance"):
+                return cls(way, content)
+        raise ArgumentError(f"keep_colors: need a bool, 'luminance' or 'histogram', got {keep_colors!r}")
+
+    def content(self, picture: Tensor) -> Tensor:
+        """The content as the optimisation sees it."""
+        return luminance(picture) if self.way == "luminance" else picture
+
+    def style(self, picture: Tensor) -> Tensor:
+        """A style as the optimisation sees it."""
+        if self.way is None or self.kept is None:
+            return picture
+        if self.way == "luminance":
+            return matched(luminance(picture), luminance(self.kept))
+        return matched(picture, self.kept)
+
+    def result(self, picture: Tensor) -> Tensor:
+        """The optimised picture with the colours that it shall have."""
+        if self.way != "luminance" or self.kept is None:
+            return picture
+        return with_luminance(self.kept, picture)
+
+
+def luminance(picture: Tensor) -> Tensor:
+    """Light and dark of `(1, 3, H, W)`, on all three channels."""
+    weights = picture.new_tensor(_LUMA).view(1, 3, 1, 1)
+    light: Tensor = (picture * weights).sum(1, keepdim=True)
+    return light.expand(-1, 3, -1, -1)
+
+
+def with_luminance(picture: Tensor, like: Tensor) -> Tensor:
+    """The picture's colours with the luminance of another, in [0, 1]."""
+    mixed: Tensor = picture + luminance(like) - luminance(picture)
+    return mixed.clamp(0, 1)
+
+
+def matched(picture: Tensor, to: Tensor) -> Tensor:
+    """The picture with its colours moved linearly to the mean and covariance of another's, in [0, 1]."""
+    mean, spread = _statistics(picture)
+    wanted_mean, wanted_spread = _statistics(to)
+    move = _root(wanted_spread) @ torch.linalg.inv(_root(spread))
+    flat = move @ (picture[0].reshape(3, -1) - mean) + wanted_mean
+    painted: Tensor = flat.reshape(picture.shape)
+    return painted.clamp(0, 1)
+
+
+def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
+    flat = picture[0].reshape(3, -1)
+    mean = flat.mean(1, keepdim=True)
+    off = flat - mean
+    return mean, off @ off.T / flat.shape[1] + _FLOOR * torch.eye(3, dtype=flat.dtype)
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of a positive matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
