@@ -94,6 +94,17 @@ def test_the_gradient_is_the_adjoint_of_choosing_the_maxima():
     torch.testing.assert_close((spread * x).sum(), (upstream * y).sum())
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 3), (4, 5), ((2, 5), 4)])
+def test_in_ceil_mode_a_window_may_hang_over_a_picture_smaller_than_itself(size, stride, order):
+    x = torch.randn(2, 3, 1, 2, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=order)
+    expected = torch.nn.functional.max_pool2d(x, size, stride, ceil_mode=True)
+    assert expected.shape == (2, 3, 1, 1)
+    torch.testing.assert_close(max_pool2d(x, size, stride, ceil_mode=True), expected, rtol=0, atol=0)
+    with pytest.raises(ShapeError, match="x: need at least 4 rows and columns with padding"):
+        max_pool2d(x, 5, 2, ceil_mode=True)
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),

@@ -1,5 +1,6 @@
 import json
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
@@ -147,3 +148,11 @@ def test_tensors_of_another_model_are_listed(stored):
         read.fill(nn.Sequential(nn.Linear(3, 2)))
     with pytest.raises(WeightsError, match=r"tensor (bias|weight): need shape \(4,.*\), got \(2,.*\)"):
         read.fill(nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
+def test_numbers_of_another_kind_are_refused(stored, dtype):
+    read = read_model_file(stored)
+    odd = replace(read, tensors={name: tensor.to(dtype) for name, tensor in read.tensors.items()})
+    with pytest.raises(WeightsError, match=rf"tensor (bias|weight): need torch.float32, got {dtype}"):
+        odd.fill(nn.Linear(3, 2))

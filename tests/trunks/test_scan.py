@@ -4,11 +4,17 @@ import pytest
 import torch
 from torch import nn
 
+import convolens as cl
 from convolens.errors import ArgumentError, ShapeError
 from convolens.tasks.classify import classifier
-from convolens.trunks import convolutionalize
+from convolens.trunks import convolutionalize, scan
 
-SEED = torch.Generator()
+
+@pytest.fixture(autouse=True)
+def _exact():
+    cl.precision("exact")
+    yield
+    cl.precision("fast")
 
 
 def seeded(*layers):
@@ -85,7 +91,7 @@ def test_a_finer_stride_scores_the_windows_in_between(stride):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(("name", "size"), [("vgg11", 224), ("resnet18", 224), ("resnet18", 128)])
+@pytest.mark.parametrize(("name", "size"), [("vgg16", 224), ("resnet18", 224), ("resnet18", 128)])
 def test_at_its_own_size_a_published_network_gives_one_cell_with_its_logits(name, size):
     model = classifier(name, classes=["a", "b", "c"], head="original", seed=2)
     for value in model.head.parameters():
@@ -118,6 +124,17 @@ def test_parameters_are_shared_not_copied():
     with torch.inference_mode():
         hidden = model[6].bias.clamp(min=0) @ model[8].weight.T + 7
         torch.testing.assert_close(scanner(noise(1, 1, 14, 14))[0, :, 0, 0], hidden)
+
+
+def test_a_map_taken_strip_by_strip_is_the_same_and_has_the_same_gradient(monkeypatch):
+    scanner, batch = convolutionalize(valid_vgg(), 92), noise(2, 3, 140, 124).requires_grad_()
+    whole = scanner(batch)
+    (expected,) = torch.autograd.grad(whole.square().sum(), batch)
+    monkeypatch.setattr(scan, "MOST_GATHERED", 1)
+    strips = scanner(batch)
+    (gradient,) = torch.autograd.grad(strips.square().sum(), batch)
+    torch.testing.assert_close(strips, whole)
+    torch.testing.assert_close(gradient, expected)
 
 
 def test_what_cannot_be_scanned_is_refused():

@@ -30,10 +30,14 @@ def open_network(name, **options):
     return network
 
 
-def gradient_box(network, tap, row, column, height, width):
+def watched_maps(network, taps, height, width):
+    """A picture, and the maps at the taps as made from it."""
     picture = torch.ones(1, 1, height, width, dtype=torch.float64, requires_grad=True)
-    feature = network(picture, taps=(tap,))[tap][0, 0, row, column]
-    (gradient,) = torch.autograd.grad(feature, picture)
+    return picture, network(picture, taps=taps)
+
+
+def gradient_box(picture, map_, row, column):
+    (gradient,) = torch.autograd.grad(map_[0, 0, row, column], picture, retain_graph=True)
     ys, xs = gradient[0, 0].nonzero(as_tuple=True)
     return xs.min().item(), ys.min().item(), xs.max().item() + 1, ys.max().item() + 1
 
@@ -47,22 +51,37 @@ def test_inside_a_picture_the_whole_box_is_where_the_gradient_lives(name):
         height = size + (row + 2) * stride
         box = network.trace(tap, row, 0)
         assert 0 <= box[1] < box[3] <= height
-        found = gradient_box(network, tap, row, 0, height, BORDER)
+        picture, maps = watched_maps(network, (tap,), height, BORDER)
+        found = gradient_box(picture, maps[tap], row, 0)
         assert (found[1], found[3]) == (box[1], box[3]), tap
-        lying = gradient_box(network, tap, 0, row, BORDER, height)
+        picture, maps = watched_maps(network, (tap,), BORDER, height)
+        lying = gradient_box(picture, maps[tap], 0, row)
         assert (lying[0], lying[2]) == (box[1], box[3]), tap
+
+
+def assert_clipped_boxes_are_where_the_gradient_lives(network, taps, height, width):
+    picture, maps = watched_maps(network, taps, height, width)
+    for tap in taps:
+        rows, columns = network.map_size(tap, height, width)
+        for row, column in {(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2), (0, columns - 1)}:
+            box = network.trace(tap, row, column, clip=(height, width))
+            assert box == gradient_box(picture, maps[tap], row, column), (tap, row, column)
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize("name", TRUNKS)
 def test_at_the_borders_the_clipped_box_is_where_the_gradient_lives(name, ceil_mode):
     network = open_network(name, ceil_mode=ceil_mode)
-    for height, width in ((37, 66), (64, 47)):
-        for tap in network.taps[:: max(1, len(network.taps) // 9)] + network.taps[-1:]:
-            rows, columns = network.map_size(tap, height, width)
-            for row, column in {(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2), (0, columns - 1)}:
-                box = network.trace(tap, row, column, clip=(height, width))
-                assert box == gradient_box(network, tap, row, column, height, width), (tap, row, column)
+    assert_clipped_boxes_are_where_the_gradient_lives(network, network.taps, 37, 66)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("height", "width"), [(64, 47), (32, 1500), (1501, 33), (224, 224)])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("name", TRUNKS)
+def test_at_the_borders_of_larger_pictures_too(name, ceil_mode, height, width):
+    network = open_network(name, ceil_mode=ceil_mode)
+    assert_clipped_boxes_are_where_the_gradient_lives(network, network.taps, height, width)
 
 
 def test_vgg16s_fields_are_the_published_ones():

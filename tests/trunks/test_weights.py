@@ -218,6 +218,18 @@ def test_a_packed_archive_is_refused_before_it_unfolds(tmp_path):
         trunk("resnet18", weights=tmp_path / "bomb.pth")
 
 
+def test_an_archive_that_is_none_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}.")
+    whole = bytearray((tmp_path / "bad.pth").read_bytes())
+    listing = whole.index(b"PK\x01\x02")
+    whole[listing : listing + 4] = b"ZZZZ"  # the end still says where the listing is; there is none
+    (tmp_path / "bad.pth").write_bytes(bytes(whole))
+    assert zipfile.is_zipfile(tmp_path / "bad.pth")
+    with pytest.raises(WeightsError, match=r"bad.pth: need a PyTorch weights file, got a damaged archive"):
+        trunk("resnet18", weights=tmp_path / "bad.pth")
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -271,6 +283,14 @@ def test_tensors_that_are_no_dense_real_numbers_are_named(tmp_path, value):
     torch.save({"conv1.weight": value}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match=r"a.pth: need dense tensors of real numbers, got others \(conv1.weight\)"):
         trunk("resnet18", weights=tmp_path / "a.pth")
+
+
+def test_complex_numbers_in_a_safetensors_file_are_named(tmp_path):
+    save_file({"conv1.weight": torch.zeros(2, dtype=torch.complex64)}, tmp_path / "a.safetensors")
+    with pytest.raises(
+        WeightsError, match=r"a.safetensors: need dense tensors of real numbers, got others \(conv1.weight\)"
+    ):
+        trunk("resnet18", weights=tmp_path / "a.safetensors")
 
 
 @pytest.mark.bad_input

@@ -143,7 +143,7 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
 
     Raises:
         ArgumentError: padding of more than half a window, which would leave windows without input.
-        ShapeError: the window is larger than the padded input.
+        ShapeError: no window fits the padded input; in ceil mode one may hang over by less than its step.
 
     >>> pooled_size((5, 5), (2, 2), (2, 2), (0, 0), (1, 1), True)
     (3, 3)
@@ -152,12 +152,13 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
     for have, window, step, pad, spread in zip(x_size, size, stride, padding, dilation, strict=True):
         if 2 * pad > window:
             raise ArgumentError(f"padding: need at most half the window of {window}, got {pad}")
-        room = have + 2 * pad - (spread * (window - 1) + 1)
+        least = spread * (window - 1) + 1 - (step - 1 if ceil_mode else 0)
+        room = have + 2 * pad - least
         if have == 0 or room < 0:
             raise ShapeError(
-                f"x: need at least {spread * (window - 1) + 1} rows and columns with padding for windows of {size}, "
+                f"x: need at least {max(1, least)} rows and columns with padding for windows of {size}, "
                 f"got {x_size} padded by {padding}"
             )
-        count = (room + (step - 1 if ceil_mode else 0)) // step + 1
+        count = room // step + 1
         result.append(count - (ceil_mode and (count - 1) * step >= have + pad))
     return result[0], result[1]

@@ -74,6 +74,8 @@ class ModelFile:
                 raise WeightsError(
                     f"{self.path}: tensor {name}: need shape {tuple(wanted[name].shape)}, got {tuple(tensor.shape)}"
                 )
+            if tensor.is_floating_point() != wanted[name].is_floating_point():
+                raise WeightsError(f"{self.path}: tensor {name}: need {wanted[name].dtype}, got {tensor.dtype}")
         model.load_state_dict(dict(self.tensors), assign=True)
 
 

@@ -100,6 +100,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: need a safetensors file, got a damaged one or something else ({error})") from error
+    _need_plain(state, path)
     return _own(path, state, facts) if isinstance(facts.get("trunk"), dict) else Checkpoint(str(path), tidy(state))
 
 
@@ -165,10 +166,15 @@ def _tensors_in(content: object, path: Path) -> State:
     strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if strangers:
         raise WeightsError(f"{path}: need a state dict of tensors only, got {some(strangers)} besides")
-    odd = [str(key) for key, value in content.items() if not _is_plain(value)]
+    state = {str(key): value for key, value in content.items()}
+    _need_plain(state, path)
+    return state
+
+
+def _need_plain(state: Mapping[str, Tensor], path: Path) -> None:
+    odd = [key for key, value in state.items() if not _is_plain(value)]
     if odd:
         raise WeightsError(f"{path}: need dense tensors of real numbers, got others ({some(odd)}); save them as floats")
-    return {str(key): value for key, value in content.items()}
 
 
 def _is_plain(value: Tensor) -> bool:

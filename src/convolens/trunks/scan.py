@@ -19,11 +19,15 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import unfold
 
 from convolens.errors import ArgumentError, ShapeError
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.receptive import window_of
 from convolens.trunks.trunk import Trunk
+
+# How many inputs of dense layers are gathered at a time, in numbers: 64 MB.
+MOST_GATHERED = 1 << 24
 
 # Layers that treat every place of a map alike.
 _POINTWISE = (
@@ -146,6 +150,43 @@ class UntilTap(nn.Module):
         return maps[self.tap]
 
 
+class DenseAsConvolution(nn.Module):
+    """A dense layer on a C×H×W map as the convolution that it is, with the same parameters, on any larger map.
+
+    Every place's inputs are gathered into a column, and one matrix product does the rest. A dense layer's weights are
+    large (400 MB in VGG16's first): this reads them as they lie, where a general convolution reorders them first.
+
+    Args:
+        dense: the layer.
+        shape: (H, W) of the map that it was made for.
+        spread: how far apart that map's places lie in the larger one.
+    """
+
+    def __init__(self, dense: nn.Linear, shape: tuple[int, int], spread: tuple[int, int]) -> None:
+        super().__init__()
+        self.dense, self.shape, self.spread = dense, shape, spread
+
+    def forward(
+        self, maps: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch outputs rows columns"]:
+        """The layer at every place of its window."""
+        down, across = ((side - 1) * apart for side, apart in zip(self.shape, self.spread, strict=True))
+        rows, columns = maps.shape[2] - down, maps.shape[3] - across
+        at_once = max(1, MOST_GATHERED // max(1, self.dense.in_features * columns * len(maps)))
+        strips = [maps[:, :, first : first + at_once + down] for first in range(0, rows, at_once)]
+        places = torch.cat([self._on(strip) for strip in strips], dim=2)
+        return places.reshape(len(maps), self.dense.out_features, rows, columns)
+
+    def _on(self, strip: Tensor) -> Tensor:
+        """`(N, outputs, places)`."""
+        found = self.dense.weight @ unfold(strip, self.shape, dilation=self.spread)
+        return found if self.dense.bias is None else found + self.dense.bias[:, None]
+
+    def extra_repr(self) -> str:
+        """What `repr` shows besides the layer."""
+        return f"shape={self.shape}, spread={self.spread}"
+
+
 def _row(model: nn.Module) -> Iterator[nn.Module]:
     """The model as layers in a row."""
     if isinstance(model, HasTrunk):
@@ -174,24 +215,13 @@ def _turned(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
         elif isinstance(layer, nn.Flatten):
             shape = (value.shape[2], value.shape[3])
         elif isinstance(layer, nn.Linear):
-            yield _as_convolution(layer, shape, spread)
+            yield DenseAsConvolution(layer, shape, spread)
             shape, spread = (1, 1), (1, 1)
         elif isinstance(layer, (UntilTap, *_POINTWISE)) or hasattr(layer, "kernel_size"):
             yield layer
         else:
             raise ArgumentError(f"convolutionalize: need convolutions, pooling and dense layers, got {layer}")
         value = layer.eval()(value)
-
-
-def _as_convolution(dense: nn.Linear, shape: tuple[int, int], spread: tuple[int, int]) -> nn.Module:
-    """The dense layer as a convolution with the same parameters, over a map of `shape` spread out by dilation."""
-    channels = dense.in_features // (shape[0] * shape[1])
-    with torch.device("meta"):
-        layer = nn.Conv2d(channels, dense.out_features, shape, dilation=spread, bias=dense.bias is not None)
-    layer.weight = nn.Parameter(dense.weight.detach().view(-1, channels, *shape), requires_grad=False)
-    if dense.bias is not None:
-        layer.bias = nn.Parameter(dense.bias.detach(), requires_grad=False)
-    return layer
 
 
 def _spread(layer: nn.AdaptiveAvgPool2d, value: Tensor) -> tuple[int, int]:

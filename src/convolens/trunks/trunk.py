@@ -98,7 +98,7 @@ class Trunk(nn.Module):
         last = max((self.taps.index(self._step(name).tap) for name in names), default=-1)
         self._check(batch, last)
         found: dict[str, Tensor] = {}
-        value = batch
+        value = batch.contiguous(memory_format=torch.channels_last)  # as the fast layers have it
         for tap in self.taps[: last + 1]:
             value = self._run(self.steps[tap], value, tap + BEFORE_RELU in names, found)
             if tap in names:
