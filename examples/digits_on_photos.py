@@ -1,0 +1,161 @@
+r"""Digits on photos, to localize: one handwritten digit on each picture, or none on a fifth of them.
+
+    python examples/digits_on_photos.py digits
+    convolens doctor digits
+
+scikit-learn's real digits, at a random size, place and colour, on crops of scikit-image's photos. Pictures to validate
+on have other backgrounds and other digits than those to train on. Written as COCO's JSON: `digits/train`, `digits/val`,
+each with its pictures and `annotations.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
+from sklearn.datasets import load_digits
+
+from convolens.media.images import as_rgb8, read_image, write_image
+
+# scikit-image's photos without writing on them; `clock_motion`, `page` and `text` show letters or digits.
+PHOTOS = {
+    "train": (
+        "astronaut.png", "brick.png", "cell.png", "coffee.png", "coins.png", "gravel.png", "hubble_deep_field.jpg",
+        "ihc.png", "moon.png", "motorcycle_left.png", "retina.jpg",
+    ),
+    "val": ("camera.png", "chelsea.png", "grass.png", "rocket.jpg"),
+}  # fmt: skip
+DIGITS_TO_TRAIN_ON = 1400  # of 1,797; the rest were written by others
+EMPTY_SHARE = 0.2  # of the pictures have no digit
+SCALES = (0.2, 0.6)  # the longer side of a digit's strokes, as a share of the picture's side
+CONTRAST = 0.3  # least difference in brightness (of 1) between each pixel of a stroke and what lies behind it
+PLACES = 10  # tried on a background before another is drawn
+OPAQUE = 0.5  # a pixel is a stroke's where it covers at least this much of what lies behind
+BRIGHTNESS = np.array([0.299, 0.587, 0.114]) / 255  # of RGB (ITU-R BT.601)
+
+
+class Picture(NamedTuple):
+    """A picture `(side, side, 3)`, and its digit with the box `(x1, y1, x2, y2)` of its strokes, if it has one."""
+
+    pixels: NDArray[np.uint8]
+    digit: int | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+def pictures(part: str, count: int, *, side: int = 128, seed: int = 0) -> Iterator[Picture]:
+    """Pictures of `train` or `val`. Each is a function of the seed and its number alone."""
+    for number in range(count):
+        random = np.random.default_rng([seed, part == "val", number])
+        background, picture = with_digit(part, side, random)
+        # The digit is left out only now, so that backgrounds with and without one are of the same kinds.
+        yield Picture(background) if random.random() < EMPTY_SHARE else picture
+
+
+def write_digits(out: Path, *, train: int = 4000, val: int = 1000, side: int = 128, seed: int = 0) -> None:
+    """Writes `out/train` and `out/val`, each with pictures and `annotations.json`."""
+    for part, count in (("train", train), ("val", val)):
+        folder = out / part
+        folder.mkdir(parents=True, exist_ok=True)
+        images, annotations = [], []
+        for number, picture in enumerate(pictures(part, count, side=side, seed=seed)):
+            name = f"{number:05}.jpg"
+            write_image(folder / name, picture.pixels)
+            images.append({"id": number, "file_name": name, "width": side, "height": side})
+            if picture.box is not None:
+                annotations.append(_annotation(number, picture))
+        categories = [{"id": digit, "name": str(digit)} for digit in range(10)]
+        content = {"images": images, "categories": categories, "annotations": annotations}
+        (folder / "annotations.json").write_text(json.dumps(content))
+
+
+def _annotation(number: int, picture: Picture) -> dict[str, Any]:
+    assert picture.box is not None
+    x1, y1, x2, y2 = picture.box
+    box = [x1, y1, x2 - x1, y2 - y1]
+    return {"id": number, "image_id": number, "category_id": picture.digit, "bbox": box, "area": box[2] * box[3]}
+
+
+@cache
+def _photos(part: str) -> tuple[NDArray[np.uint8], ...]:
+    return tuple(as_rgb8(read_image(Path(data.__file__).parent / name)) for name in PHOTOS[part])
+
+
+@cache
+def _digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Strokes `(1797, 8, 8)` in [0, 1], and what they mean."""
+    found = load_digits()
+    return (found.images / 16).astype(np.float32), found.target
+
+
+def _crop(photos: tuple[NDArray[np.uint8], ...], side: int, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A square of a random photo, of any size from the picture's own to the photo's, brought to the picture's."""
+    photo = photos[random.integers(len(photos))]
+    height, width = photo.shape[:2]
+    size = round(np.exp(random.uniform(*np.log([min(side, height, width), min(height, width)]))))
+    x, y = random.integers(0, width - size + 1), random.integers(0, height - size + 1)
+    square = Image.fromarray(photo[y : y + size, x : x + size])
+    return np.asarray(square.resize((side, side), Image.Resampling.BOX if size > side else Image.Resampling.BILINEAR))
+
+
+def with_digit(part: str, side: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], Picture]:
+    """A background, and it with a digit; backgrounds are drawn until one leaves room for a colour that stands out."""
+    shapes, meanings = _digits()
+    allowed = np.arange(len(shapes)) < DIGITS_TO_TRAIN_ON
+    choices = np.flatnonzero(allowed if part == "train" else ~allowed)
+    while True:
+        background = _crop(_photos(part), side, random)
+        which = random.choice(choices)
+        cover = _strokes(shapes[which], round(random.uniform(*SCALES) * side))
+        height, width = cover.shape
+        for _ in range(PLACES):
+            x, y = random.integers(0, side - width + 1), random.integers(0, side - height + 1)
+            behind = background[y : y + height, x : x + width]
+            colour = _colour(behind[cover >= OPAQUE] @ BRIGHTNESS, random)
+            if colour is not None:
+                pixels = background.copy()
+                mixed = behind * (1 - cover[:, :, None]) + colour * cover[:, :, None]
+                pixels[y : y + height, x : x + width] = np.rint(mixed)
+                box = (int(x), int(y), int(x + width), int(y + height))
+                return background, Picture(pixels, int(meanings[which]), box)
+
+
+def _strokes(shape: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+    """How much of each pixel is covered: strokes of that length, from 8×8 soft ones."""
+    drawn = _cut(_enlarged(shape, 80))
+    return _cut(_enlarged(shape, round(80 * longest / max(drawn.shape))))
+
+
+def _enlarged(shape: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    large = Image.fromarray(np.pad(shape, 1)).resize((side, side), Image.Resampling.BICUBIC)
+    return np.clip((np.asarray(large) - 0.5) * 3 + 0.5, 0, 1)  # edges three times as steep as the soft ones
+
+
+def _cut(cover: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = np.flatnonzero((cover >= OPAQUE).any(axis=1)), np.flatnonzero((cover >= OPAQUE).any(axis=0))
+    return cover[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _colour(behind: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64] | None:
+    """A random colour whose brightness differs enough from every one behind it; None if no draw finds one."""
+    colours = random.uniform(0, 255, (20, 3))
+    stands_out = np.abs(behind[:, None] - colours @ BRIGHTNESS).min(axis=0) >= CONTRAST
+    return colours[stands_out.argmax()] if stands_out.any() else None
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder to write into")
+    parser.add_argument("--train", type=int, default=4000, help="pictures to train on")
+    parser.add_argument("--val", type=int, default=1000, help="pictures to validate on")
+    parser.add_argument("--side", type=int, default=128, help="of a picture in pixels")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    asked = parser.parse_args()
+    write_digits(asked.out, train=asked.train, val=asked.val, side=asked.side, seed=asked.seed)
