@@ -7,7 +7,8 @@ import pytest
 
 from convolens.cli import run
 from convolens.errors import ArgumentError
-from convolens.tour import choose, figures
+from convolens.pages import figures
+from convolens.tour import choose
 from convolens.tour.guide import visit
 from convolens.tour.page import page
 from convolens.tour.section import Section

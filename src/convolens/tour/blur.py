@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convolens.tour.figures import picture, row
+from convolens.pages.figures import picture, row
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convolens.tour.figures import picture, row
+from convolens.pages.figures import picture, row
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convolens.media.images import read_image, write_image
-from convolens.tour.figures import numbers, picture, row
+from convolens.pages.figures import numbers, picture, row
 from convolens.tour.section import Section
 from convolens.tour.surfaces import SURFACES, mosaic
 from convolens.tour.textures import MODEL, TRAIN, write_training_crops

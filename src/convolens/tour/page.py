@@ -10,6 +10,7 @@ from string import Template
 
 from convolens import __version__
 from convolens.errors import ConvolensError
+from convolens.pages import page_style
 from convolens.settings import threads
 from convolens.tour.guide import Visit
 from convolens.tour.hero import hero
@@ -20,7 +21,7 @@ def page(visits: Sequence[Visit], *, seconds: float) -> str:
     count = threads()
     here = files("convolens.tour")
     return Template((here / "page.html").read_text(encoding="utf-8")).substitute(
-        style=(here / "page.css").read_text(encoding="utf-8"),
+        style=page_style(),
         hero=hero(),
         contents="".join(
             f'<li><a href="#{visit.section.name}">{escape(visit.section.title)}</a></li>' for visit in visits

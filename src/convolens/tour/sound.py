@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convolens.media.audio import write_audio
-from convolens.tour.figures import sound
+from convolens.pages.figures import sound
 from convolens.tour.melody import melody
 from convolens.tour.section import Section
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.tour.figures import Marked, picture, row, sheet, table
+from convolens.pages.figures import Marked, picture, row, sheet, table
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 

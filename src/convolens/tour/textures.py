@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convolens.media.images import read_image
-from convolens.tour.figures import confusion, numbers, row, sheet
+from convolens.pages.figures import confusion, numbers, row, sheet
 from convolens.tour.section import Section
 from convolens.tour.surfaces import SURFACES, write_crops
 

@@ -1,4 +1,4 @@
-"""What a section shows, as HTML that needs nothing but itself: pictures and sounds travel inside as data URIs."""
+"""What a page shows, as HTML that needs nothing but itself: pictures and sounds travel inside as data URIs."""
 
 from __future__ import annotations
 

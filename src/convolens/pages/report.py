@@ -1,0 +1,41 @@
+"""A plain page about something that was measured or looked at: a heading, a few sentences, parts with figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from convolens import __version__
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a page: its title, a sentence or two as plain text, and figures as `figures.py` makes them."""
+
+    title: str
+    text: str = ""
+    figures: Sequence[str] = ()
+
+
+def report(title: str, lead: str, parts: Sequence[Part]) -> str:
+    """The page as HTML. Title, lead and the parts' words are plain text; their figures are HTML already."""
+    return Template((files("convolens.pages") / "report.html").read_text(encoding="utf-8")).substitute(
+        title=escape(title),
+        lead=escape(lead),
+        style=page_style(),
+        version=escape(__version__),
+        parts="".join(map(_part, parts)),
+    )
+
+
+def page_style() -> str:
+    """The style sheet that all pages have."""
+    return (files("convolens.pages") / "page.css").read_text(encoding="utf-8")
+
+
+def _part(part: Part) -> str:
+    text = f'<div class="prose"><p>{escape(part.text)}</p></div>' if part.text else ""
+    return f'<section><h2>{escape(part.title)}</h2>{text}<div class="shown">{"".join(part.figures)}</div></section>'
