@@ -27,6 +27,8 @@ _HOME = {
     "plan": "convolution",
     "echo": "effects.echo",
     "reverb": "effects.reverb",
+    "unecho": "effects.unecho",
+    "find_echoes": "effects.echo_search",
     "blur": "effects.blur",
     "sharpen": "effects.sharpen",
     "sobel": "effects.edges",

@@ -1,5 +1,7 @@
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -68,6 +70,13 @@ def test_bad_sounds_are_one_line_and_exit_code_2_and_leave_no_output(tmp_path, c
         (["--delay", "-1", "--weight", "1"], "delays: need seconds of at least 0, got -1"),
         (["--delay", "1", "--delay", "2", "--weight", "1"], "weights: need one for each of the 2 delays, got 1"),
         (["--weight", "1"], "Missing option '--delay'"),
+        (["--delay", "1", "--weight", "loud"], "weight: need a number, or one for each channel as in 0.5,0.3"),
+        (["--delay", "1", "--weight", "1", "--delay", "2", "--weight", "1,2"], "weight: need as many channels in each"),
+        (
+            ["--delay", "1", "--weight", "1,2,3"],
+            "weights: need one for each delay, or one for each of 2 channels, got 3",
+        ),
+        (["--delay", "1", "--weight", "1", "--feedback", "2"], "feedback: need a number between -1 and 1"),
     ],
 )
 def test_bad_echoes_are_one_line_and_exit_code_2(voice, tmp_path, capsys, options, message):
@@ -82,3 +91,85 @@ def test_the_input_is_not_overwritten(voice, capsys):
     assert cli.run(["echo", str(voice), str(voice), "--delay", "1", "--weight", "1"]) == 2
     assert "is the input, which is never overwritten" in capsys.readouterr().err
     assert voice.read_bytes() == before
+
+
+def test_ping_pong_makes_a_mono_sound_stereo(tmp_path):
+    write_audio(tmp_path / "mono.wav", np.full(100, 0.25), 8000)
+    assert cli.run(["echo", str(tmp_path / "mono.wav"), str(tmp_path / "pp.wav"), "--delay", "0.1", "--weight", "0.6,0",
+                    "--delay", "0.2", "--weight", "0,0.5", "--feedback", "0.5"]) == 0  # fmt: skip
+    samples, rate = read_audio(tmp_path / "mono.wav")
+    expected = cl.echo(samples, rate, [0.1, 0.2], [[0.6, 0], [0, 0.5]], feedback=0.5)
+    np.testing.assert_allclose(read_audio(tmp_path / "pp.wav")[0], expected, atol=2**-14)
+
+
+def test_reverb_writes_what_the_function_gives(voice, tmp_path):
+    impulse = np.random.default_rng(1).uniform(-0.05, 0.05, (700, 4)).astype(np.float32)
+    write_audio(tmp_path / "room.wav", impulse, 11025, subtype="FLOAT")
+    assert cli.run(["reverb", str(voice), str(tmp_path / "room.wav"), str(tmp_path / "out.wav"), "--wet", "0.5",
+                    "--dry", "0.4", "--pre-delay", "0.03"]) == 0  # fmt: skip
+    samples, rate = read_audio(voice)
+    expected = cl.reverb(samples, impulse, wet=0.5, dry=0.4, rate=rate, impulse_rate=11025, pre_delay=0.03)
+    back, _ = read_audio(tmp_path / "out.wav")
+    np.testing.assert_allclose(back, expected, atol=1e-6)
+    assert soundfile.info(tmp_path / "out.wav").subtype == "PCM_24"
+
+
+def test_a_stereo_impulse_with_a_sound_of_three_channels_is_refused(tmp_path, capsys):
+    write_audio(tmp_path / "three.wav", np.zeros((10, 3)), 8000)
+    write_audio(tmp_path / "room.wav", np.ones((10, 2)), 8000)
+    assert cli.run(["reverb", str(tmp_path / "three.wav"), str(tmp_path / "room.wav"), str(tmp_path / "o.wav")]) == 2
+    assert "impulse: need 1 channel, or one for each of the sound's 3, got 2" in capsys.readouterr().err
+    assert not (tmp_path / "o.wav").exists()
+
+
+def test_unecho_prints_what_it_found_and_removes_it(tmp_path, capsys):
+    noise = np.random.default_rng(0).normal(0, 0.1, 20000).astype(np.float32)
+    write_audio(tmp_path / "dry.wav", noise, 8000, subtype="FLOAT")
+    write_audio(tmp_path / "hall.wav", cl.echo(noise, 8000, [0.1, 0.25], [0.5, 0.3]), 8000, subtype="FLOAT")
+    for more in ([], ["--dry-copy", str(tmp_path / "dry.wav")], ["--delay", "0.1", "--weight", "0.5", "--delay", "0.25",
+                 "--weight", "0.3"]):  # fmt: skip
+        assert cli.run(["unecho", str(tmp_path / "hall.wav"), str(tmp_path / "out.wav"), *more]) == 0
+        printed = capsys.readouterr().out
+        assert ("found 0.1000 s × 0.500, 0.2500 s × 0.300" in printed) == ("--delay" not in more)
+        back, _ = read_audio(tmp_path / "out.wav")
+        np.testing.assert_allclose(back[:20000], noise, atol=3e-3)
+
+
+def test_unecho_says_when_there_is_nothing_to_find(tmp_path, capsys):
+    write_audio(tmp_path / "dry.wav", np.random.default_rng(0).normal(0, 0.1, 20000), 8000)
+    write_audio(tmp_path / "fast.wav", np.zeros(200), 16000)
+    assert cli.run(["unecho", str(tmp_path / "dry.wav"), str(tmp_path / "out.wav")]) == 2
+    assert "need echoes that stand out, found none" in capsys.readouterr().err
+    arguments = [
+        "unecho",
+        str(tmp_path / "dry.wav"),
+        str(tmp_path / "out.wav"),
+        "--dry-copy",
+        str(tmp_path / "fast.wav"),
+    ]
+    assert cli.run(arguments) == 2
+    assert "fast.wav: need the recording's rate, 8000 Hz, got 16000 Hz" in capsys.readouterr().err
+    assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--limit"], ["--normalize"]])
+def test_a_plot_shows_before_and_after(voice, tmp_path, options):
+    from convolens.media.images import read_image
+
+    assert cli.run(["echo", str(voice), str(tmp_path / "out.wav"), "--delay", "0.05", "--weight", "0.5",
+                    "--plot", str(tmp_path / "plot.png"), *options]) == 0  # fmt: skip
+    plot = read_image(tmp_path / "plot.png")
+    assert plot.shape == (460, 1000, 3) and plot.std() > 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, number):
+    write_audio(tmp_path / "long.wav", np.zeros((44100 * 600, 2), np.float32), 44100)
+    program = [sys.executable, "-m", "convolens", "echo", "long.wav", "out.flac", "--delay", "1", "--weight", "0.5"]
+    process = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.part*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]

@@ -3,6 +3,8 @@ import pytest
 from scipy import signal
 
 import convolens as cl
+from convolens.effects.resampling import resample, resample_impulse
+from convolens.effects.reverb import reverb_stream
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 
 torch = pytest.importorskip("torch")
@@ -91,8 +93,67 @@ def test_a_tensor_gives_the_same_tensor_with_gradients(shapes):
         (np.zeros(5), np.ones(3, int), {}, DtypeError, "impulse: need floats, got int64"),
         (np.zeros(5), np.ones(3), {"wet": np.nan}, ArgumentError, "wet: need a finite number, got nan"),
         (np.zeros(5), np.ones(3), {"dry": np.inf}, ArgumentError, "dry: need a finite number, got inf"),
+        (np.zeros(5), np.ones(3), {"pre_delay": -1}, ArgumentError, "pre_delay: need seconds from 0 to 60, got -1"),
+        (np.zeros(5), np.ones(3), {"pre_delay": 1}, ArgumentError, "rate: need the sound's, as there is a pre-delay"),
+        (np.zeros(5), np.ones(3), {"impulse_rate": 9}, ArgumentError, "rate: need the sound's, as the impulse's is"),
+        (np.zeros(5), np.ones(3), {"impulse_rate": 0, "rate": 9}, ArgumentError, "rate: need a positive number of"),
     ],
 )
 def test_what_makes_no_reverb_is_refused(sound, impulse, options, error, message):
     with pytest.raises(error, match=message):
         cl.reverb(sound, impulse, **options)
+
+
+def in_blocks(samples, size):
+    return [samples[i : i + size] for i in range(0, len(samples), size)]
+
+
+@pytest.mark.parametrize("shapes", [((300_000, 1), (3000,)), ((150_000, 2), (3000, 4)), ((150_000, 1), (500, 2))])
+def test_a_stream_is_the_same_to_the_last_bit_however_it_is_cut(shapes):
+    sound, impulse = (noise(*shape, seed=i).astype(np.float32) / 100 for i, shape in enumerate(shapes))
+    options = {"dry": 0.5, "wet": 0.25, "rate": 44100, "impulse_rate": 48000, "pre_delay": 0.1}
+    whole = np.concatenate(list(reverb_stream([sound], impulse, **options)))
+    expected = cl.reverb(sound, impulse, **options)
+    assert len(whole) == len(expected)
+    np.testing.assert_allclose(whole, expected.reshape(whole.shape), atol=1e-6)
+    for size in (999, 65536, 131072):
+        np.testing.assert_array_equal(
+            np.concatenate(list(reverb_stream(in_blocks(sound, size), impulse, **options))), whole
+        )
+
+
+@pytest.mark.parametrize("pre_delay", [0.0, 2.0, 20.0])
+def test_a_stream_keeps_a_pre_delay_longer_than_its_parts(pre_delay):
+    click = np.zeros((200_000, 1), np.float32)
+    click[[5, 190_000]] = 1
+    impulse = np.array([0.5, 0.25], np.float32)
+    out = np.concatenate(list(reverb_stream([click], impulse, dry=1, wet=1, rate=8000, pre_delay=pre_delay)))
+    np.testing.assert_allclose(out, cl.reverb(click, impulse, dry=1, wet=1, rate=8000, pre_delay=pre_delay), atol=1e-6)
+    late = round(pre_delay * 8000)
+    assert len(out) == 200_001 + late
+    np.testing.assert_allclose(out[[5 + late, 6 + late], 0], [0.5 + (late == 0), 0.25], atol=1e-6)
+
+
+def test_a_resampled_impulse_colours_and_amplifies_as_before():
+    at = np.arange(4800)
+    impulse = np.exp(-at / 400) * np.sin(at / 30)
+    slower = resample_impulse(impulse, 48000, 32000)
+    assert len(slower) == 3200
+    for hertz in (0, 200, 1000, 9000):
+        before, after = (
+            np.sum(h * np.exp(-2j * np.pi * hertz * np.arange(len(h)) / rate))
+            for h, rate in ((impulse, 48000), (slower, 32000))
+        )
+        assert after == pytest.approx(before, abs=2e-3 * np.abs(impulse).sum())
+
+
+@pytest.mark.parametrize(("rate", "to"), [(44100, 48000), (48000, 44100), (8000, 44100), (44100, 8000)])
+def test_resampling_keeps_a_tone_and_takes_out_what_does_not_fit(rate, to):
+    at = np.arange(rate) / rate
+    inner = slice(to // 4, 3 * to // 4)
+    kept = resample(np.sin(2 * np.pi * 1000 * at), rate, to)
+    assert len(kept) == to
+    np.testing.assert_allclose(kept[inner], np.sin(2 * np.pi * 1000 * np.arange(to) / to)[inner], atol=1e-4)
+    if 2 * to < rate:
+        gone = resample(np.sin(2 * np.pi * 0.55 * to * at), rate, to)
+        assert np.abs(gone[inner]).max() < 1e-4

@@ -34,6 +34,26 @@ def test_a_stream_is_the_same_to_the_last_bit_however_it_is_cut(channels):
         np.testing.assert_array_equal(np.concatenate(list(HALL(in_blocks(samples, size), 1000))), whole)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"feedback": 0.6},
+        {"weights": [[0.5, 0.0], [0.0, 0.25], [0.1, 0.1]]},
+        {"weights": [[0.5, 0.0], [0.0, 0.25], [0.1, 0.1]], "feedback": -0.5},
+        {"delays": [0.0413, 0.2003, 0.15], "sub_sample": True},
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_loops_sides_and_taps_between_frames_do_not_depend_on_the_cut_either(options, channels):
+    samples = noise(3000, channels)
+    arguments = {**ECHOES, **options}
+    whole = np.concatenate(list(echo_stream([samples], 1000, **arguments)))
+    np.testing.assert_allclose(whole, cl.echo(samples, 1000, **arguments).reshape(whole.shape), atol=1e-6)
+    for size in (1, 7, 199, 201, 2999):
+        blocks = in_blocks(samples, size)
+        np.testing.assert_array_equal(np.concatenate(list(echo_stream(blocks, 1000, **arguments))), whole)
+
+
 def test_no_blocks_give_no_blocks_and_no_delay_no_tail():
     assert list(HALL([], 1000)) == []
     out = list(echo_stream([noise(10, 1)], 1000, 0, 1.0))
@@ -72,6 +92,35 @@ def test_clipped_samples_are_counted_and_normalising_clips_none(tmp_path):
     back, _ = read_audio(tmp_path / "even.wav")
     assert written.clipped == 0
     np.testing.assert_allclose(back, samples / np.abs(samples).max(), atol=2**-14)
+
+
+def test_limiting_clips_none_and_leaves_what_is_quiet(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(3000, 2), 8000, subtype="FLOAT")
+    loud = partial(echo_stream, delays=0.0, weights=4.0)
+    samples, _ = read_audio(tmp_path / "a.wav")
+    written = change_sound_file(tmp_path / "a.wav", tmp_path / "soft.wav", loud, limit=True)
+    back, _ = read_audio(tmp_path / "soft.wav")
+    assert written.clipped == 0 and written.peak > 1.5
+    quiet = np.abs(5 * samples) <= 0.8
+    np.testing.assert_allclose(back[quiet], 5 * samples[quiet], rtol=1e-6)
+    assert 0.95 < np.abs(back).max() <= 1
+    order = np.argsort(samples.ravel(), kind="stable")
+    assert (np.diff(back.ravel()[order]) >= 0).all()
+    with pytest.raises(ArgumentError, match="limit: need either to normalize or to limit, got both"):
+        change_sound_file(tmp_path / "a.wav", tmp_path / "b.wav", loud, limit=True, normalize=True)
+
+
+def test_a_flac_of_unknown_length_is_changed_whole(tmp_path):
+    write_audio(tmp_path / "a.flac", noise(5000, 2), 8000)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] &= 0xF0  # STREAMINFO: the length in frames is the 36 bits that end at byte 25; 0 is unknown
+    data[22:26] = bytes(4)
+    (tmp_path / "open.flac").write_bytes(data)
+    heard = []
+    change_sound_file(tmp_path / "open.flac", tmp_path / "b.flac", HALL, progress=heard.append)
+    np.testing.assert_array_equal(read_audio(tmp_path / "open.flac")[0], read_audio(tmp_path / "a.flac")[0])
+    assert len(read_audio(tmp_path / "b.flac")[0]) == 5000 + 1600
+    assert sum(heard) == 5000
 
 
 def test_progress_counts_every_frame(tmp_path):

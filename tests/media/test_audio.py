@@ -91,7 +91,7 @@ def test_a_flac_that_claims_billions_of_frames_costs_no_memory_for_them(tmp_path
 @pytest.mark.bad_input
 def test_a_claim_of_two_to_the_63_frames_is_never_allocated():
     class CutOgg:  # what some versions of libsndfile make of an OGG without its last page
-        frames = 2**63 - 1
+        format, frames = "OGG", 2**63 - 1
         blocks = [np.zeros((10, 2), np.float32), np.zeros((0, 2), np.float32)]  # noqa: RUF012
 
         def read(self, frames, dtype, always_2d):
@@ -122,7 +122,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
         write_audio(tmp_path / "a.txt", noise(), 8000)
     with pytest.raises(FormatError, match=r"need an encoding that WAV has .* got VORBIS"):
         write_audio(tmp_path / "a.wav", noise(), 8000, subtype="VORBIS")
-    with pytest.raises(ArgumentError, match="rate: need a positive number of frames a second, got 0"):
+    with pytest.raises(ArgumentError, match="rate: need a positive whole number of frames a second, got 0"):
         write_audio(tmp_path / "a.wav", noise(), 0)
     with pytest.raises(ArgumentError, match=r"samples: need floats in \[-1, 1\], got int16"):
         write_audio(tmp_path / "a.wav", np.zeros(5, np.int16), 8000)
@@ -156,3 +156,61 @@ def test_a_long_sound_is_written_to_ogg(tmp_path):
     samples = np.zeros(44100 * 40, np.float32)
     write_audio(tmp_path / "long.ogg", samples, 44100)
     assert len(read_audio(tmp_path / "long.ogg")[0]) == len(samples)
+
+
+@pytest.mark.parametrize("suffix", [".aiff", ".au", ".w64", ".caf", ".rf64"])
+def test_other_formats_cut_short_are_refused_too(tmp_path, suffix):
+    write_audio(tmp_path / f"a{suffix}", noise(1001), 8000)
+    whole = (tmp_path / f"a{suffix}").read_bytes()
+    assert len(read_audio(tmp_path / f"a{suffix}")[0]) == 1001
+    (tmp_path / f"cut{suffix}").write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(FormatError, match=rf"cut\{suffix}: need .* got"):
+        read_audio(tmp_path / f"cut{suffix}")
+
+
+def test_a_wav_written_to_a_pipe_is_refused_with_its_cause(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(100), 8000)
+    data = (tmp_path / "a.wav").read_bytes()
+    at = data.index(b"data") + 4
+    (tmp_path / "pipe.wav").write_bytes(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
+    with pytest.raises(
+        FormatError, match=r"pipe\.wav: .* or it was written to a pipe by a program that could not know"
+    ):
+        read_audio(tmp_path / "pipe.wav")
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path):
+    write_audio(tmp_path / "a.flac", noise(100_000, 2), 8000)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] &= 0xF0  # STREAMINFO: the length in frames is the 36 bits that end at byte 25; 0 is unknown
+    data[22:26] = bytes(4)
+    (tmp_path / "open.flac").write_bytes(data)
+    np.testing.assert_array_equal(read_audio(tmp_path / "open.flac")[0], read_audio(tmp_path / "a.flac")[0])
+    assert audio.audio_length(tmp_path / "open.flac") == 100_000
+
+
+def test_only_the_beginning_is_read_where_that_is_asked_for(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(200_000), 8000, subtype="FLOAT")
+    for seconds in (0.5, 10, 1000):
+        samples, _ = read_audio(tmp_path / "a.wav", seconds=seconds)
+        np.testing.assert_array_equal(samples, noise(200_000)[: round(8000 * seconds)])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("rate", [np.nan, np.inf, "44100", 44100.5, 0, -1, True, None, 1e12])
+def test_a_rate_that_is_none_is_refused(tmp_path, rate):
+    with pytest.raises(ArgumentError, match="rate: need a positive whole number of frames a second, got"):
+        write_audio(tmp_path / "a.wav", noise(5), rate)
+
+
+@pytest.mark.parametrize("rate", [44100.0, np.int32(44100), np.float32(44100)])
+def test_a_rate_may_be_any_kind_of_whole_number(tmp_path, rate):
+    write_audio(tmp_path / "a.wav", noise(5), rate)
+    assert read_audio(tmp_path / "a.wav")[1] == 44100
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.flac"])
+def test_no_samples_make_no_file_of_zero_bytes(tmp_path, name):
+    with pytest.raises(FormatError, match=r"need at least one sample for (MP3|FLAC), got none"):
+        write_audio(tmp_path / name, np.zeros((0, 2), np.float32), 44100)
+    assert not list(tmp_path.iterdir())

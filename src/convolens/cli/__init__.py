@@ -7,8 +7,9 @@ code 2; a traceback means a mistake of ours.
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +52,15 @@ def top(
 
 def main() -> None:
     """The `convolens` command."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, frame: Any) -> None:
+    """Asked to end: as an exception, so that half-written files are removed on the way out."""
+    raise SystemExit(128 + number)  # as shells report it
 
 
 def run(arguments: list[str]) -> int:

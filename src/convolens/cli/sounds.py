@@ -1,4 +1,4 @@
-"""`convolens echo`: sounds in, sounds out. Rate and encoding stay with the sound."""
+"""`convolens echo|reverb|unecho`: sounds in, sounds out. Rate and encoding stay with the sound."""
 
 from __future__ import annotations
 
@@ -10,54 +10,221 @@ import typer
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A sound: WAV, FLAC, OGG or MP3.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
+Normalize = Annotated[
+    bool, typer.Option("--normalize", help="Scale the result so that its loudest sample just reaches full scale.")
+]
+Limit = Annotated[
+    bool, typer.Option("--limit", help="Let loud samples approach full scale softly instead of clipping them.")
+]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="PNG", help="Draw waveform and spectrogram, before and after, into this file.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(echo)
+    app.command()(reverb)
+    app.command()(unecho)
 
 
 def echo(
     source: Source,
     target: Target,
     delay: Annotated[list[float], typer.Option(help="Seconds until an echo; repeat for more echoes.")],
-    weight: Annotated[list[float], typer.Option(help="How loud that echo is; one for each --delay.")],
+    weight: Annotated[
+        list[str], typer.Option(help="How loud that echo is; one for each --delay. LEFT,RIGHT for each side its own.")
+    ],
     dry: Annotated[float, typer.Option(help="How loud the sound itself stays.")] = 1.0,
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Scale the result so that its loudest sample just reaches full scale.")
+    feedback: Annotated[
+        float, typer.Option(help="What of the echoes goes round again, every longest delay; between -1 and 1.")
+    ] = 0.0,
+    sub_sample: Annotated[
+        bool, typer.Option("--sub-sample", help="Keep delays that fall between two frames, by interpolation.")
     ] = False,
+    normalize: Normalize = False,
+    limit: Limit = False,
+    plot: Plot = None,
 ) -> None:
     """Add echoes to a sound. The output is longer than the input by the longest delay.
 
-    The sound is read and written as a stream, in its own encoding: memory does not grow with its length.
+    With --feedback it lasts until the echoes are 90 dB down. The sound is read and written as a stream, in its own
+    encoding: memory does not grow with its length.
 
     \b
     Examples:
       convolens echo voice.wav cave.wav --delay 0.25 --weight 0.5 --delay 0.5 --weight 0.25
+      convolens echo guitar.wav ping-pong.wav --delay 0.3 --weight 0.6,0 --delay 0.6 --weight 0,0.5 --feedback 0.4
       convolens echo concert.flac hall.flac --delay 0.08 --weight 0.7 --normalize
     """
     from functools import partial
 
-    from convolens.effects.echo import echo_stream, echo_taps
+    from convolens.effects.echo import echo_stream
+    from convolens.effects.echo_taps import echo_taps
 
-    echo_taps(1, delay, weight, dry)  # refuses nonsense before a file is opened
-    change = partial(echo_stream, delays=delay, weights=weight, dry=dry)
-    _from_file_to_file(source, target, change, longer=max(delay), normalize=normalize)
+    weights = _weights(weight)
+    options: dict[str, Any] = {"dry": dry, "feedback": feedback, "sub_sample": sub_sample}
+    taps = echo_taps(48000, delay, weights, **options)  # refuses nonsense before a file is opened
+    _from_file_to_file(
+        source,
+        target,
+        partial(echo_stream, delays=delay, weights=weights, **options),
+        longer=lambda rate: echo_taps(rate, delay, weights, **options).tail,
+        channels=taps.channels,
+        normalize=normalize,
+        limit=limit,
+        plot=plot,
+    )
 
 
-def _from_file_to_file(source: Path, target: Path, change: Any, *, longer: float, normalize: bool) -> None:
+def reverb(
+    source: Source,
+    impulse: Annotated[
+        Path, typer.Argument(metavar="IMPULSE", help="What a room answers to a click: 1, 2, or 4 channels.")
+    ],
+    target: Target,
+    wet: Annotated[float, typer.Option(help="How loud the room is.")] = 0.3,
+    dry: Annotated[float, typer.Option(help="How loud the sound itself stays.")] = 0.7,
+    pre_delay: Annotated[float, typer.Option(help="Seconds until the room begins to answer.")] = 0.0,
+    normalize: Normalize = False,
+    limit: Limit = False,
+    plot: Plot = None,
+) -> None:
+    """Put a sound in a room, given the room's impulse response. The output is longer by the whole of it.
+
+    An impulse of one channel serves all; of two, one for each side, and makes a sound of one channel stereo; of
+    four, it is true stereo: left to left, left to right, right to left, right to right. It is resampled to the sound's
+    rate, and neither normalised nor cut. The sound is read and written as a stream, in its own encoding.
+
+    \b
+    Examples:
+      convolens reverb voice.wav church.wav out.wav
+      convolens reverb voice.flac plate.wav out.flac --wet 0.5 --dry 0.5 --pre-delay 0.02 --limit
+    """
+    from functools import partial
+
+    from convolens.effects.reverb import channels_after, reverb_stream
+    from convolens.media.audio import read_audio
+
+    room, room_rate = read_audio(impulse)
+
+    def change(blocks: Any, rate: int) -> Any:
+        return reverb_stream(blocks, room, dry=dry, wet=wet, rate=rate, impulse_rate=room_rate, pre_delay=pre_delay)
+
+    _from_file_to_file(
+        source,
+        target,
+        change,
+        longer=lambda rate: round(pre_delay * rate) + -(-len(room) * rate // room_rate),
+        channels=partial(channels_after, of_impulse=1 if room.ndim == 1 else room.shape[1]),
+        keeping=(impulse,),
+        normalize=normalize,
+        limit=limit,
+        plot=plot,
+    )
+
+
+def unecho(
+    source: Source,
+    target: Target,
+    dry_copy: Annotated[
+        Path | None, typer.Option(metavar="SOUND", help="The same recording without echoes, to find them by.")
+    ] = None,
+    delay: Annotated[list[float] | None, typer.Option(help="Seconds until an echo, if you know it.")] = None,
+    weight: Annotated[list[float] | None, typer.Option(help="How loud that echo is; one for each --delay.")] = None,
+    regularization: Annotated[
+        float, typer.Option(help="Pitches of which the echoes leave less than this are let go; 0 lets none go.")
+    ] = 0.0,
+    plot: Plot = None,
+) -> None:
+    """Find the echoes of a recording and remove them.
+
+    They are found in the recording itself, or by comparison with a dry copy, and printed; or say which there are. Where
+    none stands out, or they cancel a pitch, it says so and writes nothing.
+
+    
+    Examples:
+      convolens unecho stairwell.wav clean.wav
+      convolens unecho hall.wav clean.wav --delay 0.3 --weight 0.5 --plot clean.png
+    """
+    from convolens.effects.echo_search import find_echoes
+    from convolens.effects.unecho import change_for
+    from convolens.media.audio import read_audio
+
+    found = (tuple(delay or ()), tuple(weight or ()))
+    if not (delay or weight):
+        heard, rate = read_audio(source, seconds=60)
+        copy = _copy_at(rate, dry_copy) if dry_copy else None
+        found = find_echoes(heard, rate, dry=copy)
+        typer.echo("found " + ", ".join(f"{d:.4f} s × {w:.3f}" for d, w in zip(*found, strict=True)))
+    _from_file_to_file(
+        source,
+        target,
+        change_for(*found, regularization=regularization),
+        longer=lambda rate: 0,
+        channels=lambda has: has,
+        keeping=(dry_copy,) if dry_copy else (),
+        normalize=False,
+        limit=False,
+        plot=plot,
+    )
+
+
+def _copy_at(rate: int, dry_copy: Path) -> Any:
+    """The dry copy, which must have the recording's rate."""
+    from convolens.errors import ArgumentError
+    from convolens.media.audio import read_audio
+
+    copy, copy_rate = read_audio(dry_copy, seconds=60)
+    if copy_rate != rate:
+        raise ArgumentError(f"{dry_copy}: need the recording's rate, {rate} Hz, got {copy_rate} Hz")
+    return copy
+
+
+def _weights(words: list[str]) -> Any:
+    """One number for each delay, or one for each channel."""
+    from convolens.errors import ArgumentError
+
+    try:
+        rows = [[float(number) for number in word.split(",")] for word in words]
+    except ValueError as error:
+        raise ArgumentError(f"weight: need a number, or one for each channel as in 0.5,0.3; {error}") from error
+    if len({len(row) for row in rows}) > 1:
+        raise ArgumentError("weight: need as many channels in each, got some with more and some with fewer")
+    return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
+
+
+def _from_file_to_file(
+    source: Path, target: Path, change: Any, *, longer: Any, channels: Any, keeping: tuple[Path, ...] = (),
+    normalize: bool, limit: bool, plot: Path | None,
+) -> None:  # fmt: skip
     """Streams a sound through a change, with a progress bar, and says what the format could not hold."""
     from convolens.effects.sound_files import change_sound_file
-    from convolens.media.audio import audio_length
+    from convolens.media.audio import audio_length, reading
+    from convolens.media.outline import Outline
 
+    with reading(source) as sound:
+        rate, _ = sound.samplerate, channels(sound.channels)  # refuses nonsense before anything is drawn or written
+    watched = {"before": Outline(), "after": Outline()} if plot else {}
+    watchers: dict[str, Any] = {name: made.add for name, made in watched.items()}
     length = audio_length(source) * (2 if normalize else 1)
     with typer.progressbar(length=length, label=target.name, file=sys.stderr, show_eta=True) as bar:
         written = change_sound_file(
-            source, target, change, longer=lambda rate: round(longer * rate), normalize=normalize, progress=bar.update
-        )
+            source, target, change, longer=longer, channels=channels, keeping=keeping, normalize=normalize,
+            limit=limit, progress=bar.update, **watchers,
+        )  # fmt: skip
+    if plot:
+        _draw(plot, watched, rate)
     if written.clipped:
         typer.echo(
             f"warning: {target}: {written.clipped} samples were louder than the format can hold and were clipped, "
-            f"the loudest {written.peak:.3g} times full scale; --normalize scales the sound instead",
+            f"the loudest {written.peak:.3g} times full scale; --normalize or --limit keep them whole",
             err=True,
         )
+
+
+def _draw(plot: Path, outlines: Any, rate: int) -> None:
+    from convolens.media.draw import sounds
+    from convolens.media.images import write_image
+
+    write_image(plot, sounds(list(outlines.items()), rate))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 
@@ -31,3 +34,23 @@ def check_rate(rate: Real) -> None:
     """
     if not (math.isfinite(rate) and rate > 0):
         raise ArgumentError(f"rate: need a positive number of frames a second, got {rate}")
+
+
+def soften(samples: Float[np.ndarray, ...], knee: Real = 0.8) -> Float[np.ndarray, ...]:
+    """A soft limiter: samples up to the knee stay as they are, louder ones approach ±1 and never pass it.
+
+    Above the knee a hyperbolic tangent goes on in its direction, so that the change from one to the other has no edge
+    that could be heard. Each sample by itself: no look ahead, no time constant.
+
+    Raises:
+        ArgumentError: a knee that is not between 0 and 1.
+
+    >>> soften(np.array([0.5, -0.8, 1.0, -30.0])).round(3)
+    array([ 0.5  , -0.8  ,  0.952, -1.   ])
+    """
+    if not 0 <= knee < 1:
+        raise ArgumentError(f"knee: need a number of at least 0 and below 1, got {knee}")
+    room = 1 - knee
+    level = np.abs(samples)
+    limited: Any = np.copysign(np.where(level > knee, knee + room * np.tanh((level - knee) / room), level), samples)
+    return np.asarray(limited, samples.dtype)

@@ -58,9 +58,26 @@ def magnitude(gx: Any, gy: Any) -> Any:
     return _torch().linalg.vector_norm(_torch().stack([gx, gy]), dim=0)
 
 
-def sparse(x: Any, at: list[int], weights: list[float]) -> Any:
-    """Full convolution along axis 0 with a kernel given by its non-zero taps."""
-    out = x.new_zeros([len(x) + max(at), *x.shape[1:]])
-    for start, weight in zip(at, weights, strict=True):
-        out = _torch().cat([out[:start], out[start : start + len(x)] + weight * x, out[start + len(x) :]])
+def echo(x: Any, taps: Any) -> Any:
+    """`effects.echo` of a tensor: shifted copies, added up, after it went round the loop."""
+    torch = _torch()
+    silence = x.new_zeros([taps.tail, *x.shape[1:]])
+    out = torch.cat([taps.dry * x, silence])
+    heard = _looped(torch.cat([x, silence]), taps.loop, taps.feedback) if taps.feedback else torch.cat([x, silence])
+    for start, weight in zip(
+        taps.at.tolist(), torch.as_tensor(taps.weights, dtype=x.dtype, device=x.device), strict=True
+    ):
+        out = out + weight * _later(heard, start)
     return out
+
+
+def _looped(x: Any, loop: int, feedback: float) -> Any:
+    """Σ feedbackᵏ · x(t − k·loop) by doubling: (1 + g z)(1 + g² z²)(1 + g⁴ z⁴) … holds every power of g z."""
+    while loop < len(x):
+        x = x + feedback * _later(x, loop)
+        loop, feedback = 2 * loop, feedback * feedback
+    return x
+
+
+def _later(x: Any, frames: int) -> Any:
+    return _torch().cat([x.new_zeros([frames, *x.shape[1:]]), x])[: len(x)]

@@ -9,23 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import soundfile
 from jaxtyping import Float, Float32, Num
+from numpy.typing import NDArray
 
-from convolens.arrays import as_array
+from convolens.arrays import Real, as_array
 from convolens.errors import ArgumentError, FormatError, ShapeError
+from convolens.media.audio_headers import check_length
 from convolens.media.files import AnyPath, need_file, writing
 
 BLOCK_FRAMES = 1 << 16
 WAV_BYTES = 4 << 30  # a plain WAV counts its bytes in 32 bits; libsndfile would write past them
 _HEADER_BYTES = 1 << 16
+_UNKNOWN = 2**63 - 1  # what libsndfile says of a length that the header leaves open
 
 
-def read_audio(path: AnyPath) -> tuple[Float32[np.ndarray, "frames ..."], int]:
+def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[np.ndarray, "frames ..."], int]:
     """The samples of a sound file and its rate in Hz.
+
+    Args:
+        path: what to read.
+        seconds: how much of its beginning; all, by default.
 
     Returns:
         float32 `(frames,)` for one channel, `(frames, channels)` for more; integer formats scaled to [-1, 1].
@@ -35,13 +42,24 @@ def read_audio(path: AnyPath) -> tuple[Float32[np.ndarray, "frames ..."], int]:
         FormatError: not a sound file, damaged, or shorter than its header claims.
     """
     with reading(path) as sound:
-        blocks = list(sound_blocks(sound, path))
+        blocks = _first(sound_blocks(sound, path), np.inf if seconds is None else float(seconds) * sound.samplerate)
         samples = np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
         return (samples[:, 0] if sound.channels == 1 else samples), sound.samplerate
 
 
+def _first(blocks: Iterator[NDArray[np.float32]], frames: float) -> list[NDArray[np.float32]]:
+    """So many frames of the beginning, or all there are."""
+    taken: list[NDArray[np.float32]] = []
+    for block in blocks:
+        taken.append(block[: round(min(frames, len(block)))])
+        frames -= len(block)
+        if frames <= 0:
+            break
+    return taken
+
+
 def write_audio(
-    path: AnyPath, samples: Num[np.ndarray, "frames ..."], rate: int, *, subtype: str | None = None
+    path: AnyPath, samples: Num[np.ndarray, "frames ..."], rate: Real, *, subtype: str | None = None
 ) -> None:
     """Writes a sound file; the suffix chooses the format (.wav, .flac, .ogg, .mp3, .aiff).
 
@@ -55,9 +73,9 @@ def write_audio(
             usual one.
 
     Raises:
-        FormatError: a suffix or encoding that libsndfile cannot write.
+        FormatError: a suffix or encoding that libsndfile cannot write, or a format that cannot hold no samples.
         ShapeError: not one or two dimensions.
-        ArgumentError: samples that are not floats, or a rate that is not positive.
+        ArgumentError: samples that are not floats, or a rate that is not a positive whole number.
     """
     array = as_array(samples, "samples")
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
@@ -88,9 +106,17 @@ def write_blocks(out: soundfile.SoundFile, samples: Num[np.ndarray, "frames ..."
 
 
 def audio_length(path: AnyPath) -> int:
-    """How many frames the header of a sound file claims. Errors as in `read_audio`."""
+    """How many frames a sound file has: as its header says, or counted where it leaves that open.
+
+    Errors as in `read_audio`.
+    """
     with reading(path) as sound:
-        return int(sound.frames)
+        return sum(map(len, sound_blocks(sound, path))) if _is_open_ended(sound) else int(sound.frames)
+
+
+def _is_open_ended(sound: soundfile.SoundFile) -> bool:
+    """Whether it is a FLAC written to a pipe, whose header may leave the length open; an OGG's may not."""
+    return bool(sound.frames == _UNKNOWN and sound.format == "FLAC")
 
 
 def kept_subtype(path: AnyPath, subtype: str) -> str:
@@ -100,6 +126,16 @@ def kept_subtype(path: AnyPath, subtype: str) -> str:
     return subtype if stays else str(soundfile.default_subtype(kind))
 
 
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
+    """Read from its beginning to its end.
+
+    soundfile else seeks to where it is after each block, which takes time, and fails in a FLAC of unknown length.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 @contextmanager
 def reading(path: AnyPath) -> Iterator[soundfile.SoundFile]:
     """An open sound file, for reading block by block. Errors as in `read_audio`."""
@@ -107,11 +143,11 @@ def reading(path: AnyPath) -> Iterator[soundfile.SoundFile]:
     if file.stat().st_size == 0:
         raise FormatError(f"{file}: need a sound file, got 0 bytes")
     try:
-        sound = soundfile.SoundFile(file)
+        sound = _Sequential(file)
     except soundfile.LibsndfileError as error:
         raise FormatError(f"{file}: need a sound file (WAV, FLAC, OGG, MP3), got {error.error_string}") from error
     with sound:
-        _check_length(file)
+        check_length(file)
         yield sound
 
 
@@ -133,7 +169,7 @@ def sound_blocks(
             break
         got += len(block)
         yield block
-    if got < claimed:
+    if got < claimed and not _is_open_ended(sound):
         raise FormatError(
             f"{path}: need the {claimed} frames that its header claims, got {got}; the file was cut short"
         )
@@ -142,7 +178,7 @@ def sound_blocks(
 @contextmanager
 def writing_audio(
     path: AnyPath,
-    rate: int,
+    rate: Real,
     channels: int,
     *,
     subtype: str | None = None,
@@ -159,8 +195,7 @@ def writing_audio(
         frames: how many will be written, if known: a WAV that could pass 4 GiB is then written as RF64.
         keeping: inputs that must not be overwritten.
     """
-    if rate <= 0:
-        raise ArgumentError(f"rate: need a positive number of frames a second, got {rate}")
+    frames_a_second = _whole_rate(rate)
     kind = _format_of(Path(path))
     subtype = subtype or soundfile.default_subtype(kind)
     if not soundfile.check_format(kind, subtype):
@@ -174,10 +209,24 @@ def writing_audio(
         kind = "RF64"
     with writing(path, keeping=keeping) as draft:
         try:
-            with soundfile.SoundFile(draft, "w", rate, channels, subtype, format=kind) as out:
+            with soundfile.SoundFile(draft, "w", frames_a_second, channels, subtype, format=kind) as out:
                 yield out
         except soundfile.LibsndfileError as error:
             raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {error.error_string}") from error
+        if draft.stat().st_size == 0:
+            raise FormatError(f"{path}: need at least one sample for {kind}, got none")
+
+
+def _whole_rate(rate: object) -> int:
+    """The rate as files have it.
+
+    Raises:
+        ArgumentError: not a positive whole number.
+    """
+    number = isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool)
+    if not number or not 0 < rate < 1 << 31 or int(rate) != rate:  # type: ignore[operator, call-overload]
+        raise ArgumentError(f"rate: need a positive whole number of frames a second, got {rate!r}")
+    return int(rate)  # type: ignore[call-overload, no-any-return]
 
 
 def _format_of(path: Path) -> str:
@@ -192,39 +241,6 @@ def _format_of(path: Path) -> str:
 
 def _bytes_a_sample(subtype: str) -> int:
     return {"PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(subtype, 4)
-
-
-def _check_length(file: Path) -> None:
-    """A WAV's data chunk must lie within the file: libsndfile would quietly play what is there.
-
-    Raises:
-        FormatError: it claims more bytes than the file holds.
-    """
-    with file.open("rb") as stream:
-        claimed = _wav_data_bytes(stream)
-        held = file.stat().st_size - stream.tell()
-    if claimed is not None and claimed > held:
-        raise FormatError(
-            f"{file}: need the {claimed} bytes of samples that its header claims, got {held}; "
-            "the file was cut short or its header is wrong"
-        )
-
-
-def _wav_data_bytes(stream: BinaryIO) -> int | None:
-    """The size that a WAV or RF64 header gives its samples, the stream left at their start; `None` for other files."""
-    kind = stream.read(12)
-    if kind[:4] not in (b"RIFF", b"RF64") or kind[8:] != b"WAVE":
-        return None
-    long_size = 0
-    while len(head := stream.read(8)) == 8:
-        size = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
-            return long_size if kind[:4] == b"RF64" and size == 0xFFFFFFFF else size
-        start = stream.tell()
-        if head[:4] == b"ds64":
-            long_size = int.from_bytes(stream.read(16)[8:], "little")
-        stream.seek(start + size + size % 2)
-    return None
 
 
 def clipped(samples: Float[np.ndarray, ...]) -> int:

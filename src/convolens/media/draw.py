@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError
 from convolens.media.images import as_rgb8
+from convolens.media.outline import Outline, outline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,32 +173,34 @@ def side_by_side(
 
 
 def sounds(
-    tracks: Sequence[tuple[str, NDArray[Any]]], rate: Real, *, width: int = 1000
+    tracks: Sequence[tuple[str, NDArray[Any] | Outline]], rate: Real, *, width: int = 1000
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Waveform above, spectrogram below, one column for each sound, on common scales: before and after.
 
     Args:
-        tracks: titles and samples, `(frames,)` or `(frames, channels)`; channels are averaged.
+        tracks: titles and samples, `(frames,)` or `(frames, channels)`; channels are averaged. An `Outline` stands for
+            a sound too long to be held.
         rate: frames a second, of all.
         width: of the picture, in pixels.
 
     Raises:
         ArgumentError: no sounds, or one without samples.
     """
-    if not tracks or any(len(samples) == 0 for _, samples in tracks):
+    outlines = [track if isinstance(track, Outline) else outline(track) for _, track in tracks]
+    if not tracks or any(made.frames == 0 for made in outlines):
         raise ArgumentError("tracks: need at least one sound, each with samples")
-    mono = [samples if samples.ndim == 1 else samples.mean(axis=1) for _, samples in tracks]
-    longest, loudest = max(map(len, mono)) / float(rate), max(1e-9, *(float(np.abs(m).max()) for m in mono))
+    longest = max(made.frames for made in outlines) / float(rate)
+    loudest = max(1e-9, *(float(np.abs(made.envelope()[1:]).max()) for made in outlines))
     figure = _figure(width, 460)
     axes = figure.subplots(2, len(tracks), squeeze=False, sharex=True, sharey="row")
     for column, (title, _) in enumerate(tracks):
-        wave, spectrum = axes[0][column], axes[1][column]
-        at, low, high = _envelope(mono[column], float(rate))
-        wave.fill_between(at, low, high, color="#0072b2", linewidth=0.4)
+        wave, spectrum, made = axes[0][column], axes[1][column], outlines[column]
+        at, low, high = made.envelope()
+        wave.fill_between(at / float(rate), low, high, color="#0072b2", linewidth=0.4, step="post")
         wave.set(title=title, xlim=(0, longest), ylim=(-1.05 * loudest, 1.05 * loudest))
         spectrum.imshow(
-            _spectrogram(mono[column]), origin="lower", aspect="auto", cmap="magma", vmin=-90, vmax=0,
-            extent=(0, len(mono[column]) / float(rate), 0, float(rate) / 2000),
+            made.spectrogram(), origin="lower", aspect="auto", cmap="magma", vmin=-90, vmax=0,
+            extent=(0, made.frames / float(rate), 0, float(rate) / 2000),
         )  # fmt: skip
         spectrum.set(xlabel="seconds", xlim=(0, longest))
     axes[0][0].set_ylabel("amplitude")
@@ -218,22 +221,6 @@ def _figure(width: int, height: int) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained", facecolor="white")
-
-
-def _envelope(
-    samples: NDArray[Any], rate: float, points: int = 1200
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The lowest and highest sample of each of a few stretches: what a plot of a million samples shows anyway."""
-    starts = np.unique(np.linspace(0, len(samples), points, endpoint=False).astype(int))
-    return starts / rate, np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
-
-
-def _spectrogram(samples: NDArray[Any], window: int = 1024, columns: int = 600) -> NDArray[Any]:
-    """Loudness in decibels, full scale 0: frequencies up, time across."""
-    padded = np.pad(samples, (0, max(0, window - len(samples))))
-    starts = np.unique(np.linspace(0, len(padded) - window, columns).astype(int))
-    frames = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
-    return 20 * np.log10(np.abs(np.fft.rfft(frames)).T / (window / 4) + 1e-6)
 
 
 def _tile(picture: NDArray[Any], caption: str, height: int) -> Image.Image:
