@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -34,6 +34,8 @@ MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompressio
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
 _SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
+_CHANNELS = {"L": "grey", "I;16": "grey", "I;16B": "grey", "1": "black and white", "RGB": "colour", "P": "palette"}
+_CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency", "PA": "palette with transparency"}
 _opening = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
@@ -82,14 +84,31 @@ def read_picture(path: AnyPath) -> Picture:
         return Picture(_upright(pixels, orientation), icc, _upright_exif(image))
 
 
-def read_size(path: AnyPath) -> tuple[int, int]:
-    """`(width, height)` of a picture file as displayed, from its header alone. Errors as in `read_image`."""
+class Header(NamedTuple):
+    """What a picture file says before any pixel: `(width, height)` as displayed, and its channels in words."""
+
+    size: tuple[int, int]
+    channels: str
+
+
+def read_header(path: AnyPath) -> Header:
+    """A picture file's header alone. Errors as in `read_image`, as far as a header shows them.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> write_image(path, np.zeros((3, 5), np.uint8))
+    >>> read_header(path)
+    Header(size=(5, 3), channels='grey')
+    """
     file = _need_picture(path)
     with _wording_of(file), file.open("rb") as stream, _opened(stream) as image:
         _check_size(image)
         width, height = _stored_size(image)
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
-        return (height, width) if turned else (width, height)
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS:
+            width, height = height, width
+        stream.seek(0)
+        deep = "16-bit " if _is_deep(image, stream.read(32)) else ""
+        return Header((width, height), deep + _CHANNELS.get(image.mode, image.mode))
 
 
 def read_rgb8(

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from convolens.errors import DataError, FormatError
-from convolens.media.images import read_image, read_rgb8, read_size
+from convolens.media.images import read_header, read_image, read_rgb8
 from convolens.workflows.data import Box, Example, load
 
 SUFFIXES = (".jpg", ".png", ".tif", ".webp")
@@ -22,10 +22,25 @@ def test_header_and_pixels_agree_on_what_is_displayed(tmp_path, suffix, orientat
     path = tmp_path / f"a{suffix}"
     gradient(40, 24).save(path, exif=exif)
     height, width = read_image(path).shape[:2]
-    assert read_size(path) == (width, height)
+    assert read_header(path).size == (width, height)
     pixels, size = read_rgb8(path)
     assert size == (width, height)
     np.testing.assert_array_equal(pixels, read_image(path))
+
+
+@pytest.mark.parametrize(
+    ("picture", "channels"),
+    [
+        (Image.new("L", (3, 2)), "grey"),
+        (Image.new("RGB", (3, 2)), "colour"),
+        (Image.new("RGBA", (3, 2)), "colour with transparency"),
+        (Image.new("P", (3, 2)), "palette"),
+        (Image.fromarray(np.zeros((2, 3), np.uint16)), "16-bit grey"),
+    ],
+)
+def test_a_header_says_its_channels(tmp_path, picture, channels):
+    picture.save(tmp_path / "a.png")
+    assert read_header(tmp_path / "a.png") == ((3, 2), channels)
 
 
 def test_a_large_jpeg_is_decoded_small_with_its_boxes(tmp_path):

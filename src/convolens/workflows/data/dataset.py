@@ -106,6 +106,7 @@ class Reading:
 
     data: DataSet
     faults: tuple[Fault, ...] = ()
+    format: str = ""  # its name among `FORMATS`
 
 
 def need_one_label(data: DataSet) -> None:

@@ -83,7 +83,8 @@ def read_with_faults(
         raise FileError(
             f"{root}: need a folder with one folder of pictures for each class, or annotations, found nothing there"
         )
-    reading = _format(root, format).read(root, class_names)
+    chosen = _format(root, format)
+    reading = replace(chosen.read(root, class_names), format=chosen.name)
     if not reading.data.examples and not reading.faults:
         raise DataError(f"{root}: need pictures, found none")
     return reading

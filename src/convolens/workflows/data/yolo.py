@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convolens.errors import DataError, FileError, FormatError
-from convolens.media.images import read_size
+from convolens.media.images import read_header
 from convolens.workflows.data.dataset import Box, DataSet, Example, Fault, Reading, Skipped
 from convolens.workflows.data.files import PARTS, files_below, is_picture, listed, no_picture, read_text
 from convolens.workflows.data.yaml_subset import read_yaml
@@ -57,7 +57,7 @@ class _Reader:
                 continue
             path = Path(name)
             try:
-                size = read_size(path)
+                size = read_header(path).size
             except FileError as error:
                 self.skipped.append(Skipped(path, str(error)))
                 continue

@@ -1,0 +1,50 @@
+"""`convolens doctor`: what is in a data set, and what in it would spoil a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FAULTS = 1  # the exit code where something has to be mended
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(doctor)
+
+
+def doctor(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="Folders of classes, CSV, COCO JSON, Pascal VOC XML, YOLO text."),
+    ],
+    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures of what was found.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    format: Annotated[  # noqa: A002 - the option's name
+        str | None, typer.Option(help="folders, csv, coco, voc or yolo. Default: what it looks like.")
+    ] = None,
+) -> None:
+    """Look through pictures and annotations before a network learns from them.
+
+    Opens every file, and reports files that cannot be read, copies, the same picture in two parts, rare classes, boxes
+    that cannot be, ids that do not exist. Exit code 0: no faults; 1: faults; 2: nothing could be read.
+
+    \b
+    Examples:
+      convolens doctor photos
+      convolens doctor annotations.json --html doctor.html
+    """
+    import json
+
+    from convolens.media.files import writing
+    from convolens.workflows.doctor import as_page, as_text, diagnose
+
+    found = diagnose(data, format=format)
+    if html is not None:
+        with writing(html) as draft:
+            draft.write_text(as_page(found), encoding="utf-8")
+    print(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
+    if found.faults:
+        raise typer.Exit(FAULTS)

@@ -1,0 +1,48 @@
+"""What the doctor finds: a kind of trouble, how often, and where for example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Corners = tuple[float, float, float, float]
+MOST_INSTANCES = 8  # of one kind that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One place where it is so: the file, what is wrong with it, and a box or another file where there is one."""
+
+    path: Path
+    text: str = ""
+    box: Corners | None = None
+    other: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of trouble.
+
+    Attributes:
+        kind: in two or three words.
+        level: a `fault` spoils a training or a measurement; a `note` is worth knowing.
+        count: how often.
+        sentence: what it is and what to do about it.
+        instances: the first few.
+    """
+
+    kind: str
+    level: Literal["fault", "note"]
+    count: int
+    sentence: str
+    instances: tuple[Instance, ...] = ()
+
+
+def finding(
+    kind: str, level: Literal["fault", "note"], sentence: str, instances: Sequence[Instance], count: int | None = None
+) -> list[Finding]:
+    """The finding as a list of one, or of none where there is nothing."""
+    number = len(instances) if count is None else count
+    return [Finding(kind, level, number, sentence, tuple(instances[:MOST_INSTANCES]))] if number else []
