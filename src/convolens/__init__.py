@@ -6,10 +6,7 @@ Names are looked up on first use, so that importing the package loads neither to
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import Any
-
-__version__ = _version("convolens")
 
 _HOME = {
     "layers": "",
@@ -53,6 +50,10 @@ __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("convolens")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'convolens' has no attribute {name!r}")

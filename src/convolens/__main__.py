@@ -1,5 +1,19 @@
-"""`python -m convolens` is the `convolens` command."""
+"""The `convolens` command, also as `python -m convolens`."""
 
-from convolens.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Loads and runs the command line; a Ctrl-C while it is still loading is no mistake of ours either."""
+    try:
+        from convolens.cli import main as run
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

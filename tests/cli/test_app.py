@@ -1,3 +1,5 @@
+import importlib.metadata
+import os
 import resource
 import subprocess
 import sys
@@ -98,3 +100,31 @@ def test_help_loads_nothing_heavy_and_answers_quickly():
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < 0.4, f"convolens --help took {seconds:.2f} s"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_on_ends_the_command_quietly(unbuffered):
+    command = [sys.executable, "-m", "convolens", "weights", "list"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_ctrl_c_while_the_command_line_is_loading_is_one_line_too():
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="convolens")
+    code = f"""
+import sys
+
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "convolens.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+from {command.module} import {command.attr}
+{command.attr}()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")

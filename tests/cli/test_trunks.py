@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import convolens as cl
 from convolens import cli
 from convolens.media.images import read_image, write_image
 from convolens.trunks.table import WEIGHTS
+
+ANOTHER = "give another name for the output"
 
 
 @pytest.fixture
@@ -121,3 +124,48 @@ def test_an_imported_trunk_serves_as_weights(checkpoint, tmp_path, capsys):
     assert torch.equal(cl.trunk("resnet18", weights=target).conv1.weight, state["conv1.weight"])
     assert cli.run(["weights", "import", str(tmp_path / "trunk.pth"), str(target), "--trunk", "resnet34"]) == 2
     assert "it looks like resnet18's" in capsys.readouterr().err
+
+
+@pytest.mark.weights
+def test_a_picture_is_not_overwritten_by_what_is_drawn_on_it(photo, capsys):
+    before = photo.read_bytes()
+    assert cli.run(["trace", str(photo), str(photo), "--tap", "conv1_1"]) == 2
+    assert capsys.readouterr().err == f"error: {photo}: is the input, which is never overwritten; {ANOTHER}\n"
+    assert photo.read_bytes() == before
+
+
+def test_neither_picture_nor_model_is_overwritten_by_a_scan(photo, tmp_path, capsys):
+    model = tmp_path / "model.safetensors"
+    cl.classifier("vgg11", classes=["dark", "orange"], taps="conv1_1").save(model)
+    linked = tmp_path / "linked.png"
+    linked.symlink_to(model)  # a name that a picture may have, of a file that is the model
+    before = photo.read_bytes(), model.read_bytes()
+    for target in (photo, linked):
+        assert cli.run(["scan", str(model), str(photo), str(target), "--class", "dark", "--window", "16"]) == 2
+        assert capsys.readouterr().err == f"error: {target}: is the input, which is never overwritten; {ANOTHER}\n"
+    assert (photo.read_bytes(), model.read_bytes()) == before
+
+
+@pytest.mark.parametrize("keys", ["all", "trunk"])
+def test_weights_are_not_overwritten_by_their_import(tmp_path, capsys, keys):
+    network = cl.trunk("resnet18")
+    classifier = {"fc.weight": torch.eye(4, 512), "fc.bias": torch.zeros(4)} if keys == "all" else {}
+    source = tmp_path / "mine.safetensors"
+    save_file({**network.state_dict(), **classifier}, source)
+    before = source.read_bytes()
+    assert cli.run(["weights", "import", str(source), str(source), "--trunk", "resnet18"]) == 2
+    assert capsys.readouterr().err == f"error: {source}: is the input, which is never overwritten; {ANOTHER}\n"
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("window", ["0", "-3"])
+def test_a_scan_needs_a_window(photo, tmp_path, capsys, window):
+    model = tmp_path / "model.safetensors"
+    cl.classifier("vgg11", classes=["dark", "orange"], taps="conv1_1").save(model)
+    command = ["scan", str(model), str(photo), str(tmp_path / "map.png"), "--class", "dark"]
+    assert cli.run([*command, "--window", window]) == 2
+    assert capsys.readouterr().err == f"error: window: need at least 1 pixel, got {window}\n"
+    assert cli.run([*command, "--window", "200"]) == 2
+    assert "need pictures of at least 200×200, got 96×128" in capsys.readouterr().err
+    assert cli.run(command) == 2
+    assert "Missing option '--window'" in capsys.readouterr().err

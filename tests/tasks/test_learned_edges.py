@@ -7,6 +7,7 @@ import skimage
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
+from convolens.tasks import learned_edges as edges
 from convolens.tasks.learned_edges import learned_edges
 from convolens.trunks import weights
 from convolens.trunks.table import WEIGHTS
@@ -69,6 +70,14 @@ def test_learned_edges_are_heds_layers_computed_by_definition(rows):
 def test_grey_and_tiny_pictures_have_edges_too():
     assert learned_edges(np.zeros((1, 1))).shape == (1, 1)
     ring = np.hypot(*np.mgrid[-32:32, -32:32]) < 16
-    edges = learned_edges(ring.astype(np.float32))
+    found = learned_edges(ring.astype(np.float32))
     distance = np.abs(np.hypot(*np.mgrid[-32:32, -32:32]) - 16)
-    assert edges[distance < 1].mean() > 4 * edges[distance > 8].mean()
+    assert found[distance < 1].mean() > 4 * found[distance > 8].mean()
+
+
+@pytest.mark.parametrize(("height", "width"), [(200, 101), (97, 160)])
+def test_tiles_make_the_same_edges_as_the_whole_picture(height, width, monkeypatch):
+    picture = np.asarray(Image.open(ASTRONAUT).convert("RGB"))[:height, :width]
+    whole = edges.learned_edges(picture)
+    monkeypatch.setattr(edges, "TILE", 64)
+    np.testing.assert_allclose(edges.learned_edges(picture), whole, atol=2e-4)

@@ -7,6 +7,7 @@ code 2; a traceback means a mistake of ours.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ GROUPS = (sounds, pictures, convolve, networks, data, trunks, tour)  # each has 
 
 CANNOT = 2
 INTERRUPTED = 130  # as shells report SIGINT
+UNREAD = 141  # as shells report SIGPIPE: whoever read our output has stopped, as `| head` does
 
 app = typer.Typer(
     name="convolens",
@@ -55,7 +57,13 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _end)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own last flush is quiet
+        code = code or UNREAD
+    sys.exit(code)
 
 
 def _end(number: int, frame: Any) -> None:
@@ -64,13 +72,17 @@ def _end(number: int, frame: Any) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C."""
+    """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C, 141 unread."""
     try:
         code = app(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
     except ConvolensError as error:
         return _complain(str(error))
     except typer.TyperException as error:
         return _complain(f"{error.format_message().rstrip('.')}{_where_to_look(error)}")
+    except SystemExit as end:
+        if end.code != 1:  # typer's answer to a closed pipe
+            raise
+        return UNREAD
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except MemoryError:

@@ -84,7 +84,7 @@ view.
 
 A bright spot below means: here is what this feature answers to. Nobody told it what to answer to.
 """,
-    commands=(),
+    commands=("convolens trace coffee.png traced.png --tap conv4_3 --at 20 30",),
     python="""\
 import convolens as cl
 
