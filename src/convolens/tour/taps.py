@@ -84,7 +84,7 @@ view.
 
 A bright spot below means: here is what this feature answers to. Nobody told it what to answer to.
 """,
-    commands=("convolens trace coffee.png traced.png --tap conv4_3 --at 20 30",),
+    commands=("convolens trace coffee.png traced.png --tap conv4_3 --at 5 7",),
     python="""\
 import convolens as cl
 
