@@ -49,12 +49,12 @@ void winograd_weights(const WeightsView &w, int tile, int64_t transformed) {
 }
 
 void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, int tile, int64_t pad_top,
-              int64_t pad_left, int64_t bias, int64_t residual, bool relu, const PicturesView &y) {
+              int64_t pad_left, bool edge, int64_t bias, int64_t residual, bool relu, const PicturesView &y) {
     need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4), "winograd: sizes");
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "winograd: shapes");
     nb::gil_scoped_release release;
     kernels().winograd({pictures<const float>(x), weights(w), at<const float>(transformed), tile, pad_top, pad_left,
-                        finish(bias, residual, relu), pictures<float>(y)});
+                        edge, finish(bias, residual, relu), pictures<float>(y)});
 }
 
 void winograd_gradient(const PicturesView &x, const PicturesView &g, int64_t pad_top, int64_t pad_left,
@@ -96,6 +96,28 @@ void pool_gradient(const PicturesView &g, int64_t places, const PicturesView &gr
     kernels().pool_gradient({pictures<const float>(g), at<const int64_t>(places), pictures<float>(gradient)});
 }
 
+void average(const PicturesView &x, int64_t side, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == y[4] && side > 0, "average: shapes");
+    nb::gil_scoped_release release;
+    kernels().average({pictures<const float>(x), side, pictures<float>(y)});
+}
+
+void average_gradient(const PicturesView &g, int64_t side, const PicturesView &gradient) {
+    need(g[1] == gradient[1] && g[4] == gradient[4] && side > 0, "average_gradient: shapes");
+    nb::gil_scoped_release release;
+    kernels().average_gradient({pictures<const float>(g), side, pictures<float>(gradient)});
+}
+
+void signs(int64_t y, int64_t signs, int64_t count) {
+    nb::gil_scoped_release release;
+    kernels().signs(at<const float>(y), at<uint8_t>(signs), count);
+}
+
+void gate(int64_t g, int64_t signs, int64_t count) {
+    nb::gil_scoped_release release;
+    kernels().gate(at<float>(g), at<const uint8_t>(signs), count);
+}
+
 uint64_t fingerprint(int64_t address, int64_t words) {
     nb::gil_scoped_release release;
     return kernels().fingerprint(at<const void>(address), words);
@@ -106,14 +128,18 @@ uint64_t fingerprint(int64_t address, int64_t words) {
 void bind_layers(nb::module_ &m) {
     m.def("winograd_weights_size", &winograd_weights_size, "filters"_a, "channels"_a, "tile"_a);
     m.def("winograd_weights", &winograd_weights, "weights"_a, "tile"_a, "transformed"_a);
-    m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "bias"_a,
-          "residual"_a, "relu"_a, "y"_a);
+    m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "edge"_a,
+          "bias"_a, "residual"_a, "relu"_a, "y"_a);
     m.def("winograd_gradient", &winograd_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
     m.def("patches_weights_size", &patches_weights_size, "weights"_a);
     m.def("patches_weights", &patches_weights, "weights"_a, "packed"_a);
     m.def("patches", &patches, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
     m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "places"_a);
     m.def("pool_gradient", &pool_gradient, "g"_a, "places"_a, "gradient"_a);
+    m.def("average", &average, "x"_a, "side"_a, "y"_a);
+    m.def("average_gradient", &average_gradient, "g"_a, "side"_a, "gradient"_a);
+    m.def("signs", &signs, "y"_a, "signs"_a, "count"_a);
+    m.def("gate", &gate, "g"_a, "signs"_a, "count"_a);
     m.def("fingerprint", &fingerprint, "address"_a, "words"_a);
 }
 

@@ -44,6 +44,10 @@ struct Kernels {
     void (*patches)(const PatchesJob &);
     void (*pool)(const PoolJob &);
     void (*pool_gradient)(const PoolGradientJob &);
+    void (*average)(const AverageJob &);
+    void (*average_gradient)(const AverageGradientJob &);
+    void (*signs)(const float *y, uint8_t *signs, int64_t count);
+    void (*gate)(float *g, const uint8_t *signs, int64_t count);
     uint64_t (*fingerprint)(const void *data, int64_t words);
 };
 

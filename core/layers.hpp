@@ -33,6 +33,7 @@ struct WinogradJob {
     const float *transformed;
     int tile; // outputs a side of a tile: 2 or 4
     int64_t pad_top, pad_left;
+    bool edge; // past the border lies its last pixel again, rather than zero
     Finish finish;
     Pictures<float> y;
 };
@@ -66,6 +67,19 @@ struct PoolJob {
 struct PoolGradientJob {
     Pictures<const float> g;
     const int64_t *places;
+    Pictures<float> gradient;
+};
+
+// Averages of windows of side × side, one beside the other from the top left corner on.
+struct AverageJob {
+    Pictures<const float> x;
+    int64_t side;
+    Pictures<float> y;
+};
+
+struct AverageGradientJob {
+    Pictures<const float> g;
+    int64_t side;
     Pictures<float> gradient;
 };
 

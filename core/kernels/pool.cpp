@@ -70,7 +70,7 @@ void pool(const PoolJob &job) {
 void pool_gradient(const PoolGradientJob &job) {
     const auto &g = job.g;
     const auto &x = job.gradient;
-    constexpr int64_t width = 64; // channels of a task: whole cache lines
+    constexpr int64_t width = 32; // channels of a task: whole cache lines, and two tasks for the fewest channels
     const int64_t parts = (g.c + width - 1) / width;
     parallel(g.n * parts, [&](int64_t task, int) {
         const int64_t n = task / parts, c0 = task % parts * width, c1 = least(c0 + width, g.c);

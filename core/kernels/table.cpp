@@ -21,6 +21,10 @@ void patches_weights(const Weights &, float *);
 void patches(const PatchesJob &);
 void pool(const PoolJob &);
 void pool_gradient(const PoolGradientJob &);
+void average(const AverageJob &);
+void average_gradient(const AverageGradientJob &);
+void signs(const float *, uint8_t *, int64_t);
+void gate(float *, const uint8_t *, int64_t);
 uint64_t fingerprint(const void *, int64_t);
 
 extern const Kernels table;
@@ -40,6 +44,10 @@ const Kernels table{
     patches,
     pool,
     pool_gradient,
+    average,
+    average_gradient,
+    signs,
+    gate,
     fingerprint,
 };
 

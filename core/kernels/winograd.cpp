@@ -49,6 +49,21 @@ template <int M> Place place(const Tiling &tiles, int64_t tile) {
     return {tile / (tiles.down * tiles.across), in_picture / tiles.across * M, in_picture % tiles.across * M};
 }
 
+struct Spot {
+    int64_t row, column;
+    bool inside;
+};
+
+// The pixel that stands at a place of the padded picture.
+inline Spot seen(const WinogradJob &job, int64_t row, int64_t column) {
+    const auto &x = job.x;
+    row -= job.pad_top;
+    column -= job.pad_left;
+    const bool inside = row >= 0 && row < x.h && column >= 0 && column < x.w;
+    // Two past the border only in tiles that hang over the end, whose outputs there are dropped.
+    return {most(0, least(row, x.h - 1)), most(0, least(column, x.w - 1)), inside || job.edge};
+}
+
 // v for one tile, at `slot` of a block of `slots`: [p][channel block][slot][depth_block].
 template <int M>
 void transform_tile(const WinogradJob &job, Place at, const float *zeros, float *v, int64_t slot, int64_t slots) {
@@ -57,9 +72,9 @@ void transform_tile(const WinogradJob &job, Place at, const float *zeros, float 
     const auto &x = job.x;
     for (int r = 0; r < side; ++r)
         for (int c = 0; c < side; ++c) {
-            const int64_t row = at.row + r - job.pad_top, column = at.column + c - job.pad_left;
-            const bool inside = row >= 0 && row < x.h && column >= 0 && column < x.w;
-            pixels[r * side + c] = inside ? x.data + at.n * x.step_n + row * x.step_h + column * x.step_w : zeros;
+            const Spot spot = seen(job, at.row + r, at.column + c);
+            pixels[r * side + c] =
+                spot.inside ? x.data + at.n * x.step_n + spot.row * x.step_h + spot.column * x.step_w : zeros;
         }
     const int64_t place_stride = round_up(x.c, depth_block) * slots;
     for (int64_t c = 0; c < x.c; c += lanes<float>) {
@@ -90,11 +105,10 @@ void direct_tile(const WinogradJob &job, Place at, int64_t filter, int64_t count
             float sum = 0;
             for (int r = 0; r < 3; ++r)
                 for (int s = 0; s < 3; ++s) {
-                    const int64_t row = at.row + out / M + r - job.pad_top,
-                                  column = at.column + out % M + s - job.pad_left;
-                    if (row < 0 || row >= x.h || column < 0 || column >= x.w)
+                    const Spot spot = seen(job, at.row + out / M + r, at.column + out % M + s);
+                    if (!spot.inside)
                         continue;
-                    const float *pixel = x.data + at.n * x.step_n + row * x.step_h + column * x.step_w;
+                    const float *pixel = x.data + at.n * x.step_n + spot.row * x.step_h + spot.column * x.step_w;
                     const float *weight = w.data + (filter + f) * w.step_filter + r * w.step_row + s * w.step_column;
                     for (int64_t c = 0; c < x.c; ++c)
                         sum += pixel[c] * weight[c * w.step_channel];

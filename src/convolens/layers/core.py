@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from convolens import _core
+from convolens.arrays import empty
 from convolens.layers.geometry import Geometry, Pair
 
 LAST = torch.channels_last
@@ -64,11 +66,21 @@ class Finish:
 
 
 def winograd_output(
-    x: Tensor, weight: Tensor, geometry: Geometry, tile: int, finish: Finish, numbers: Tensor | None = None
+    x: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+    tile: int,
+    finish: Finish,
+    numbers: Tensor | None = None,
+    *,
+    edge: bool = False,
 ) -> Tensor:
-    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights where already transformed."""
+    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights where already transformed.
+
+    With `edge` the padding holds the picture's last pixels again, instead of zeros.
+    """
     numbers = transformed(weight, tile) if numbers is None else numbers
-    return _winograd(x, _view(weight), numbers, tile, geometry.before, geometry.y_shape, finish)
+    return _winograd(x, _view(weight), numbers, tile, geometry.before, geometry.y_shape, finish, edge=edge)
 
 
 def patches_output(
@@ -84,11 +96,13 @@ def patches_output(
     return y
 
 
-def winograd_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, tile: int) -> Tensor:
+def winograd_input_gradient(
+    g: Tensor, weight: Tensor, geometry: Geometry, tile: int, out: Tensor | None = None
+) -> Tensor:
     """Its gradient in x: the same convolution of g with the filters turned by half and their axes exchanged."""
     before = (2 - geometry.before[0], 2 - geometry.before[1])
     numbers = transformed(weight, tile, turned=True)
-    return _winograd(g, _view(weight, turned=True), numbers, tile, before, geometry.x_shape, Finish())
+    return _winograd(g, _view(weight, turned=True), numbers, tile, before, geometry.x_shape, Finish(out=out))
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
@@ -112,12 +126,43 @@ def pool(
     return y, places
 
 
-def pool_gradient(g: Tensor, places: Tensor, shape: tuple[int, ...]) -> Tensor:
+def pool_gradient(g: Tensor, places: Tensor, shape: tuple[int, ...], out: Tensor | None = None) -> Tensor:
     """Each value of channels-last g added where its maximum lay."""
-    gradient = _new(shape)
+    gradient = _new(shape) if out is None else out
     g, places = g.contiguous(memory_format=LAST), places.contiguous(memory_format=LAST)
     _core.pool_gradient(_pictures(g), places.data_ptr(), _pictures(gradient))
     return gradient
+
+
+def average(x: Tensor, side: int, y: Tensor) -> Tensor:
+    """The averages of channels-last x over windows side by side, written to y."""
+    _core.average(_pictures(x), side, _pictures(y))
+    return y
+
+
+def average_gradient(g: Tensor, side: int, gradient: Tensor) -> Tensor:
+    """Each value of channels-last g shared among its window's cells, written to `gradient`."""
+    _core.average_gradient(_pictures(g.contiguous(memory_format=LAST)), side, _pictures(gradient))
+    return gradient
+
+
+def signs(y: Tensor) -> Tensor:
+    """One byte for each value in memory: whether it is above 0."""
+    found = torch.empty(y.numel(), dtype=torch.uint8)
+    _core.signs(y.data_ptr(), found.data_ptr(), y.numel())
+    return found
+
+
+def gate(g: Tensor, signs: Tensor) -> Tensor:
+    """Zero, in place, where the value of the same place in memory was not above 0."""
+    _core.gate(g.data_ptr(), signs.data_ptr(), g.numel())
+    return g
+
+
+def recycled(shape: tuple[int, ...]) -> Tensor:
+    """A channels-last tensor of unspecified contents, in memory that an earlier one let go where there is some."""
+    n, c, h, w = shape
+    return torch.from_numpy(empty((n, h, w, c), np.float32)).permute(0, 3, 1, 2)
 
 
 @dataclass(slots=True)
@@ -178,11 +223,13 @@ def _winograd(
     before: Pair,
     y_shape: tuple[int, ...],
     finish: Finish,
+    *,
+    edge: bool = False,
 ) -> Tensor:
     y = _new(y_shape) if finish.out is None else finish.out
     x, bias, residual = _readable(x, finish)
     top, left = before
-    arguments = tile, top, left, _address(bias), _address(residual), finish.relu, _pictures(y)
+    arguments = tile, top, left, edge, _address(bias), _address(residual), finish.relu, _pictures(y)
     if y.numel():
         _core.winograd(_pictures(x), weights, numbers.data_ptr(), *arguments)
     return y
