@@ -1,0 +1,91 @@
+"""`convolens stylize`: repaint pictures in the manner of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+NO_CONTENT = "-"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(stylize)
+
+
+def stylize(
+    content: Annotated[
+        str, typer.Argument(metavar="CONTENT", help="A picture, a folder of them, or - for a texture of the style.")
+    ],
+    style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture whose manner is taken.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: a picture, or a folder for a folder.")],
+    style2: Annotated[list[Path] | None, typer.Option(help="A further style; again for more.")] = None,
+    weight: Annotated[
+        list[float] | None, typer.Option(help="How much a style counts: once for each, STYLE first. Default: alike.")
+    ] = None,
+    mask: Annotated[
+        list[Path] | None, typer.Option(help="Where a style applies, white: a picture for each, STYLE first.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. Default: CONTENT's.")] = None,
+    strength: Annotated[float, typer.Option(help="From 0, the content as it is, to 1, nothing but style.")] = 0.5,
+    keep_colors: Annotated[
+        bool, typer.Option("--keep-colors", help="Keep CONTENT's colours: restyle light and dark only.")
+    ] = False,
+    match_colors: Annotated[
+        bool, typer.Option("--match-colors", help="Bring the style's colours to CONTENT's first.")
+    ] = False,
+    steps: Annotated[int, typer.Option(help="At full size; each coarser scale takes twice as many.")] = 60,
+    content_tap: Annotated[list[str] | None, typer.Option(help="Tap for the content; again for more.")] = None,
+    style_tap: Annotated[list[str] | None, typer.Option(help="Tap for the style; again for more.")] = None,
+    trunk: Annotated[str, typer.Option(help="The network.")] = "vgg16",
+    weights: Annotated[str, typer.Option(help="Its weights: a name, such as hed, or a file.")] = "hed",
+    pooling: Annotated[str, typer.Option(help="max or average.")] = "max",
+    optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
+    start: Annotated[str | None, typer.Option("--init", help="Start from content, noise, style, or a picture.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    memory: Annotated[float, typer.Option(help="Gigabytes to stay within; larger pictures are done in tiles.")] = 4.0,
+    save_every: Annotated[int, typer.Option(help="Write the picture so far after every so many steps.")] = 0,
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="The folder's pictures are frames: each starts from the one before.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was stopped.")] = False,
+    device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")] = "auto",
+) -> None:
+    """Repaint a picture in the manner of another.
+
+    Ctrl-C keeps the best so far in OUT; --resume goes on. 16-bit PNG and TIFF stay 16-bit.
+
+    \b
+    Examples:
+      convolens stylize photo.jpg painting.jpg out.png --size 1024
+      convolens stylize photo.jpg painting.jpg out.png --keep-colors --strength 0.7 --save-every 20
+      convolens stylize photo.jpg left.jpg out.png --style2 right.jpg --mask l.png --mask r.png
+      convolens stylize frames painting.jpg restyled --sequence
+      convolens stylize - painting.jpg texture.png --size 512
+    """
+    from convolens.errors import ArgumentError
+    from convolens.workflows.stylize import Interrupted, stylize_file, stylize_folder
+
+    if keep_colors and match_colors:
+        raise ArgumentError("colours: need --keep-colors or --match-colors, got both")
+    options: dict[str, Any] = {
+        "size": size, "strength": strength, "steps": steps, "trunk": trunk, "weights": weights, "pooling": pooling,
+        "keep_colors": "histogram" if match_colors else keep_colors, "optimizer": optimizer, "init": start,
+        "seed": seed, "memory": memory, "shares": weight or None, "masks": mask or None,
+        "content_taps": content_tap or None, "style_taps": style_tap or None,
+        "device": device, "save_every": save_every, "resume": resume, "tell": lambda note: typer.echo(note, err=True),
+    }  # fmt: skip
+    styles = [style, *(style2 or [])]
+    try:
+        if Path(content).is_dir():
+            done = stylize_folder(Path(content), styles, out, sequence=sequence, **options)
+            print(f"{len(done.written)} written to {out}, {len(done.failed)} could not be done")
+            if done.failed:
+                raise typer.Exit(2)
+            return
+        print(stylize_file(None if content == NO_CONTENT else Path(content), styles, out, **options))
+    except Interrupted as stop:
+        typer.echo(str(stop), err=True)
+        raise
