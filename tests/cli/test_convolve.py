@@ -71,3 +71,21 @@ def test_another_librarys_boundary_is_refused(photo, tmp_path, capsys):
     (tmp_path / "kernel.txt").write_text("1\n")
     assert run(photo, tmp_path / "kernel.txt", tmp_path / "out.png", "--boundary", "mirror") == 2
     assert "'mirror' is 'reflect' in numpy's words" in capsys.readouterr().err
+
+
+def test_a_kernel_may_be_named_and_negative_results_shown(photo, tmp_path):
+    assert run(photo, "sobel-x", tmp_path / "out.png", "--boundary", "symmetric", "--offset", "0.5") == 0
+    slope = cl.convolve(read_image(photo), cl.kernel("sobel-x"), "same", axes=(0, 1), boundary="symmetric")
+    np.testing.assert_array_equal(read_image(tmp_path / "out.png"), np.rint(slope + 127.5).clip(0, 255))
+    assert run(photo, "gaussian:1.5", tmp_path / "soft.png", "--boundary", "symmetric") == 0
+    difference = read_image(tmp_path / "soft.png").astype(int) - cl.blur(read_image(photo), 1.5)
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_name_that_is_none_is_refused_with_all_that_are(photo, tmp_path, capsys):
+    assert run(photo, "blurry", tmp_path / "out.png") == 2
+    assert "kernel: need one of sobel-x, sobel-y" in capsys.readouterr().err
+    assert run(photo, "gone.txt", tmp_path / "out.png") == 2
+    assert "gone.txt: need a kernel, found nothing there" in capsys.readouterr().err
+    assert run(photo, "box:3", tmp_path / "out.png", "--offset", "nan") == 2
+    assert "offset: need a finite share of white, got nan" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from PIL import Image
 
 import convolens as cl
 from convolens import cli
-from convolens.effects.edges import edge_picture
+from convolens.effects.edge_pictures import edge_picture
 from convolens.media.images import read_image, write_image
 
 
@@ -75,3 +75,46 @@ def test_the_input_is_not_overwritten(command, photo, capsys):
     assert cli.run([*command, str(photo), str(photo)]) == 2
     assert "is the input, which is never overwritten" in capsys.readouterr().err
     assert photo.read_bytes() == before
+
+
+def test_a_folder_in_gives_a_folder_out_and_the_exit_code_says_if_one_was_skipped(photo, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in" / name).write_bytes(photo.read_bytes())
+    assert cli.run(["blur", str(tmp_path / "in"), str(tmp_path / "out"), "--sigma", "2"]) == 0
+    assert "2 written to" in capsys.readouterr().out
+    (tmp_path / "in" / "bad.png").write_text("Dear picture")
+    assert cli.run(["edges", str(tmp_path / "in" / "*.png"), str(tmp_path / "lines"), "--method", "canny"]) == 2
+    said = capsys.readouterr()
+    assert "2 written to" in said.out and "1 skipped" in said.out
+    assert "skipped: " in said.err and "bad.png: need a picture" in said.err
+    assert {p.name for p in (tmp_path / "lines").iterdir()} == {"a.png", "b.png"}
+
+
+@pytest.mark.parametrize("method", ["scharr", "prewitt", "canny", "log", "dog"])
+def test_edges_by_every_method(photo, tmp_path, method):
+    assert cli.run(["edges", str(photo), str(tmp_path / "e.png"), "--method", method, "--sigma", "1.5"]) == 0
+    expected = edge_picture(read_image(photo), method=method, sigma=1.5)
+    np.testing.assert_array_equal(read_image(tmp_path / "e.png"), expected)
+
+
+def test_rows_and_columns_may_be_blurred_by_different_widths(photo, tmp_path):
+    assert cli.run(["blur", str(photo), str(tmp_path / "soft.png"), "--sigma", "0,3"]) == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "soft.png"), cl.blur(read_image(photo), (0, 3)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["blur", "--sigma", "wide"], "sigma: need a width, or two as in 0,12, got 'wide'"),
+        (["blur", "--sigma=-1"], "sigma: need finite widths of at least 0, got -1"),
+        (["blur", "--sigma", "nan"], "sigma: need finite widths of at least 0, got nan"),
+        (["edges", "--method", "roberts"], "method: need one of sobel, scharr, prewitt, canny, log, dog"),
+        (["edges", "--method", "canny", "--learned"], "method: need sobel beside the learned edges, got 'canny'"),
+    ],
+)
+def test_bad_settings_are_one_line_and_exit_code_2(photo, tmp_path, capsys, arguments, message):
+    assert cli.run([arguments[0], str(photo), str(tmp_path / "out.png"), *arguments[1:]]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert not (tmp_path / "out.png").exists()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import convolens as cl
-from convolens.effects.edges import edge_picture
+from convolens.effects.edge_pictures import edge_picture
 from convolens.errors import ArgumentError
 from convolens.shapes import BOUNDARIES
 
@@ -59,3 +59,29 @@ def test_the_gradient_of_sobel_where_nothing_changes_is_zero_not_nan():
     cl.sobel(flat).sum().backward()
     assert not flat.grad.any()
     assert cl.sobel(torch.ones(4, 4, dtype=torch.uint8)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_every_gradient_shows_a_step_at_its_own_height(dtype):
+    step = np.repeat([[0, 0, 1, 1]], 3, axis=0).astype(dtype) * dtype(100 if np.dtype(dtype).kind == "u" else 1)
+    for method in ("sobel", "scharr", "prewitt"):
+        np.testing.assert_allclose(edge_picture(step, method=method)[1], [0, step.max(), step.max(), 0], rtol=1e-6)
+
+
+def test_canny_gives_white_lines_and_the_others_detail_about_a_middle_grey():
+    spot = np.zeros((41, 41, 3), np.uint8)
+    spot[19:22, 19:22] = 120
+    lines = edge_picture(spot, method="canny")
+    assert set(np.unique(lines)) == {0, 255} and lines.dtype == np.uint8
+    for method, sign in (("log", -1), ("dog", 1)):
+        detail = edge_picture(spot, method=method, sigma=2.0).astype(int) - 128
+        assert abs(detail[0, 0]) <= 1 and 127 > sign * detail[20, 20] > 15
+        fainter = edge_picture(spot, method=method, sigma=2.0, gain=0.5).astype(int) - 128
+        assert fainter[20, 20] == pytest.approx(0.5 * detail[20, 20], abs=2)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(
+        ArgumentError, match="method: need one of sobel, scharr, prewitt, canny, log, dog, got 'roberts'"
+    ):
+        edge_picture(np.zeros((3, 3)), method="roberts")

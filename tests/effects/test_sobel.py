@@ -3,11 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 import convolens as cl
 from convolens import _core
 from convolens.errors import BoundaryError, DtypeError, ShapeError
 from convolens.shapes import BOUNDARIES
+
+torch = pytest.importorskip("torch")
 
 RIGHT = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)
 
@@ -110,3 +113,42 @@ def test_complex_and_text_are_refused():
 def test_another_librarys_boundary_word_is_refused():
     with pytest.raises(BoundaryError, match="'mirror' is 'reflect'"):
         cl.sobel(np.zeros((3, 3)), boundary="mirror")
+
+
+SMOOTHINGS = {cl.scharr: (3.0, 10.0, 3.0), cl.prewitt: (1.0, 1.0, 1.0)}
+
+
+@pytest.mark.usefixtures("_instruction_set")
+@pytest.mark.parametrize("method", SMOOTHINGS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_scharr_and_prewitt_are_their_definitions(method, dtype):
+    image = np.random.default_rng(0).integers(0, 256, (40, 53)).astype(dtype)
+    weights = np.outer(SMOOTHINGS[method], [-1, 0, 1])
+    gx, gy = (ndimage.correlate(image.astype(float), kernel, mode="reflect") for kernel in (weights, weights.T))
+    np.testing.assert_allclose(method(image), np.hypot(gx, gy), rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "height"), [(cl.sobel, 4), (cl.scharr, 16), (cl.prewitt, 3)])
+def test_a_step_of_one_has_the_height_that_is_promised_in_both_directions(method, height):
+    step = np.repeat([[0.0, 0.0, 1.0, 1.0]], 4, axis=0)
+    np.testing.assert_array_equal(method(step), np.repeat([[0, height, height, 0]], 4, axis=0))
+    np.testing.assert_array_equal(method(step.T), method(step).T)
+
+
+def test_scharr_is_more_alike_in_all_directions_than_sobel():
+    y, x = np.mgrid[-40:41, -40:41].astype(float)
+    unevenness = {}
+    for method in (cl.sobel, cl.scharr):
+        waves = [
+            method(np.sin((x * np.cos(a) + y * np.sin(a)) * 0.8))[20:61, 20:61].max() for a in np.linspace(0, 0.785, 7)
+        ]
+        unevenness[method] = np.ptp(waves) / np.mean(waves)
+    assert unevenness[cl.scharr] < unevenness[cl.sobel] / 3
+
+
+@pytest.mark.parametrize("method", [cl.scharr, cl.prewitt])
+def test_a_tensor_gives_the_same_with_gradients(method):
+    image = np.random.default_rng(0).random((6, 7))
+    tensor = torch.tensor(image, requires_grad=True)
+    np.testing.assert_allclose(method(tensor).detach(), method(image), atol=1e-12)
+    assert torch.autograd.gradcheck(method, tensor)

@@ -16,7 +16,13 @@ def register(app: typer.Typer) -> None:
 def convolve(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a sound (WAV, FLAC, OGG, MP3).")],
     kernel: Annotated[
-        Path, typer.Argument(metavar="KERNEL", help="Weights: a text file of rows, .npy, a picture, or a sound.")
+        str,
+        typer.Argument(
+            metavar="KERNEL",
+            help="Weights: a text file of rows, .npy, a picture, a sound; or a name: sobel-x, sobel-y, scharr-x, "
+            "scharr-y, prewitt-x, prewitt-y, laplace, laplace-8, sharpen, emboss, box:5, gaussian:2, motion:15, "
+            "disk:4.",
+        ),
     ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")],
     mode: Annotated[str, typer.Option(help="full: with the tail; same: the input's size; valid: no border.")] = "same",
@@ -24,6 +30,9 @@ def convolve(
         str, typer.Option(help="How the input goes on: constant, edge, reflect, symmetric or wrap.")
     ] = "constant",
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide the kernel by its sum.")] = False,
+    offset: Annotated[
+        float, typer.Option(help="Added to each pixel, as a share of white: 0.5 shows what is negative.")
+    ] = 0.0,
     explain: Annotated[bool, typer.Option("--explain", help="Print what each method would have cost.")] = False,
 ) -> None:
     """Convolve a picture or a sound with a kernel of your own, by whichever method is fastest.
@@ -33,13 +42,15 @@ def convolve(
     \b
     Examples:
       convolens convolve photo.jpg kernel.txt out.png --boundary symmetric
+      convolens convolve photo.jpg emboss out.png --boundary symmetric --offset 0.5
       convolens convolve voice.wav hall.wav out.wav --mode full --normalize --explain
     """
     from convolens.effects.filtering import filtered, planned
-    from convolens.media.kernels import SOUNDS, read_kernel
+    from convolens.effects.kernels import named_or_read
+    from convolens.media.kernels import SOUNDS
     from convolens.shapes import check_boundary, check_mode
 
-    weights = read_kernel(kernel)
+    weights = named_or_read(kernel)
     options: dict[str, Any] = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
     if source.suffix.lower() in SOUNDS:
         from convolens.media import audio
@@ -59,6 +70,7 @@ def convolve(
 
         picture = read_picture(source)
         signal = picture.pixels
-        write_picture(target, picture.with_pixels(filtered(signal, weights, **options)), keeping=(source, kernel))
+        result = filtered(signal, weights, offset=offset, **options)
+        write_picture(target, picture.with_pixels(result), keeping=(source, kernel))
     if explain:
         typer.echo(planned(signal, weights, **options).explain())

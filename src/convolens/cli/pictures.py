@@ -1,14 +1,19 @@
-"""`convolens blur|sharpen|edges`: pictures in, pictures out. Colour profile and metadata stay with the picture."""
+"""`convolens blur|sharpen|edges`: pictures in, pictures out, one or a folder full. Profile and metadata stay."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture: PNG, JPEG, TIFF, WebP, BMP or GIF.")]
-Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="IN", help="A picture (PNG, JPEG, TIFF, WebP, BMP, GIF), a folder, or 'photos/*.jpg'.")
+]
+Target = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format. A folder for many.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,19 +26,20 @@ def register(app: typer.Typer) -> None:
 def blur(
     source: Source,
     target: Target,
-    sigma: Annotated[float, typer.Option(help="Width of the blur in pixels.")],
+    sigma: Annotated[str, typer.Option(help="Width of the blur in pixels; ROWS,COLUMNS for one down, one across.")],
 ) -> None:
-    """Blur a picture by a Gaussian.
+    """Blur pictures by a Gaussian.
 
     \b
-    Example:
+    Examples:
       convolens blur photo.jpg soft.jpg --sigma 5
+      convolens blur photo.jpg panned.jpg --sigma 0,12
+      convolens blur photos soft --sigma 5
     """
     from convolens.effects.blur import blur as blurred
-    from convolens.media.images import read_picture, write_picture
 
-    picture = read_picture(source)
-    write_picture(target, picture.with_pixels(blurred(picture.pixels, sigma)), keeping=(source,))
+    widths = _widths(sigma)
+    _change(source, target, lambda pixels: blurred(pixels, widths))
 
 
 def sharpen(
@@ -43,41 +49,78 @@ def sharpen(
     amount: Annotated[float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
 ) -> None:
-    """Sharpen a picture by unsharp masking: add what a blur of it leaves out.
+    """Sharpen pictures by unsharp masking: add what a blur of them leaves out.
 
     \b
-    Example:
+    Examples:
       convolens sharpen photo.jpg crisp.jpg --sigma 1.5 --amount 0.8
+      convolens sharpen 'scans/*.tif' crisp
     """
     from convolens.effects.sharpen import sharpen as sharpened
-    from convolens.media.images import read_picture, write_picture
 
-    picture = read_picture(source)
-    result = sharpened(picture.pixels, sigma, amount=amount, threshold=threshold)
-    write_picture(target, picture.with_pixels(result), keeping=(source,))
+    _change(source, target, lambda pixels: sharpened(pixels, sigma, amount=amount, threshold=threshold))
 
 
 def edges(
     source: Source,
     target: Target,
+    method: Annotated[str, typer.Option(help="sobel, scharr, prewitt, canny, log or dog.")] = "sobel",
     gain: Annotated[float, typer.Option(help="Brightness: at 1, a step from black to white gives white.")] = 1.0,
+    sigma: Annotated[float, typer.Option(help="Size in pixels, for canny, log and dog.")] = 1.0,
+    low: Annotated[float, typer.Option(help="For canny: the weakest gradient of a line.")] = 0.1,
+    high: Annotated[float, typer.Option(help="For canny: what a line must reach somewhere.")] = 0.2,
     learned: Annotated[
-        bool, typer.Option("--learned", help="Beside them, on the right, edges as HED learned them.")
+        bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
     ] = False,
 ) -> None:
-    """Show where brightness or colour changes, by Sobel's gradient, as a grey picture.
+    """Show where brightness or colour changes, as grey pictures.
+
+    Gradients by Sobel's, Scharr's or Prewitt's weights; lines by Canny; detail of one size about a middle grey by the
+    Laplacian of a Gaussian (log) or a difference of Gaussians (dog).
 
     \b
     Examples:
       convolens edges photo.jpg edges.png --gain 2
+      convolens edges photo.jpg lines.png --method canny --sigma 2
       convolens edges photo.jpg both.png --learned
     """
-    from convolens.media.images import read_picture, write_picture
+    from convolens.effects.edge_pictures import edge_picture
 
-    if learned:
-        from convolens.tasks.learned_edges import edges_side_by_side as find
-    else:
-        from convolens.effects.edges import edge_picture as find
+    if not learned:
+        options: dict[str, Any] = {"method": method, "gain": gain, "sigma": sigma, "low": low, "high": high}
+        return _change(source, target, lambda pixels: edge_picture(pixels, **options))
+    if method != "sobel":
+        from convolens.errors import ArgumentError
 
-    picture = read_picture(source)
-    write_picture(target, picture.with_pixels(find(picture.pixels, gain=gain)), keeping=(source,))
+        raise ArgumentError(f"method: need sobel beside the learned edges, got {method!r}")
+    from convolens.tasks.learned_edges import edges_side_by_side
+
+    return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain))
+
+
+def _widths(words: str) -> Any:
+    from convolens.errors import ArgumentError
+
+    try:
+        widths = [float(word) for word in words.split(",")]
+    except ValueError as error:
+        raise ArgumentError(f"sigma: need a width, or two as in 0,12, got {words!r}") from error
+    return widths[0] if len(widths) == 1 else widths
+
+
+def _change(source: Path, target: Path, change: Any) -> None:
+    """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
+    from convolens.effects.picture_files import change_picture_file, change_picture_files, is_many, pictures_in
+
+    if not is_many(source):
+        return change_picture_file(source, target, change)
+    sources = pictures_in(source)
+    with typer.progressbar(length=len(sources), label=target.name, file=sys.stderr, show_eta=True) as bar:
+        outcomes = change_picture_files(sources, target, change, progress=bar.update)
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    for failure in failures:
+        typer.echo(f"skipped: {failure}", err=True)
+    typer.echo(f"{len(outcomes) - len(failures)} written to {target}, {len(failures)} skipped")
+    if failures:
+        raise typer.Exit(2)
+    return None

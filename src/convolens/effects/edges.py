@@ -3,26 +3,42 @@
 One fused pass in the core: each pixel is read from memory once and the magnitude written once, where three separate
 passes move five times as much. Time: memory speed. Scratch: a few kilobytes a thread.
 
-Sobel & Feldman, "A 3×3 isotropic gradient operator for image processing", Stanford AI Project, 1968.
+Sobel & Feldman, "A 3×3 isotropic gradient operator for image processing", Stanford AI Project, 1968. Prewitt, "Object
+enhancement and extraction", Picture Processing and Psychopictorics, 1970. Scharr, "Optimal operators in digital image
+processing", Heidelberg, 2000.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import NDArray
 
 from convolens import _core
-from convolens.arrays import Real, as_array, empty, is_tensor
+from convolens.arrays import as_array, empty, is_tensor
 from convolens.effects import tensors
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.errors import DtypeError, ShapeError
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
-# (side, middle, side) smoothing across the derivative [-1, 0, 1]; not normalised.
-SOBEL = (1.0, 2.0)
-SOBEL_STEP = 4.0  # the magnitude of a step of height 1
+
+class Smoothing(NamedTuple):
+    """(side, middle, side), across the derivative [-1, 0, 1]; not normalised."""
+
+    side: float
+    middle: float
+
+    @property
+    def step(self) -> float:
+        """The magnitude of a step of height 1."""
+        return 2 * self.side + self.middle
+
+
+SOBEL = Smoothing(1.0, 2.0)
+SCHARR = Smoothing(3.0, 10.0)  # the gradient's direction is right to a degree, where Sobel's errs by three
+PREWITT = Smoothing(1.0, 1.0)
+GRADIENTS = {"sobel": SOBEL, "scharr": SCHARR, "prewitt": PREWITT}
 
 _NATIVE = (np.uint8, np.uint16, np.float32, np.float64)
 
@@ -48,12 +64,33 @@ def sobel(
     >>> sobel(step)[1]
     array([0., 4., 4., 0.])
     """
-    if is_tensor(image):
-        return tensors.magnitude(*_tensor_gradients(image, boundary))
-    picture = _picture(image)
-    magnitude: Any = empty(picture.shape, _result_dtype(picture))
-    _run(picture, boundary, magnitude)
-    return magnitude.reshape(np.shape(image))
+    return gradient_magnitude(image, boundary, SOBEL)
+
+
+def scharr(
+    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+) -> Float[Any, "height width *channels"]:
+    """`sobel` with Scharr's weights 3-10-3, equally strong for edges in every direction: a step of height h gives 16h.
+
+    Arguments, dtype and errors as in `sobel`.
+
+    >>> scharr(np.repeat([[0.0, 0.0, 1.0, 1.0]], 3, axis=0))[1]
+    array([ 0., 16., 16.,  0.])
+    """
+    return gradient_magnitude(image, boundary, SCHARR)
+
+
+def prewitt(
+    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+) -> Float[Any, "height width *channels"]:
+    """`sobel` with Prewitt's weights 1-1-1, a plain mean along the edge: a step of height h gives 3h.
+
+    Arguments, dtype and errors as in `sobel`.
+
+    >>> prewitt(np.repeat([[0.0, 0.0, 1.0, 1.0]], 3, axis=0))[1]
+    array([0., 3., 3., 0.])
+    """
+    return gradient_magnitude(image, boundary, PREWITT)
 
 
 def sobel_gradients(
@@ -68,45 +105,22 @@ def sobel_gradients(
     (array([0., 4., 4., 0.]), array([0., 0., 0., 0.]))
     """
     if is_tensor(image):
-        return _tensor_gradients(image, boundary)
+        return _tensor_gradients(image, boundary, SOBEL)
     picture = _picture(image)
     gx: Any = empty(picture.shape, _result_dtype(picture))
     gy: Any = empty(picture.shape, _result_dtype(picture))
-    _run(picture, boundary, gx, gy)
+    _run(picture, boundary, SOBEL, gx, gy)
     return gx.reshape(np.shape(image)), gy.reshape(np.shape(image))
 
 
-def edge_picture(
-    image: Num[np.ndarray, "height width *channels"], *, gain: Real = 1.0, boundary: Boundary = "symmetric"
-) -> Num[Any, "height width"]:
-    """Sobel's magnitude as a grey picture to look at: at gain 1 a step of height h has brightness h.
-
-    The strongest of the colour channels counts; transparency does not.
-
-    Args:
-        image: `(H, W)`, RGB or RGBA; uint8, uint16 or floats in [0, 1].
-        gain: brightness; what passes white is clipped.
-        boundary: one of `numpy.pad`'s names.
-
-    Returns:
-        `(H, W)` in the image's dtype.
-
-    Raises:
-        ArgumentError: gain is negative or not a number.
-
-    >>> edge_picture(np.uint8([[0, 0, 100, 100]]))
-    array([[  0, 100, 100,   0]], dtype=uint8)
-    """
-    if not 0 <= gain < np.inf:
-        raise ArgumentError(f"gain: need a finite number of at least 0, got {gain}")
-    colours = np.asarray(image)
-    if colours.ndim == 3 and colours.shape[2] in (2, 4):
-        colours = colours[:, :, :-1]
-    magnitude: Any = sobel(colours, boundary=boundary)
-    grey: Any = (magnitude if magnitude.ndim == 2 else magnitude.max(axis=2)) * (gain / SOBEL_STEP)
-    white = 1 if colours.dtype.kind == "f" else np.iinfo(colours.dtype).max
-    bright = grey.clip(0, white)
-    return bright if colours.dtype.kind == "f" else np.rint(bright).astype(colours.dtype)
+def gradient_magnitude(image: Any, boundary: str, smoothing: Smoothing) -> Any:
+    """`sobel` with any smoothing."""
+    if is_tensor(image):
+        return tensors.magnitude(*_tensor_gradients(image, boundary, smoothing))
+    picture = _picture(image)
+    magnitude: Any = empty(picture.shape, _result_dtype(picture))
+    _run(picture, boundary, smoothing, magnitude)
+    return magnitude.reshape(np.shape(image))
 
 
 def _picture(image: object) -> NDArray[np.generic]:
@@ -121,14 +135,14 @@ def _picture(image: object) -> NDArray[np.generic]:
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
 
 
-def _tensor_gradients(image: Any, boundary: str) -> tuple[Any, Any]:
+def _tensor_gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[Any, Any]:
     known = check_boundary(boundary)
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise _not_a_picture(tuple(image.shape))
     if image.is_complex():
         raise DtypeError(f"image: need real numbers, got {image.dtype}")
     work = image if image.is_floating_point() else image.float()
-    side, middle = SOBEL
+    side, middle = smoothing
     gx = tensors.correlate_axis(
         tensors.correlate_axis(work, (side, middle, side), 0, known), (-1.0, 0.0, 1.0), 1, known
     )
@@ -146,8 +160,13 @@ def _result_dtype(picture: NDArray[np.generic]) -> type[Any]:
     return np.float64 if picture.dtype == np.float64 else np.float32
 
 
-def _run(picture: NDArray[np.generic], boundary: str, first: NDArray[Any], second: NDArray[Any] | None = None) -> None:
+def _run(
+    picture: NDArray[np.generic],
+    boundary: str,
+    smoothing: Smoothing,
+    first: NDArray[Any],
+    second: NDArray[Any] | None = None,
+) -> None:
     known = check_boundary(boundary)
     rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
-    side, middle = SOBEL
-    _core.gradient(picture, rows, columns, 0.0, side, middle, first, second)
+    _core.gradient(picture, rows, columns, 0.0, *smoothing, first, second)

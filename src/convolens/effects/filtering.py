@@ -34,17 +34,24 @@ def arranged(
 
 def filtered(
     signal: NDArray[Any], weights: NDArray[np.float64], *, mode: Mode = "same", boundary: Boundary = "constant",
-    normalize: bool = False,
+    normalize: bool = False, offset: float = 0.0,
 ) -> NDArray[Any]:  # fmt: skip
     """A picture `(H, W, …)` of integers or a sound `(frames, …)` of floats, convolved channel by channel.
 
-    A picture keeps its dtype, rounded and clipped; a sound is never clipped. Errors as in `arranged` and `convolve`.
+    A picture keeps its dtype, rounded and clipped, `offset` of white added; a sound is never clipped. Errors as in
+    `arranged` and `convolve`, and
+
+    Raises:
+        ArgumentError: an offset that is not finite.
     """
+    if not np.isfinite(offset):
+        raise ArgumentError(f"offset: need a finite share of white, got {offset}")
     kernel, axes = arranged(signal, weights, normalize=normalize)
     result: NDArray[Any] = convolve(signal, kernel, mode, axes=axes, boundary=boundary)
     if signal.dtype.kind not in "ui":
         return result
-    pixels: NDArray[Any] = np.rint(result).clip(0, np.iinfo(signal.dtype).max).astype(signal.dtype)
+    white = np.iinfo(signal.dtype).max
+    pixels: NDArray[Any] = np.rint(result + np.float32(offset * white)).clip(0, white).astype(signal.dtype)
     return pixels
 
 

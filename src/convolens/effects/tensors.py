@@ -53,6 +53,25 @@ def blur(image: Any, sigmas: tuple[Any, ...], reaches: tuple[int, ...], boundary
     return work.round().clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
 
 
+def laplacian_of_gaussian(image: Any, sigmas: tuple[Any, ...], reaches: tuple[int, ...], boundary: Boundary) -> Any:
+    """Second derivatives of a Gaussian blur, added up; differentiable in the image and in every sigma."""
+    torch, work = _torch(), in_floats(image)
+    bells, curves = [], []
+    for sigma, reach in zip(sigmas, reaches, strict=True):
+        at = torch.arange(-reach, reach + 1, dtype=work.dtype, device=work.device)
+        bell = torch.exp(-0.5 * (at / sigma) ** 2)
+        bells.append(bell / bell.sum())
+        curve = ((at / sigma) ** 2 - 1) / sigma**2 * bells[-1]
+        curves.append(curve - curve.sum() * bells[-1])
+    down = correlate_axis(correlate_axis(work, curves[0], 0, boundary), bells[1], 1, boundary)
+    return down + correlate_axis(correlate_axis(work, bells[0], 0, boundary), curves[1], 1, boundary)
+
+
+def in_floats(image: Any) -> Any:
+    """The tensor itself, or integers as float32."""
+    return image if image.is_floating_point() else image.float()
+
+
 def magnitude(gx: Any, gy: Any) -> Any:
     """√(gx² + gy²), its gradient 0 rather than NaN where both are 0."""
     return _torch().linalg.vector_norm(_torch().stack([gx, gy]), dim=0)

@@ -33,7 +33,7 @@ from convolens.media.files import AnyPath, need_file, writing
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
-_SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
+SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
 _CHANNELS = {"L": "grey", "I;16": "grey", "I;16B": "grey", "1": "black and white", "RGB": "colour", "P": "palette"}
 _CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency", "PA": "palette with transparency"}
 _opening = threading.Lock()  # warnings.catch_warnings changes the whole process
@@ -70,7 +70,7 @@ def read_picture(path: AnyPath) -> Picture:
     data = file.read_bytes()
     with _wording_of(file), _opened(data) as image:
         _check_size(image)
-        icc = image.info.get("icc_profile")
+        icc, words = image.info.get("icc_profile"), _words_of(image)  # a TIFF's tables cannot be read after loading
         if _is_deep(image, data):
             pixels = _decode_deep(data, image.format)
             if _is_white_zero(image):
@@ -81,7 +81,7 @@ def read_picture(path: AnyPath) -> Picture:
             pixels = np.asarray(shown)
         # Asked only now: Pillow turns a TIFF upright by itself while loading, and then no longer tells.
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return Picture(_upright(pixels, orientation), icc, _upright_exif(image))
+        return Picture(_upright(pixels, orientation), icc, _upright_exif(image, words))
 
 
 class Header(NamedTuple):
@@ -182,8 +182,8 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
     """
     file, pixels = Path(path), _writable(picture.pixels)
     suffix = file.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise FormatError(f"{file}: need a name that ends in {' '.join(_SUFFIXES)}, got {suffix or 'no suffix'}")
+    if suffix not in SUFFIXES:
+        raise FormatError(f"{file}: need a name that ends in {' '.join(SUFFIXES)}, got {suffix or 'no suffix'}")
     if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
         raise FormatError(f"{file}: need a format with transparency for an RGBA picture, got JPEG; write a .png")
     if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
@@ -270,12 +270,37 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
     return image.size
 
 
-def _upright_exif(image: Image.Image) -> bytes | None:
-    exif = image.getexif()
-    if not exif or image.format == "TIFF":  # a TIFF's tags describe its own layout; they would be wrong elsewhere
+# What a TIFF says of the picture rather than of its own layout, which would be wrong elsewhere.
+_WORDS = (
+    ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software,
+    ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright,
+)  # fmt: skip
+# Those that imagecodecs writes into a TIFF of 16 bits.
+_DEEP_WORDS = {
+    "description": ExifTags.Base.ImageDescription, "software": ExifTags.Base.Software,
+    "datetime": ExifTags.Base.DateTime,
+}  # fmt: skip
+_TABLES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+
+
+def _upright_exif(image: Image.Image, words: Image.Exif) -> bytes | None:
+    exif = words if image.format == "TIFF" else image.getexif()
+    if not exif:
         return None
     exif[ExifTags.Base.Orientation] = 1
     return exif.tobytes()
+
+
+def _words_of(image: Image.Image) -> Image.Exif:
+    """Camera, date, place and what somebody wrote, out of all the tags of a TIFF."""
+    words, tags = Image.Exif(), image.getexif() if image.format == "TIFF" else Image.Exif()
+    for tag in _WORDS:
+        if tag in tags:
+            words[tag] = tags[tag]
+    for table in _TABLES:
+        if entries := dict(tags.get_ifd(table)):
+            words[table] = entries
+    return words
 
 
 def _is_deep(image: Image.Image, data: bytes) -> bool:
@@ -358,7 +383,7 @@ def _save(draft: Path, pixels: NDArray[Any], suffix: str, icc: bytes | None, exi
         options |= {"lossless": True, "exact": True}  # exact: also where nothing shows
     if icc and suffix not in (".bmp", ".gif"):
         options["icc_profile"] = icc
-    if exif and suffix in (".jpg", ".jpeg", ".png", ".webp"):
+    if exif and suffix not in (".bmp", ".gif"):
         options["exif"] = exif
     Image.fromarray(np.ascontiguousarray(pixels)).save(draft, **options)
 
@@ -367,7 +392,10 @@ def _encode_deep(pixels: NDArray[Any], suffix: str, icc: bytes | None, exif: byt
     pixels = np.ascontiguousarray(pixels)
     if suffix != ".png":
         kind = "minisblack" if pixels.ndim == 2 else "rgb"
-        return bytes(imagecodecs.tiff_encode(pixels, photometric=kind, compression="deflate", iccprofile=icc))
+        tags = Image.Exif()
+        tags.load(exif or b"")
+        words = {name: tags[tag] for name, tag in _DEEP_WORDS.items() if isinstance(tags.get(tag), str)}
+        return bytes(imagecodecs.tiff_encode(pixels, photometric=kind, compression="deflate", iccprofile=icc, **words))
     return _with_chunks(bytes(imagecodecs.png_encode(pixels)), icc, exif)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,7 @@ from convolens.media.images import read_image
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff")
 _TEXTS = (".txt", ".csv", ".tsv", ".dat")
+_LONGEST_TEXT = 64 << 20
 
 
 def read_kernel(path: AnyPath) -> NDArray[np.float64]:
@@ -24,40 +28,77 @@ def read_kernel(path: AnyPath) -> NDArray[np.float64]:
 
     Raises:
         FileError: nothing is there.
-        FormatError: it holds no weights.
+        FormatError: it holds no weights, or some that are no finite numbers.
     """
     file = need_file(path, "a kernel")
-    suffix = file.suffix.lower()
-    if suffix in SOUNDS:
-        samples, _ = read_audio(file)
-        mean: NDArray[np.float64] = samples.reshape(len(samples), -1).mean(axis=1, dtype=np.float64)
-        return mean
-    if suffix == ".npy" or suffix in _TEXTS:
-        rows = _saved(file) if suffix == ".npy" else _written(file)
-        return rows[0] if rows.ndim == 2 and len(rows) == 1 else rows
+    reader = _READERS.get(file.suffix.lower(), _drawn)
+    weights = reader(file)
+    if weights.dtype.kind not in "buif" or weights.ndim not in (1, 2) or weights.size == 0:
+        raise FormatError(f"{file}: need one or two axes of real numbers, got {weights.dtype} {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise FormatError(f"{file}: need finite weights, got NaN or infinity")
+    weights = weights.astype(np.float64)
+    return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
+
+
+def _heard(file: Path) -> NDArray[Any]:
+    samples, _ = read_audio(file)
+    return samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float64)
+
+
+def _drawn(file: Path) -> NDArray[Any]:
     picture = read_image(file)
     grey = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
     weights: NDArray[np.float64] = grey / float(np.iinfo(picture.dtype).max)
     return weights
 
 
-def _saved(file: Any) -> NDArray[np.float64]:
+def _saved(file: Path) -> NDArray[Any]:
     try:
-        return _checked(np.load(file, allow_pickle=False), file)
-    except (ValueError, EOFError, OSError) as error:
+        with file.open("rb") as stream:
+            _check_size(stream, file)
+        array: NDArray[Any] = np.load(file, allow_pickle=False)
+    except FormatError:
+        raise
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         raise FormatError(f"{file}: need an array saved by numpy.save, of numbers; {error}") from error
+    return array
 
 
-def _written(file: Any) -> NDArray[np.float64]:
+def _check_size(stream: BinaryIO, file: Path) -> None:
+    """Nothing is allocated from a header: the file must hold what its header claims.
+
+    Raises:
+        FormatError: it does not.
+        ValueError: it has no such header.
+    """
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    claimed, held = math.prod(shape) * dtype.itemsize, file.stat().st_size - stream.tell()
+    if claimed > held:
+        raise FormatError(f"{file}: need the {claimed} bytes of numbers that its header claims, got {held}")
+
+
+def _archived(file: Path) -> NDArray[Any]:
+    raise FormatError(f"{file}: need one array, got an archive of several; save that array with numpy.save")
+
+
+def _written(file: Path) -> NDArray[Any]:
+    size = file.stat().st_size
+    if size > _LONGEST_TEXT:
+        raise FormatError(f"{file}: need at most {_LONGEST_TEXT:,} bytes of text, got {size:,}; save it as .npy")
     try:
         lines = file.read_text().replace(",", " ").splitlines()
         rows = [[float(word) for word in line.split("#")[0].split()] for line in lines]
-        return _checked(np.array([row for row in rows if row]), file)
+        return np.array([row for row in rows if row])
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(f"{file}: need rows of numbers, equally long; {error}") from error
 
 
-def _checked(weights: NDArray[Any], file: Any) -> NDArray[np.float64]:
-    if weights.dtype.kind not in "buif" or weights.ndim not in (1, 2) or weights.size == 0:
-        raise FormatError(f"{file}: need one or two axes of real numbers, got {weights.dtype} {weights.shape}")
-    return weights.astype(np.float64)
+_READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+    ".npy": _saved,
+    ".npz": _archived,
+    **dict.fromkeys(_TEXTS, _written),
+    **dict.fromkeys(SOUNDS, _heard),
+}

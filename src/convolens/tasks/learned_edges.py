@@ -18,7 +18,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
-from convolens.effects.edges import edge_picture
+from convolens.effects.edge_pictures import edge_picture
 from convolens.trunks import Trunk, trunk
 from convolens.trunks.weights import hed_side_outputs
 

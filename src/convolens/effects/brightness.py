@@ -1,0 +1,37 @@
+"""A picture's brightness: what is left of it in grey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.errors import DtypeError, ShapeError
+
+_LUMA = np.array([0.2126, 0.7152, 0.0722])  # how bright red, green and blue look (ITU-R BT.709)
+
+
+def brightness(image: NDArray[Any]) -> NDArray[Any]:
+    """Grey floats with white at 1, of `(H, W)`, `(H, W, 1)`, RGB or RGBA; opacity is ignored.
+
+    Raises:
+        ShapeError: not a picture.
+        DtypeError: not real numbers.
+    """
+    if image.ndim not in (2, 3) or 0 in image.shape:
+        raise ShapeError(
+            f"image: need (height, width) or (height, width, channels), not empty, got {tuple(image.shape)}"
+        )
+    if image.dtype.kind not in "buif":
+        raise DtypeError(f"image: need real numbers, got {image.dtype}")
+    kind = np.float64 if image.dtype.kind == "f" and image.dtype.itemsize > 4 else np.float32
+    white = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1
+    grey: NDArray[Any] = image.astype(kind)
+    grey /= white
+    if grey.ndim == 2:
+        return grey
+    if grey.shape[2] not in (1, 3, 4):
+        raise ShapeError(f"image: need 1, 3 or 4 channels, got {grey.shape[2]}")
+    mixed: NDArray[Any] = grey[:, :, 0] if grey.shape[2] == 1 else grey[:, :, :3] @ _LUMA.astype(kind)
+    return mixed

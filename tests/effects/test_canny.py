@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from skimage import data, feature
+
+import convolens as cl
+from convolens.errors import ArgumentError, DtypeError, ShapeError
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.3])
+@pytest.mark.parametrize("name", ["camera", "coins", "page"])
+def test_every_pixel_is_scikit_images(name, sigma):
+    image = getattr(data, name)()
+    exact = feature.canny(image / 255, sigma, mode="reflect")
+    np.testing.assert_array_equal(cl.canny(image / 255, sigma), exact)
+    assert np.mean(cl.canny(image, sigma) != exact) < 1e-4  # in float32 two neighbours may come out equal
+    other = {"low": 0.05, "high": 0.4}
+    expected = feature.canny(image / 255, sigma, low_threshold=0.05, high_threshold=0.4, mode="reflect")
+    np.testing.assert_array_equal(cl.canny(image / 255, sigma, **other), expected)
+
+
+def test_a_disk_has_one_closed_line_round_it():
+    y, x = np.mgrid[:101, :101] - 50
+    found = cl.canny((np.hypot(y, x) < 30).astype(float), 2.0)
+    radius = np.hypot(*(np.argwhere(found) - 50).T)
+    assert np.abs(radius - 30).max() < 1.5
+    angles = np.sort(np.arctan2(*(np.argwhere(found) - 50).T))
+    assert np.diff(angles).max() < 0.06
+
+
+def test_a_weak_line_counts_only_where_it_leads_to_a_strong_one():
+    ramp = np.linspace(0.1, 1, 60)[:, None] * (np.arange(40) >= 20)
+    alone = np.zeros((60, 40))
+    alone[:, 20:] = 0.1
+    assert cl.canny(ramp, 1.0, low=0.1, high=1.0)[5:55, 18:22].any(axis=1).all()
+    assert not cl.canny(alone, 1.0, low=0.1, high=1.0).any()
+    assert not cl.canny(np.full((20, 20), 0.3), low=0.0, high=0.0).any()
+
+
+def test_colours_count_by_their_brightness_and_opacity_not_at_all():
+    colours = np.random.default_rng(0).random((30, 30, 3))
+    grey = colours @ [0.2126, 0.7152, 0.0722]
+    np.testing.assert_array_equal(cl.canny(colours), cl.canny(grey))
+    np.testing.assert_array_equal(cl.canny(np.dstack([colours, np.eye(30)])), cl.canny(grey))
+
+
+def test_a_tensor_gives_a_tensor():
+    image = np.random.default_rng(0).random((30, 30))
+    found = cl.canny(torch.tensor(image))
+    assert found.dtype == torch.bool
+    np.testing.assert_array_equal(found, cl.canny(image))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("image", "options", "error", "message"),
+    [
+        (
+            np.zeros((3, 3)),
+            {"low": 0.3},
+            ArgumentError,
+            "low: need thresholds in order, 0 ≤ low ≤ high, got 0.3 and 0.2",
+        ),
+        (np.zeros((3, 3)), {"low": np.nan}, ArgumentError, "low: need thresholds in order"),
+        (np.zeros((3, 3)), {"sigma": -1}, ArgumentError, "sigma: need finite widths of at least 0, got -1"),
+        (np.zeros((0, 3)), {}, ShapeError, "image: need .* not empty, got"),
+        (np.zeros((3, 3, 2)), {}, ShapeError, "image: need 1, 3 or 4 channels, got 2"),
+        (np.zeros((3, 3), complex), {}, DtypeError, "image: need real numbers, got complex128"),
+    ],
+)
+def test_what_has_no_edges_is_refused(image, options, error, message):
+    with pytest.raises(error, match=message):
+        cl.canny(image, **options)

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+import convolens as cl
+from convolens.effects.kernels import KERNELS, SIZED
+from convolens.errors import ArgumentError
+
+
+def test_derivatives_are_positive_where_brightness_grows():
+    ramp = np.tile(np.arange(9.0), (9, 1))
+    for word in ("sobel", "scharr", "prewitt"):
+        for axis, image in (("x", ramp), ("y", ramp.T)):
+            slope = cl.convolve(image, cl.kernel(f"{word}-{axis}"), "valid")
+            assert (slope > 0).all() and np.ptp(slope) == 0
+            assert not cl.convolve(image.T, cl.kernel(f"{word}-{axis}"), "valid").any()
+    gx, _ = cl.sobel_gradients(ramp)
+    np.testing.assert_array_equal(cl.convolve(ramp, cl.kernel("sobel-x"), "valid"), gx[1:-1, 1:-1])
+
+
+def test_means_have_sum_one_and_derivatives_zero():
+    sums = {name: cl.kernel(name).sum() for name in KERNELS} | {name: cl.kernel(f"{name}:5").sum() for name in SIZED}
+    for name, total in sums.items():
+        flat = name.split("-")[0] in ("sobel", "scharr", "prewitt", "laplace")
+        assert total == pytest.approx(0 if flat else 1, abs=1e-12), name
+
+
+def test_sizes_are_what_the_number_says():
+    assert cl.kernel("box:4").shape == (4, 4)
+    assert cl.kernel("motion:7").shape == (1, 7)
+    disk = cl.kernel("disk:6.5")
+    y, x = np.mgrid[-7:8, -7:8]
+    assert disk.shape == (15, 15) and disk.max() == pytest.approx(1 / (np.pi * 6.5**2), rel=0.01)
+    assert not disk[np.hypot(y, x) > 7.3].any()
+    bell = cl.kernel("gaussian:2.5")
+    half = len(bell) // 2
+    assert bell[half, half + 2] / bell[half, half] == pytest.approx(np.exp(-0.5 * (2 / 2.5) ** 2))
+    image = np.random.default_rng(0).random((40, 40))
+    blurred = cl.convolve(image, bell, "same", boundary="symmetric")
+    np.testing.assert_allclose(blurred, cl.blur(image, 2.5), atol=2e-4)
+
+
+def test_a_kernel_is_the_callers_own():
+    cl.kernel("laplace")[:] = 0
+    assert cl.kernel("laplace")[1, 1] == -4
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("blurry", "kernel: need one of sobel-x, .* disk:NUMBER, got 'blurry'"),
+        ("box", "kernel: need one of sobel-x, .* got 'box'"),
+        ("sobel-x:3", "got 'sobel-x:3'"),
+        ("box:2.5", "kernel: need box:NUMBER with whole pixels, got 2.5"),
+        ("box:0", "kernel: need box:NUMBER with pixels above 0 and up to 500, got '0'"),
+        ("disk:nan", "disk:NUMBER with pixels above 0"),
+        ("gaussian:1e9", "gaussian:NUMBER with pixels above 0"),
+        ("motion:far", "motion:NUMBER with pixels above 0 and up to 500, got 'far'"),
+    ],
+)
+def test_an_unknown_name_or_size_is_refused(name, message):
+    with pytest.raises(ArgumentError, match=message):
+        cl.kernel(name)
