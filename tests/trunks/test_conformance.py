@@ -5,6 +5,7 @@ import weakref
 import pytest
 import torch
 
+import convolens as cl
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.trunks import TRUNKS, trunk
 from convolens.trunks.trunk import BEFORE_RELU
@@ -110,6 +111,25 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another():
     first, same, other = (trunk("resnet18", seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(value, same[key]) for key, value in first.items())
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.bad_input  # a tracer passes its proxies, which are no tensors
+def test_a_fused_copy_has_the_same_maps_and_leaves_the_trunk_as_it_was(network):
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):  # statistics that folding must take up
+            torch.nn.init.uniform_(layer.running_var, 0.5, 1.5, generator=torch.Generator().manual_seed(1))
+            torch.nn.init.normal_(layer.running_mean, 0, 0.2, generator=torch.Generator().manual_seed(2))
+    fused, batch = cl.fuse(network), noise(2, 3, 40, 33)
+    with torch.inference_mode():
+        expected, found = (one(batch, taps=network.taps) for one in (network, fused))
+        again = fused(batch, taps=network.taps)  # buffers that are used again must not be those given out
+    for tap, map_ in expected.items():
+        torch.testing.assert_close(found[tap], map_, rtol=0, atol=1e-4 * map_.abs().max().item())
+        assert torch.equal(found[tap], again[tap])
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in fused.modules())
+    tap = next(name for name in network.taps if network.steps[name].before_relu)
+    with pytest.raises(ArgumentError, match=rf"tap {tap}: has no ReLU \(or is fused with it\)"):
+        fused(batch, taps=tap + BEFORE_RELU)
 
 
 def test_maps_that_were_not_asked_for_are_let_go(network):

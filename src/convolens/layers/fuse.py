@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, fx, nn
@@ -50,6 +50,14 @@ def fuse(model: nn.Module) -> nn.Module:
         if not core.runs_on(parameter):
             raise DtypeError(f"{name}: need float32 on the CPU to fuse, got {parameter.dtype} on {parameter.device}")
     return _fused(copy.deepcopy(model).eval().requires_grad_(False))
+
+
+@runtime_checkable
+class Fusible(Protocol):
+    """A module that calls its parts by name, which no tracer can follow, and so fuses them itself."""
+
+    def fuse_parts(self, fused: Callable[[nn.Module], nn.Module]) -> None:
+        """Replaces parts by their fused forms, in place; `fused` makes one of a module, whose `forward` it traces."""
 
 
 class Fused(nn.Module):
@@ -210,6 +218,9 @@ def _fused(module: nn.Module) -> nn.Module:
         return _Convolution(module)
     if not any(isinstance(inner, nn.Conv2d) for inner in module.modules()):
         return module
+    if isinstance(module, Fusible):
+        module.fuse_parts(_fused)
+        return module
     try:
         graph = _Tracer().trace(module)
     except Exception:
@@ -221,6 +232,7 @@ def _fused(module: nn.Module) -> nn.Module:
         for node in list(graph.nodes):
             replace(layers, node)
     graph.lint()
+    layers.delete_all_unused_submodules()
     return Fused(layers)
 
 

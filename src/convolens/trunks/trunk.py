@@ -8,7 +8,7 @@ Cost: that of the layers up to the deepest tap asked for; nothing deeper is comp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -175,6 +175,19 @@ class Trunk(nn.Module):
         parameter = next(self.parameters())
         return self.preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
 
+    def fuse_parts(self, fused: Callable[[nn.Module], nn.Module]) -> None:
+        """Makes each step one fused module, in place; then there is no value before a ReLU to ask for.
+
+        `convolens.fuse` calls it on the copy that it makes.
+        """
+        for tap, step in self.steps.items():
+            first, *others = step.layers
+            row = nn.Sequential(*(attrgetter(path)(self) for path in step.layers))
+            self.set_submodule(first, fused(row))
+            for path in others:
+                self.set_submodule(path, nn.Identity())
+            self.steps[tap] = replace(step, layers=(first,), before_relu=())
+
     def extra_repr(self) -> str:
         """What `repr` shows besides the layers."""
         return f"name={self.name!r}, weights={self.weights!r}, taps={self.taps[0]} … {self.taps[-1]}"
@@ -185,7 +198,7 @@ class Trunk(nn.Module):
         if step is None:
             raise ArgumentError(f"tap: need one of {', '.join(self.taps)}, got {name!r}")
         if name != tap and not step.before_relu:
-            raise ArgumentError(f"tap {tap}: has no ReLU, so no value before one; ask for {tap!r}")
+            raise ArgumentError(f"tap {tap}: has no ReLU (or is fused with it), so no value before; ask for {tap!r}")
         return step
 
     def _windows(self, tap: str) -> tuple[Window, ...]:
