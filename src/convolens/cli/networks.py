@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convolens.tasks.classify import Prediction
+    from convolens.workflows.bulk import Predictor
     from convolens.workflows.data import Skipped
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
@@ -82,37 +82,68 @@ def train_classify(
 
 def predict(
     model: Model,
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Pictures.")],
-    top: Annotated[int, typer.Option(help="How many classes to name for each picture.")] = 3,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES...", help='Pictures, folders, patterns such as "a/**/*.jpg".')
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for predictions.jsonl and annotated pictures. Default: print.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="How many classes to name for each picture; 3 by default.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="The objectness from which a localizer names an object; 0.5 by default.")
+    ] = None,
+    batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
-    """Say what pictures show, one line each, likeliest class first.
+    """Say what pictures show: a line for each, or, with --out, JSON Lines and annotated pictures.
 
-    A file that cannot be read is reported, the others are done, and the exit code is 2.
+    A file that cannot be read is reported, the others are done, and the exit code is 2. Into the same --out again, an
+    interrupted run is gone on with.
 
     \b
-    Example:
+    Examples:
       convolens predict runs/photos/best.safetensors holiday/*.jpg
+      convolens predict runs/photos/best.safetensors holiday --out predicted
     """
-    import json
-
-    from convolens.errors import FileError, ShapeError
     from convolens.tasks import load
+    from convolens.workflows.bulk import predict_files
 
-    loaded, failed = load(model, device=device), False
-    for file in files:
-        try:
-            found = loaded.predict(file, top=top)
-        except (FileError, ShapeError) as error:
-            failed, reason = True, _naming(file, error)
-            typer.echo(f"error: {reason}", err=True)
-            if as_json:
-                print(json.dumps({"path": str(file), "error": reason}))
-            continue
-        print(json.dumps({"path": str(file), **vars(found)}) if as_json else f"{file}  {_in_words(found)}")
+    loaded = load(model, device=device)
+    if top is None and loaded.task == "classify":
+        top = 3
+    options: dict[str, Any] = {
+        name: value for name, value in (("top", top), ("threshold", threshold)) if value is not None
+    }
+    if out is None:
+        failed = _print_predictions(loaded, files, as_json, batch, options)
+    else:
+        found = predict_files(loaded, files, out, batch=batch, **options)
+        failed = found.failed
+        before = f", {found.before:,} before" if found.before else ""
+        typer.echo(f"{found.done:,} done, {found.failed:,} failed{before}", err=True)
+        print(found.lines)
     if failed:
         raise typer.Exit(2)
+
+
+def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch: int, options: dict[str, Any]) -> int:
+    """A line for each picture as soon as it is done; how many failed."""
+    import json
+
+    from convolens.workflows.annotate import in_words
+    from convolens.workflows.bulk import picture_files, predictions
+
+    failed = 0
+    for one in predictions(model, picture_files(files), batch=batch, **options):
+        if one.error:
+            failed += 1
+            typer.echo(f"error: {one.error}", err=True)
+        if as_json:
+            print(json.dumps(one.line()), flush=True)
+        elif not one.error:
+            print(f"{one.path}  {in_words(one.prediction)}", flush=True)
+    return failed
 
 
 def evaluate(model: Model, data: Data, batch: Batch = 16, as_json: AsJson = False, device: Device = "auto") -> None:
@@ -212,10 +243,6 @@ def _share_or_folder(text: str | None) -> float | Path | None:
         return float(text)
     except ValueError:
         return Path(text)
-
-
-def _in_words(found: Prediction) -> str:
-    return "  ".join(f"{label} {score:.1%}" for label, score in zip(found.labels, found.scores, strict=True))
 
 
 def _report_skipped(skipped: Iterable[Skipped]) -> None:
