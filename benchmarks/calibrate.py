@@ -154,18 +154,18 @@ def measure_fft(dtype: np.dtype[Any]) -> Iterable[Measured]:
 
 def measure_blocks(dtype: np.dtype[Any]) -> Iterable[Measured]:
     cases: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = []
-    cases += [((300_000,), (n // 4,), (n,)) for n in (256, 1024, 4096, 16_384, 32_768, 65_536, 131_072)]
+    lines = ((16, 16), (32, 32), (64, 64), (96, 96), (128, 128), (256, 256), (384, 384), (512, 512))
+    cases += [((300_000,), (r * c // 4,), (r, c)) for r, c in lines]
     cases += [((700, 700), (n // 4, n // 4), (n, n)) for n in (32, 64, 128, 256, 512)]
-    cases += [((100, 100, 100), (n // 4, n // 4, n // 4), (n, n, n)) for n in (16, 32, 64)]
-    cases += [((40,), (5,), (18,)), ((500,), (30,), (128,)), ((3000,), (100,), (512,)), ((20_000,), (200,), (1024,))]
-    cases += [((20, 20), (3, 3), (12, 12)), ((90, 90), (9, 9), (36, 36)), ((12, 12, 12), (3, 3, 3), (8, 8, 8))]
+    cases += [((2000, 2000), (9, 9), (240, 400)), ((100, 100, 100), (9, 3, 5), (75, 80, 96))]
+    cases += [((100, 100, 100), (n // 4, n // 4, n // 4), (n, n, n)) for n in (16, 32, 64, 96)]
+    cases += [((40,), (5,), (16, 16)), ((500,), (30,), (16, 16)), ((3000,), (100,), (32, 32)), ((100_000,), (2,), (64, 64))]
+    cases += [((20, 20), (3, 3), (16, 32)), ((90, 90), (9, 9), (48, 48)), ((12, 12, 12), (3, 3, 3), (16, 16, 16))]
+    cases += [((5000, 2), (70, 1), (32, 32)), ((500, 300), (50, 1), (16, 32)), ((60, 50, 40), (1, 9, 1), (16, 16))]
     for shape, kernel, sizes in cases:
         job = a_job(dtype, shape, kernel)
-        regions, blocks = overlap_save.counts(job.spec, sizes)
-        width = spectral.transform_dtype(job.spec)
-        kernel = costs.blocks_amounts(width, sizes, 1, 1)
-        amounts = costs.blocks_amounts(width, sizes, regions, blocks)
-        amounts = tuple(a / 2 + b for a, b in zip(kernel, amounts, strict=True))
+        many = overlap_save.tasks(job.spec, sizes)
+        amounts = costs.blocks_amounts(job.spec, sizes, many + 0.5)
         yield amounts, seconds_of(lambda job=job, sizes=sizes: overlap_save.run_blocks(job, solve, sizes))
 
 

@@ -63,4 +63,17 @@ struct SeparableJob {
 
 constexpr int64_t most_rank = 16;
 
+// out[i] = x[i] · weights[i]; steps are in scalars, 0 where an array has one entry along the axis.
+struct OuterAxis {
+    int64_t size, x, weights, out;
+};
+
+struct OuterJob {
+    const void *x, *weights;
+    void *out;
+    Scalar scalar; // f32, f64 or i64, of all three
+    int parts, count;
+    OuterAxis axes[max_axes];
+};
+
 } // namespace convolens

@@ -26,14 +26,23 @@ struct GradientJob {
 struct DirectJob; // correlation.hpp
 struct SparseJob;
 struct SeparableJob;
+struct OuterJob;
+struct BlockShape; // blocks.hpp
+struct SpectrumJob;
+struct BlocksJob;
 struct ResampleJob; // resample.hpp
 
 struct Kernels {
     const char *name;
+    int vector_bytes;
     void (*gradient)(const GradientJob &);
     void (*direct)(const DirectJob &);
     void (*sparse)(const SparseJob &);
     void (*separable)(const SeparableJob &);
+    void (*outer)(const OuterJob &);
+    int64_t (*spectrum_scalars)(const BlockShape &);
+    void (*spectrum)(const SpectrumJob &);
+    void (*blocks)(const BlocksJob &);
     void (*resample)(const ResampleJob &);
     int64_t (*winograd_weights_size)(int64_t filters, int64_t channels, int tile);
     void (*winograd_weights)(const Weights &, int tile, float *transformed);

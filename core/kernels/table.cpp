@@ -11,6 +11,10 @@ void gradient(const GradientJob &);
 void direct(const DirectJob &);
 void sparse(const SparseJob &);
 void separable(const SeparableJob &);
+void outer(const OuterJob &);
+int64_t spectrum_scalars(const BlockShape &);
+void spectrum(const SpectrumJob &);
+void blocks(const BlocksJob &);
 void resample(const ResampleJob &);
 int64_t winograd_weights_size(int64_t, int64_t, int);
 void winograd_weights(const Weights &, int, float *);
@@ -30,10 +34,15 @@ uint64_t fingerprint(const void *, int64_t);
 extern const Kernels table;
 const Kernels table{
     CONVOLENS_TEXT(CONVOLENS_ISA),
+    vector_bytes,
     gradient,
     direct,
     sparse,
     separable,
+    outer,
+    spectrum_scalars,
+    spectrum,
+    blocks,
     resample,
     winograd_weights_size,
     winograd_weights,

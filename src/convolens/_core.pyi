@@ -90,6 +90,24 @@ def average(x: tuple[int, ...], side: int, y: tuple[int, ...]) -> None: ...
 def average_gradient(g: tuple[int, ...], side: int, gradient: tuple[int, ...]) -> None: ...
 def signs(y: int, signs: int, count: int) -> None: ...
 def gate(g: int, signs: int, count: int) -> None: ...
+def multiply_outer(x: NDArray[np.generic], weights: NDArray[np.generic], out: NDArray[np.generic]) -> None:
+    """`out = x * weights`, axes of length 1 broadcast; float, complex or int64, all of one dtype."""
+
+class Spectrum:
+    """The transform of a kernel with more than one weight along at least one axis, for blocks of given sizes.
+
+    `sizes` has an entry for each such axis, or the rows and columns that the only one is folded into: products of 2, 3
+    and 5, the last two multiples of 16, with room for the kernel.
+    """
+
+    def __init__(self, kernel: NDArray[np.generic], sizes: list[int]) -> None: ...
+    def correlate(self, x: NDArray[np.generic], out: NDArray[np.generic], maps: Maps, fill: complex = 0) -> list[int]:
+        """`correlate_direct` by blocks; integers through float64, rounded.
+
+        Returns the numbers of the tasks in whose outputs there are NaN or infinities: for real numbers a task is two
+        blocks one after another, counted with the kernel's axes fastest; for complex ones it is one.
+        """
+
 def correlate_separable(
     x: NDArray[np.generic],
     first: NDArray[np.generic],

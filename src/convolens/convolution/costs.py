@@ -81,7 +81,7 @@ def _shared(spec: Spec, work: str, amounts: tuple[float, ...], taps: int) -> flo
 
 def outer_seconds(spec: Spec) -> float:
     """An outer product's time: a call, and a multiplication an output."""
-    return _seconds("outer", spec.dtype, (1.0, float(spec.size)))
+    return _shared(spec, "outer", (1.0, float(spec.size)), 1)
 
 
 def transform_amounts(dtype: np.dtype[Any], sizes: Shape, many: float, lines: float) -> tuple[float, ...]:
@@ -107,16 +107,23 @@ def fft_seconds(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> float:
     return _seconds("fft", dtype, amounts) / (threads() ** 0.5 if amounts[-1] == 0 else 1)
 
 
-def blocks_amounts(dtype: np.dtype[Any], sizes: Shape, regions: int, blocks: int) -> tuple[float, ...]:
-    """A call; regions; and the transforms of their blocks."""
-    return 1.0, float(regions), *transform_amounts(dtype, sizes, float(blocks), blocks / regions)
+def blocks_amounts(spec: Spec, sizes: Shape, tasks: float) -> tuple[float, ...]:
+    """A call; weights; tasks; their points, octaves, octaves past the caches, sweeps of axes above the last two.
+
+    Also points read where the convolved axis is not the one along which samples are neighbours.
+    """
+    size = prod(sizes)
+    points = tasks * size
+    beyond = max(log2(2 * size * spec.dtype.itemsize / _CACHED_BYTES), 0.0)
+    apart = not spec.contiguous or spec.axes[-1] != len(spec.shape) - 1
+    sweeps = points * (len(sizes) - 2)
+    return 1.0, float(spec.weights), tasks, points, points * log2(size), points * beyond, sweeps, points * apart
 
 
-def blocks_seconds(dtype: np.dtype[Any], sizes: Shape, regions: int, blocks: int) -> float:
-    """Time of blocks in regions, of which each thread does one after another; and of the kernel's transform."""
-    kernel = _seconds("blocks", dtype, blocks_amounts(dtype, sizes, 1, 1)) / 2
-    rounds = ceil(regions / threads()) / regions
-    return kernel + rounds * _seconds("blocks", dtype, blocks_amounts(dtype, sizes, regions, blocks))
+def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
+    """Time of blocks, of which each thread does one after another; and of the kernel's transform, by one."""
+    rounds = ceil(tasks / threads())
+    return _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, rounds + 0.5))
 
 
 def sweep_amounts(spec: Spec) -> tuple[float, ...]:

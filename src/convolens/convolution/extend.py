@@ -49,16 +49,20 @@ def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> ND
     return block
 
 
-def slabs(job: Job) -> Iterator[Job]:
-    """The job in pieces along its longest axis where that is very long, so that no map is as long as the signal."""
+def slabs(job: Job, unit: int = 1) -> Iterator[Job]:
+    """The job in pieces along its longest axis where that is very long, so that no map is as long as the signal.
+
+    Each but the last has a whole number of units of outputs.
+    """
     spec = job.spec
     axis = int(np.argmax(spec.extended))
     if spec.extended[axis] <= _LONG:
         yield job
         return
-    step = max(_LONG // 2, spec.kernel[axis])
+    step = -(-max(_LONG // 2, spec.kernel[axis]) // unit) * unit
+    cut = _stretch if spec.boundary == "constant" else slab
     for start in range(0, spec.out[axis], step):
-        yield slab(job, axis, start, min(start + step, spec.out[axis]))
+        yield cut(job, axis, start, min(start + step, spec.out[axis]))
 
 
 def slab(job: Job, axis: int, start: int, stop: int) -> Job:
@@ -67,9 +71,26 @@ def slab(job: Job, axis: int, start: int, stop: int) -> Job:
     # A fraction to fill with fits in no integer signal.
     dtype = spec.source if spec.zeros or spec.boundary != "constant" else spec.dtype
     x = extended_block(job, {axis: (start, stop + spec.kernel[axis] - 1)}, dtype)
-    before, after = ((*sizes[:axis], 0, *sizes[axis + 1 :]) for sizes in (spec.before, spec.after))
-    part = replace(spec, shape=x.shape, before=before, after=after, source=dtype, contiguous=x.flags.c_contiguous)
-    return Job(part, x, job.weights, job.fill, job.out[(slice(None),) * axis + (slice(start, stop),)])
+    return _piece(replace(job, spec=replace(spec, source=dtype)), axis, (start, stop), x, 0, 0)
+
+
+def _stretch(job: Job, axis: int, start: int, stop: int) -> Job:
+    """The same of a signal that goes on with a constant: its samples in place, and its own border where it has one."""
+    spec = job.spec
+    first, last = start - spec.before[axis], stop + spec.kernel[axis] - 1 - spec.before[axis]
+    begin = min(max(first, 0), spec.shape[axis])
+    end = min(max(last, begin), spec.shape[axis])
+    x = job.x[(slice(None),) * axis + (slice(begin, end),)]
+    return _piece(job, axis, (start, stop), x, begin - first, last - end)
+
+
+def _piece(job: Job, axis: int, outputs: Span, x: NDArray[Any], before: int, after: int) -> Job:
+    befores, afters = (
+        (*sizes[:axis], size, *sizes[axis + 1 :])
+        for sizes, size in ((job.spec.before, before), (job.spec.after, after))
+    )
+    part = replace(job.spec, shape=x.shape, before=befores, after=afters, contiguous=x.flags.c_contiguous)
+    return Job(part, x, job.weights, job.fill, job.out[(slice(None),) * axis + (slice(*outputs),)])
 
 
 def core_maps(spec: Spec) -> _core.Maps:

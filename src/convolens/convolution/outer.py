@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from convolens import _core
 from convolens.convolution import costs
 from convolens.convolution.job import Cost, Job, Solve
 from convolens.convolution.spec import Spec
@@ -38,5 +39,4 @@ def run(job: Job, solve: Solve) -> None:
         for start, n, k in zip(starts, job.spec.out, job.spec.kernel, strict=True)
     )
     weights = np.ascontiguousarray(job.weights[flipped][window])
-    with np.errstate(all="ignore"):
-        np.multiply(job.x, weights, out=job.out)
+    _core.multiply_outer(job.x.astype(job.spec.dtype, copy=False), weights, job.out)

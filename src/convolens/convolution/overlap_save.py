@@ -4,8 +4,9 @@ A block of B samples gives B - K + 1 outputs that nothing wrapped around into; t
 further. O(N log B) time; memory for a few blocks only, however long the signal. (Overlap-add, its twin, adds the
 blocks' tails instead; disjoint outputs can be written straight to where they belong.)
 
-Stockham, "High-speed convolution and correlation", AFIPS 1966. A block with NaN or infinities is done by a local
-method, so that they spoil their own windows only.
+Stockham, "High-speed convolution and correlation", AFIPS 1966. The transforms are the core's own: it never reorders a
+spectrum, and takes real blocks two at a time, as the parts of a complex one. Blocks with NaN or infinities are done by
+a local method, so that they spoil their own windows only.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from math import ceil, prod
-from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
+from convolens import _core
 from convolens.convolution import costs, spectral
-from convolens.convolution.extend import Span, extended_block
+from convolens.convolution.extend import Span, core_maps, extended_block, slabs
 from convolens.convolution.job import Cost, Job, Solve
 from convolens.convolution.spec import Shape, Spec
 from convolens.settings import threads
@@ -30,59 +29,88 @@ from convolens.settings import threads
 NAME = "overlap_save"
 LOCAL = False
 
-# Block sizes looked at: from twice the kernel's, doubled this often.
-_OCTAVES = 7
+# Lengths that the core transforms fast: products of 2, 3 and 5.
+_SMOOTH = sorted(2**a * 3**b * 5**c for a in range(12) for b in range(3) for c in range(3) if 2**a * 3**b * 5**c <= 2048)
+
+# Sides of the last two axes: whole vectors on every instruction set.
+_SIDES = [n for n in _SMOOTH if n % 16 == 0]
+
+# Lengths of a line, and the rows and columns that it is folded into: as near to a square as can be.
+_LINES = {rows * columns: (rows, columns) for columns in _SIDES for rows in _SIDES if rows <= columns <= 2 * rows}
+
+# Sizes of a block that are looked at along an axis grow by at least this factor.
+_APART = 1.2
 
 # Samples in a block beyond which it leaves the caches for no gain, unless the kernel needs it.
-_LARGEST = 1 << 18
+_LARGEST = 1 << 19
 
-# Samples transformed in one call: what the threads' second-level caches hold, spectra included.
-_CHUNK = 1 << 17
+# With more blocks spoiled than this the whole is done by a local method: one job instead of many small ones.
+_MANY_SPOILED = 64
 
 
 def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
     if reason := spectral.refuses(spec):
         return reason
-    blocks = block_sizes(spec)
-    if all(block >= spec.extended[axis] for axis, block in zip(spec.axes, blocks, strict=True)):
-        return "the signal is not long enough to cut into blocks"
-    if spec.exact and not spectral.rounds_exactly(spec, prod(blocks)):
+    longest = max(_LINES) if len(spec.axes) == 1 else _SIDES[-1]
+    if max(spec.kernel) > longest // 2:
+        return f"the kernel is longer than half the longest block, {longest}"
+    if spec.exact and not spectral.rounds_exactly(spec, prod(block_sizes(spec))):
         return "rounding would not give exact integers"
     return None
 
 
 def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
     """Two transforms of each block and one of the kernel."""
-    blocks = block_sizes(spec)
-    width = spectral.transform_dtype(spec).itemsize
-    seconds = _seconds(spec, blocks)
-    return Cost(seconds, 4.0 * max(_CHUNK, prod(blocks)) * width, spectral.error_bound(spec, prod(blocks)))
+    sizes = block_sizes(spec)
+    points = prod(sizes)
+    memory = 2.0 * points * (threads() + 2) * spectral.transform_dtype(spec).itemsize
+    return Cost(costs.blocks_seconds(spec, sizes, tasks(spec, sizes)), memory, spectral.error_bound(spec, points))
 
 
 @lru_cache(maxsize=4096)
 def block_sizes(spec: Spec) -> Shape:
-    """The cheapest sizes to transform: longer ones waste less on overlap, but cost more a sample."""
-    real = spectral.transform_dtype(spec).kind != "c"
-    choices = []
-    for axis in spec.axes:
-        least, most = 2 * spec.kernel[axis] - 1, spec.extended[axis]
-        sizes = [least * 2**i for i in range(_OCTAVES) if least * 2**i < most] + [most]
-        choices.append(sorted({spectral.good_size(n, real and axis == spec.axes[-1]) for n in sizes}))
-    least = prod(sizes[0] for sizes in choices)
-    small = [blocks for blocks in product(*choices) if prod(blocks) <= max(_LARGEST, least)]
-    return min(small, key=lambda blocks: _seconds(spec, blocks))
+    """The cheapest sizes to transform: longer ones waste less on overlap, but leave the caches.
+
+    One for each axis; for a line the rows and columns that it is folded into.
+    """
+    if len(spec.axes) == 1:
+        (axis,) = spec.axes
+        choices = [_LINES[n] for n in _some(sorted(_LINES), spec.kernel[axis], spec.extended[axis])]
+    else:
+        last = spec.axes[-2:]
+        sides = [
+            _some(_SIDES if axis in last else _SMOOTH, spec.kernel[axis], spec.extended[axis]) for axis in spec.axes
+        ]
+        choices = list(product(*sides))
+    largest = max(_LARGEST, min(map(prod, choices)))
+    small = [sizes for sizes in choices if prod(sizes) <= largest]
+    return min(small, key=lambda sizes: costs.blocks_seconds(spec, sizes, tasks(spec, sizes)))
 
 
-def _seconds(spec: Spec, blocks: Shape) -> float:
-    return costs.blocks_seconds(spectral.transform_dtype(spec), blocks, *counts(spec, blocks))
+def _some(sizes: list[int], least: int, most: int) -> list[int]:
+    """Sizes from `least` until `most` fits in, growing by steps worth trying."""
+    found: list[int] = []
+    for size in sizes:
+        if size > least and (not found or size >= found[-1] * _APART or found[-1] < most <= size):
+            found.append(size)
+            if size >= most:
+                break
+    return found
 
 
-def counts(spec: Spec, blocks: Shape) -> tuple[int, int]:
-    """How many regions and how many blocks the signal is cut into."""
-    along = [ceil(spec.out[d] / (b - spec.kernel[d] + 1)) for d, b in zip(spec.axes, blocks, strict=True)]
-    many = prod(along) * spec.size // max(prod(spec.out[d] for d in spec.axes), 1)
-    return ceil(many / max(_CHUNK // prod(blocks), 1)), many
+def tasks(spec: Spec, sizes: Shape) -> int:
+    """Transforms there and back: one for every complex block, one for two real ones."""
+    blocks = prod(ceil(n / step) for n, step in zip(spec.out, _steps(spec, sizes), strict=True))
+    return blocks if spec.dtype.kind == "c" else ceil(blocks / 2)
+
+
+def _steps(spec: Spec, sizes: Shape) -> Shape:
+    """Outputs that a block gives along each axis of the signal."""
+    if len(spec.axes) == 1:
+        sizes = (prod(sizes),)
+    along = dict(zip(spec.axes, sizes, strict=True))
+    return tuple(along[axis] - k + 1 if axis in along else 1 for axis, k in enumerate(spec.kernel))
 
 
 def run(job: Job, solve: Solve) -> None:
@@ -92,75 +120,39 @@ def run(job: Job, solve: Solve) -> None:
 
 def run_blocks(job: Job, solve: Solve, sizes: Shape) -> None:
     """The same with blocks of given sizes."""
-    spec = job.spec
-    dtype = spectral.transform_dtype(spec)
-    blocks = dict(zip(spec.axes, sizes, strict=True))
-    weights = job.weights[tuple(slice(None, None, -1) for _ in spec.kernel)].astype(dtype, copy=False)
-    kernel = spectral.spectrum(weights, sizes, spec.axes, threads())
-
-    def one(region: list[Span]) -> None:
-        out = job.out[tuple(slice(start, stop) for start, stop in region)]
-        result = _region(job, region, blocks, kernel, dtype)
-        if spectral.all_finite(result):
-            out[...] = np.rint(result) if spec.exact else result
-        else:
-            _locally(job, region, out, solve)
-
-    for _ in spectral.pool(threads()).map(one, _regions(spec, blocks)):
-        pass
+    spectrum = _core.Spectrum(np.ascontiguousarray(job.weights), list(sizes))
+    steps = _steps(job.spec, sizes)
+    pairs = 1 if job.spec.dtype.kind == "c" else 2
+    for part in slabs(job, unit=pairs * max(steps)):
+        spoiled = spectrum.correlate(part.x, part.out, core_maps(part.spec), part.fill)
+        if len(spoiled) > _MANY_SPOILED:
+            solve(part, local=True)
+            continue
+        for task in spoiled:
+            for region in _regions(part.spec, steps, range(task * pairs, (task + 1) * pairs)):
+                _locally(part, region, solve)
 
 
-def _regions(spec: Spec, blocks: dict[int, int]) -> Iterator[list[Span]]:
-    """Boxes of outputs, each small enough that its blocks and spectra stay in cache."""
-    room = max(_CHUNK // prod(blocks.values()), 1)
-    steps = []
-    for axis in reversed(range(len(spec.shape))):
-        step = blocks[axis] - spec.kernel[axis] + 1 if axis in blocks else 1
-        many = min(max(room, 1), ceil(spec.out[axis] / step))
-        room //= many
-        steps.append(step * many)
-    starts = [range(0, n, step) for n, step in zip(spec.out, reversed(steps), strict=True)]
-    for corner in product(*starts):
-        yield [(start, min(start + step, n)) for start, step, n in zip(corner, reversed(steps), spec.out, strict=True)]
+def _regions(spec: Spec, steps: Shape, numbers: range) -> Iterator[list[Span]]:
+    """Boxes of the outputs of some blocks, in the order in which the core counts them: convolved axes fastest."""
+    order = sorted(range(len(steps)), key=lambda axis: axis in spec.axes)
+    counts = [ceil(spec.out[axis] / steps[axis]) for axis in order]
+    for number in numbers:
+        if number < prod(counts):
+            at = dict(zip(order, np.unravel_index(number, counts), strict=True))
+            starts = [int(at[axis]) * step for axis, step in enumerate(steps)]
+            yield [(start, min(start + step, n)) for start, step, n in zip(starts, steps, spec.out, strict=True)]
 
 
-def _region(
-    job: Job, region: list[Span], blocks: dict[int, int], kernel: NDArray[Any], dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """The outputs of one region, by a batch of blocks."""
-    spec, ndim = job.spec, job.x.ndim
-    steps = {axis: block - spec.kernel[axis] + 1 for axis, block in blocks.items()}
-    counts = {axis: ceil((region[axis][1] - region[axis][0]) / step) for axis, step in steps.items()}
-    spans = {
-        d: (start, start + counts[d] * steps[d] + spec.kernel[d] - 1 if d in blocks else stop)
-        for d, (start, stop) in enumerate(region)
-    }
-    source = extended_block(job, spans, dtype)
-    # (positions…, block…): the blocks' own axes come last, of length 1 on axes that are not convolved.
-    views = sliding_window_view(source, tuple(blocks.get(axis, 1) for axis in range(ndim)))
-    views = views[tuple(slice(None, None, steps.get(axis, 1)) for axis in range(ndim))]
-    axes = tuple(ndim + axis for axis in spec.axes)
-    spectra = spectral.spectrum(views, tuple(blocks.values()), axes, workers=1)
-    with np.errstate(all="ignore"):  # what is spoiled is noticed by its sum
-        spectra *= kernel
-    result = spectral.signal(spectra, tuple(blocks.values()), axes, workers=1, real=dtype.kind != "c")
-    unspoiled: tuple[Any, ...] = (..., *(slice(k - 1, None) for k in spec.kernel))
-    result = result[unspoiled]
-    interleaved = result.transpose([axis + part * ndim for axis in range(ndim) for part in range(2)])
-    merged: NDArray[Any] = interleaved.reshape(
-        [n * k for n, k in zip(result.shape[:ndim], result.shape[ndim:], strict=True)]
-    )
-    trimmed: NDArray[Any] = merged[tuple(slice(0, stop - start) for start, stop in region)]
-    return trimmed
-
-
-def _locally(job: Job, region: list[Span], out: NDArray[Any], solve: Solve) -> None:
+def _locally(job: Job, region: list[Span], solve: Solve) -> None:
     """One region by a method that spreads nothing: its piece of the extended signal is a problem of its own."""
     spec = job.spec
     spans = {d: (start, stop + spec.kernel[d] - 1) for d, (start, stop) in enumerate(region)}
     x = extended_block(job, spans, spec.dtype)
     nothing = (0,) * x.ndim
     part = replace(
-        spec, shape=x.shape, before=nothing, after=nothing, boundary="constant", zeros=True, source=spec.dtype
-    )
+        spec, shape=x.shape, before=nothing, after=nothing, boundary="constant", zeros=True, source=spec.dtype,
+        contiguous=x.flags.c_contiguous,
+    )  # fmt: skip
+    out = job.out[tuple(slice(start, stop) for start, stop in region)]
     solve(Job(part, x, job.weights, 0, out), local=True)

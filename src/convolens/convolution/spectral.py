@@ -6,9 +6,6 @@ output finite. That is also how it is noticed, for the price of a sum: such a bl
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from math import log2, sqrt
 from typing import Any
 
@@ -50,15 +47,6 @@ def signal(spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: 
 
     inverse = fft.irfftn if real else fft.ifftn
     return inverse(spectra, s=sizes, axes=axes, workers=workers, overwrite_x=True)  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=1)
-def pool(count: int) -> ThreadPoolExecutor:
-    """Threads for whole blocks: each keeps its own in its cache, from the gathering to the result."""
-    return ThreadPoolExecutor(count, thread_name_prefix="convolens")
-
-
-os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
 
 
 def all_finite(values: NDArray[Any]) -> bool:

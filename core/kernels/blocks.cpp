@@ -1,0 +1,349 @@
+// Correlation by transforms of overlapping blocks; see blocks.hpp.
+//
+// A block lies in memory as panels of as many columns as a vector has lanes: the rows' transforms then run down a panel
+// that is contiguous and fits the first cache. For the columns' transforms as many rows are turned into lanes, and come
+// back multiplied, so that a block is read from memory once on its way in and once on its way out.
+#include "lines.hpp"
+#include "transform.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+
+namespace {
+
+// Where the elements of a block lie.
+template <class T> struct Layout {
+    static constexpr int V = lanes<T>;
+    int64_t rows, columns, panels, groups, panel, plane, planes; // panel, plane: scalars from one to the next
+    int leading;
+    int64_t sizes[max_axes], strides[max_axes]; // of the leading axes, strides in planes
+    const Length<T> *of_rows, *of_columns, *of_leading[max_axes];
+    const T *turns;
+
+    explicit Layout(const BlockShape &shape) {
+        leading = shape.axes - 2;
+        auto length = [&](int axis) { return static_cast<const Length<T> *>(shape.lengths[axis]); };
+        of_rows = length(leading), of_columns = length(leading + 1);
+        turns = static_cast<const T *>(shape.turns);
+        rows = of_rows->n, columns = of_columns->n;
+        panels = columns / V, groups = rows / V;
+        panel = rows * 2 * V;
+        planes = 1;
+        for (int d = leading; d-- > 0;) {
+            of_leading[d] = length(d);
+            sizes[d] = of_leading[d]->n, strides[d] = planes;
+            planes *= sizes[d];
+        }
+        plane = panels * panel + (leading ? 2 * V : 0); // planes a power of two apart would share a cache's sets
+    }
+    int64_t scalars() const { return planes * plane; }
+    int64_t spectrum_scalars() const { return planes * rows * columns * 2; }
+};
+
+template <class T> struct Workspace {
+    T *block, *group, *line;
+    explicit Workspace(const Layout<T> &at, int64_t line_scalars) {
+        const int64_t block_scalars = at.scalars(), group_scalars = at.columns * 2 * at.V;
+        block = static_cast<T *>(working_memory((block_scalars + group_scalars + line_scalars) * int64_t(sizeof(T))));
+        group = block + block_scalars;
+        line = group + group_scalars;
+    }
+};
+
+template <class T> void clear(T *at, int64_t n) { __builtin_memset(at, 0, size_t(n) * sizeof(T)); }
+
+// The leading axes' transforms: every vector of a plane is one of `size` that lie planes apart.
+template <class T, bool back> void leading_axes(T *block, const Layout<T> &at) {
+    constexpr int V = lanes<T>;
+    for (int d = 0; d < at.leading; ++d) {
+        const int64_t apart = at.strides[d] * at.plane;
+        for (int64_t p = 0; p < at.planes; ++p)
+            if (p / at.strides[d] % at.sizes[d] == 0)
+                for (int64_t v = 0; v < at.panels * at.rows; ++v) {
+                    T *first = block + p * at.plane + v * 2 * V;
+                    back ? inverse<T>(first, apart, *at.of_leading[d]) : forward<T>(first, apart, *at.of_leading[d]);
+                }
+    }
+}
+
+// As many rows as a vector has lanes, from panels into lanes or back.
+template <class T, bool back> void regroup(T *plane, int64_t g, T *group, const Layout<T> &at) {
+    constexpr int V = lanes<T>;
+    for (int64_t p = 0; p < at.panels; ++p) {
+        T *tile = plane + p * at.panel + g * V * 2 * V, *lined = group + p * V * 2 * V;
+        for (int part = 0; part < 2; ++part) {
+            Vector<T> v[V];
+            for (int i = 0; i < V; ++i)
+                v[i] = load((back ? lined : tile) + (2 * i + part) * V);
+            transpose<T>(v);
+            for (int i = 0; i < V; ++i)
+                store((back ? tile : lined) + (2 * i + part) * V, v[i]);
+        }
+    }
+}
+
+// Every complex element of `group` times that of `factors`, or its conjugate.
+template <class T, bool conjugate> void multiply(T *group, const T *factors, int64_t elements) {
+    constexpr int V = lanes<T>;
+    for (int64_t i = 0; i < elements; ++i, group += 2 * V, factors += 2 * V) {
+        const Vector<T> re = load(group), im = load(group + V), c = load(factors);
+        const Vector<T> s = conjugate ? -load(factors + V) : load(factors + V);
+        store(group, re * c - im * s);
+        store(group + V, re * s + im * c);
+    }
+}
+
+// Forward transform of V rows into `group`, whose rows' transforms are done.
+template <class T> void columns_forward(T *plane, int64_t g, T *group, const Layout<T> &at) {
+    regroup<T, false>(plane, g, group, at);
+    if (at.turns)
+        multiply<T, false>(group, at.turns + g * at.columns * 2 * at.V, at.columns);
+    forward<T>(group, 2 * at.V, *at.of_columns);
+}
+
+// The whole way of one block: transforms, product, transforms back.
+template <class T> void filter(const Workspace<T> &work, const T *spectrum, const Layout<T> &at) {
+    constexpr int V = lanes<T>;
+    leading_axes<T, false>(work.block, at);
+    for (int64_t q = 0; q < at.planes; ++q) {
+        T *plane = work.block + q * at.plane;
+        for (int64_t p = 0; p < at.panels; ++p)
+            forward<T>(plane + p * at.panel, 2 * V, *at.of_rows);
+        for (int64_t g = 0; g < at.groups; ++g, spectrum += at.columns * 2 * V) {
+            columns_forward(plane, g, work.group, at);
+            multiply<T, false>(work.group, spectrum, at.columns);
+            inverse<T>(work.group, 2 * V, *at.of_columns);
+            if (at.turns)
+                multiply<T, true>(work.group, at.turns + g * at.columns * 2 * V, at.columns);
+            regroup<T, true>(plane, g, work.group, at);
+        }
+        for (int64_t p = 0; p < at.panels; ++p)
+            inverse<T>(plane + p * at.panel, 2 * V, *at.of_rows);
+    }
+    leading_axes<T, true>(work.block, at);
+}
+
+template <class T> void spectrum_of(const SpectrumJob &job) {
+    constexpr int V = lanes<T>;
+    const Layout<T> at(job.shape);
+    const Workspace<T> work(at, 0);
+    clear(work.block, at.scalars());
+    const bool folded = job.shape.turns;
+    int64_t count = 1;
+    for (int d = 0; d < job.axes; ++d)
+        count *= job.taps[d];
+    // Tap k stands at -k, so that output i of the product is Σ weights[k] · x[i + k].
+    const T *weights = static_cast<const T *>(job.weights);
+    const T scale = T(1.0L / (long double)(at.planes * at.rows * at.columns));
+    for (int64_t k = 0; k < count; ++k) {
+        int64_t rest = k, place[max_axes];
+        for (int d = job.axes; d-- > 0; rest /= job.taps[d])
+            place[d] = rest % job.taps[d];
+        auto wrapped = [](int64_t tap, int64_t n) { return tap ? n - tap : 0; };
+        int64_t plane = 0, row, column;
+        if (folded) {
+            const int64_t at_line = wrapped(place[0], at.rows * at.columns);
+            row = at_line / at.columns, column = at_line % at.columns;
+        } else {
+            for (int d = 0; d < at.leading; ++d)
+                plane += wrapped(place[d], at.sizes[d]) * at.strides[d];
+            row = wrapped(place[at.leading], at.rows), column = wrapped(place[at.leading + 1], at.columns);
+        }
+        T *to = work.block + plane * at.plane + column / V * at.panel + row * 2 * V + column % V;
+        to[0] = weights[k] * scale;
+        to[V] = job.parts == 2 ? weights[count + k] * scale : T(0);
+    }
+    leading_axes<T, false>(work.block, at);
+    T *to = static_cast<T *>(job.spectrum);
+    for (int64_t q = 0; q < at.planes; ++q) {
+        T *plane = work.block + q * at.plane;
+        for (int64_t p = 0; p < at.panels; ++p)
+            forward<T>(plane + p * at.panel, 2 * V, *at.of_rows);
+        for (int64_t g = 0; g < at.groups; ++g, to += at.columns * 2 * V)
+            columns_forward(plane, g, to, at);
+    }
+}
+
+// The signal's blocks: where they lie, how they come in and how their outputs leave.
+template <class T> struct Cutting {
+    static constexpr int V = lanes<T>;
+    const Correlation &c;
+    const Lines<T> lines;
+    const Layout<T> at;
+    int batch, axes;                                     // the convolved axes are [batch, axes)
+    int64_t sizes[max_axes], steps[max_axes], many[max_axes]; // of blocks, along each axis
+    int64_t blocks = 1;
+
+    explicit Cutting(const BlocksJob &job) : c(job.correlation), lines(c), at(job.shape) {
+        axes = c.count, batch = axes - job.convolved;
+        for (int d = 0; d < axes; ++d) {
+            sizes[d] = d < batch ? 1 : job.convolved == 1 ? at.rows * at.columns : length(d - batch);
+            steps[d] = sizes[d] - c.axes[d].taps + 1;
+            many[d] = ceil_div(c.axes[d].size, steps[d]);
+            blocks *= many[d];
+        }
+    }
+    int64_t length(int d) const {
+        return d < at.leading ? at.sizes[d] : d == at.leading ? at.rows : at.columns;
+    }
+    bool folded() const { return axes - batch == 1; }
+    int64_t row_length() const { return folded() ? at.columns : sizes[axes - 1]; }
+
+    struct Origin {
+        int64_t at[max_axes];
+    };
+    Origin origin(int64_t block) const {
+        Origin o;
+        for (int d = axes; d-- > 0; block /= many[d])
+            o.at[d] = block % many[d] * steps[d];
+        return o;
+    }
+
+    // Calls row(place in the block, scalars into the array by d's stride for every place on the axes above the line).
+    // `line` is then where the block's row begins on the line.
+    void gather(T *block, T *scratch, int64_t number) const;
+    bool scatter(const T *block, T *scratch, int64_t number, int part) const;
+
+private:
+    // Steps through the rows of a block: for each, its first element in the block, the positions on the axes above the
+    // line, and where on the line it begins.
+    template <class F> void each_row(const Origin &o, const F &row) const {
+        const int64_t count = folded() ? at.rows : at.planes * at.rows;
+        for (int64_t i = 0; i < count; ++i) {
+            Origin p = o;
+            if (folded()) {
+                p.at[axes - 1] += i * at.columns;
+            } else {
+                int64_t rest = i;
+                for (int d = axes - 1; d-- > batch; rest /= sizes[d])
+                    p.at[d] += rest % sizes[d];
+            }
+            row(p, i / at.rows * at.plane + i % at.rows * 2 * V);
+        }
+    }
+};
+
+// `n` scalars of a row, `hop` apart, into its lane of every panel; the row's rest becomes zero.
+template <class T> void put_row(const T *from, int64_t n, int64_t hop, T *to, const Layout<T> &at) {
+    constexpr int V = lanes<T>;
+    for (int64_t p = 0; p < at.panels; ++p, to += at.panel, from += V * hop, n -= V) {
+        if (n >= V && hop == 1) {
+            store(to, load(from));
+            continue;
+        }
+        for (int64_t i = 0; i < V; ++i)
+            to[i] = i < n ? from[i * hop] : T(0);
+    }
+}
+
+template <class T> void Cutting<T>::gather(T *block, T *scratch, int64_t number) const {
+    const Axis &line = c.axes[axes - 1];
+    const int64_t available = line.size + line.taps - 1;
+    for (int64_t one = 0; one < (c.parts == 2 ? 1 : 2); ++one) {
+        const int64_t which = number + one;
+        const Origin o = origin(which < blocks ? which : 0);
+        each_row(o, [&](const Origin &p, int64_t place) {
+            T *to = block + place + one * V;
+            const int64_t begin = p.at[axes - 1], n = least(row_length(), available - begin);
+            bool inside = which < blocks && n > 0, filled = false;
+            int64_t offset = 0;
+            for (int d = 0; d < axes - 1 && inside; ++d) {
+                const Axis &axis = c.axes[d];
+                if (p.at[d] >= axis.size + axis.taps - 1) {
+                    inside = false;
+                    break;
+                }
+                const int64_t m = axis.map[p.at[d]];
+                filled |= m < 0;
+                offset += most(m, 0) * axis.x_stride;
+            }
+            if (!inside) {
+                for (int part = 0; part < c.parts; ++part)
+                    put_row<T>(nullptr, 0, 1, to + part * V, at);
+                return;
+            }
+            const char *row = advance(c.x, c.from, offset);
+            const T *from = scratch;
+            if (filled)
+                lines.fill_line(scratch, n * c.parts);
+            else if (lines.readable(begin, begin + n))
+                from = lines.at(row, begin);
+            else
+                lines.gather(row, begin, begin + n, scratch);
+            for (int part = 0; part < c.parts; ++part)
+                put_row<T>(from + part, n, c.parts, to + part * V, at);
+        });
+    }
+}
+
+// Writes the outputs of a block that is the real (part 0) or imaginary part of what came back; complex ones have both.
+// False if one of them is a NaN or infinity.
+template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t number, int part) const {
+    const Origin o = origin(number);
+    Vector<T> sum = spread(T(0)); // 0 · x is 0 only for finite x
+    T last = 0;
+    each_row(o, [&](const Origin &p, int64_t place) {
+        int64_t offset = 0;
+        for (int d = 0; d < axes; ++d) {
+            const int64_t stop = least(o.at[d] + steps[d], c.axes[d].size);
+            if (p.at[d] >= stop)
+                return;
+            if (d < axes - 1)
+                offset += p.at[d] * c.axes[d].out_stride;
+        }
+        const int64_t begin = p.at[axes - 1];
+        const int64_t end = least(least(begin + row_length(), o.at[axes - 1] + steps[axes - 1]), c.axes[axes - 1].size);
+        const T *from = block + place + part * V;
+        for (int64_t i = 0; i < end - begin; i += V, from += at.panel) {
+            const int64_t n = least(V, end - begin - i);
+            if (c.parts == 2) {
+                for (int64_t k = 0; k < n; ++k) {
+                    scratch[2 * (i + k)] = from[k], scratch[2 * (i + k) + 1] = from[V + k];
+                    last += T(0) * from[k] + T(0) * from[V + k];
+                }
+            } else if (n == V) {
+                const Vector<T> v = load(from);
+                sum += T(0) * v;
+                store(scratch + i, v);
+            } else {
+                for (int64_t k = 0; k < n; ++k)
+                    scratch[i + k] = from[k], last += T(0) * from[k];
+            }
+        }
+        if (c.to == Scalar::i64)
+            for (int64_t i = 0; i < end - begin; ++i)
+                scratch[i] = __builtin_rint(scratch[i]);
+        lines.finish(scratch, const_cast<char *>(advance(c.out, c.to, offset)), begin, end);
+    });
+    for (int i = 0; i < V; ++i)
+        last += sum[i];
+    return last == T(0);
+}
+
+template <class T> void run(const BlocksJob &job) {
+    const Cutting<T> cutting(job);
+    const int each = job.correlation.parts == 2 ? 1 : 2;
+    parallel(job.tasks, [&](int64_t task, int) {
+        const Workspace<T> work(cutting.at, cutting.row_length() * 2 + cutting.V);
+        cutting.gather(work.block, work.line, task * each);
+        filter(work, static_cast<const T *>(job.spectrum), cutting.at);
+        bool finite = true;
+        for (int64_t one = 0; one < each && task * each + one < cutting.blocks; ++one)
+            finite &= cutting.scatter(work.block, work.line, task * each + one, int(one));
+        job.spoiled[task] = !finite;
+        fence(); // after streaming stores
+    });
+}
+
+} // namespace
+
+int64_t spectrum_scalars(const BlockShape &shape) {
+    return shape.in == Scalar::f32 ? Layout<float>(shape).spectrum_scalars() : Layout<double>(shape).spectrum_scalars();
+}
+
+void spectrum(const SpectrumJob &job) {
+    job.shape.in == Scalar::f32 ? spectrum_of<float>(job) : spectrum_of<double>(job);
+}
+
+void blocks(const BlocksJob &job) { job.shape.in == Scalar::f32 ? run<float>(job) : run<double>(job); }
+
+} // namespace convolens::CONVOLENS_ISA
