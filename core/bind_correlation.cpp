@@ -427,8 +427,8 @@ private:
     int parts_, vector_bytes_;
     Scalar to_;
     BlockShape shape_{};
-    std::vector<int> axes_;              // those of the kernel that have more than one weight
-    std::vector<int64_t> taps_, sizes_;  // along them
+    std::vector<int> axes_;             // those of the kernel that have more than one weight
+    std::vector<int64_t> taps_, sizes_; // along them
     std::shared_ptr<const void> turns_;
     std::unique_ptr<void, Free> memory_;
 };

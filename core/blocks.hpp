@@ -20,10 +20,10 @@ template <class T> struct Length {
 };
 
 struct BlockShape {
-    Scalar in;                        // f32 or f64
-    int axes;                         // of the stack of matrices, at least 2
-    const void *lengths[max_axes];    // Length<T>, the last two of rows and columns
-    const void *turns;                // for a line: the roots between rows and columns, in the spectrum's layout
+    Scalar in;                     // f32 or f64
+    int axes;                      // of the stack of matrices, at least 2
+    const void *lengths[max_axes]; // Length<T>, the last two of rows and columns
+    const void *turns;             // for a line: the roots between rows and columns, in the spectrum's layout
 };
 
 // `weights` lie along `axes` axes with `taps` entries each (C order; complex: all real parts, then all imaginary ones).

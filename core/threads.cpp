@@ -13,52 +13,75 @@
 namespace convolens {
 namespace {
 
-// One job at a time: its fields are written by the caller before `generation` moves and read by workers after.
+// One job at a time: its fields are written by the caller before it opens and read by workers that joined it.
+//
+// `state` holds how many workers are in the job, whether it is open to more, and its number. A caller that has done all
+// tasks closes the job and waits for those who are in it, not for those still waking up: to wake a sleeping thread
+// takes tens of microseconds, in which many a job is done.
 struct Pool {
+    static constexpr uint32_t one_inside = 1, all_inside = (1 << 10) - 1, open = 1 << 10, next_number = 1 << 11;
+
     std::vector<std::thread> workers;
     std::mutex busy;
-    std::atomic<uint32_t> generation{0};
+    std::atomic<uint32_t> state{0}, finished{0};
     std::atomic<int64_t> next{0};
-    std::atomic<int> running{0};
     std::atomic<bool> stopping{false};
     int64_t tasks = 0;
     Body body = nullptr;
     void *context = nullptr;
+
+    static uint32_t number(uint32_t s) { return s / next_number; }
 
     void work(int slot) {
         for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
             body(context, task, slot);
     }
 
-    void loop(int slot, uint32_t seen) {
-        for (;;) {
-            // A short spin catches the next of many small calls; then sleep, so as not to take the core from torch.
-            for (int spin = 0; spin < 2000 && generation.load(std::memory_order_acquire) == seen; ++spin)
+    // Joins the first open job with a number other than `seen`; false if the pool stops.
+    bool join(uint32_t &seen) {
+        // A short spin catches the next of many small calls; then sleep, so as not to take the core from torch.
+        for (int spin = 0;; ++spin) {
+            uint32_t s = state.load(std::memory_order_acquire);
+            if (stopping.load(std::memory_order_acquire))
+                return false;
+            if ((s & open) && number(s) != seen) {
+                if (state.compare_exchange_weak(s, s + one_inside, std::memory_order_acq_rel)) {
+                    seen = number(s);
+                    return true;
+                }
+            } else if (spin < 2000) {
 #if defined(__x86_64__)
                 __builtin_ia32_pause();
 #else
                 std::this_thread::yield();
 #endif
-            generation.wait(seen, std::memory_order_acquire);
-            seen = generation.load(std::memory_order_acquire);
-            if (stopping.load(std::memory_order_acquire))
-                return;
+            } else {
+                state.wait(s, std::memory_order_acquire);
+            }
+        }
+    }
+
+    void loop(int slot, uint32_t seen) {
+        while (join(seen)) {
             work(slot);
-            if (running.fetch_sub(1, std::memory_order_acq_rel) == 1)
-                running.notify_one();
+            const uint32_t s = state.fetch_sub(one_inside, std::memory_order_acq_rel);
+            if (!(s & open) && (s & all_inside) == one_inside) { // the last to leave a closed job
+                finished.fetch_add(1, std::memory_order_release);
+                finished.notify_one();
+            }
         }
     }
 
     void resize(int count) {
         stop();
         for (int slot = 1; slot < count; ++slot)
-            workers.emplace_back([this, slot, seen = generation.load()] { loop(slot, seen); });
+            workers.emplace_back([this, slot, seen = number(state.load())] { loop(slot, seen); });
     }
 
     void stop() {
         stopping = true;
-        generation.fetch_add(1, std::memory_order_release);
-        generation.notify_all();
+        state.fetch_add(next_number, std::memory_order_release);
+        state.notify_all();
         for (auto &worker : workers)
             worker.join();
         workers.clear();
@@ -70,12 +93,12 @@ struct Pool {
         body = function;
         context = argument;
         next.store(0, std::memory_order_relaxed);
-        running.store(int(workers.size()), std::memory_order_relaxed);
-        generation.fetch_add(1, std::memory_order_release);
-        generation.notify_all();
+        const uint32_t before = finished.load(std::memory_order_relaxed);
+        state.fetch_add(next_number + open, std::memory_order_release);
+        state.notify_all();
         work(0);
-        for (int left; (left = running.load(std::memory_order_acquire)) != 0;)
-            running.wait(left, std::memory_order_acquire);
+        if (state.fetch_and(~open, std::memory_order_acq_rel) & all_inside)
+            finished.wait(before, std::memory_order_acquire);
     }
 };
 

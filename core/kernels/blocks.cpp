@@ -169,7 +169,7 @@ template <class T> struct Cutting {
     const Correlation &c;
     const Lines<T> lines;
     const Layout<T> at;
-    int batch, axes;                                     // the convolved axes are [batch, axes)
+    int batch, axes;                                          // the convolved axes are [batch, axes)
     int64_t sizes[max_axes], steps[max_axes], many[max_axes]; // of blocks, along each axis
     int64_t blocks = 1;
 
@@ -182,9 +182,7 @@ template <class T> struct Cutting {
             blocks *= many[d];
         }
     }
-    int64_t length(int d) const {
-        return d < at.leading ? at.sizes[d] : d == at.leading ? at.rows : at.columns;
-    }
+    int64_t length(int d) const { return d < at.leading ? at.sizes[d] : d == at.leading ? at.rows : at.columns; }
     bool folded() const { return axes - batch == 1; }
     int64_t row_length() const { return folded() ? at.columns : sizes[axes - 1]; }
 
@@ -319,10 +317,12 @@ template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t 
     return last == T(0);
 }
 
+constexpr int64_t few_points = 1 << 14; // worth about 30 µs: not worth waking a thread
+
 template <class T> void run(const BlocksJob &job) {
     const Cutting<T> cutting(job);
     const int each = job.correlation.parts == 2 ? 1 : 2;
-    parallel(job.tasks, [&](int64_t task, int) {
+    const auto one = [&](int64_t task, int) {
         const Workspace<T> work(cutting.at, cutting.row_length() * 2 + cutting.V);
         cutting.gather(work.block, work.line, task * each);
         filter(work, static_cast<const T *>(job.spectrum), cutting.at);
@@ -331,7 +331,11 @@ template <class T> void run(const BlocksJob &job) {
             finite &= cutting.scatter(work.block, work.line, task * each + one, int(one));
         job.spoiled[task] = !finite;
         fence(); // after streaming stores
-    });
+    };
+    if (job.tasks * cutting.at.scalars() / 2 > few_points)
+        return parallel(job.tasks, one);
+    for (int64_t task = 0; task < job.tasks; ++task)
+        one(task, 0);
 }
 
 } // namespace

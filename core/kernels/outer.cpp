@@ -1,5 +1,5 @@
-// Products of two arrays that each lack axes of the other: out[i] = x[i] · weights[i], with steps of 0 where one of them
-// has a single entry. Nothing is summed, so it is all about memory.
+// Products of two arrays that each lack axes of the other: out[i] = x[i] · weights[i], with steps of 0 where one of
+// them has a single entry. Nothing is summed, so it is all about memory.
 #include "../correlation.hpp"
 #include "../simd.hpp"
 #include "../threads.hpp"
@@ -10,8 +10,7 @@ namespace {
 
 constexpr int64_t scalars_per_task = 1 << 15;
 
-template <class T>
-void real_row(const T *x, int64_t dx, const T *w, int64_t dw, T *out, int64_t step, int64_t n) {
+template <class T> void real_row(const T *x, int64_t dx, const T *w, int64_t dw, T *out, int64_t step, int64_t n) {
     if (step == 1 && dx == 1 && dw == 0)
         for (int64_t i = 0; i < n; ++i)
             out[i] = x[i] * *w;
@@ -23,8 +22,7 @@ void real_row(const T *x, int64_t dx, const T *w, int64_t dw, T *out, int64_t st
             out[i * step] = x[i * dx] * w[i * dw];
 }
 
-template <class T>
-void complex_row(const T *x, int64_t dx, const T *w, int64_t dw, T *out, int64_t step, int64_t n) {
+template <class T> void complex_row(const T *x, int64_t dx, const T *w, int64_t dw, T *out, int64_t step, int64_t n) {
     for (int64_t i = 0; i < n; ++i, x += dx, w += dw, out += step) {
         const T re = x[0] * w[0] - x[1] * w[1], im = x[0] * w[1] + x[1] * w[0];
         out[0] = re, out[1] = im;

@@ -116,7 +116,8 @@ inline void pass(T *at, int64_t stride, int64_t n, int64_t sub, const T *twiddle
     }
 }
 
-template <class T, bool inverse> inline void any_pass(T *at, int64_t stride, const Length<T> &length, int p, int64_t sub) {
+template <class T, bool inverse>
+inline void any_pass(T *at, int64_t stride, const Length<T> &length, int p, int64_t sub) {
     const T *w = length.twiddles[p];
     switch (length.radix[p]) {
     case 2:

@@ -1,14 +1,12 @@
 """Correlation by transformed blocks in the core, against the dense definition and against closed forms."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolens import _core
-from tests.core.definition import RESULT, Problem, correlate_by_definition, problems, restoring
+from tests.core.definition import Problem, correlate_by_definition, problems, restoring
 
 SETS = _core.instruction_sets().split(",")
 SIDES = [16, 32, 48, 64, 80]

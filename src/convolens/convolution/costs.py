@@ -20,10 +20,18 @@ from convolens.settings import threads
 
 # The core wakes other threads above this many multiply-adds, and gives each at least the second number.
 _SERIAL_BELOW = 1 << 20
+_FEW_POINTS = 1 << 14  # of blocks
 _WORK_PER_TASK = 1 << 18
+
+# Until a sleeping thread takes part.
+_WAKING = 5e-5
 
 # Bytes of one transform from which it leaves the fast caches, and its cost an octave grows.
 _CACHED_BYTES = 1 << 18
+
+# What a core's first and second cache hold.
+_FIRST_CACHE_BYTES = 1 << 15
+_NEAR_CACHE_BYTES = 1 << 20
 
 # Lines that the transforms' vectors hold.
 _SIDE_BY_SIDE = 4
@@ -42,9 +50,10 @@ def _seconds(work: str, dtype: np.dtype[Any], amounts: tuple[float, ...]) -> flo
 
 
 def direct_amounts(spec: Spec) -> tuple[float, ...]:
-    """A call; outputs; weights for each output; lines of weights for each line of outputs."""
-    lines = prod(spec.kernel[:-1]) * _lines(spec)
-    return 1.0, float(spec.size), float(spec.size * spec.weights), float(lines)
+    """A call; outputs; weights for each output; lines of outputs, and for each its planes and its lines of weights."""
+    lines = _lines(spec)
+    planes, rows = prod(spec.kernel[:-2]) * lines, prod(spec.kernel[:-1]) * lines
+    return 1.0, float(spec.size), float(spec.size * spec.weights), float(lines), float(planes), float(rows)
 
 
 def direct_seconds(spec: Spec) -> float:
@@ -56,15 +65,21 @@ def _lines(spec: Spec) -> int:
     """Lines that the core sees the outputs as: it joins axes that follow the last one convolved to that one."""
     if not spec.contiguous or not spec.axes:
         return prod(spec.out[:-1])
-    return prod(spec.out[: spec.axes[-1]])
+    return max(prod(spec.out[: spec.axes[-1]]), 1)
 
 
 def sparse_amounts(spec: Spec) -> tuple[float, ...]:
-    """A call; weights looked through; outputs; taps for each output, each line, each output that sees a border."""
-    taps = spec.structure.taps
+    """A call; weights looked through; outputs; of them what is past the caches; lines.
+
+    Then taps for each output, of them what the first cache cannot hold; for each line; for each output at a border.
+    """
+    taps, lines = spec.structure.taps, _lines(spec)
     border = spec.size - prod(max(n - k + 1, 0) for n, k in zip(spec.shape, spec.kernel, strict=True))
-    each = (spec.size * taps, _lines(spec) * taps, max(border, 0) * taps)
-    return 1.0, float(spec.weights), float(spec.size), *map(float, each)
+    width = spec.dtype.itemsize
+    past = spec.size * (spec.size * width > _NEAR_CACHE_BYTES)
+    crowded = spec.size * taps * (lines > 1 and taps * min(spec.size // lines * width, 1 << 14) > _FIRST_CACHE_BYTES)
+    amounts = (spec.weights, spec.size, past, lines, spec.size * taps, crowded, lines * taps, max(border, 0) * taps)
+    return 1.0, *map(float, amounts)
 
 
 def sparse_seconds(spec: Spec) -> float:
@@ -76,7 +91,12 @@ def _shared(spec: Spec, work: str, amounts: tuple[float, ...], taps: int) -> flo
     """Seconds for work that the core's threads share where there is enough of it."""
     products = spec.size * taps
     sharing = 1 if products < _SERIAL_BELOW else min(threads(), products // _WORK_PER_TASK)
-    return _seconds(work, spec.dtype, amounts) / sharing
+    return _among(float(sharing), _seconds(work, spec.dtype, amounts))
+
+
+def _among(sharing: float, seconds: float) -> float:
+    """Time of work shared evenly, of which the first thread does what it can until the others are awake."""
+    return seconds if seconds < _WAKING else seconds / sharing + _WAKING * (1 - 1 / sharing)
 
 
 def outer_seconds(spec: Spec) -> float:
@@ -104,11 +124,11 @@ def fft_amounts(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> tuple[float, 
 def fft_seconds(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> float:
     """Time of transforms of the whole signal; a single line has nothing that threads could share."""
     amounts = fft_amounts(spec, dtype, sizes)
-    return _seconds("fft", dtype, amounts) / (threads() ** 0.5 if amounts[-1] == 0 else 1)
+    return _among(threads() ** 0.5 if amounts[-1] == 0 else 1.0, _seconds("fft", dtype, amounts))
 
 
 def blocks_amounts(spec: Spec, sizes: Shape, tasks: float) -> tuple[float, ...]:
-    """A call; weights; tasks; their points, octaves, octaves past the caches, sweeps of axes above the last two.
+    """A call; weights; tasks; their rows, points, octaves, octaves past the caches, sweeps of axes above the last two.
 
     Also points read where the convolved axis is not the one along which samples are neighbours.
     """
@@ -117,13 +137,16 @@ def blocks_amounts(spec: Spec, sizes: Shape, tasks: float) -> tuple[float, ...]:
     beyond = max(log2(2 * size * spec.dtype.itemsize / _CACHED_BYTES), 0.0)
     apart = not spec.contiguous or spec.axes[-1] != len(spec.shape) - 1
     sweeps = points * (len(sizes) - 2)
-    return 1.0, float(spec.weights), tasks, points, points * log2(size), points * beyond, sweeps, points * apart
+    rows = points / sizes[-1]
+    return 1.0, float(spec.weights), tasks, rows, points, points * log2(size), points * beyond, sweeps, points * apart
 
 
 def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
     """Time of blocks, of which each thread does one after another; and of the kernel's transform, by one."""
-    rounds = ceil(tasks / threads())
-    return _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, rounds + 0.5))
+    kernel = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, 0.5))
+    blocks = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, tasks + 0.5)) - kernel
+    sharing = 1.0 if tasks * prod(sizes) <= _FEW_POINTS else tasks / ceil(tasks / threads())
+    return kernel + _among(sharing, blocks)
 
 
 def sweep_amounts(spec: Spec) -> tuple[float, ...]:

@@ -30,7 +30,9 @@ NAME = "overlap_save"
 LOCAL = False
 
 # Lengths that the core transforms fast: products of 2, 3 and 5.
-_SMOOTH = sorted(2**a * 3**b * 5**c for a in range(12) for b in range(3) for c in range(3) if 2**a * 3**b * 5**c <= 2048)
+_SMOOTH = sorted(
+    2**a * 3**b * 5**c for a in range(12) for b in range(3) for c in range(3) if 2**a * 3**b * 5**c <= 2048
+)
 
 # Sides of the last two axes: whole vectors on every instruction set.
 _SIDES = [n for n in _SMOOTH if n % 16 == 0]
@@ -76,7 +78,7 @@ def block_sizes(spec: Spec) -> Shape:
     """
     if len(spec.axes) == 1:
         (axis,) = spec.axes
-        choices = [_LINES[n] for n in _some(sorted(_LINES), spec.kernel[axis], spec.extended[axis])]
+        choices: list[Shape] = [_LINES[n] for n in _some(sorted(_LINES), spec.kernel[axis], spec.extended[axis])]
     else:
         last = spec.axes[-2:]
         sides = [
