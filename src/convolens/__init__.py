@@ -42,6 +42,7 @@ _HOME = {
     "share": "trunks",
     "learned_edges": "tasks.learned_edges",
     "classifier": "tasks.classify",
+    "localizer": "tasks.localize",
     "load": "tasks",
     "train": "workflows.train",
     "evaluate": "workflows.evaluate",

@@ -55,6 +55,10 @@ class DataError(ConvolensError, ValueError):
     """A data set cannot be trained on or evaluated."""
 
 
+class TrainingError(ConvolensError, RuntimeError):
+    """A training cannot go on."""
+
+
 class MissingExtraError(ConvolensError, ImportError):
     """A package that an optional part needs is not installed."""
 

@@ -85,6 +85,7 @@ def test_the_run_folder_holds_the_model_and_how_it_came_about(run):
         "config.json",
         "confusion.png",
         "metrics.csv",
+        "mistakes.png",
     ]
     config = json.loads((run.folder / "config.json").read_text())
     assert config["class_names"] == ["brick", "grass", "gravel"]
@@ -172,14 +173,14 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"task": "dream"}, ArgumentError, "task: need one of classify, got 'dream'"),
+        ({"task": "dream"}, ArgumentError, "task: need one of classify, localize, got 'dream'"),
         ({"trunk": "vgg99"}, ArgumentError, "trunk: need one of .*vgg16.*, got 'vgg99'"),
         ({"weights": "nothing"}, (ArgumentError, FileError), "nothing"),
         ({"taps": "conv9_9"}, ArgumentError, "tap: need one of conv1_1"),
         ({"validation": 1.5}, ArgumentError, "validation: need a fraction between 0 and 1, got 1.5"),
         ({"validation": "nowhere"}, FileError, "nowhere: need a folder with one folder of pictures"),
-        ({"batch": 0}, ArgumentError, "batch: need at least 1 picture, got 0"),
-        ({"decay": float("nan")}, ArgumentError, "decay: need a finite number of at least 0, got nan"),
+        ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, got 0"),
+        ({"decay": float("nan")}, ArgumentError, "decay: need a number at least 0, got nan"),
         ({"seed": -1}, ArgumentError, "seed: need a whole number of at least 0, got -1"),
     ],
 )

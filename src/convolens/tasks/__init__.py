@@ -7,6 +7,7 @@ another; what they share is in `model_file.py` (the file), `pictures.py` (what t
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 from convolens.errors import WeightsError, need_package
 
@@ -16,14 +17,15 @@ for _package in ("torch", "safetensors"):
 
 from convolens.media.files import AnyPath  # noqa: E402 - only with torch there
 from convolens.tasks.classify import Classifier  # noqa: E402
+from convolens.tasks.localize import Localizer  # noqa: E402
 from convolens.tasks.model_file import read_model_file  # noqa: E402
 from convolens.tasks.pictures import pick_device  # noqa: E402
 
-TASKS = {task.task: task for task in (Classifier,)}
+TASKS = {task.task: task for task in (Classifier, Localizer)}
 
 
-def load(path: AnyPath, *, device: str = "auto") -> Classifier:
-    """A trained model from its file, ready to use. Nothing in the file is run.
+def load(path: AnyPath, *, device: str = "auto") -> Any:
+    """A trained model from its file, ready to use: a `Classifier`, a `Localizer`, …. Nothing in the file is run.
 
     Args:
         path: a `.safetensors` file that `save` or training wrote.

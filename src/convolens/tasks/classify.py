@@ -10,27 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ConvolensError, ShapeError, WeightsError
+from convolens.errors import ArgumentError, ShapeError, WeightsError
 from convolens.media.files import AnyPath
 from convolens.tasks.heads import HEADS, PooledHead
-from convolens.tasks.model_file import ModelFile, write_model_file
+from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.tasks.pictures import Picture, batches, best_first, evaluating, listed, pixels_of
-from convolens.trunks import TRUNKS, OriginalHead, Preprocessing, Trunk, published
+from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks import trunk as make_trunk
-
-# A model file may not ask for pictures so large that a small file takes all memory.
-MAX_SIDE = 8192
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The classes, likeliest first, and their scores, which add up to 1 over all classes."""
+    """The classes, likeliest first, and their scores: they add up to 1 over all, unless several may be shown."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
@@ -45,6 +41,7 @@ class Classifier(nn.Module):
         taps: names of the trunk's taps.
         class_names: one for each score.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
+        exclusive: whether a picture shows one class; otherwise any number, each a question of its own.
     """
 
     task = "classify"
@@ -57,9 +54,10 @@ class Classifier(nn.Module):
         taps: Sequence[str],
         class_names: Sequence[str],
         metrics: Mapping[str, float] | None = None,
+        exclusive: bool = True,
     ) -> None:
         super().__init__()
-        self.trunk, self.head = trunk, head
+        self.trunk, self.head, self.exclusive = trunk, head, exclusive
         self.taps, self.class_names = tuple(taps), tuple(class_names)
         self.metrics = dict(metrics or {})
 
@@ -68,6 +66,10 @@ class Classifier(nn.Module):
         maps = self.trunk(batch, taps=self.taps)
         scores: Tensor = self.head([maps[tap] for tap in self.taps])
         return scores
+
+    def likelihoods(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+        """Scores as shares that add up to 1; where a picture may show several classes, each from 0 to 1 for itself."""
+        return scores.softmax(dim=1) if self.exclusive else scores.sigmoid()
 
     def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         """What a pooled head's linear layer sees: the mean of every feature of every tap."""
@@ -164,12 +166,12 @@ class Classifier(nn.Module):
         """
         facts = {
             "task": self.task,
-            "trunk": {"name": self.trunk.name, "options": self.trunk.options, "weights": self.trunk.weights},
+            **trunk_facts(self.trunk),
             "head": self.head.kind,
             "taps": self.taps,
             "class_names": self.class_names,
-            "preprocessing": self.trunk.preprocessing.to_dict(),
             "metrics": self.metrics,
+            "exclusive": self.exclusive,
         }
         write_model_file(path, self, facts, keeping=keeping)
 
@@ -182,13 +184,16 @@ class Classifier(nn.Module):
         """
         class_names, taps = file.words("class_names"), file.words("taps")
         with torch.device("meta"):  # a header may claim any size: nothing is allocated before the tensors are there
-            trunk = _trunk_from(file)
+            trunk = file.trunk()
             model = cls(
                 trunk,
                 _head_from(file, trunk, taps, len(class_names)),
                 taps=taps,
                 class_names=class_names,
                 metrics=file.fact("metrics", dict),
+                exclusive=file.fact("exclusive", bool)
+                if "exclusive" in file.facts
+                else True,  # older files say nothing
             )
         file.fill(model)
         return model.eval()
@@ -196,7 +201,7 @@ class Classifier(nn.Module):
     def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
         singles = (self.preprocess(pixels_of(picture)) for picture in pictures)
         with evaluating(self):
-            return [self(one).softmax(dim=1).cpu().numpy() for one in batches(singles, batch)]
+            return [self.likelihoods(self(one)).cpu().numpy() for one in batches(singles, batch)]
 
 
 def classifier(
@@ -207,6 +212,7 @@ def classifier(
     taps: Sequence[str] | str | None = None,
     head: Literal["gap", "original"] = "gap",
     seed: int = 0,
+    exclusive: bool = True,
 ) -> Classifier:
     """A classifier on a trunk, in evaluation mode: a whole published one, or one with an untrained head.
 
@@ -219,6 +225,7 @@ def classifier(
         head: `gap` pools every feature over the picture and has one linear layer, so that class activation maps are
             exact. `original` is the network's own: three dense layers for VGG, for ResNet the same as `gap`.
         seed: of the head's weights, and of the trunk's where they are random.
+        exclusive: whether a picture shows one of the classes; False for any number of them.
 
     Raises:
         ArgumentError: no such trunk, tap or head, fewer than two or doubled class names, or none and no weights that
@@ -239,7 +246,7 @@ def classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         top = _head(head, body, chosen, len(names))
-    return Classifier(body, top, taps=chosen, class_names=names).eval()
+    return Classifier(body, top, taps=chosen, class_names=names, exclusive=exclusive).eval()
 
 
 def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] | str | None, head: str) -> Classifier:
@@ -269,36 +276,8 @@ def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Modu
     return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)
 
 
-def _trunk_from(file: ModelFile) -> Trunk:
-    described = file.fact("trunk", dict)
-    name, options = described.get("name"), described.get("options")
-    if name not in TRUNKS or not isinstance(options, dict):
-        raise WeightsError(f"{file.path}: need a trunk of {', '.join(TRUNKS)} with its options, got {described!r:.80}")
-    try:
-        trunk = TRUNKS[name](**options)
-        trunk.preprocessing = _checked(Preprocessing.from_dict(file.fact("preprocessing", dict)), options["channels"])
-    except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError) as error:
-        raise WeightsError(f"{file.path}: its header describes a trunk that cannot be built: {error}") from error
-    trunk.weights = described.get("weights")
-    return trunk
-
-
 def _head_from(file: ModelFile, trunk: Trunk, taps: tuple[str, ...], classes: int) -> nn.Module:
     try:
         return _head(file.fact("head", str), trunk, taps, classes)
     except ArgumentError as error:
         raise WeightsError(f"{file.path}: its header describes a head that cannot be built: {error}") from error
-
-
-def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
-    """The preprocessing, if every field is of its kind and its sizes are a picture's."""
-    numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
-    if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
-        raise ArgumentError(f"preprocessing: need finite numbers, got {numbers}")
-    if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
-        raise ArgumentError(f"preprocessing: need a mean and a deviation for each of {channels} channels")
-    for name in ("resize", "crop"):
-        side = getattr(preprocessing, name)
-        if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
-            raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {side!r}")
-    return preprocessing

@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from convolens.errors import WeightsError
+from convolens.errors import ArgumentError, ConvolensError, WeightsError
 from convolens.media.files import AnyPath, need_file, writing
+from convolens.trunks import TRUNKS, Preprocessing, Trunk
 
 FORMAT = "convolens model"
 VERSION = 1
+# A model file may not ask for pictures so large that a small file takes all memory.
+MAX_SIDE = 8192
 # What torch.save writes (a zip with a pickle in it) and what a bare pickle of protocol 2 or later starts with.
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -55,6 +59,28 @@ class ModelFile:
         if not all(isinstance(word, str) for word in value):
             raise WeightsError(f"{self.path}: need {name!r} in its header as a list of texts, got {value!r:.80}")
         return tuple(value)
+
+    def trunk(self) -> Trunk:
+        """The trunk that the header describes, with its preprocessing and without its tensors.
+
+        Raises:
+            WeightsError: no such trunk, or one that cannot be built.
+        """
+        described = self.fact("trunk", dict)
+        name, options = described.get("name"), described.get("options")
+        if name not in TRUNKS or not isinstance(options, dict):
+            raise WeightsError(
+                f"{self.path}: need a trunk of {', '.join(TRUNKS)} with its options, got {described!r:.80}"
+            )
+        try:
+            trunk = TRUNKS[name](**options)
+            trunk.preprocessing = _checked(
+                Preprocessing.from_dict(self.fact("preprocessing", dict)), options["channels"]
+            )
+        except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError) as error:
+            raise WeightsError(f"{self.path}: its header describes a trunk that cannot be built: {error}") from error
+        trunk.weights = described.get("weights")
+        return trunk
 
     def fill(self, model: nn.Module) -> None:
         """Puts the file's tensors into the model; the model may be on the `meta` device, without memory of its own.
@@ -99,6 +125,14 @@ def write_model_file(
         draft.chmod(mode)  # safetensors lets only the owner read what it writes
 
 
+def trunk_facts(trunk: Trunk) -> dict[str, Any]:
+    """What a header says of a trunk, so that `ModelFile.trunk` can build it again."""
+    return {
+        "trunk": {"name": trunk.name, "options": trunk.options, "weights": trunk.weights},
+        "preprocessing": trunk.preprocessing.to_dict(),
+    }
+
+
 def read_model_file(path: AnyPath) -> ModelFile:
     """Reads a model file's facts and tensors. Nothing in the file is run.
 
@@ -120,8 +154,9 @@ def read_model_file(path: AnyPath) -> ModelFile:
 
 def _refuse_pickle(file: Path) -> None:
     with file.open("rb") as stream:
-        start = stream.read(4)
-    if start.startswith(_PICKLES):
+        start = stream.read(9)
+    # A header whose length happens to look like a pickle's start is followed by JSON.
+    if start.startswith(_PICKLES) and start[8:] != b"{":
         raise WeightsError(
             f"{file}: need a model file (.safetensors), got a pickle, which could run code and is not opened; "
             "a .pth of weights goes to weights= when training"
@@ -148,3 +183,17 @@ def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _some(names: list[str]) -> str:
     return f"({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
+
+
+def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    """The preprocessing, if every field is of its kind and its sizes are a picture's."""
+    numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
+    if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
+        raise ArgumentError(f"preprocessing: need finite numbers, got {numbers}")
+    if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
+        raise ArgumentError(f"preprocessing: need a mean and a deviation for each of {channels} channels")
+    for name in ("resize", "crop", "stretch"):
+        side = getattr(preprocessing, name)
+        if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
+            raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {side!r}")
+    return preprocessing

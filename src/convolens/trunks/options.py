@@ -29,18 +29,21 @@ class TrunkOptions(TypedDict, total=False):
 
 
 class ResNetOptions(TrunkOptions, total=False):
-    """Options of residual networks; the last three differ between their publishers.
+    """Options of residual networks; `stride_in`, `bias` and `norm_epsilon` differ between publishers.
 
     Attributes:
         stride_in: which convolution of a bottleneck takes the stride: `conv2`, the 3×3 (torchvision, "v1.5"), or
             `conv1`, the first 1×1 (the paper, Keras).
         bias: convolutions have biases too, in front of the batch norm (Keras).
         norm_epsilon: what batch norm adds to the variance.
+        stem: `full` shrinks the picture by four before the first block, as published; `small`, for pictures of about
+            8 to 64 pixels, does not shrink it (a 3×3 convolution, no pooling; the paper's section 4.2).
     """
 
     stride_in: Literal["conv1", "conv2"]
     bias: bool
     norm_epsilon: float
+    stem: Literal["full", "small"]
 
 
 def vgg_options(options: TrunkOptions) -> TrunkOptions:
@@ -52,10 +55,14 @@ def vgg_options(options: TrunkOptions) -> TrunkOptions:
 
 def resnet_options(options: ResNetOptions) -> ResNetOptions:
     """The options with the defaults filled in. Raises an `ArgumentError` for one that there is not."""
-    defaults = ResNetOptions(**vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5)
+    defaults = ResNetOptions(
+        **vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5, stem="full"
+    )
     _check(options, defaults)
     if options.get("stride_in", "conv2") not in ("conv1", "conv2"):
         raise ArgumentError(f"stride_in: need conv1 or conv2, got {options['stride_in']!r}")
+    if options.get("stem", "full") not in ("full", "small"):
+        raise ArgumentError(f"stem: need full or small, got {options['stem']!r}")
     return ResNetOptions(**{**defaults, **options})
 
 

@@ -30,6 +30,8 @@ class Preprocessing:
         deviation: to divide by, likewise.
         resize: pixels of the shorter side after resizing, or None to keep the picture's size.
         crop: side of the centre square that is kept, or None.
+        stretch: side of the square that the whole picture is brought to, whatever its shape, in place of `resize` and
+            `crop`; nothing is cut off. For what must see all of a picture, such as where an object is.
         interpolation: `bilinear` or `bicubic`, both antialiased.
     """
 
@@ -39,6 +41,7 @@ class Preprocessing:
     deviation: tuple[float, ...] = (0.229, 0.224, 0.225)
     resize: int | None = None
     crop: int | None = None
+    stretch: int | None = None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __call__(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
@@ -69,6 +72,15 @@ class Preprocessing:
         """The inverse of `normalize`: RGB, in [0, 1] where the batch came from a picture."""
         mean, deviation = self._statistics(batch)
         return self._reorder((batch * deviation + mean) / self.white)
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The height and width that a picture has after resizing, before the crop."""
+        if self.stretch is not None:
+            return self.stretch, self.stretch
+        if self.resize is None:
+            return height, width
+        # The longer side is cut to whole pixels, as torchvision's and PIL-based pipelines do.
+        return height * self.resize // min(height, width), width * self.resize // min(height, width)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a model file's header."""
@@ -103,11 +115,9 @@ class Preprocessing:
         return self._fit(pixels.permute(2, 0, 1))
 
     def _fit(self, picture: Tensor) -> Tensor:
-        if self.resize is not None:
-            height, width = picture.shape[1:]
-            shorter = min(height, width)
-            # The longer side is cut to whole pixels, as torchvision's and PIL-based pipelines do.
-            size = [side * self.resize // shorter for side in (height, width)]
+        height, width = picture.shape[1:]
+        size = self.resized(height, width)
+        if size != (height, width):
             picture = torch.nn.functional.interpolate(
                 picture[None], size, mode=self.interpolation, align_corners=False, antialias=True
             )[0].clamp(0, 1)

@@ -1,7 +1,7 @@
 """ResNet: a stem that shrinks by four, then four stages of residual blocks; all but the first halve the size.
 
-Taps: `stem` (after its ReLU), `pool`, and every block, `layer1.0` … `layer4.2` (after the ReLU of the sum). Parameters
-have torchvision's names (`layer1.0.conv1.weight`), so that official checkpoints load by name.
+Taps: `stem` (after its ReLU), `pool` (not with a small stem), and every block, `layer1.0` … `layer4.2` (after the ReLU
+of the sum). Parameters have torchvision's names (`layer1.0.conv1.weight`), so that official checkpoints load by name.
 
 He et al., "Deep Residual Learning for Image Recognition", 2016. Differs from the paper in the place of a bottleneck's
 stride: its 3×3 convolution, as everybody has it by now; `stride_in="conv1"` is the paper's.
@@ -89,10 +89,9 @@ def _resnet(name: str, blocks: tuple[int, ...], main_path: MainPath, options: Re
     """`blocks` in each of the four stages, their main paths made by `main_path`."""
     full = resnet_options(options)
     modules = _stem(full)
-    steps = [
-        Step("stem", ("conv1", "bn1", "relu"), (window_of(modules["conv1"]),), STEM, ("conv1", "bn1")),
-        Step("pool", ("maxpool",), (window_of(modules["maxpool"]),), STEM),
-    ]
+    steps = [Step("stem", ("conv1", "bn1", "relu"), (window_of(modules["conv1"]),), STEM, ("conv1", "bn1"))]
+    if "maxpool" in modules:
+        steps.append(Step("pool", ("maxpool",), (window_of(modules["maxpool"]),), STEM))
     channels = STEM
     for stage, (count, depth) in enumerate(zip(blocks, DEPTHS, strict=True), 1):
         layer = modules[f"layer{stage}"] = nn.Sequential()
@@ -107,12 +106,15 @@ def _resnet(name: str, blocks: tuple[int, ...], main_path: MainPath, options: Re
 
 
 def _stem(options: ResNetOptions) -> dict[str, nn.Module]:
-    return {
-        "conv1": _conv(options["channels"], STEM, 7, 2, options),
+    small = options["stem"] == "small"
+    modules: dict[str, nn.Module] = {
+        "conv1": _conv(options["channels"], STEM, 3 if small else 7, 1 if small else 2, options),
         "bn1": nn.BatchNorm2d(STEM, eps=options["norm_epsilon"]),
         "relu": nn.ReLU(inplace=True),
-        "maxpool": pool(options["pooling"], 3, 2, padding=1, ceil_mode=options["ceil_mode"]),
     }
+    if not small:
+        modules["maxpool"] = pool(options["pooling"], 3, 2, padding=1, ceil_mode=options["ceil_mode"])
+    return modules
 
 
 def _block(path: list[nn.Module], inputs: int, stride: int, options: ResNetOptions) -> ResidualBlock:

@@ -45,6 +45,14 @@ _POINTWISE = (
 
 
 @runtime_checkable
+class Gathers(Protocol):
+    """A layer that makes one place of a whole map, and knows how to do so for every window of a larger one."""
+
+    def over_windows(self, rows: int, columns: int) -> nn.Module:
+        """The same for every window of so many rows and columns: `(N, C, r, c)` to `(N, D, r-rows+1, c-columns+1)`."""
+
+
+@runtime_checkable
 class HasTrunk(Protocol):
     """A model made of a trunk and a head on its taps, such as a classifier."""
 
@@ -212,6 +220,8 @@ def _turned(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
         if isinstance(layer, nn.AdaptiveAvgPool2d):
             spread = _spread(layer, value)
             yield nn.AvgPool2d(spread, stride=1)
+        elif isinstance(layer, Gathers):
+            yield layer.over_windows(value.shape[2], value.shape[3])
         elif isinstance(layer, nn.Flatten):
             shape = (value.shape[2], value.shape[3])
         elif isinstance(layer, nn.Linear):

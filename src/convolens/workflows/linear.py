@@ -1,4 +1,4 @@
-"""A linear head on features that stay as they are: multinomial logistic regression by L-BFGS, in float64.
+"""A linear head on features that stay as they are: logistic regression by L-BFGS, in float64.
 
 The problem is convex, so there is one answer: it depends on the data and the decay, not on a seed, an order or a rate.
 A few thousand samples of a thousand features take about a second.
@@ -8,13 +8,12 @@ Liu & Nocedal, "On the limited memory BFGS method for large scale optimization",
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 COST_TOLERANCE = 1e-10  # a step that gains less moves no prediction
 
@@ -30,20 +29,20 @@ class LinearFit:
 
 def fit_linear(
     features: Float[Tensor, "samples features"],
-    labels: Int[Tensor, " samples"],
+    cost: Callable[[Tensor], Tensor],
     classes: int,
     *,
     decay: float = 0.01,
     steps: int = 200,
 ) -> Iterator[LinearFit]:
-    """Step by step towards the weights with the least cross-entropy + decay/2 · |weights|²; the last is the answer.
+    """Step by step towards the weights with the least cost + decay/2 · |weights|²; the last is the answer.
 
     The decay is on the weights of features brought to mean 0 and variance 1. That standardising is folded into what is
     given back, which takes features as they are. A feature that never varies gets weight 0.
 
     Args:
         features: float32 or float64.
-        labels: class numbers from 0.
+        cost: of the samples' scores `(samples, classes)`, convex in them: cross-entropy, and its like.
         classes: how many there are.
         decay: larger draws the weights to 0, and scores to equal shares.
         steps: at most; fewer where the cost has stopped falling.
@@ -52,13 +51,13 @@ def fit_linear(
     mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)
     varies = spread > 1e-9 * x.abs().amax(dim=0)
     scale = torch.where(varies, 1 / spread, 0.0)
-    for weight, bias, cost in _descent((x - mean) * scale, labels, classes, decay, steps):
+    for weight, bias, started_from in _descent((x - mean) * scale, cost, classes, decay, steps):
         raw = weight * scale
-        yield LinearFit(raw.to(features.dtype), (bias - raw @ mean).to(features.dtype), cost)
+        yield LinearFit(raw.to(features.dtype), (bias - raw @ mean).to(features.dtype), started_from)
 
 
 def _descent(
-    x: Tensor, labels: Tensor, classes: int, decay: float, steps: int
+    x: Tensor, cost_of: Callable[[Tensor], Tensor], classes: int, decay: float, steps: int
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     weight = x.new_zeros(classes, x.shape[1], requires_grad=True)
     bias = x.new_zeros(classes, requires_grad=True)
@@ -66,7 +65,7 @@ def _descent(
 
     def cost() -> Tensor:
         optimizer.zero_grad()
-        value = cross_entropy(x @ weight.T + bias, labels) + decay / 2 * weight.square().sum()
+        value = cost_of(x @ weight.T + bias) + decay / 2 * weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 CALIBRATION_BINS = 15  # Guo et al.'s number
@@ -42,6 +42,37 @@ def classification_metrics(
     }
 
 
+def several_metrics(
+    scores: Float[np.ndarray, "samples classes"], truth: Bool[np.ndarray, "samples classes"], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """The field's numbers where a picture may show several classes, each score from 0 to 1 for itself.
+
+    Returns:
+        `count`; `mean_ap`, the mean over the classes that occur of the average precision (the area under precision as
+        a step function of recall); `macro_f1` at a threshold of 0.5, over the classes that occur or are named; `exact`,
+        the share of samples of which every class is right at 0.5; `per_class`, name → ap, precision, recall, f1, count.
+
+    >>> scores, truth = np.array([[0.9, 0.2], [0.6, 0.7]]), np.array([[True, False], [False, True]])
+    >>> found = several_metrics(scores, truth, ["cat", "dog"])
+    >>> found["mean_ap"], found["exact"]
+    (1.0, 0.5)
+    """
+    named = scores >= 0.5
+    per_class = {
+        name: _one_of_several(scores[:, number], named[:, number], truth[:, number])
+        for number, name in enumerate(class_names)
+    }
+    occurring = [per_class[name]["ap"] for number, name in enumerate(class_names) if truth[:, number].any()]
+    seen = [per_class[name]["f1"] for number, name in enumerate(class_names) if (truth | named)[:, number].any()]
+    return {
+        "count": len(truth),
+        "mean_ap": float(np.mean(occurring)) if occurring else 0.0,
+        "macro_f1": float(np.mean(seen)) if seen else 0.0,
+        "exact": float((named == truth).all(axis=1).mean()) if len(truth) else 0.0,
+        "per_class": per_class,
+    }
+
+
 def confusion_matrix(
     predicted: Int[np.ndarray, " samples"], labels: Int[np.ndarray, " samples"], classes: int
 ) -> Int[np.ndarray, "classes classes"]:
@@ -73,6 +104,26 @@ def _one_class(confusion: NDArray[Any], number: int) -> dict[str, float | int]:
         "f1": float(2 * right / max(truth + guessed, 1)),
         "count": int(truth),
     }
+
+
+def _one_of_several(scores: NDArray[Any], named: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float | int]:
+    right, occurs, guessed = int((named & truth).sum()), int(truth.sum()), int(named.sum())
+    return {
+        "ap": _average_precision(scores, truth),
+        "precision": right / max(guessed, 1),
+        "recall": right / max(occurs, 1),
+        "f1": 2 * right / max(occurs + guessed, 1),
+        "count": occurs,
+    }
+
+
+def _average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> float:
+    """Over thresholds at every score that occurs, so that ties have no order."""
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.diff(scores[order]) != 0, True) if len(scores) else np.zeros(0, bool)
+    right, named = np.cumsum(truth[order])[last_of_ties], np.flatnonzero(last_of_ties) + 1
+    gained = np.diff(right, prepend=0)
+    return float((gained * right / named).sum() / max(int(truth.sum()), 1))
 
 
 def _occurring(confusion: NDArray[Any]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from convolens.workflows.progress import track
 def model_batches(
     model: Classifier,
     examples: Sequence[Example],
-    labels: list[int],
+    used: list[Example],
     skipped: list[Skipped],
     *,
     batch: int,
@@ -28,7 +28,7 @@ def model_batches(
     Args:
         model: whose preprocessing and taps count.
         examples: to read, in order.
-        labels: the class number of each picture that goes into a batch is appended here.
+        used: each example whose picture goes into a batch is appended here.
         skipped: what cannot be used is appended here.
         batch: at most so many at once.
         what: stands before the bar.
@@ -43,7 +43,7 @@ def model_batches(
             except ShapeError as error:
                 skipped.append(Skipped(example.path, f"{example.path}: {error}"))
                 continue
-            labels.append(example.labels[0])
+            used.append(example)
             yield one
 
     return batches(singles(), batch)

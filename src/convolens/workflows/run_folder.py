@@ -1,7 +1,8 @@
 """The folder that a training leaves behind: the best model, how it got there, and what it was asked to do.
 
-best.safetensors   the model                    metrics.csv     a row for each step
-config.json        every setting and the data   confusion.png   which class was taken for which
+best.safetensors   the model                    metrics.csv     a row for each step or epoch
+config.json        every setting and the data
+Tasks and the training loop add to it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from convolens.errors import FileError
 from convolens.media.files import AnyPath, writing
 from convolens.tasks import load
-from convolens.tasks.classify import Classifier
 from convolens.workflows.data import Skipped
+
+BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Run:
     metrics: dict[str, Any]
     skipped: tuple[Skipped, ...]
 
-    def load(self, *, device: str = "auto") -> Classifier:
+    def load(self, *, device: str = "auto") -> Any:
         """The best model."""
         return load(self.best, device=device)
 
@@ -70,25 +69,3 @@ def write_rows(path: AnyPath, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def draw_confusion(path: AnyPath, confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -> None:
-    """A PNG of the confusion matrix: a row for each true class, its counts coloured by their share of the row."""
-    size = min(max(3.0, 0.55 * len(class_names) + 1.8), 24.0)
-    figure = Figure(figsize=(size, size), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    shares = [[count / max(sum(row), 1) for count in row] for row in confusion]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=45, ha="right")
-    axes.set_yticks(ticks, class_names)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
-    for row, counts in enumerate(confusion):
-        for column, count in enumerate(counts):
-            if count:
-                colour = "white" if shares[row][column] > 0.5 else "black"
-                axes.text(column, row, str(count), ha="center", va="center", color=colour)
-    with writing(path) as draft:
-        figure.savefig(draft, format="png", dpi=120)

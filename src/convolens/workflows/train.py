@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from convolens.errors import ArgumentError
 from convolens.media.files import AnyPath
 from convolens.workflows.run_folder import Run
 from convolens.workflows.train_classifier import train_classifier
+from convolens.workflows.train_localizer import train_localizer
 
 # A task's trainer takes the data, `trunk`, `weights`, `out` and options of its own.
-TRAINERS = {"classify": train_classifier}
+TRAINERS: dict[str, Callable[..., Run]] = {"classify": train_classifier, "localize": train_localizer}
 
 
 def train(task: str, data: AnyPath, *, trunk: str, weights: AnyPath | None, out: AnyPath, **options: Any) -> Run:

@@ -1,35 +1,45 @@
-"""Training a classifier's head on a trunk that stays as it is.
-
-Every picture goes through the trunk once, then the head is found on the pooled features alone, in a second or so.
-
-Memory: the features, 4 bytes × features × pictures; pictures are read one batch at a time.
-"""
+"""Training a classifier: its head alone, on features computed once, or the trunk with it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Unpack
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
+from convolens.tasks import load as load_model
 from convolens.tasks.classify import Classifier, classifier
-from convolens.tasks.heads import PooledHead
 from convolens.tasks.pictures import pick_device
-from convolens.workflows.data import DataSet, Skipped, read_data, split
+from convolens.workflows.augment import Augmentation, draw_view
+from convolens.workflows.classifier_run import write_classifier_run
+from convolens.workflows.classifying import KEPT, Costing, figures, score_pictures, targets_of, weights_of
+from convolens.workflows.data import DataSet, read_data, split
 from convolens.workflows.data.dataset import need_one_label
-from convolens.workflows.linear import LinearFit, fit_linear
-from convolens.workflows.metrics import classification_metrics
-from convolens.workflows.model_inputs import model_batches
-from convolens.workflows.run_folder import Run, draw_confusion, make_folder, write_json, write_rows
+from convolens.workflows.learning import (
+    EVERYTHING,
+    LearningTrunk,
+    Pictures,
+    cropped,
+    fingerprint,
+    normalized,
+    side_for,
+    trunk_for,
+)
+from convolens.workflows.run_folder import BEST, Run, make_folder
+from convolens.workflows.train_head import train_head
+from convolens.workflows.training import Batch, Settings, TrainingOptions, fit
+from convolens.workflows.training.lesson import Example as Shown
+from convolens.workflows.training.lesson import stacked
 
-# Numbers of the validation that go into the model file and, after each step, into metrics.csv.
-KEPT = ("top1", "macro_f1", "ece", "count")
+HEAD = "head"
+HEAD_DECAY, HEAD_BATCH = 0.01, 16  # where only the head learns
+TRUNK_DEFAULTS = {"layer_decay": 0.75, "rate": 3e-4}  # where somebody else's weights are adapted: gently
 
 
 def train_classifier(
@@ -39,133 +49,227 @@ def train_classifier(
     weights: AnyPath | None,
     out: AnyPath,
     taps: Sequence[str] | str | None = None,
+    learn: str | None = None,
+    stem: Literal["full", "small"] = "full",
     validation: float | AnyPath | None = None,
     size: int | None = None,
-    decay: float = 0.01,
-    seed: int = 0,
-    batch: int = 16,
+    smoothing: float = 0.0,
+    class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
+    mixup: float | None = None,
+    zoom: tuple[float, float] | None = None,
+    ratio: float | None = None,
+    flip: bool | None = None,
+    colour: float | None = None,
+    resume: bool = False,
     device: str = "auto",
     progress: bool = True,
+    **training: Unpack[TrainingOptions],
 ) -> Run:
-    """Trains a pooled linear head on a frozen trunk.
+    """Trains a pooled linear head on taps of a trunk, and where asked the trunk with it.
 
     Args:
-        data: a folder with one folder of pictures for each class, or any other format of `workflows.data`.
+        data: a folder with one folder of pictures for each class, or any other format of `workflows.data`; where
+            pictures may show several classes or none, each class is a question of its own.
         trunk: the trunk's name.
         weights: of the trunk; None for random ones.
         out: the run folder.
         taps: one or several of the trunk's taps, their features side by side; None takes the last.
+        learn: `head`: the trunk stays as it is, its features are computed once, and the best head on them is found in
+            seconds; `all`: everything; a tap's name: the trunk from there on. None is `head` with weights, and
+            without them `all`.
+        stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         validation: the share of every class that is kept back to measure on, a list of pictures (`.txt`), or other
             data. None takes the data's own parts, or a share of 0.2.
-        size: pictures are brought to this side (the shorter side resized, the centre cut out); None takes them as
-            the weights' preprocessing leaves them.
-        decay: holds the head's weights small; more of it suits few pictures.
-        seed: of the split.
-        batch: pictures of one size that go through the trunk at once.
+        size: pictures are brought to this side (the shorter side resized, the centre cut out). None takes them, for
+            `head`, as the weights' preprocessing leaves them, otherwise to the first picture's shorter side.
+        smoothing: the share of a picture's label that is spread over all classes.
+        class_weights: what a picture of each class counts for: by name, `balanced` for the inverse of how often it
+            occurs, or None for 1.
+        mixup: of Beta(mixup, mixup) is drawn how two pictures and their labels are mixed; None mixes none. Like all
+            that follows, not for `head`, whose pictures are seen once.
+        zoom: see `convolens.workflows.augment.Augmentation`, like the next three.
+        ratio: of widths to heights.
+        flip: not for what has a left and a right, such as digits and text.
+        colour: how much light and colours change.
+        resume: goes on from an earlier run in `out`.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
+        training: see `convolens.workflows.training.Settings`. For `head` only `decay`, `seed` and `batch` mean
+            anything.
 
     Errors as in `convolens.train`.
     """
-    settings = {name: value for name, value in locals().items() if name != "progress"}
-    if size is not None and size < 1:
-        raise ArgumentError(f"size: need at least 1 pixel, got {size}")
-    if not (math.isfinite(decay) and decay >= 0):
-        raise ArgumentError(f"decay: need a finite number of at least 0, got {decay}")
-    if seed < 0:
-        raise ArgumentError(f"seed: need a whole number of at least 0, got {seed}")
-    read = read_data(data)
-    need_one_label(read)
-    training, held_out = split(read, validation, seed)
-    model = classifier(trunk, weights=weights, classes=read.class_names, taps=taps).to(pick_device(device))
-    if size is not None:
-        model.trunk.preprocessing = replace(model.trunk.preprocessing, resize=size, crop=size)
-    run = make_folder(out)
-    skipped = list(dict.fromkeys((*training.skipped, *held_out.skipped)))
-    known = pooled_features(model, training, skipped, batch, "training pictures", progress)
-    tested = pooled_features(model, held_out, skipped, batch, "validation pictures", progress)
-    _need_every_class(training, known[1], skipped)
-    rows = _fit(model, known, tested, decay)
-    measured = _measure(model, tested)
-    model.metrics = {name: measured[name] for name in KEPT}
-    _write(run, model, rows, measured, settings, skipped)
-    return Run(run, run / "best.safetensors", measured, tuple(skipped))
-
-
-def pooled_features(
-    model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, what: str, progress: bool
-) -> tuple[Tensor, Tensor]:
-    """What the head's linear layer sees of each picture that can be read, and the numbers of their classes.
-
-    Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
-    """
-    labels: list[int] = []
-    with torch.inference_mode():
-        inputs = model_batches(model, data.examples, labels, skipped, batch=batch, what=what, progress=progress)
-        found = [model.features(one).cpu() for one in inputs]
-    if not found:
-        raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
-    return torch.cat(found).clone(), torch.tensor(labels)
-
-
-def _need_every_class(data: DataSet, labels: Tensor, skipped: list[Skipped]) -> None:
-    missing = sorted(set(range(len(data.class_names))) - set(labels.tolist()))
-    if missing:
-        paths = {example.path for example in data.examples if example.labels[0] == missing[0]}
-        reason = next((f"; {one.reason}" for one in skipped if one.path in paths), "")
-        name = data.class_names[missing[0]]
-        raise DataError(f"{data.root}: need pictures of {name!r} that can be used to train on, got none{reason}")
-
-
-def _fit(
-    model: Classifier, known: tuple[Tensor, Tensor], tested: tuple[Tensor, Tensor], decay: float
-) -> list[dict[str, Any]]:
-    """Puts the best head into the model; a row of figures for each step."""
-    rows: list[dict[str, Any]] = []
-    for fit in fit_linear(*known, len(model.class_names), decay=decay):
-        _put(model, fit)
-        measured = _measure(model, tested)
-        rows.append({"step": len(rows) + 1, "cost": fit.cost} | {f"validation_{name}": measured[name] for name in KEPT})
-    return rows
-
-
-def _linear(model: Classifier) -> nn.Linear:
-    assert isinstance(model.head, PooledHead)  # train_classifier made it so
-    return model.head.linear
-
-
-def _put(model: Classifier, fit: LinearFit) -> None:
-    linear = _linear(model)
-    with torch.no_grad():
-        linear.weight.copy_(fit.weight)
-        linear.bias.copy_(fit.bias)
-
-
-def _measure(model: Classifier, tested: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    features, labels = tested
-    linear = _linear(model)
-    with torch.inference_mode():
-        scores = linear(features.to(linear.weight.device)).softmax(dim=1).cpu().numpy()
-    return classification_metrics(scores, labels.numpy(), model.class_names)
-
-
-def _write(
-    run: Path,
-    model: Classifier,
-    rows: list[dict[str, Any]],
-    measured: dict[str, Any],
-    settings: dict[str, Any],
-    skipped: Iterable[Skipped],
-) -> None:
-    facts = {
-        "task": model.task,
-        "class_names": model.class_names,
-        "taps": model.taps,
-        "settings": settings | {"taps": model.taps},
-        "validation": measured,
-        "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
+    learn = learn or (EVERYTHING if weights is None else HEAD)
+    augmentation = {"zoom": zoom, "ratio": ratio, "flip": flip, "colour": colour}
+    given = {name: value for name, value in augmentation.items() if value is not None}
+    asked: dict[str, Any] = {
+        "data": data,
+        "trunk": trunk,
+        "weights": weights,
+        "learn": learn,
+        "stem": stem,
+        "validation": validation,
     }
-    write_json(run / "config.json", facts)
-    write_rows(run / "metrics.csv", rows)
-    draw_confusion(run / "confusion.png", measured["confusion"], model.class_names)
-    model.save(run / "best.safetensors")
+    asked |= {"validation": validation, "smoothing": smoothing, "class_weights": class_weights}
+    if not 0 <= smoothing < 1:
+        raise ArgumentError(f"smoothing: need a number from 0 to below 1, got {smoothing}")
+    if mixup is not None and not (np.isfinite(mixup) and mixup > 0):
+        raise ArgumentError(f"mixup: need a number above 0, got {mixup}")
+    if learn == HEAD:
+        _need_none({**given, **training, "mixup": mixup, "resume": resume or None}, but=("decay", "seed", "batch"))
+    settings = Settings(**({**(TRUNK_DEFAULTS if weights is not None else {}), **training}))  # type: ignore[arg-type]
+    seen_as = Augmentation(**given)  # type: ignore[arg-type]
+    read = read_data(data)
+    exclusive = read.kind == "label"
+    if read.kind == "boxes":
+        raise DataError(f"{read.root}: need pictures with classes, got pictures with boxes; train localize on them")
+    if exclusive:
+        need_one_label(read)
+    teaching, held_out = split(read, validation, settings.seed)
+    body = trunk_for(trunk, weights, stem, settings.seed)
+    model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, exclusive=exclusive)
+    model.to(pick_device(device))
+    skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
+    costing = Costing(exclusive, smoothing, weights_of(class_weights, teaching))
+    if learn == HEAD:
+        return train_head(
+            model,
+            teaching,
+            held_out,
+            out,
+            size=size,
+            decay=training.get("decay", HEAD_DECAY),
+            batch=_fixed(training.get("batch", HEAD_BATCH)),
+            cost=costing.total,
+            skipped=skipped,
+            settings=asked | {"decay": training.get("decay", HEAD_DECAY), "seed": settings.seed},
+            progress=progress,
+        )
+    side = side_for(size, teaching)
+    model.trunk.preprocessing = cropped(model.trunk.preprocessing, side)
+    model.need_room(torch.zeros(1, 3, side, side))
+    pictures = Pictures(teaching, side, seen_as, skipped)
+    lesson = ClassifyLesson(model, pictures, held_out, learn, costing, mixup)
+    run = make_folder(out)
+    outcome = fit(lesson, settings, run, resume=resume, progress=progress)
+    best = load_model(run / BEST, device=device)
+    scores, used = score_pictures(best, held_out.examples, skipped, source=held_out.root, progress=progress)
+    chosen = asked | {"size": side, "mixup": mixup, **asdict(seen_as), **outcome.settings.to_dict()}
+    chosen |= {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch}
+    return write_classifier_run(run, best, held_out, scores, used, chosen, skipped)
+
+
+class ClassifyLesson:
+    """What the training loop asks of a classifier; see `training.lesson.Lesson`."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        pictures: Pictures,
+        held_out: DataSet,
+        learn: str,
+        costing: Costing,
+        mixup: float | None,
+    ) -> None:
+        self.model, self.pictures, self.held_out = model, pictures, held_out
+        self.learn, self.costing, self.mixup = learn, costing, mixup
+        deepest = max(model.taps, key=model.trunk.taps.index)
+        self.part = LearningTrunk(model.trunk, deepest, learn)
+        self.goal = KEPT[model.exclusive][0]
+        self.count = len(pictures)
+
+    def layers(self) -> Sequence[nn.Module]:
+        """The trunk's layers that learn."""
+        return self.part.layers
+
+    def learning(self) -> None:
+        """Into training mode."""
+        self.part.train(self.model)
+
+    def name_of(self, number: int) -> str:
+        """The file's name."""
+        return self.pictures.data.examples[number].path.name
+
+    def example(self, number: int, generator: np.random.Generator) -> Shown | None:
+        """A view of a picture, and its classes."""
+        loaded = self.pictures.read(number)
+        if loaded is None:
+            return None
+        height, width = loaded.pixels.shape[:2]
+        view = draw_view(width, height, self.pictures.augmentation, generator)
+        target = targets_of([self.pictures.data.examples[number]], len(self.model.class_names))[0]
+        return self.pictures.seen(loaded, view, generator) | {"target": target}
+
+    def collate(self, examples: Sequence[Shown]) -> Batch:
+        """Side by side."""
+        return stacked(examples)
+
+    def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
+        """Colours changed, normalised, mixed."""
+        pictures, targets = normalized(batch, self.model.preprocessing), batch["target"]
+        if self.mixup is not None:
+            pictures, targets = mixed(pictures, targets, self.mixup, generator)
+        return {"input": pictures, "target": targets}
+
+    def counts(self, batch: Batch) -> Mapping[str, float]:
+        """Pictures."""
+        return {"class": float(len(batch["target"]))}
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """The classes' cost."""
+        return {"class": self.costing.total(network(batch["input"]).float(), batch["target"])}
+
+    def measure(self, model: nn.Module) -> dict[str, float]:
+        """On the pictures that were kept back."""
+        assert isinstance(model, Classifier)
+        found = figures(model, *score_pictures(model, self.held_out.examples, [], source=self.held_out.root))
+        return {name: found[name] for name in KEPT[model.exclusive]}
+
+    def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
+        """As a model file."""
+        assert isinstance(model, Classifier)
+        model.metrics = dict(metrics)
+        model.save(path)
+
+    def facts(self) -> dict[str, Any]:
+        """What a run is known by."""
+        trunk, weights = self.model.trunk, self.costing.weights
+        return {
+            "trunk": trunk.name,
+            "weights": trunk.weights,
+            "stem": trunk.options.get("stem"),
+            "taps": list(self.model.taps),
+            "classes": list(self.model.class_names),
+            "size": self.pictures.side,
+            "learn": self.learn,
+            "smoothing": self.costing.smoothing,
+            "class_weights": None if weights is None else weights.tolist(),
+            "mixup": self.mixup,
+            "augmentation": self.pictures.augmentation.to_list(),
+            "pictures": fingerprint(self.pictures.data.examples, lambda example: str(example.labels)),
+        }
+
+
+def mixed(pictures: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Each picture and its labels mixed with another's of the batch, all by one share.
+
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, eq. 1.
+    """
+    share = float(generator.beta(alpha, alpha))
+    others = torch.from_numpy(generator.permutation(len(pictures))).to(pictures.device)
+    return pictures.lerp(pictures[others], 1 - share), targets.lerp(targets[others], 1 - share)
+
+
+def _need_none(options: Mapping[str, Any], but: Sequence[str]) -> None:
+    for name, value in options.items():
+        if value is not None and name not in but:
+            raise ArgumentError(
+                f"{name}: means nothing where only the head learns, whose features are computed once, got {value!r}; "
+                "give learn='all' or a tap"
+            )
+
+
+def _fixed(batch: int | str) -> int:
+    if not isinstance(batch, int):
+        raise ArgumentError(f"batch: need a whole number where only the head learns, got {batch!r}")
+    return batch

@@ -25,7 +25,7 @@ from convolens.tasks.explain.gradient import gradcam, gradcam_plus_plus, hiresca
 from convolens.tasks.explain.perturbation import ablationcam, occlusion, scorecam
 from convolens.tasks.explain.pixels import guided_backprop, integrated_gradients
 from convolens.tasks.explain.placing import to_input, to_picture
-from convolens.tasks.explain.subject import INPUT, Explainable, View, check_taps
+from convolens.tasks.explain.subject import INPUT, Explainable, HasExplained, View, check_taps
 from convolens.tasks.explain.targets import ClassLike, Scoring, Target, ranked_target, targets_of
 from convolens.tasks.explain.wrap import wrap
 from convolens.tasks.pictures import Picture, batches, listed, pixels_of
@@ -86,11 +86,13 @@ class _Options(TypedDict, total=False):
 
 
 @overload
-def explain(model: Explainable, images: Picture, **options: Unpack[_Options]) -> Explanation: ...  # type: ignore[overload-overlap]
+def explain(model: Explainable | HasExplained, images: Picture, **options: Unpack[_Options]) -> Explanation: ...  # type: ignore[overload-overlap]
 @overload
-def explain(model: Explainable, images: Iterable[Picture], **options: Unpack[_Options]) -> list[Explanation]: ...
 def explain(
-    model: Explainable,
+    model: Explainable | HasExplained, images: Iterable[Picture], **options: Unpack[_Options]
+) -> list[Explanation]: ...
+def explain(
+    model: Explainable | HasExplained,
     images: Picture | Iterable[Picture],
     *,
     target: ClassLike | Scoring | None = None,
@@ -103,7 +105,7 @@ def explain(
     """Which part of each picture made the network say so.
 
     Args:
-        model: a classifier, in evaluation mode, or what `convolens.wrap` made of a module.
+        model: a classifier or localizer, in evaluation mode, or what `convolens.wrap` made of a module.
         images: a path, an array or a tensor, or several, as for `predict`.
         target: the class to explain, by name or number; None for the likeliest of each picture; or a function from
             the scores `(N, classes)` to `(N,)`.
@@ -122,19 +124,20 @@ def explain(
         MethodError: the method cannot explain this head or target; the message names one that can.
         FileError, ShapeError, DtypeError: as for `predict`.
     """
+    subject = _subject(model)
 
     def asked(scores: Tensor) -> list[Target]:
-        wanted = targets_of(scores, model.class_names, target, against)
+        wanted = targets_of(scores, subject.class_names, target, against)
         return [wanted.turned() if counter else wanted]
 
     pictures, many = listed(images)
-    taps, name = _way(model, method, tap, linear=not callable(target))
-    found = [one for (one,) in _explain_each(model, pictures, asked, name, taps, batch)]
+    taps, name = _way(subject, method, tap, linear=not callable(target))
+    found = [one for (one,) in _explain_each(subject, pictures, asked, name, taps, batch)]
     return found if many else found[0]
 
 
 def explain_top(
-    model: Explainable,
+    model: Explainable | HasExplained,
     images: Picture | Iterable[Picture],
     count: int,
     *,
@@ -161,13 +164,19 @@ def explain_top(
     if count < 1:
         raise ArgumentError(f"count: need at least 1 class, got {count}")
 
+    subject = _subject(model)
+
     def asked(scores: Tensor) -> list[Target]:
-        return [ranked_target(scores, model.class_names, rank) for rank in range(min(count, scores.shape[1]))]
+        return [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
 
     pictures, many = listed(images)
-    taps, name = _way(model, method, tap, linear=True)
-    found = _explain_each(model, pictures, asked, name, taps, batch)
+    taps, name = _way(subject, method, tap, linear=True)
+    found = _explain_each(subject, pictures, asked, name, taps, batch)
     return found if many else found[0]
+
+
+def _subject(model: Explainable | HasExplained) -> Explainable:
+    return model.explained() if isinstance(model, HasExplained) else model
 
 
 def _way(

@@ -24,21 +24,13 @@ def to_picture(
     heat: Float[Tensor, "height width"], preprocessing: Preprocessing, picture_size: tuple[int, int]
 ) -> Float32[np.ndarray, "picture_height picture_width"]:
     """A map of the network's input as a map of the picture: put where the crop was, 0 around it, resized back."""
-    resized = _resized(preprocessing, *picture_size)
+    resized = preprocessing.resized(*picture_size)
     left, right, top, bottom = _margins(preprocessing, heat.shape, resized)
     whole = pad(heat[None, None], (left, right, top, bottom))
     if resized != picture_size:
         whole = interpolate(whole, picture_size, mode="bilinear", align_corners=False)
     found: NDArray[Any] = whole[0, 0].float().cpu().numpy()
     return found
-
-
-def _resized(preprocessing: Preprocessing, height: int, width: int) -> tuple[int, int]:
-    """The picture's size after resizing, as preprocessing itself reckons it."""
-    if preprocessing.resize is None:
-        return height, width
-    shorter = min(height, width)
-    return height * preprocessing.resize // shorter, width * preprocessing.resize // shorter
 
 
 def _margins(

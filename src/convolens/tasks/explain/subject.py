@@ -61,6 +61,14 @@ class Explainable(Protocol):
         """For a pooled linear head, each tap's `(classes, C)`; empty for any other head."""
 
 
+@runtime_checkable
+class HasExplained(Protocol):
+    """A network whose output is more than class scores, and that knows which part of it is to be explained."""
+
+    def explained(self) -> Explainable:
+        """The network as one that gives class scores."""
+
+
 @dataclass(frozen=True)
 class View:
     """What a method sees: a batch, its values at one tap, and what the scores become when they are others.

@@ -1,0 +1,154 @@
+"""The same picture seen anew each time: another part of it, mirrored, in other light; boxes go along.
+
+Geometry is done in one resampling by Pillow, from the decoded picture straight to the network's size. Colours are one
+3×3 matrix and an offset for each picture, which the training applies to a whole batch at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+
+from convolens.errors import ArgumentError
+
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+TRIES = 10  # for a part of the picture that keeps the object
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a picture may be changed.
+
+    Attributes:
+        zoom: the least and the greatest share of the picture's area that is shown, at a random place. Above 1 the
+            picture lies within what is shown, its edges repeated around it.
+        ratio: what is shown may be so many times wider or higher than the picture, and is brought to its shape.
+        flip: whether to mirror every other time. Not for what has a left and a right, such as digits and text.
+        colour: 0 leaves colours; c changes brightness, contrast and saturation by up to a factor 1 ± c and turns the
+            hue by up to c/4 of the circle.
+    """
+
+    zoom: tuple[float, float] = (0.35, 1.0)
+    ratio: float = 4 / 3
+    flip: bool = True
+    colour: float = 0.2
+
+    def __post_init__(self) -> None:
+        least, most = self.zoom
+        if not (0 < least <= most and math.isfinite(most)):
+            raise ArgumentError(f"zoom: need two shares of the area above 0, the least first, got {self.zoom}")
+        if not (math.isfinite(self.ratio) and self.ratio >= 1):
+            raise ArgumentError(f"ratio: need a number of at least 1, got {self.ratio}")
+        if not 0 <= self.colour < 1:
+            raise ArgumentError(f"colour: need a number from 0 to below 1, got {self.colour}")
+
+    def to_list(self) -> list[Any]:
+        """Plain values."""
+        return [list(self.zoom), self.ratio, self.flip, self.colour]
+
+
+UNCHANGED = Augmentation(zoom=(1.0, 1.0), ratio=1.0, flip=False, colour=0.0)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a picture: a box in its pixels, which may reach past it, and whether it is mirrored."""
+
+    box_xyxy: tuple[float, float, float, float]
+    mirrored: bool
+
+    def picture(self, pixels: UInt8[np.ndarray, "height width 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
+        """What is shown, `side` pixels wide and high, antialiased."""
+        padded, (x1, y1, x2, y2) = _padded(pixels, self.box_xyxy)
+        image = Image.fromarray(padded)
+        shown = image.resize((side, side), Image.Resampling.BILINEAR, box=(x1, y1, x2, y2), reducing_gap=3.0)
+        if self.mirrored:
+            shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        found: NDArray[np.uint8] = np.asarray(shown)
+        return found
+
+    def boxes(self, boxes_xyxy: Float32[np.ndarray, "boxes 4"]) -> Float32[np.ndarray, "boxes 4"]:
+        """Boxes of the picture's pixels as shares of what is shown; they may reach past it."""
+        x1, y1, x2, y2 = self.box_xyxy
+        offset, size = np.array([x1, y1] * 2), np.array([x2 - x1, y2 - y1] * 2)
+        found = (boxes_xyxy - offset) / size
+        if self.mirrored:
+            found = np.stack([1 - found[:, 2], found[:, 1], 1 - found[:, 0], found[:, 3]], axis=1)
+        shares: NDArray[np.float32] = found.astype(np.float32)
+        return shares
+
+
+def draw_view(width: int, height: int, augmentation: Augmentation, generator: np.random.Generator) -> View:
+    """A random part of a picture of that size.
+
+    >>> draw_view(40, 30, UNCHANGED, np.random.default_rng(0))
+    View(box_xyxy=(0.0, 0.0, 40.0, 30.0), mirrored=False)
+    """
+    share = generator.uniform(*augmentation.zoom)
+    stretch = math.exp(generator.uniform(-1, 1) * math.log(augmentation.ratio) / 2)
+    wide, high = width * math.sqrt(share) * stretch, height * math.sqrt(share) / stretch
+    if augmentation.zoom[1] <= 1:
+        wide, high = min(wide, float(width)), min(high, float(height))
+    left, top = (generator.uniform(min(0.0, a - b), max(0.0, a - b)) for a, b in ((width, wide), (height, high)))
+    return View((left, top, left + wide, top + high), bool(augmentation.flip and generator.random() < 0.5))
+
+
+def view_keeping(
+    box_xyxy: tuple[float, float, float, float],
+    width: int,
+    height: int,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+) -> View:
+    """A random part of a picture in which all of an object is; after ten tries the whole picture."""
+    for _ in range(TRIES):
+        view = draw_view(width, height, augmentation, generator)
+        x1, y1, x2, y2 = view.box_xyxy
+        if x1 <= box_xyxy[0] and y1 <= box_xyxy[1] and box_xyxy[2] <= x2 and box_xyxy[3] <= y2:
+            return view
+    return View((0.0, 0.0, float(width), float(height)), view.mirrored)
+
+
+def draw_colours(
+    pixels: UInt8[np.ndarray, "height width 3"], strength: float, generator: np.random.Generator
+) -> Float32[np.ndarray, "3 4"]:
+    """A random change of colours as a matrix and an offset: `matrix[:, :3] @ rgb + matrix[:, 3]`, of values in [0, 1].
+
+    Saturation and hue turn about the greys, contrast about the picture's mean grey, and brightness is a factor.
+    """
+    if strength == 0:
+        return np.eye(3, 4, dtype=np.float32)
+    bright, contrast, saturation, turn = generator.uniform(-1, 1, 4) * strength
+    hue = _turned(turn / 4 * 2 * math.pi)
+    saturated = (1 + saturation) * np.eye(3) - saturation * np.outer(np.ones(3), LUMA)
+    matrix = (1 + bright) * (1 + contrast) * saturated @ hue
+    grey = float(pixels.mean(axis=(0, 1)) @ LUMA) / 255
+    offset = np.full((3, 1), -(1 + bright) * contrast * grey)
+    return np.concatenate([matrix, offset], axis=1).astype(np.float32)
+
+
+def _turned(angle: float) -> NDArray[np.float64]:
+    """The rotation of colours about the axis of greys (Rodrigues' formula)."""
+    axis = np.ones(3) / math.sqrt(3)
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    found: NDArray[np.float64] = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    return found
+
+
+def _padded(
+    pixels: NDArray[np.uint8], box: tuple[float, float, float, float]
+) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
+    """The picture with its edges repeated as far as the box reaches past it, and the box in that."""
+    height, width = pixels.shape[:2]
+    x1, y1, x2, y2 = box
+    left, top = max(math.ceil(-x1), 0), max(math.ceil(-y1), 0)
+    right, bottom = max(math.ceil(x2 - width), 0), max(math.ceil(y2 - height), 0)
+    if left or top or right or bottom:
+        pixels = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="edge")
+    return pixels, (x1 + left, y1 + top, x2 + left, y2 + top)

@@ -1,0 +1,39 @@
+"""How the learning rate goes up and down: a share of its highest, as a function of how far the training is.
+
+By the share of the training rather than by steps, so that the same words fit a number of epochs and a budget of time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+STEPS = (0.6, 0.85)  # where `step` divides the rate by ten
+LAST = 0.01  # where `cosine` ends: nothing is learned at a rate of 0
+
+
+def rate_share(schedule: str, warmup: float, done: float) -> float:
+    """The share of the highest rate when a share `done` (0 to 1) of the training lies behind.
+
+    >>> [round(rate_share("cosine", 0.1, done), 2) for done in (0.05, 0.1, 0.55, 1.0)]
+    [0.5, 1.0, 0.51, 0.01]
+    """
+    if done < warmup:
+        return done / warmup
+    return SCHEDULES[schedule](min((done - warmup) / (1 - warmup), 1.0))
+
+
+def _cosine(done: float) -> float:
+    """Loshchilov & Hutter, "SGDR", ICLR 2017, eq. 5, without restarts."""
+    return LAST + (1 - LAST) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _step(done: float) -> float:
+    return 0.1 ** sum(done >= at for at in STEPS)
+
+
+def _constant(done: float) -> float:
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {"cosine": _cosine, "step": _step, "constant": _constant}

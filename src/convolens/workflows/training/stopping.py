@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM end a training after the step in hand, with a state to go on from. A second ends it at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Asked:
+    """Whether the training was asked to stop, and by which signal."""
+
+    def __init__(self) -> None:
+        self.by: int | None = None
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
+        if self.by is not None:
+            raise KeyboardInterrupt
+        self.by = number
+
+    def leave(self) -> None:
+        """Ends as the signal would have: KeyboardInterrupt, or the exit code that shells report for SIGTERM."""
+        if self.by == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + int(self.by or 0))
+
+
+@contextmanager
+def listening() -> Iterator[Asked]:
+    """Notes the signals while it lasts. Only the main thread may; elsewhere they do what they did before."""
+    asked = Asked()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, asked.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
