@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from convolens.errors import ArgumentError, FileError, TrainingError, WeightsError
 from convolens.workflows.training import Settings, fit
+from convolens.workflows.training.feeding import parts_of_epoch
 from convolens.workflows.training.finding import find_batch, find_rate
 from convolens.workflows.training.loop import LAST
 from convolens.workflows.training.schedules import SCHEDULES, rate_share
@@ -125,14 +126,16 @@ def test_pictures_that_cannot_be_used_are_passed_over(tmp_path):
 
 
 def test_a_cost_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_last_good_state(tmp_path):
-    lesson = toy.Toy(poison=[11])
-    with pytest.raises(TrainingError, match=r"cost: need a finite number, got nan in epoch 1, batch \d+ \(blob \d+, "):
-        trained(tmp_path, lesson)
+    bad = parts_of_epoch(48, 8, 0, 0)[3][1]  # the second picture of the fourth batch
+    with pytest.raises(
+        TrainingError, match=rf"got nan in epoch 1, batch 4 \(blob \d+, blob {bad}, .*; the last good state"
+    ):
+        trained(tmp_path, toy.Toy(poison=[bad]))
     assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["event"] == "stopped"
     with pytest.raises(TrainingError):  # the same batch again
-        trained(tmp_path, toy.Toy(poison=[11]), resume=True)
-    outcome, _ = trained(tmp_path, toy.Toy(bad=[11]), resume=True)
+        trained(tmp_path, toy.Toy(poison=[bad]), resume=True)
+    outcome, _ = trained(tmp_path, toy.Toy(bad=[bad]), resume=True)
     assert outcome.best >= 0.95
 
 
@@ -252,8 +255,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times):
 
 
 def test_batches_hold_every_picture_once_and_none_is_much_smaller_than_another():
-    from convolens.workflows.training.feeding import parts_of_epoch
-
     parts = parts_of_epoch(65, 32, 0, 0)
     assert sorted(number for part in parts for number in part) == list(range(65))
     assert {len(part) for part in parts} == {21, 22}
