@@ -1,4 +1,4 @@
-"""`convolens train|predict|evaluate|explain`: teach a network your own pictures, and ask it."""
+"""`convolens predict|evaluate|explain`: ask a network that has learned."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from convolens.workflows.bulk import Predictor
-    from convolens.workflows.data import Skipped
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
 Data = Annotated[
@@ -24,60 +21,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
-    train = typer.Typer(rich_markup_mode=None, help="Train a network's head on your own pictures.")
-    train.command("classify")(train_classify)
-    train.callback()(lambda: None)  # keeps `classify` a word of its own while it is the only task
-    app.add_typer(train, name="train")
     app.command()(predict)
     app.command()(evaluate)
     app.command()(explain)
-
-
-def train_classify(
-    data: Data,
-    trunk: Annotated[str, typer.Option(help="The network whose features are used, such as vgg16.")],
-    weights: Annotated[str, typer.Option(help="The trunk's weights: a name, such as hed, or a file.")],
-    out: Annotated[Path, typer.Option(help="Folder for the model and the figures; made if missing.")],
-    tap: Annotated[
-        list[str] | None, typer.Option(help="A tap of the trunk, such as conv4_3; again for more. Default: the last.")
-    ] = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(help="Share of each class kept back, or other data. Default: the data's own part, or 0.2."),
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are.")
-    ] = None,
-    decay: Annotated[float, typer.Option(help="Holds the head's weights small; more suits few pictures.")] = 0.01,
-    seed: Annotated[int, typer.Option(help="Of what is kept back.")] = 0,
-    batch: Batch = 16,
-    device: Device = "auto",
-) -> None:
-    """Teach a network to tell classes of pictures apart: a folder of pictures for each.
-
-    \b
-    Example:
-      convolens train classify photos --trunk vgg16 --weights hed --tap conv4_3 --out runs/photos
-    """
-    from convolens.workflows.train import train
-
-    run = train(
-        "classify",
-        data,
-        trunk=trunk,
-        weights=weights,
-        out=out,
-        taps=tap,
-        validation=_share_or_folder(validation),
-        size=size,
-        decay=decay,
-        seed=seed,
-        batch=batch,
-        device=device,
-    )
-    _report_skipped(run.skipped)
-    print(f"{run.metrics['top1']:.1%} right of {run.metrics['count']} pictures kept back")
-    print(run.best)
 
 
 def predict(
@@ -164,6 +110,15 @@ def evaluate(model: Model, data: Data, batch: Batch = 16, as_json: AsJson = Fals
         return
     for one in found["skipped"]:
         typer.echo(f"skipped: {one['reason']}", err=True)
+    if "mean_iou" in found:
+        print(f"pictures {found['count']}, object or none right {found['object_accuracy']:.1%}, ", end="")
+        print(f"AUC {found['object_auc']:.3f}; of {found['objects']} objects ", end="")
+        print(f"class {found['class_accuracy']:.1%}, mean IoU {found['mean_iou']:.3f}, IoU of .5 {found['iou50']:.1%}")
+        return
+    if "mean_ap" in found:
+        print(f"pictures {found['count']}, mean average precision {found['mean_ap']:.1%}, ", end="")
+        print(f"macro-F1 {found['macro_f1']:.3f}, all classes right {found['exact']:.1%}")
+        return
     print(f"pictures {found['count']}, top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}, ", end="")
     print(f"macro-F1 {found['macro_f1']:.3f}, calibration error {found['ece']:.3f}")
     width = max(map(len, found["per_class"]))
@@ -234,20 +189,3 @@ def _overlay_paths(files: list[Path], out: Path) -> list[Path]:
 def _naming(file: Path, error: Exception) -> str:
     """The error's sentence, with the file in front unless it names it already."""
     return str(error) if str(file) in str(error) else f"{file}: {error}"
-
-
-def _share_or_folder(text: str | None) -> float | Path | None:
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return Path(text)
-
-
-def _report_skipped(skipped: Iterable[Skipped]) -> None:
-    several = list(skipped)
-    for one in several:
-        typer.echo(f"skipped: {one.reason}", err=True)
-    if several:
-        typer.echo(f"skipped {len(several)} files", err=True)

@@ -1,0 +1,219 @@
+"""`convolens train classify|localize`: teach a network your own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convolens.workflows.data import Skipped
+    from convolens.workflows.run_folder import Run
+
+Trunk = Annotated[str, typer.Option(help="The network, such as resnet18 or vgg16.")]
+Weights = Annotated[
+    str | None, typer.Option(help="The trunk's weights: a name, such as hed, or a file. Default: random ones.")
+]
+Out = Annotated[Path, typer.Option(help="Folder for the model and the figures; made if missing.")]
+Stem = Annotated[str, typer.Option(help="ResNets: small for pictures of about 8 to 64 pixels.")]
+Validation = Annotated[
+    str | None,
+    typer.Option(help="Share kept back to measure on, a list of pictures (.txt), or other data. Default: 0.2, or the "
+                      "data's own parts."),
+]  # fmt: skip
+Epochs = Annotated[int | None, typer.Option(help="Times every picture is seen. Default: 30, or what --minutes allow.")]
+Minutes = Annotated[float | None, typer.Option(help="A budget of time; the learning rate is brought down by its end.")]
+Batch = Annotated[str | None, typer.Option(help="Pictures to a step, or auto: as many as memory allows, at most 64.")]
+Accumulate = Annotated[int | None, typer.Option(help="Parts that a batch goes through the network in.")]
+Optimizer = Annotated[str | None, typer.Option(help="adamw or sgd. Default: adamw.")]
+Rate = Annotated[str | None, typer.Option(help="The learning rate at its highest, or find.")]
+Schedule = Annotated[str | None, typer.Option(help="How the rate falls: cosine, step or constant.")]
+Warmup = Annotated[float | None, typer.Option(help="Share of the training over which the rate rises. Default: 0.05.")]
+Decay = Annotated[float | None, typer.Option(help="Of the weights; more suits few pictures.")]
+LayerDecay = Annotated[float | None, typer.Option(help="A layer's learning rate as a share of the next one's.")]
+Clip = Annotated[float | None, typer.Option(help="Length that gradients are shortened to. Default: 1.")]
+Average = Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")]
+Patience = Annotated[int | None, typer.Option(help="End after so many epochs without a better model.")]
+Zoom = Annotated[
+    tuple[float, float] | None, typer.Option(help="Least and greatest share of the picture's area that is shown.")
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option("--flip/--no-flip", help="Mirror every other time (default); not for digits or text."),
+]
+Colour = Annotated[float | None, typer.Option(help="How much light and colours are changed, from 0 to below 1.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from an earlier run in the same folder.")]
+Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    train = typer.Typer(rich_markup_mode=None, help="Teach a network your own pictures.")
+    train.command("classify")(classify)
+    train.command("localize")(localize)
+    app.add_typer(train, name="train")
+
+
+def classify(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."
+        ),
+    ],
+    trunk: Trunk,
+    out: Out,
+    weights: Weights = None,
+    tap: Annotated[
+        list[str] | None, typer.Option(help="A tap of the trunk, such as conv4_3; again for more. Default: the last.")
+    ] = None,
+    learn: Annotated[
+        str | None,
+        typer.Option(
+            help="head: the trunk stays as it is; all; or the tap from which on it learns. Default: head with "
+            "--weights, all without."
+        ),
+    ] = None,
+    stem: Stem = "full",
+    validation: Validation = None,
+    size: Annotated[
+        int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are, or the first's.")
+    ] = None,
+    smoothing: Annotated[float | None, typer.Option(help="Share of a label that is spread over all classes.")] = None,
+    class_weights: Annotated[str | None, typer.Option(help="balanced: rare classes count for more.")] = None,
+    mixup: Annotated[float | None, typer.Option(help="Mix pictures and labels by shares of Beta(m, m).")] = None,
+    zoom: Zoom = None,
+    flip: Flip = None,
+    colour: Colour = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    accumulate: Accumulate = None,
+    optimizer: Optimizer = None,
+    rate: Rate = None,
+    schedule: Schedule = None,
+    warmup: Warmup = None,
+    decay: Decay = None,
+    layer_decay: LayerDecay = None,
+    clip: Clip = None,
+    average: Average = None,
+    patience: Patience = None,
+    seed: Seed = None,
+    resume: Resume = False,
+    device: Device = "auto",
+) -> None:
+    """Teach a network to tell classes of pictures apart.
+
+    With weights that somebody else trained, only a head is trained, in seconds. --learn trains the trunk too.
+
+    \b
+    Examples:
+      convolens train classify photos --trunk vgg16 --weights hed --tap conv4_3 --out runs/photos
+      convolens train classify digits --trunk resnet18 --stem small --no-flip --minutes 3 --out runs/digits
+    """
+    run = _train("classify", **_worded(locals(), taps=tap))
+    name = "top1" if "top1" in run.metrics else "mean_ap"
+    words = "right" if name == "top1" else "mean average precision"
+    print(f"{run.metrics[name]:.1%} {words} of {run.metrics['count']} pictures kept back")
+    print(run.best)
+
+
+def localize(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Pictures with a box or none: COCO, VOC, YOLO, CSV.")],
+    trunk: Trunk,
+    out: Out,
+    weights: Weights = None,
+    tap: Annotated[str | None, typer.Option(help="The tap whose cells are asked. Default: the last.")] = None,
+    learn: Annotated[str, typer.Option(help="all, or the tap from which on the trunk learns.")] = "all",
+    stem: Stem = "full",
+    validation: Validation = None,
+    size: Annotated[
+        int | None, typer.Option(help="Bring pictures to a square of this side. Default: the first's shorter side.")
+    ] = None,
+    object_weight: Annotated[float | None, typer.Option(help="Of whether there is an object. Default: 1.")] = None,
+    class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
+    box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
+    box_cost: Annotated[str | None, typer.Option(help="giou, mse, l1 or smooth_l1. Default: giou.")] = None,
+    zoom: Zoom = None,
+    flip: Flip = None,
+    colour: Colour = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    accumulate: Accumulate = None,
+    optimizer: Optimizer = None,
+    rate: Rate = None,
+    schedule: Schedule = None,
+    warmup: Warmup = None,
+    decay: Decay = None,
+    layer_decay: LayerDecay = None,
+    clip: Clip = None,
+    average: Average = None,
+    patience: Patience = None,
+    seed: Seed = None,
+    resume: Resume = False,
+    device: Device = "auto",
+) -> None:
+    """Teach a network whether there is an object in a picture, which, and where.
+
+    \b
+    Example:
+      convolens train localize digits --trunk resnet18 --tap layer3.1 --no-flip --minutes 10 --out runs/digits
+    """
+    run = _train("localize", **_worded(locals()))
+    found = run.metrics
+    print(
+        f"object or none right {found['object_accuracy']:.1%}, class {found['class_accuracy']:.1%}, "
+        f"mean IoU {found['mean_iou']:.2f} of {found['count']} pictures kept back"
+    )
+    print(run.best)
+
+
+def _worded(given: dict[str, Any], **instead: Any) -> dict[str, Any]:
+    """What was given on the line, as Python's arguments: what was not given keeps its default there."""
+    options = {name: value for name, value in given.items() if value is not None}
+    if "taps" in instead:
+        options.pop("tap", None)
+        options |= {name: value for name, value in instead.items() if value}
+    for name, number, word in (("batch", int, "auto"), ("rate", float, "find")):
+        if name in options and options[name] != word:
+            options[name] = _number(name, options[name], number, word)
+    if "validation" in options:
+        options["validation"] = _share_or_path(options["validation"])
+    return {"weights": None, **options}
+
+
+def _train(task: str, **options: Any) -> Run:
+    from convolens.workflows.train import train
+
+    run = train(task, **options)
+    _report_skipped(run.skipped)
+    return run
+
+
+def _number(name: str, text: str, kind: type[int] | type[float], word: str) -> int | float:
+    from convolens.errors import ArgumentError
+
+    try:
+        return kind(text)
+    except ValueError:
+        raise ArgumentError(f"{name}: need a number or {word}, got {text!r}") from None
+
+
+def _share_or_path(text: str) -> float | Path:
+    try:
+        return float(text)
+    except ValueError:
+        return Path(text)
+
+
+def _report_skipped(skipped: Iterable[Skipped]) -> None:
+    several = list(skipped)
+    for one in several:
+        typer.echo(f"skipped: {one.reason}", err=True)
+    if several:
+        typer.echo(f"skipped {len(several)} files", err=True)
