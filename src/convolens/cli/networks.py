@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
 Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A folder with one folder of pictures for each class, or a CSV.")
+    Path,
+    typer.Argument(metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."),
 ]
 Batch = Annotated[int, typer.Option(help="Pictures of one size that go through the network at once.")]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
@@ -92,19 +93,32 @@ def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch:
     return failed
 
 
-def evaluate(model: Model, data: Data, batch: Batch = 16, as_json: AsJson = False, device: Device = "auto") -> None:
+def evaluate(
+    model: Model,
+    data: Data,
+    part: Annotated[
+        str | None, typer.Option(help="Of data in parts: train, validation or test. Default: the last there is.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page: confusion, reliability, the worst mistakes.")
+    ] = None,
+    batch: Batch = 16,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
     """Measure a model on pictures that it was not trained on.
 
     \b
-    Example:
+    Examples:
       convolens evaluate runs/photos/best.safetensors photos-kept-back
+      convolens evaluate runs/photos/best.safetensors photos-kept-back --html photos.html
     """
     import json
 
     from convolens.tasks import load
     from convolens.workflows.evaluate import evaluate as measure
 
-    found = measure(load(model, device=device), data, batch=batch)
+    found = measure(load(model, device=device), data, part=part, batch=batch, html=html)
     if as_json:
         print(json.dumps(found, indent=2))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from convolens.errors import DataError, FileError
 from convolens.tasks.localize import PRESENT, Answers, Localizer, corners_of, overlaps
 from convolens.tasks.pictures import batches, evaluating
 from convolens.workflows.data import Example, Loaded, Skipped, load
+from convolens.workflows.progress import track
 
 
 def measure_localizer(
@@ -37,10 +39,29 @@ def measure_localizer(
     Raises:
         DataError: no picture that can be used.
     """
-    truths: list[tuple[int, list[float]]] = []  # class, or -1; corners as shares of the picture
+    located = locate_all(model, examples, skipped, batch=batch)
+    return localization_metrics(located.output, located.labels, located.boxes)
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a localizer said of examples, and the truth: classes, -1 where there is no object, and corners as shares."""
+
+    output: Tensor
+    labels: Tensor
+    boxes: Tensor
+    examples: tuple[Example, ...]
+
+
+def locate_all(
+    model: Localizer, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 32, progress: bool = False
+) -> Located:
+    """Runs the model over examples. Arguments and errors as in `measure_localizer`; `progress` shows a bar."""
+    truths: list[tuple[int, list[float]]] = []
+    used: list[Example] = []
 
     def singles() -> Iterator[Tensor]:
-        for example in examples:
+        for example in track(examples, "pictures", len(examples), show=progress):
             try:
                 loaded = load(example)
             except (FileError, DataError) as error:
@@ -48,6 +69,7 @@ def measure_localizer(
                     skipped.append(Skipped(example.path, str(error)))
                 continue
             truths.append(_truth(loaded))
+            used.append(example)
             yield model.preprocess(loaded.pixels)
 
     with evaluating(model):
@@ -55,7 +77,7 @@ def measure_localizer(
     if not outputs:
         raise DataError(f"localize: need pictures that can be used, got none; {skipped[-1].reason}")
     labels, boxes = torch.tensor([label for label, _ in truths]), torch.tensor([box for _, box in truths])
-    return localization_metrics(torch.cat(outputs), labels, boxes)
+    return Located(torch.cat(outputs), labels, boxes, tuple(used))
 
 
 def localization_metrics(

@@ -81,14 +81,24 @@ def confusion_matrix(
     return counts.reshape(classes, classes)
 
 
+def reliability(
+    scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], bins: int = CALIBRATION_BINS
+) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"], Int[np.ndarray, " bins"]]:
+    """Mean confidence, accuracy and number of the samples in each of the bins of equal confidence; 0 in empty ones."""
+    confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == labels
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(at, minlength=bins)
+    sums = (np.bincount(at, weights=values, minlength=bins) for values in (confidence, correct))
+    mean_confidence, accuracy = (total / np.maximum(count, 1) for total in sums)
+    return mean_confidence, accuracy, count
+
+
 def calibration_error(
     scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], bins: int = CALIBRATION_BINS
 ) -> float:
     """How far confidence lies from accuracy, averaged over samples in bins of equal confidence."""
-    confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == labels
-    at = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(at, weights=confidence - correct, minlength=bins)
-    return float(np.abs(gaps).sum() / max(len(labels), 1))
+    confidence, accuracy, count = reliability(scores, labels, bins)
+    return float((np.abs(confidence - accuracy) * count).sum() / max(len(labels), 1))
 
 
 def _top(scores: NDArray[Any], labels: NDArray[Any], count: int) -> float:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from convolens.errors import FileError
-from convolens.media.images import read_rgb8
 from convolens.pages import Part, report
-from convolens.pages.figures import Marked, picture, row, table
+from convolens.pages.figures import row, table
+from convolens.pages.pictures import Labelled, file_picture
 from convolens.workflows.data import Example
 from convolens.workflows.doctor.annotations import corners
 from convolens.workflows.doctor.diagnosis import Diagnosis
-from convolens.workflows.doctor.findings import Corners, Finding, Instance
+from convolens.workflows.doctor.findings import Finding, Instance
 
-SHOWN_SIDE = 320  # pixels of the longer side of a picture on the page
 SAMPLES = 12
 SHOWN_INSTANCES = 4
 
@@ -107,7 +102,7 @@ def _row(instance: Instance, root: Path) -> tuple[str, str]:
 def _pictures(instances: Sequence[Instance]) -> Iterator[str]:
     for instance in instances:
         for path in (instance.path, *([instance.other] if instance.other else [])):
-            yield from _picture(path, [(instance.box, "")] if instance.box else [])
+            yield from file_picture(path, [Labelled(instance.box)] if instance.box else [])
 
 
 def _samples(found: Diagnosis) -> Iterator[str]:
@@ -118,27 +113,5 @@ def _samples(found: Diagnosis) -> Iterator[str]:
 
 def _sample(example: Example, names: Sequence[str]) -> Iterator[str]:
     labels = ", ".join(names[label] for label in example.labels) or "nothing"
-    boxes = [(corners(box), names[box.label]) for box in example.boxes]
-    yield from _picture(example.path, boxes, labels)
-
-
-def _picture(path: Path, boxes: Sequence[tuple[Corners, str]], says: str = "") -> Iterator[str]:
-    """The picture with its boxes; nothing where it cannot be read, as the table beside names it."""
-    try:
-        pixels, (width, height) = read_rgb8(path, at_least=SHOWN_SIDE)
-    except FileError:
-        return
-    scale = SHOWN_SIDE / max(width, height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    way = Image.Resampling.NEAREST if scale >= 4 else Image.Resampling.LANCZOS
-    shown = np.asarray(Image.fromarray(pixels).resize(size, way))
-    marks = [Marked(_drawable(box, scale), label) for box, label in boxes if all(map(isfinite, box))]
-    words = f"{path.name}{': ' * bool(says)}{says}"
-    yield picture(shown, escape(words), describe=words, marks=marks)
-
-
-def _drawable(box: Corners, scale: float) -> tuple[int, int, int, int]:
-    """Corners on the page, put in order, and within what a browser can draw."""
-    x1, y1, x2, y2 = (round(min(max(float(value) * scale, -1e4), 1e4)) for value in box)
-    left, top = min(x1, x2), min(y1, y2)
-    return left, top, max(x1, x2, left + 1), max(y1, y2, top + 1)
+    boxes = [Labelled(corners(box), names[box.label]) for box in example.boxes]
+    yield from file_picture(example.path, boxes, labels)
