@@ -25,6 +25,7 @@ from convolens.tasks.explain.gradient import gradcam, gradcam_plus_plus, hiresca
 from convolens.tasks.explain.perturbation import ablationcam, occlusion, scorecam
 from convolens.tasks.explain.pixels import guided_backprop, integrated_gradients
 from convolens.tasks.explain.placing import to_input, to_picture
+from convolens.tasks.explain.smoothing import Smoothing
 from convolens.tasks.explain.subject import INPUT, Explainable, HasExplained, View, check_taps
 from convolens.tasks.explain.targets import ClassLike, Scoring, Target, ranked_target, targets_of
 from convolens.tasks.explain.wrap import wrap
@@ -54,22 +55,24 @@ class Method:
         find: from what the network shows at a tap and a target to a map.
         rectified: whether the paper ends with a ReLU, so that the map shows only what speaks for the target.
         at_input: whether it looks at the pixels themselves rather than at a tap.
+        weighs: whether each feature has one weight, the same at every place.
     """
 
     find: Callable[[View, Target], Tensor]
     rectified: bool = True
     at_input: bool = False
+    weighs: bool = False
 
 
 METHODS = {
-    "cam": Method(cam, rectified=False),
-    "gradcam": Method(gradcam),
-    "gradcam++": Method(gradcam_plus_plus),
+    "cam": Method(cam, rectified=False, weighs=True),
+    "gradcam": Method(gradcam, weighs=True),
+    "gradcam++": Method(gradcam_plus_plus, weighs=True),
     "hirescam": Method(hirescam),
     "layercam": Method(layercam),
     "eigencam": Method(eigencam),
-    "scorecam": Method(scorecam),
-    "ablationcam": Method(ablationcam),
+    "scorecam": Method(scorecam, weighs=True),
+    "ablationcam": Method(ablationcam, weighs=True),
     "occlusion": Method(occlusion, rectified=False, at_input=True),
     "integrated_gradients": Method(integrated_gradients, rectified=False, at_input=True),
     "guided_backprop": Method(guided_backprop, rectified=False, at_input=True),
@@ -82,6 +85,10 @@ class _Options(TypedDict, total=False):
     counter: bool
     method: str
     tap: str | Sequence[str] | None
+    positive: bool
+    mirror: bool
+    noisy: int
+    seed: int
     batch: int
 
 
@@ -100,6 +107,10 @@ def explain(
     counter: bool = False,
     method: str = "auto",
     tap: str | Sequence[str] | None = None,
+    positive: bool = False,
+    mirror: bool = False,
+    noisy: int = 0,
+    seed: int = 0,
     batch: int = 8,
 ) -> Explanation | list[Explanation]:
     """Which part of each picture made the network say so.
@@ -114,6 +125,10 @@ def explain(
         method: one of `METHODS`; `auto` is `cam` where the head allows it, which is exact, and `gradcam` elsewhere.
         tap: where to look; None looks where the head does. Maps of several taps are added by `cam`, whose sum is
             exact; by the others each is first brought to a maximum of 1. Not for methods that look at the pixels.
+        positive: counts only the features whose weight is positive, for methods that weigh features.
+        mirror: takes the mean of the map and that of the mirrored picture, turned back.
+        noisy: takes the mean over this many copies of the picture with noise on them; 0 looks at the picture itself.
+        seed: of the noise.
         batch: pictures of one size that go through the network at once.
 
     Returns:
@@ -131,8 +146,9 @@ def explain(
         return [wanted.turned() if counter else wanted]
 
     pictures, many = listed(images)
-    taps, name = _way(subject, method, tap, linear=not callable(target))
-    found = [one for (one,) in _explain_each(subject, pictures, asked, name, taps, batch)]
+    way = _way(subject, method, tap, linear=not callable(target), positive=positive)
+    smoothing = Smoothing(mirror, noisy, seed)
+    found = [one for (one,) in _explain_each(subject, pictures, asked, way, smoothing, batch)]
     return found if many else found[0]
 
 
@@ -170,8 +186,8 @@ def explain_top(
         return [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
 
     pictures, many = listed(images)
-    taps, name = _way(subject, method, tap, linear=True)
-    found = _explain_each(subject, pictures, asked, name, taps, batch)
+    way = _way(subject, method, tap, linear=True)
+    found = _explain_each(subject, pictures, asked, way, Smoothing(), batch)
     return found if many else found[0]
 
 
@@ -179,30 +195,42 @@ def _subject(model: Explainable | HasExplained) -> Explainable:
     return model.explained() if isinstance(model, HasExplained) else model
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How to explain, checked: the taps, the method's name, and whether only positive weights count."""
+
+    taps: tuple[str, ...]
+    name: str
+    positive: bool
+
+
 def _way(
-    model: Explainable, method: str, tap: str | Sequence[str] | None, *, linear: bool
-) -> tuple[tuple[str, ...], str]:
-    """The taps to look at and the method, checked. `linear`: whether the target is a sum of class scores."""
+    model: Explainable, method: str, tap: str | Sequence[str] | None, *, linear: bool, positive: bool = False
+) -> _Way:
+    """`linear`: whether the target is a sum of class scores."""
     if model.training:
         raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
     if method != "auto" and method not in METHODS:
         raise MethodError(f"method: need auto or one of {', '.join(METHODS)}, got {method!r}")
     taps = check_taps(model, tap)
     if method == "auto":
-        return taps, "cam" if linear and set(taps) <= set(model.class_weights()) else "gradcam"
+        method = "cam" if linear and set(taps) <= set(model.class_weights()) else "gradcam"
+    if positive and not METHODS[method].weighs:
+        weighing = ", ".join(name for name, one in METHODS.items() if one.weighs)
+        raise MethodError(f"method {method}: gives a feature no single weight that may be positive; take {weighing}")
     if not METHODS[method].at_input:
-        return taps, method
+        return _Way(taps, method, positive)
     if tap is not None:
         raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out tap, or take gradcam")
-    return (INPUT,), method
+    return _Way((INPUT,), method, positive)
 
 
 def _explain_each(
     model: Explainable,
     pictures: Sequence[Picture],
     asked: Callable[[Tensor], Sequence[Target]],
-    name: str,
-    taps: tuple[str, ...],
+    way: _Way,
+    smoothing: Smoothing,
     batch: int,
 ) -> list[list[Explanation]]:
     """For each picture an explanation of each target that is asked for given the scores."""
@@ -211,24 +239,65 @@ def _explain_each(
     for one in batches((model.preprocess(picture) for picture in shown), batch):
         part = shown[len(found) : len(found) + len(one)]
         with torch.no_grad():
-            scores = model(one)
-            maps = {INPUT: one} if taps == (INPUT,) else model.maps(one, taps)
-            views = {tap: View(model, one, tap, maps[tap]) for tap in taps}
-            several = [_explain_batch(views, part, name, target, scores) for target in asked(scores)]
-        found += [list(each) for each in zip(*several, strict=True)]
+            maps = _maps(model, one, way.taps)
+            scores = _scores(model, one, maps)
+            targets = asked(scores)
+            several = _grids(model, one, maps, targets, way, smoothing)
+            explained = [
+                _placed(model, one, part, grids, target, scores, way.name)
+                for grids, target in zip(several, targets, strict=True)
+            ]
+        found += [list(each) for each in zip(*explained, strict=True)]
     return found
 
 
-def _explain_batch(
-    views: Mapping[str, View], pictures: Sequence[NDArray[Any]], name: str, target: Target, scores: Tensor
+def _maps(model: Explainable, batch: Tensor, taps: tuple[str, ...]) -> dict[str, Tensor]:
+    return {INPUT: batch} if taps == (INPUT,) else model.maps(batch, taps)
+
+
+def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
+    """From the deepest map on, rather than from the start again."""
+    if INPUT in maps:
+        return model(batch)
+    deepest = max(maps, key=model.passed_taps.index)
+    return model.rest(batch, deepest)(maps[deepest])
+
+
+def _grids(
+    model: Explainable,
+    batch: Tensor,
+    maps: dict[str, Tensor],
+    targets: Sequence[Target],
+    way: _Way,
+    smoothing: Smoothing,
+) -> list[dict[str, Tensor]]:
+    """For each target the map at each tap, the mean over what smoothing looks at."""
+    find = METHODS[way.name].find
+    looks: list[list[dict[str, Tensor]]] = []
+    for look in smoothing.looks(batch):
+        seen = maps if look.batch is batch else _maps(model, look.batch, way.taps)
+        views = [View(model, look.batch, tap, seen[tap], way.positive) for tap in way.taps]
+        looks.append([{view.tap: look.turned_back(find(view, target)) for view in views} for target in targets])
+    return [
+        {tap: torch.stack([look[tap] for look in same]).mean(dim=0) for tap in way.taps}
+        for same in zip(*looks, strict=True)
+    ]
+
+
+def _placed(
+    model: Explainable,
+    batch: Tensor,
+    pictures: Sequence[NDArray[Any]],
+    grids: Mapping[str, Tensor],
+    target: Target,
+    scores: Tensor,
+    name: str,
 ) -> list[Explanation]:
-    view = next(iter(views.values()))
-    grids = {tap: METHODS[name].find(view, target) for tap, view in views.items()}
-    heat = _stretched(grids, name, view.batch.shape[2:])
+    heat = _stretched(grids, name, batch.shape[2:])
     values = target.score(scores).tolist()
     return [
         Explanation(
-            heatmap=to_picture(heat[number], view.model.preprocessing, picture.shape[:2]),
+            heatmap=to_picture(heat[number], model.preprocessing, picture.shape[:2]),
             score=values[number],
             label=target.labels[number],
             method=name,

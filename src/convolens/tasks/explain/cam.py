@@ -9,7 +9,6 @@ nothing but that the mean is the head's, where the paper writes a sum.
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,5 +30,4 @@ def cam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
         )
     if target.direction is None:
         raise MethodError("method cam: needs a class as target, got a function; gradcam works with any")
-    weights = target.direction @ view.class_weights
-    return torch.einsum("nk,nkrc->nrc", weights, view.activations)
+    return view.weighted(target.direction @ view.class_weights)

@@ -10,14 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.tasks.explain.subject import View
+from convolens.tasks.explain.subject import View, need_gradient
 from convolens.tasks.explain.targets import Target
 
 
 def gradcam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
     """Σₖ fₖ(i) · meanᵢ gₖ(i). Selvaraju et al., "Grad-CAM", ICCV 2017, eq. 1 and 2."""
-    weights = _gradients(view, target).mean(dim=(2, 3))
-    return torch.einsum("nk,nkrc->nrc", weights, view.activations)
+    return view.weighted(_gradients(view, target).mean(dim=(2, 3)))
 
 
 def gradcam_plus_plus(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
@@ -29,8 +28,7 @@ def gradcam_plus_plus(view: View, target: Target) -> Float[Tensor, "batch rows c
     g, f = _gradients(view, target), view.activations
     below = 2 * g**2 + f.sum(dim=(2, 3), keepdim=True) * g**3
     alpha = torch.where(below != 0, g**2 / torch.where(below != 0, below, 1.0), 0.0)
-    weights = (alpha * g.relu()).sum(dim=(2, 3))
-    return torch.einsum("nk,nkrc->nrc", weights, f)
+    return view.weighted((alpha * g.relu()).sum(dim=(2, 3)))
 
 
 def hirescam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
@@ -48,5 +46,6 @@ def _gradients(view: View, target: Target) -> Tensor:
     with torch.enable_grad():
         at = view.activations.detach().requires_grad_()
         score = target.score(view.rest(at)).sum()
+        need_gradient(score)
         (gradients,) = torch.autograd.grad(score, at)
     return gradients

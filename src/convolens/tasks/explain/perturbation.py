@@ -52,9 +52,12 @@ def _each_picture(view: View, target: Target, find: Callable[[View, Target], Ten
 
 def _scorecam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
     features, picture = view.activations[0], view.batch[0]
-    masks = _unit(to_input(features, picture.shape[1], picture.shape[2]))
-    seen = _each_score(len(masks), lambda at: picture * masks[at, None], view.model, target)
-    return torch.einsum("k,krc->rc", seen.softmax(dim=0), features)
+
+    def seen_through(at: Tensor) -> Tensor:
+        return picture * _unit(to_input(features[at], picture.shape[1], picture.shape[2]))[:, None]
+
+    seen = _each_score(len(features), seen_through, view.model, target)
+    return view.weighted(seen.softmax(dim=0)[None])[0]
 
 
 def _ablationcam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
@@ -66,7 +69,7 @@ def _ablationcam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
         return several
 
     loss = target.score(view.rest(view.activations)) - _each_score(len(features), without, view.rest, target)
-    return torch.einsum("k,krc->rc", loss, features)
+    return view.weighted(loss[None])[0]
 
 
 def _occlusion(view: View, target: Target) -> Float[Tensor, "rows columns"]:

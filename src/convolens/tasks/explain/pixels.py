@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from convolens.tasks.explain.subject import View
+from convolens.tasks.explain.subject import View, need_gradient
 from convolens.tasks.explain.targets import Target
 
 STEPS = 32  # along the path; the attributions' sum is then within a few percent of the score's change
@@ -45,7 +45,9 @@ def guided_backprop(view: View, target: Target) -> Float[Tensor, "batch rows col
 def _gradient(view: View, target: Target, batch: Tensor) -> Tensor:
     with torch.enable_grad():
         at = batch.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(target.score(view.model(at)).sum(), at)
+        score = target.score(view.model(at)).sum()
+        need_gradient(score)
+        (gradient,) = torch.autograd.grad(score, at)
     return gradient
 
 

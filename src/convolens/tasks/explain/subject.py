@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, MethodError
 from convolens.trunks import Preprocessing
 
 INPUT = "input"  # in place of a tap's name: the picture as the network gets it
@@ -78,12 +78,18 @@ class View:
         batch: preprocessed pictures.
         tap: where to look; `INPUT` is the batch itself.
         activations: the values there.
+        positive: whether only features whose weight is positive count.
     """
 
     model: Explainable
     batch: Float[Tensor, "batch _channels _height _width"]
     tap: str
     activations: Float[Tensor, "batch _features _rows _columns"]
+    positive: bool = False
+
+    def weighted(self, weights: Float[Tensor, "batch _features"]) -> Float[Tensor, "batch _rows _columns"]:
+        """The features weighted and added up, at every place."""
+        return torch.einsum("nk,nkrc->nrc", weights.relu() if self.positive else weights, self.activations)
 
     @cached_property
     def rest(self) -> Rest:
@@ -98,11 +104,20 @@ class View:
     def alone(self, number: int) -> View:
         """The view of one picture of the batch."""
         only = slice(number, number + 1)
-        return View(self.model, self.batch[only], self.tap, self.activations[only])
+        return View(self.model, self.batch[only], self.tap, self.activations[only], self.positive)
 
     def plain(self, level: float) -> Float[Tensor, "batch _channels _height _width"]:
         """The batch that pictures of one grey give, from 0 for black to 1 for white."""
         return self.model.preprocessing.normalize(torch.full_like(self.batch, level))
+
+
+def need_gradient(score: Tensor) -> None:
+    """Raises a `MethodError` where the score was made without a graph to go back through."""
+    if not score.requires_grad:
+        raise MethodError(
+            "method: needs gradients, which a fused model gives only behind its trunk; explain the model itself, or "
+            "take cam or scorecam"
+        )
 
 
 def check_taps(model: Explainable, tap: str | Sequence[str] | None) -> tuple[str, ...]:
