@@ -11,6 +11,7 @@ from convolens.cli import run
 from convolens.media.images import write_image
 from convolens.tour import SECTIONS
 from convolens.tour.surfaces import mosaic
+from examples import textures
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,6 +25,7 @@ def tour_folder(small_tour, tmp_path_factory):
             if section.name != "explain":  # it would train; the documents train for themselves
                 section.prepare()
         write_image("mosaic.png", mosaic()[0])
+        textures.write_textures(Path("photos"), size=32, train=20, test=8)
     return folder
 
 

@@ -15,6 +15,9 @@ Data = Annotated[
     Path,
     typer.Argument(metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."),
 ]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILES...", help='Pictures, folders, patterns such as "a/**/*.jpg".')
+]
 Batch = Annotated[int, typer.Option(help="Pictures of one size that go through the network at once.")]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -29,9 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     model: Model,
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILES...", help='Pictures, folders, patterns such as "a/**/*.jpg".')
-    ],
+    files: Files,
     out: Annotated[
         Path | None, typer.Option(help="Folder for predictions.jsonl and annotated pictures. Default: print.")
     ] = None,
@@ -142,7 +143,7 @@ def evaluate(
 
 def explain(
     model: Model,
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Pictures.")],
+    files: Files,
     out: Annotated[Path, typer.Option(help="A folder for the overlays; or, for one file, the picture to write.")],
     target: Annotated[str | None, typer.Option(help="The class to explain. Default: each picture's likeliest.")] = None,
     against: Annotated[str | None, typer.Option(help="Another class: why the target rather than this?")] = None,
@@ -165,9 +166,11 @@ def explain(
     from convolens.media.images import Picture, write_picture
     from convolens.tasks import load
     from convolens.tasks.explain import explain as why
+    from convolens.workflows.bulk import picture_files
 
-    loaded, targets, failed = load(model, device=device), _overlay_paths(files, out), False
-    for file, written in zip(files, targets, strict=True):
+    pictures = list(picture_files(files))
+    loaded, targets, failed = load(model, device=device), _overlay_paths(pictures, out), False
+    for file, written in zip(pictures, targets, strict=True):
         try:
             found = why(loaded, file, target=target, against=against, counter=counter, method=method, tap=tap)
             write_picture(written, Picture(found.overlay()), keeping=(file,))

@@ -81,8 +81,9 @@ class DataSet:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts that the data itself is cut into, in the order of first use; empty where it says nothing."""
-        return tuple(name for name in dict.fromkeys(example.part for example in self.examples) if name)
+        """The parts that the data itself is cut into: some of train, validation, test; empty where it says nothing."""
+        named = {example.part for example in self.examples}
+        return tuple(name for name in ("train", "validation", "test") if name in named)
 
     def part(self, name: str) -> DataSet:
         """The examples of one of `parts`.
