@@ -33,17 +33,20 @@ _SETTLE_SECONDS = 0.003
 _PEERS = ("numpy", "scipy", "torch", "opencv-python-headless", "scikit-image")
 
 
-def milliseconds(calls: Mapping[str, Call], *, seconds: float = 2.0, repeats: int = 1) -> dict[str, float]:
+def milliseconds(
+    calls: Mapping[str, Call], *, seconds: float = 2.0, repeats: int = 1, least: int = 3
+) -> dict[str, float]:
     """The median time of each call in milliseconds, measured in turn until `seconds` have passed a call.
 
     Args:
         calls: what is timed, by name.
         seconds: how long each of them is timed for.
         repeats: how many calls one timed sample makes, for calls of microseconds.
+        least: how many samples there are at least; fewer than 3 only where one takes many seconds.
     """
     samples: dict[str, list[float]] = {name: [] for name in calls}
     end = time.perf_counter() + seconds * len(calls)
-    while time.perf_counter() < end or len(next(iter(samples.values()))) < 3:
+    while time.perf_counter() < end or len(next(iter(samples.values()))) < least:
         for name, call in calls.items():
             time.sleep(_SETTLE_SECONDS)
             samples[name].append(_one_sample(call, repeats))
@@ -107,6 +110,7 @@ class Report:
         tolerance: float,
         seconds: float = 1.0,
         repeats: int = 1,
+        least: int = 3,
     ) -> Row:
         """Compares the outputs, then times everyone.
 
@@ -118,7 +122,7 @@ class Report:
             difference = largest_difference(call(), expected)
             if not difference <= tolerance:
                 raise ValueError(f"{name}: need {peer} within {tolerance:g} of ours, got {difference:g}")
-        times = milliseconds({"ours": ours, **peers}, seconds=seconds, repeats=repeats)
+        times = milliseconds({"ours": ours, **peers}, seconds=seconds, repeats=repeats, least=least)
         row = Row(name, times.pop("ours"), times)
         self.rows.append(row)
         print(row.markdown(), flush=True)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 import convolens as cl
-from convolens.effects.echo import echo_stream
+from convolens.effects.echo_stream import echo_stream
 from convolens.effects.sound_files import change_sound_file
 from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.media.audio import read_audio, write_audio

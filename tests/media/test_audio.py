@@ -91,7 +91,7 @@ def test_a_flac_that_claims_billions_of_frames_costs_no_memory_for_them(tmp_path
 @pytest.mark.bad_input
 def test_a_claim_of_two_to_the_63_frames_is_never_allocated():
     class CutOgg:  # what some versions of libsndfile make of an OGG without its last page
-        format, frames = "OGG", 2**63 - 1
+        format, subtype, frames = "OGG", "VORBIS", 2**63 - 1
         blocks = [np.zeros((10, 2), np.float32), np.zeros((0, 2), np.float32)]  # noqa: RUF012
 
         def read(self, frames, dtype, always_2d):

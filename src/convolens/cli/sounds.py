@@ -59,7 +59,7 @@ def echo(
     """
     from functools import partial
 
-    from convolens.effects.echo import echo_stream
+    from convolens.effects.echo_stream import echo_stream
     from convolens.effects.echo_taps import echo_taps
 
     weights = _weights(weight)

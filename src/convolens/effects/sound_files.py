@@ -7,6 +7,7 @@ file was cut into blocks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ def change_sound_file(
 
     def changed(watcher: Watcher) -> Blocks:
         with reading(source) as sound:
-            yield from change(_told(sound_blocks(sound, source, block), progress, watcher), sound.samplerate)
+            yield from change(_told(_ahead(sound_blocks(sound, source, block)), progress, watcher), sound.samplerate)
 
     with reading(source) as sound:
         rate, wide, subtype = sound.samplerate, channels(sound.channels), kept_subtype(target, sound.subtype)
@@ -95,18 +96,34 @@ def change_sound_file(
         loudest = max(map(_peak, changed(lambda samples: None)))
         gain = 1 / loudest if loudest > 0 else 1.0
     written, peak, cut = 0, 0.0, 0
-    with writing_audio(
-        target, rate, wide, subtype=subtype, frames=length + longer(rate), keeping=(source, *keeping)
-    ) as out:
+    behind: Future[None] = Future()  # the block before, while it is written
+    behind.set_result(None)
+    with (
+        writing_audio(
+            target, rate, wide, subtype=subtype, frames=length + longer(rate), keeping=(source, *keeping)
+        ) as out,
+        ThreadPoolExecutor(1) as writer,
+    ):
         for samples in changed(before):
-            peak = max(peak, _peak(samples))
-            scaled = samples if gain == 1 else (samples * np.float32(gain)).clip(-1, 1)  # rounding may pass 1 by a bit
+            loudest = _peak(samples)
+            scaled = samples if gain == 1 else (samples * np.float32(gain)).clip(-1, 1)  # rounding may pass 1
             scaled = soften(scaled) if limit else scaled
-            cut += clipped(scaled)
-            written += len(scaled)
-            write_blocks(out, scaled)
+            peak, written = max(peak, loudest), written + len(scaled)
+            cut += clipped(scaled) if loudest * gain > 1 else 0
+            behind.result()
+            behind = writer.submit(write_blocks, out, scaled)
             after(scaled)
+        behind.result()
     return Written(written, peak, gain, 0 if subtype in ("FLOAT", "DOUBLE") else cut)
+
+
+def _ahead(blocks: Blocks) -> Blocks:
+    """The same blocks; the next one is read while one is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, blocks, None)
+        while (samples := coming.result()) is not None:
+            coming = reader.submit(next, blocks, None)
+            yield samples
 
 
 def _told(blocks: Iterable[NDArray[np.float32]], progress: Callable[[int], Any], watcher: Watcher) -> Blocks:

