@@ -18,8 +18,9 @@ Picture = NDArray[Any]
 EIGHT_BIT = 3 / 128  # levels, over the least that the largest value of a blurred picture is here
 
 NOTE = (
-    "8-bit pictures: against the Gaussian in float64, ours is within 0.51 levels, which is rounding once; OpenCV is within "
-    "1.5, as it rounds between its passes. So where the two differ by 2, on a few pixels, OpenCV is the one that is off."
+    "8-bit pictures: against the Gaussian in float64, ours is within 0.51 levels, which is rounding once; OpenCV is "
+    "within 1.5, as it rounds between its passes. So where the two differ by 2, on a few pixels, OpenCV is the one "
+    "that is off."
 )
 
 

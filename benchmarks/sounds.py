@@ -19,8 +19,8 @@ IMPULSE_SECONDS = 4
 
 NOTE = (
     "One hour of stereo at 44.1 kHz, 158,760,000 frames of float32: 1.3 GB in, 1.3 GB out. The echo has five taps in "
-    "two seconds; NumPy's shifted slices are five `out[d : d + n] += w * x`. The reverb is four seconds of decaying noise, "
-    "the same for both sides."
+    "two seconds; NumPy's shifted slices are five `out[d : d + n] += w * x`. The reverb is four seconds of decaying "
+    "noise, the same for both sides."
 )
 
 

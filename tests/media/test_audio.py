@@ -214,3 +214,16 @@ def test_no_samples_make_no_file_of_zero_bytes(tmp_path, name):
     with pytest.raises(FormatError, match=r"need at least one sample for (MP3|FLAC), got none"):
         write_audio(tmp_path / name, np.zeros((0, 2), np.float32), 44100)
     assert not list(tmp_path.iterdir())
+
+
+def test_16_bits_come_back_as_they_went_in(tmp_path):
+    every = (np.arange(-32768, 32768) / 32768).astype(np.float32)
+    write_audio(tmp_path / "a.wav", every, 44100)
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav")[0], every)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], np.arange(-32768, 32768))
+
+
+def test_what_is_too_loud_for_16_bits_is_clipped_and_does_not_wrap(tmp_path):
+    write_audio(tmp_path / "a.wav", np.array([0.99999, 1.0, 1.00001, 7e4, -1.00001, -7e4]), 44100)
+    expected = [32767, 32767, 32767, 32767, -32768, -32768]
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], expected)

@@ -1,7 +1,11 @@
 import os
+import shutil
 import stat
+import subprocess
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from convolens.errors import FileError
@@ -84,3 +88,34 @@ def test_needed_files_and_folders_say_what_was_found_instead(tmp_path):
         need_folder(tmp_path / "gone")
     with pytest.raises(FileError, match="need a folder, got a file"):
         need_folder(tmp_path / "file")
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk of 256 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("needs to be root to mount a small disk")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.png", "a.jpg", "a.tif"])
+def test_a_full_disk_is_said_to_be_full_and_keeps_what_stood_there(full_disk, name):
+    from convolens.media.audio import write_audio
+    from convolens.media.images import write_image
+
+    noise = np.random.default_rng(0)
+    (full_disk / name).write_bytes(b"what stood here before")
+    if name.endswith((".wav", ".flac")):
+        write, content = partial(write_audio, rate=44100), noise.uniform(-0.5, 0.5, 400_000)
+    else:
+        write, content = write_image, noise.integers(0, 256, (600, 600, 3), np.uint8)
+    with pytest.raises(FileError, match=rf"{name}: cannot be written.*: [Nn]o space left on"):
+        write(full_disk / name, content)
+    assert (full_disk / name).read_bytes() == b"what stood here before"
+    assert [path.name for path in full_disk.iterdir()] == [name]

@@ -51,15 +51,25 @@ def both_ways(name, folder):
 
 def test_commands_and_lines_make_the_same_sounds(tmp_path):
     made = both_ways("sound", tmp_path)
-    for name in ("echoed", "canon"):
-        samples, rate = read_audio(tmp_path / f"{name}.wav")
+    for name, file in {"echoed": "echoed", "canon": "canon", "church": "inside"}.items():
+        samples, rate = read_audio(tmp_path / f"{file}.wav")
         assert rate == made["rate"]
         np.testing.assert_allclose(samples, made[name], atol=1 / 32767)
 
 
+def test_the_echo_is_found_as_it_was_made_and_taken_out(tmp_path):
+    made = both_ways("sound", tmp_path)
+    assert made["found"].delays == pytest.approx((0.3, 0.6))
+    assert made["found"].weights == pytest.approx((0.5, 0.25), rel=0.02)
+    tune, echoed = made["samples"], made["echoed"]
+    for cleaned in (made["cleaned"], read_audio(tmp_path / "cleaned.wav")[0]):
+        left, was = cleaned[: len(tune)] - tune, echoed[: len(tune)] - tune
+        assert 10 * np.log10(np.sum(left**2) / np.sum(was**2)) < -30
+
+
 def test_commands_and_lines_make_the_same_blurs(tmp_path):
     made = both_ways("blur", tmp_path)
-    for name in ("soft", "vague"):
+    for name in ("soft", "softer", "vague", "light", "panned"):
         np.testing.assert_array_equal(read_image(tmp_path / f"{name}.png"), made[name])
 
 

@@ -31,7 +31,7 @@ from convolens.errors import ArgumentError, ShapeError
 Signal = NDArray[np.float64]
 
 MOST_ECHOES = 8
-_HEARD = 1 << 20  # samples of a recording, channels counted: more would hardly be more exact
+_HEARD = 1 << 19  # samples of a recording, channels counted: more would hardly be more exact
 _FAINTEST = 0.02  # weight of an echo that is looked for, and
 _FORGOTTEN = 0.01  # that is dropped again after the refinement
 _OUTLIER = 12.0  # times the spread of the cepstrum around it; noise and music stay below

@@ -6,6 +6,7 @@ a length in a header: a header that promises more than the file holds is an erro
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from convolens.media.files import AnyPath, need_file, writing
 BLOCK_FRAMES = 1 << 16
 WAV_BYTES = 4 << 30  # a plain WAV counts its bytes in 32 bits; libsndfile would write past them
 _HEADER_BYTES = 1 << 16
+_FULL_BYTES = 1 << 16  # of a disk; libsndfile says "System error."
 _UNKNOWN = 2**63 - 1  # what libsndfile says of a length that the header leaves open
 
 
@@ -97,20 +99,25 @@ def write_blocks(out: soundfile.SoundFile, samples: Num[np.ndarray, "frames ..."
     """
     for start in range(0, len(samples), BLOCK_FRAMES):
         block = samples[start : start + BLOCK_FRAMES]
-        finite = bool(np.isfinite(block.max(initial=0) - block.min(initial=0)))
-        if out.subtype not in ("FLOAT", "DOUBLE") and not finite:  # LAME would end the process
+        low, high = float(block.min(initial=0)), float(block.max(initial=0))
+        if out.subtype not in ("FLOAT", "DOUBLE") and not np.isfinite(high - low):  # LAME would end the process
             raise ArgumentError(
                 f"samples: need finite numbers for the encoding {out.subtype}, got NaN or infinity; "
                 "write a WAV of subtype FLOAT, or replace them"
             )
-        out.write(_in_16_bits(block) if out.subtype == "PCM_16" else block)
+        loud = max(-low, high) * 32768 >= 32767.5
+        out.write(_in_16_bits(block, clip=loud) if out.subtype == "PCM_16" else block)
 
 
-def _in_16_bits(block: NDArray[Any]) -> NDArray[np.int16]:
-    """Rounded and clipped. libsndfile takes three times as long, and multiplies by 32767 what it divided by 32768."""
+def _in_16_bits(block: NDArray[Any], *, clip: bool) -> NDArray[np.int16]:
+    """Rounded; clipped where asked for.
+
+    libsndfile takes three times as long, and multiplies by 32767 what it divided by 32768.
+    """
     steps = block * block.dtype.type(32768)
     np.rint(steps, out=steps)
-    np.clip(steps, -32768, 32767, out=steps)
+    if clip:
+        np.clip(steps, -32768, 32767, out=steps)
     whole: NDArray[np.int16] = steps.astype(np.int16)
     return whole
 
@@ -223,7 +230,9 @@ def writing_audio(
             with soundfile.SoundFile(draft, "w", frames_a_second, channels, subtype, format=kind) as out:
                 yield out
         except soundfile.LibsndfileError as error:
-            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {error.error_string}") from error
+            full = shutil.disk_usage(draft.parent).free < _FULL_BYTES
+            reason = "no space left on the disk" if full else error.error_string
+            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {reason}") from error
         if draft.stat().st_size == 0:
             raise FormatError(f"{path}: need at least one sample for {kind}, got none")
 

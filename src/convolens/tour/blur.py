@@ -15,8 +15,13 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
         row(
             picture(made["photo"], "<b>The photo.</b>", describe="A red cup of coffee on its saucer, from above"),
             picture(made["soft"], "<b>σ = 2 pixels.</b> The grain of the table is gone.", describe="The cup, blurred"),
+            picture(made["softer"], "<b>σ = 5.</b> Only what is large keeps its edges.", describe="The cup, blurred more"),
             picture(made["vague"], "<b>σ = 12 pixels.</b> Cup and saucer remain as masses of light and colour.",
                     describe="The cup, blurred so far that only light and colour are left"),
+            picture(made["light"], "<b>σ = 40.</b> The light in the room.",
+                    describe="Brown and dark fields that run into one another"),
+            picture(made["panned"], "<b>0 down, 12 across.</b> As if the camera had turned.",
+                    describe="The cup, smeared to the left and right"),
         )
     ]  # fmt: skip
 
@@ -31,13 +36,22 @@ goes out of focus. The kernel is a bell, the Gaussian; its width σ says how far
 What is smaller than the bell disappears, what is larger stays. A blur is a choice of the size of things worth
 seeing.
 """,
-    commands=("convolens blur coffee.png soft.png --sigma 2", "convolens blur coffee.png vague.png --sigma 12"),
+    commands=(
+        "convolens blur coffee.png soft.png --sigma 2",
+        "convolens blur coffee.png softer.png --sigma 5",
+        "convolens blur coffee.png vague.png --sigma 12",
+        "convolens blur coffee.png light.png --sigma 40",
+        "convolens blur coffee.png panned.png --sigma 0,12",
+    ),
     python="""\
 import convolens as cl
 
 photo = cl.read_image("coffee.png")
 soft = cl.blur(photo, 2)
+softer = cl.blur(photo, 5)
 vague = cl.blur(photo, 12)
+light = cl.blur(photo, 40)
+panned = cl.blur(photo, (0, 12))
 """,
     prepare=lambda: bring("coffee.png"),
     show=_show,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convolens.pages.figures import picture, row
 from convolens.tour.pictures import bring
@@ -18,6 +19,8 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
     from convolens.effects.edge_pictures import edge_picture
 
     sobel = edge_picture(made["photo"], gain=_GAIN)
+    spots = edge_picture(made["photo"], method="log", sigma=3)
+    detail = edge_picture(made["photo"], method="dog", sigma=8, gain=2)
     learned = np.round(255 * made["learned"]).astype(np.uint8)
     return [
         row(
@@ -25,8 +28,23 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
                     "wood.", describe="White lines on black: cup, saucer, spoon, and all the grain of the table"),
             picture(learned, "<b>Learned.</b> The outlines of things. The grain is left out.",
                     describe="White lines on black: the outlines of cup, saucer and spoon, hardly any grain"),
-        )
+        ),
+        row(
+            picture(_in_bytes(made["fine"]), "<b>Canny’s lines</b>, one pixel wide, of detail from a pixel up.",
+                    describe="Thin white lines: outlines and much of the grain"),
+            picture(_in_bytes(made["coarse"]), "<b>The same of detail from 4 pixels up.</b> Most of the grain is gone.",
+                    describe="Thin white lines: the large outlines of cup, saucer and spoon"),
+            picture(spots, "<b>Where brightness bends</b> at a size of 3 pixels: dark where the picture has bright "
+                    "lines and spots, bright where it has dark ones.",
+                    describe="Grey relief of the cup, its rims drawn as dark and bright double lines"),
+            picture(detail, "<b>One blur minus another</b>: detail of about 8 pixels, and nothing else.",
+                    describe="Soft grey relief in which the spoon and the rims stand out"),
+        ),
     ]  # fmt: skip
+
+
+def _in_bytes(lines: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return lines.astype(np.uint8) * np.uint8(255)
 
 
 SECTION = Section(
@@ -39,9 +57,16 @@ large where brightness changes. Sobel’s kernel has nine numbers, and somebody 
 But what is an edge? A knife mark in the table changes brightness as much as the rim of the cup. So the second
 picture comes from thirteen layers of kernels, 14.7 million numbers, which nobody chose. They were adjusted until
 the result agreed with outlines that people had drawn by hand (HED, Xie &amp; Tu 2015).
+
+Between them lie fifty years of other answers: lines that are strong somewhere and followed from there, places where
+brightness bends, what one blur has that a wider one has not.
 """,
     commands=(
         f"convolens edges coffee.png edges.png --gain {_GAIN:g}",
+        "convolens edges coffee.png fine.png --method canny",
+        "convolens edges coffee.png coarse.png --method canny --sigma 4 --low 0.05 --high 0.1",
+        "convolens edges coffee.png spots.png --method log --sigma 3",
+        "convolens edges coffee.png detail.png --method dog --sigma 8 --gain 2",
         "convolens edges coffee.png outlines.png --learned",
     ),
     python="""\
@@ -49,6 +74,8 @@ import convolens as cl
 
 photo = cl.read_image("coffee.png")
 sobel = cl.sobel(photo)
+fine = cl.canny(photo)
+coarse = cl.canny(photo, sigma=4, low=0.05, high=0.1)
 learned = cl.learned_edges(photo)
 """,
     prepare=lambda: bring("coffee.png"),
