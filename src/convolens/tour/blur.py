@@ -15,7 +15,7 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
         row(
             picture(made["photo"], "<b>The photo.</b>", describe="A red cup of coffee on its saucer, from above"),
             picture(made["soft"], "<b>σ = 2 pixels.</b> The grain of the table is gone.", describe="The cup, blurred"),
-            picture(made["softer"], "<b>σ = 5.</b> Only what is large keeps its edges.", describe="The cup, blurred more"),
+            picture(made["softer"], "<b>σ = 5.</b> Only large things keep edges.", describe="The cup, blurred more"),
             picture(made["vague"], "<b>σ = 12 pixels.</b> Cup and saucer remain as masses of light and colour.",
                     describe="The cup, blurred so far that only light and colour are left"),
             picture(made["light"], "<b>σ = 40.</b> The light in the room.",
