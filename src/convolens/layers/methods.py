@@ -25,6 +25,7 @@ Method = Literal["winograd4", "winograd2", "patches", "torch"]
 # Where the core's kernels begin to pay, measured by benchmarks/layers.py.
 LEAST_WINOGRAD_CHANNELS = 16
 LEAST_WINOGRAD_WORK = 4_000_000  # multiplications of the definition
+MOST_WINOGRAD_WASTE = 2.0  # times the outputs that are kept; tiles of 4×4 reach past maps of 1×1 or 5×5
 LEAST_PATCHES_CHANNELS = 64
 LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
 MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
@@ -61,6 +62,8 @@ def winograd_fits(geometry: Geometry) -> bool:
         and max(geometry.before + geometry.after) <= 2
     )
     work = n * height * width * filters * channels * 9
+    tiled = (-(-height // 4) * 4) * (-(-width // 4) * 4)
+    fits = fits and tiled <= MOST_WINOGRAD_WASTE * height * width
     return fits and min(filters, channels) >= LEAST_WINOGRAD_CHANNELS and work >= LEAST_WINOGRAD_WORK
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -252,6 +253,33 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
     best = [load_file(tmp_path / name / "best.safetensors") for name in ("whole", "killed")]
     assert same(*best)
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for size in (1, 2):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        ranks = [environment | {"WORLD_SIZE": str(size), "RANK": str(rank)} for rank in range(size)]
+        command = [sys.executable, str(TOY), str(folder), "several"]
+        processes = [subprocess.Popen(command, env=rank, stderr=subprocess.PIPE) for rank in ranks]
+        for process in processes:
+            _, complaint = process.communicate(timeout=120)
+            assert process.returncode == 0, complaint.decode()[-2000:]
+    alone, together = weights(tmp_path / "1"), weights(tmp_path / "2")
+    models = [name for name in alone if name.startswith("model.")]
+    assert models
+    for name in models:
+        torch.testing.assert_close(together[name], alone[name], rtol=0, atol=1e-5)
+    start = torch.nn.utils.parameters_to_vector(toy.Toy(40, norm=False).model.parameters())
+    moved = torch.cat([alone[name].flatten() for name in models]) - start
+    assert moved.abs().max() > 1e-3  # it did learn something in those five steps
+
+
+def free_port():
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return asked.getsockname()[1]
 
 
 def test_batches_hold_every_picture_once_and_none_is_much_smaller_than_another():

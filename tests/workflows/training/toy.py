@@ -84,6 +84,10 @@ def settings(**changes):
     return Settings(**{"epochs": 3, "batch": 8, "checkpoint_seconds": 0.0, "average": 0.9, "rate": 0.01, **changes})
 
 
-if __name__ == "__main__":  # python toy.py FOLDER [resume]: for tests that kill it
+if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kill it, or start several of it
     torch.set_num_threads(1)
-    fit(Toy(), settings(epochs=4), Path(sys.argv[1]), resume=True, progress=False)
+    if sys.argv[2:] == ["several"]:  # five steps; a norm's statistics would be each process's own
+        lesson = Toy(40, norm=False)
+        fit(lesson, settings(epochs=1, optimizer="sgd", average=None), Path(sys.argv[1]), progress=False)
+    else:
+        fit(Toy(), settings(epochs=4), Path(sys.argv[1]), resume=True, progress=False)

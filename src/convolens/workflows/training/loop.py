@@ -164,16 +164,18 @@ class _Training:
         parts = parts_of_epoch(self.lesson.count, settings.batch, settings.seed, place.epoch)
         mine = [np.array_split(part, self.world.size)[self.world.rank].tolist() for part in parts]
         self.lesson.learning()
+        start, seen = time.monotonic(), 0
         for fed in feed(self.lesson, mine, place.step, settings.seed, place.epoch, settings.workers):
             before, done = time.monotonic(), self._done(len(parts))
             self._rate(done)
             self._step(fed)
             place.step += 1
+            seen += len(parts[fed.step])
             bar.step(done, place.epoch, self._cost(), place.best, len(parts[fed.step]), time.monotonic() - before)
             self._between_steps()
             if self.world.agreed(self._time_is_up()):
                 break
-        self._close_epoch()
+        self._close_epoch(seen / max(time.monotonic() - start, 1e-9))
 
     def _rate(self, done: float) -> None:
         settings = self.settings
@@ -258,8 +260,8 @@ class _Training:
         if time.monotonic() - self.saved_at >= self.settings.checkpoint_seconds:
             self._keep()
 
-    def _close_epoch(self) -> None:
-        """Measures, keeps the best, writes the figures."""
+    def _close_epoch(self, speed: float) -> None:
+        """Measures, keeps the best, writes the figures; `speed` is of learning, in pictures a second."""
         place, goal = self.place, self.lesson.goal
         parts = {f"cost_{name}": value / max(place.counts[name], 1.0) for name, value in place.sums.items()}
         measured = self.world.agreed(self._measure() if self.world.leads else {})
@@ -271,7 +273,7 @@ class _Training:
             if self.world.leads:
                 self.lesson.save(self._kept_model(), self.folder / BEST, measured)
         self.journal.rows(place.rows)
-        self.journal.note("epoch", seconds=round(self._seconds(), 1), **row)
+        self.journal.note("epoch", seconds=round(self._seconds(), 1), pictures_per_second=round(speed, 2), **row)
 
     def _measure(self) -> dict[str, float]:
         before = time.monotonic()

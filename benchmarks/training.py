@@ -1,0 +1,256 @@
+"""Training: how well small networks learn in minutes on this machine, and how fast the loop is beside a plain one."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data as photos
+from sklearn.datasets import load_digits
+from torch import nn
+
+import convolens as cl
+from benchmarks.harness import machine, replace_section
+from convolens.media.images import write_image
+from examples.digits_on_photos import write_digits
+
+DIGITS = {
+    "trunk": "resnet18", "stem": "small", "weights": None, "epochs": 12, "batch": 32, "rate": 2e-3, "average": 0.98,
+    "flip": False, "zoom": (0.75, 1.35), "ratio": 1.25, "colour": 0.0, "smoothing": 0.05,
+}  # fmt: skip
+FOLDS = 3
+
+
+def run() -> None:
+    """All of it; name parts on the command line for some: `python -m benchmarks.training digits faces`."""
+    chosen = sys.argv[1:] if __name__ == "__main__" and sys.argv[1:] else list(PARTS)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in chosen:
+            lines = PARTS[name](Path(folder) / name)
+            title = f"Training: {name}"
+            text = "\n".join(
+                [f"## {title}", "", machine(), "", f"`python -m benchmarks.training {name}`", "", *lines, ""]
+            )
+            replace_section(title, text)
+            print("\n".join(lines), flush=True)
+
+
+def digits(folder: Path) -> list[str]:
+    """scikit-learn's 1,797 digits as PNGs of 8×8 pixels; ResNet18 from scratch, three shuffled stratified folds."""
+    found = load_digits()
+    images = (found.images * 255 / 16).round().astype(np.uint8)
+    start, figures = Clock(), []
+    for fold, held_out in enumerate(stratified(found.target, FOLDS)):
+        write_classes(folder / f"{fold}" / "train", images[~held_out], found.target[~held_out])
+        write_classes(folder / f"{fold}" / "test", images[held_out], found.target[held_out])
+        training = cl.train(
+            "classify", folder / f"{fold}" / "train", validation=folder / f"{fold}" / "test",
+            out=folder / f"{fold}" / "run", progress=False, **DIGITS,
+        )  # fmt: skip
+        last = float((training.folder / "metrics.csv").read_text().splitlines()[-1].split(",")[LAST_TOP1])
+        figures.append(last)
+        print(f"fold {fold}: last epoch {last:.2%}, {start}", flush=True)
+    return [
+        f"ResNet18 with a small stem from scratch on 8×8 pixels, {DIGITS['epochs']} epochs, {FOLDS} shuffled "
+        f"stratified folds of scikit-learn's 1,797 digits, accuracy after the last epoch: mean **{np.mean(figures):.2%}** "
+        f"({', '.join(f'{value:.2%}' for value in figures)}), {start}.",
+    ]
+
+
+LAST_TOP1 = 4  # column of metrics.csv: epoch, rate, cost, cost_class, top1
+
+
+def faces(folder: Path) -> list[str]:
+    """scikit-image's subset of Labeled Faces in the Wild: 100 crops of faces, 100 of none, 25×25 pixels."""
+    images = (photos.lfw_subset() * 255).round().astype(np.uint8)
+    labels = np.repeat([1, 0], 100)
+    start, right = Clock(), []
+    for fold, held_out in enumerate(stratified(labels, 5)):
+        write_classes(folder / f"{fold}" / "train", images[~held_out], labels[~held_out])
+        write_classes(folder / f"{fold}" / "test", images[held_out], labels[held_out])
+        training = cl.train(
+            "classify", folder / f"{fold}" / "train", validation=folder / f"{fold}" / "test", trunk="vgg16",
+            weights="hed", taps=("conv2_2", "conv3_3"), size=64, out=folder / f"{fold}" / "run", progress=False,
+        )  # fmt: skip
+        right.append(training.metrics["top1"])
+    return [
+        f"Face or not, 200 crops of LFW, frozen `hed` features of conv2_2 and conv3_3 at 64 pixels, five shuffled "
+        f"stratified folds: mean **{np.mean(right):.1%}** ({', '.join(f'{value:.1%}' for value in right)}), {start}.",
+    ]
+
+
+def localize(folder: Path) -> list[str]:
+    """One digit or none on crops of photos; other photos and other writers' digits to measure on."""
+    write_digits(folder / "digits", train=10000, val=1000)
+    start = Clock()
+    training = cl.train("localize", folder / "digits", out=folder / "run", minutes=10, **LOCALIZE)
+    return [f"At most 10 minutes of training: {_found(training.metrics)}; {start}."]
+
+
+def ablation(folder: Path) -> list[str]:
+    """The same with one of the three parts of the cost left out, for fewer epochs."""
+    write_digits(folder / "digits", train=10000, val=1000)
+    lines = ["| cost | object or none | AUC | class | mean IoU |", "|---|---|---|---|---|"]
+    for left_out in (None, "object", "class", "box"):
+        weights = {} if left_out is None else {f"{left_out}_weight": 0.0}
+        training = cl.train("localize", folder / "digits", out=folder / f"{left_out}", epochs=6, **LOCALIZE, **weights)
+        found = training.metrics
+        name = "all three" if left_out is None else f"without {left_out}"
+        row = [found[key] for key in ("object_accuracy", "object_auc", "class_accuracy", "mean_iou")]
+        lines.append(f"| {name} | {row[0]:.1%} | {row[1]:.3f} | {row[2]:.1%} | {row[3]:.3f} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+LOCALIZE: dict[str, Any] = {
+    "trunk": "resnet18", "weights": None, "tap": "layer3.1", "size": 64, "batch": 32, "rate": 2e-3, "average": 0.99,
+    "colour": 0.4, "zoom": (0.5, 1.6), "ratio": 1.3, "flip": False, "progress": False,
+}  # fmt: skip
+
+
+def _found(metrics: dict[str, Any]) -> str:
+    return (
+        f"object or none right {metrics['object_accuracy']:.1%} (AUC {metrics['object_auc']:.3f}), "
+        f"class {metrics['class_accuracy']:.1%}, mean IoU {metrics['mean_iou']:.3f} of {metrics['count']} pictures"
+    )
+
+
+def throughput(folder: Path) -> list[str]:
+    """ResNet18 at 224², batch 16, from JPEGs of 500×375: the loop against a plain one on torch's own layers."""
+    write_photos(folder / "data", PHOTOS)
+    rounds: dict[str, list[float]] = {"ours": [], "plain": []}
+    for number in range(2):
+        rounds["plain"].append(plain_rate(folder / "data"))
+        rounds["ours"].append(our_rate(folder / "data", folder / f"{number}"))
+    ours, plain = (float(np.median(rounds[name])) for name in ("ours", "plain"))
+    return [f"ResNet18, 224², batch 16, pictures a second with reading: ours {ours:.1f}, plain torch loop {plain:.1f}: "
+            f"**{ours / plain:.2f}×**."]  # fmt: skip
+
+
+PHOTOS = 96  # 6 steps
+
+
+def our_rate(data: Path, out: Path) -> float:
+    """Pictures a second of the second of two epochs, without measuring."""
+    cl.train("classify", data, trunk="resnet18", weights=None, size=224, batch=16, epochs=2, validation=1 / PHOTOS,
+             out=out, progress=False, checkpoint_seconds=1e9)  # fmt: skip
+    steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    epochs = [step for step in steps if step["event"] == "epoch"]
+    return float(epochs[1]["pictures_per_second"])
+
+
+def plain_rate(data: Path) -> float:
+    """Pillow, resized and cropped as torchvision's RandomResizedCrop does, torch's layers in their own order."""
+    paths = sorted(data.rglob("*.jpg"))
+    model = as_torchs(cl.trunk("resnet18")).train()
+    dense = nn.Linear(512, 2)
+    optimizer = torch.optim.AdamW([*model.parameters(), *dense.parameters()], lr=1e-3)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    random, times = np.random.default_rng(0), []
+    for start in range(0, len(paths), 16):
+        before = time.perf_counter()
+        chosen = paths[start : start + 16]
+        batch = torch.stack([(_plain_picture(path, random) - mean) / deviation for path in chosen]).permute(0, 3, 1, 2)
+        labels = torch.tensor([int(path.parent.name) for path in chosen])
+        scores = dense(model(batch.contiguous())["layer4.1"].mean(dim=(2, 3)))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(scores, labels).backward()
+        optimizer.step()
+        times.append(time.perf_counter() - before)
+    return 16 / float(np.median(times[1:]))
+
+
+def _plain_picture(path: Path, random: np.random.Generator) -> torch.Tensor:
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    width, height = picture.size
+    share = random.uniform(0.35, 1.0) ** 0.5
+    wide, high = round(width * share), round(height * share)
+    left, top = random.integers(0, width - wide + 1), random.integers(0, height - high + 1)
+    crop = picture.crop((left, top, left + wide, top + high)).resize((224, 224), Image.Resampling.BILINEAR)
+    if random.random() < 0.5:
+        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return torch.from_numpy(np.asarray(crop).copy()).float() / 255
+
+
+def as_torchs(model: nn.Module) -> nn.Module:
+    """The same network on torch's own convolutions and pooling."""
+    for name, child in model.named_children():
+        if isinstance(child, cl.layers.Conv2d):
+            made = nn.Conv2d(child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding,
+                             bias=child.bias is not None)  # fmt: skip
+            made.load_state_dict(child.state_dict())
+            setattr(model, name, made)
+        elif isinstance(child, cl.layers.MaxPool2d):
+            setattr(model, name, nn.MaxPool2d(child.kernel_size, child.stride, child.padding))
+        else:
+            as_torchs(child)
+    return model
+
+
+def write_photos(folder: Path, count: int) -> None:
+    """Crops of scikit-image's coloured photos as JPEGs of a camera's proportions, in two classes."""
+    sources = [photos.astronaut(), photos.chelsea(), photos.coffee(), photos.rocket()]
+    random = np.random.default_rng(0)
+    for number in range(count):
+        source = sources[number % len(sources)]
+        y, x = random.integers(0, source.shape[0] - 150), random.integers(0, source.shape[1] - 200)
+        target = folder / str(number % 2)
+        target.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(source[y : y + 150, x : x + 200]).resize((500, 375), Image.Resampling.BICUBIC)
+        image.save(target / f"{number:04}.jpg", quality=90)
+
+
+def stratified(labels: NDArray[Any], folds: int, seed: int = 0) -> list[NDArray[np.bool_]]:
+    """For each fold what is held out; every class is dealt out evenly."""
+    of = np.empty(len(labels), int)
+    for label in np.unique(labels):
+        members = np.random.default_rng([seed, label]).permutation(np.flatnonzero(labels == label))
+        of[members] = np.arange(len(members)) % folds
+    return [of == fold for fold in range(folds)]
+
+
+def write_classes(folder: Path, images: NDArray[np.uint8], labels: NDArray[Any]) -> None:
+    """A folder for each class."""
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        target = folder / str(label)
+        target.mkdir(parents=True, exist_ok=True)
+        write_image(target / f"{number:04}.png", image)
+
+
+class Clock:
+    """Wall and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self.wall, self.processor = time.perf_counter(), _processor_seconds()
+
+    def __str__(self) -> str:
+        wall, processor = time.perf_counter() - self.wall, _processor_seconds() - self.processor
+        return f"{wall:.0f} s on the clock, {processor:.0f} s of processor time"
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+PARTS: dict[str, Callable[[Path], list[str]]] = {
+    "digits": digits,
+    "faces": faces,
+    "localize": localize,
+    "ablation": ablation,
+    "throughput": throughput,
+}
+
+if __name__ == "__main__":
+    run()
