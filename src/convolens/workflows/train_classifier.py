@@ -15,7 +15,6 @@ from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
 from convolens.tasks import load as load_model
 from convolens.tasks.classify import Classifier, classifier
-from convolens.tasks.pictures import pick_device
 from convolens.workflows.augment import Augmentation, draw_view
 from convolens.workflows.classifier_run import write_classifier_run
 from convolens.workflows.classifying import KEPT, Costing, figures, score_pictures, targets_of, weights_of
@@ -34,6 +33,7 @@ from convolens.workflows.learning import (
 from convolens.workflows.run_folder import BEST, Run, make_folder
 from convolens.workflows.train_head import train_head
 from convolens.workflows.training import Batch, Settings, TrainingOptions, fit
+from convolens.workflows.training.distributed import own_device
 from convolens.workflows.training.lesson import Example as Shown
 from convolens.workflows.training.lesson import stacked
 
@@ -128,7 +128,7 @@ def train_classifier(
     teaching, held_out = split(read, validation, settings.seed)
     body = trunk_for(trunk, weights, stem, settings.seed)
     model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, exclusive=exclusive)
-    model.to(pick_device(device))
+    model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
     costing = Costing(exclusive, smoothing, weights_of(class_weights, teaching))
     if learn == HEAD:

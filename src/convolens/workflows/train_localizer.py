@@ -14,7 +14,6 @@ from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
 from convolens.tasks import load as load_model
 from convolens.tasks.localize import BOX_COSTS, HIDDEN, Localizer, costs, localizer
-from convolens.tasks.pictures import pick_device
 from convolens.trunks import Trunk
 from convolens.workflows.augment import Augmentation, draw_view, view_keeping
 from convolens.workflows.data import DataSet, Example, read_data, split
@@ -31,6 +30,7 @@ from convolens.workflows.learning import (
 from convolens.workflows.locating import measure_localizer
 from convolens.workflows.run_folder import BEST, Run, make_folder, write_json
 from convolens.workflows.training import Batch, Settings, TrainingOptions, fit
+from convolens.workflows.training.distributed import own_device
 from convolens.workflows.training.lesson import Example as Shown
 from convolens.workflows.training.lesson import stacked
 
@@ -103,7 +103,7 @@ def train_localizer(
     side = side_for(size, teaching)
     body.preprocessing = stretched(body.preprocessing, side)
     model = localizer(body, classes=read.class_names, tap=tap, hidden=hidden, seed=settings.seed)
-    model.to(pick_device(device))
+    model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
     lesson = LocalizeLesson(
         model, Pictures(teaching, side, augmentation, skipped), held_out, learn, part_weights, box_cost

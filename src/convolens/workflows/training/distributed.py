@@ -17,6 +17,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from convolens.tasks.pictures import pick_device
+
 Value = TypeVar("Value")
 
 
@@ -62,6 +64,14 @@ class World:
     def quiet(self, network: nn.Module, last: bool) -> Any:
         """Gradients are exchanged once a step: not before its last part."""
         return nullcontext() if self.size == 1 or last else network.no_sync()  # type: ignore[operator]
+
+
+def own_device(device: str) -> torch.device:
+    """The device asked for; with a GPU for each process, this one's. Errors as in `pick_device`."""
+    picked = pick_device(device)
+    if picked.type == "cuda" and picked.index is None and "LOCAL_RANK" in os.environ:
+        return pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    return picked
 
 
 @contextmanager

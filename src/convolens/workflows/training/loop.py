@@ -128,6 +128,7 @@ class _Training:
                 self._epoch(bar)
         self._keep()
         self.journal.curves(self.place.rows, self.lesson.goal)
+        self.world.agreed(None)  # nobody goes on before the first process has written everything
         self.journal.note("ended", by=reason, epochs=self.place.epoch)
         assert self.place.best is not None
         return Outcome(self.place.rows, self.place.best, self.place.best_epoch, reason, self.settings)
