@@ -30,6 +30,12 @@ def test_a_split_depends_on_the_seed_and_on_nothing_else():
     assert split(everything, 0.3, seed=1) != split(everything, 0.3, seed=2)
 
 
+def test_classes_of_one_size_are_not_all_cut_at_the_same_places():
+    _, validation = split(data_of(30, 30), 0.3)
+    kept = [{one.path.stem for one in validation.examples if one.labels == (label,)} for label in (0, 1)]
+    assert kept[0] != kept[1]
+
+
 def test_a_new_class_leaves_the_split_of_the_others_as_it_was():
     _, before = split(data_of(30, 30), 0.3)
     _, after = split(data_of(30, 30, 9), 0.3)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from convolens.errors import DataError, FileError, FormatError
+from convolens.errors import FileError, FormatError
 from convolens.media.files import need_file
 from convolens.workflows.data.dataset import Skipped
 
@@ -100,9 +100,3 @@ def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:
 def listed(names: tuple[str, ...] | list[str], most: int = 8) -> str:
     """Names in a sentence, cut short where they are many."""
     return ", ".join(names[:most]) + (f", … {len(names)} in all" if len(names) > most else "")
-
-
-def need_pictures(root: Path, examples: list[object] | tuple[object, ...], what: str) -> None:
-    """Raises a `DataError` where nothing was found."""
-    if not examples:
-        raise DataError(f"{root}: need {what}, found none")
