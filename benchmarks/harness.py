@@ -110,7 +110,6 @@ class Report:
         tolerance: float,
         seconds: float = 1.0,
         repeats: int = 1,
-        least: int = 3,
     ) -> Row:
         """Compares the outputs, then times everyone.
 
@@ -122,7 +121,7 @@ class Report:
             difference = largest_difference(call(), expected)
             if not difference <= tolerance:
                 raise ValueError(f"{name}: need {peer} within {tolerance:g} of ours, got {difference:g}")
-        times = milliseconds({"ours": ours, **peers}, seconds=seconds, repeats=repeats, least=least)
+        times = milliseconds({"ours": ours, **peers}, seconds=seconds, repeats=repeats)
         row = Row(name, times.pop("ours"), times)
         self.rows.append(row)
         print(row.markdown(), flush=True)

@@ -20,7 +20,9 @@ from convolens.effects.gaussian import Windows, filtered, radius_within, thinned
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
-_WIDEST = 100  # sigmas in lengths of the longest axis; far below that, all is flat
+_WIDEST = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 digits
+_WIDE_ENOUGH = 1000  # pixels that any picture may be blurred by
+_LONGEST_TRUNCATE = 40  # sigmas; beyond, a Gaussian is 0 in float64
 _KEPT = ("uint8", "uint16", "float32", "float64")
 
 
@@ -47,8 +49,8 @@ def blur(
         The image's shape and dtype; integers are rounded.
 
     Raises:
-        ArgumentError: a sigma that is negative, not finite or beyond 100 times the longest axis, or a tolerance or
-            truncation that is not positive.
+        ArgumentError: a sigma that is negative, not finite, or beyond both 1000 and 4 times the longest axis; a
+            tolerance that is not between 0 and 1; a truncation that is not positive or above 40.
         ShapeError: not a picture, or not one sigma for each axis.
         DtypeError: not one of the dtypes above.
 
@@ -161,11 +163,11 @@ def _sigmas(sigma: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
         raise ShapeError(f"sigma: need one number, or one for each leading axis of {len(shape)}, got {len(widths)}")
     if not all(math.isfinite(s) and s >= 0 for s in widths):
         raise ArgumentError(f"sigma: need finite widths of at least 0, got {_named(widths)}")
-    widest = _WIDEST * max(shape[: len(widths)])
+    widest = max(_WIDE_ENOUGH, _WIDEST * max(shape[: len(widths)]))
     if max(widths) > widest:
         raise ArgumentError(
-            f"sigma: need at most {widest}, {_WIDEST} times the longest axis, got {_named(widths)}; "
-            "a picture blurred that far is its mean"
+            f"sigma: need at most {widest} for a picture of this size, got {_named(widths)}; "
+            "blurred that far it is its mean"
         )
     return widths
 
@@ -184,8 +186,10 @@ def _as_given(sigma: Any, axes: int) -> tuple[Any, ...]:
 def _axes(widths: tuple[float, ...], tolerance: Real, truncate: Real | None) -> tuple[_Axis, ...]:
     """How each axis is blurred; the axes share the tolerance, as their errors add up."""
     if truncate is not None:
-        if not (math.isfinite(truncate) and truncate > 0):
-            raise ArgumentError(f"truncate: need a positive number of sigmas, got {truncate}")
+        if not 0 < truncate <= _LONGEST_TRUNCATE:
+            raise ArgumentError(
+                f"truncate: need a positive number of sigmas, at most {_LONGEST_TRUNCATE}, got {truncate}"
+            )
         return tuple(_Axis(s, int(truncate * s + 0.5), 1, 0.0) for s in widths)
     if not 0 < tolerance < 1:
         raise ArgumentError(f"tolerance: need a number between 0 and 1, got {tolerance}")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from convolens.shapes import Boundary, boundary_map
 
-_FURTHEST = 40  # sigmas; exp(-800) is 0 in float64
+_FURTHEST = 10  # sigmas; what lies beyond, exp(-50), is below the rounding of float64
 
 
 class Windows(NamedTuple):

@@ -8,7 +8,6 @@ Marr & Hildreth, "Theory of edge detection", Proc. R. Soc. B 207, 1980.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ from convolens.effects.gaussian import gaussian
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
-_WIDEST = 1000.0  # pixels; the kernel of a wider one would not fit in memory
+_LONGEST_TRUNCATE = 10
+_WIDEST = 200.0  # pixels; the kernel of a wider one would take too long to take apart
 _LIKE_LAPLACE = 1.6  # ratio of widths at which the difference is most like the Laplacian (Marr & Hildreth)
 
 
@@ -44,7 +44,7 @@ def laplacian_of_gaussian(
         Same shape; float64 for float64, otherwise float32, in the image's units for each pixel squared.
 
     Raises:
-        ArgumentError: a sigma or truncation that is not positive, or a sigma above 1000.
+        ArgumentError: a sigma that is not positive or above 200, a truncation that is not positive or above 10.
         ShapeError: not a picture.
         DtypeError: complex or not numbers.
 
@@ -62,8 +62,8 @@ def laplacian_of_gaussian(
         raise ShapeError(f"sigma: need one number, or one for each of two axes, got {len(widths)}")
     if not all(0 < s <= _WIDEST for s in widths):
         raise ArgumentError(f"sigma: need widths above 0 and up to {_WIDEST:g}, got {', '.join(map(str, widths))}")
-    if not (math.isfinite(truncate) and truncate > 0):
-        raise ArgumentError(f"truncate: need a positive number of sigmas, got {truncate}")
+    if not 0 < truncate <= _LONGEST_TRUNCATE:
+        raise ArgumentError(f"truncate: need a positive number of sigmas, at most {_LONGEST_TRUNCATE}, got {truncate}")
     reaches = tuple(max(1, int(truncate * s + 0.5)) for s in widths)
     if is_tensor(picture):
         return tensors.laplacian_of_gaussian(picture, given, reaches, known)
