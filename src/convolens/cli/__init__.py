@@ -14,10 +14,21 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli import convolve, data, networks, pictures, restyle, sounds, tour, train, trunks
+from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, tour, train, trunks
 from convolens.errors import ConvolensError
 
-GROUPS = (sounds, pictures, convolve, train, networks, restyle, data, trunks, tour)  # each has `register(app)`
+GROUPS = (
+    sounds,
+    pictures,
+    convolve,
+    train,
+    networks,
+    explaining,
+    restyle,
+    data,
+    trunks,
+    tour,
+)  # each has `register(app)`
 
 CANNOT = 2
 INTERRUPTED = 130  # as shells report SIGINT

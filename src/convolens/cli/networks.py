@@ -1,4 +1,4 @@
-"""`convolens predict|evaluate|explain`: ask a network that has learned."""
+"""`convolens predict|evaluate`: ask a network that has learned."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(predict)
     app.command()(evaluate)
-    app.command()(explain)
 
 
 def predict(
@@ -139,70 +138,3 @@ def evaluate(
     width = max(map(len, found["per_class"]))
     for name, one in found["per_class"].items():
         print(f"{name:<{width}}  right {one['recall']:6.1%} of {one['count']:>5}, when named {one['precision']:6.1%}")
-
-
-def explain(
-    model: Model,
-    files: Files,
-    out: Annotated[Path, typer.Option(help="A folder for the overlays; or, for one file, the picture to write.")],
-    target: Annotated[str | None, typer.Option(help="The class to explain. Default: each picture's likeliest.")] = None,
-    against: Annotated[str | None, typer.Option(help="Another class: why the target rather than this?")] = None,
-    counter: Annotated[bool, typer.Option("--counter", help="Show what speaks against it instead.")] = False,
-    method: Annotated[str, typer.Option(help="cam, gradcam, layercam, …; auto is cam where it is exact.")] = "auto",
-    tap: Annotated[list[str] | None, typer.Option(help="Where to look; again for more. Default: the head's.")] = None,
-    device: Device = "auto",
-) -> None:
-    """Show which part of pictures made a model say so, as a warm overlay.
-
-    Prints for each the class, its score before softmax, and the box around the hottest part. A file that cannot be
-    read is reported, the others are done, and the exit code is 2.
-
-    \b
-    Examples:
-      convolens explain runs/photos/best.safetensors photo.jpg --out why.png
-      convolens explain runs/photos/best.safetensors holiday/*.jpg --target beach --out why
-    """
-    from convolens.errors import FileError, ShapeError
-    from convolens.media.images import Picture, write_picture
-    from convolens.tasks import load
-    from convolens.tasks.explain import explain as why
-    from convolens.workflows.bulk import picture_files
-
-    pictures = list(picture_files(files))
-    loaded, targets, failed = load(model, device=device), _overlay_paths(pictures, out), False
-    for file, written in zip(pictures, targets, strict=True):
-        try:
-            found = why(loaded, file, target=target, against=against, counter=counter, method=method, tap=tap)
-            write_picture(written, Picture(found.overlay()), keeping=(file,))
-        except (FileError, ShapeError) as error:
-            failed = True
-            typer.echo(f"error: {_naming(file, error)}", err=True)
-            continue
-        box = found.box()
-        place = f"x {box[0]}–{box[2]}, y {box[1]}–{box[3]}" if box else "nowhere"
-        print(f"{file}  {found.label} {found.score:.2f}  {place}  {written}")
-    if failed:
-        raise typer.Exit(2)
-
-
-def _overlay_paths(files: list[Path], out: Path) -> list[Path]:
-    """Where each file's overlay goes: `out` itself if it is a picture's name, or a file of the same name in `out`."""
-    from convolens.errors import ArgumentError
-    from convolens.workflows.data import PICTURE_SUFFIXES
-    from convolens.workflows.run_folder import make_folder
-
-    if out.suffix.lower() in PICTURE_SUFFIXES:
-        if len(files) > 1:
-            raise ArgumentError(f"--out: need a folder for {len(files)} pictures, got the picture {out}")
-        return [out]
-    names = [f"{file.stem}.png" for file in files]
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled:
-        raise ArgumentError(f"files: need names that differ, as overlays go to one folder; {doubled} would be two")
-    folder = make_folder(out)
-    return [folder / name for name in names]
-
-
-def _naming(file: Path, error: Exception) -> str:
-    """The error's sentence, with the file in front unless it names it already."""
-    return str(error) if str(file) in str(error) else f"{file}: {error}"

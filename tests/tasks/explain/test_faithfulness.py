@@ -8,7 +8,18 @@ from torch import nn
 
 import convolens as cl
 from convolens.errors import ArgumentError
-from convolens.tasks.explain import METHODS, deletion, insertion, randomised, similarity
+from convolens.tasks.explain import (
+    METHODS,
+    box_overlap,
+    deletion,
+    drop_and_increase,
+    insertion,
+    points_at,
+    randomised,
+    road,
+    similarity,
+)
+from convolens.tasks.explain.filling import NOISE, filled
 from convolens.trunks import Preprocessing
 from tests.tasks.explain.peer_network import TAPS, network, pictures
 
@@ -121,3 +132,56 @@ def test_what_speaks_against_a_class_is_what_speaks_for_its_negative(method):
     assert counter.score == pytest.approx(-plain.score)
     np.testing.assert_allclose(counter.heatmap, negative.heatmap, atol=1e-6 * np.abs(negative.heatmap).max())
     assert np.abs(counter.heatmap - plain.heatmap).max() > 0.02 * np.abs(plain.heatmap).max()
+
+
+def test_a_missing_pixel_is_the_mean_of_its_neighbours_sides_counting_twice_corners():
+    picture = np.arange(25.0).reshape(5, 5)[:, ::-1].copy() ** 1.5 / 125
+    inside = filled(picture, np.array([12]))
+    around = picture[1:4, 1:4]
+    expected = (2 * (around[0, 1] + around[1, 0] + around[1, 2] + around[2, 1]) + around[::2, ::2].sum()) / 12
+    assert inside[2, 2] == pytest.approx(expected, abs=4 * NOISE)
+    rest = np.delete(np.arange(25), 12)
+    np.testing.assert_array_equal(inside.ravel()[rest], picture.ravel()[rest])
+
+
+def test_a_hole_in_a_slope_is_filled_with_the_slope():
+    slope = np.tile(np.linspace(0.2, 0.8, 40)[:, None, None], (1, 30, 3))
+    missing = np.array([30 * row + column for row in range(12, 25) for column in range(8, 20)])
+    healed = filled(slope, missing)
+    assert np.abs(healed - slope).max() < 5 * NOISE
+    as_bytes = filled(np.round(slope * 255).astype(np.uint8), missing)
+    assert as_bytes.dtype == np.uint8
+    assert np.abs(as_bytes / 255 - slope).max() < 5 * NOISE
+    assert filled(slope, np.arange(1200)).mean() == pytest.approx(0.5, abs=NOISE)
+
+
+def test_road_rewards_the_map_that_points_at_the_class(model, explained):
+    wrong, flat = (replace(explained, heatmap=heatmap) for heatmap in (-explained.heatmap, np.zeros((20, 30), "f")))
+    assert road(model, explained) > 0.2
+    assert road(model, wrong) == pytest.approx(-road(model, explained), abs=0.05)
+    assert abs(road(model, flat)) < abs(road(model, explained))
+
+
+def test_what_the_map_keeps_loses_nothing_and_what_it_leaves_out_loses_all(model, explained):
+    probability = 1 / (1 + np.exp(-2))
+    assert drop_and_increase(model, explained) == (pytest.approx(0, abs=1e-5), False)
+    wrong = replace(explained, heatmap=(explained.heatmap <= 0).astype(np.float32))
+    drop, rose = drop_and_increase(model, wrong)
+    assert drop == pytest.approx(1 - 1 / (1 + np.exp(1)) / probability, rel=1e-3)
+    assert not rose
+    grey = replace(explained, picture=np.full((20, 30), 200, np.uint8))
+    assert drop_and_increase(model, grey) == (0, False)
+
+
+def test_the_pointing_game_and_the_boxs_overlap(explained):
+    square = (12.0, 4.0, 22.0, 10.0)
+    assert points_at(explained, [(0, 0, 1, 1), square])
+    assert not points_at(explained, [(0, 0, 12, 20)])
+    assert box_overlap(explained, [square]) == 1
+    assert box_overlap(explained, [(12, 4, 22, 16), (0, 0, 1, 1)]) == pytest.approx(0.5)
+    empty = replace(explained, heatmap=np.zeros((20, 30), np.float32))
+    assert not points_at(empty, [square])
+    assert box_overlap(empty, [square]) == 0
+    for ask in (points_at, box_overlap):
+        with pytest.raises(ArgumentError, match="boxes: need at least one that holds the object, got none"):
+            ask(explained, [])

@@ -20,7 +20,15 @@ from convolens.errors import ArgumentError, MethodError
 from convolens.tasks.explain.activation import eigencam
 from convolens.tasks.explain.cam import cam
 from convolens.tasks.explain.explanation import Explanation
-from convolens.tasks.explain.faithfulness import Curve, deletion, insertion, randomised, similarity
+from convolens.tasks.explain.faithfulness import (
+    Curve,
+    deletion,
+    drop_and_increase,
+    insertion,
+    randomised,
+    road,
+    similarity,
+)
 from convolens.tasks.explain.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
 from convolens.tasks.explain.perturbation import ablationcam, occlusion, scorecam
 from convolens.tasks.explain.pixels import guided_backprop, integrated_gradients
@@ -28,6 +36,7 @@ from convolens.tasks.explain.placing import to_input, to_picture
 from convolens.tasks.explain.smoothing import Smoothing
 from convolens.tasks.explain.subject import INPUT, Explainable, HasExplained, View, check_taps
 from convolens.tasks.explain.targets import ClassLike, Scoring, Target, ranked_target, targets_of
+from convolens.tasks.explain.truth import box_overlap, points_at
 from convolens.tasks.explain.wrap import wrap
 from convolens.tasks.pictures import Picture, batches, listed, pixels_of
 
@@ -37,11 +46,15 @@ __all__ = [
     "Explainable",
     "Explanation",
     "Method",
+    "box_overlap",
     "deletion",
+    "drop_and_increase",
     "explain",
     "explain_top",
     "insertion",
+    "points_at",
     "randomised",
+    "road",
     "similarity",
     "wrap",
 ]

@@ -18,10 +18,12 @@ from torch import nn
 
 from convolens.errors import ArgumentError
 from convolens.tasks.explain.explanation import Explanation
+from convolens.tasks.explain.filling import filled
 from convolens.tasks.explain.perturbation import AT_ONCE
 from convolens.tasks.explain.subject import Explainable
 from convolens.tasks.explain.targets import class_number
 
+ROAD_SHARES = (0.2, 0.4, 0.6, 0.8)  # of the pixels removed
 BLUR = 10.0  # standard deviation in pixels of the picture that insertion starts from, as in the paper
 
 
@@ -64,6 +66,53 @@ def insertion(model: Explainable, explanation: Explanation, *, steps: int = 20) 
     from convolens.effects.blur import blur
 
     return _curve(model, explanation, steps, before=blur(explanation.picture, BLUR), after=explanation.picture)
+
+
+def road(
+    model: Explainable, explanation: Explanation, *, shares: Sequence[float] = ROAD_SHARES, seed: int = 0
+) -> float:
+    """How much more the probability loses with the hottest pixels than with the coldest, from -1 to 1.
+
+    Removed pixels are filled from their neighbours (`filled`), so that no black patch tells the network where something
+    was. For each share, half the difference of the probability without the coldest and without the hottest pixels; the
+    mean over the shares. 0 is what a map gets that says nothing.
+
+    Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", ICML 2022, section 5.
+
+    Args:
+        model: that was explained, in evaluation mode.
+        explanation: of one of its classes.
+        shares: of the pixels that are removed.
+        seed: of the noise on filled pixels.
+
+    Raises:
+        ArgumentError: the explanation is not of a class of this model.
+    """
+    order = np.argsort(-explanation.heatmap, axis=None, kind="stable")
+    counts = [round(share * len(order)) for share in shares]
+    hottest = [filled(explanation.picture, order[:count], seed=seed) for count in counts]
+    coldest = [filled(explanation.picture, order[len(order) - count :], seed=seed) for count in counts]
+    probabilities = _probabilities(model, [*hottest, *coldest], explanation.label)
+    without_hottest, without_coldest = np.split(probabilities, 2)
+    return float(np.mean(without_coldest - without_hottest) / 2)
+
+
+def drop_and_increase(model: Explainable, explanation: Explanation) -> tuple[float, bool]:
+    """What is left of the probability where the picture shows only as much as the map is hot.
+
+    Chattopadhay et al., "Grad-CAM++", WACV 2018, section 4.1: the mean of the first over many pictures is the *average
+    drop*, the share of the second the *increase in confidence*.
+
+    Returns:
+        The share of the probability that is lost, 0 where none is; and whether it rose.
+
+    Raises:
+        ArgumentError: the explanation is not of a class of this model.
+    """
+    shares = explanation.shares() if explanation.picture.ndim == 2 else explanation.shares()[:, :, None]
+    kept = (explanation.picture * shares).astype(explanation.picture.dtype)
+    whole, part = _probabilities(model, [explanation.picture, kept], explanation.label)
+    return float(max(0.0, whole - part) / whole), bool(part > whole)
 
 
 def randomised(model: nn.Module, *, seed: int = 0) -> Any:

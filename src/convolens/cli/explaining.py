@@ -1,0 +1,106 @@
+"""`convolens explain`: what made a model say so, and how far that can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from convolens.cli.networks import AsJson, Device, Model
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's command."""
+    app.command()(explain)
+
+
+def explain(
+    model: Model,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES...",
+            help='Pictures, folders, patterns such as "a/**/*.jpg"; with --measure one data set, as for training.',
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for the overlays; or, for one file, the picture to write.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The class to explain. Default: each picture's likeliest.")] = None,
+    against: Annotated[str | None, typer.Option(help="Another class: why the target rather than this?")] = None,
+    counter: Annotated[bool, typer.Option("--counter", help="Show what speaks against it instead.")] = False,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="cam, gradcam, layercam, …; again for several side by side. Default: cam where it is exact."),
+    ] = None,
+    tap: Annotated[list[str] | None, typer.Option(help="Where to look; again for more. Default: the head's.")] = None,
+    positive: Annotated[bool, typer.Option("--positive", help="Count only features of positive weight.")] = False,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mean of the map and that of the mirrored picture.")] = False,
+    noisy: Annotated[int, typer.Option(help="Mean over this many copies with noise; 0: the picture itself.")] = 0,
+    maps: Annotated[bool, typer.Option("--maps", help="Also write the maps as .npy, beside the overlays.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure how far each method can be trusted, on pictures with answers.")
+    ] = False,
+    count: Annotated[int, typer.Option(help="How many pictures --measure draws.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of noise, and of the pictures that --measure draws.")] = 0,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Show which part of pictures made a model say so, as a warm overlay.
+
+    Prints for each the class, its score before softmax, and the box around the hottest part; a folder also gets them
+    as JSON Lines. A file that cannot be read is reported, the others are done, and the exit code is 2.
+
+    \b
+    Examples:
+      convolens explain runs/photos/best.safetensors photo.jpg --out why.png
+      convolens explain runs/photos/best.safetensors holiday/*.jpg --target beach --out why
+      convolens explain runs/photos/best.safetensors photos-kept-back --measure
+    """
+    from convolens.errors import ArgumentError
+    from convolens.tasks import load
+
+    if measure:
+        if len(files) != 1:
+            raise ArgumentError(f"files: need one data set to measure on, got {len(files)}")
+        _measure(load(model, device=device), Path(files[0]), method or [], count, seed, as_json)
+        return
+    if out is None:
+        raise ArgumentError("--out: need a folder or a picture's name to write, got none")
+    from convolens.workflows.bulk import picture_files
+    from convolens.workflows.explaining import explain_files
+
+    options = {"target": target, "against": against, "counter": counter, "tap": tap}
+    smoothing = {"positive": positive, "mirror": mirror, "noisy": noisy, "seed": seed}
+    loaded, failed = load(model, device=device), False
+    for line in explain_files(
+        loaded, list(picture_files(files)), out, method or ["auto"], maps=maps, **options, **smoothing
+    ):
+        failed |= "error" in line
+        _report(line, as_json)
+    if failed:
+        raise typer.Exit(2)
+
+
+def _report(line: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    if "error" in line:
+        typer.echo(f"error: {line['error']}", err=True)
+    if as_json:
+        print(json.dumps(line))
+        return
+    for one in line.get("explanations", ()):
+        box = one["box_xyxy"]
+        place = f"x {box[0]}–{box[2]}, y {box[1]}–{box[3]}" if box else "nowhere"
+        print(f"{line['path']}  {one['label']} {one['score']:.2f}  {place}  {line['written']}")
+
+
+def _measure(loaded: Any, data: Path, methods: list[str], count: int, seed: int, as_json: bool) -> None:
+    import json
+
+    from convolens.workflows.measure_explanations import measure_explanations, table
+
+    measured = measure_explanations(loaded, data, methods, count=count, seed=seed)
+    print(json.dumps(measured, indent=2) if as_json else table(measured))

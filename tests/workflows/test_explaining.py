@@ -1,0 +1,133 @@
+"""Explanations of many files, and how far they can be trusted."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import convolens as cl
+from convolens import cli
+from convolens.media.images import read_image, write_image
+from convolens.tasks.explain import METHODS
+from convolens.workflows.measure_explanations import BASELINES, measure_explanations, table
+
+SQUARES = {"dark": (30, 30, 30), "orange": (250, 120, 40)}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Scores how orange a picture is, from what the first layer's random features make of it."""
+    model = cl.classifier("vgg11", classes=tuple(SQUARES), taps="conv1_1", seed=0)
+    with torch.no_grad():
+        patches = [np.full((16, 16, 3), colour, np.uint8) for colour in SQUARES.values()]
+        dark, orange = (model.features(model.preprocess(patch))[0] for patch in patches)
+        towards = (orange - dark) / (orange - dark).square().sum() * 20
+        model.head.linear.weight.copy_(torch.stack([-towards, towards]))
+        model.head.linear.bias.copy_(-model.head.linear.weight @ (0.95 * dark + 0.05 * orange))
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, model):
+    """The model, six pictures of an orange square at places that a CSV tells, and one that is no picture."""
+    folder = tmp_path_factory.mktemp("data")
+    model.save(folder / "model.safetensors")
+    random = np.random.default_rng(0)
+    rows = ["path,label,x1,y1,x2,y2"]
+    for number in range(6):
+        picture = random.integers(20, 50, (40, 48, 3)).astype(np.uint8)
+        x, y = random.integers(0, 34), random.integers(0, 26)
+        picture[y : y + 14, x : x + 14] = SQUARES["orange"]
+        write_image(folder / f"{number}.png", picture)
+        rows.append(f"{number}.png,orange,{x},{y},{x + 14},{y + 14}")
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    (folder / "broken.jpg").write_text("not a picture")
+    return folder
+
+
+def run(folder, *arguments):
+    return cli.run(["explain", str(folder / "model.safetensors"), *map(str, arguments)])
+
+
+def test_a_folder_gets_overlays_maps_and_a_line_for_each_picture(folder, tmp_path, capsys):
+    out = tmp_path / "why"
+    files = [folder / "0.png", folder / "broken.jpg", folder / "1.png"]
+    assert run(folder, *files, "--out", out, "--target", "orange", "--maps") == 2
+    shown, errors = capsys.readouterr()
+    assert errors.startswith(f"error: {folder / 'broken.jpg'}: ") and errors.count("\n") == 1
+    lines = [json.loads(line) for line in (out / "explanations.jsonl").read_text().splitlines()]
+    assert [line["path"] for line in lines] == [str(file) for file in files]
+    assert "error" in lines[1]
+    assert {path.name for path in out.iterdir()} == {"0.png", "0.npy", "1.png", "1.npy", "explanations.jsonl"}
+    found = cl.explain(cl.load(folder / "model.safetensors"), files[0], target="orange")
+    np.testing.assert_array_equal(np.load(out / "0.npy"), found.heatmap[None])
+    np.testing.assert_array_equal(read_image(out / "0.png"), found.overlay())
+    (one,) = lines[0]["explanations"]
+    assert one == {"method": "cam", "label": "orange", "score": found.score, "box_xyxy": list(found.box())}
+    assert shown.splitlines()[0].startswith(f"{files[0]}  orange {found.score:.2f}  x ")
+
+
+def test_several_methods_stand_side_by_side(folder, tmp_path):
+    options = ["--method", "cam", "--method", "hirescam", "--target", "orange"]
+    assert run(folder, folder / "0.png", "--out", tmp_path / "one.png", "--method", "cam") == 0
+    assert run(folder, folder / "0.png", "--out", tmp_path / "two.png", *options) == 0
+    one, two = (read_image(tmp_path / name) for name in ("one.png", "two.png"))
+    assert one.shape == (40, 48, 3)
+    assert two.shape[1] > 2 * 48
+
+
+def test_smoothing_and_positive_features_are_passed_on(folder, tmp_path):
+    asked = {"positive": True, "mirror": True, "noisy": 2, "seed": 3}
+    options = ["--positive", "--mirror", "--noisy", 2, "--seed", 3, "--maps", "--target", "orange"]
+    assert run(folder, folder / "2.png", "--out", tmp_path / "why", *options) == 0
+    found = cl.explain(cl.load(folder / "model.safetensors"), folder / "2.png", target="orange", **asked)
+    np.testing.assert_array_equal(np.load(tmp_path / "why" / "2.npy")[0], found.heatmap)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["0.png"], "error: --out: need a folder or a picture's name to write, got none"),
+        (["0.png", "--out", "why.pdf"], "error: --out: need a folder or a picture's name (.png, .jpg, .webp, .tif), "),
+        (["0.png", "1.png", "--out", "why.png"], "error: --out: need a folder for 2 pictures, got the picture why.png"),
+        (["0.png", "0.png", "--out", "why"], "error: files: need names that differ, as overlays go to one folder; 0"),
+        (["0.png", "1.png", "--measure"], "error: files: need one data set to measure on, got 2"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(folder, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(folder)
+    before = set(folder.iterdir())
+    assert run(folder, *arguments) == 2
+    assert capsys.readouterr().err.startswith(message)
+    assert set(folder.iterdir()) == before
+
+
+def test_methods_that_look_at_the_class_beat_those_that_know_nothing(folder, model):
+    measured = measure_explanations(model, folder / "boxes.csv", ("cam", "gradcam", "layercam"), count=6)
+    assert list(measured) == ["cam", "gradcam", "layercam", *BASELINES]
+    for method in ("cam", "gradcam", "layercam"):
+        mine = measured[method]
+        assert mine["pointing"] == 1
+        assert mine["box_error"] == 0
+        assert mine["box_iou"] > 0.7
+        for blind in BASELINES:
+            assert mine["road"] > measured[blind]["road"] + 0.1
+            assert mine["deletion"] < measured[blind]["deletion"]
+            assert mine["box_iou"] > measured[blind]["box_iou"]
+        assert 0 <= mine["same_when_shuffled"] < 1
+    lines = table(measured).splitlines()
+    assert lines[0].split()[:4] == ["method", "deletion", "insertion", "road"]
+    assert [line.split()[0] for line in lines[1:]] == list(measured)
+
+
+def test_the_command_prints_the_table_or_json(folder, capsys):
+    assert run(folder, folder / "boxes.csv", "--measure", "--count", 2, "--method", "cam", "--json") == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert list(measured) == ["cam", *BASELINES]
+    assert run(folder, folder / "boxes.csv", "--measure", "--count", 2, "--method", "cam") == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "cam"
+    assert run(folder, folder / "boxes.csv", "--measure", "--method", "came") == 2
+    assert f"error: method: need one of {', '.join(METHODS)}, got 'came'" in capsys.readouterr().err
+    assert run(folder, folder / "boxes.csv", "--measure", "--count", 0) == 2
+    assert "error: count: need at least 1 picture, got 0" in capsys.readouterr().err
