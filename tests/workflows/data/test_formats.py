@@ -74,6 +74,14 @@ def test_ids_that_a_coco_file_does_not_have_are_faults(tmp_path):
         read_data(tmp_path)
 
 
+def test_a_size_that_is_no_number_is_not_believed(tmp_path):
+    content = coco()
+    content["images"][0] |= {"width": "wide", "height": None}
+    write_coco(tmp_path)
+    (tmp_path / "annotations" / "instances.json").write_text(json.dumps(content))
+    assert [example.size for example in read_data(tmp_path).examples] == [None, (40, 30), (40, 30)]
+
+
 def test_a_crowd_is_no_box_of_one_object(tmp_path):
     content = coco()
     content["annotations"][0]["iscrowd"] = 1
@@ -270,5 +278,7 @@ def test_what_is_there_but_no_data_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(FileError, match=r"notes\.txt: need a folder, \.csv, .* got a file of another kind"):
         read_data(tmp_path / "notes.txt")
+    with pytest.raises(FileError, match="/dev/null: need a folder or a file, got a device or a pipe"):
+        read_data("/dev/null")
     with pytest.raises(FileError, match=r"nowhere: need .* found nothing there"):
         read_data(tmp_path / "nowhere")

@@ -59,7 +59,8 @@ class _File:
         folder = _picture_folder(self.path, images)
         for image in images:
             found = tuple(boxes.pop(image["id"], ()))
-            size = (image["width"], image["height"]) if "width" in image and "height" in image else None
+            sides = (image.get("width"), image.get("height"))
+            size = sides if all(isinstance(side, int) for side in sides) else None
             labels = tuple(sorted({box.label for box in found}))
             self.examples.append(Example(folder / image["file_name"], labels, found, self.part, size))
         for number in boxes:

@@ -83,6 +83,8 @@ def read_with_faults(
         raise FileError(
             f"{root}: need a folder with one folder of pictures for each class, or annotations, found nothing there"
         )
+    if not (root.is_dir() or root.is_file()):
+        raise FileError(f"{root}: need a folder or a file, got a device or a pipe")
     chosen = _format(root, format)
     reading = replace(chosen.read(root, class_names), format=chosen.name)
     if not reading.data.examples and not reading.faults:
