@@ -58,7 +58,7 @@ class Goal:
     def like_trunk(self, picture: Tensor) -> Tensor:
         """In the trunk's numbers, on its device."""
         parameter = next(self.trunk.parameters())
-        return picture.to(device=parameter.device, dtype=parameter.dtype)
+        return picture.to(device=parameter.device, dtype=parameter.dtype).contiguous()
 
     def content_at(self, size: tuple[int, int]) -> Tensor | None:
         """The content at a scale."""
@@ -165,7 +165,7 @@ def shared(amounts: Sequence[Real], total: float, subject: str, count: int | Non
     return [total * one / sum(numbers) for one in numbers]
 
 
-def number(subject: str, value: Real, most: float = float("inf")) -> float:
+def number(subject: str, value: Real, most: Real = float("inf")) -> float:
     """The value, checked.
 
     Raises:

@@ -18,7 +18,8 @@ LONGEST_HISTORY = 20
 SHORTEST_HISTORY = 2
 HISTORY_SHARE = 0.25  # of the memory allowed
 PICTURES = 12  # of the result's size that are held at once besides the history: iterates, gradients, averages
-# Bytes a feature takes while it goes forth and back, measured: itself, its gradient, what pooling keeps.
+# Bytes a feature takes at most while it goes forth and back: 4 itself, 4 its gradient, 1 its sign, and a share of where
+# the maxima lay.
 BYTES_A_FEATURE = 10
 
 
@@ -54,7 +55,7 @@ def room_for(trunk: Trunk, taps: Sequence[str], content_taps: Sequence[str], siz
     if tile >= max(size):
         return Room(None, history)
     need = max(gb, (kept + each * (tile + 2 * reach) ** 2) / GIGABYTE)
-    words = f"{size[0]}×{size[1]} would take {whole:.1f} GB at once: done in tiles of {tile} pixels, in {need:.1f} GB"
+    words = f"{size[0]}×{size[1]} would take {whole:.2g} GB at once: done in tiles of {tile} pixels, in {need:.2g} GB"
     return Room(tile, history, words)
 
 

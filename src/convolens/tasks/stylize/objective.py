@@ -19,6 +19,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from convolens.layers.core import recycled, runs_on
 from convolens.tasks.stylize.losses import ContentTerm, StyleTerm, Term, gram_sum, total_variation, unrolled, weight_of
 from convolens.trunks import Trunk
 
@@ -163,7 +164,10 @@ class Objective:
                 change = (mine - self.part(tile, term.tap, term.wanted)).mul_(factor)
             else:
                 assert isinstance(factor, Tensor)
-                rows = unrolled(mine[0]) @ factor
+                rows = unrolled(mine[0])
+                # A product of a large map's size, in memory that is used again where there is some.
+                into = recycled(tuple(mine.shape)) if runs_on(rows, factor) else torch.empty_like(mine)
+                rows = torch.mm(rows, factor, out=into[0].permute(1, 2, 0).flatten(0, 1))
                 if term.mask is not None:
                     rows *= self.part(tile, term.tap, term.mask).reshape(-1, 1)
                 change = rows.reshape(*mine.shape[2:], -1).permute(2, 0, 1)[None]

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ MOST_HALVINGS = 12
 AVERAGED = 10  # iterates that the running average looks back on
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """Directions from gradients."""
 

@@ -1,0 +1,61 @@
+"""Section: a photo repainted in the manner of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convolens.media.images import read_image, write_image
+from convolens.pages.figures import numbers, picture, row
+from convolens.tour.pictures import bring
+from convolens.tour.section import Section
+
+_SIDE = 192  # pixels: what two cores restyle while one waits
+_STEPS = 15
+
+
+def _prepare() -> None:
+    bring("coffee.png")
+    bring("brick.png")
+    write_image("wall.png", read_image("brick.png")[:320, :320])
+
+
+def _show(made: Mapping[str, Any]) -> Sequence[str]:
+    steps = made["steps"]
+    return [
+        row(
+            picture(read_image("coffee.png"), "<b>The content.</b>", describe="A cup of coffee on a wooden table"),
+            picture(read_image("wall.png"), "<b>The style.</b> A brick wall.", describe="Bricks"),
+            picture(made["restyled"], "<b>The content in that style.</b>",
+                    describe="The cup, its outlines and shades drawn as if cut from brick"),
+        ),
+        numbers({
+            f"{len(steps)}": "steps, coarse to fine",
+            f"{steps[0].losses['style conv4_1']:.2f} → {steps[-1].losses['style conv4_1']:.2f}":
+                "how far its Gram matrix at conv4_1 is from the wall’s, 1 as far as nothing at all",
+        }),
+    ]  # fmt: skip
+
+
+SECTION = Section(
+    name="style",
+    title="In the manner of",
+    prose="""
+What is a picture’s <em>style</em>? Take the maps of a tap and ask of every pair of features how often the two answer at
+the same place, wherever that is: the <em>Gram matrix</em>. It forgets where things are and keeps what goes with what,
+strokes, grain and colour.
+
+Now a photo’s pixels are changed, step by step, until its Gram matrices are those of the wall and its features at one
+deeper tap are still those of the photo (Gatys et al. 2016). Nothing is trained; the same trunk looks at all three.
+""",
+    commands=(f"convolens stylize coffee.png wall.png restyled.png --size {_SIDE} --steps {_STEPS}",),
+    python=f"""\
+import convolens as cl
+
+steps = []
+restyled = cl.stylize("coffee.png", "wall.png", size={_SIDE}, steps={_STEPS}, on_step=steps.append)
+""",
+    prepare=_prepare,
+    show=_show,
+    budget_seconds=60,
+)
