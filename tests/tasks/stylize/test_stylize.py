@@ -96,7 +96,7 @@ def test_a_texture_has_the_styles_gram_matrices_and_not_its_pixels(restyle, smal
     wanted, got, noise = grams(brick), grams(made), grams(np.full((80, 80, 3), 128, np.uint8))
     for tap in taps:
         assert (got[tap] - wanted[tap]).norm() < 0.35 * (noise[tap] - wanted[tap]).norm(), tap
-    assert np.abs(made.astype(float) - np.repeat(brick[:64, :64, None], 3, 2)).mean() > 10
+    assert np.abs(made.astype(float) - np.repeat(brick[:, :, None], 3, 2)).mean() > 10
 
 
 def test_a_content_is_rebuilt_from_one_tap(restyle, coffee):

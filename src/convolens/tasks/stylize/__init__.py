@@ -85,7 +85,7 @@ def stylize(
         shares: how much each style counts; equal by default.
         masks: `(H, W)` of the content's size for each style, uint8 or float in [0, 1], a path or an array: where it
             applies. None lets each style apply everywhere.
-        strength: 0 gives the content, 1 only the style, drawn on the content.
+        strength: 0 gives the content, 1 only the style, drawn on the content; the style's weight goes with its cube.
         keep_colors: True or "luminance" restyles light and dark only; "histogram" first gives the style's colours the
             content's mean and covariance.
         size: of the result: the longer side, or (height, width); None keeps the content's.
@@ -127,7 +127,7 @@ def stylize(
     colours = Colours.of(keep_colors, None if picture is None else resized(picture, whole))
     for_content, for_style = default_taps(network)
     toward_style = 2 * number("strength", strength, most=1) if styles else 0.0
-    style_total = number("style_weight", style_weight) * toward_style
+    style_total = number("style_weight", style_weight) * toward_style**3  # what is seen goes by orders of magnitude
     goal = Goal(
         trunk=network,
         content=None if picture is None else colours.content(picture),
