@@ -80,7 +80,8 @@ def reverb(
     if late:
         result = _behind(result, late)
     direct = sound if sound.ndim == result.ndim else sound[:, None]
-    result[: len(sound)] += float(dry) * direct
+    if dry != 0:  # an hour is a gigabyte: not read once more for nothing
+        result[: len(sound)] += float(dry) * direct
     return result
 
 
