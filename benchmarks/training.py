@@ -22,6 +22,7 @@ from torch import nn
 import convolens as cl
 from benchmarks.harness import machine, replace_section
 from convolens.media.images import write_image
+from convolens.workflows.linear import fit_linear
 from examples.digits_on_photos import write_digits
 
 DIGITS = {
@@ -123,6 +124,22 @@ def _found(metrics: dict[str, Any]) -> str:
         f"object or none right {metrics['object_accuracy']:.1%} (AUC {metrics['object_auc']:.3f}), "
         f"class {metrics['class_accuracy']:.1%}, mean IoU {metrics['mean_iou']:.3f} of {metrics['count']} pictures"
     )
+
+
+def frozen(folder: Path) -> list[str]:
+    """What an epoch costs a loop that runs a frozen trunk each time, and a step of the head on kept features."""
+    model = cl.classifier("vgg16", weights="hed", classes=("a", "b", "c"), taps=("conv2_1", "conv3_1", "conv4_1"))
+    batch = torch.rand(16, 3, 64, 64)
+    with torch.inference_mode():
+        count = model.features(batch).shape[1]
+        start = _processor_seconds()
+        model.features(batch)
+        epoch = (_processor_seconds() - start) / 16 * 600
+    labels, start = torch.randint(0, 3, (600,)), _processor_seconds()
+    steps = list(fit_linear(torch.rand(600, count), lambda scores: nn.functional.cross_entropy(scores, labels), 3))
+    step = (_processor_seconds() - start) / len(steps)
+    return [f"600 pictures of 64², `hed` at three taps: {epoch:.2f} s of processor time to run the trunk over them, "
+            f"{1e3 * step:.0f} ms for a step of the head on kept features: **{epoch / step:.0f}×**."]  # fmt: skip
 
 
 def throughput(folder: Path) -> list[str]:
@@ -250,6 +267,7 @@ PARTS: dict[str, Callable[[Path], list[str]]] = {
     "localize": localize,
     "ablation": ablation,
     "throughput": throughput,
+    "frozen": frozen,
 }
 
 if __name__ == "__main__":
