@@ -90,4 +90,4 @@ if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kil
         lesson = Toy(40, norm=False)
         fit(lesson, settings(epochs=1, optimizer="sgd", average=None), Path(sys.argv[1]), progress=False)
     else:
-        fit(Toy(), settings(epochs=4), Path(sys.argv[1]), resume=True, progress=False)
+        fit(Toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)
