@@ -6,7 +6,16 @@ import sys
 from importlib import import_module
 
 # One line each: a module with `run()`, which times its cases and writes its section.
-BENCHMARKS: tuple[str, ...] = ("convolve", "effects", "layers", "planner_accuracy", "sounds", "sound_files", "scan", "stylize")
+BENCHMARKS: tuple[str, ...] = (
+    "convolve",
+    "effects",
+    "layers",
+    "planner_accuracy",
+    "sounds",
+    "sound_files",
+    "scan",
+    "stylize",
+)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ def write(seconds: dict[str, Any]) -> None:
     table = {"note": note, "machine": machine(), "seconds": old | seconds}
     TABLE.write_text(json.dumps(table, indent=1) + "\n")
     costs.coefficients.cache_clear()
+    costs._rates.cache_clear()
 
 
 def fitted(name: str, dtype: str, measured: list[Measured]) -> list[float]:

@@ -80,7 +80,7 @@ def layers() -> None:
 
 
 def network(name: str) -> nn.Module:
-    """A trunk's layers in a row, for engines that want one tensor in and one out; no norm is left the identity or zero."""
+    """A trunk's layers in a row, for engines that want one tensor in and out; no norm is left trivial."""
     torch.manual_seed(0)
     model = nn.Sequential(OrderedDict(cl.trunk(name).named_children())).eval()
     for layer in model.modules():

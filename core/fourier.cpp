@@ -9,6 +9,7 @@
 #include <numbers>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace convolens {
@@ -104,12 +105,13 @@ std::mutex making;
 } // namespace
 
 template <class T> const Length<T> &length_of(int64_t n) {
-    static auto *const kept = new std::map<int64_t, Made<T>>; // never destroyed: threads may outlive the exit
+    static auto *const kept = new std::map<int64_t, std::unique_ptr<Made<T>>>; // never destroyed: see threads.cpp
     std::lock_guard lock(making);
-    const auto [at, fresh] = kept->try_emplace(n);
-    if (fresh)
-        make(at->second, n);
-    return at->second.length;
+    if (const auto at = kept->find(n); at != kept->end())
+        return at->second->length;
+    auto made = std::make_unique<Made<T>>();
+    make(*made, n); // kept only when it is whole
+    return kept->emplace(n, std::move(made)).first->second->length;
 }
 
 template <class T> std::shared_ptr<const T> turns(int64_t rows, int64_t columns, int64_t lanes) {

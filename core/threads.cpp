@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace convolens {
@@ -29,12 +32,23 @@ struct Pool {
     int64_t tasks = 0;
     Body body = nullptr;
     void *context = nullptr;
+    std::exception_ptr failure; // the first of a job
+    std::mutex failing;
+    int asked = 1; // threads last asked for; there may be fewer, where the system gives no more
 
     static uint32_t number(uint32_t s) { return s / next_number; }
 
+    // A task that fails (for want of memory) ends the job; the caller gets its exception when all have left.
     void work(int slot) {
-        for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
-            body(context, task, slot);
+        try {
+            for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
+                body(context, task, slot);
+        } catch (...) {
+            next.store(tasks, std::memory_order_relaxed);
+            std::lock_guard lock(failing);
+            if (!failure)
+                failure = std::current_exception();
+        }
     }
 
     // Joins the first open job with a number other than `seen`; false if the pool stops.
@@ -74,8 +88,12 @@ struct Pool {
 
     void resize(int count) {
         stop();
-        for (int slot = 1; slot < count; ++slot)
-            workers.emplace_back([this, slot, seen = number(state.load())] { loop(slot, seen); });
+        asked = count;
+        try {
+            for (int slot = 1; slot < count; ++slot)
+                workers.emplace_back([this, slot, seen = number(state.load())] { loop(slot, seen); });
+        } catch (const std::system_error &) { // those that there are do the work
+        }
     }
 
     void stop() {
@@ -99,6 +117,8 @@ struct Pool {
         work(0);
         if (state.fetch_and(~open, std::memory_order_acq_rel) & all_inside)
             finished.wait(before, std::memory_order_acquire);
+        if (failure)
+            std::rethrow_exception(std::exchange(failure, nullptr));
     }
 };
 
@@ -150,7 +170,7 @@ void for_each(int64_t tasks, Body body, void *context) {
         Pool *p = the_pool();
         std::unique_lock lock(p->busy, std::try_to_lock);
         if (lock) {
-            if (int(p->workers.size()) != count - 1)
+            if (p->asked != count)
                 p->resize(count);
             p->run(tasks, body, context);
             return;

@@ -196,10 +196,8 @@ template <class T> struct Cutting {
         return o;
     }
 
-    // Calls row(place in the block, scalars into the array by d's stride for every place on the axes above the line).
-    // `line` is then where the block's row begins on the line.
     void gather(T *block, T *scratch, int64_t number) const;
-    bool scatter(const T *block, T *scratch, int64_t number, int part) const;
+    bool scatter(const T *block, T *scratch, int64_t number, int part, T factor) const;
 
 private:
     // Steps through the rows of a block: for each, its first element in the block, the positions on the axes above the
@@ -273,9 +271,45 @@ template <class T> void Cutting<T>::gather(T *block, T *scratch, int64_t number)
     }
 }
 
-// Writes the outputs of a block that is the real (part 0) or imaginary part of what came back; complex ones have both.
-// False if one of them is a NaN or infinity.
-template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t number, int part) const {
+// What the second block of a pair is multiplied by on its way in, and both on their way out.
+template <class T> struct Balance {
+    T in = 1, out[2] = {1, 1};
+};
+
+// Rounding errors are in proportion to a pair's larger block. So that a quiet one keeps its digits beside a loud one,
+// it is brought to about the same size by a power of two, which is exact; and one of zeros stays zeros.
+template <class T> Balance<T> balanced(T *block, const Layout<T> &at) {
+    constexpr int V = lanes<T>;
+    Vector<T> most_re{}, most_im{};
+    auto widen_to = [](Vector<T> &to, Vector<T> v) {
+        const Vector<T> size = v < 0 ? -v : v;
+        to = size > to ? size : to;
+    };
+    for (int64_t q = 0; q < at.planes; ++q)
+        for (T *v = block + q * at.plane, *end = v + at.panels * at.panel; v < end; v += 2 * V)
+            widen_to(most_re, load(v)), widen_to(most_im, load(v + V));
+    T re = 0, im = 0;
+    for (int i = 0; i < V; ++i)
+        re = re < most_re[i] ? most_re[i] : re, im = im < most_im[i] ? most_im[i] : im;
+    Balance<T> balance;
+    balance.out[0] = re > 0, balance.out[1] = im > 0;
+    if (!(re > 0 && im > 0 && __builtin_isfinite(re) && __builtin_isfinite(im)))
+        return balance;
+    constexpr int most_power = sizeof(T) == 4 ? 120 : 1000;
+    int up = __builtin_ilogb(re) - __builtin_ilogb(im);
+    up = up > most_power ? most_power : up < -most_power ? -most_power : up;
+    if (up > -4 && up < 4)
+        return balance;
+    balance.in = T(__builtin_ldexp(1.0, up)), balance.out[1] = T(__builtin_ldexp(1.0, -up));
+    for (int64_t q = 0; q < at.planes; ++q)
+        for (T *v = block + q * at.plane + V, *end = v + at.panels * at.panel; v < end; v += 2 * V)
+            store(v, load(v) * balance.in);
+    return balance;
+}
+
+// Writes the outputs of a block that is the real (part 0) or imaginary part of what came back, times `factor`; complex
+// ones have both parts. False if one of them is a NaN or infinity.
+template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t number, int part, T factor) const {
     const Origin o = origin(number);
     Vector<T> sum = spread(T(0)); // 0 · x is 0 only for finite x
     T last = 0;
@@ -301,10 +335,10 @@ template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t 
             } else if (n == V) {
                 const Vector<T> v = load(from);
                 sum += T(0) * v;
-                store(scratch + i, v);
+                store(scratch + i, factor * v);
             } else {
                 for (int64_t k = 0; k < n; ++k)
-                    scratch[i + k] = from[k], last += T(0) * from[k];
+                    scratch[i + k] = factor * from[k], last += T(0) * from[k];
             }
         }
         if (c.to == Scalar::i64)
@@ -325,10 +359,11 @@ template <class T> void run(const BlocksJob &job) {
     const auto one = [&](int64_t task, int) {
         const Workspace<T> work(cutting.at, cutting.row_length() * 2 + cutting.V);
         cutting.gather(work.block, work.line, task * each);
+        const Balance<T> balance = each == 2 ? balanced(work.block, cutting.at) : Balance<T>{};
         filter(work, static_cast<const T *>(job.spectrum), cutting.at);
         bool finite = true;
         for (int64_t one = 0; one < each && task * each + one < cutting.blocks; ++one)
-            finite &= cutting.scatter(work.block, work.line, task * each + one, int(one));
+            finite &= cutting.scatter(work.block, work.line, task * each + one, int(one), balance.out[one]);
         job.spoiled[task] = !finite;
         fence(); // after streaming stores
     };

@@ -67,7 +67,7 @@ def check_mode(mode: str) -> Mode:
 
 
 # Maps longer than this are made anew each time: a folder of sounds, each of its own length, must not fill the memory.
-MANY_SAMPLES = 1 << 16
+MANY_SAMPLES = 1 << 14
 
 
 def boundary_map(size: int, before: int, after: int, boundary: Boundary) -> NDArray[np.int64]:

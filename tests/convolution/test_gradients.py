@@ -136,3 +136,12 @@ def test_gradients_agree_with_torchs_own_convolution():
 def test_upstream_of_another_shape_is_refused():
     with pytest.raises(cl.errors.ShapeError, match=r"upstream: need the result's shape \(6,\), got \(5,\)"):
         cl.convolve_gradients(np.ones(4), np.ones(3), np.ones(5))
+
+
+@pytest.mark.parametrize(("shape", "kernel_shape"), [((1,), (2000,)), ((1, 1), (31, 31)), ((1, 1, 1, 1), (3, 3, 3, 3))])
+def test_of_a_single_sample_only_the_weight_over_it_has_a_gradient(shape, kernel_shape):
+    x, kernel = np.full(shape, 2.0), np.ones(kernel_shape)
+    _, in_kernel = cl.convolve_gradients(x, kernel, np.ones(shape), "same")
+    expected = np.zeros(kernel_shape)
+    expected[tuple((k - 1) // 2 for k in kernel_shape)] = 2.0
+    np.testing.assert_allclose(in_kernel, expected, atol=1e-12)

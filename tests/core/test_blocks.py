@@ -1,5 +1,7 @@
 """Correlation by transformed blocks in the core, against the dense definition and against closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,6 +99,27 @@ def test_tells_which_blocks_a_bad_sample_reached_and_leaves_the_others_alone(bad
         np.testing.assert_array_equal(result[part], clean[part])
 
 
+@pytest.mark.parametrize("loud", [1e3, 1e8, 1e25])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_quiet_row_keeps_its_digits_beside_a_loud_one(loud, dtype):
+    """An odd number of blocks a row: the last of the loud row shares its transform with the first of the quiet one."""
+    problem = Problem.random((2, 3000), (1, 512), dtype, seed=3)
+    alone, _ = run(
+        replace(problem, x=problem.x[1:], maps=[np.arange(1), problem.maps[1]], out_shape=(1, 3000)), (64, 64)
+    )
+    problem.x[0] *= loud
+    result, spoiled = run(problem, (64, 64))
+    assert spoiled == []
+    assert np.abs(result[1] - alone[0]).max() <= 40 * np.finfo(dtype).eps * np.abs(alone).max()
+
+
+def test_silence_beside_sound_stays_silent():
+    problem = Problem.random((2, 3000), (1, 512), "f4", seed=3)
+    problem.x[1] = 0
+    result, _ = run(replace(problem, fill=np.float32(0)), (64, 64))
+    assert not result[1].any()
+
+
 @pytest.mark.parametrize(
     ("kernel", "sizes", "message"),
     [
@@ -112,8 +135,9 @@ def test_tells_which_blocks_a_bad_sample_reached_and_leaves_the_others_alone(bad
 )
 @pytest.mark.bad_input
 def test_what_would_corrupt_memory_is_refused(kernel, sizes, message):
-    with pytest.raises(ValueError, match=message):
-        _core.Spectrum(kernel, sizes)
+    for _ in range(2):  # a refusal leaves nothing half made behind
+        with pytest.raises(ValueError, match=message):
+            _core.Spectrum(kernel, sizes)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import json
 from functools import cache
 from importlib.resources import files
 from math import ceil, log2, prod
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,13 @@ def coefficients() -> dict[str, dict[str, list[float]]]:
     return table["seconds"]  # type: ignore[no-any-return]
 
 
+@cache
+def _rates(work: str, dtype: np.dtype[Any]) -> list[float]:
+    return coefficients()[work][dtype.name]
+
+
 def _seconds(work: str, dtype: np.dtype[Any], amounts: tuple[float, ...]) -> float:
-    rates = coefficients()[work][dtype.name]
-    return float(sum(rate * amount for rate, amount in zip(rates, amounts, strict=True)))
+    return float(sum(map(mul, _rates(work, dtype), amounts)))
 
 
 def direct_amounts(spec: Spec) -> tuple[float, ...]:

@@ -103,5 +103,5 @@ def _core_maps(shape: Shape, before: Shape, after: Shape, boundary: Boundary) ->
     return _core.Maps([boundary_map(n, b, a, boundary) for n, b, a in zip(shape, before, after, strict=True)])
 
 
-_many_maps = lru_cache(maxsize=512)(_core_maps)
+_many_maps = lru_cache(maxsize=256)(_core_maps)
 _few_maps = lru_cache(maxsize=4)(_core_maps)

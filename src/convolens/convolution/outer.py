@@ -21,7 +21,12 @@ LOCAL = True
 def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
     summed = any(k > 1 and (n != 1 or not spec.zeros) for n, k in zip(spec.shape, spec.kernel, strict=True))
-    return "outputs are sums of more than one product" if summed else None
+    if summed:
+        return "outputs are sums of more than one product"
+    sides = zip(spec.kernel, spec.before, spec.after, strict=True)
+    if any(not (0 <= before < k and 0 <= after < k) for k, before, after in sides):
+        return "some outputs see nothing of the signal, or are left out"
+    return None
 
 
 def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:

@@ -40,8 +40,10 @@ _SIDES = [n for n in _SMOOTH if n % 16 == 0]
 # Lengths of a line, and the rows and columns that it is folded into: as near to a square as can be.
 _LINES = {rows * columns: (rows, columns) for columns in _SIDES for rows in _SIDES if rows <= columns <= 2 * rows}
 
-# Sizes of a block that are looked at along an axis grow by at least this factor.
+# Sizes of a block that are looked at along an axis grow by at least this factor; more so where many axes have some, as
+# all combinations are priced, about this many.
 _APART = 1.2
+_COMBINATIONS = 200
 
 # Samples in a block beyond which it leaves the caches for no gain, unless the kernel needs it.
 _LARGEST = 1 << 19
@@ -84,7 +86,7 @@ def block_sizes(spec: Spec) -> Shape:
         sides = [
             _some(_SIDES if axis in last else _SMOOTH, spec.kernel[axis], spec.extended[axis]) for axis in spec.axes
         ]
-        choices = list(product(*sides))
+        choices = list(product(*(_few(some, round(_COMBINATIONS ** (1 / len(sides)))) for some in sides)))
     largest = max(_LARGEST, min(map(prod, choices)))
     small = [sizes for sizes in choices if prod(sizes) <= largest]
     return min(small, key=lambda sizes: costs.blocks_seconds(spec, sizes, tasks(spec, sizes)))
@@ -99,6 +101,12 @@ def _some(sizes: list[int], least: int, most: int) -> list[int]:
             if size >= most:
                 break
     return found
+
+
+def _few(sizes: list[int], count: int) -> list[int]:
+    """At most `count` of them, spread evenly, the last kept."""
+    step = -(-len(sizes) // max(count, 1))
+    return sizes[::-1][::step][::-1]
 
 
 def tasks(spec: Spec, sizes: Shape) -> int:
