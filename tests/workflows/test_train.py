@@ -282,7 +282,7 @@ def test_the_command_line_explains_into_one_picture_or_a_folder(run, surfaces, t
     found = capsys.readouterr()
     assert found.err == "error: nowhere.png: need a picture, found nothing there\n"
     assert found.out.count("  brick ") == 2
-    assert sorted(path.name for path in out.iterdir()) == ["0001.png", "other.png"]
+    assert sorted(path.name for path in out.iterdir()) == ["0001.png", "explanations.jsonl", "other.png"]
 
 
 def test_an_explanation_that_cannot_be_is_refused_in_one_line(run, surfaces, tmp_path, capsys):
