@@ -51,7 +51,7 @@ def laplacian_of_gaussian(
     >>> spot = np.zeros((5, 5))
     >>> spot[2, 2] = 1.0
     >>> laplacian_of_gaussian(spot, 1.0).round(2)[2]
-    array([ 0.04, -0.1 , -0.32, -0.1 ,  0.04])
+    array([ 0.06, -0.1 , -0.32, -0.1 ,  0.06])
     """
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")

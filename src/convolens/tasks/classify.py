@@ -232,6 +232,7 @@ def classifier(
             bring their own.
         WeightsError: the weights cannot be had, or hold no classifier.
 
+    >>> import numpy as np
     >>> model = classifier("vgg16", classes=("brick", "grass"), taps="conv3_3")
     >>> model(model.preprocess(np.zeros((32, 32, 3), np.uint8))).shape
     torch.Size([1, 2])

@@ -313,6 +313,7 @@ def localizer(
         ArgumentError: no such trunk, tap or weights, no or doubled class names.
         WeightsError: the weights cannot be had.
 
+    >>> import numpy as np
     >>> model = localizer("resnet18", classes=("cat", "dog"), tap="layer3.1")
     >>> model(model.preprocess(np.zeros((64, 64, 3), np.uint8))).shape
     torch.Size([1, 7])
