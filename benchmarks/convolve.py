@@ -19,11 +19,6 @@ from benchmarks.harness import Report
 
 Peers = dict[str, Callable[[], Any]]
 
-NOTE = (
-    "Other work shared the machine's two cores; that costs most where two threads wait for one another. A quiet "
-    "machine shows the methods alone."
-)
-
 
 @dataclass(frozen=True)
 class Case:
@@ -36,7 +31,7 @@ class Case:
 
 
 def run() -> None:
-    report = Report("convolve", "One convolution", NOTE)
+    report = Report("convolve", "One convolution")
     for case in cases():
         report.row(case.name, case.ours, case.peers, tolerance=1e-3, seconds=0.5, repeats=case.repeats)
     report.write()
