@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
+from torch.fx.proxy import TraceError
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -223,7 +224,7 @@ def _fused(module: nn.Module) -> nn.Module:
         return module
     try:
         graph = _Tracer().trace(module)
-    except Exception:
+    except (TraceError, TypeError, RuntimeError):  # its steps depend on values or sizes; its parts' may not
         for name, child in list(module.named_children()):
             setattr(module, name, _fused(child))
         return module
