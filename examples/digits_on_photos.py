@@ -95,8 +95,9 @@ def _digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return (found.images / 16).astype(np.float32), found.target
 
 
-def _crop(photos: tuple[NDArray[np.uint8], ...], side: int, random: np.random.Generator) -> NDArray[np.uint8]:
+def photo_crop(part: str, side: int, random: np.random.Generator) -> NDArray[np.uint8]:
     """A square of a random photo, of any size from the picture's own to the photo's, brought to the picture's."""
+    photos = _photos(part)
     photo = photos[random.integers(len(photos))]
     height, width = photo.shape[:2]
     size = round(np.exp(random.uniform(*np.log([min(side, height, width), min(height, width)]))))
@@ -107,27 +108,42 @@ def _crop(photos: tuple[NDArray[np.uint8], ...], side: int, random: np.random.Ge
 
 def with_digit(part: str, side: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], Picture]:
     """A background, and it with a digit; backgrounds are drawn until one leaves room for a colour that stands out."""
+    while True:
+        background = photo_crop(part, side, random)
+        shape, digit = random_digit(part, random)
+        cover = strokes(shape, round(random.uniform(*SCALES) * side))
+        for _ in range(PLACES):
+            placed = placed_on(background, cover, random)
+            if placed is not None:
+                return background, Picture(placed[0], digit, placed[1])
+
+
+def random_digit(part: str, random: np.random.Generator) -> tuple[NDArray[np.float32], int]:
+    """The soft strokes `(8, 8)` of a digit of that part, and which digit it is."""
     shapes, meanings = _digits()
     allowed = np.arange(len(shapes)) < DIGITS_TO_TRAIN_ON
-    choices = np.flatnonzero(allowed if part == "train" else ~allowed)
-    while True:
-        background = _crop(_photos(part), side, random)
-        which = random.choice(choices)
-        cover = _strokes(shapes[which], round(random.uniform(*SCALES) * side))
-        height, width = cover.shape
-        for _ in range(PLACES):
-            x, y = random.integers(0, side - width + 1), random.integers(0, side - height + 1)
-            behind = background[y : y + height, x : x + width]
-            colour = _colour(behind[cover >= OPAQUE] @ BRIGHTNESS, random)
-            if colour is not None:
-                pixels = background.copy()
-                mixed = behind * (1 - cover[:, :, None]) + colour * cover[:, :, None]
-                pixels[y : y + height, x : x + width] = np.rint(mixed)
-                box = (int(x), int(y), int(x + width), int(y + height))
-                return background, Picture(pixels, int(meanings[which]), box)
+    which = random.choice(np.flatnonzero(allowed if part == "train" else ~allowed))
+    return shapes[which], int(meanings[which])
 
 
-def _strokes(shape: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+def placed_on(
+    picture: NDArray[np.uint8], cover: NDArray[np.float32], random: np.random.Generator
+) -> tuple[NDArray[np.uint8], tuple[int, int, int, int]] | None:
+    """The picture with strokes in a random place and a colour that stands out there, and their box; None without."""
+    height, width = cover.shape
+    x = int(random.integers(0, picture.shape[1] - width + 1))
+    y = int(random.integers(0, picture.shape[0] - height + 1))
+    behind = picture[y : y + height, x : x + width]
+    colour = _colour(behind[cover >= OPAQUE] @ BRIGHTNESS, random)
+    if colour is None:
+        return None
+    pixels = picture.copy()
+    mixed = behind * (1 - cover[:, :, None]) + colour * cover[:, :, None]
+    pixels[y : y + height, x : x + width] = np.rint(mixed)
+    return pixels, (x, y, x + width, y + height)
+
+
+def strokes(shape: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
     """How much of each pixel is covered: strokes of that length, from 8×8 soft ones."""
     drawn = _cut(_enlarged(shape, 80))
     return _cut(_enlarged(shape, round(80 * longest / max(drawn.shape))))
