@@ -233,7 +233,7 @@ class LocalizeLesson:
 
 
 def _described(example: Example) -> str:
-    return " ".join(f"{box.label}:{box.xyxy}" for box in example.boxes)
+    return " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)
 
 
 def _check_cost(weights: Mapping[str, float], box_cost: str) -> None:
@@ -250,7 +250,7 @@ def _need_one_box(data: DataSet) -> None:
     if data.kind != "boxes":
         raise DataError(f"{data.root}: need pictures with boxes to localize, got classes without; see doctor")
     for example in data.examples:
-        if len(example.boxes) > 1:
-            raise DataError(f"{example.path}: need one object or none to localize, got {len(example.boxes)}")
-    if not any(example.boxes for example in data.examples):
+        if len(example.objects) > 1:
+            raise DataError(f"{example.path}: need one object or none to localize, got {len(example.objects)}")
+    if not any(example.objects for example in data.examples):
         raise DataError(f"{data.root}: need pictures with an object, got none")

@@ -82,12 +82,32 @@ def test_a_size_that_is_no_number_is_not_believed(tmp_path):
     assert [example.size for example in read_data(tmp_path).examples] == [None, (40, 30), (40, 30)]
 
 
-def test_a_crowd_is_no_box_of_one_object(tmp_path):
+def test_areas_and_difficult_objects_are_kept(tmp_path):
+    content = coco()
+    content["annotations"][0]["area"] = 99.5
+    write_coco(tmp_path / "coco")
+    (tmp_path / "coco" / "annotations" / "instances.json").write_text(json.dumps(content))
+    assert [box.area for example in read_data(tmp_path / "coco").examples for box in example.boxes] == [
+        99.5,
+        None,
+        None,
+    ]
+    write_voc(tmp_path / "voc")
+    (xml,) = (path for path in (tmp_path / "voc").rglob("a.xml"))
+    xml.write_text(xml.read_text().replace("</object>", "<difficult>1</difficult></object>"))
+    found = [box.difficult for example in read_data(tmp_path / "voc").examples for box in example.boxes]
+    assert found == [True, False, False]
+
+
+def test_a_crowd_is_a_box_but_no_object(tmp_path):
     content = coco()
     content["annotations"][0]["iscrowd"] = 1
     write_coco(tmp_path)
     (tmp_path / "annotations" / "instances.json").write_text(json.dumps(content))
-    assert read_data(tmp_path).examples[0].boxes == ()
+    (first, *_) = read_data(tmp_path).examples
+    assert [box.crowd for box in first.boxes] == [True]
+    assert first.objects == first.labels == ()
+    assert len(load(first).boxes_xyxy) == 0
 
 
 @pytest.mark.parametrize(

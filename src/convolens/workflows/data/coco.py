@@ -1,6 +1,6 @@
 """COCO's JSON: pictures, boxes `[x, y, width, height]`, categories. Lin et al., "Microsoft COCO", 2014.
 
-A crowd (`iscrowd: 1`) is a region with many objects and no box of one, so it is left out. Categories keep the order of
+A crowd (`iscrowd: 1`) is a region with many objects and no box of one: it is kept as such. Categories keep the order of
 their ids; pictures without annotations stay, as examples without objects.
 """
 
@@ -61,7 +61,7 @@ class _File:
             found = tuple(boxes.pop(image["id"], ()))
             sides = (image.get("width"), image.get("height"))
             size = sides if all(isinstance(side, int) for side in sides) else None
-            labels = tuple(sorted({box.label for box in found}))
+            labels = tuple(sorted({box.label for box in found if not box.crowd}))
             self.examples.append(Example(folder / image["file_name"], labels, found, self.part, size))
         for number in boxes:
             self._fault("unknown picture", f"need image_id of one of its images, got {number!r}")
@@ -76,9 +76,10 @@ class _File:
                     f"need category_id of one of its categories, got {annotation['category_id']!r} in annotation "
                     f"{annotation.get('id')!r}",
                 )
-            elif label >= 0 and not annotation.get("iscrowd"):
+            elif label >= 0:
                 x, y, width, height = map(float, annotation["bbox"])
-                boxes[annotation["image_id"]].append(Box(label, (x, y, x + width, y + height)))
+                corners, crowd = (x, y, x + width, y + height), bool(annotation.get("iscrowd"))
+                boxes[annotation["image_id"]].append(Box(label, corners, annotation.get("area"), crowd))
         return boxes
 
     def _label(self, name: str, names: tuple[str, ...]) -> int:
@@ -145,6 +146,8 @@ def _check_boxes(path: Path, annotations: list[dict[str, Any]]) -> None:
         box = one["bbox"]
         if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
             raise FormatError(f"{path}: need bbox of four numbers in each annotation, got number {at}: {box!r:.60}")
+        if not isinstance(one.get("area"), int | float | None):
+            raise FormatError(f"{path}: need area as a number or none, got {one['area']!r:.60} in annotation {at}")
 
 
 def _category_names(contents: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -16,10 +16,22 @@ Kind = Literal["label", "labels", "boxes"]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One object: the number of its class, and `(x1, y1, x2, y2)` in pixels of the upright picture."""
+    """One object.
+
+    Attributes:
+        label: the number of its class.
+        xyxy: `(x1, y1, x2, y2)` in pixels of the upright picture.
+        area: of the object itself, where the annotations say so (COCO's masks); None takes the box's.
+        crowd: COCO's: a region with many objects, the box of none. Nothing is learned of it, and what is found in it is
+            neither right nor wrong.
+        difficult: VOC's: learned, but when a detector is measured neither wanted nor wrong.
+    """
 
     label: int
     xyxy: tuple[Real, Real, Real, Real]
+    area: Real | None = None
+    crowd: bool = False
+    difficult: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,7 @@ class Example:
 
     Attributes:
         path: the file.
-        labels: numbers of the classes that it shows, each once; with boxes, those of its boxes.
+        labels: numbers of the classes that it shows, each once; with boxes, those of its objects.
         boxes: where they are; empty where nothing is, and in data without boxes.
         part: `train`, `validation` or `test`, where the data says so itself; otherwise empty.
         size: `(width, height)` that the annotations claim, where they do.
@@ -39,6 +51,11 @@ class Example:
     boxes: tuple[Box, ...] = ()
     part: str = ""
     size: tuple[int, int] | None = None
+
+    @property
+    def objects(self) -> tuple[Box, ...]:
+        """The boxes of one object each: all but crowds."""
+        return tuple(box for box in self.boxes if not box.crowd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class Loaded:
 
     Attributes:
         pixels: RGB as displayed, transparency over white.
-        boxes_xyxy: in these pixels, cut off at the picture's edges.
+        boxes_xyxy: of its objects, in these pixels, cut off at the picture's edges.
         box_labels: the number of each box's class.
     """
 
@@ -44,7 +44,7 @@ def load(example: Example, *, at_least: int | None = None) -> Loaded:
         DataError: a box lies outside the picture.
     """
     pixels, (width, height) = read_rgb8(example.path, at_least=at_least)
-    boxes = np.array([box.xyxy for box in example.boxes], np.float32).reshape(-1, 4)
+    boxes = np.array([box.xyxy for box in example.objects], np.float32).reshape(-1, 4)
     limits = np.array([width, height, width, height], np.float32)
     inside = boxes.clip(0, limits)
     lost = (inside[:, 2:] <= inside[:, :2]).any(axis=1)
@@ -52,7 +52,7 @@ def load(example: Example, *, at_least: int | None = None) -> Loaded:
         shown = ", ".join(f"{value:g}" for value in boxes[lost.argmax()])
         raise DataError(f"{example.path}: need boxes in the picture of {width}×{height} pixels, got ({shown})")
     scale = np.array([pixels.shape[1] / width, pixels.shape[0] / height] * 2, np.float32)
-    return Loaded(pixels, inside * scale, np.array([box.label for box in example.boxes], np.int64))
+    return Loaded(pixels, inside * scale, np.array([box.label for box in example.objects], np.int64))
 
 
 def pictures(examples: Iterable[Example], skipped: list[Skipped]) -> Iterator[tuple[Example, NDArray[Any]]]:

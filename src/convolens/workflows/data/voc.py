@@ -20,12 +20,12 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True)
 class _File:
-    """One XML file: its picture, what it claims of it, and names and corners of its objects."""
+    """One XML file: its picture, its claimed size; of its objects names, corners, and whether they are difficult."""
 
     xml: Path
     picture: Path
     size: tuple[int, int] | None
-    objects: tuple[tuple[str, tuple[float, ...]], ...]
+    objects: tuple[tuple[str, tuple[float, ...], bool], ...]
     part: str
 
 
@@ -46,8 +46,8 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
             faults.append(Fault(path, "unreadable annotation", str(error)))
     if not files and not faults:
         raise DataError(f"{root}: need XML files, found none")
-    names = numbered({name for file in files for name, _ in file.objects}, known)
-    first = 0 if any(corner == 0 for file in files for _, corners in file.objects for corner in corners[:2]) else 1
+    names = numbered({name for file in files for name, *_ in file.objects}, known)
+    first = 0 if any(corner == 0 for file in files for _, corners, _ in file.objects for corner in corners[:2]) else 1
     examples = tuple(_example(file, names, first, faults) for file in files)
     return Reading(DataSet(root, names, examples, "boxes"), tuple(faults))
 
@@ -80,12 +80,16 @@ def _parsed(path: Path, part: str) -> _File:
     size = (
         tuple(round(_number(path, top, f"size/{name}")) for name in ("width", "height")) if top.find("size") else None
     )
-    objects = tuple((_text(path, one, "name"), _corners(path, one)) for one in top.iter("object"))
+    objects = tuple((_text(path, one, "name"), _corners(path, one), _difficult(one)) for one in top.iter("object"))
     return _File(path, _picture(path, top.findtext("filename") or ""), size, objects, part)  # type: ignore[arg-type]
 
 
 def _corners(path: Path, one: ElementTree.Element) -> tuple[float, ...]:
     return tuple(_number(path, one, f"bndbox/{name}") for name in CORNERS)
+
+
+def _difficult(one: ElementTree.Element) -> bool:
+    return (one.findtext("difficult") or "0").strip() == "1"
 
 
 def _text(path: Path, element: ElementTree.Element, name: str) -> str:
@@ -115,9 +119,9 @@ def _picture(xml: Path, name: str) -> Path:
 
 def _example(file: _File, names: tuple[str, ...], first: int, faults: list[Fault]) -> Example:
     boxes = []
-    for name, (x1, y1, x2, y2) in file.objects:
+    for name, (x1, y1, x2, y2), difficult in file.objects:
         if name in names:
-            boxes.append(Box(names.index(name), (x1 - first, y1 - first, x2, y2)))
+            boxes.append(Box(names.index(name), (x1 - first, y1 - first, x2, y2), difficult=difficult))
         else:
             sentence = f"{file.xml}: need objects named like the model's classes ({listed(names)}), got {name!r}"
             faults.append(Fault(file.xml, "unknown class", sentence))
