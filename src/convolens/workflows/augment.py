@@ -125,7 +125,7 @@ def draw_colours(
     if strength == 0:
         return np.eye(3, 4, dtype=np.float32)
     bright, contrast, saturation, turn = generator.uniform(-1, 1, 4) * strength
-    hue = _turned(turn / 4 * 2 * math.pi)
+    hue = turned(turn / 4 * 2 * math.pi)
     saturated = (1 + saturation) * np.eye(3) - saturation * np.outer(np.ones(3), LUMA)
     matrix = (1 + bright) * (1 + contrast) * saturated @ hue
     grey = float(pixels.mean(axis=(0, 1)) @ LUMA) / 255
@@ -133,7 +133,7 @@ def draw_colours(
     return np.concatenate([matrix, offset], axis=1).astype(np.float32)
 
 
-def _turned(angle: float) -> NDArray[np.float64]:
+def turned(angle: float) -> NDArray[np.float64]:
     """The rotation of colours about the axis of greys (Rodrigues' formula)."""
     axis = np.ones(3) / math.sqrt(3)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
