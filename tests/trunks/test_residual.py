@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from convolens.trunks import trunk
+from convolens.errors import ArgumentError
+from convolens.trunks import TRUNKS, trunk
 from convolens.trunks.blocks import ResidualBlock, convolution
 
 
@@ -26,3 +27,27 @@ def test_at_initialisation_gradients_reach_the_stem_finite_and_not_vanishing(nam
     gradient = network.conv1.weight.grad
     assert gradient.isfinite().all()
     assert 1e-6 < gradient.norm() < 1e3
+
+
+def test_a_narrower_network_has_so_many_features_everywhere_and_is_built_again_from_its_options():
+    narrow = trunk("resnet18", width=0.375)
+    assert [narrow.channels(tap) for tap in ("stem", "layer1.1", "layer4.1")] == [24, 24, 192]
+    again = TRUNKS["resnet18"](**narrow.options)
+    again.load_state_dict(narrow.state_dict())
+    batch = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    taps = narrow.taps[-1:]
+    assert torch.equal(narrow.eval()(batch, taps)[taps[0]], again.eval()(batch, taps)[taps[0]])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("name", "width", "message"),
+    [
+        ("resnet18", 0.0, "width: need a number from 0.0625 to 8, got 0.0"),
+        ("resnet18", float("nan"), "width: need a number from 0.0625 to 8, got nan"),
+        ("resnext50_32x4d", 0.3, "width: need features that 32 groups can share, got 38 in a stage"),
+    ],
+)
+def test_a_width_that_cannot_be_built_is_refused(name, width, message):
+    with pytest.raises(ArgumentError, match=message):
+        trunk(name, width=width)

@@ -10,6 +10,8 @@ from convolens.trunks.blocks import PaddingMode, Pooling
 
 # More than any camera has; a model file's header may ask for anything.
 MAX_CHANNELS = 4096
+# Of a residual network's features: at least 4 in its first stage, and no network that only a large machine could hold.
+LEAST_WIDTH, MOST_WIDTH = 1 / 16, 8.0
 
 
 class TrunkOptions(TypedDict, total=False):
@@ -38,12 +40,14 @@ class ResNetOptions(TrunkOptions, total=False):
         norm_epsilon: what batch norm adds to the variance.
         stem: `full` shrinks the picture by four before the first block, as published; `small`, for pictures of about
             8 to 64 pixels, does not shrink it (a 3×3 convolution, no pooling; the paper's section 4.2).
+        width: features of every layer, as a share of the published numbers; without published weights, less is faster.
     """
 
     stride_in: Literal["conv1", "conv2"]
     bias: bool
     norm_epsilon: float
     stem: Literal["full", "small"]
+    width: float
 
 
 def vgg_options(options: TrunkOptions) -> TrunkOptions:
@@ -56,13 +60,16 @@ def vgg_options(options: TrunkOptions) -> TrunkOptions:
 def resnet_options(options: ResNetOptions) -> ResNetOptions:
     """The options with the defaults filled in. Raises an `ArgumentError` for one that there is not."""
     defaults = ResNetOptions(
-        **vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5, stem="full"
+        **vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5, stem="full", width=1.0
     )
     _check(options, defaults)
     if options.get("stride_in", "conv2") not in ("conv1", "conv2"):
         raise ArgumentError(f"stride_in: need conv1 or conv2, got {options['stride_in']!r}")
     if options.get("stem", "full") not in ("full", "small"):
         raise ArgumentError(f"stem: need full or small, got {options['stem']!r}")
+    width = options.get("width", 1.0)
+    if not isinstance(width, int | float) or not LEAST_WIDTH <= width <= MOST_WIDTH:
+        raise ArgumentError(f"width: need a number from {LEAST_WIDTH:g} to {MOST_WIDTH:g}, got {width!r}")
     return ResNetOptions(**{**defaults, **options})
 
 

@@ -15,6 +15,7 @@ from typing import Unpack
 
 from torch import nn
 
+from convolens.errors import ArgumentError
 from convolens.trunks.blocks import OriginalHead, ResidualBlock, convolution, pool
 from convolens.trunks.options import ResNetOptions, resnet_options
 from convolens.trunks.receptive import window_of
@@ -77,6 +78,8 @@ def _bottleneck(
 ) -> list[nn.Module]:
     """1×1 to fewer features, 3×3 on those, 1×1 to four times the depth."""
     width = depth * widening
+    if width % groups:
+        raise ArgumentError(f"width: need features that {groups} groups can share, got {width} in a stage")
     first, second = (stride, 1) if options["stride_in"] == "conv1" else (1, stride)
     return [
         _conv(inputs, width, 1, first, options),
@@ -89,11 +92,12 @@ def _resnet(name: str, blocks: tuple[int, ...], main_path: MainPath, options: Re
     """`blocks` in each of the four stages, their main paths made by `main_path`."""
     full = resnet_options(options)
     modules = _stem(full)
-    steps = [Step("stem", ("conv1", "bn1", "relu"), (window_of(modules["conv1"]),), STEM, ("conv1", "bn1"))]
+    channels = _scaled(STEM, full)
+    steps = [Step("stem", ("conv1", "bn1", "relu"), (window_of(modules["conv1"]),), channels, ("conv1", "bn1"))]
     if "maxpool" in modules:
-        steps.append(Step("pool", ("maxpool",), (window_of(modules["maxpool"]),), STEM))
-    channels = STEM
-    for stage, (count, depth) in enumerate(zip(blocks, DEPTHS, strict=True), 1):
+        steps.append(Step("pool", ("maxpool",), (window_of(modules["maxpool"]),), channels))
+    for stage, (count, published) in enumerate(zip(blocks, DEPTHS, strict=True), 1):
+        depth = _scaled(published, full)
         layer = modules[f"layer{stage}"] = nn.Sequential()
         for number in range(count):
             stride = 2 if stage > 1 and number == 0 else 1
@@ -106,10 +110,10 @@ def _resnet(name: str, blocks: tuple[int, ...], main_path: MainPath, options: Re
 
 
 def _stem(options: ResNetOptions) -> dict[str, nn.Module]:
-    small = options["stem"] == "small"
+    small, features = options["stem"] == "small", _scaled(STEM, options)
     modules: dict[str, nn.Module] = {
-        "conv1": _conv(options["channels"], STEM, 3 if small else 7, 1 if small else 2, options),
-        "bn1": nn.BatchNorm2d(STEM, eps=options["norm_epsilon"]),
+        "conv1": _conv(options["channels"], features, 3 if small else 7, 1 if small else 2, options),
+        "bn1": nn.BatchNorm2d(features, eps=options["norm_epsilon"]),
         "relu": nn.ReLU(inplace=True),
     }
     if not small:
@@ -140,6 +144,10 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int, options: ResNetOp
         bias=options["bias"],
         padding_mode=options["padding_mode"],
     )
+
+
+def _scaled(features: int, options: ResNetOptions) -> int:
+    return round(features * options["width"])
 
 
 def _outputs(path: list[nn.Module]) -> int:
