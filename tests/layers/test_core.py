@@ -77,7 +77,9 @@ def test_winograd_with_everything_that_follows_it_is_the_convolution(case, tile,
     x, weight, geometry = operands(case)
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
-    got = core.winograd_output(x, weight, geometry, tile, core.Finish(bias, residual, relu))
+    got = core.winograd_output(
+        x, weight, geometry, tile, core.Finish(bias, residual, relu), core.transformed(weight, tile)
+    )
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if residual is None else wanted + residual
@@ -115,7 +117,7 @@ def test_patches_with_everything_that_follows_them_are_the_convolution(case, wit
     x, weight, geometry = operands((astuple(conv_geometry(*case)), torch.contiguous_format))
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
-    got = core.patches_output(x, weight, geometry, core.Finish(bias, residual, relu))
+    got = core.patches_output(x, weight, geometry, core.Finish(bias, residual, relu), core.packed(weight))
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if residual is None else wanted + residual
@@ -133,9 +135,9 @@ def test_every_instruction_set_gives_the_convolution_and_its_gradients(instructi
     geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
     g = pictures(*geometry.y_shape, seed=2)
     for tile in (2, 4):
-        got = core.winograd_output(x, weight, geometry, tile, core.Finish())
+        got = core.winograd_output(x, weight, geometry, tile, core.Finish(), core.transformed(weight, tile))
         assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[tile]
-    got = core.patches_output(x, weight, geometry, core.Finish())
+    got = core.patches_output(x, weight, geometry, core.Finish(), core.packed(weight))
     assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[2]
     got = core.winograd_weight_gradient(x, g, geometry)
     assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
@@ -149,9 +151,9 @@ def test_the_number_of_threads_does_not_change_a_bit(shape):
     before, results = _core.threads(), []
     for count in (1, 2, 4):
         _core.set_threads(count)
-        y = core.winograd_output(x, weight.clone(), geometry, 4, core.Finish())
+        y = core.winograd_output(x, weight, geometry, 4, core.Finish(), core.transformed(weight.clone(), 4))
         grads = core.winograd_weight_gradient(x, y, geometry)
-        results.append((y, grads, core.patches_output(x, weight.clone(), geometry, core.Finish())))
+        results.append((y, grads, core.patches_output(x, weight, geometry, core.Finish(), core.packed(weight.clone()))))
     _core.set_threads(before)
     for result in results[1:]:
         assert all(torch.equal(one, other) for one, other in zip(result, results[0], strict=True))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import convolens as cl
-from convolens.layers.fuse import Fused, _Convolution
+from convolens.layers.fused import Convolution, Fused
 
 
 def settled(model, seed=0):
@@ -64,7 +64,7 @@ def test_norms_sums_and_relus_disappear_into_the_convolutions():
     fused = cl.fuse(settled(network()))
     assert isinstance(fused, Fused)
     kinds = [type(fused.layers.get_submodule(n.target)) for n in fused.layers.graph.nodes if n.op == "call_module"]
-    assert kinds.count(_Convolution) == 1 + 2 + 3 + 2 + 3
+    assert kinds.count(Convolution) == 1 + 2 + 3 + 2 + 3
     assert nn.BatchNorm2d not in kinds
     assert nn.ReLU not in kinds
     assert not [n for n in fused.layers.graph.nodes if n.op == "call_function"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -71,24 +72,20 @@ def winograd_output(
     geometry: Geometry,
     tile: int,
     finish: Finish,
-    numbers: Tensor | None = None,
+    numbers: Tensor,
     *,
     edge: bool = False,
 ) -> Tensor:
-    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights where already transformed.
+    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights, transformed.
 
     With `edge` the padding holds the picture's last pixels again, instead of zeros.
     """
-    numbers = transformed(weight, tile) if numbers is None else numbers
     return _winograd(x, _view(weight), numbers, tile, geometry.before, geometry.y_shape, finish, edge=edge)
 
 
-def patches_output(
-    x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor | None = None
-) -> Tensor:
-    """A convolution of one group of any kernel, channels-last; `numbers` are its weights where already packed."""
+def patches_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
+    """A convolution of one group of any kernel, channels-last; `numbers` are its weights, packed."""
     y = _new(geometry.y_shape) if finish.out is None else finish.out
-    numbers = packed(weight) if numbers is None else numbers
     x, bias, residual = _readable(x, finish)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
     arguments = _address(bias), _address(residual), finish.relu, _pictures(y)
@@ -165,10 +162,13 @@ def recycled(shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(empty((n, h, w, c), np.float32)).permute(0, 3, 1, 2)
 
 
+Numbers = TypeVar("Numbers", bound=Tensor | None)
+
+
 @dataclass(slots=True)
 class _Kept:
     state: tuple[object, ...]
-    numbers: Tensor
+    numbers: Tensor | None
 
 
 _kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
@@ -186,19 +186,22 @@ def transformed(weight: Tensor, tile: int, *, turned: bool = False) -> Tensor:
     return _keep(weight, (tile, turned), make)
 
 
-def packed(weight: Tensor) -> Tensor:
-    """Weights in the order `patches_output` reads them, computed once as long as they stay what they are."""
+def packed(weight: Tensor) -> Tensor | None:
+    """Weights in the order `patches_output` reads them, computed once as long as they stay what they are.
 
-    def make() -> Tensor:
+    None where one is infinite or NaN: it would be multiplied by the zeros around x, which torch leaves out.
+    """
+
+    def make() -> Tensor | None:
         view = _view(weight)
         numbers = torch.empty(_core.patches_weights_size(view))
         _core.patches_weights(view, numbers.data_ptr())
-        return numbers
+        return numbers if finite(numbers) else None
 
     return _keep(weight, "packed", make)
 
 
-def _keep(weight: Tensor, key: object, make: Callable[[], Tensor]) -> Tensor:
+def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:
     """What `make` gives, kept beside the weight.
 
     A fingerprint of the numbers (0.1 % of the time the convolution takes) tells whether they are the same, since
@@ -212,7 +215,7 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Tensor]) -> Tensor:
     found = kept.get(key)
     if found is None or found.state != state:
         found = kept[key] = _Kept(state, make())
-    return found.numbers
+    return found.numbers  # type: ignore[return-value] # what `make` gave for this key
 
 
 def _winograd(

@@ -168,17 +168,14 @@ def _forward(x: Tensor, stages: Sequence[_Stage], wanted: tuple[int, ...], trail
 def _convolve(stage: _Convolution, x: Tensor) -> Tensor:
     geometry, layer = stage.geometry(x), stage.layer
     method = methods.choose(geometry, channels_last=True, finishing=True)
-    finish = core.Finish(layer.bias, relu=True, out=core.recycled(geometry.y_shape))
-    if method in ("winograd4", "winograd2"):
-        return core.winograd_output(x, layer.weight, geometry, methods.tile_of(method), finish, edge=stage.edge)
-    if stage.edge:
+    if stage.edge and method in ("patches", "torch"):
         (top, left), (bottom, right) = geometry.before, geometry.after
         x = pad(x, (left, right, top, bottom), "replicate").contiguous(memory_format=core.LAST)
         geometry = _unpadded(geometry)
-    if method == "patches":
-        numbers = core.packed(layer.weight)
-        if core.finite(numbers):  # else an infinite weight meets the zeros around x, which torch leaves out
-            return core.patches_output(x, layer.weight, geometry, finish, numbers)
+    numbers = None if method == "torch" else methods.numbers_for(method, layer.weight)
+    if numbers is not None:
+        finish = core.Finish(layer.bias, relu=True, out=core.recycled(geometry.y_shape))
+        return methods.by_core(method, x, layer.weight, geometry, finish, numbers, edge=stage.edge)
     y = methods.torch_output(x, layer.weight, layer.bias, geometry)
     return torch.relu_(y).contiguous(memory_format=core.LAST)
 

@@ -2,7 +2,7 @@
 
 A convolution, the batch norm behind it, the sum with a shortcut and the ReLU become one layer that finishes its outputs
 while they are in cache. Batch norm is folded into the weights (at inference it is a scale and a shift), weights are
-transformed once, and maps lie channels-last in buffers that are used again as soon as nothing reads them.
+transformed once, and maps lie channels-last in memory that is used again (`fused` runs it all).
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, fx, nn
-from torch.fx.node import map_arg
+from torch import fx, nn
 from torch.fx.proxy import TraceError
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from convolens.errors import DtypeError
-from convolens.layers import core, methods
+from convolens.layers import core
 from convolens.layers.conv import Conv2d
-from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.fused import Convolution, Fused
 from convolens.layers.pool import MaxPool2d
 
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
@@ -61,152 +60,6 @@ class Fusible(Protocol):
         """Replaces parts by their fused forms, in place; `fused` makes one of a module, whose `forward` it traces."""
 
 
-class Fused(nn.Module):
-    """A traced network, run node by node; a buffer is used again once nothing reads the map in it."""
-
-    def __init__(self, layers: fx.GraphModule) -> None:
-        super().__init__()
-        self.layers = layers
-        self._arena = _Arena()
-        self._last_uses = _last_uses(layers.graph)
-
-    @torch.no_grad()
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """What the network gives; maps come in the order of the first input."""
-        values: dict[str, Any] = {}
-        buffers: dict[str, Tensor] = {}
-        waiting, first = iter(inputs), next(iter((*inputs, *named.values())))
-        for node in self.layers.graph.nodes:
-            if node.op == "placeholder":
-                values[node.name] = named[str(node.target)] if node.target in named else next(waiting, *node.args)
-            elif node.op == "output":
-                return map_arg(node.args[0], lambda n: _in_order_of(values[n.name], first))
-            else:
-                values[node.name] = self._run(node, values, buffers)
-            for dead in self._last_uses[node.name]:
-                del values[dead]
-                self._arena.give(buffers.pop(dead, None), values)
-        raise AssertionError("a graph ends with its output")
-
-    def _run(self, node: fx.Node, values: dict[str, Any], buffers: dict[str, Tensor]) -> Any:
-        args: Any = map_arg(node.args, lambda n: values[n.name])
-        kwargs: Any = map_arg(node.kwargs, lambda n: values[n.name])
-        target: Any = node.target
-        if node.op == "call_function":
-            return target(*args, **kwargs)
-        if node.op == "call_method":
-            return getattr(args[0], target)(*args[1:], **kwargs)
-        if node.op == "get_attr":
-            return operator.attrgetter(target)(self.layers)
-        module = self.layers.get_submodule(target)
-        if not isinstance(module, _Convolution):
-            return module(*args, **kwargs)
-        geometry = module.geometry(args[0])
-        if geometry is not None:
-            buffers[node.name] = self._arena.take(geometry.y_shape)
-        return module(*args, out=buffers.get(node.name))
-
-
-def _last_uses(graph: fx.Graph) -> dict[str, list[str]]:
-    """For each node the values that nothing reads after it; by name, as a copied graph has other nodes."""
-    seen: set[str] = set()
-    dying: dict[str, list[str]] = {}
-    for node in reversed(graph.nodes):
-        mine = [used.name for used in ([] if node.op == "output" else [node]) + node.all_input_nodes]
-        dying[node.name] = [used for used in dict.fromkeys(mine) if used not in seen]
-        seen.update(mine)
-    return dying
-
-
-def _in_order_of(value: Any, x: Any) -> Any:
-    """A map in x's order in memory; anything else as it is."""
-    if isinstance(value, Tensor) and value.dim() == 4 and isinstance(x, Tensor) and x.dim() == 4:
-        return core.like(value, x)
-    return value
-
-
-class _Arena:
-    """Buffers of one fused network's maps, by size. Lists' pop and append are atomic, so threads may share it."""
-
-    def __init__(self) -> None:
-        self.free: dict[int, list[Tensor]] = {}
-
-    def take(self, shape: tuple[int, int, int, int]) -> Tensor:
-        """A channels-last tensor with unspecified contents."""
-        n, c, h, w = shape
-        try:
-            buffer = self.free[n * c * h * w].pop()
-        except (KeyError, IndexError):
-            buffer = torch.empty(n * c * h * w)
-        return buffer.as_strided(shape, (h * w * c, 1, w * c, c))
-
-    def give(self, map_: Tensor | None, alive: dict[str, Any]) -> None:
-        """Takes a buffer back, unless a value still alive is a view of it."""
-        if map_ is None:
-            return
-        address = map_.untyped_storage().data_ptr()
-        if not any(isinstance(v, Tensor) and v.untyped_storage().data_ptr() == address for v in alive.values()):
-            self.free.setdefault(map_.numel(), []).append(map_.as_strided((map_.numel(),), (1,)))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Arena:
-        return _Arena()
-
-    def __reduce__(self) -> tuple[type[_Arena], tuple[()]]:
-        return _Arena, ()
-
-
-class _Convolution(nn.Module):
-    """A convolution with the sum and the ReLU that follow it; weights are transformed when a size first needs it."""
-
-    def __init__(self, layer: nn.Conv2d, *, relu: bool = False) -> None:
-        super().__init__()
-        self.layer, self.relu = layer, relu
-        self._numbers: dict[tuple[str, str], Tensor] = {}
-
-    def geometry(self, x: Tensor) -> Geometry | None:
-        """The sizes where the core does this layer, else None."""
-        layer: Any = self.layer
-        if layer.padding_mode != "zeros" or not core.runs_on(x) or x.dim() != 4 or not x.numel():
-            return None
-        shapes = tuple(x.shape), tuple(layer.weight.shape)
-        geometry = conv_geometry(*shapes, layer.stride, layer.padding, layer.dilation, layer.groups)
-        return None if _method(geometry) == "torch" else geometry
-
-    def forward(self, x: Tensor, residual: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
-        """ReLU(convolution + residual), each part where it is wanted."""
-        geometry = self.geometry(x)
-        if geometry is None or (residual is not None and tuple(residual.shape) != geometry.y_shape):
-            return self._by_torch(x, residual)
-        method = _method(geometry)
-        numbers = self._transformed(method)
-        if method == "patches" and not core.finite(numbers):
-            return self._by_torch(x, residual)
-        finish = core.Finish(self.layer.bias, residual, self.relu, out)
-        if method == "patches":
-            return core.patches_output(x, self.layer.weight, geometry, finish, numbers)
-        return core.winograd_output(x, self.layer.weight, geometry, methods.tile_of(method), finish, numbers)
-
-    def _by_torch(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-        y: Tensor = nn.Conv2d.forward(self.layer, x)
-        y = y if residual is None else y + residual
-        return y.relu_() if self.relu else y
-
-    def _transformed(self, method: methods.Method) -> Tensor:
-        key = method, core.instruction_set()
-        if key not in self._numbers:
-            weight = self.layer.weight
-            by_patches = method == "patches"
-            self._numbers[key] = (
-                core.packed(weight) if by_patches else core.transformed(weight, methods.tile_of(method))
-            )
-        return self._numbers[key]
-
-
-def _method(geometry: Geometry) -> methods.Method:
-    return methods.choose(geometry, channels_last=True, finishing=True)
-
-
 class _Tracer(fx.Tracer):
     """Looks into every module but layers."""
 
@@ -216,7 +69,7 @@ class _Tracer(fx.Tracer):
 
 def _fused(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Conv2d):
-        return _Convolution(module)
+        return Convolution(module)
     if not any(isinstance(inner, nn.Conv2d) for inner in module.modules()):
         return module
     if isinstance(module, Fusible):
@@ -272,7 +125,7 @@ def _replace_convolution(layers: fx.GraphModule, node: fx.Node, layer: nn.Conv2d
     relu = user is not None and (user.target in _RELU or isinstance(_module(layers, user), nn.ReLU))
     if relu:
         last = _follow(chain)
-    _put(layers, last, _Convolution(layer, relu=relu), inputs)
+    _put(layers, last, Convolution(layer, relu=relu), inputs)
     for done in reversed(chain[:-1]):
         layers.graph.erase_node(done)
 

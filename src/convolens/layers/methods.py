@@ -29,7 +29,7 @@ MOST_WINOGRAD_WASTE = 2.0  # times the outputs that are kept; tiles of 4×4 reac
 LEAST_PATCHES_CHANNELS = 64
 LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
 MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
-MOST_PATCHES_DEPTH = 2304  # beyond, a block of gathered inputs no longer fits a second-level cache
+MOST_PATCHES_DEPTH = 4608
 
 
 def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False) -> Method:
@@ -72,23 +72,39 @@ def tile_of(method: Method) -> int:
     return {"winograd4": 4, "winograd2": 2}[method]
 
 
-def by_core(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
-    """Whether the core computes this layer."""
-    return core.runs_on(x, weight) and choose(geometry, channels_last=core.is_channels_last(x)) != "torch"
+def method_for(x: Tensor, weight: Tensor, geometry: Geometry) -> Method:
+    """How the layer is computed as it stands, with nothing following."""
+    return choose(geometry, channels_last=core.is_channels_last(x)) if core.runs_on(x, weight) else "torch"
 
 
 def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer itself."""
-    method = choose(geometry, channels_last=core.is_channels_last(x)) if core.runs_on(x, weight) else "torch"
-    if method == "torch":
+    method = method_for(x, weight, geometry)
+    numbers = None if method == "torch" else numbers_for(method, weight)
+    if numbers is None:
         return torch_output(x, weight, bias, geometry)
-    finish = core.Finish(bias)
+    return core.like(by_core(method, x, weight, geometry, core.Finish(bias), numbers), x)
+
+
+def numbers_for(method: Method, weight: Tensor) -> Tensor | None:
+    """The weights as one of the core's methods reads them; None where it cannot, and torch must."""
+    return core.packed(weight) if method == "patches" else core.transformed(weight, tile_of(method))
+
+
+def by_core(
+    method: Method,
+    x: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+    finish: core.Finish,
+    numbers: Tensor,
+    *,
+    edge: bool = False,
+) -> Tensor:
+    """The layer by one of the core's methods, channels-last, and what follows it; `numbers` are `numbers_for` it."""
     if method == "patches":
-        numbers = core.packed(weight)
-        if not core.finite(numbers):  # an infinite weight times the zeros around x, which torch leaves out
-            return torch_output(x, weight, bias, geometry)
         return core.patches_output(x, weight, geometry, finish, numbers)
-    return core.like(core.winograd_output(x, weight, geometry, tile_of(method), finish), x)
+    return core.winograd_output(x, weight, geometry, tile_of(method), finish, numbers, edge=edge)
 
 
 def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
