@@ -82,6 +82,21 @@ void patches(const PicturesView &x, const WeightsView &w, int64_t packed, const 
                        s[5], finish(bias, residual, relu), pictures<float>(y)});
 }
 
+int64_t depthwise_weights_size(const WeightsView &w) { return kernels().depthwise_weights_size(weights(w)); }
+
+void depthwise_weights(const WeightsView &w, int64_t packed) {
+    nb::gil_scoped_release release;
+    kernels().depthwise_weights(weights(w), at<float>(packed));
+}
+
+void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &s, int64_t bias,
+               int64_t residual, bool relu, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == w[1] && w[2] == 1 && y[4] == w[1], "depthwise: shapes");
+    nb::gil_scoped_release release;
+    kernels().depthwise({pictures<const float>(x), weights(w), at<const float>(packed), s[0], s[1], s[2], s[3], s[4],
+                         s[5], finish(bias, residual, relu), pictures<float>(y)});
+}
+
 void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y,
           int64_t places) {
     need(x[1] == y[1] && x[4] == y[4] && x[2] * x[3] < (int64_t(1) << 31), "pool: shapes");
@@ -134,6 +149,9 @@ void bind_layers(nb::module_ &m) {
     m.def("patches_weights_size", &patches_weights_size, "weights"_a);
     m.def("patches_weights", &patches_weights, "weights"_a, "packed"_a);
     m.def("patches", &patches, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("depthwise_weights_size", &depthwise_weights_size, "weights"_a);
+    m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
+    m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
     m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "places"_a);
     m.def("pool_gradient", &pool_gradient, "g"_a, "places"_a, "gradient"_a);
     m.def("average", &average, "x"_a, "side"_a, "y"_a);

@@ -51,6 +51,9 @@ struct Kernels {
     int64_t (*patches_weights_size)(const Weights &);
     void (*patches_weights)(const Weights &, float *packed);
     void (*patches)(const PatchesJob &);
+    int64_t (*depthwise_weights_size)(const Weights &);
+    void (*depthwise_weights)(const Weights &, float *packed);
+    void (*depthwise)(const PatchesJob &);
     void (*pool)(const PoolJob &);
     void (*pool_gradient)(const PoolGradientJob &);
     void (*average)(const AverageJob &);

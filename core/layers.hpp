@@ -45,7 +45,8 @@ struct WinogradGradientJob {
     float *gradient; // filters × channels × 3 × 3, contiguous
 };
 
-// Any kernel, stride and dilation, one group. `packed` comes from patches_weights.
+// Any kernel, stride and dilation, one group or a filter for each channel. `packed` comes from patches_weights or
+// depthwise_weights.
 struct PatchesJob {
     Pictures<const float> x;
     Weights weights; // sizes

@@ -23,6 +23,9 @@ void winograd_gradient(const WinogradGradientJob &);
 int64_t patches_weights_size(const Weights &);
 void patches_weights(const Weights &, float *);
 void patches(const PatchesJob &);
+int64_t depthwise_weights_size(const Weights &);
+void depthwise_weights(const Weights &, float *);
+void depthwise(const PatchesJob &);
 void pool(const PoolJob &);
 void pool_gradient(const PoolGradientJob &);
 void average(const AverageJob &);
@@ -51,6 +54,9 @@ const Kernels table{
     patches_weights_size,
     patches_weights,
     patches,
+    depthwise_weights_size,
+    depthwise_weights,
+    depthwise,
     pool,
     pool_gradient,
     average,

@@ -82,6 +82,18 @@ def patches(
     relu: bool,
     y: tuple[int, ...],
 ) -> None: ...
+def depthwise_weights_size(weights: tuple[int, ...]) -> int: ...
+def depthwise_weights(weights: tuple[int, ...], packed: int) -> None: ...
+def depthwise(
+    x: tuple[int, ...],
+    weights: tuple[int, ...],
+    packed: int,
+    window: tuple[int, ...],
+    bias: int,
+    residual: int,
+    relu: bool,
+    y: tuple[int, ...],
+) -> None: ...
 def pool(
     x: tuple[int, ...], rows: int, columns: int, window: tuple[int, ...], y: tuple[int, ...], places: int
 ) -> None: ...

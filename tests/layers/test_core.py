@@ -124,6 +124,21 @@ def test_patches_with_everything_that_follows_them_are_the_convolution(case, wit
     assert relative_error(got, wanted.relu() if relu else wanted, weight[0].numel()) <= 2e-6
 
 
+@settings(max_examples=150)
+@given(patch_cases(), st.booleans(), st.booleans(), st.booleans())
+def test_a_filter_for_each_channel_with_everything_that_follows_is_the_convolution(case, with_bias, residual, relu):
+    (n, channels, *size), (_, _, *kernel), *window, _ = case
+    case = (n, channels, *size), (channels, 1, *kernel), *window, channels
+    x, weight, geometry = operands((astuple(conv_geometry(*case)), torch.contiguous_format))
+    bias = torch.linspace(-9, 9, channels) if with_bias else None
+    shortcut = torch.randn(geometry.y_shape) * 9 if residual else None
+    got = core.depthwise_output(x, weight, geometry, core.Finish(bias, shortcut, relu), core.packed_depthwise(weight))
+    wanted = in_double(x, weight, geometry)
+    wanted = wanted if bias is None else wanted + bias[:, None, None]
+    wanted = wanted if shortcut is None else wanted + shortcut
+    assert relative_error(got, wanted.relu() if relu else wanted, weight[0].numel()) <= 2e-6
+
+
 # Few channels and many tiles; many channels, more than one panel and chunk; filters that end inside a vector.
 SHAPES = [(2, 24, 33, 25, 40), (1, 160, 70, 30, 31), (1, 130, 35, 9, 9)]
 

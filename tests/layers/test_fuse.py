@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import convolens as cl
+from convolens.layers import core
 from convolens.layers.fused import Convolution, Fused
 
 
@@ -160,3 +161,45 @@ def test_other_dtypes_are_refused():
         cl.errors.DtypeError, match=r"0.weight: need float32 on the CPU to fuse, got torch.float64 on cpu"
     ):
         cl.fuse(nn.Sequential(nn.Conv2d(3, 8, 3)).double())
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_filter_for_each_channel_runs_in_the_core_with_what_follows_it(size, stride):
+    layer = nn.Conv2d(40, 40, size, stride, size // 2, groups=40, bias=False)
+    model, x = settled(nn.Sequential(layer, nn.BatchNorm2d(40), nn.ReLU())), picture(2, 40, 19, 17)
+    fused = cl.fuse(model)
+    (convolution,) = (m for m in fused.modules() if isinstance(m, Convolution))
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), model(x), rtol=1e-4, atol=1e-4)
+    (call,) = convolution._calls.values()
+    assert call.method == "depthwise"
+
+
+def test_a_sum_is_written_over_a_shortcut_only_where_nothing_reads_that_again():
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.third = (nn.Conv2d(64, 64, 1) for _ in range(3))
+
+        def forward(self, x):
+            a = self.first(x)
+            b = torch.relu(self.second(a) + a)  # the last to read a, but as its input too
+            c = torch.relu(self.third(b) + a.view(a.shape))
+            d = self.second(c) + c
+            return self.third(d) + c, b
+
+    model, x = Sums().eval(), picture(1, 64, 20, 20)
+    fused = cl.fuse(model)
+    with torch.no_grad():
+        for _ in range(2):
+            for got, wanted in zip(fused(x), model(x), strict=True):
+                torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_shortcut_that_nothing_else_reads_gives_its_memory_to_the_sum(monkeypatch):
+    taken = []
+    recycled = core.recycled
+    monkeypatch.setattr(core, "recycled", lambda shape: taken.append(shape) or recycled(shape))
+    cl.fuse(settled(nn.Sequential(nn.Conv2d(3, 64, 3), Residual(64, 64))))(picture(1, 3, 30, 30))
+    assert len(taken) == 2  # of three convolutions

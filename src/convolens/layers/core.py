@@ -85,11 +85,22 @@ def winograd_output(
 
 def patches_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
     """A convolution of one group of any kernel, channels-last; `numbers` are its weights, packed."""
+    return _windowed(_core.patches, x, weight, geometry, finish, numbers)
+
+
+def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
+    """A convolution with a filter for each channel, channels-last; `numbers` are its weights, packed for that."""
+    return _windowed(_core.depthwise, x, weight, geometry, finish, numbers)
+
+
+def _windowed(
+    kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor
+) -> Tensor:
     y = _new(geometry.y_shape) if finish.out is None else finish.out
     x, bias, residual = _readable(x, finish)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
     arguments = _address(bias), _address(residual), finish.relu, _pictures(y)
-    _core.patches(_pictures(x), _view(weight), numbers.data_ptr(), window, *arguments)
+    kernel(_pictures(x), _view(weight), numbers.data_ptr(), window, *arguments)
     return y
 
 
@@ -199,6 +210,18 @@ def packed(weight: Tensor) -> Tensor | None:
         return numbers if finite(numbers) else None
 
     return _keep(weight, "packed", make)
+
+
+def packed_depthwise(weight: Tensor) -> Tensor:
+    """Weights in the order `depthwise_output` reads them, computed once as long as they stay what they are."""
+
+    def make() -> Tensor:
+        view = _view(weight)
+        numbers = torch.empty(_core.depthwise_weights_size(view))
+        _core.depthwise_weights(view, numbers.data_ptr())
+        return numbers
+
+    return _keep(weight, "depthwise", make)
 
 
 def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:

@@ -5,6 +5,7 @@ The choice depends on sizes, order in memory, dtype, device and `cl.precision` o
     winograd4   3×3, stride 1: a quarter of the multiplications, errs by up to 2e-5 of the largest output
     winograd2   the same with 4/9 of them, errs no more than torch's own convolution: for `cl.precision("exact")`
     patches     any kernel, stride and dilation as a matrix product, with what follows done before it leaves the cache
+    depthwise   a filter for each channel, at the speed of memory
     torch       everything else: groups, few channels, other dtypes and devices
 """
 
@@ -20,7 +21,7 @@ from convolens.layers import core
 from convolens.layers.geometry import Geometry
 from convolens.settings import precision
 
-Method = Literal["winograd4", "winograd2", "patches", "torch"]
+Method = Literal["winograd4", "winograd2", "patches", "depthwise", "torch"]
 
 # Where the core's kernels begin to pay, measured by benchmarks/layers.py.
 LEAST_WINOGRAD_CHANNELS = 16
@@ -42,6 +43,8 @@ def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False) 
     """
     if winograd_fits(geometry):
         return "winograd2" if precision() == "exact" else "winograd4"
+    if depthwise_fits(geometry):
+        return "depthwise" if channels_last and finishing else "torch"  # alone, torch is as fast
     filters, channels, rows, columns = geometry.weight_shape
     least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
     first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
@@ -67,6 +70,12 @@ def winograd_fits(geometry: Geometry) -> bool:
     return fits and min(filters, channels) >= LEAST_WINOGRAD_CHANNELS and work >= LEAST_WINOGRAD_WORK
 
 
+def depthwise_fits(geometry: Geometry) -> bool:
+    """Whether each channel has a filter of its own."""
+    filters, channels, *_ = geometry.weight_shape
+    return channels == 1 and filters == geometry.groups > 1
+
+
 def tile_of(method: Method) -> int:
     """The side of Winograd's tiles."""
     return {"winograd4": 4, "winograd2": 2}[method]
@@ -88,6 +97,8 @@ def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -
 
 def numbers_for(method: Method, weight: Tensor) -> Tensor | None:
     """The weights as one of the core's methods reads them; None where it cannot, and torch must."""
+    if method == "depthwise":
+        return core.packed_depthwise(weight)
     return core.packed(weight) if method == "patches" else core.transformed(weight, tile_of(method))
 
 
@@ -104,6 +115,8 @@ def by_core(
     """The layer by one of the core's methods, channels-last, and what follows it; `numbers` are `numbers_for` it."""
     if method == "patches":
         return core.patches_output(x, weight, geometry, finish, numbers)
+    if method == "depthwise":
+        return core.depthwise_output(x, weight, geometry, finish, numbers)
     return core.winograd_output(x, weight, geometry, tile_of(method), finish, numbers, edge=edge)
 
 
