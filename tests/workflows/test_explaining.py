@@ -1,6 +1,7 @@
 """Explanations of many files, and how far they can be trusted."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 
 import convolens as cl
 from convolens import cli
+from convolens.errors import ArgumentError
 from convolens.media.images import read_image, write_image
 from convolens.tasks.explain import METHODS
-from convolens.workflows.measure_explanations import BASELINES, measure_explanations, table
+from convolens.workflows.measure_explanations import BASELINES, THRESHOLDS, box_thresholds, measure_explanations, table
 
 SQUARES = {"dark": (30, 30, 30), "orange": (250, 120, 40)}
 
@@ -59,10 +61,14 @@ def test_a_folder_gets_overlays_maps_and_a_line_for_each_picture(folder, tmp_pat
     lines = [json.loads(line) for line in (out / "explanations.jsonl").read_text().splitlines()]
     assert [line["path"] for line in lines] == [str(file) for file in files]
     assert "error" in lines[1]
-    assert {path.name for path in out.iterdir()} == {"0.png", "0.npy", "1.png", "1.npy", "explanations.jsonl"}
+    written = {f"{name}{suffix}" for name in "01" for suffix in (".png", ".npy", ".heat.png")}
+    assert {path.name for path in out.iterdir()} == {*written, "explanations.jsonl"}
     found = cl.explain(cl.load(folder / "model.safetensors"), files[0], target="orange")
     np.testing.assert_array_equal(np.load(out / "0.npy"), found.heatmap[None])
     np.testing.assert_array_equal(read_image(out / "0.png"), found.overlay())
+    heat = read_image(out / "0.heat.png").sum(axis=2, dtype=int)
+    assert heat.shape == found.heatmap.shape
+    assert heat[found.heatmap <= 0].max() < heat[found.heatmap == found.heatmap.max()].min()
     (one,) = lines[0]["explanations"]
     assert one == {"method": "cam", "label": "orange", "score": found.score, "box_xyxy": list(found.box())}
     assert shown.splitlines()[0].startswith(f"{files[0]}  orange {found.score:.2f}  x ")
@@ -77,6 +83,39 @@ def test_several_methods_stand_side_by_side(folder, tmp_path):
     assert two.shape[1] > 2 * 48
 
 
+def test_a_page_shows_the_worst_first_with_the_likeliest_classes_and_their_maps(folder, model, tmp_path, capsys):
+    data = tmp_path / "data"
+    for name, truth, colour in (("sure", "dark", "dark"), ("wrong", "dark", "orange"), ("clear", "orange", "orange")):
+        (data / truth).mkdir(parents=True, exist_ok=True)
+        write_image(data / truth / f"{name}.png", np.full((30, 40, 3), SQUARES[colour], np.uint8))
+    (data / "dark" / "broken.png").write_text("nothing")
+    page = tmp_path / "why.html"
+    assert run(folder, data, "--html", page) == 2
+    assert "broken.png" in capsys.readouterr().err
+    html = page.read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", html)[:3]
+    assert captions[0] == "<b>taken for orange, is dark</b> wrong.png"
+    assert set(captions[1:]) == {"<b>is dark</b> sure.png", "<b>is orange</b> clear.png"}
+    first = re.search(r"<figure.*?</figure>", html, re.DOTALL)[0]
+    likely = model.predict(data / "dark" / "wrong.png")
+    names = [f"{name} {share:.0%}" for name, share in zip(likely.labels, likely.scores, strict=True)]
+    assert re.findall(r'<li tabindex="0">(.*?)<img', first) == names
+    assert first.count("<img") == 3
+    assert "3 pictures, of 3 of which the class is known; 2 of these were named rightly." in html
+    assert "<td>" in html and "broken.png" in html
+    outside = re.sub(r"data:[^\"]*", "", html)
+    assert "http" not in outside and "<script" not in outside
+
+
+def test_a_page_of_one_target_has_each_methods_map_of_it(folder, tmp_path):
+    page = tmp_path / "why.html"
+    options = ["--target", "orange", "--method", "cam", "--method", "layercam", "--html", page]
+    assert run(folder, folder / "0.png", folder / "1.png", *options) == 0
+    for figure in re.findall(r'<div class="looks">.*?</div>', page.read_text(), re.DOTALL):
+        assert [name.split(" ")[0] for name in re.findall(r'<li tabindex="0">(.*?)<img', figure)] == ["orange"] * 2
+        assert re.findall(r"· (\w+)<", figure) == ["cam", "layercam"]
+
+
 def test_smoothing_and_positive_features_are_passed_on(folder, tmp_path):
     asked = {"positive": True, "mirror": True, "noisy": 2, "seed": 3}
     options = ["--positive", "--mirror", "--noisy", 2, "--seed", 3, "--maps", "--target", "orange"]
@@ -88,7 +127,7 @@ def test_smoothing_and_positive_features_are_passed_on(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["0.png"], "error: --out: need a folder or a picture's name to write, got none"),
+        (["0.png"], "error: --out: need a folder or a picture's name to write, or --html a page's, got none"),
         (["0.png", "--out", "why.pdf"], "error: --out: need a folder or a picture's name (.png, .jpg, .webp, .tif), "),
         (["0.png", "1.png", "--out", "why.png"], "error: --out: need a folder for 2 pictures, got the picture why.png"),
         (["0.png", "0.png", "--out", "why"], "error: files: need names that differ, as overlays go to one folder; 0"),
@@ -121,12 +160,42 @@ def test_methods_that_look_at_the_class_beat_those_that_know_nothing(folder, mod
     assert [line.split()[0] for line in lines[1:]] == list(measured)
 
 
+def test_the_threshold_is_the_one_at_which_most_boxes_fit(folder, model):
+    methods = ("cam", "layercam")
+    chosen = box_thresholds(model, folder / "boxes.csv", methods, count=6)
+    assert list(chosen) == [*methods, *BASELINES]
+    options = {"count": 6, "faithful": False}
+
+    def good(method, threshold):
+        found = measure_explanations(model, folder / "boxes.csv", (method,), thresholds={method: threshold}, **options)
+        assert "road" not in found[method]
+        return 1 - found[method]["box_error"], found[method]["box_iou"]
+
+    tried = {threshold: good("cam", threshold) for threshold in THRESHOLDS[::3]}
+    assert good("cam", chosen["cam"]) >= max(tried.values())
+    assert min(tried.values()) < max(tried.values())
+
+
+def test_a_threshold_needs_pictures_with_boxes(folder, model, tmp_path):
+    (tmp_path / "orange").mkdir()
+    write_image(tmp_path / "orange" / "0.png", np.full((20, 20, 3), SQUARES["orange"], np.uint8))
+    (tmp_path / "dark").mkdir()
+    write_image(tmp_path / "dark" / "0.png", np.full((20, 20, 3), SQUARES["dark"], np.uint8))
+    with pytest.raises(ArgumentError, match="need pictures with boxes to choose thresholds on, got none"):
+        box_thresholds(model, tmp_path, ("cam",))
+
+
 def test_the_command_prints_the_table_or_json(folder, capsys):
     assert run(folder, folder / "boxes.csv", "--measure", "--count", 2, "--method", "cam", "--json") == 0
     measured = json.loads(capsys.readouterr().out)
     assert list(measured) == ["cam", *BASELINES]
     assert run(folder, folder / "boxes.csv", "--measure", "--count", 2, "--method", "cam") == 0
     assert capsys.readouterr().out.splitlines()[1].split()[0] == "cam"
+    options = ["--measure", "--count", 2, "--method", "cam", "--thresholds-on", folder / "boxes.csv", "--json"]
+    assert run(folder, folder / "boxes.csv", *options) == 0
+    fitted = json.loads(capsys.readouterr().out)
+    assert fitted["centre"]["box_iou"] > measured["centre"]["box_iou"]
+    assert fitted["cam"]["deletion"] == measured["cam"]["deletion"]
     assert run(folder, folder / "boxes.csv", "--measure", "--method", "came") == 2
     assert f"error: method: need one of {', '.join(METHODS)}, got 'came'" in capsys.readouterr().err
     assert run(folder, folder / "boxes.csv", "--measure", "--count", 0) == 2

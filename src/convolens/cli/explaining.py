@@ -38,11 +38,20 @@ def explain(
     positive: Annotated[bool, typer.Option("--positive", help="Count only features of positive weight.")] = False,
     mirror: Annotated[bool, typer.Option("--mirror", help="Mean of the map and that of the mirrored picture.")] = False,
     noisy: Annotated[int, typer.Option(help="Mean over this many copies with noise; 0: the picture itself.")] = 0,
-    maps: Annotated[bool, typer.Option("--maps", help="Also write the maps as .npy, beside the overlays.")] = False,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Also write the maps as .npy and .heat.png, beside the overlays.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="A page to leaf through: classes, maps on pointing at them, worst mistakes first."),
+    ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure how far each method can be trusted, on pictures with answers.")
     ] = False,
     count: Annotated[int, typer.Option(help="How many pictures --measure draws.")] = 20,
+    thresholds_on: Annotated[
+        Path | None, typer.Option(help="Other pictures with boxes, on which --measure chooses where a map's box ends.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of noise, and of the pictures that --measure draws.")] = 0,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -56,6 +65,7 @@ def explain(
     Examples:
       convolens explain runs/photos/best.safetensors photo.jpg --out why.png
       convolens explain runs/photos/best.safetensors holiday/*.jpg --target beach --out why
+      convolens explain runs/photos/best.safetensors photos-kept-back --html why.html
       convolens explain runs/photos/best.safetensors photos-kept-back --measure
     """
     from convolens.errors import ArgumentError
@@ -64,21 +74,26 @@ def explain(
     if measure:
         if len(files) != 1:
             raise ArgumentError(f"files: need one data set to measure on, got {len(files)}")
-        _measure(load(model, device=device), Path(files[0]), method or [], count, seed, as_json)
+        _measure(load(model, device=device), Path(files[0]), method or [], count, seed, thresholds_on, as_json)
         return
-    if out is None:
-        raise ArgumentError("--out: need a folder or a picture's name to write, got none")
+    if out is None and html is None:
+        raise ArgumentError("--out: need a folder or a picture's name to write, or --html a page's, got none")
     from convolens.workflows.bulk import picture_files
-    from convolens.workflows.explaining import explain_files
+    from convolens.workflows.explaining import explain_files, write_explanation_page
 
     options = {"target": target, "against": against, "counter": counter, "tap": tap}
     smoothing = {"positive": positive, "mirror": mirror, "noisy": noisy, "seed": seed}
-    loaded, failed = load(model, device=device), False
-    for line in explain_files(
-        loaded, list(picture_files(files)), out, method or ["auto"], maps=maps, **options, **smoothing
-    ):
-        failed |= "error" in line
-        _report(line, as_json)
+    loaded, pictures, methods = load(model, device=device), list(picture_files(files)), method or ["auto"]
+    failed = False
+    if out is not None:
+        for line in explain_files(loaded, pictures, out, methods, maps=maps, **options, **smoothing):
+            failed |= "error" in line
+            _report(line, as_json)
+    if html is not None:
+        for error in write_explanation_page(loaded, pictures, html, methods, **options, **smoothing):
+            failed = True
+            if out is None:
+                _report({"error": error}, as_json)
     if failed:
         raise typer.Exit(2)
 
@@ -97,10 +112,13 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
         print(f"{line['path']}  {one['label']} {one['score']:.2f}  {place}  {line['written']}")
 
 
-def _measure(loaded: Any, data: Path, methods: list[str], count: int, seed: int, as_json: bool) -> None:
+def _measure(
+    loaded: Any, data: Path, methods: list[str], count: int, seed: int, thresholds_on: Path | None, as_json: bool
+) -> None:
     import json
 
-    from convolens.workflows.measure_explanations import measure_explanations, table
+    from convolens.workflows.measure_explanations import box_thresholds, measure_explanations, table
 
-    measured = measure_explanations(loaded, data, methods, count=count, seed=seed)
+    chosen = box_thresholds(loaded, thresholds_on, methods, count=count, seed=seed) if thresholds_on else None
+    measured = measure_explanations(loaded, data, methods, count=count, seed=seed, thresholds=chosen)
     print(json.dumps(measured, indent=2) if as_json else table(measured))

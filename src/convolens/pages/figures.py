@@ -41,6 +41,27 @@ def picture(
     return _figure(f'<div class="marked">{_image(image, describe)}{_marks(image, marks)}</div>', caption)
 
 
+def looks(
+    image: Num[np.ndarray, "height width *channels"],
+    layers: Mapping[str, Num[np.ndarray, "height width *channels"]],
+    caption: str,
+    *,
+    describe: str,
+) -> str:
+    """A picture, and others of its size that lie over it while their names are pointed at; the first, while it is.
+
+    Args:
+        image: uint8, `(H, W)` grey or `(H, W, 3)`.
+        layers: what lies over it, by its name.
+        caption: HTML.
+        describe: what the picture shows, for those who cannot see it.
+    """
+    names = "".join(
+        f'<li tabindex="0">{escape(name)}{_image(layer, f"{describe}: {name}")}</li>' for name, layer in layers.items()
+    )
+    return _figure(f'<div class="looks">{_image(image, describe)}<ul>{names}</ul></div>', caption)
+
+
 def sheet(images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str, columns: int = 4) -> str:
     """Several pictures under one caption, half as many columns on a phone. Small ones keep their pixels visible."""
     return _figure(

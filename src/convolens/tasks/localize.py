@@ -352,6 +352,10 @@ class ClassScores:
         """Class scores before softmax."""
         return Answers.of(self.model(batch)).classes
 
+    def likelihoods(self, scores: Tensor) -> Tensor:
+        """How likely each class is, given that there is an object."""
+        return scores.softmax(dim=1)
+
     def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
         """The trunk's maps at the taps."""
         found: dict[str, Tensor] = self.model.trunk(batch, taps=taps)

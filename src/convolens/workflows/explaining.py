@@ -2,6 +2,7 @@
 
     OUT/NAME.png             the overlay; with several methods one beside the other
     OUT/NAME.npy             where asked for: the maps, (methods, height, width) float32 in the picture's own pixels
+    OUT/NAME.heat.png        with them: their positive parts in colours, black where nothing spoke for the class
     OUT/explanations.jsonl   a line for each picture: path, and for each method class, score and box; or its error
 
 One picture is held at a time.
@@ -18,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, FileError, ShapeError
-from convolens.media.draw import sheet
+from convolens.media.draw import heatmap, sheet
 from convolens.media.files import writing
 from convolens.media.images import Picture, write_picture
 from convolens.tasks.explain import Explanation, explain
 from convolens.workflows.data import PICTURE_SUFFIXES
+from convolens.workflows.explanation_page import explanation_page
 from convolens.workflows.run_folder import make_folder
 
 
@@ -55,6 +57,22 @@ def explain_files(
         for line in _each(model, files, targets, methods, maps, options):
             lines.write(json.dumps(line) + "\n")
             yield line
+
+
+def write_explanation_page(
+    model: Any, files: Sequence[Path], page: Path, methods: Sequence[str], **options: Any
+) -> list[str]:
+    """Writes `explanation_page` of the files, and gives the errors of those that could not be read.
+
+    Arguments as for `explain_files`.
+
+    Raises:
+        FileError: the page cannot be written.
+    """
+    text, errors = explanation_page(model, files, methods, **options)
+    with writing(page) as draft:
+        draft.write_text(text, encoding="utf-8")
+    return errors
 
 
 def overlay_paths(files: Sequence[Path], out: Path) -> list[Path]:
@@ -96,12 +114,19 @@ def _each(
 def _drawn(found: Sequence[Explanation]) -> NDArray[np.uint8]:
     if len(found) == 1:
         return found[0].overlay()
-    return sheet([one.overlay() for one in found], [f"{one.method}: {one.label}" for one in found])
+    return sheet([one.overlay() for one in found], [_title(one) for one in found])
+
+
+def _title(one: Explanation) -> str:
+    return f"{one.method}: {one.label}"
 
 
 def _write_maps(path: Path, found: Sequence[Explanation]) -> None:
     with writing(path) as draft, draft.open("wb") as stream:
         np.save(stream, np.stack([one.heatmap for one in found]))
+    painted = [heatmap(one.shares(), lowest=0, highest=1) for one in found]
+    shown = painted[0] if len(found) == 1 else sheet(painted, [_title(one) for one in found])
+    write_picture(path.with_suffix(".heat.png"), Picture(shown))
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:

@@ -7,11 +7,12 @@ have their object. A method that does not beat both says nothing about the netwo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, MethodError
@@ -31,11 +32,14 @@ from convolens.tasks.explain import (
     road,
     similarity,
 )
+from convolens.tasks.explain.explanation import BOX_THRESHOLD
 from convolens.tasks.explain.truth import BoxXYXY
 from convolens.tasks.localize import Localizer
 from convolens.workflows.data import Loaded, load, read_data
 
 BASELINES = ("random", "centre")
+THRESHOLDS = tuple(n / 20 for n in range(1, 20))  # shares of the maximum that are tried
+GOOD_FIT = 0.5  # an overlap from which on a box counts as right: Zhou et al., CVPR 2016, section 3.2
 _BLOB = 0.25  # standard deviation of the centred blob, in sides of the picture
 
 
@@ -47,6 +51,8 @@ def measure_explanations(
     count: int = 20,
     part: str | None = None,
     seed: int = 0,
+    thresholds: Mapping[str, float] | None = None,
+    faithful: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Every method over the same pictures, each explained for the class that it shows.
 
@@ -58,12 +64,15 @@ def measure_explanations(
         count: how many pictures, drawn at random; fewer where there are fewer.
         part: `train`, `validation` or `test` of data that has parts; None takes all.
         seed: of the pictures drawn, the random map, and the shuffled network.
+        thresholds: for some methods, the share of the maximum from which on a pixel belongs to the box, as
+            `box_thresholds` chooses it on other pictures; for the others `BOX_THRESHOLD`.
+        faithful: whether to measure what the scores become as pixels are changed: dozens of passes for each map.
 
     Returns:
         For each method, and for `random` and `centre`, the means of:
 
-        - `deletion` (low is good), `insertion`, `road` (high is good): areas and differences of probability;
-        - `drop` (low), `increase` (high): of the probability where only the hot part of the picture is left;
+        - with `faithful`: `deletion` (low is good), `insertion`, `road` (high is good): areas and differences of
+          probability; `drop` (low), `increase` (high): of it where only the hot part of the picture is left;
         - `same_when_shuffled`: how alike the map is to that of the network with shuffled weights, from 0 to 1: a method
           near 1 does not show what the network learned;
         - with boxes `pointing`, `box_iou` and `box_error` (the share of boxes whose overlap is below 0.5);
@@ -73,30 +82,47 @@ def measure_explanations(
         ArgumentError: no pictures of the part, or a count below 1.
         MethodError: no such method.
     """
-    if count < 1:
-        raise ArgumentError(f"count: need at least 1 picture, got {count}")
-    for method in methods:
-        if method not in METHODS:
-            raise MethodError(f"method: need one of {', '.join(METHODS)}, got {method!r}")
-    read = read_data(data, class_names=model.class_names)
-    known = [one for one in read.examples if one.labels and part in (None, one.part)]
-    if not known:
-        raise ArgumentError(f"{data}: need pictures whose class is known{f' in part {part}' if part else ''}, got none")
+    asked, chosen = _checked(methods), thresholds or {}
     random = np.random.default_rng(seed)
-    drawn = [known[at] for at in sorted(random.permutation(len(known))[:count])]
     subject = model.explained() if isinstance(model, Localizer) else model
     shuffled = randomised(model, seed=seed)
     rows: dict[str, list[dict[str, float]]] = {}
-    for example in drawn:
-        loaded, name = load(example), model.class_names[example.labels[0]]
-        picture, boxes = loaded.pixels, _boxes(loaded, example.labels[0])
-        for method, found, seconds in _maps(model, picture, name, methods or tuple(METHODS), random):
-            figures = _figures(subject, found, boxes) | {"seconds": seconds}
+    for picture, name, boxes in _drawn(model, data, count, part, random):
+        for method, found, seconds in _maps(model, picture, name, asked, random):
+            figures = _faithfulness(subject, found) if faithful else {}
+            figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
             if method in METHODS:
                 other = explain(shuffled, picture, target=name, method=method)
                 figures["same_when_shuffled"] = abs(similarity(found, other))
             rows.setdefault(method, []).append(figures)
     return {method: _means(several) for method, several in rows.items()}
+
+
+def box_thresholds(
+    model: Classifier | Localizer,
+    data: AnyPath,
+    methods: Sequence[str] = (),
+    *,
+    count: int = 20,
+    part: str | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """For each method the share of the maximum at which its boxes fit best: most of them by at least half.
+
+    Arguments and errors as for `measure_explanations`, on pictures with boxes that are not measured on afterwards.
+
+    Raises:
+        ArgumentError: also where no picture drawn has a box.
+    """
+    asked = _checked(methods)
+    random = np.random.default_rng(seed)
+    fits: dict[str, list[list[float]]] = {}
+    for picture, name, boxes in _drawn(model, data, count, part, random):
+        for method, found, _ in _maps(model, picture, name, asked, random) if boxes else ():
+            fits.setdefault(method, []).append([box_overlap(found, boxes, one) for one in THRESHOLDS])
+    if not fits:
+        raise ArgumentError(f"{data}: need pictures with boxes to choose thresholds on, got none")
+    return {method: _best_threshold(np.array(overlaps)) for method, overlaps in fits.items()}
 
 
 def table(measured: dict[str, dict[str, float]]) -> str:
@@ -114,6 +140,28 @@ _ORDER = (
     "seconds",
 )  # fmt: skip
 _SHORT = {"same_when_shuffled": "shuffled"}
+
+
+def _checked(methods: Sequence[str]) -> tuple[str, ...]:
+    for method in methods:
+        if method not in METHODS:
+            raise MethodError(f"method: need one of {', '.join(METHODS)}, got {method!r}")
+    return tuple(methods) or tuple(METHODS)
+
+
+def _drawn(
+    model: Classifier | Localizer, data: AnyPath, count: int, part: str | None, random: np.random.Generator
+) -> Iterator[tuple[NDArray[Any], str, list[BoxXYXY]]]:
+    """Pictures drawn at random, in their order, each with its class and that class's boxes."""
+    if count < 1:
+        raise ArgumentError(f"count: need at least 1 picture, got {count}")
+    read = read_data(data, class_names=model.class_names)
+    known = [one for one in read.examples if one.labels and part in (None, one.part)]
+    if not known:
+        raise ArgumentError(f"{data}: need pictures whose class is known{f' in part {part}' if part else ''}, got none")
+    for at in sorted(random.permutation(len(known))[:count]):
+        loaded, label = load(known[at]), known[at].labels[0]
+        yield loaded.pixels, model.class_names[label], _boxes(loaded, label)
 
 
 def _maps(
@@ -141,23 +189,28 @@ def _ignorant(kind: str, size: tuple[int, ...], random: np.random.Generator) -> 
     return blob
 
 
-def _figures(model: Explainable, found: Explanation, boxes: list[BoxXYXY]) -> dict[str, float]:
+def _faithfulness(model: Explainable, found: Explanation) -> dict[str, float]:
     drop, rose = drop_and_increase(model, found)
-    figures = {
+    return {
         "deletion": deletion(model, found).area,
         "insertion": insertion(model, found).area,
         "road": road(model, found),
         "drop": drop,
         "increase": float(rose),
     }
-    if boxes:
-        overlap = box_overlap(found, boxes)
-        figures |= {
-            "pointing": float(points_at(found, boxes)),
-            "box_iou": overlap,
-            "box_error": float(overlap < 0.5),
-        }
-    return figures
+
+
+def _fit(found: Explanation, boxes: list[BoxXYXY], threshold: float) -> dict[str, float]:
+    if not boxes:
+        return {}
+    overlap = box_overlap(found, boxes, threshold)
+    return {"pointing": float(points_at(found, boxes)), "box_iou": overlap, "box_error": float(overlap < GOOD_FIT)}
+
+
+def _best_threshold(overlaps: Float[np.ndarray, "pictures thresholds"]) -> float:
+    """That of the most good fits; of equals the one whose boxes overlap more."""
+    good, mean = (overlaps >= GOOD_FIT).mean(axis=0), overlaps.mean(axis=0)
+    return THRESHOLDS[int(np.lexsort((mean, good))[-1])]
 
 
 def _boxes(loaded: Loaded, label: int) -> list[BoxXYXY]:

@@ -45,6 +45,7 @@ __all__ = [
     "Curve",
     "Explainable",
     "Explanation",
+    "HasExplained",
     "Method",
     "box_overlap",
     "deletion",
@@ -170,18 +171,28 @@ def explain_top(
     images: Picture | Iterable[Picture],
     count: int,
     *,
+    counter: bool = False,
     method: str = "auto",
     tap: str | Sequence[str] | None = None,
+    positive: bool = False,
+    mirror: bool = False,
+    noisy: int = 0,
+    seed: int = 0,
     batch: int = 8,
 ) -> list[Explanation] | list[list[Explanation]]:
     """The likeliest classes of each picture, each explained; the features are computed once for all of them.
 
     Args:
-        model: as for `explain`, like all that follows but `count`.
+        model: as for `explain`, like all arguments but `count`.
         images: one picture or several.
         count: how many classes; fewer where the model has fewer.
+        counter: shows what speaks against each class.
         method: one of `METHODS` or `auto`.
         tap: where to look.
+        positive: counts only the features whose weight is positive.
+        mirror: takes the mean with the mirrored picture's map.
+        noisy: takes the mean over so many copies with noise.
+        seed: of the noise.
         batch: pictures that go through the network at once.
 
     Returns:
@@ -196,11 +207,12 @@ def explain_top(
     subject = _subject(model)
 
     def asked(scores: Tensor) -> list[Target]:
-        return [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
+        wanted = [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
+        return [one.turned() for one in wanted] if counter else wanted
 
     pictures, many = listed(images)
-    way = _way(subject, method, tap, linear=True)
-    found = _explain_each(subject, pictures, asked, way, Smoothing(), batch)
+    way = _way(subject, method, tap, linear=True, positive=positive)
+    found = _explain_each(subject, pictures, asked, way, Smoothing(mirror, noisy, seed), batch)
     return found if many else found[0]
 
 

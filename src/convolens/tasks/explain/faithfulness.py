@@ -33,7 +33,7 @@ class Curve:
 
     Attributes:
         shares: of the pixels changed, from 0 to 1.
-        probabilities: of the class, after softmax.
+        probabilities: of the class.
         area: under the curve, from 0 to 1.
     """
 
@@ -162,7 +162,7 @@ def _probabilities(model: Explainable, pictures: Sequence[NDArray[Any]], label: 
     with torch.inference_mode():
         for start in range(0, len(pictures), AT_ONCE):
             batch = torch.cat([model.preprocess(picture) for picture in pictures[start : start + AT_ONCE]])
-            found.append(model(batch).softmax(dim=1).double().cpu().numpy())
+            found.append(model.likelihoods(model(batch)).double().cpu().numpy())
     every = np.concatenate(found)
     wanted = label if model.class_names or not label.isdecimal() else int(label)
     return every[:, class_number(wanted, model.class_names, every.shape[1])]

@@ -48,6 +48,9 @@ class Explainable(Protocol):
     def __call__(self, batch: Tensor) -> Tensor:
         """Class scores before softmax."""
 
+    def likelihoods(self, scores: Tensor) -> Tensor:
+        """The scores as probabilities."""
+
     def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
         """The maps at the taps."""
 

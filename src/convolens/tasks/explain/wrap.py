@@ -70,6 +70,10 @@ class Wrapped(nn.Module):
             raise ShapeError(f"module: need scores (N, classes), got {got}; wrap a module that picks them out")
         return scores
 
+    def likelihoods(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+        """Scores as shares that add up to 1."""
+        return scores.softmax(dim=1)
+
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures as a batch, on the module's device."""
         weight = next(self.module.parameters(), torch.empty(0))
