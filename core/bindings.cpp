@@ -89,6 +89,7 @@ void gradient(const Array &image, const Map &row_map, const Map &column_map, dou
 namespace convolens {
 void bind_correlation(nb::module_ &m); // bind_correlation.cpp
 void bind_layers(nb::module_ &m);      // bind_layers.cpp
+void bind_nms(nb::module_ &m);         // bind_nms.cpp
 void bind_resample(nb::module_ &m);    // bind_resample.cpp
 } // namespace convolens
 
@@ -107,5 +108,6 @@ NB_MODULE(_core, m) {
           "second"_a = nb::none());
     bind_correlation(m);
     bind_layers(m);
+    bind_nms(m);
     bind_resample(m);
 }

@@ -43,6 +43,7 @@ _HOME = {
     "learned_edges": "tasks.learned_edges",
     "classifier": "tasks.classify",
     "localizer": "tasks.localize",
+    "detector": "tasks.detect",
     "load": "tasks",
     "train": "workflows.train",
     "evaluate": "workflows.evaluate",

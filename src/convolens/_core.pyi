@@ -146,3 +146,21 @@ def resample(image: NDArray[np.generic], down: Windows, across: Windows, out: ND
     `first[i]` on, padded sample p being source sample `map[p]`, or 0 where that is -1. Weights are float64 for float64
     pictures, else float32. image and out are `(rows, columns, channels)` of uint8, uint16, float32 or float64.
     """
+
+def nms(
+    scores: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    threshold: float,
+    overlap: float,
+    sigma: float,
+    kept: NDArray[np.int64],
+    kept_scores: NDArray[np.float32],
+    counts: NDArray[np.int64],
+) -> None:
+    """Of each picture and class the boxes that stay, best first.
+
+    `scores` is `(pictures, boxes, classes)`, `boxes` `(pictures, boxes, 4)` corners. Scores above `threshold` count,
+    the best `most` of each class. With `sigma` 0 a box goes where a better one of its class overlaps it by an IoU above
+    `overlap`; with `sigma` above 0 its score fades instead. Written are `kept` and `kept_scores`
+    `(pictures, classes, most)`, of which the first `counts` `(pictures, classes)` hold.
+    """

@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 import convolens as cl
+from convolens.boxes import corners_of, overlaps
 from convolens.errors import ArgumentError, ShapeError, WeightsError
-from convolens.tasks.localize import BOX_COSTS, Answers, Gather, corners_of, costs, overlaps
+from convolens.tasks.localize import BOX_COSTS, Answers, Gather, costs
 
 CLASSES = ("cat", "dog", "owl")
 

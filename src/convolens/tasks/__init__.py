@@ -17,11 +17,12 @@ for _package in ("torch", "safetensors"):
 
 from convolens.media.files import AnyPath  # noqa: E402 - only with torch there
 from convolens.tasks.classify import Classifier  # noqa: E402
+from convolens.tasks.detect import Detector  # noqa: E402
 from convolens.tasks.localize import Localizer  # noqa: E402
 from convolens.tasks.model_file import read_model_file  # noqa: E402
 from convolens.tasks.pictures import pick_device  # noqa: E402
 
-TASKS = {task.task: task for task in (Classifier, Localizer)}
+TASKS = {task.task: task for task in (Classifier, Localizer, Detector)}
 
 
 def load(path: AnyPath, *, device: str = "auto") -> Any:

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
+from convolens.boxes import corners_of, overlaps
 from convolens.errors import ArgumentError, ShapeError, WeightsError
 from convolens.media.files import AnyPath
 from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
@@ -412,26 +413,6 @@ def costs(
         class_weight * cross_entropy(answers.classes[present], labels[present], reduction="sum"),
         box_weight * BOX_COSTS[box_cost](answers.boxes[present], boxes[present]).sum(),
     )
-
-
-def corners_of(boxes: Float[Tensor, "boxes 4 *places"]) -> Float[Tensor, "boxes 4 *places"]:
-    """Centre, width and height as corners `x1, y1, x2, y2`."""
-    centres, halves = boxes[:, :2], boxes[:, 2:] / 2
-    return torch.cat([centres - halves, centres + halves], dim=1)
-
-
-def overlaps(
-    a: Float[Tensor, "boxes 4"], b: Float[Tensor, "boxes 4"]
-) -> tuple[Float[Tensor, " boxes"], Float[Tensor, " boxes"]]:
-    """Intersection over union of boxes given by corners, pair by pair, and its generalised form (-1 to 1).
-
-    Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019, algorithm 1.
-    """
-    shared = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp_min(0).prod(dim=1)
-    union = (a[:, 2:] - a[:, :2]).prod(dim=1) + (b[:, 2:] - b[:, :2]).prod(dim=1) - shared
-    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(dim=1)
-    iou = shared / union.clamp_min(1e-12)
-    return iou, iou - (hull - union) / hull.clamp_min(1e-12)
 
 
 # Between boxes given by centre and size, shares of the picture's side: one number a box.

@@ -152,6 +152,17 @@ def read_model_file(path: AnyPath) -> ModelFile:
     return ModelFile(file, facts, tensors)
 
 
+def is_model_file(path: AnyPath) -> bool:
+    """Whether a file states that it is a model that Convolens saved."""
+    if Path(path).suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return (stored.metadata() or {}).get("format") == json.dumps(FORMAT)
+    except (SafetensorError, OSError):
+        return False
+
+
 def _refuse_pickle(file: Path) -> None:
     with file.open("rb") as stream:
         start = stream.read(9)
@@ -193,7 +204,9 @@ def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
     if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
         raise ArgumentError(f"preprocessing: need a mean and a deviation for each of {channels} channels")
     for name in ("resize", "crop", "stretch"):
-        side = getattr(preprocessing, name)
-        if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
-            raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {side!r}")
+        given = getattr(preprocessing, name)
+        pair = name == "stretch" and isinstance(given, tuple) and len(given) == 2
+        for side in given if pair else (given,):
+            if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
+                raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {given!r}")
     return preprocessing

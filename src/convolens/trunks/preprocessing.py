@@ -30,9 +30,12 @@ class Preprocessing:
         deviation: to divide by, likewise.
         resize: pixels of the shorter side after resizing, or None to keep the picture's size.
         crop: side of the centre square that is kept, or None.
-        stretch: side of the square that the whole picture is brought to, whatever its shape, in place of `resize` and
-            `crop`; nothing is cut off. For what must see all of a picture, such as where an object is.
-        interpolation: `bilinear` or `bicubic`, both antialiased.
+        stretch: side of the square, or height and width, that the whole picture is brought to, whatever its shape, in
+            place of `resize` and `crop`; nothing is cut off. For what must see all of a picture, such as where an
+            object is.
+        interpolation: `bilinear` or `bicubic`.
+        antialias: whether shrinking averages over all pixels; False looks at the nearest few only, as torchvision's
+            detectors were trained.
     """
 
     order: Literal["rgb", "bgr"] = "rgb"
@@ -41,8 +44,9 @@ class Preprocessing:
     deviation: tuple[float, ...] = (0.229, 0.224, 0.225)
     resize: int | None = None
     crop: int | None = None
-    stretch: int | None = None
+    stretch: int | tuple[int, int] | None = None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    antialias: bool = True
 
     def __call__(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures as a float32 batch.
@@ -76,7 +80,7 @@ class Preprocessing:
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The height and width that a picture has after resizing, before the crop."""
         if self.stretch is not None:
-            return self.stretch, self.stretch
+            return (self.stretch, self.stretch) if isinstance(self.stretch, int) else self.stretch
         if self.resize is None:
             return height, width
         # The longer side is cut to whole pixels, as torchvision's and PIL-based pipelines do.
@@ -119,7 +123,7 @@ class Preprocessing:
         size = self.resized(height, width)
         if size != (height, width):
             picture = torch.nn.functional.interpolate(
-                picture[None], size, mode=self.interpolation, align_corners=False, antialias=True
+                picture[None], size, mode=self.interpolation, align_corners=False, antialias=self.antialias
             )[0].clamp(0, 1)
         if self.crop is not None:
             picture = _centre(picture, self.crop)

@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from convolens.boxes import corners_of, overlaps
 from convolens.errors import DataError, FileError
-from convolens.tasks.localize import PRESENT, Answers, Localizer, corners_of, overlaps
+from convolens.tasks.localize import PRESENT, Answers, Localizer
 from convolens.tasks.pictures import batches, evaluating
 from convolens.workflows.data import Example, Loaded, Skipped, load
 from convolens.workflows.progress import track

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from convolens.boxes import corners_of, overlaps
 from convolens.media.images import read_header
 from convolens.pages.pictures import Labelled
-from convolens.tasks.localize import PRESENT, Answers, corners_of, overlaps
+from convolens.tasks.localize import PRESENT, Answers
 from convolens.workflows.classifying import targets_of
 from convolens.workflows.data import Example
 
