@@ -8,6 +8,7 @@ from importlib import import_module
 # One line each: a module with `run()`, which times its cases and writes its section.
 BENCHMARKS: tuple[str, ...] = (
     "convolve",
+    "detect",
     "effects",
     "layers",
     "planner_accuracy",
