@@ -37,7 +37,16 @@ def predict(
     ] = None,
     top: Annotated[int | None, typer.Option(help="How many classes to name for each picture; 3 by default.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="The objectness from which a localizer names an object; 0.5 by default.")
+        float | None,
+        typer.Option(help="From which objectness a localizer, score a detector names an object; 0.5 by default."),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(help="Detectors: look at large pictures also in overlapping squares of this side in pixels."),
+    ] = None,
+    coco: Annotated[
+        Path | None,
+        typer.Option(help="Detectors, with --out: also write results.json, with the ids of this COCO JSON."),
     ] = None,
     batch: Batch = 16,
     as_json: AsJson = False,
@@ -52,7 +61,9 @@ def predict(
     Examples:
       convolens predict runs/photos/best.safetensors holiday/*.jpg
       convolens predict runs/photos/best.safetensors holiday --out predicted
+      convolens predict runs/street/best.safetensors street --tile 600 --out found --coco street/instances.json
     """
+    from convolens.errors import ArgumentError
     from convolens.tasks import load
     from convolens.workflows.bulk import predict_files
 
@@ -60,8 +71,10 @@ def predict(
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {
-        name: value for name, value in (("top", top), ("threshold", threshold)) if value is not None
+        name: value for name, value in (("top", top), ("threshold", threshold), ("tile", tile)) if value is not None
     }
+    if coco is not None and (out is None or loaded.task != "detect"):
+        raise ArgumentError("coco: need a detector and --out, which results.json goes into")
     if out is None:
         failed = _print_predictions(loaded, files, as_json, batch, options)
     else:
@@ -70,6 +83,11 @@ def predict(
         before = f", {found.before:,} before" if found.before else ""
         typer.echo(f"{found.done:,} done, {found.failed:,} failed{before}", err=True)
         print(found.lines)
+        if coco is not None:
+            from convolens.workflows.detections import write_coco_results
+
+            write_coco_results(found.lines, coco, out / "results.json")
+            print(out / "results.json")
     if failed:
         raise typer.Exit(2)
 
@@ -124,6 +142,9 @@ def evaluate(
         return
     for one in found["skipped"]:
         typer.echo(f"skipped: {one['reason']}", err=True)
+    if "voc10" in found:
+        _print_detections(found)
+        return
     if "mean_iou" in found:
         print(f"pictures {found['count']}, object or none right {found['object_accuracy']:.1%}, ", end="")
         print(f"AUC {found['object_auc']:.3f}; of {found['objects']} objects ", end="")
@@ -138,3 +159,17 @@ def evaluate(
     width = max(map(len, found["per_class"]))
     for name, one in found["per_class"].items():
         print(f"{name:<{width}}  right {one['recall']:6.1%} of {one['count']:>5}, when named {one['precision']:6.1%}")
+
+
+def _print_detections(found: dict[str, Any]) -> None:
+    def shown(name: str) -> str:
+        return "none" if found[name] is None else f"{found[name]:.3f}"
+
+    print(
+        f"pictures {found['count']}, objects {found['objects']}, AP {shown('ap')}, at IoU .5 {shown('ap50')}, ", end=""
+    )
+    print(f"at .75 {shown('ap75')}; small {shown('ap_small')}, medium {shown('ap_medium')}, ", end="")
+    print(f"large {shown('ap_large')}; VOC07 {shown('voc07')}, VOC10 {shown('voc10')}")
+    width = max(map(len, found["per_class"]), default=0)
+    for name, one in found["per_class"].items():
+        print(f"{name:<{width}}  AP {one['ap']:.3f}, at IoU .5 {one['ap50']:.3f} of {one['count']:>5}")

@@ -1,7 +1,9 @@
-"""`convolens train classify|localize`: teach a network your own pictures."""
+"""`convolens train classify|localize|detect`: teach a network your own pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,14 +52,45 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from an earlier ru
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
 
 
+def _training(
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: Batch = None,
+    accumulate: Accumulate = None,
+    optimizer: Optimizer = None,
+    rate: Rate = None,
+    schedule: Schedule = None,
+    warmup: Warmup = None,
+    decay: Decay = None,
+    layer_decay: LayerDecay = None,
+    clip: Clip = None,
+    average: Average = None,
+    patience: Patience = None,
+    seed: Seed = None,
+    resume: Resume = False,
+    device: Device = "auto",
+) -> None:
+    """The options of every training, whatever the task; its signature is all that is used of it."""
+
+
+def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of every training behind its own, in place of its `**training`."""
+    own, shared = signature(command, eval_str=True), signature(_training, eval_str=True)
+    named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    command.__signature__ = own.replace(parameters=[*named, *shared.parameters.values()])  # type: ignore[attr-defined]
+    return command
+
+
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     train = typer.Typer(rich_markup_mode=None, help="Teach a network your own pictures.")
     train.command("classify")(classify)
     train.command("localize")(localize)
+    train.command("detect")(detect)
     app.add_typer(train, name="train")
 
 
+@with_training_options
 def classify(
     data: Annotated[
         Path,
@@ -89,22 +122,7 @@ def classify(
     zoom: Zoom = None,
     flip: Flip = None,
     colour: Colour = None,
-    epochs: Epochs = None,
-    minutes: Minutes = None,
-    batch: Batch = None,
-    accumulate: Accumulate = None,
-    optimizer: Optimizer = None,
-    rate: Rate = None,
-    schedule: Schedule = None,
-    warmup: Warmup = None,
-    decay: Decay = None,
-    layer_decay: LayerDecay = None,
-    clip: Clip = None,
-    average: Average = None,
-    patience: Patience = None,
-    seed: Seed = None,
-    resume: Resume = False,
-    device: Device = "auto",
+    **training: Any,
 ) -> None:
     """Teach a network to tell classes of pictures apart.
 
@@ -115,13 +133,14 @@ def classify(
       convolens train classify photos --trunk vgg16 --weights hed --tap conv4_3 --out runs/photos
       convolens train classify digits --trunk resnet18 --stem small --no-flip --minutes 3 --out runs/digits
     """
-    run = _train("classify", **_worded(locals(), taps=tap))
+    run = _train("classify", locals(), taps="tap")
     name = "top1" if "top1" in run.metrics else "mean_ap"
     words = "right" if name == "top1" else "mean average precision"
     print(f"{run.metrics[name]:.1%} {words} of {run.metrics['count']} pictures kept back")
     print(run.best)
 
 
+@with_training_options
 def localize(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Pictures with a box or none: COCO, VOC, YOLO, CSV.")],
     trunk: Trunk,
@@ -141,22 +160,7 @@ def localize(
     zoom: Zoom = None,
     flip: Flip = None,
     colour: Colour = None,
-    epochs: Epochs = None,
-    minutes: Minutes = None,
-    batch: Batch = None,
-    accumulate: Accumulate = None,
-    optimizer: Optimizer = None,
-    rate: Rate = None,
-    schedule: Schedule = None,
-    warmup: Warmup = None,
-    decay: Decay = None,
-    layer_decay: LayerDecay = None,
-    clip: Clip = None,
-    average: Average = None,
-    patience: Patience = None,
-    seed: Seed = None,
-    resume: Resume = False,
-    device: Device = "auto",
+    **training: Any,
 ) -> None:
     """Teach a network whether there is an object in a picture, which, and where.
 
@@ -164,7 +168,7 @@ def localize(
     Example:
       convolens train localize digits --trunk resnet18 --tap layer3.1 --no-flip --minutes 10 --out runs/digits
     """
-    run = _train("localize", **_worded(locals()))
+    run = _train("localize", locals())
     found = run.metrics
     print(
         f"object or none right {found['object_accuracy']:.1%}, class {found['class_accuracy']:.1%}, "
@@ -173,24 +177,79 @@ def localize(
     print(run.best)
 
 
-def _worded(given: dict[str, Any], **instead: Any) -> dict[str, Any]:
-    """What was given on the line, as Python's arguments: what was not given keeps its default there."""
-    options = {name: value for name, value in given.items() if value is not None}
-    if "taps" in instead:
-        options.pop("tap", None)
-        options |= {name: value for name, value in instead.items() if value}
+@with_training_options
+def detect(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Pictures with any number of boxes: COCO, VOC, YOLO, CSV.")
+    ],
+    trunk: Trunk,
+    out: Out,
+    weights: Weights = None,
+    tap: Annotated[
+        list[str] | None, typer.Option(help="A map that is looked at; again for more. Default: one for each size.")
+    ] = None,
+    learn: Annotated[str, typer.Option(help="all, or the tap from which on the trunk learns.")] = "all",
+    stem: Stem = "full",
+    width: Annotated[
+        float | None,
+        typer.Option(help="Features of a ResNet and of the layers after it, of the published. Default: 1."),
+    ] = None,
+    validation: Validation = None,
+    size: Annotated[int | None, typer.Option(help="Bring pictures to a square of this side. Default: 300.")] = None,
+    fit_boxes: Annotated[
+        bool, typer.Option("--fit-boxes", help="Default boxes fitted to the data's objects, not the published shapes.")
+    ] = False,
+    objectness: Annotated[
+        str | None, typer.Option(help="softmax: background is one of the classes (default); or binary.")
+    ] = None,
+    box_cost: Annotated[str | None, typer.Option(help="smooth_l1, l1, mse or giou. Default: smooth_l1.")] = None,
+    object_weight: Annotated[float | None, typer.Option(help="Of whether there is an object, if binary.")] = None,
+    class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
+    box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
+    negatives: Annotated[
+        float | None, typer.Option(help="Places of background that count for each with an object. Default: 3.")
+    ] = None,
+    negatives_when_empty: Annotated[
+        int | None, typer.Option(help="How many count in a picture without objects. Default: 12.")
+    ] = None,
+    zoom_out: Annotated[
+        float | None, typer.Option(help="Show pictures up to so many times smaller, on a canvas. Default: 4.")
+    ] = None,
+    crop: Annotated[
+        bool | None, typer.Option("--crop/--no-crop", help="Show parts that hold an object (default).")
+    ] = None,
+    flip: Flip = None,
+    colour: Annotated[
+        float | None, typer.Option(help="How much light and colours change, of what the paper does. Default: 1.")
+    ] = None,
+    **training: Any,
+) -> None:
+    """Teach a network what is where in a picture, any number of objects at once.
+
+    \b
+    Examples:
+      convolens train detect photos --trunk vgg16 --weights hed --out runs/photos
+      convolens train detect digits --trunk resnet18 --width 0.375 --size 128 --no-flip --minutes 25 --out runs/digits
+    """
+    found = (run := _train("detect", locals(), taps="tap")).metrics
+    print(f"AP {found['ap']:.3f}, at IoU .5 {found['ap50']:.3f}, of {found['objects']:,} objects kept back")
+    print(run.best)
+
+
+def _train(task: str, given: dict[str, Any], **renamed: str) -> Run:
+    """Trains by what was given on the line; what was not keeps its default in Python. `renamed`: Python's word=ours."""
+    from convolens.workflows.train import train
+
+    options = {**given, **given["training"]}
+    del options["training"]
+    options |= {name: options.pop(word) for name, word in renamed.items()}
+    options = {name: value for name, value in options.items() if value not in (None, [])}
     for name, number, word in (("batch", int, "auto"), ("rate", float, "find")):
         if name in options and options[name] != word:
             options[name] = _number(name, options[name], number, word)
     if "validation" in options:
         options["validation"] = _share_or_path(options["validation"])
-    return {"weights": None, **options}
-
-
-def _train(task: str, **options: Any) -> Run:
-    from convolens.workflows.train import train
-
-    run = train(task, **options)
+    run = train(task, **{"weights": None, **options})
     _report_skipped(run.skipped)
     return run
 

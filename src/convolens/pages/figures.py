@@ -123,9 +123,10 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
     return _figure(f'<table class="confusion"><tr>{corner}{columns}</tr>{rows}</table>', caption, "table")
 
 
-def numbers(values: Mapping[str, str]) -> str:
-    """A few large numbers, each with what it means: `{"99.5%": "of 64-pixel crops named rightly"}`."""
-    cells = "".join(f"<div><dt>{escape(value)}</dt><dd>{escape(text)}</dd></div>" for value, text in values.items())
+def numbers(values: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
+    """A few large numbers, each with what it means: `{"99.5%": "of 64-pixel crops named rightly"}`, or pairs."""
+    pairs = values.items() if isinstance(values, Mapping) else values
+    cells = "".join(f"<div><dt>{escape(value)}</dt><dd>{escape(text)}</dd></div>" for value, text in pairs)
     return f'<dl class="numbers">{cells}</dl>'
 
 

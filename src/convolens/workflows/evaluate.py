@@ -12,13 +12,22 @@ import numpy as np
 from convolens.media.files import AnyPath, writing
 from convolens.pages import Part
 from convolens.tasks.classify import Classifier
+from convolens.tasks.detect import Detector
 from convolens.tasks.localize import Localizer
 from convolens.workflows.classifying import figures, score_pictures
 from convolens.workflows.data import DataSet, Skipped, read_data
 from convolens.workflows.data.dataset import need_one_label
-from convolens.workflows.evaluation_page import confusion_part, evaluation_page, mistakes_part, reliability_part
+from convolens.workflows.detecting import detect_all, detection_metrics
+from convolens.workflows.detections import curves, detection_confusion
+from convolens.workflows.evaluation_page import (
+    confusion_part,
+    evaluation_page,
+    mistakes_part,
+    precision_recall_part,
+    reliability_part,
+)
 from convolens.workflows.locating import localization_metrics, locate_all
-from convolens.workflows.mistakes import wrong_class, wrong_classes, wrong_places
+from convolens.workflows.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Measured:
 
 
 def evaluate(
-    model: Classifier | Localizer,
+    model: Classifier | Localizer | Detector,
     data: AnyPath,
     *,
     part: str | None = None,
@@ -41,19 +50,21 @@ def evaluate(
     """Runs the model over data whose answers are known, and compares.
 
     Args:
-        model: a classifier, or a localizer.
+        model: a classifier, a localizer or a detector.
         data: a folder with one folder of pictures for each class, or any other format of `workflows.data`; names
             as the model's, some may be missing.
         part: `train`, `validation` or `test` of data that has parts. None takes the test part, or else that for
             validation, so that nothing is measured on what was learned from.
         batch: pictures of one size that go through the network at once.
-        html: writes a page there too: what was taken for what, how far confidence can be trusted, worst mistakes.
+        html: writes a page there too: what was taken for what, how far confidence can be trusted or how precision
+            falls with recall, worst mistakes.
         progress: shows a bar with the time left.
 
     Returns:
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
         classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.workflows.metrics`; for a localizer the
-        figures of `convolens.workflows.locating`. And `skipped`: files that could not be used, path and reason.
+        figures of `convolens.workflows.locating`; for a detector those of `convolens.workflows.detecting`. And
+        `skipped`: files that could not be used, path and reason.
 
     Raises:
         FileError: the data is not there, or the page cannot be written.
@@ -111,5 +122,23 @@ def _localizer(model: Localizer, data: DataSet, skipped: list[Skipped], batch: i
     return Measured(found, parts)
 
 
+def _detector(model: Detector, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
+    found, used = detect_all(model, data.examples, skipped, batch=batch, progress=progress)
+    names = model.class_names
+
+    def parts() -> list[Part]:
+        return [
+            precision_recall_part(curves(used, found, len(names)), names),
+            confusion_part(detection_confusion(used, found, len(names)), [*names, "nothing"]),
+            mistakes_part(wrong_detections(found, used, names)),
+        ]
+
+    return Measured(detection_metrics(found, used, names), parts)
+
+
 # How each task's models are measured, and what a page about them shows.
-_MEASURES: dict[str, Callable[..., Measured]] = {Classifier.task: _classifier, Localizer.task: _localizer}
+_MEASURES: dict[str, Callable[..., Measured]] = {
+    Classifier.task: _classifier,
+    Localizer.task: _localizer,
+    Detector.task: _detector,
+}

@@ -71,20 +71,23 @@ class Pictures:
 
     def read(self, number: int) -> Loaded | None:
         """One picture, or None if it cannot be used."""
-        example = self.data.examples[number]
-        try:
-            return load(example, at_least=self.least)
-        except (FileError, DataError) as error:
-            known = {one.path for one in self.skipped}
-            if example.path not in known:
-                self.skipped.append(Skipped(example.path, str(error)))
-            return None
+        return load_or_skip(self.data.examples[number], self.skipped, at_least=self.least)
 
     def seen(self, loaded: Loaded, view: View, generator: np.random.Generator) -> dict[str, Tensor]:
         """A view of the picture, and the change of its colours that `normalized` makes."""
         pixels = view.picture(loaded.pixels, self.side)
         colours = draw_colours(pixels, self.augmentation.colour, generator)
         return {"picture": torch.from_numpy(pixels.copy()), "colours": torch.from_numpy(colours)}
+
+
+def load_or_skip(example: Example, skipped: list[Skipped], *, at_least: int | None = None) -> Loaded | None:
+    """The example's picture and objects; None if it cannot be used, and then it is named in `skipped`, once."""
+    try:
+        return load(example, at_least=at_least)
+    except (FileError, DataError) as error:
+        if all(one.path != example.path for one in skipped):
+            skipped.append(Skipped(example.path, str(error)))
+        return None
 
 
 def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
@@ -96,11 +99,14 @@ def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
     return preprocessing.normalize(pictures).contiguous(memory_format=torch.channels_last)
 
 
-def trunk_for(name: str, weights: AnyPath | None, stem: Literal["full", "small"], seed: int) -> Trunk:
-    """The trunk to train, with another stem where that is asked for. Errors as in `convolens.trunk`."""
-    if stem == "full":
-        return make_trunk(name, weights=weights, seed=seed)
-    return make_trunk(name, weights=weights, seed=seed, stem=stem)
+def trunk_for(
+    name: str, weights: AnyPath | None, stem: Literal["full", "small"], seed: int, *, width: float = 1.0
+) -> Trunk:
+    """The trunk to train, with another stem or width where that is asked for. Errors as in `convolens.trunk`."""
+    options: dict[str, Any] = {"stem": stem, "width": width}
+    published = {"stem": "full", "width": 1.0}
+    asked = {option: value for option, value in options.items() if value != published[option]}
+    return make_trunk(name, weights=weights, seed=seed, **asked)
 
 
 def side_for(size: int | None, data: DataSet) -> int:

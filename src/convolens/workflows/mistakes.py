@@ -17,6 +17,8 @@ from convolens.pages.pictures import Labelled
 from convolens.tasks.localize import PRESENT, Answers
 from convolens.workflows.classifying import targets_of
 from convolens.workflows.data import Example
+from convolens.workflows.detections import Found, detection_confusion
+from convolens.workflows.detections.confusion import SURE
 
 MOST = 12  # pictures that are named
 GOOD_OVERLAP = 0.5  # IoU from which a box is held to be right
@@ -102,6 +104,36 @@ def wrong_places(
         return Mistake(examples[at], f"is {truth}, overlap {float(iou[at]):.2f}", drawn)
 
     order, count = _worst(badness.numpy())
+    return Mistakes(tuple(map(mistake, order)), count)
+
+
+def wrong_detections(
+    found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str], *, sure: float = SURE
+) -> Mistakes:
+    """Pictures with objects that were missed, made up or taken for others, those with the most first.
+
+    Args:
+        found: what was detected in each picture.
+        examples: which pictures.
+        class_names: names of the classes.
+        sure: the least score of a detection that counts.
+    """
+    counts = [
+        detection_confusion([example], [one], len(class_names), sure=sure)
+        for example, one in zip(examples, found, strict=True)
+    ]
+    wrong = np.array([int(one.sum() - np.trace(one)) for one in counts])
+
+    def mistake(at: int) -> Mistake:
+        missed, made_up = int(counts[at][:-1, -1].sum()), int(counts[at][-1, :-1].sum())
+        taken = int(wrong[at]) - missed - made_up
+        parts = ((missed, "missed"), (made_up, "found where nothing is"), (taken, "taken for another"))
+        kept = found[at].scores >= sure
+        rows = zip(found[at].boxes_xyxy[kept].tolist(), found[at].labels[kept].tolist(), strict=True)
+        drawn = tuple(Labelled((x1, y1, x2, y2), class_names[label]) for (x1, y1, x2, y2), label in rows)
+        return Mistake(examples[at], ", ".join(f"{count} {text}" for count, text in parts if count), drawn)
+
+    order, count = _worst(np.where(wrong > 0, wrong, -1))
     return Mistakes(tuple(map(mistake, order)), count)
 
 

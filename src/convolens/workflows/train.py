@@ -9,22 +9,28 @@ from convolens.errors import ArgumentError
 from convolens.media.files import AnyPath
 from convolens.workflows.run_folder import Run
 from convolens.workflows.train_classifier import train_classifier
+from convolens.workflows.train_detector import train_detector
 from convolens.workflows.train_localizer import train_localizer
 
 # A task's trainer takes the data, `trunk`, `weights`, `out` and options of its own.
-TRAINERS: dict[str, Callable[..., Run]] = {"classify": train_classifier, "localize": train_localizer}
+TRAINERS: dict[str, Callable[..., Run]] = {
+    "classify": train_classifier,
+    "localize": train_localizer,
+    "detect": train_detector,
+}
 
 
 def train(task: str, data: AnyPath, *, trunk: str, weights: AnyPath | None, out: AnyPath, **options: Any) -> Run:
-    """Trains a task's head on a trunk that somebody else trained.
+    """Trains a network for a task.
 
     Args:
-        task: `classify`.
-        data: a folder with one folder of pictures for each class.
+        task: `classify`, `localize` or `detect`.
+        data: a folder with one folder of pictures for each class, or another format of `convolens.workflows.data`.
         trunk: its name, `vgg16`.
         weights: of the trunk: a name from the weights table or a path; None for random ones, which see little.
         out: the run folder; made if missing, files of an earlier run in it are replaced.
-        options: the task's own, for `classify` see `convolens.workflows.train_classifier.train_classifier`.
+        options: the task's own, see `train_classifier`, `train_localizer` and `train_detector` in
+            `convolens.workflows`.
 
     Raises:
         ArgumentError: no such task, trunk, tap or option.

@@ -25,11 +25,11 @@ from convolens.workflows.learning import (
     LearningTrunk,
     Pictures,
     cropped,
-    fingerprint,
     normalized,
     side_for,
     trunk_for,
 )
+from convolens.workflows.lesson_run import learned_facts
 from convolens.workflows.run_folder import BEST, Run, make_folder
 from convolens.workflows.train_head import train_head
 from convolens.workflows.training import Batch, Settings, TrainingOptions, fit
@@ -233,20 +233,13 @@ class ClassifyLesson:
 
     def facts(self) -> dict[str, Any]:
         """What a run is known by."""
-        trunk, weights = self.model.trunk, self.costing.weights
-        return {
-            "trunk": trunk.name,
-            "weights": trunk.weights,
-            "stem": trunk.options.get("stem"),
-            "taps": list(self.model.taps),
-            "classes": list(self.model.class_names),
+        weights, data = self.costing.weights, self.pictures.data
+        return learned_facts(self.model, self.learn, data, lambda example: str(example.labels)) | {
             "size": self.pictures.side,
-            "learn": self.learn,
             "smoothing": self.costing.smoothing,
             "class_weights": None if weights is None else weights.tolist(),
             "mixup": self.mixup,
             "augmentation": self.pictures.augmentation.to_list(),
-            "pictures": fingerprint(self.pictures.data.examples, lambda example: str(example.labels)),
         }
 
 

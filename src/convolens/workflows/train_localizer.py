@@ -12,24 +12,22 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
-from convolens.tasks import load as load_model
 from convolens.tasks.localize import BOX_COSTS, HIDDEN, Localizer, costs, localizer
-from convolens.trunks import Trunk
 from convolens.workflows.augment import Augmentation, draw_view, view_keeping
-from convolens.workflows.data import DataSet, Example, read_data, split
+from convolens.workflows.data import DataSet, read_data, split
 from convolens.workflows.learning import (
     EVERYTHING,
     LearningTrunk,
     Pictures,
-    fingerprint,
     normalized,
     side_for,
     stretched,
     trunk_for,
 )
+from convolens.workflows.lesson_run import described_boxes, learned_facts, run_lesson
 from convolens.workflows.locating import measure_localizer
-from convolens.workflows.run_folder import BEST, Run, make_folder, write_json
-from convolens.workflows.training import Batch, Settings, TrainingOptions, fit
+from convolens.workflows.run_folder import Run
+from convolens.workflows.training import Batch, Settings, TrainingOptions
 from convolens.workflows.training.distributed import own_device
 from convolens.workflows.training.lesson import Example as Shown
 from convolens.workflows.training.lesson import stacked
@@ -108,20 +106,10 @@ def train_localizer(
     lesson = LocalizeLesson(
         model, Pictures(teaching, side, augmentation, skipped), held_out, learn, part_weights, box_cost
     )
-    run = make_folder(out)
-    outcome = fit(lesson, settings, run, resume=resume, progress=progress)
-    measured = measure_localizer(load_model(run / BEST, device=device), held_out.examples, skipped)
-    facts = {
-        "task": model.task,
-        "class_names": model.class_names,
-        "settings": asked | outcome.settings.to_dict(),
-        "ended_by": outcome.ended_by,
-        "best_epoch": outcome.best_epoch,
-        "validation": measured,
-        "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
-    }
-    write_json(run / "config.json", facts)
-    return Run(run, run / BEST, measured, tuple(skipped))
+    return run_lesson(
+        lesson, settings, out, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
+        asked=asked, resume=resume, device=device, progress=progress,
+    )  # fmt: skip
 
 
 class LocalizeLesson:
@@ -217,23 +205,11 @@ class LocalizeLesson:
 
     def facts(self) -> dict[str, Any]:
         """What a run is known by."""
-        trunk: Trunk = self.model.trunk
-        return {
-            "trunk": trunk.name,
-            "weights": trunk.weights,
-            "stem": trunk.options.get("stem"),
-            "taps": list(self.model.taps),
-            "classes": list(self.model.class_names),
+        return learned_facts(self.model, self.learn, self.pictures.data, described_boxes) | {
             "size": self.pictures.side,
-            "learn": self.learn,
             "cost": [*self.weights.values(), self.box_cost],
             "augmentation": self.pictures.augmentation.to_list(),
-            "pictures": fingerprint(self.pictures.data.examples, _described),
         }
-
-
-def _described(example: Example) -> str:
-    return " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)
 
 
 def _check_cost(weights: Mapping[str, float], box_cost: str) -> None:

@@ -28,7 +28,7 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     files = _files(root)
     if not files:
         raise DataError(f"{root}: need a JSON file with images, annotations and categories, found none")
-    read_files = [(file, part, _parsed(file)) for file, part in files]
+    read_files = [(file, part, parsed(file)) for file, part in files]
     names = known or _category_names([content for _, _, content in read_files])
     examples: list[Example] = []
     faults: list[Fault] = []
@@ -122,7 +122,7 @@ _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
 }
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def parsed(path: Path) -> dict[str, Any]:
     """The JSON, with its lists and their keys in place."""
     try:
         content = json.loads(read_text(path, "COCO annotations"))

@@ -4,11 +4,22 @@ found.py      a detector over examples: `Found`, what it said of each picture
 coco.py       average precision over overlaps of .5 to .95, by size and class, as COCO counts it
 voc.py        average precision at an overlap of .5, VOC's two ways, and the curves behind it
 confusion.py  which class was taken for which, found where nothing is, or missed
+    results.py    predictions as COCO's results
 """
 
 from convolens.workflows.detections.coco import coco_metrics, coco_results
 from convolens.workflows.detections.confusion import detection_confusion
 from convolens.workflows.detections.found import Found
+from convolens.workflows.detections.results import write_coco_results
 from convolens.workflows.detections.voc import Curve, curves, voc_metrics
 
-__all__ = ["Curve", "Found", "coco_metrics", "coco_results", "curves", "detection_confusion", "voc_metrics"]
+__all__ = [
+    "Curve",
+    "Found",
+    "coco_metrics",
+    "coco_results",
+    "curves",
+    "detection_confusion",
+    "voc_metrics",
+    "write_coco_results",
+]

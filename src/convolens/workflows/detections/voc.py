@@ -82,7 +82,7 @@ def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, over
     for example, one in zip(examples, found, strict=True):
         mine = one.labels == label
         order = np.argsort(-one.scores[mine], kind="stable")
-        scores.append(one.scores[mine][order])
+        scores.append(one.scores[mine][order].astype(np.float64))
         verdicts.append(_verdicts(one.boxes_xyxy[mine][order], example, label, overlap))
         count += sum(not box.difficult for box in example.objects if box.label == label)
     score, verdict = np.concatenate(scores or [np.zeros(0)]), np.concatenate(verdicts or [np.zeros(0, np.int64)])
