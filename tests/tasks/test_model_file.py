@@ -44,6 +44,14 @@ def test_a_model_without_memory_of_its_own_is_filled(stored):
     assert torch.equal(model.weight, read_model_file(stored).tensors["weight"])
 
 
+def test_weights_kept_in_half_precision_are_computed_with_in_the_models(tmp_path):
+    model = nn.Linear(3, 2)
+    write_model_file(tmp_path / "model.safetensors", nn.Linear(3, 2).half(), FACTS)
+    read_model_file(tmp_path / "model.safetensors").fill(model)
+    assert model.weight.dtype == torch.float32
+    assert model(torch.ones(1, 3)).isfinite().all()
+
+
 def test_writing_replaces_the_old_file_only_when_the_new_one_is_whole(stored):
     before = stored.read_bytes()
     with pytest.raises(TypeError, match="not JSON serializable"):

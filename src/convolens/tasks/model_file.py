@@ -85,6 +85,8 @@ class ModelFile:
     def fill(self, model: nn.Module) -> None:
         """Puts the file's tensors into the model; the model may be on the `meta` device, without memory of its own.
 
+        Weights that are kept in half precision, to be small, are computed with in the model's.
+
         Raises:
             WeightsError: keys are missing or left over, or a shape differs.
         """
@@ -102,7 +104,9 @@ class ModelFile:
                 )
             if tensor.is_floating_point() != wanted[name].is_floating_point():
                 raise WeightsError(f"{self.path}: tensor {name}: need {wanted[name].dtype}, got {tensor.dtype}")
-        model.load_state_dict(dict(self.tensors), assign=True)
+        model.load_state_dict(
+            {name: tensor.to(wanted[name].dtype) for name, tensor in self.tensors.items()}, assign=True
+        )
 
 
 def write_model_file(
