@@ -2,14 +2,16 @@ r"""The small detector of digits that comes with the tour, from nothing: picture
 
     python -m examples.digit_detector runs/digits
 
-Writes `runs/digits/data` (see `many_digits_on_photos.py`), the training's run folder `runs/digits/run`, and
-`runs/digits/digits.safetensors`, the best model with its weights in half precision, after measuring that file on the
-test pictures: backgrounds and digits that training never saw, and that nothing was chosen by.
+Writes `runs/digits/data` (see `many_digits_on_photos.py`), the training's run folder `runs/digits/run`, and what the
+tour shows, `runs/digits/tour`: `digits.safetensors`, the best model with its weights in half precision, and a few of
+the pictures to test on. That file is measured on all of those: backgrounds and digits that training never saw, and that
+nothing was chosen by.
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -17,11 +19,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import convolens as cl
+from convolens.media.images import write_image
 from convolens.workflows.evaluate import evaluate
 from convolens.workflows.train import train
-from examples.many_digits_on_photos import write_many_digits
+from examples.many_digits_on_photos import pictures, write_coco, write_many_digits
 
 SIDE, WIDTH = 128, 0.375  # pixels of a picture; features of ResNet18, as a share of the published numbers
+SHOWN, DIGITS_SHOWN = 4, 4  # pictures in the tour, and how many digits each has at least
 # A high rate, averaged weights, and no zooming out: the time is for learning digits of the sizes that occur.
 RECIPE = {
     "trunk": "resnet18", "width": WIDTH, "size": SIDE, "fit_boxes": True, "flip": False, "zoom_out": 1.0,
@@ -34,10 +38,22 @@ def make(out: Path, *, minutes: float = 24.0, train_on: int = 12000, test_on: in
     if not (out / "data").exists():
         write_many_digits(out / "data", train=train_on, test=test_on, side=SIDE)
     run = train("detect", out / "data", weights=None, out=out / "run", minutes=minutes, **RECIPE)
-    halve(run.best, out / "digits.safetensors")
-    found = evaluate(cl.load(out / "digits.safetensors"), out / "data", part="test", html=out / "digits.html")
+    write_tour(run.best, out / "tour")
+    model = cl.load(out / "tour" / "digits.safetensors")
+    found = evaluate(model, out / "data", part="test", html=out / "digits.html")
     print({name: round(found[name], 3) for name in ("ap", "ap50", "ap75", "voc07", "voc10")})
     return found
+
+
+def write_tour(model: Path, out: Path) -> None:
+    """The model, and the first pictures to test on that have several digits, as they were before they became JPEGs."""
+    out.mkdir(parents=True, exist_ok=True)
+    halve(model, out / "digits.safetensors")
+    crowded = (one for one in pictures("test", 100, side=SIDE) if len(one.digits) >= DIGITS_SHOWN)
+    shown = list(islice(crowded, SHOWN))
+    for number, one in enumerate(shown):
+        write_image(out / f"{number}.png", one.pixels)
+    write_coco(out, [one.digits for one in shown], SIDE, name="{}.png")
 
 
 def halve(model: Path, out: Path) -> None:
@@ -48,6 +64,7 @@ def halve(model: Path, out: Path) -> None:
         metadata = file.metadata()
     halved = {name: value.to(torch.float16) if value.is_floating_point() else value for name, value in tensors.items()}
     save_file(halved, out, metadata=metadata)
+    out.chmod(0o644)  # safetensors lets only the owner read what it writes
 
 
 if __name__ == "__main__":

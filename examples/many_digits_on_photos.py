@@ -31,6 +31,7 @@ EMPTY_SHARE = 0.1  # of the pictures have no digit
 MOST = 8  # digits on a picture
 SCALES = (0.12, 0.6)  # the longer side of a digit's strokes, as a share of the picture's side
 COVERED = 0.4  # the greatest share of a digit's strokes that may lie in boxes of later digits
+NAME = "{:05}.jpg"  # of a picture's file
 TRIES = 40  # for a digit's size, place and colour; on a crowded picture it is left out
 
 
@@ -122,18 +123,14 @@ def write_many_digits(
         folder.mkdir(parents=True, exist_ok=True)
         found = []
         for number, picture in enumerate(pictures(part, count, side=side, seed=seed)):
-            write_image(folder / _name(number), picture.pixels)
+            write_image(folder / NAME.format(number), picture.pixels)
             found.append(picture.digits)
         FORMATS[form](folder, found, side)
 
 
-def _name(number: int) -> str:
-    return f"{number:05}.jpg"
-
-
-def _write_coco(folder: Path, found: Sequence[Sequence[Digit]], side: int) -> None:
+def write_coco(folder: Path, found: Sequence[Sequence[Digit]], side: int, *, name: str = NAME) -> None:
     """One JSON: Lin et al., "Microsoft COCO", 2014."""
-    images = [{"id": at, "file_name": _name(at), "width": side, "height": side} for at in range(len(found))]
+    images = [{"id": at, "file_name": name.format(at), "width": side, "height": side} for at in range(len(found))]
     annotations = []
     for at, digits in enumerate(found):
         for meaning, (x1, y1, x2, y2) in digits:
@@ -149,14 +146,14 @@ def _write_voc(folder: Path, found: Sequence[Sequence[Digit]], side: int) -> Non
     """An XML file for each picture, pixels counted from 1, the last one inside (Everingham et al., 2010)."""
     for at, digits in enumerate(found):
         top = ElementTree.Element("annotation")
-        ElementTree.SubElement(top, "filename").text = _name(at)
+        ElementTree.SubElement(top, "filename").text = NAME.format(at)
         _numbers(ElementTree.SubElement(top, "size"), width=side, height=side, depth=3)
         for meaning, (x1, y1, x2, y2) in digits:
             one = ElementTree.SubElement(top, "object")
             ElementTree.SubElement(one, "name").text = str(meaning)
             _numbers(ElementTree.SubElement(one, "bndbox"), xmin=x1 + 1, ymin=y1 + 1, xmax=x2, ymax=y2)
         ElementTree.indent(top)
-        ElementTree.ElementTree(top).write(folder / f"{Path(_name(at)).stem}.xml")
+        ElementTree.ElementTree(top).write((folder / NAME.format(at)).with_suffix(".xml"))
 
 
 def _numbers(element: ElementTree.Element, **numbers: int) -> None:
@@ -164,7 +161,7 @@ def _numbers(element: ElementTree.Element, **numbers: int) -> None:
         ElementTree.SubElement(element, name).text = str(number)
 
 
-FORMATS = {"coco": _write_coco, "voc": _write_voc}
+FORMATS = {"coco": write_coco, "voc": _write_voc}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

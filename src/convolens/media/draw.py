@@ -96,26 +96,32 @@ def boxes(
     image: Shaped[np.ndarray, "height width ..."],
     boxes_xyxy: Num[np.ndarray, "boxes 4"],
     labels: Sequence[str] | None = None,
+    *,
+    kinds: Sequence[str] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A picture with boxes drawn on it, each with its label on a plate of the box's colour.
 
     Args:
         image: any picture.
         boxes_xyxy: in pixels of the picture.
-        labels: one for each box; equal labels get equal colours.
+        labels: one for each box.
+        kinds: one for each box; equal ones get equal colours. None takes the labels.
 
     Raises:
-        ArgumentError: not one label for each box.
+        ArgumentError: not one label or kind for each box.
     """
+    if kinds is not None and len(kinds) != len(boxes_xyxy):
+        raise ArgumentError(f"kinds: need one for each of the {len(boxes_xyxy)} boxes, got {len(kinds)}")
     if labels is not None and len(labels) != len(boxes_xyxy):
         raise ArgumentError(f"labels: need one for each of the {len(boxes_xyxy)} boxes, got {len(labels)}")
     canvas = Image.fromarray(as_rgb8(image))
     pen = ImageDraw.Draw(canvas)
     line = max(2, round(min(canvas.size) / 200))
     names = list(labels) if labels is not None else [""] * len(boxes_xyxy)
-    kinds = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    for box, name in zip(boxes_xyxy, names, strict=True):
-        colour = COLOURS[kinds[name] % len(COLOURS)]
+    alike = names if kinds is None else list(kinds)
+    numbers = {kind: i for i, kind in enumerate(dict.fromkeys(alike))}
+    for box, name, kind in zip(boxes_xyxy, names, alike, strict=True):
+        colour = COLOURS[numbers[kind] % len(COLOURS)]
         x1, y1, x2, y2 = (round(float(v)) for v in box)
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=line)
         if name:

@@ -15,22 +15,23 @@ from convolens.media.files import writing
 from convolens.media.images import as_rgb8
 
 LONGEST = 1280  # pixels of an annotated picture's side: enough to look at, and quick to write
+SHORTEST = 480  # with boxes: on a smaller picture their labels would hide it
 QUALITY = 90
 NAMED = 3  # classes below a picture
 
 
 def annotated(pixels: NDArray[Any], prediction: Any) -> NDArray[np.uint8]:
-    """The picture, at most `LONGEST` pixels long, with a prediction of any task.
+    """The picture, at most `LONGEST` pixels long and with boxes at least `SHORTEST`, with a prediction of any task.
 
     Args:
         pixels: any picture.
         prediction: with `boxes_xyxy labels scores` (a detector's), `box_xyxy label score objectness` (a localizer's)
             or `labels scores` (a classifier's).
     """
-    shown, scale = _reduced(as_rgb8(pixels))
     corners, names = found_boxes(prediction)
+    shown, scale = _resized(as_rgb8(pixels), SHORTEST if len(corners) else 1)
     if len(corners):
-        return boxes(shown, corners * scale, names)
+        return boxes(shown, corners * scale, names, kinds=[name.rpartition(" ")[0] for name in names])
     return sheet([shown], [in_words(prediction)], columns=1, height=shown.shape[0], gap=0)
 
 
@@ -66,10 +67,10 @@ def write_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
         Image.fromarray(pixels).save(draft, "JPEG", quality=QUALITY)
 
 
-def _reduced(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """The picture at most `LONGEST` pixels long, and by how much it shrank."""
+def _resized(pixels: NDArray[np.uint8], least: int) -> tuple[NDArray[np.uint8], float]:
+    """The picture at least `least` and at most `LONGEST` pixels long, and what its size was multiplied by."""
     height, width = pixels.shape[:2]
-    scale = min(1.0, LONGEST / max(height, width))
+    scale = min(max(1.0, least / max(height, width)), LONGEST / max(height, width))
     if scale == 1:
         return pixels, scale
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -1,0 +1,21 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples.many_digits_on_photos import write_many_digits
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "voc_to_ap.py"
+
+
+def test_a_folder_of_xml_becomes_an_average_precision(tmp_path):
+    write_many_digits(tmp_path / "digits", train=12, test=6, side=64, form="voc")
+    line = [sys.executable, EXAMPLE, tmp_path / "digits", "--out", tmp_path / "run", "--minutes", "0.03"]
+    line += ["--size", "64", "--width", "0.0625"]
+    ended = subprocess.run([*map(str, line)], capture_output=True, text=True, check=True)
+    figures = dict(one.rsplit(" ", 1) for one in ended.stdout.strip().splitlines()[-1].split(", "))
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())["validation"]
+    assert figures["count"] == "6"
+    assert float(figures["ap"]) == pytest.approx(kept["ap"], rel=0.01)
