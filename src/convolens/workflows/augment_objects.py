@@ -17,6 +17,7 @@ from jaxtyping import Float32, Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from convolens.boxes import overlap
 from convolens.errors import ArgumentError
 from convolens.workflows.augment import LUMA, View, turned
 
@@ -175,10 +176,7 @@ def _fits(part: Box, boxes: NDArray[np.float64], least: float) -> bool:
     inside = boxes[_centred(part, boxes)]
     if not len(inside):
         return False
-    low, high = np.maximum(inside[:, :2], part[:2]), np.minimum(inside[:, 2:], part[2:])
-    shared = (high - low).clip(0).prod(axis=1)
-    union = (inside[:, 2:] - inside[:, :2]).prod(axis=1) + (part[2] - part[0]) * (part[3] - part[1]) - shared
-    return bool((shared / union).max() >= least)
+    return bool(overlap(inside, np.array(part)).max() >= least)
 
 
 def _centred(box: Box, boxes: NDArray[Any]) -> NDArray[np.bool_]:

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens.boxes import overlap
 from convolens.workflows.data import Example
-from convolens.workflows.detections.found import Found, overlaps
+from convolens.workflows.detections.found import Found
 
 OVERLAP = 0.5
 SURE = 0.5  # score from which a detection counts
 
 
 def detection_confusion(
-    examples: Sequence[Example], found: Sequence[Found], classes: int, *, overlap: float = OVERLAP, sure: float = SURE
+    examples: Sequence[Example], found: Sequence[Found], classes: int, *, least: float = OVERLAP, sure: float = SURE
 ) -> NDArray[np.int64]:
     """Counts `(classes + 1, classes + 1)`: rows what it is, columns what it was named, the last of each "nothing".
 
@@ -27,7 +28,7 @@ def detection_confusion(
         examples: the truth.
         found: what was detected in each.
         classes: how many.
-        overlap: the least IoU of a pair.
+        least: IoU of a pair.
         sure: the least score.
     """
     counts = np.zeros((classes + 1, classes + 1), np.int64)
@@ -36,7 +37,7 @@ def detection_confusion(
         boxes, named = one.boxes_xyxy[kept].astype(np.float64), one.labels[kept]
         truth = np.array([box.xyxy for box in example.boxes], np.float64).reshape(-1, 4)
         counted = np.array([not (box.crowd or box.difficult) for box in example.boxes], bool)
-        pairs = paired(overlaps(boxes, truth), overlap)
+        pairs = paired(overlap(boxes[:, None], truth), least)
         for at, label in enumerate(named):
             object_ = pairs.get(at)
             if object_ is None:

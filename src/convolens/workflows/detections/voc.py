@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens.boxes import overlap
 from convolens.workflows.data import Example
-from convolens.workflows.detections.found import Found, overlaps
+from convolens.workflows.detections.found import Found
 
 OVERLAP = 0.5
 _RIGHT, _WRONG, _NEITHER = 1, 0, -1
@@ -70,20 +71,18 @@ def voc_metrics(examples: Sequence[Example], found: Sequence[Found], class_names
     return {**means, "per_class": per_class}
 
 
-def curves(
-    examples: Sequence[Example], found: Sequence[Found], classes: int, *, overlap: float = OVERLAP
-) -> list[Curve]:
+def curves(examples: Sequence[Example], found: Sequence[Found], classes: int, *, least: float = OVERLAP) -> list[Curve]:
     """Precision and recall of each class."""
-    return [_curve(examples, found, label, overlap) for label in range(classes)]
+    return [_curve(examples, found, label, least) for label in range(classes)]
 
 
-def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, overlap: float) -> Curve:
+def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, least: float) -> Curve:
     scores, verdicts, count = [], [], 0
     for example, one in zip(examples, found, strict=True):
         mine = one.labels == label
         order = np.argsort(-one.scores[mine], kind="stable")
         scores.append(one.scores[mine][order].astype(np.float64))
-        verdicts.append(_verdicts(one.boxes_xyxy[mine][order], example, label, overlap))
+        verdicts.append(_verdicts(one.boxes_xyxy[mine][order], example, label, least))
         count += sum(not box.difficult for box in example.objects if box.label == label)
     score, verdict = np.concatenate(scores or [np.zeros(0)]), np.concatenate(verdicts or [np.zeros(0, np.int64)])
     score, verdict = score[verdict != _NEITHER], verdict[verdict != _NEITHER]
@@ -92,18 +91,18 @@ def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, over
     return Curve(score[order], right / np.arange(1, len(right) + 1), right / max(count, 1), count)
 
 
-def _verdicts(boxes: NDArray[Any], example: Example, label: int, overlap: float) -> NDArray[np.int64]:
+def _verdicts(boxes: NDArray[Any], example: Example, label: int, least: float) -> NDArray[np.int64]:
     """Of the detections of a class in a picture, the surest first."""
     mine = [box for box in example.boxes if box.label == label]
     truth = np.array([box.xyxy for box in mine], np.float64).reshape(-1, 4)
     verdicts = np.full(len(boxes), _WRONG)
     if not mine:
         return verdicts
-    shared = overlaps(boxes.astype(np.float64), truth)
+    shared = overlap(boxes.astype(np.float64)[:, None], truth)
     taken = np.zeros(len(mine), bool)
     for at, row in enumerate(shared):
         best = int(row.argmax())
-        if row[best] < overlap:
+        if row[best] < least:
             continue
         if mine[best].difficult or mine[best].crowd:
             verdicts[at] = _NEITHER
