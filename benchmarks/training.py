@@ -92,7 +92,7 @@ def faces(folder: Path) -> list[str]:
 
 def localize(folder: Path) -> list[str]:
     """One digit or none on crops of photos; other photos and other writers' digits to measure on."""
-    write_digits(folder / "digits", train=10000, val=1000)
+    write_digits(folder / "digits", train=20000, val=1000)
     start = Clock()
     training = cl.train("localize", folder / "digits", out=folder / "run", minutes=10, **LOCALIZE)
     return [f"At most 10 minutes of training: {_found(training.metrics)}; {start}."]
@@ -114,8 +114,8 @@ def ablation(folder: Path) -> list[str]:
 
 
 LOCALIZE: dict[str, Any] = {
-    "trunk": "resnet18", "weights": None, "tap": "layer3.1", "size": 64, "batch": 32, "rate": 2e-3, "average": 0.99,
-    "colour": 0.4, "zoom": (0.5, 1.6), "ratio": 1.3, "flip": False, "progress": False,
+    "trunk": "resnet18", "weights": None, "width": 0.5, "tap": "layer2.1", "size": 96, "batch": 16, "rate": 1.5e-3,
+    "average": 0.998, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": False, "progress": False,
 }  # fmt: skip
 
 

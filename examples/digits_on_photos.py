@@ -4,8 +4,10 @@ r"""Digits on photos, to localize: one handwritten digit on each picture, or non
     convolens doctor digits
 
 scikit-learn's real digits, at a random size, place and colour, on crops of scikit-image's photos. Pictures to validate
-on have other backgrounds and other digits than those to train on. Written as COCO's JSON: `digits/train`, `digits/val`,
-each with its pictures and `annotations.json`.
+on have other backgrounds and other digits than those to train on. As eleven photos and 1,400 digits are few, those to
+train on are varied: crops turned, mirrored, their colours exchanged, and often with pieces of other photos on them;
+digits turned, leaning, stretched, thin and bold. Written as COCO's JSON: `digits/train`, `digits/val`, each with its
+pictures and `annotations.json`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,10 @@ EMPTY_SHARE = 0.2  # of the pictures have no digit
 SCALES = (0.2, 0.6)  # the longer side of a digit's strokes, as a share of the picture's side
 CONTRAST = 0.3  # least difference in brightness (of 1) between each pixel of a stroke and what lies behind it
 PLACES = 10  # tried on a background before another is drawn
+# How far a digit to train on may turn (degrees), lean (sideways for one down), and grow one way and shrink the other.
+PIECES = 4  # of other photos on a crop to train on, one less at most
+TURN, LEAN, STRETCH = 10, 0.2, 1.15
+BOLDNESS = (0.35, 0.6)  # ink from which on a pixel counts as stroke, of digits to train on; 0.5 is as written
 OPAQUE = 0.5  # a pixel is a stroke's where it covers at least this much of what lies behind
 BRIGHTNESS = np.array([0.299, 0.587, 0.114]) / 255  # of RGB (ITU-R BT.601)
 
@@ -84,8 +90,8 @@ def _annotation(number: int, picture: Picture) -> dict[str, Any]:
 
 
 @cache
-def _photos(part: str) -> tuple[NDArray[np.uint8], ...]:
-    return tuple(as_rgb8(read_image(Path(data.__file__).parent / name)) for name in PHOTOS[part])
+def _photos(part: str) -> tuple[Image.Image, ...]:
+    return tuple(Image.fromarray(as_rgb8(read_image(Path(data.__file__).parent / name))) for name in PHOTOS[part])
 
 
 @cache
@@ -96,34 +102,81 @@ def _digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def photo_crop(part: str, side: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """A square of a random photo, of any size from the picture's own to the photo's, brought to the picture's."""
+    """A square of a random photo; one to train on varied, and with ovals of other photos on it, which are no digits."""
+    if part != "train":
+        return _square(part, side, random)
+    background = _varied(_square(part, side, random), random)
+    for _ in range(random.integers(PIECES)):
+        inside = _oval(side, random)
+        background[inside] = _varied(_square(part, side, random), random)[inside]
+    return background
+
+
+def _square(part: str, side: int, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Of any size from the picture's own to the photo's, brought to the picture's."""
     photos = _photos(part)
     photo = photos[random.integers(len(photos))]
-    height, width = photo.shape[:2]
-    size = round(np.exp(random.uniform(*np.log([min(side, height, width), min(height, width)]))))
-    x, y = random.integers(0, width - size + 1), random.integers(0, height - size + 1)
-    square = Image.fromarray(photo[y : y + size, x : x + size])
-    return np.asarray(square.resize((side, side), Image.Resampling.BOX if size > side else Image.Resampling.BILINEAR))
+    size = round(np.exp(random.uniform(*np.log([min(side, *photo.size), min(photo.size)]))))
+    x, y = (int(random.integers(0, length - size + 1)) for length in photo.size)
+    kind = Image.Resampling.BOX if size > side else Image.Resampling.BILINEAR
+    return np.asarray(photo.resize((side, side), kind, box=(x, y, x + size, y + size)))
+
+
+def _varied(square: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """By quarter turns, mirrored or not, red, green and blue in any order."""
+    turned = np.rot90(square, random.integers(4))[:, :: random.choice((1, -1))]
+    return np.ascontiguousarray(turned[:, :, random.permutation(3)])
+
+
+def _oval(side: int, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Where a turned ellipse lies, of axes up to the size of a digit."""
+    across, down = np.arange(side) - random.uniform(0, side), (np.arange(side) - random.uniform(0, side))[:, None]
+    turn, (long, wide) = random.uniform(0, np.pi), random.uniform(0.05, SCALES[1] / 2, 2) * side
+    along, aside = across * np.cos(turn) + down * np.sin(turn), down * np.cos(turn) - across * np.sin(turn)
+    return (along / long) ** 2 + (aside / wide) ** 2 <= 1
 
 
 def with_digit(part: str, side: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], Picture]:
     """A background, and it with a digit; backgrounds are drawn until one leaves room for a colour that stands out."""
     while True:
         background = photo_crop(part, side, random)
-        shape, digit = random_digit(part, random)
-        cover = strokes(shape, round(random.uniform(*SCALES) * side))
+        written, digit = random_digit(part, random)
+        cover = strokes(written, round(random.uniform(*SCALES) * side))
         for _ in range(PLACES):
             placed = placed_on(background, cover, random)
             if placed is not None:
                 return background, Picture(placed[0], digit, placed[1])
 
 
-def random_digit(part: str, random: np.random.Generator) -> tuple[NDArray[np.float32], int]:
-    """The soft strokes `(8, 8)` of a digit of that part, and which digit it is."""
+class Written(NamedTuple):
+    """A digit's soft strokes `(8, 8)` in [0, 1], and the hand that wrote it.
+
+    Attributes:
+        ink: how dark.
+        boldness: the less, the more of the ink counts as stroke.
+        matrix: where in the ink a place of the drawing lies, both from their middles.
+    """
+
+    ink: NDArray[np.float32]
+    boldness: float = 0.5
+    matrix: NDArray[np.float64] = np.eye(2)
+
+
+def random_digit(part: str, random: np.random.Generator) -> tuple[Written, int]:
+    """A digit of that part, and which it is; one to train on as another hand might have written it."""
     shapes, meanings = _digits()
     allowed = np.arange(len(shapes)) < DIGITS_TO_TRAIN_ON
     which = random.choice(np.flatnonzero(allowed if part == "train" else ~allowed))
-    return shapes[which], int(meanings[which])
+    written = Written(shapes[which])
+    return _rewritten(written, random) if part == "train" else written, int(meanings[which])
+
+
+def _rewritten(written: Written, random: np.random.Generator) -> Written:
+    turn, lean = np.deg2rad(random.uniform(-TURN, TURN)), random.uniform(-LEAN, LEAN)
+    stretch = STRETCH ** random.uniform(-1, 1)
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    matrix = turned @ np.array([[stretch, lean], [0, 1 / stretch]])
+    return Written(written.ink, random.uniform(*BOLDNESS), matrix)
 
 
 def placed_on(
@@ -143,15 +196,20 @@ def placed_on(
     return pixels, (x, y, x + width, y + height)
 
 
-def strokes(shape: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
-    """How much of each pixel is covered: strokes of that length, from 8×8 soft ones."""
-    drawn = _cut(_enlarged(shape, 80))
-    return _cut(_enlarged(shape, round(80 * longest / max(drawn.shape))))
+def strokes(written: Written, longest: int) -> NDArray[np.float32]:
+    """How much of each pixel is covered: strokes of that length."""
+    drawn = _cut(_drawn(written, 80))
+    return _cut(_drawn(written, round(80 * longest / max(drawn.shape))))
 
 
-def _enlarged(shape: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    large = Image.fromarray(np.pad(shape, 1)).resize((side, side), Image.Resampling.BICUBIC)
-    return np.clip((np.asarray(large) - 0.5) * 3 + 0.5, 0, 1)  # edges three times as steep as the soft ones
+def _drawn(written: Written, side: int) -> NDArray[np.float32]:
+    """The digit in the middle of a square, its edges three times as steep as the soft ones."""
+    ink = np.pad(written.ink, 2)
+    (a, b), (c, d) = written.matrix * (len(ink) / side)
+    left, top = len(ink) / 2 - (a + b) * side / 2, len(ink) / 2 - (c + d) * side / 2
+    where = (a, b, left, c, d, top)
+    large = Image.fromarray(ink).transform((side, side), Image.Transform.AFFINE, where, Image.Resampling.BICUBIC)
+    return np.clip((np.asarray(large) - written.boldness) * 3 + 0.5, 0, 1)
 
 
 def _cut(cover: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -23,39 +23,40 @@ def model():
 
 def batch_of(count, seed=0):
     random = torch.Generator().manual_seed(seed)
-    output = torch.randn(count, 8, generator=random, requires_grad=True)
+    said = torch.randn(count, 8, 3, 4, generator=random, requires_grad=True)
     present = torch.rand(count, generator=random) < 0.5
     present[0], present[1] = True, False
     labels = torch.randint(0, 3, (count,), generator=random)
     centres, sizes = torch.rand(count, 2, generator=random), 0.1 + 0.4 * torch.rand(count, 2, generator=random)
-    return output, present, labels, torch.cat([centres, sizes], dim=1)
+    return said, present, labels, torch.cat([centres, sizes], dim=1)
 
 
 @pytest.mark.parametrize("box_cost", BOX_COSTS)
 def test_the_cost_is_the_weighted_sum_of_three_and_class_and_box_count_only_where_there_is_an_object(box_cost):
-    output, present, labels, boxes = batch_of(12)
-    found = costs(
-        output, present, labels, boxes, object_weight=2.0, class_weight=3.0, box_weight=5.0, box_cost=box_cost
-    )
-    answers = Answers.of(output.detach())
+    said, present, labels, boxes = batch_of(12)
+    found = costs(said, present, labels, boxes, object_weight=2.0, class_weight=3.0, box_weight=5.0, box_cost=box_cost)
+    answers = Answers.of(Gather()(said.detach()))
     expected = [0.0, 0.0, 0.0]
     for at in range(12):
         expected[0] += 2 * float(binary_cross_entropy_with_logits(answers.object[at], present[at].float()))
         if present[at]:
             expected[1] += 3 * float(cross_entropy(answers.classes[at], labels[at]))
             expected[2] += 5 * float(BOX_COSTS[box_cost](answers.boxes[at : at + 1], boxes[at : at + 1]))
+            row, column = int(boxes[at, 1] * 3), int(boxes[at, 0] * 4)
+            heard = said[at, 0].detach().flatten().softmax(dim=0).view(3, 4)
+            expected[2] -= 5 * 0.5 * float(heard[row, column].log())
     assert [float(part.detach()) for part in (found.object, found.classes, found.box)] == pytest.approx(
         expected, rel=1e-5
     )
     (found.object + found.classes + found.box).backward()
-    absent = output.grad[~present]
+    absent = said.grad[~present]
     assert absent[:, 0].abs().min() > 0
     assert absent[:, 1:].abs().max() == 0  # nothing is taught of the class and box of what is not there
 
 
 def test_without_any_object_the_cost_is_that_of_objectness_alone():
-    output, present, labels, boxes = batch_of(4)
-    found = costs(output, torch.zeros_like(present), labels, boxes)
+    said, present, labels, boxes = batch_of(4)
+    found = costs(said, torch.zeros_like(present), labels, boxes)
     assert found.classes.item() == found.box.item() == 0
     assert found.object.item() > 0
 
@@ -82,10 +83,10 @@ def test_costs_of_boxes_are_their_definitions():
 
 
 def test_a_box_that_does_not_overlap_is_still_drawn_nearer():
-    output = torch.zeros(1, 8, requires_grad=True)  # centre (0, 0), sides 0.5
-    found = costs(output, torch.tensor([True]), torch.tensor([0]), torch.tensor([[2.0, 0.0, 0.5, 0.5]]))
+    said = torch.zeros(1, 8, 1, 1, requires_grad=True)  # centre (0.5, 0.5), sides 0.5
+    found = costs(said, torch.tensor([True]), torch.tensor([0]), torch.tensor([[2.0, 0.5, 0.5, 0.5]]))
     found.box.backward()
-    assert float(output.grad[0, -4]) < 0  # to the right
+    assert float(said.grad[0, -4]) < 0  # to the right
 
 
 def test_gathering_is_the_mean_that_attention_gives_and_says_where_it_looked():
@@ -94,14 +95,15 @@ def test_gathering_is_the_mean_that_attention_gives_and_says_where_it_looked():
     said[0, 1:4, 1, 4] = torch.tensor([1.0, 2.0, 3.0])
     said[0, 4:8, 1, 4] = torch.tensor([0.01, -0.02, 0.3, 0.4])
     found = Gather()(said)[0].tolist()
-    assert found == pytest.approx([1, 2, 3, 4.5 / 6 + 0.01, 1.5 / 4 - 0.02, 0.3, 0.4], abs=1e-5)
+    sure = 50 - np.log(24)  # the log of the mean of exp(50) and 23 times nearly nothing
+    assert found == pytest.approx([sure, 1, 2, 3, 4.5 / 6 + 0.01, 1.5 / 4 - 0.02, 0.3, 0.4], abs=1e-5)
 
 
 def test_every_window_of_a_larger_map_is_answered_as_it_would_be_alone():
     torch.manual_seed(0)
     said = torch.randn(2, 1 + 3 + 4, 7, 9)
     found = Gather().over_windows(3, 4)(said)
-    assert found.shape == (2, 7, 5, 6)
+    assert found.shape == (2, 8, 5, 6)
     for row in range(5):
         for column in range(6):
             alone = Gather()(said[:, :, row : row + 3, column : column + 4])

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from convolens.errors import ArgumentError
+from convolens.trunks import Preprocessing
 from convolens.workflows.augment import UNCHANGED, Augmentation, draw_colours, draw_view, view_keeping
+from convolens.workflows.learning import normalized
 
 WILD = Augmentation(zoom=(0.4, 2.0), ratio=1.6, flip=True, colour=0.5)
 
@@ -89,3 +92,14 @@ def test_light_and_colours_change_as_far_as_asked():
 def test_changes_that_cannot_be_are_refused(change, message):
     with pytest.raises(ArgumentError, match=message):
         Augmentation(**change)
+
+
+def test_pictures_become_inputs_as_if_coloured_cut_off_and_normalised_one_after_another():
+    random = np.random.default_rng(3)
+    pictures = random.integers(0, 256, (4, 5, 7, 3)).astype(np.uint8)
+    colours = np.stack([draw_colours(picture, 0.8, random) for picture in pictures])
+    shown = np.einsum("nij,nhwj->nihw", colours[:, :, :3], pictures / 255) + colours[:, :, 3, None, None]
+    for preprocessing in (Preprocessing(), Preprocessing(order="bgr", white=255.0)):
+        found = normalized({"picture": torch.from_numpy(pictures), "colours": torch.from_numpy(colours)}, preprocessing)
+        expected = preprocessing.normalize(torch.from_numpy(shown.clip(0, 1)).float())
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)

@@ -10,7 +10,7 @@ from convolens.media.images import write_image
 from convolens.workflows.locating import localization_metrics
 
 QUICK = {"trunk": "resnet18", "weights": None, "tap": "layer2.1", "stem": "small", "hidden": 32, "size": 16, "batch": 8,
-         "progress": False, "device": "cpu", "rate": 3e-3, "workers": 1}  # fmt: skip
+         "progress": False, "device": "cpu", "rate": 1e-3, "workers": 1}  # fmt: skip
 
 
 def write_squares(folder, count, seed=0):
@@ -45,11 +45,11 @@ def run(squares, tmp_path_factory):
 def test_it_learns_whether_which_and_where(run, squares):
     assert run.metrics["object_auc"] >= 0.9
     assert run.metrics["class_accuracy"] >= 0.9
-    assert run.metrics["mean_iou"] >= 0.35  # where blind guesses overlap by 0.15
+    assert run.metrics["mean_iou"] >= 0.4  # where blind guesses overlap by 0.15
     model = run.load(device="cpu")
     found = cl.evaluate(model, squares, progress=False)
     assert found["count"] == 96 and found["objects"] == 72
-    assert found["mean_iou"] >= 0.35
+    assert found["mean_iou"] >= 0.4
     named = model.predict(squares.parent / "1.png", threshold=0.0)
     assert named.label == "green"
     assert 0 <= named.box_xyxy[0] < named.box_xyxy[2] <= 40

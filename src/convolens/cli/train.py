@@ -21,6 +21,9 @@ Weights = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the model and the figures; made if missing.")]
 Stem = Annotated[str, typer.Option(help="ResNets: small for pictures of about 8 to 64 pixels.")]
+Width = Annotated[
+    float, typer.Option(help="ResNets: features of every layer as a share of the published; less is faster.")
+]
 Validation = Annotated[
     str | None,
     typer.Option(help="Share kept back to measure on, a list of pictures (.txt), or other data. Default: 0.2, or the "
@@ -112,6 +115,7 @@ def classify(
         ),
     ] = None,
     stem: Stem = "full",
+    width: Width = 1.0,
     validation: Validation = None,
     size: Annotated[
         int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are, or the first's.")
@@ -149,6 +153,7 @@ def localize(
     tap: Annotated[str | None, typer.Option(help="The tap whose cells are asked. Default: the last.")] = None,
     learn: Annotated[str, typer.Option(help="all, or the tap from which on the trunk learns.")] = "all",
     stem: Stem = "full",
+    width: Width = 1.0,
     validation: Validation = None,
     size: Annotated[
         int | None, typer.Option(help="Bring pictures to a square of this side. Default: the first's shorter side.")
@@ -166,7 +171,7 @@ def localize(
 
     \b
     Example:
-      convolens train localize digits --trunk resnet18 --tap layer3.1 --no-flip --minutes 10 --out runs/digits
+      convolens train localize digits --trunk resnet18 --width 0.5 --tap layer2.1 --no-flip --minutes 10 --out runs/1
     """
     run = _train("localize", locals())
     found = run.metrics

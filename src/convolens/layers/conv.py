@@ -19,7 +19,7 @@ from torch.overrides import has_torch_function
 from convolens.arrays import Array
 from convolens.errors import ArgumentError, ShapeError
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
-from convolens.layers.tensors import as_tensor, batched, check_alike, kind_of
+from convolens.layers.tensors import as_tensor, batched, check_alike, kind_of, mixes_precisions
 from convolens.layers.trilinear import convolve_tensors, input_gradient, weight_gradient
 
 
@@ -58,8 +58,8 @@ def conv2d(
            [4., 4., 2.],
            [2., 2., 1.]])
     """
-    if torch.compiler.is_compiling() or has_torch_function((x, weight, bias)):
-        # A compiler, an exporter, a tracer's proxy or a tensor subclass: each knows torch's own convolution.
+    if torch.compiler.is_compiling() or has_torch_function((x, weight, bias)) or mixes_precisions(x):
+        # A compiler, an exporter, a tracer's proxy, a tensor subclass, autocast: each knows torch's own convolution.
         tracing: Any = torch_conv2d
         return tracing(x, weight, bias, stride, _for_torch(padding, weight, dilation), dilation, groups)
     inside, filters = as_tensor(x, "x"), as_tensor(weight, "weight")

@@ -49,6 +49,11 @@ def batched(x: Tensor, subject: str) -> Tensor:
     )
 
 
+def mixes_precisions(x: object) -> bool:
+    """Whether torch's autocast is on where `x` is: it knows torch's own operators and casts what they are given."""
+    return isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type)
+
+
 def check_alike(x: Tensor, other: Tensor, subject: str) -> None:
     """Raises where two tensors cannot be computed with together: another dtype or device."""
     if other.dtype != x.dtype:

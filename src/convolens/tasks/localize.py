@@ -1,15 +1,19 @@
 """Localize: is there an object in the picture, which, and where. One object a picture, or none.
 
-Every cell of a tap's map says what it sees (whether an object, of which class, its box) and how much it is to be heard.
-The answer is the mean over the cells, weighted by the softmax of the latter: the network looks at one place, found
-by itself. What a cell says does not depend on where it is, so an object need not have been seen everywhere.
+Every cell of a tap's map says how much it looks like an object, of which class, and where its box is. There is an
+object where some cell is sure of it: objectness is the log of the mean of the exponentials of the first. Class and box
+are means over the cells, weighted by the softmax of the same numbers: the network looks at the place that made it say
+that there is something. What a cell says does not depend on where it is: an object need not have been seen everywhere.
 
-The cost is one number, the weighted sum of three: objectness (binary cross-entropy), class (cross-entropy) and box; the
-latter two count only where there is an object.
+The cost is one number, the weighted sum of three: objectness (binary cross-entropy), class (cross-entropy) and where it
+is; the latter two count only where there is an object. Where it is has two parts: the cell that its middle lies in is
+to be heard (cross-entropy), and the box is to fit. Without the first, cells listen for whatever gives an object away,
+an end of a stroke, where its class is hard to tell.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -31,6 +35,7 @@ from convolens.trunks.blocks import convolution
 HIDDEN = 128  # features between a tap and what is said of it
 MAX_HIDDEN = 8192
 SMOOTH = 0.05  # of smooth L1: where it turns from square to straight, as a share of the picture's side
+HEARD = 0.5  # weight, beside the box's cost, of the right cell's being heard
 PRESENT = 0.5  # objectness from which on an object is named
 
 
@@ -73,16 +78,19 @@ class Answers:
 
 
 class Gather(nn.Module):
-    """From what every cell says to one answer: the mean over cells, weighted by the softmax of their first number.
+    """From what every cell says to one answer, `(N, 1 + classes + 4, rows, columns)` to `(N, 1 + classes + 4)`.
 
-    `(N, 1 + D + 4, rows, columns)` to `(N, D + 4)`. A cell's box centre is relative to the cell, in shares of the whole
-    map; here it becomes relative to the map's corner.
+    With s the first number of each cell: objectness is log mean exp(s), the rest the mean weighted by softmax(s). A
+    cell's box centre is relative to the cell, in shares of the whole map; here it becomes relative to the map's corner.
     """
 
-    def forward(self, said: Float[Tensor, "batch numbers rows columns"]) -> Float[Tensor, "batch outputs"]:
+    def forward(self, said: Float[Tensor, "batch numbers rows columns"]) -> Float[Tensor, "batch numbers"]:
         """One answer for the whole map."""
-        heard = said[:, :1].flatten(2).softmax(dim=2).view_as(said[:, :1])
-        return (heard * _placed(said[:, 1:], said.shape[2], said.shape[3])).sum(dim=(2, 3))
+        rows, columns = said.shape[2:]
+        sure = said[:, :1].flatten(2)
+        heard = sure.softmax(dim=2).view_as(said[:, :1])
+        found = (heard * _placed(said[:, 1:], rows, columns)).sum(dim=(2, 3))
+        return torch.cat([sure.logsumexp(dim=2) - math.log(rows * columns), found], dim=1)
 
     def over_windows(self, rows: int, columns: int) -> GatherWindows:
         """The same for every window of a larger map."""
@@ -90,22 +98,24 @@ class Gather(nn.Module):
 
 
 class GatherWindows(nn.Module):
-    """`Gather` in every window of so many cells: exact, as a softmax's sums are averages over the window."""
+    """`Gather` in every window of so many cells: exact, as its sums of exponentials are averages over the window."""
 
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__()
         self.rows, self.columns = rows, columns
 
-    def forward(self, said: Float[Tensor, "batch numbers rows columns"]) -> Float[Tensor, "batch outputs down across"]:
+    def forward(self, said: Float[Tensor, "batch numbers rows columns"]) -> Float[Tensor, "batch numbers down across"]:
         """One answer for each window, its box as shares of that window."""
         size = (self.rows, self.columns)
-        weight = (said[:, :1] - said[:, :1].amax(dim=(2, 3), keepdim=True)).exp()
-        placed = _placed(said[:, 1:], *size)
-        found = avg_pool2d(weight * placed, size, 1) / avg_pool2d(weight, size, 1).clamp_min(1e-30)
+        most = said[:, :1].amax(dim=(2, 3), keepdim=True)
+        weight = (said[:, :1] - most).exp()
+        whole = avg_pool2d(weight, size, 1).clamp_min(1e-30)
+        found = avg_pool2d(weight * _placed(said[:, 1:], *size), size, 1) / whole
         down, across = (torch.arange(count, device=said.device) for count in found.shape[2:])
         centre_x = found[:, -4] - across / self.columns
         centre_y = found[:, -3] - down[:, None] / self.rows
-        return torch.cat([found[:, :-4], centre_x[:, None], centre_y[:, None], found[:, -2:]], dim=1)
+        boxes = [centre_x[:, None], centre_y[:, None], found[:, -2:]]
+        return torch.cat([most + whole.log(), found[:, :-4], *boxes], dim=1)
 
 
 class PlaceHead(nn.Module):
@@ -125,14 +135,14 @@ class PlaceHead(nn.Module):
             raise ArgumentError(f"hidden: need 1 to {MAX_HIDDEN} features, got {hidden}")
         self.hidden = hidden
         self.see = convolution(channels, hidden, 3)
-        self.say = convolution(hidden, 1 + 1 + classes + 4, 1)
+        self.say = convolution(hidden, 1 + classes + 4, 1)
 
     def forward(
-        self, maps: Sequence[Float[Tensor, "batch _channels _rows _columns"]]
-    ) -> Float[Tensor, "batch outputs"]:
-        """The raw output from the tap's map."""
+        self, maps: Sequence[Float[Tensor, "batch _channels _rows _columns"]], *, gathered: bool = True
+    ) -> Float[Tensor, "batch outputs *cells"]:
+        """The raw output from the tap's map; with `gathered=False` what every cell says."""
         value = maps[0]
-        for layer in self.layers():
+        for layer in self.layers() if gathered else self.layers()[:-1]:
             value = layer(value)
         return value
 
@@ -168,9 +178,11 @@ class Localizer(nn.Module):
         self.class_names = tuple(class_names)
         self.metrics = dict(metrics or {})
 
-    def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs"]:
-        """Objectness, class scores and box, as `Answers.of` reads them."""
-        found: Tensor = self.head([self.trunk(batch, taps=self.taps)[self.taps[0]]])
+    def forward(
+        self, batch: Float[Tensor, "batch channels height width"], *, gathered: bool = True
+    ) -> Float[Tensor, "batch outputs *cells"]:
+        """Objectness, class scores and box, as `Answers.of` reads them; `gathered=False`: as every cell says them."""
+        found: Tensor = self.head([self.trunk(batch, taps=self.taps)[self.taps[0]]], gathered=gathered)
         return found
 
     @property
@@ -383,7 +395,7 @@ class Costs:
 
 
 def costs(
-    output: Float[Tensor, "batch outputs"],
+    said: Float[Tensor, "batch numbers rows columns"],
     present: Bool[Tensor, " batch"],
     labels: Int[Tensor, " batch"],
     boxes: Float[Tensor, "batch 4"],
@@ -396,22 +408,24 @@ def costs(
     """The parts of the one cost that a localizer is trained by. Their sum is the cost of the batch.
 
     Args:
-        output: the model's.
+        said: what the model's cells say (`gathered=False`).
         present: whether there is an object.
         labels: its class; any number where there is none.
         boxes: centre x, centre y, width, height as shares of the picture; anything where there is none.
         object_weight: of the binary cross-entropy of `present`, over all pictures.
         class_weight: of the cross-entropy of `labels`, over pictures with an object.
-        box_weight: of the box's cost, over pictures with an object.
+        box_weight: of where it is, over pictures with an object.
         box_cost: one of `BOX_COSTS`.
     """
     if box_cost not in BOX_COSTS:
         raise ArgumentError(f"box_cost: need one of {', '.join(BOX_COSTS)}, got {box_cost!r}")
-    answers = Answers.of(output)
+    answers = Answers.of(Gather()(said))
+    where = BOX_COSTS[box_cost](answers.boxes[present], boxes[present]).sum()
+    where = where + HEARD * cross_entropy(*_cells(said[present, 0], boxes[present]), reduction="sum")
     return Costs(
-        object_weight * binary_cross_entropy_with_logits(answers.object, present.to(output), reduction="sum"),
+        object_weight * binary_cross_entropy_with_logits(answers.object, present.to(said), reduction="sum"),
         class_weight * cross_entropy(answers.classes[present], labels[present], reduction="sum"),
-        box_weight * BOX_COSTS[box_cost](answers.boxes[present], boxes[present]).sum(),
+        box_weight * where,
     )
 
 
@@ -422,6 +436,13 @@ BOX_COSTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "smooth_l1": lambda found, true: smooth_l1_loss(found, true, beta=SMOOTH, reduction="none").mean(dim=1),
     "giou": lambda found, true: 1 - overlaps(corners_of(found), corners_of(true))[1],
 }
+
+
+def _cells(sure: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """How sure each cell of a map is, cells in a row, and the number of the cell that the box's middle lies in."""
+    rows, columns = sure.shape[1:]
+    row, column = ((boxes[:, axis] * count).long().clamp(0, count - 1) for axis, count in ((1, rows), (0, columns)))
+    return sure.flatten(1), row * columns + column
 
 
 def _placed(said: Tensor, rows: int, columns: int) -> Tensor:

@@ -92,11 +92,18 @@ def load_or_skip(example: Example, skipped: list[Skipped], *, at_least: int | No
 
 def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
     """The pictures `(N, H, W, 3)` of a batch, with their colours changed, as the network's input, channels last."""
-    pixels, colours = batch["picture"].float() / 255, batch["colours"]
+    pixels, colours = batch["picture"], batch["colours"]
     count, height, width, channels = pixels.shape
-    changed = torch.baddbmm(colours[:, None, :, 3], pixels.view(count, -1, channels), colours[:, :, :3].transpose(1, 2))
-    pictures = changed.clamp_(0, 1).view(count, height, width, channels).permute(0, 3, 1, 2)
-    return preprocessing.normalize(pictures).contiguous(memory_format=torch.channels_last)
+    # Normalising is affine too, so it goes into the matrices; 0 and 1, where colours are cut off, go along.
+    ends = torch.tensor([0.0, 1.0], device=pixels.device).view(2, 1, 1, 1)
+    black, white = preprocessing.normalize(ends.expand(2, channels, 1, 1)).flatten(2)
+    folded = preprocessing.normalize(colours[:, :, None]).squeeze(2)
+    folded[:, :, :3] -= black
+    # In planes, three rows by three: BLAS is four times as fast at this as at three columns.
+    planes = pixels.permute(0, 3, 1, 2).float().reshape(count, channels, height * width)
+    changed = torch.baddbmm(folded[:, :, 3:], folded[:, :, :3], planes, alpha=1 / 255)
+    pictures = changed.clamp_(black, white).view(count, channels, height, width)
+    return pictures.contiguous(memory_format=torch.channels_last)
 
 
 def trunk_for(

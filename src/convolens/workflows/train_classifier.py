@@ -51,6 +51,7 @@ def train_classifier(
     taps: Sequence[str] | str | None = None,
     learn: str | None = None,
     stem: Literal["full", "small"] = "full",
+    width: float = 1.0,
     validation: float | AnyPath | None = None,
     size: int | None = None,
     smoothing: float = 0.0,
@@ -78,6 +79,7 @@ def train_classifier(
             seconds; `all`: everything; a tap's name: the trunk from there on. None is `head` with weights, and
             without them `all`.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
+        width: features of every layer, as a share of the published numbers (ResNets); less is faster.
         validation: the share of every class that is kept back to measure on, a list of pictures (`.txt`), or other
             data. None takes the data's own parts, or a share of 0.2.
         size: pictures are brought to this side (the shorter side resized, the centre cut out). None takes them, for
@@ -108,6 +110,7 @@ def train_classifier(
         "weights": weights,
         "learn": learn,
         "stem": stem,
+        "width": width,
         "validation": validation,
     }
     asked |= {"validation": validation, "smoothing": smoothing, "class_weights": class_weights}
@@ -126,7 +129,7 @@ def train_classifier(
     if exclusive:
         need_one_label(read)
     teaching, held_out = split(read, validation, settings.seed)
-    body = trunk_for(trunk, weights, stem, settings.seed)
+    body = trunk_for(trunk, weights, stem, settings.seed, width=width)
     model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, exclusive=exclusive)
     model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))

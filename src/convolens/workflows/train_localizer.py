@@ -45,6 +45,7 @@ def train_localizer(
     learn: str = EVERYTHING,
     hidden: int = HIDDEN,
     stem: Literal["full", "small"] = "full",
+    width: float = 1.0,
     validation: float | AnyPath | None = None,
     size: int | None = None,
     object_weight: float = 1.0,
@@ -71,6 +72,7 @@ def train_localizer(
         learn: `all`, or the tap from which on the trunk learns; what lies before stays as it is.
         hidden: features between the tap and what is said of it.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
+        width: features of every layer, as a share of the published numbers (ResNets); less is faster.
         validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
             the data's own parts, or a share of 0.2.
         size: pictures are brought to a square of this side; None takes the first picture's shorter side.
@@ -97,7 +99,7 @@ def train_localizer(
     _need_one_box(read)
     teaching, held_out = split(read, validation, settings.seed)
     _need_one_box(held_out)
-    body = trunk_for(trunk, weights, stem, settings.seed)
+    body = trunk_for(trunk, weights, stem, settings.seed, width=width)
     side = side_for(size, teaching)
     body.preprocessing = stretched(body.preprocessing, side)
     model = localizer(body, classes=read.class_names, tap=tap, hidden=hidden, seed=settings.seed)
@@ -180,7 +182,7 @@ class LocalizeLesson:
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The three parts of the cost."""
         found = costs(
-            network(batch["input"]).float(),
+            network(batch["input"], gathered=False).float(),
             batch["present"],
             batch["label"],
             batch["box"],

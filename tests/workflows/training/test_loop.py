@@ -115,10 +115,34 @@ def test_the_callers_random_numbers_go_on_as_if_nothing_had_been(tmp_path):
 def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
     results = []
     for parts in (1, 3):
-        _, lesson = trained(tmp_path / str(parts), toy.Toy(norm=False), accumulate=parts, optimizer="sgd", epochs=1)
+        exact = {"optimizer": "sgd", "epochs": 1, "precision": "float32"}
+        _, lesson = trained(tmp_path / str(parts), toy.Toy(norm=False), accumulate=parts, **exact)
         results.append(lesson.model.state_dict())
     for name, value in results[0].items():
         torch.testing.assert_close(results[1][name], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("precision", "able", "expected"),
+    [
+        ("auto", True, "bfloat16"),
+        ("auto", False, "float32"),
+        ("float32", True, "float32"),
+        ("bfloat16", False, "bfloat16"),
+    ],
+)
+def test_networks_run_in_bfloat16_where_that_is_fast_or_asked_for(tmp_path, monkeypatch, precision, able, expected):
+    monkeypatch.setattr("convolens.workflows.training.loop.multiplies_bfloat16", lambda device: able)
+    lesson, seen = toy.Toy(), set()
+    losses = lesson.losses
+
+    def noting(network, batch):
+        return losses(lambda picture: (seen.add(str((found := network(picture)).dtype)), found)[1], batch)
+
+    lesson.losses = noting
+    trained(tmp_path, lesson, precision=precision, epochs=1)
+    assert seen == {f"torch.{expected}"}
+    assert all(value.dtype == torch.float32 for name, value in lesson.model.named_parameters())
 
 
 def test_pictures_that_cannot_be_used_are_passed_over(tmp_path):

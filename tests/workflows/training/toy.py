@@ -88,6 +88,11 @@ if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kil
     torch.set_num_threads(1)
     if sys.argv[2:] == ["several"]:  # five steps; a norm's statistics would be each process's own
         lesson = Toy(40, norm=False)
-        fit(lesson, settings(epochs=1, optimizer="sgd", average=None), Path(sys.argv[1]), progress=False)
+        fit(
+            lesson,
+            settings(epochs=1, optimizer="sgd", average=None, precision="float32"),
+            Path(sys.argv[1]),
+            progress=False,
+        )
     else:
         fit(Toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)

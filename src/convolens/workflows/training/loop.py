@@ -31,7 +31,7 @@ from convolens.workflows.training.lesson import Lesson
 from convolens.workflows.training.optimizers import optimizer_for, set_rate
 from convolens.workflows.training.schedules import rate_share
 from convolens.workflows.training.settings import FREE_ON_RESUME, Settings
-from convolens.workflows.training.speed import prepare_for_speed
+from convolens.workflows.training.speed import multiplies_bfloat16, prepare_for_speed
 from convolens.workflows.training.stopping import Asked, listening
 
 EPOCHS = 30  # where neither epochs nor minutes are given
@@ -231,8 +231,7 @@ class _Training:
     @contextmanager
     def _autocast(self) -> Iterator[None]:
         wanted = self.settings.precision
-        able = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        half = wanted == "bfloat16" or (wanted == "auto" and able)
+        half = wanted == "bfloat16" or (wanted == "auto" and multiplies_bfloat16(self.device))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             yield
 

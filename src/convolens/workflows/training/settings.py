@@ -62,7 +62,8 @@ class Settings:
         average: the model that is measured and kept is the running mean of the weights with this decay; None takes
             the weights themselves.
         patience: ends after so many epochs without a better model; None never does.
-        precision: `auto` computes in bfloat16 on a GPU that can and float32 elsewhere.
+        precision: `auto` computes in bfloat16 where the GPU or the CPU has instructions for it (AVX-512 BF16, AMX), and
+            in float32 elsewhere; weights and their steps are float32 in any case.
         seed: of everything random, together with the epoch and the picture's number.
         workers: threads that read pictures.
         checkpoint_seconds: how often a state to go on from is written; 0 writes one after every step.
