@@ -163,3 +163,27 @@ def test_what_cannot_be_built_is_said_in_one_sentence(model):
         model.predict(np.zeros((9, 9, 3), np.uint8), threshold=2)
     with pytest.raises(ArgumentError, match="box_cost: need one of smooth_l1, l1, mse, giou, got 'l3'"):
         Cost("l3")
+
+
+def test_what_is_explained_of_a_detection_are_the_scores_of_its_default_box(model):
+    pixels = np.random.default_rng(4).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    batch = model.preprocess(pixels)
+    found = model.predict(pixels, threshold=0.05)
+    scores = model(batch).scores
+    for box in (0, int(found.default_boxes[0]), model.defaults.count - 1):
+        view = model.explained(box)
+        torch.testing.assert_close(view(batch), scores[:, box, 1:])
+        for tap in view.passed_taps[-3:]:
+            twice = view.maps(batch, [tap])[tap].repeat(2, 1, 1, 1)
+            torch.testing.assert_close(view.rest(batch, tap)(twice)[1:], scores[:, box, 1:])
+    assert model.explained(0).passed_taps[-1] == model.taps[0]
+    assert model.explained(model.defaults.count - 1).passed_taps[-1] == model.taps[-1]
+
+
+def test_what_it_evaluates_takes_no_gradient_only_meanwhile():
+    model = small().train()
+    model.trunk.conv1.requires_grad_(False)
+    model.predict(np.zeros((20, 20, 3), np.uint8))
+    assert model.training
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"trunk.conv1.weight"}

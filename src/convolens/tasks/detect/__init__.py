@@ -14,6 +14,7 @@ from convolens.tasks.detect.cost import Cost, Outputs
 from convolens.tasks.detect.decoding import LOWEST, Detections, Selection
 from convolens.tasks.detect.default_boxes import DefaultBoxes, shapes_of
 from convolens.tasks.detect.detector import Detector
+from convolens.tasks.detect.fit_boxes import fit_shapes, mean_overlap
 from convolens.tasks.detect.matching import Matches
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "Outputs",
     "Selection",
     "detector",
+    "fit_shapes",
+    "mean_overlap",
     "shapes_of",
 ]

@@ -58,7 +58,7 @@ def detector(
         taps: the trunk's maps that are looked at; None: for VGG the last of stages 4 and 5, else the last of each
             stride from 8 on.
         boxes: shapes of the default boxes at each cell of each map, widths and heights as shares of the picture's, see
-            `default_boxes.shapes_of` and `fit_boxes`; None: the authors'.
+            `shapes_of` and `fit_shapes`; None: the authors'.
         steps: pixels between the centres of default boxes on each map; None: the authors', or evenly spread.
         objectness: `softmax`, the paper's: background is a class like the others; `binary`: whether there is an object
             is asked first, which of the classes second.

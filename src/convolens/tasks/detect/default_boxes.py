@@ -152,8 +152,8 @@ def shapes_of(scales: Sequence[float], ratios: Sequence[Sequence[float]], size: 
     Raises:
         ArgumentError: not one scale more than maps, or scales or ratios that are not above 0.
 
-    >>> shapes_of([0.2, 0.45], [[4.0]])
-    (((0.2, 0.2), (0.3, 0.3), (0.4, 0.1), (0.1, 0.4)),)
+    >>> shapes_of([0.25, 1.0], [[4.0]])
+    (((0.25, 0.25), (0.5, 0.5), (0.5, 0.125), (0.125, 0.5)),)
     """
     if len(scales) != len(ratios) + 1:
         raise ArgumentError(f"scales: need {len(ratios) + 1}, one more than maps, got {len(scales)}")

@@ -16,6 +16,7 @@ from convolens.media.files import AnyPath
 from convolens.tasks.detect.cost import Cost, Objectness, Outputs
 from convolens.tasks.detect.decoding import OVERLAP, PER_CLASS, PER_PICTURE, SHOWN, Detections, Selection, detections
 from convolens.tasks.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
+from convolens.tasks.detect.explained import BoxScores
 from convolens.tasks.detect.feature_maps import (
     DENSE,
     MAX_WIDTH,
@@ -234,6 +235,12 @@ class Detector(nn.Module):
 
     def _whole(self, parts: list[Detections], where: list[Tile], selection: Selection) -> Detections:
         return parts[0] if len(parts) == 1 else merged(parts, where, self.class_names, selection)
+
+    def explained(self, default_box: int) -> BoxScores:
+        """What `convolens.explain` looks at for a detection: the scores of the default box that it was said of."""
+        if not 0 <= default_box < self.defaults.count:
+            raise ArgumentError(f"default_box: need a number from 0 to {self.defaults.count - 1}, got {default_box}")
+        return BoxScores(self, default_box)
 
     def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
         """A detector of other classes to go on training: all is kept but the heads that say which class."""

@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 
 from convolens.errors import ArgumentError
 from convolens.layers import Conv2d
+from convolens.tasks.detect.dilated import DilatedConv2d
 from convolens.trunks import Trunk
 from convolens.trunks.blocks import convolution, pool
 from convolens.trunks.receptive import Window
@@ -94,7 +95,7 @@ def _dense(channels: int, features: int) -> nn.Sequential:
     """pool5 as SSD has it, which keeps the size; fc6, fc7."""
     return nn.Sequential(
         pool("max", 3, 1, padding=1),
-        convolution(channels, features, 3, dilation=DILATION), nn.ReLU(inplace=True),
+        DilatedConv2d(channels, features, DILATION), nn.ReLU(inplace=True),
         convolution(features, features, 1), nn.ReLU(inplace=True),
     )  # fmt: skip
 

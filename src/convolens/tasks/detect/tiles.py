@@ -34,8 +34,8 @@ def tiles(height: int, width: int, side: int | None) -> list[Tile]:
     Raises:
         ArgumentError: a side below 1.
 
-    >>> tiles(100, 180, 100)[1:]
-    [Tile(x1=0, y1=0, x2=100, y2=100), Tile(x1=80, y1=0, x2=180, y2=100)]
+    >>> tiles(100, 170, 100)[1:]
+    [Tile(x1=0, y1=0, x2=100, y2=100), Tile(x1=70, y1=0, x2=170, y2=100)]
     """
     whole = Tile(0, 0, width, height)
     if side is None:

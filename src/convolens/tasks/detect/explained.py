@@ -1,0 +1,72 @@
+"""A detection as `convolens.explain` wants its models: the scores of the default box that it was said of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from convolens.tasks.detect.detector import Detector
+
+
+class BoxScores:
+    """What a detector says of one default box: `(N, classes)`, before softmax; background left out.
+
+    Args:
+        model: the detector.
+        default_box: its number, as `Detections.default_boxes` has it.
+    """
+
+    def __init__(self, model: Detector, default_box: int) -> None:
+        self.model, self.default_box = model, default_box
+        self.class_names, self.taps, self.preprocessing = model.class_names, model.taps, model.preprocessing
+        self.preprocess = model.preprocess
+
+    @property
+    def passed_taps(self) -> tuple[str, ...]:
+        """Every tap that the scores depend on."""
+        return self.model.trunk.taps[: self.model.trunk.taps.index(self._looked_at[-1]) + 1]
+
+    @property
+    def training(self) -> bool:
+        """Whether the model is in training mode."""
+        return self.model.training
+
+    def __call__(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Class scores before softmax."""
+        scores: Tensor = self.model(batch).scores
+        return scores[:, self.default_box, 1:]
+
+    def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
+        """The trunk's maps at the taps."""
+        found: dict[str, Tensor] = self.model.trunk(batch, taps=taps)
+        return found
+
+    def rest(self, batch: Float[Tensor, "batch channels height width"], tap: str) -> Callable[[Tensor], Tensor]:
+        """The network from a tap on: from values there, several for each picture of the batch, to class scores."""
+        trunk = self.model.trunk
+        later = [name for name in self.taps if trunk.taps.index(name) >= trunk.taps.index(tap)]
+        earlier = trunk(batch, taps=[name for name in self.taps if name not in later])
+
+        def scores(value: Tensor) -> Tensor:
+            copies = len(value) // len(batch)
+            maps = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
+            maps |= trunk.resume(tap, value, later)
+            outputs = self.model.heads(self.model.feature_maps([maps[name] for name in self.taps]))
+            found: Tensor = outputs.scores[:, self.default_box, 1:]
+            return found
+
+        return scores
+
+    def class_weights(self) -> dict[str, Tensor]:
+        """None: the way from a tap to a score is not linear."""
+        return {}
+
+    @property
+    def _looked_at(self) -> tuple[str, ...]:
+        """The taps up to the one whose map, or what comes after it, has the default box."""
+        level = self.model.defaults.level_of(self.default_box)
+        return self.taps[: level + 1]
