@@ -141,7 +141,7 @@ PREPROCESSING = {"order": "rgb", "white": 1.0, "mean": [0.5] * 3, "deviation": [
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"task": "dream"}, "need a model for classify, localize, got one for 'dream'"),
+        ({"task": "dream"}, "need a model for classify, localize, detect, got one for 'dream'"),
         ({}, r"need the tensors of this classify model, got 26 missing \(trunk.features.0.bias"),
         ({"class_names": None}, "need 'class_names' in its header as a list, got None"),
         ({"taps": ["conv9_9"]}, "a head that cannot be built: tap: need one of conv1_1"),
