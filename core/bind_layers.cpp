@@ -105,10 +105,11 @@ void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s,
                     at<int64_t>(places)});
 }
 
-void pool_gradient(const PicturesView &g, int64_t places, const PicturesView &gradient) {
+void pool_gradient(const PicturesView &g, int64_t places, int64_t rows, int64_t columns, const PicturesView &gradient) {
     need(g[1] == gradient[1] && g[4] == gradient[4], "pool_gradient: shapes");
     nb::gil_scoped_release release;
-    kernels().pool_gradient({pictures<const float>(g), at<const int64_t>(places), pictures<float>(gradient)});
+    kernels().pool_gradient(
+        {pictures<const float>(g), at<const int64_t>(places), rows, columns, pictures<float>(gradient)});
 }
 
 void average(const PicturesView &x, int64_t side, const PicturesView &y) {
@@ -153,7 +154,7 @@ void bind_layers(nb::module_ &m) {
     m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
     m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
     m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "places"_a);
-    m.def("pool_gradient", &pool_gradient, "g"_a, "places"_a, "gradient"_a);
+    m.def("pool_gradient", &pool_gradient, "g"_a, "places"_a, "rows"_a, "columns"_a, "gradient"_a);
     m.def("average", &average, "x"_a, "side"_a, "y"_a);
     m.def("average_gradient", &average_gradient, "g"_a, "side"_a, "gradient"_a);
     m.def("signs", &signs, "y"_a, "signs"_a, "count"_a);

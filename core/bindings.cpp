@@ -97,6 +97,7 @@ NB_MODULE(_core, m) {
     using namespace convolens;
     m.doc() = "Inner loops: memory in, memory out, no policy. Wrapped by the package; not public.";
     m.def("threads", &threads);
+    m.def("share_threads", &share_threads);
     m.def("set_threads", &set_threads, "count"_a);
     m.def("instruction_set", [] { return std::string(kernels().name); });
     m.def("instruction_sets", [] { return std::string(instruction_sets()); });

@@ -64,10 +64,12 @@ struct PoolJob {
     int64_t *places;
 };
 
-// Its gradient: `places` laid out as g; both pictures dense.
+// Its gradient: `places` laid out as g; both pictures dense. Where windows lie one beside the other from the corner on,
+// `rows` and `columns` are their size; otherwise 0.
 struct PoolGradientJob {
     Pictures<const float> g;
     const int64_t *places;
+    int64_t rows, columns;
     Pictures<float> gradient;
 };
 

@@ -11,7 +11,7 @@ namespace convolens {
 namespace {
 
 constexpr size_t huge_page = size_t(2) << 20;
-constexpr size_t default_limit = size_t(256) << 20;
+constexpr size_t default_limit = size_t(512) << 20;
 
 struct Block {
     void *at;

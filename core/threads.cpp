@@ -1,4 +1,5 @@
 #include "threads.hpp"
+#include "openmp.hpp"
 
 #include <pthread.h>
 #include <sched.h>
@@ -16,27 +17,15 @@
 namespace convolens {
 namespace {
 
-// One job at a time: its fields are written by the caller before it opens and read by workers that joined it.
-//
-// `state` holds how many workers are in the job, whether it is open to more, and its number. A caller that has done all
-// tasks closes the job and waits for those who are in it, not for those still waking up: to wake a sleeping thread
-// takes tens of microseconds, in which many a job is done.
-struct Pool {
-    static constexpr uint32_t one_inside = 1, all_inside = (1 << 10) - 1, open = 1 << 10, next_number = 1 << 11;
-
-    std::vector<std::thread> workers;
-    std::mutex busy;
-    std::atomic<uint32_t> state{0}, finished{0};
+// The tasks of one call, taken one by one by whoever works on them.
+struct Job {
+    int64_t tasks;
+    Body body;
+    void *context;
     std::atomic<int64_t> next{0};
-    std::atomic<bool> stopping{false};
-    int64_t tasks = 0;
-    Body body = nullptr;
-    void *context = nullptr;
-    std::exception_ptr failure; // the first of a job
+    std::atomic<int> slots{0};  // given out, where the threads have no numbers of their own
+    std::exception_ptr failure; // the first
     std::mutex failing;
-    int asked = 1; // threads last asked for; there may be fewer, where the system gives no more
-
-    static uint32_t number(uint32_t s) { return s / next_number; }
 
     // A task that fails (for want of memory) ends the job; the caller gets its exception when all have left.
     void work(int slot) {
@@ -50,6 +39,24 @@ struct Pool {
                 failure = std::current_exception();
         }
     }
+};
+
+// One job at a time: it is set by the caller before it opens and read by workers that joined it.
+//
+// `state` holds how many workers are in the job, whether it is open to more, and its number. A caller that has done all
+// tasks closes the job and waits for those who are in it, not for those still waking up: to wake a sleeping thread
+// takes tens of microseconds, in which many a job is done.
+struct Pool {
+    static constexpr uint32_t one_inside = 1, all_inside = (1 << 10) - 1, open = 1 << 10, next_number = 1 << 11;
+
+    std::vector<std::thread> workers;
+    std::mutex busy;
+    std::atomic<uint32_t> state{0}, finished{0};
+    std::atomic<bool> stopping{false};
+    Job *job = nullptr;
+    int asked = 1; // threads last asked for; there may be fewer, where the system gives no more
+
+    static uint32_t number(uint32_t s) { return s / next_number; }
 
     // Joins the first open job with a number other than `seen`; false if the pool stops.
     bool join(uint32_t &seen) {
@@ -77,7 +84,7 @@ struct Pool {
 
     void loop(int slot, uint32_t seen) {
         while (join(seen)) {
-            work(slot);
+            job->work(slot);
             const uint32_t s = state.fetch_sub(one_inside, std::memory_order_acq_rel);
             if (!(s & open) && (s & all_inside) == one_inside) { // the last to leave a closed job
                 finished.fetch_add(1, std::memory_order_release);
@@ -106,19 +113,14 @@ struct Pool {
         stopping = false;
     }
 
-    void run(int64_t count, Body function, void *argument) {
-        tasks = count;
-        body = function;
-        context = argument;
-        next.store(0, std::memory_order_relaxed);
+    void run(Job &the_job) {
+        job = &the_job;
         const uint32_t before = finished.load(std::memory_order_relaxed);
         state.fetch_add(next_number + open, std::memory_order_release);
         state.notify_all();
-        work(0);
+        job->work(0);
         if (state.fetch_and(~open, std::memory_order_acq_rel) & all_inside)
             finished.wait(before, std::memory_order_acquire);
-        if (failure)
-            std::rethrow_exception(std::exchange(failure, nullptr));
     }
 };
 
@@ -139,7 +141,8 @@ int initial_threads() {
 }
 
 std::atomic<int> wanted{initial_threads()};
-Pool *pool = nullptr; // never destroyed: a worker may outlive the interpreter's exit
+std::atomic<Parallel> borrowed{nullptr}; // torch's threads; not in a forked child, where OpenMP's are gone for good
+Pool *pool = nullptr;                    // never destroyed: a worker may outlive the interpreter's exit
 std::mutex making;
 
 Pool *the_pool() {
@@ -151,6 +154,7 @@ Pool *the_pool() {
             pthread_atfork([] { making.lock(); }, [] { making.unlock(); },
                            [] {
                                pool = nullptr;
+                               borrowed = nullptr;
                                making.unlock();
                            });
         });
@@ -164,20 +168,31 @@ int threads() { return wanted; }
 
 void set_threads(int count) { wanted = std::clamp(count, 1, max_threads); }
 
+bool share_threads() {
+    the_pool(); // its lock, and what is to happen in a forked child
+    borrowed = torch_parallel();
+    return borrowed;
+}
+
 void for_each(int64_t tasks, Body body, void *context) {
     const int count = wanted;
-    if (tasks > 1 && count > 1) {
-        Pool *p = the_pool();
-        std::unique_lock lock(p->busy, std::try_to_lock);
-        if (lock) {
-            if (p->asked != count)
-                p->resize(count);
-            p->run(tasks, body, context);
-            return;
-        }
+    Job job{tasks, body, context};
+    Pool *p = tasks > 1 && count > 1 ? the_pool() : nullptr;
+    std::unique_lock<std::mutex> lock;
+    if (p)
+        lock = std::unique_lock(p->busy, std::try_to_lock);
+    if (!lock) {
+        job.work(0);
+    } else if (const Parallel parallel = borrowed) {
+        parallel([](void *j) { static_cast<Job *>(j)->work(static_cast<Job *>(j)->slots++); }, &job, unsigned(count),
+                 0);
+    } else {
+        if (p->asked != count)
+            p->resize(count);
+        p->run(job);
     }
-    for (int64_t task = 0; task < tasks; ++task)
-        body(context, task, 0);
+    if (job.failure)
+        std::rethrow_exception(job.failure);
 }
 
 } // namespace convolens

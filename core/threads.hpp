@@ -4,6 +4,7 @@
 // the pool's workers. `slot` is below threads() and names the thread, so that it can index scratch memory. Tasks are
 // handed out one by one, so results must not depend on which thread takes which: then 1, 2 and 4 threads give the same
 // bits. A second caller that finds the pool busy runs its tasks alone. A forked child starts with a fresh pool.
+// share_threads() makes torch's threads the workers, where torch is loaded (openmp.hpp says why).
 #pragma once
 #include <cstdint>
 
@@ -22,6 +23,7 @@ template <class F> void parallel(int64_t tasks, const F &f) {
 
 int threads();
 void set_threads(int count);
+bool share_threads();
 constexpr int max_threads = 256;
 
 } // namespace convolens

@@ -4,7 +4,7 @@
 //     for each cell of the window: where it is larger than the best so far, or NaN, it is the best, and its place kept
 //
 // One pass; a window's cells come from the cache. The gradient adds each value to its place; a task takes a picture's
-// vectors of channels alone, so overlapping windows never meet in two threads.
+// vectors of channels alone, so overlapping windows never meet in two threads. Windows side by side need no adding.
 #include "../gemm.hpp"
 #include "../layers.hpp"
 #include "../threads.hpp"
@@ -58,6 +58,26 @@ template <bool with_places> void run(const PoolJob &job) {
     });
 }
 
+// Windows one beside the other: each cell belongs to one window or none, so it is written once, in order.
+void side_by_side(const PoolGradientJob &job) {
+    const auto &g = job.g;
+    const auto &x = job.gradient;
+    parallel(x.n * x.h, [&](int64_t task, int) {
+        const int64_t n = task / x.h, row = task % x.h;
+        for (int64_t column = 0; column < x.w; ++column) {
+            float *to = x.data + n * x.step_n + row * x.step_h + column * x.step_w;
+            const int64_t r = row / job.rows, s = column / job.columns, here = row * x.w + column;
+            if (r >= g.h || s >= g.w) {
+                __builtin_memset(to, 0, size_t(x.c) * sizeof(float));
+                continue;
+            }
+            const int64_t from = n * g.step_n + r * g.step_h + s * g.step_w;
+            for (int64_t c = 0; c < x.c; ++c)
+                to[c] = job.places[from + c] == here ? g.data[from + c] : 0;
+        }
+    });
+}
+
 } // namespace
 
 void pool(const PoolJob &job) {
@@ -68,6 +88,8 @@ void pool(const PoolJob &job) {
 }
 
 void pool_gradient(const PoolGradientJob &job) {
+    if (job.rows > 0)
+        return side_by_side(job);
     const auto &g = job.g;
     const auto &x = job.gradient;
     constexpr int64_t width = 32; // channels of a task: whole cache lines, and two tasks for the fewest channels

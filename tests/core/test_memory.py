@@ -10,7 +10,7 @@ MEGABYTE = 1 << 20
 @pytest.fixture(autouse=True)
 def _nothing_kept_before():
     _core.set_kept_limit(0)
-    _core.set_kept_limit(256 * MEGABYTE)
+    _core.set_kept_limit(512 * MEGABYTE)
 
 
 def address(array):

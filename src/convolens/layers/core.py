@@ -22,6 +22,8 @@ from convolens.layers.geometry import Geometry, Pair
 
 LAST = torch.channels_last
 
+_core.share_threads()  # torch is loaded: its threads and the core's own would fight for the same cores
+
 
 def runs_on(*tensors: Tensor) -> bool:
     """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's."""
@@ -96,7 +98,7 @@ def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Fini
 def _windowed(
     kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor
 ) -> Tensor:
-    y = _new(geometry.y_shape) if finish.out is None else finish.out
+    y = recycled(geometry.y_shape) if finish.out is None else finish.out
     x, bias, residual = _readable(x, finish)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
     arguments = _address(bias), _address(residual), finish.relu, _pictures(y)
@@ -128,17 +130,20 @@ def pool(
     x: Tensor, size: Pair, window: tuple[int, ...], y_size: Pair, *, with_places: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The maxima of a channels-last x, and where they lay; `window` is stride, padding and dilation by axis."""
-    y = _new((x.shape[0], x.shape[1], *y_size))
+    y = recycled((x.shape[0], x.shape[1], *y_size))
     places = torch.empty_like(y, dtype=torch.int64) if with_places else None
     _core.pool(_pictures(x), *size, window, _pictures(y), _address(places))
     return y, places
 
 
-def pool_gradient(g: Tensor, places: Tensor, shape: tuple[int, ...], out: Tensor | None = None) -> Tensor:
-    """Each value of channels-last g added where its maximum lay."""
-    gradient = _new(shape) if out is None else out
+def pool_gradient(g: Tensor, places: Tensor, shape: tuple[int, ...], side_by_side: Pair = (0, 0)) -> Tensor:
+    """Each value of channels-last g added where its maximum lay.
+
+    `side_by_side` is the windows' size where they lie one beside the other, which is faster; else zeros.
+    """
+    gradient = recycled(shape)
     g, places = g.contiguous(memory_format=LAST), places.contiguous(memory_format=LAST)
-    _core.pool_gradient(_pictures(g), places.data_ptr(), _pictures(gradient))
+    _core.pool_gradient(_pictures(g), places.data_ptr(), *side_by_side, _pictures(gradient))
     return gradient
 
 
@@ -170,7 +175,13 @@ def gate(g: Tensor, signs: Tensor) -> Tensor:
 def recycled(shape: tuple[int, ...]) -> Tensor:
     """A channels-last tensor of unspecified contents, in memory that an earlier one let go where there is some."""
     n, c, h, w = shape
-    return torch.from_numpy(empty((n, h, w, c), np.float32)).permute(0, 3, 1, 2)
+    # Turned by NumPy: autograd forbids writing to torch's views.
+    return torch.from_numpy(empty((n, h, w, c), np.float32).transpose(0, 3, 1, 2))
+
+
+def _unset(count: int) -> Tensor:
+    """So many numbers of unspecified contents, in memory that was used before where they are many."""
+    return torch.from_numpy(empty((count,), np.float32))
 
 
 Numbers = TypeVar("Numbers", bound=Tensor | None)
@@ -190,7 +201,7 @@ def transformed(weight: Tensor, tile: int, *, turned: bool = False) -> Tensor:
 
     def make() -> Tensor:
         view = _view(weight, turned=turned)
-        numbers = torch.empty(_core.winograd_weights_size(view[1], view[2], tile))
+        numbers = _unset(_core.winograd_weights_size(view[1], view[2], tile))
         _core.winograd_weights(view, tile, numbers.data_ptr())
         return numbers
 
@@ -205,7 +216,7 @@ def packed(weight: Tensor) -> Tensor | None:
 
     def make() -> Tensor | None:
         view = _view(weight)
-        numbers = torch.empty(_core.patches_weights_size(view))
+        numbers = _unset(_core.patches_weights_size(view))
         _core.patches_weights(view, numbers.data_ptr())
         return numbers if finite(numbers) else None
 
@@ -237,6 +248,8 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:
     kept = _kept.setdefault(weight, {})
     found = kept.get(key)
     if found is None or found.state != state:
+        kept.pop(key, None)
+        del found  # its memory is what `make` takes
         found = kept[key] = _Kept(state, make())
     return found.numbers  # type: ignore[return-value] # what `make` gave for this key
 
@@ -252,7 +265,7 @@ def _winograd(
     *,
     edge: bool = False,
 ) -> Tensor:
-    y = _new(y_shape) if finish.out is None else finish.out
+    y = recycled(y_shape) if finish.out is None else finish.out
     x, bias, residual = _readable(x, finish)
     top, left = before
     arguments = tile, top, left, edge, _address(bias), _address(residual), finish.relu, _pictures(y)
@@ -270,10 +283,6 @@ def _readable(x: Tensor, finish: Finish) -> tuple[Tensor, Tensor | None, Tensor 
 
 def _address(t: Tensor | None) -> int:
     return 0 if t is None else t.data_ptr()
-
-
-def _new(shape: tuple[int, ...]) -> Tensor:
-    return torch.empty(shape, memory_format=LAST)
 
 
 def _pictures(x: Tensor) -> tuple[int, ...]:

@@ -278,7 +278,6 @@ def _folded(gradient: Tensor, before: tuple[int, int], size: tuple[int, int]) ->
 
 
 def _pool_gradient(stage: _Pool, g: Tensor, trail: _Trail) -> Tensor:
-    out = core.recycled(trail.shape)
     if trail.places is None:
-        return core.average_gradient(g, stage.side, out)
-    return core.pool_gradient(g, trail.places, trail.shape, out)
+        return core.average_gradient(g, stage.side, core.recycled(trail.shape))
+    return core.pool_gradient(g, trail.places, trail.shape, (stage.side, stage.side))

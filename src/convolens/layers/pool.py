@@ -119,7 +119,7 @@ def max_pool2d_backward(
     if at.numel() and not 0 <= int(at.min()) <= int(at.max()) < cells:
         outside = int(at.max()) if int(at.max()) >= cells else int(at.min())
         raise ShapeError(f"argmax: need places inside the {cells} cells of a plane, got {outside}")
-    return kind_of(upstream)(_spread(above, at, shape))
+    return kind_of(upstream)(_spread(above, at, shape, (0, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,12 @@ class _Windows:
     dilation: Pair
     ceil_mode: bool
     y_size: Pair
+
+    @property
+    def side_by_side(self) -> Pair:
+        """The windows' size where they lie one beside the other from the corner on; else zeros."""
+        plain = self.size == self.stride and self.padding == (0, 0) and self.dilation == (1, 1)
+        return self.size if plain else (0, 0)
 
 
 def _pool(x: Tensor, w: _Windows, *, with_argmax: bool) -> tuple[Tensor, Tensor]:
@@ -147,11 +153,11 @@ def _pool(x: Tensor, w: _Windows, *, with_argmax: bool) -> tuple[Tensor, Tensor]
     )
 
 
-def _spread(g: Tensor, argmax: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _spread(g: Tensor, argmax: Tensor, shape: tuple[int, ...], side_by_side: Pair) -> Tensor:
     if torch.is_grad_enabled() and g.requires_grad:
-        return _Spread.apply(g, argmax, shape)  # type: ignore[no-any-return, no-untyped-call]
+        return _Spread.apply(g, argmax, shape, side_by_side)  # type: ignore[no-any-return, no-untyped-call]
     if g.dim() == 4 and core.runs_on(g) and core.is_channels_last(g) and g.numel():
-        return core.pool_gradient(g, argmax, shape)
+        return core.pool_gradient(g, argmax, shape, side_by_side)
     planes = g.new_zeros((*shape[:-2], shape[-2] * shape[-1]))
     return planes.scatter_add_(-1, argmax.flatten(-2), g.flatten(-2)).reshape(shape)
 
@@ -170,17 +176,17 @@ class _MaxPool(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         ctx.save_for_backward(output[1])
         ctx.mark_non_differentiable(output[1])
-        ctx.shape = tuple(inputs[0].shape)
+        ctx.shape, ctx.side_by_side = tuple(inputs[0].shape), inputs[1].side_by_side
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        return _spread(g, ctx.saved_tensors[0], ctx.shape), None
+        return _spread(g, ctx.saved_tensors[0], ctx.shape, ctx.side_by_side), None
 
 
 class _Spread(Function):
     @staticmethod
-    def forward(g: Tensor, argmax: Tensor, shape: tuple[int, ...]) -> Tensor:
-        return _spread(g, argmax, shape)
+    def forward(g: Tensor, argmax: Tensor, shape: tuple[int, ...], side_by_side: Pair) -> Tensor:
+        return _spread(g, argmax, shape, side_by_side)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -188,7 +194,7 @@ class _Spread(Function):
 
     @staticmethod
     def backward(ctx: Any, as_x: Tensor) -> tuple[Tensor | None, ...]:
-        return _gather(as_x, ctx.saved_tensors[0]), None, None
+        return _gather(as_x, ctx.saved_tensors[0]), None, None, None
 
 
 class MaxPool2d(nn.MaxPool2d):

@@ -1,0 +1,14 @@
+// The OpenMP threads that torch brought along.
+//
+// Two sets of threads on the same cores hurt each other: OpenMP's workers go on spinning for milliseconds after each of
+// torch's operators, on the core that ours would take. Where torch is loaded, the core's tasks run on its threads.
+#pragma once
+
+namespace convolens {
+
+using Parallel = void (*)(void (*body)(void *), void *context, unsigned threads, unsigned flags);
+
+// OpenMP's entry to a parallel region in the library that torch has loaded; null where there is none.
+Parallel torch_parallel();
+
+} // namespace convolens
