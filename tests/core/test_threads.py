@@ -14,7 +14,7 @@ from convolens import _core
 
 _core.set_threads(1)  # the spectrum takes memory of the caller's only
 x = np.ones((4, 3000, 3000), np.float32)
-spectrum = _core.Spectrum(np.ones((1, 900, 900), np.float32), [2048, 2048])
+spectrum = _core.Spectrum(np.ones((1, 900, 900), np.float32), [2048, 4096])  # more than malloc may hold ready
 small = _core.Spectrum(np.ones((1, 40, 40), np.float32), [64, 64])
 _core.set_threads(2)
 maps = _core.Maps([np.arange(4)] + [np.arange(3000)] * 2)

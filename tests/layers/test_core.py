@@ -281,3 +281,29 @@ def test_a_forked_child_can_use_the_layers():
         "assert os.waitstatus_to_exitcode(os.wait()[1]) == 0\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120, env=os.environ)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch brings another OpenMP")
+def test_the_core_runs_on_torchs_threads_but_not_in_a_forked_child():
+    code = """
+import os
+import torch
+import convolens as cl
+from convolens import _core
+cl.threads(2)
+layer, x = cl.layers.Conv2d(64, 64, 3, padding=1).requires_grad_(False), torch.ones(1, 64, 60, 60)
+torch.mm(torch.ones(900, 900), torch.ones(900, 900))  # torch's worker is there
+before = len(os.listdir("/proc/self/task"))
+wanted = layer(x)
+print(len(os.listdir("/proc/self/task")) - before)
+child = os.fork()
+if not child:
+    torch.set_num_threads(1)  # its OpenMP does not survive a fork
+    os._exit(0 if torch.equal(layer(x), wanted) else 1)
+print(os.waitpid(child, 0)[1])
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert done.stdout.split() == ["0", "0"], done.stderr
