@@ -5,6 +5,7 @@ import torch
 import convolens as cl
 from convolens.errors import ArgumentError, ShapeError, WeightsError
 from convolens.tasks.detect import Cost, Detections, Detector
+from convolens.tasks.detect.feature_maps import take_dense
 from convolens.tasks.model_file import read_model_file, write_model_file
 
 CLASSES = ("cat", "dog", "owl")
@@ -187,3 +188,35 @@ def test_what_it_evaluates_takes_no_gradient_only_meanwhile():
     assert model.training
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert frozen == {"trunk.conv1.weight"}
+
+
+def test_fc6_and_fc7_are_every_third_cell_and_every_fourth_feature_of_vggs_dense_layers():
+    model = cl.detector("vgg16", classes=CLASSES)
+    fc6, fc7 = model.feature_maps.dense[1], model.feature_maps.dense[3]
+    cells = torch.arange(512.0)[:, None] * 100 + torch.arange(49.0)  # feature and cell of the 7×7 map
+    features = torch.arange(4096.0)
+    state = {
+        "classifier.0.weight": cells.flatten().expand(4096, -1),
+        "classifier.0.bias": features,
+        "classifier.3.weight": features[:, None] * 10_000 + features,
+        "classifier.3.bias": -features,
+    }
+    assert take_dense(model.feature_maps, state)
+    np.testing.assert_array_equal(fc6.weight[7, 3].detach(), [[300, 303, 306], [321, 324, 327], [342, 345, 348]])
+    assert fc6.bias[:3].tolist() == [0, 4, 8]
+    assert fc7.weight[2, :3, 0, 0].tolist() == [80_000, 80_004, 80_008]
+    assert fc7.bias[1023].item() == -4092
+    kept = fc6.weight.clone()
+    spoilt = {**state, "classifier.3.bias": torch.full((4096,), torch.nan)}
+    assert not take_dense(model.feature_maps, spoilt)  # as in the features that SSD's authors published
+    assert not take_dense(model.feature_maps, {})
+    assert fc6.weight.equal(kept)
+
+
+@pytest.mark.weights
+def test_weights_of_a_trunk_are_where_a_detector_starts():
+    model = cl.detector("vgg16", weights="hed", classes=CLASSES)
+    trunk = cl.trunk("vgg16", weights="hed")
+    assert model.trunk.features[0].weight.equal(trunk.features[0].weight)
+    assert model.preprocessing.mean == trunk.preprocessing.mean
+    assert model.size == (300, 300)
