@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convolens.arrays import as_array, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
-from convolens.convolution.planner import Plan, measured, plan_for
+from convolens.convolution.planner import measured, plan_for
 from convolens.convolution.windows import job_of, specify, windows
 from convolens.shapes import Boundary, Mode
 
@@ -89,11 +89,12 @@ def plan(
     fill_value: Any = 0,
     method: str = "auto",
     measure: bool = False,
-) -> Plan:
+) -> Any:
     """How `convolve` would do it: `.method`, `.cost`, and `.explain()`, a table of all algorithms.
 
     The arguments are those of `convolve`; a tensor's plan is that of an array on the CPU. With `measure` every
-    algorithm that can do it is timed on these arrays, and the choice is by that.
+    algorithm that can do it is timed on these arrays, and the choice is by that. A network's layer in the kernel's
+    place (`convolens.layers.Conv2d`) is explained on x in the same words, by its own methods.
 
     Returns:
         The plan; `convolve(..., method=plan.method)` follows it.
@@ -104,6 +105,8 @@ def plan(
     >>> plan(np.zeros(8), np.ones(3)).method
     'direct'
     """
+    if hasattr(kernel, "plan"):
+        return kernel.plan(x)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 

@@ -61,4 +61,5 @@ def planned(
 ) -> Plan:  # fmt: skip
     """How `filtered` does it."""
     kernel, axes = arranged(signal, weights, normalize=normalize)
-    return plan(signal, kernel, mode, axes=axes, boundary=boundary)
+    found: Plan = plan(signal, kernel, mode, axes=axes, boundary=boundary)
+    return found

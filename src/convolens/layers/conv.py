@@ -18,7 +18,9 @@ from torch.overrides import has_torch_function
 
 from convolens.arrays import Array
 from convolens.errors import ArgumentError, ShapeError
+from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
+from convolens.layers.plan import LayerPlan, layer_plan
 from convolens.layers.tensors import as_tensor, batched, check_alike, kind_of, mixes_precisions
 from convolens.layers.trilinear import convolve_tensors, input_gradient, weight_gradient
 
@@ -192,6 +194,19 @@ class Conv2d(nn.Conv2d):
             device,
             dtype,
         )
+
+    def plan(self, x: Float[Array, "*batch channels height width"]) -> LayerPlan:
+        """How the layer would be computed on x, and why not otherwise; `convolens.plan(x, layer)` calls it.
+
+        >>> Conv2d(64, 64, 3).plan(torch.zeros(1, 64, 32, 32)).method
+        'winograd4'
+        """
+        batch, padding = batched(as_tensor(x, "x"), "x"), self.padding
+        if self.padding_mode != "zeros":
+            batch, padding = pad(batch, self._reversed_padding_repeated_twice, self.padding_mode), (0, 0)
+        geometry = _geometry(batch, self.weight, self.stride, padding, self.dilation, self.groups)
+        known = core.runs_on(batch, self.weight)
+        return layer_plan(geometry, by_core=known, channels_last=core.is_channels_last(batch))
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
         padding: Any = self.padding

@@ -11,7 +11,7 @@ The choice depends on sizes, order in memory, dtype, device and `cl.precision` o
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ from convolens.layers import core
 from convolens.layers.geometry import Geometry
 from convolens.settings import precision
 
-Method = Literal["winograd4", "winograd2", "patches", "depthwise", "torch"]
+Method = Literal["winograd4", "winograd2", "depthwise", "patches", "torch"]
+METHODS: tuple[Method, ...] = get_args(Method)  # the first that a layer does not refuse is taken
 
 # Where the core's kernels begin to pay, measured by benchmarks/layers.py.
 LEAST_WINOGRAD_CHANNELS = 16
@@ -41,39 +42,64 @@ def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False) 
         channels_last: whether its input needs no reordering first.
         finishing: whether something follows that the core does in the same pass.
     """
-    if winograd_fits(geometry):
-        return "winograd2" if precision() == "exact" else "winograd4"
-    if depthwise_fits(geometry):
-        return "depthwise" if channels_last and finishing else "torch"  # alone, torch is as fast
-    filters, channels, rows, columns = geometry.weight_shape
-    least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
-    first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
-    pays = first or min(filters, channels) >= least
-    if channels_last and geometry.groups == 1 and pays and rows * columns * channels <= MOST_PATCHES_DEPTH:
-        return "patches"
+    for method in METHODS[:-1]:
+        if refusal(method, geometry, channels_last=channels_last, finishing=finishing) is None:
+            return method
     return "torch"
+
+
+def refusal(method: Method, geometry: Geometry, *, channels_last: bool, finishing: bool = False) -> str | None:
+    """Why a method is not for this layer, in a few words; None where it is."""
+    match method:
+        case "winograd4" | "winograd2":
+            wanted = "winograd2" if precision() == "exact" else "winograd4"
+            return _no_winograd(geometry) if method == wanted else f"cl.precision is {precision()!r}"
+        case "depthwise":
+            return _no_depthwise(geometry, channels_last and finishing)
+        case "patches":
+            return _no_patches(geometry, channels_last, finishing)
+        case "torch":
+            return None
 
 
 def winograd_fits(geometry: Geometry) -> bool:
     """Whether Winograd's algorithm can do this layer, and saves more than its transforms cost."""
+    return _no_winograd(geometry) is None
+
+
+def _no_winograd(geometry: Geometry) -> str | None:
     filters, channels, *kernel = geometry.weight_shape
     n, _, height, width = geometry.y_shape
-    fits = (
-        kernel == [3, 3]
-        and geometry.stride == geometry.dilation == (1, 1)
-        and geometry.groups == 1
-        and max(geometry.before + geometry.after) <= 2
-    )
+    if kernel != [3, 3] or not geometry.stride == geometry.dilation == (1, 1) or geometry.groups != 1:
+        return "not 3×3 with stride, dilation and groups of 1"
+    if max(geometry.before + geometry.after) > 2:
+        return "padded by more than 2"
+    if min(filters, channels) < LEAST_WINOGRAD_CHANNELS:
+        return f"fewer than {LEAST_WINOGRAD_CHANNELS} channels or filters"
+    if (-(-height // 4) * 4) * (-(-width // 4) * 4) > MOST_WINOGRAD_WASTE * height * width:
+        return "a map so small that most of its tiles hang over the end"
     work = n * height * width * filters * channels * 9
-    tiled = (-(-height // 4) * 4) * (-(-width // 4) * 4)
-    fits = fits and tiled <= MOST_WINOGRAD_WASTE * height * width
-    return fits and min(filters, channels) >= LEAST_WINOGRAD_CHANNELS and work >= LEAST_WINOGRAD_WORK
+    return None if work >= LEAST_WINOGRAD_WORK else "too little work for its transforms to pay"
 
 
-def depthwise_fits(geometry: Geometry) -> bool:
-    """Whether each channel has a filter of its own."""
+def _no_depthwise(geometry: Geometry, pays: bool) -> str | None:
     filters, channels, *_ = geometry.weight_shape
-    return channels == 1 and filters == geometry.groups > 1
+    if channels != 1 or filters != geometry.groups or filters == 1:
+        return "not one filter for each channel"
+    return None if pays else "nothing follows in the same pass, or not channels-last: torch is as fast"
+
+
+def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool) -> str | None:
+    filters, channels, rows, columns = geometry.weight_shape
+    if geometry.groups != 1:
+        return "has groups"
+    if not channels_last:
+        return "not channels-last"
+    if rows * columns * channels > MOST_PATCHES_DEPTH:
+        return f"more than {MOST_PATCHES_DEPTH} inputs an output"
+    least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
+    first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
+    return None if first or min(filters, channels) >= least else f"fewer than {least} channels or filters"
 
 
 def tile_of(method: Method) -> int:
