@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from convolens.tour import pictures, textures
+from convolens.tour import localize, pictures, textures
 
 WIDTH = 120
 
@@ -22,4 +22,6 @@ def small_tour(tmp_path_factory):
         patch.setattr(pictures, "photo", small_photo)
         patch.setattr(textures, "_LEARNED_FROM", {64: 4, 32: 4})
         patch.setattr(textures, "_TESTED_ON", {64: 2, 32: 2})
+        patch.setattr(localize, "_TO_LEARN", 20)
+        patch.setattr(localize, "_TO_TEST", 10)
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from convolens.errors import ArgumentError
-from convolens.tour import blur, edges, explain, restyle, scan, sound, taps, textures
+from convolens.tour import blur, edges, explain, localize, restyle, scan, sound, taps, textures
 from convolens.tour.section import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -19,6 +19,7 @@ SECTIONS: tuple[Section, ...] = (
     textures.SECTION,
     explain.SECTION,
     scan.SECTION,
+    localize.SECTION,
     restyle.SECTION,
 )
 

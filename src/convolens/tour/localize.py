@@ -1,0 +1,76 @@
+"""Section: a localizer of handwritten digits, trained while you wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convolens.media.images import read_image
+from convolens.pages.figures import Marked, numbers, picture, row
+from convolens.tour.hidden import write_hidden
+from convolens.tour.section import Section
+
+MODEL = "hidden/run/best.safetensors"
+_TO_LEARN, _TO_TEST, _SHOWN = 1500, 200, 6
+
+
+def _prepare() -> None:
+    write_hidden("hidden/train", _TO_LEARN, held_out=False)
+    write_hidden("hidden/test", _TO_TEST, held_out=True)
+
+
+def _show(made: Mapping[str, Any]) -> Sequence[str]:
+    metrics = made["run"].metrics
+    seen = [
+        picture(read_image(photo), _said(one), describe="A small photo, perhaps with a digit on it",
+                marks=[Marked(_whole(one.box_xyxy), one.label)] if one.label else [])
+        for photo, one in list(zip(made["photos"], made["found"], strict=True))[:_SHOWN]
+    ]  # fmt: skip
+    return [
+        row(*seen),
+        numbers([
+            (f"{metrics['object_accuracy']:.0%}", "of all pictures: a digit or none, told rightly"),
+            (f"{metrics['class_accuracy']:.0%}", "of the digits named rightly; one in ten is chance"),
+            (f"{metrics['mean_iou']:.2f}", "mean overlap of its boxes with the true ones (1 would be exact)"),
+        ]),
+    ]  # fmt: skip
+
+
+def _said(found: Any) -> str:
+    return f"<b>{found.label}</b>, {found.score:.0%} sure." if found.label else "<b>None.</b>"
+
+
+def _whole(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    x1, y1, x2, y2 = map(round, box)
+    return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
+
+
+SECTION = Section(
+    name="localize",
+    title="Is there a digit, which, and where?",
+    prose=f"""
+Every cell of a map says how much its part of the picture looks like a digit, which one, and where its box is. The
+surest cells are listened to. All of it is learned at once, by one cost: the sum of three, whether, which and where.
+
+This small network knew nothing half a minute ago. It learned from {_TO_LEARN:,} pictures and is shown others here:
+other photos, other people's handwriting.
+""",
+    commands=(
+        "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "
+        "--rate 0.002 --epochs 10 --zoom 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run",
+        f"convolens predict {MODEL} hidden/test --out hidden/found",
+    ),
+    python=f"""\
+from pathlib import Path
+import convolens as cl
+
+run = cl.train("localize", "hidden/train/pictures.csv", trunk="resnet18", weights=None, width=0.25, tap="layer2.1",
+               batch=16, rate=2e-3, epochs=10, zoom=(0.8, 1.2), flip=False, validation="hidden/test/pictures.csv",
+               out="hidden/run")
+photos = sorted(Path("hidden/test").glob("*.png"))
+found = cl.load("{MODEL}").predict(photos)
+""",
+    prepare=_prepare,
+    show=_show,
+    budget_seconds=60,
+)
