@@ -10,6 +10,7 @@ BENCHMARKS: tuple[str, ...] = (
     "convolve",
     "detect",
     "effects",
+    "explain",
     "layers",
     "planner_accuracy",
     "sounds",

@@ -200,3 +200,26 @@ def test_the_command_prints_the_table_or_json(folder, capsys):
     assert f"error: method: need one of {', '.join(METHODS)}, got 'came'" in capsys.readouterr().err
     assert run(folder, folder / "boxes.csv", "--measure", "--count", 0) == 2
     assert "error: count: need at least 1 picture, got 0" in capsys.readouterr().err
+
+
+def test_a_detectors_objects_are_drawn_each_with_its_box(tmp_path, capsys):
+    model = cl.detector("resnet18", size=(64, 64), classes=("cat", "dog"), width=0.25, seed=1)
+    picture = np.random.default_rng(2).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    with torch.no_grad():
+        for head in model.heads.classes:
+            head.weight *= 2
+        while len(model.predict(picture)) > 3:
+            for head in model.heads.classes:
+                head.bias.view(-1, 3)[:, 0] += 0.4
+    found = model.predict(picture)
+    assert len(found) >= 1
+    model.save(tmp_path / "model.safetensors")
+    write_image(tmp_path / "photo.png", picture)
+    assert run(tmp_path, tmp_path / "photo.png", "--out", tmp_path / "why", "--maps") == 0
+    (line,) = (tmp_path / "why" / "explanations.jsonl").read_text().splitlines()
+    told = json.loads(line)["explanations"]
+    assert [one["label"] for one in told] == list(found.labels)
+    np.testing.assert_allclose([one["found_xyxy"] for one in told], found.boxes_xyxy, rtol=1e-4)
+    assert np.load(tmp_path / "why" / "photo.npy").shape == (len(found), 40, 60)
+    assert run(tmp_path, tmp_path / "photo.png", "--html", tmp_path / "why.html") == 2
+    assert "need a classifier or a localizer, got a detector" in capsys.readouterr().err

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, FileError, ShapeError
-from convolens.media.draw import heatmap, sheet
+from convolens.media.draw import boxes, heatmap, sheet
 from convolens.media.files import writing
-from convolens.media.images import Picture, write_picture
+from convolens.media.images import Picture, read_rgb8, write_picture
 from convolens.tasks.explain import Explanation, explain
 from convolens.workflows.data import PICTURE_SUFFIXES
 from convolens.workflows.explanation_page import explanation_page
@@ -43,7 +43,7 @@ def explain_files(
 
     Yields:
         The line of each file, as a dict: `path`, `written` and `explanations` (each with `method label score
-        box_xyxy`), or `path` and `error`.
+        box_xyxy`, and of a detector's objects `found_xyxy`), or `path` and `error`.
 
     Raises:
         ArgumentError: `out` is neither a folder nor a picture's name, or two files would have one overlay.
@@ -101,9 +101,9 @@ def _each(
 ) -> Iterator[dict[str, Any]]:
     for file, target in zip(files, targets, strict=True):
         try:
-            found = [explain(model, file, method=method, **options) for method in methods]
-            write_picture(target, Picture(_drawn(found)), keeping=(file,))
-            if maps:
+            found = _found(model, file, methods, options)
+            write_picture(target, Picture(_drawn(found) if found else read_rgb8(file)[0]), keeping=(file,))
+            if maps and found:
                 _write_maps(target.with_suffix(".npy"), found)
         except (FileError, ShapeError) as error:
             yield {"path": str(file), "error": str(error) if str(file) in str(error) else f"{file}: {error}"}
@@ -111,10 +111,25 @@ def _each(
         yield {"path": str(file), "written": str(target), "explanations": [_in_plain_data(one) for one in found]}
 
 
+def _found(model: Any, file: Path, methods: Sequence[str], options: dict[str, Any]) -> list[Explanation]:
+    """By each method; of a detector the explanations of all objects, one after another."""
+    found: list[Explanation] = []
+    for method in methods:
+        one: Any = explain(model, file, method=method, **options)
+        found += one if isinstance(one, list) else [one]
+    return found
+
+
 def _drawn(found: Sequence[Explanation]) -> NDArray[np.uint8]:
-    if len(found) == 1:
-        return found[0].overlay()
-    return sheet([one.overlay() for one in found], [_title(one) for one in found])
+    shown = [_overlay(one) for one in found]
+    return shown[0] if len(found) == 1 else sheet(shown, [_title(one) for one in found])
+
+
+def _overlay(one: Explanation) -> NDArray[np.uint8]:
+    """With a detection's own box."""
+    if one.found_xyxy is None:
+        return one.overlay()
+    return boxes(one.overlay(), np.array([one.found_xyxy]), labels=[one.label])
 
 
 def _title(one: Explanation) -> str:
@@ -130,4 +145,6 @@ def _write_maps(path: Path, found: Sequence[Explanation]) -> None:
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:
-    return {"method": one.method, "label": one.label, "score": one.score, "box_xyxy": one.box()}
+    return {"method": one.method, "label": one.label, "score": one.score, "box_xyxy": one.box()} | (
+        {} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy}
+    )

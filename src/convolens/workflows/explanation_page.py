@@ -18,12 +18,13 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from convolens.errors import FileError, ShapeError
+from convolens.errors import ArgumentError, FileError, ShapeError
 from convolens.media.images import as_rgb8
 from convolens.pages import Part, report
 from convolens.pages.figures import looks, row, table
 from convolens.pages.pictures import SHOWN_SIDE
 from convolens.tasks.explain import Explainable, Explanation, HasExplained, explain, explain_top
+from convolens.tasks.explain.subject import FindsObjects
 from convolens.tasks.pictures import pixels_of
 
 MOST = 200  # pictures on a page: about 20 MB
@@ -65,8 +66,10 @@ def explanation_page(
         options: as for `explain`. Without a `target` each picture's likeliest classes are explained.
 
     Raises:
-        ArgumentError, MethodError: as for `explain`.
+        ArgumentError, MethodError: as for `explain`; or the model is a detector.
     """
+    if isinstance(model, FindsObjects):
+        raise ArgumentError("--html: need a classifier or a localizer, got a detector; take --out for its objects")
     subject = model.explained() if isinstance(model, HasExplained) else model
     seen, skipped, errors = [], [], []
     for file in files:

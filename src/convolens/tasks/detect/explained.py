@@ -40,6 +40,10 @@ class BoxScores:
         scores: Tensor = self.model(batch).scores
         return scores[:, self.default_box, 1:]
 
+    def likelihoods(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+        """How likely each class is, given that there is an object."""
+        return scores.softmax(dim=1)
+
     def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
         """The trunk's maps at the taps."""
         found: dict[str, Tensor] = self.model.trunk(batch, taps=taps)

@@ -9,7 +9,7 @@ then tests it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack, overload
 
 import torch
@@ -34,8 +34,23 @@ from convolens.tasks.explain.perturbation import ablationcam, occlusion, scoreca
 from convolens.tasks.explain.pixels import guided_backprop, integrated_gradients
 from convolens.tasks.explain.placing import to_input, to_picture
 from convolens.tasks.explain.smoothing import Smoothing
-from convolens.tasks.explain.subject import INPUT, Explainable, HasExplained, View, check_taps
-from convolens.tasks.explain.targets import ClassLike, Scoring, Target, ranked_target, targets_of
+from convolens.tasks.explain.subject import (
+    INPUT,
+    Explainable,
+    FindsObjects,
+    Found,
+    HasExplained,
+    View,
+    check_taps,
+)
+from convolens.tasks.explain.targets import (
+    ClassLike,
+    Scoring,
+    Target,
+    class_number,
+    ranked_target,
+    targets_of,
+)
 from convolens.tasks.explain.truth import box_overlap, points_at
 from convolens.tasks.explain.wrap import wrap
 from convolens.tasks.pictures import Picture, batches, listed, pixels_of
@@ -93,6 +108,10 @@ METHODS = {
 }
 
 
+# For one of many objects: where its own score comes from. `gradcam`'s mean over all places forgets which it was.
+LOCAL = "hirescam"
+
+
 class _Options(TypedDict, total=False):
     target: ClassLike | Scoring | None
     against: ClassLike | None
@@ -107,13 +126,17 @@ class _Options(TypedDict, total=False):
 
 
 @overload
+def explain(model: FindsObjects, images: Picture, **options: Unpack[_Options]) -> list[Explanation]: ...  # type: ignore[overload-overlap]
+@overload
+def explain(model: FindsObjects, images: Iterable[Picture], **options: Unpack[_Options]) -> list[list[Explanation]]: ...
+@overload
 def explain(model: Explainable | HasExplained, images: Picture, **options: Unpack[_Options]) -> Explanation: ...  # type: ignore[overload-overlap]
 @overload
 def explain(
     model: Explainable | HasExplained, images: Iterable[Picture], **options: Unpack[_Options]
 ) -> list[Explanation]: ...
 def explain(
-    model: Explainable | HasExplained,
+    model: Explainable | HasExplained | FindsObjects,
     images: Picture | Iterable[Picture],
     *,
     target: ClassLike | Scoring | None = None,
@@ -126,17 +149,18 @@ def explain(
     noisy: int = 0,
     seed: int = 0,
     batch: int = 8,
-) -> Explanation | list[Explanation]:
+) -> Any:
     """Which part of each picture made the network say so.
 
     Args:
-        model: a classifier or localizer, in evaluation mode, or what `convolens.wrap` made of a module.
+        model: a classifier, localizer or detector, in evaluation mode, or what `convolens.wrap` made of a module.
         images: a path, an array or a tensor, or several, as for `predict`.
         target: the class to explain, by name or number; None for the likeliest of each picture; or a function from
             the scores `(N, classes)` to `(N,)`.
         against: a class whose score is subtracted: why `target` rather than this.
         counter: shows what speaks against the target instead of for it; the score's sign is turned.
-        method: one of `METHODS`; `auto` is `cam` where the head allows it, which is exact, and `gradcam` elsewhere.
+        method: one of `METHODS`; `auto` is `cam` where the head allows it, which is exact, and `gradcam` elsewhere; for
+            a detector's objects `hirescam`, as `gradcam` shows whatever is like the object, wherever it is.
         tap: where to look; None looks where the head does. Maps of several taps are added by `cam`, whose sum is
             exact; by the others each is first brought to a maximum of 1. Not for methods that look at the pixels.
         positive: counts only the features whose weight is positive, for methods that weigh features.
@@ -146,22 +170,31 @@ def explain(
         batch: pictures of one size that go through the network at once.
 
     Returns:
-        An `Explanation`, or a list of them in order.
+        An `Explanation`, or a list of them in order. From a detector a list for each picture: one for each object that
+        `predict` finds, likeliest first; with a class as `target`, for those of that class.
 
     Raises:
         ArgumentError: no such class, method or tap, or a model in training mode.
         MethodError: the method cannot explain this head or target; the message names one that can.
         FileError, ShapeError, DtypeError: as for `predict`.
     """
+    pictures, many = listed(images)
+    smoothing = Smoothing(mirror, noisy, seed)
+    if isinstance(model, FindsObjects):
+        if callable(target):
+            raise MethodError("target: of a detector need a class or None, got a function")
+        objects = [
+            _explain_objects(model, one, target, against, counter, (method, tap, positive), smoothing)
+            for one in pictures
+        ]
+        return objects if many else objects[0]
     subject = _subject(model)
 
     def asked(scores: Tensor) -> list[Target]:
         wanted = targets_of(scores, subject.class_names, target, against)
         return [wanted.turned() if counter else wanted]
 
-    pictures, many = listed(images)
     way = _way(subject, method, tap, linear=not callable(target), positive=positive)
-    smoothing = Smoothing(mirror, noisy, seed)
     found = [one for (one,) in _explain_each(subject, pictures, asked, way, smoothing, batch)]
     return found if many else found[0]
 
@@ -214,6 +247,40 @@ def explain_top(
     way = _way(subject, method, tap, linear=True, positive=positive)
     found = _explain_each(subject, pictures, asked, way, Smoothing(mirror, noisy, seed), batch)
     return found if many else found[0]
+
+
+def _explain_objects(
+    model: FindsObjects,
+    picture: Picture,
+    target: ClassLike | None,
+    against: ClassLike | None,
+    counter: bool,
+    asked_way: tuple[str, str | Sequence[str] | None, bool],
+    smoothing: Smoothing,
+) -> list[Explanation]:
+    """An explanation of each object found; where `target` names a class, of that class's objects."""
+    method, tap, positive = asked_way
+    found: Found = model.predict(picture)
+    wanted = (
+        None if target is None else model.class_names[class_number(target, model.class_names, len(model.class_names))]
+    )
+    explained = []
+    for label, box, default_box in zip(found.labels, found.boxes_xyxy, found.default_boxes, strict=True):
+        if wanted not in (None, label):
+            continue
+        subject = model.explained(int(default_box))
+        own = [one for one in subject.taps if one in subject.passed_taps][-1:]
+        way = _way(
+            subject, LOCAL if method == "auto" else method, own if tap is None else tap, linear=True, positive=positive
+        )
+
+        def asked(scores: Tensor, label: str = label, names: Sequence[str] = subject.class_names) -> list[Target]:
+            one = targets_of(scores, names, label, against)
+            return [one.turned() if counter else one]
+
+        ((one,),) = _explain_each(subject, [picture], asked, way, smoothing, 1)
+        explained.append(replace(one, found_xyxy=tuple(box.tolist())))
+    return explained
 
 
 def _subject(model: Explainable | HasExplained) -> Explainable:

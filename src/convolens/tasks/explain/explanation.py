@@ -25,6 +25,7 @@ class Explanation:
         method: how the map was made.
         grids: the map at each tap (or at the input) before ReLU and stretching, in the method's own units.
         picture: what was explained.
+        found_xyxy: of a detection, the object's own box `(x1, y1, x2, y2)` in the picture's pixels.
     """
 
     heatmap: Float32[np.ndarray, "height width"]
@@ -33,6 +34,7 @@ class Explanation:
     method: str
     grids: Mapping[str, NDArray[np.float32]]
     picture: NDArray[Any]
+    found_xyxy: tuple[float, float, float, float] | None = None
 
     def overlay(self, *, strength: float = 0.5) -> UInt8[np.ndarray, "height width 3"]:
         """The picture with its map over it: hot where most spoke for the answer, untouched where nothing did.

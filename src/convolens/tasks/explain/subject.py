@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens.errors import ArgumentError, MethodError
@@ -70,6 +72,41 @@ class HasExplained(Protocol):
 
     def explained(self) -> Explainable:
         """The network as one that gives class scores."""
+
+
+class Found(Protocol):
+    """The objects found in a picture, as a detector's `predict` gives them."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each one's class."""
+
+    @property
+    def boxes_xyxy(self) -> NDArray[np.float32]:
+        """`(objects, 4)`, in pixels of the picture."""
+
+    @property
+    def default_boxes(self) -> NDArray[np.int64]:
+        """What each was said of: a number that `explained` takes."""
+
+
+@runtime_checkable
+class FindsObjects(Protocol):
+    """A detector: any number of objects in a picture, each of which can be asked about."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of what it finds."""
+
+    @property
+    def decode(self) -> Callable[..., Any]:
+        """From its output to `Found`; only a detector has it."""
+
+    def predict(self, images: Any) -> Any:
+        """`Found`, for one picture."""
+
+    def explained(self, default_box: int) -> Explainable:
+        """The network as one that gives the class scores of one box."""
 
 
 @dataclass(frozen=True)
