@@ -22,6 +22,7 @@ from torch import Tensor
 
 import convolens as cl
 from benchmarks.harness import Report
+from convolens import _core
 from convolens.tasks.detect import LOWEST, Detector, Outputs, Selection
 from convolens.tasks.detect.decoding import select
 
@@ -33,6 +34,7 @@ def run() -> None:
     if "TORCHVISION_OPERATORS" in os.environ:
         importlib.import_module(os.environ["TORCHVISION_OPERATORS"])
         importlib.import_module("torchvision.ops.boxes").nms = suppress  # type: ignore[attr-defined]
+    torch.set_num_threads(_core.threads())  # the same for both
     report = Report("detect", "Detecting")
     theirs, ours = pair()
     matching(report, theirs, ours)

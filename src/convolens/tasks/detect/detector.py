@@ -35,6 +35,8 @@ from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.tasks.pictures import Picture, batches, evaluating, listed, pixels_of
 from convolens.trunks import Preprocessing, Trunk
 
+ON_CPU, ON_GPU = 1, 8  # pictures at once
+
 
 class Detector(nn.Module):
     """What is where, many at once. Calling it takes a preprocessed batch and gives `Outputs`. Made by `detector`.
@@ -161,7 +163,7 @@ class Detector(nn.Module):
         per_class: int = ...,
         most: int = ...,
         tile: int | None = ...,
-        batch: int = ...,
+        batch: int | None = ...,
     ) -> Detections: ...
     @overload
     def predict(
@@ -174,7 +176,7 @@ class Detector(nn.Module):
         per_class: int = ...,
         most: int = ...,
         tile: int | None = ...,
-        batch: int = ...,
+        batch: int | None = ...,
     ) -> list[Detections]: ...
     def predict(
         self,
@@ -186,7 +188,7 @@ class Detector(nn.Module):
         per_class: int = PER_CLASS,
         most: int = PER_PICTURE,
         tile: int | None = None,
-        batch: int = 8,
+        batch: int | None = None,
     ) -> Detections | list[Detections]:
         """What the pictures show, and where.
 
@@ -199,7 +201,8 @@ class Detector(nn.Module):
             most: the likeliest of a picture, after that.
             tile: large pictures are also looked at in overlapping squares of this side, in pixels of the picture; None:
                 only as a whole.
-            batch: how many pictures (or tiles) go through the network at once.
+            batch: how many pictures (or tiles) go through the network at once; None: 8 on a GPU, 1 on the CPU, where
+                more are slower, as their maps leave the cache.
 
         Returns:
             One `Detections`; for several pictures a list, in order. Boxes are in pixels of the original pictures.
@@ -210,6 +213,8 @@ class Detector(nn.Module):
         """
         pictures, many = listed(images)
         selection = Selection(threshold, overlap, soft, per_class, most)
+        if batch is None:
+            batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
         views: list[list[Tile]] = []  # of each picture
         parts: list[Detections] = []  # of each view
         with evaluating(self):
