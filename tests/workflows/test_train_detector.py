@@ -14,7 +14,7 @@ from convolens.workflows.augment_objects import ObjectAugmentation
 from convolens.workflows.data import read_data, split
 from convolens.workflows.detections import Found, coco_metrics
 from convolens.workflows.doctor import diagnose
-from convolens.workflows.fit_boxes import fitted_shapes, k_means, object_sides
+from convolens.workflows.fit_boxes import fitted_shapes, object_sides
 from convolens.workflows.train_detector import DetectLesson
 
 SIDE = 64
@@ -95,6 +95,13 @@ def test_every_cost_takes_a_step_and_stays_finite(squares, tmp_path, objectness,
     assert np.isfinite(last["cost"])
     assert ("cost_object" in last) == (objectness == "binary")
     assert run.load(device="cpu").objectness == objectness
+
+
+def test_a_run_is_taken_up_again(squares, tmp_path):
+    for epochs in (1, 2):
+        options = {**QUICK, "width": 0.0625, "fit_boxes": True, "epochs": epochs}
+        run = cl.train("detect", squares, out=tmp_path, resume=epochs == 2, **options)
+    assert len((run.folder / "metrics.csv").read_text().splitlines()) == 3
 
 
 def lesson(folder, augmentation=None):
@@ -222,26 +229,19 @@ def test_a_whole_detector_is_trained_on_with_other_classes(run, squares, tmp_pat
         cl.train("detect", squares, out=tmp_path / "other", epochs=1, **{**options, "size": 300})
 
 
-def test_shapes_are_the_means_of_groups_and_stand_on_the_map_of_their_size():
+def test_shapes_stand_on_the_map_of_their_size():
     small, large = np.array([0.1, 0.2]), np.array([0.7, 0.5])
     random = np.random.default_rng(0)
     sides = np.concatenate([one * np.exp(random.normal(0, 0.02, (40, 2))) for one in (large, small)])
-    np.testing.assert_allclose(k_means(sides, 2), [sides[40:].mean(axis=0), sides[:40].mean(axis=0)])
     fine, coarse = fitted_shapes(sides, [(16, 16), (3, 3)], 2)
     np.testing.assert_allclose([fine[0], coarse[0]], [sides[40:].mean(axis=0), sides[:40].mean(axis=0)])
 
 
-def test_more_shapes_fit_better_and_none_is_drawn_twice():
-    sides = np.random.default_rng(0).uniform(0.1, 0.6, (300, 2))
-    fits = []
-    for count in (1, 4, 12):
-        groups = k_means(sides, count)
-        assert len(np.unique(groups, axis=0)) == count
-        shared = np.minimum(sides[:, None], groups).prod(axis=2)
-        fits.append((shared / (sides.prod(axis=1)[:, None] + groups.prod(axis=1) - shared)).max(axis=1).mean())
-    assert fits[0] < fits[1] < fits[2]
-    assert fits[2] > 0.75
-    assert len(k_means(sides[:3], 12)) == 3
+def test_a_map_that_suits_no_object_has_the_shape_nearest_to_it_and_few_sizes_are_enough():
+    sides = np.array([[0.1, 0.1], [0.12, 0.12], [0.14, 0.14]])
+    fine, coarse = fitted_shapes(sides, [(16, 16), (2, 2)], 12)
+    assert [round(width, 2) for width, _ in fine] == [0.1, 0.12, 0.14]
+    assert [round(width, 2) for width, _ in coarse] == [0.14]
 
 
 def test_sides_are_shares_of_each_objects_own_picture(squares):

@@ -1,8 +1,8 @@
-"""Default boxes fitted to data: the shapes that its objects have, found by k-means on overlap.
+"""Default boxes fitted to data: the shapes that its objects have, each on the map that suits its size.
 
-Redmon & Farhadi, "YOLO9000", CVPR 2017, section 2: objects of like width and height are grouped, one minus IoU being
-the distance, as if all stood in one place. Each group's shape is then asked about on the map that suits its size: the
-coarsest one whose cells are so close together that an object between two of them still overlaps a default box well.
+The shapes are found by k-means on overlap (`tasks.detect.fit_boxes`; Redmon & Farhadi, "YOLO9000", CVPR 2017). Each is
+asked about on the coarsest map whose cells are so close together that an object between two of them still overlaps a
+default box well: on a coarser one most objects would lie between its boxes.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from numpy.typing import NDArray
 
 from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
+from convolens.tasks.detect.default_boxes import Shapes
+from convolens.tasks.detect.fit_boxes import typical
 from convolens.workflows.data import Example, Skipped
 
-ROUNDS = 100  # of k-means at most; it ends when no object changes its group
-SIDES_A_CELL = 1.5  # a box is at least so many cells wide: half a cell beside it, an object still overlaps it by half
-
+MOST_OBJECTS = 10_000  # that are grouped; more change nothing but the time
 LEAST_SIDE = 1e-6  # of an object: smaller ones are annotated, but no shape is none
-
-Shape = tuple[float, float]
+SIDES_A_CELL = 1.5  # a box is at least so many cells wide: half a cell beside it, an object still overlaps it by half
 
 
 def fitted_shapes(
     sides: Float[np.ndarray, "objects 2"], grids: Sequence[tuple[int, int]], count: int, *, seed: int = 0
-) -> tuple[tuple[Shape, ...], ...]:
+) -> Shapes:
     """Shapes for each map.
 
     Args:
         sides: width and height of the data's objects, as shares of their pictures'.
         grids: rows and columns of each map, finest first.
         count: how many shapes there are to be; no more than there are different objects.
-        seed: of the first groups.
+        seed: of the search.
 
     Returns:
         For each map widths and heights, smallest first; a map that suits none has the shape that is nearest to it.
@@ -48,7 +47,8 @@ def fitted_shapes(
     """
     if not len(sides):
         raise DataError("fit_boxes: need objects to fit default boxes to, got none")
-    groups = k_means(sides, count, seed)
+    some = np.random.default_rng(seed).permutation(len(sides))[:MOST_OBJECTS]
+    groups = typical(sides[some], count, seed=seed)
     levels = np.array([_level(shape, grids) for shape in groups])
     shapes = []
     for level, (rows, columns) in enumerate(grids):
@@ -58,26 +58,6 @@ def fitted_shapes(
             mine = groups[[np.abs(np.log(groups) - wanted).sum(axis=1).argmin()]]
         shapes.append(tuple((float(width), float(height)) for width, height in mine))
     return tuple(shapes)
-
-
-def k_means(sides: Float[np.ndarray, "objects 2"], count: int, seed: int = 0) -> NDArray[np.float64]:
-    """The mean width and height of each of `count` groups, by area; the first groups are drawn as in k-means++."""
-    random = np.random.default_rng(seed)
-    known = np.unique(sides, axis=0)
-    means = known[[random.integers(len(known))]]
-    while len(means) < min(count, len(known)):
-        away = (1 - _overlaps(known, means)).min(axis=1) ** 2
-        means = np.concatenate([means, known[[random.choice(len(known), p=away / away.sum())]]])
-    group = np.full(len(sides), -1)
-    for _ in range(ROUNDS):
-        nearest = _overlaps(sides, means).argmax(axis=1)
-        if (nearest == group).all():
-            break
-        group = nearest
-        means = np.array(
-            [sides[group == at].mean(axis=0) if (group == at).any() else mean for at, mean in enumerate(means)]
-        )
-    return means[np.argsort(means.prod(axis=1), kind="stable")]
 
 
 def object_sides(examples: Iterable[Example], skipped: list[Skipped]) -> NDArray[np.float64]:
@@ -94,13 +74,6 @@ def object_sides(examples: Iterable[Example], skipped: list[Skipped]) -> NDArray
         corners = (tuple(map(float, box.xyxy)) for box in example.objects)
         found += [((x2 - x1) / width, (y2 - y1) / height) for x1, y1, x2, y2 in corners]
     return np.array(found, np.float64).reshape(-1, 2).clip(LEAST_SIDE, 1)
-
-
-def _overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of each with each, their corners put together."""
-    shared = np.minimum(a[:, None], b).prod(axis=2)
-    found: NDArray[np.float64] = shared / (a.prod(axis=1)[:, None] + b.prod(axis=1) - shared)
-    return found
 
 
 def _level(shape: NDArray[np.float64], grids: Sequence[tuple[int, int]]) -> int:

@@ -47,12 +47,17 @@ def fit_shapes(sizes: Float[np.ndarray, "objects 2"], counts: Sequence[int], *, 
     different = np.unique(sizes, axis=0)
     if len(different) < wanted:
         raise ArgumentError(f"sizes: need at least {wanted} different ones for as many shapes, got {len(different)}")
-    random = np.random.default_rng(seed)
-    searched = [_means(sizes, _spread(different, wanted, random)) for _ in range(SEARCHES)]
-    shapes = max(searched, key=lambda found: float(_overlaps(sizes, found).max(axis=1).mean()))
-    shapes = shapes[np.argsort(shapes.prod(axis=1), kind="stable")]
+    shapes = typical(sizes, wanted, seed=seed)
     cuts = np.cumsum(counts)[:-1]
     return tuple(tuple((float(w), float(h)) for w, h in part) for part in np.split(shapes, cuts))
+
+
+def typical(sizes: Float[np.ndarray, "objects 2"], count: int, *, seed: int = 0) -> NDArray[np.float64]:
+    """So many shapes, or as many as there are different sizes, that overlap the objects best; by area."""
+    different, random = np.unique(sizes, axis=0), np.random.default_rng(seed)
+    searched = [_means(sizes, _spread(different, min(count, len(different)), random)) for _ in range(SEARCHES)]
+    shapes = max(searched, key=lambda found: float(_overlaps(sizes, found).max(axis=1).mean()))
+    return shapes[np.argsort(shapes.prod(axis=1), kind="stable")]
 
 
 def mean_overlap(sizes: Float[np.ndarray, "objects 2"], shapes: Shapes) -> float:
