@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from convolens.errors import ArgumentError
-from convolens.tour import blur, edges, explain, localize, restyle, scan, sound, taps, textures
+from convolens.tour import blur, detect, edges, explain, localize, restyle, scan, sound, taps, textures
 from convolens.tour.section import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -20,6 +20,7 @@ SECTIONS: tuple[Section, ...] = (
     explain.SECTION,
     scan.SECTION,
     localize.SECTION,
+    detect.SECTION,
     restyle.SECTION,
 )
 

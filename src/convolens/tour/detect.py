@@ -1,0 +1,116 @@
+"""Section: many digits found at once, and the default boxes that a detector learns with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from convolens.boxes import corners_of
+from convolens.media.images import read_image
+from convolens.pages.figures import Marked, picture, row
+from convolens.tour.section import Section
+from convolens.workflows.data import read_data
+
+MODEL = "digits.safetensors"  # trained by examples/digit_detector.py, which also made the pictures
+_SHAPES_AT = 0.5  # the cell whose default boxes are shown, as a share of the picture's sides
+
+
+def _prepare() -> None:
+    with as_file(files("convolens.tour") / "digits") as shipped:
+        shutil.copytree(shipped, "digits", dirs_exist_ok=True)
+    Path("digits", MODEL).replace(MODEL)
+
+
+def _show(made: Mapping[str, Any]) -> Sequence[str]:
+    model, photos, found = made["model"], made["photos"], made["found"]
+    seen = [
+        picture(read_image(photo), f"{_digits(len(one))} found.", describe="Handwritten digits, each in a box",
+                marks=[_marked(box, f"{label} {score:.0%}")
+                       for box, label, score in zip(one.boxes_xyxy, one.labels, one.scores, strict=True)])
+        for photo, one in zip(photos, found, strict=True)
+    ]  # fmt: skip
+    return [row(*seen), row(*_levels(model, max(photos, key=lambda photo: len(_answering(model, photo)))))]
+
+
+def _levels(model: Any, photo: Path) -> list[str]:
+    """For each map that answers for a digit of the photo: its default boxes at one cell, and those that answer."""
+    pixels = read_image(photo)
+    corners = corners_of(model.defaults.boxes) * np.array([pixels.shape[1], pixels.shape[0]] * 2, np.float32)
+    figures = []
+    for number, objects in _answering(model, photo).items():
+        level, first = model.defaults.levels[number], model.defaults.firsts[number]
+        cell = int(_SHAPES_AT * level.rows) * level.columns + int(_SHAPES_AT * level.columns)
+        shapes = first + cell * len(level.shapes) + np.arange(len(level.shapes))
+        words = f"<b>{level.columns} × {level.rows} cells</b>, {_boxes(len(level.shapes))} at each. "
+        those = f"{len(objects)} of {level.count:,} answer for {_digits(len(set(objects.values())))}."
+        figures += [
+            picture(pixels, words + "Those of one cell.", marks=[_marked(corners[box]) for box in shapes],
+                    describe="Boxes of several shapes around one point"),
+            picture(pixels, words + those, marks=[_marked(corners[box]) for box in objects],
+                    describe="The boxes that overlap a digit by at least half"),
+        ]  # fmt: skip
+    return figures
+
+
+def _answering(model: Any, photo: Path) -> dict[int, dict[int, int]]:
+    """By the number of the map: default box → the digit that it would have answered for, had it learned this photo."""
+    example = next(one for one in read_data(photo.parent).examples if one.path.name == photo.name)
+    height, width = read_image(photo).shape[:2]
+    truth = np.array([box.xyxy for box in example.objects], np.float32) / np.array([width, height] * 2, np.float32)
+    labels = torch.tensor([[box.label for box in example.objects]])
+    matched = model.match(torch.from_numpy(truth)[None], labels).object_of[0].tolist()
+    found: dict[int, dict[int, int]] = {}
+    for box, digit in enumerate(matched):
+        if digit >= 0:
+            found.setdefault(model.defaults.level_of(box), {})[box] = digit
+    return found
+
+
+def _marked(box: NDArray[Any], label: str = "") -> Marked:
+    x1, y1, x2, y2 = (round(float(value)) for value in box)
+    return Marked((x1, y1, x2, y2), label)
+
+
+def _boxes(count: int) -> str:
+    return f"{count} {'box' if count == 1 else 'boxes'}"
+
+
+def _digits(count: int) -> str:
+    return f"{count} {'digit' if count == 1 else 'digits'}"
+
+
+SECTION = Section(
+    name="detect",
+    title="What is where, many at once",
+    prose="""
+A convolution keeps place: what a cell of a deep map says, it says of its own part of the picture. So a detector (Liu et
+al. 2016, SSD) asks every cell of several maps at once. At each stand <em>default boxes</em> of a few shapes, fine maps
+with small ones, coarse maps with large ones, and the network says of each what it shows and how the box must be moved
+and stretched to fit. While it learns, the boxes that overlap an object by at least half answer for it.
+
+This one learned from nothing, in less than half an hour on two cores, from pictures that a script makes; these photos
+and these digits it had never seen.
+""",
+    commands=(
+        f"convolens predict {MODEL} digits --out found-digits",
+        f"convolens evaluate {MODEL} digits --html digits.html",
+    ),
+    python=f"""\
+from pathlib import Path
+import convolens as cl
+
+model = cl.load("{MODEL}")
+photos = sorted(Path("digits").glob("*.png"))
+found = model.predict(photos)
+""",
+    prepare=_prepare,
+    show=_show,
+    budget_seconds=15,
+)
