@@ -302,3 +302,14 @@ def test_what_is_there_but_no_data_is_named(tmp_path):
         read_data("/dev/null")
     with pytest.raises(FileError, match=r"nowhere: need .* found nothing there"):
         read_data(tmp_path / "nowhere")
+
+
+def test_a_cell_in_quotes_may_have_line_breaks_and_later_lines_keep_their_numbers(tmp_path):
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / name, np.zeros((4, 4), np.uint8))
+    table = tmp_path / "notes.csv"
+    table.write_text('path,label,notes\na.png,cat,"asleep,\nthen not"\nb.png,dog,\nc.png\n', encoding="utf-8")
+    reading = read_with_faults(table)
+    named = {one.path.name: reading.data.class_names[one.labels[0]] for one in reading.data.examples}
+    assert named == {"a.png": "cat", "b.png": "dog"}
+    assert ["line 5" in fault.sentence for fault in reading.faults] == [True]

@@ -11,6 +11,7 @@ says which part a row is of; so do the names of several files in one folder, `tr
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,11 +112,11 @@ def _gather(file: Path, part: str, rows: dict[Path, _Row], faults: list[Fault]) 
 
 def _lines(file: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
     """Numbered lines that are not empty, and the head."""
-    text = read_text(file, "a table").splitlines()
-    first = text[0] if text else ""
-    mark = max(",;\t", key=first.count)
+    text = read_text(file, "a table")
+    mark = max(",;\t", key=(text.splitlines() or [""])[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)  # not by lines: a quoted cell may hold several
     try:
-        lines = [(at, line) for at, line in enumerate(csv.reader(text, delimiter=mark), start=1) if any(line)]
+        lines = [(reader.line_num, line) for line in reader if any(line)]
     except csv.Error as error:
         raise FormatError(f"{file}: need a CSV table, got {error}") from error
     if not lines:
