@@ -202,7 +202,7 @@ class Detector(nn.Module):
             tile: large pictures are also looked at in overlapping squares of this side, in pixels of the picture; None:
                 only as a whole.
             batch: how many pictures (or tiles) go through the network at once; None: 8 on a GPU, 1 on the CPU, where
-                more are slower, as their maps leave the cache.
+                more take more memory and are no faster (benchmarks/detect.py).
 
         Returns:
             One `Detections`; for several pictures a list, in order. Boxes are in pixels of the original pictures.
