@@ -94,7 +94,8 @@ def section(
     columns = ("points into the box", "box IoU ≥ 0.5", "mean box IoU", "box from", "shuffled")
     lines = [f"| method | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for method, found in measured.items():
-        shuffled = "" if method in BASELINES else f"{found['same_when_shuffled']:.2f}"
+        alike = found.get("same_when_shuffled")
+        shuffled = "" if method in BASELINES else "no map" if alike is None else f"{alike:.2f}"
         cells = (
             f"{found['pointing']:.1%}", f"{1 - found['box_error']:.1%}", f"{found['box_iou']:.2f}",
             f"{thresholds[method]:.0%}", shuffled,

@@ -1,5 +1,6 @@
 """Explanations of many files, and how far they can be trusted."""
 
+import copy
 import json
 import re
 
@@ -12,6 +13,7 @@ from convolens import cli
 from convolens.errors import ArgumentError
 from convolens.media.images import read_image, write_image
 from convolens.tasks.explain import METHODS
+from convolens.workflows import measure_explanations as measuring
 from convolens.workflows.measure_explanations import BASELINES, THRESHOLDS, box_thresholds, measure_explanations, table
 
 SQUARES = {"dark": (30, 30, 30), "orange": (250, 120, 40)}
@@ -154,10 +156,27 @@ def test_methods_that_look_at_the_class_beat_those_that_know_nothing(folder, mod
             assert mine["road"] > measured[blind]["road"] + 0.1
             assert mine["deletion"] < measured[blind]["deletion"]
             assert mine["box_iou"] > measured[blind]["box_iou"]
-        assert 0 <= mine["same_when_shuffled"] < 1
+        assert 0 < mine["same_when_shuffled"] < 1
+        assert mine["compared"] == 1
     lines = table(measured).splitlines()
     assert lines[0].split()[:4] == ["method", "deletion", "insertion", "road"]
     assert [line.split()[0] for line in lines[1:]] == list(measured)
+
+
+def test_a_map_that_is_empty_with_shuffled_weights_does_not_pass_for_one_that_changed(folder, model, monkeypatch):
+    def emptied(model, *, seed):
+        other = copy.deepcopy(model)
+        torch.nn.init.zeros_(other.head.linear.weight)
+        return other
+
+    monkeypatch.setattr(measuring, "randomised", emptied)
+    measured = measure_explanations(model, folder / "boxes.csv", ("cam", "gradcam"), count=2, faithful=False)
+    for method in ("cam", "gradcam"):
+        assert measured[method]["compared"] == 0
+        assert "same_when_shuffled" not in measured[method]
+    first, cam, *_ = table(measured).splitlines()
+    assert first.split() == ["method", "compared", "pointing", "box_iou", "box_error", "seconds"]
+    assert cam.split()[1] == "0.000"
 
 
 def test_the_threshold_is_the_one_at_which_most_boxes_fit(folder, model):

@@ -73,8 +73,9 @@ def measure_explanations(
 
         - with `faithful`: `deletion` (low is good), `insertion`, `road` (high is good): areas and differences of
           probability; `drop` (low), `increase` (high): of it where only the hot part of the picture is left;
-        - `same_when_shuffled`: how alike the map is to that of the network with shuffled weights, from 0 to 1: a method
-          near 1 does not show what the network learned;
+        - `same_when_shuffled`: how alike the map is to that of the network with shuffled weights, for each picture
+          shuffled anew, from 0 to 1: a method near 1 does not show what the network learned; `compared`: the share of
+          pictures this is the mean of, the others having a map that is the same everywhere;
         - with boxes `pointing`, `box_iou` and `box_error` (the share of boxes whose overlap is below 0.5);
         - `seconds` a map.
 
@@ -85,15 +86,14 @@ def measure_explanations(
     asked, chosen = _checked(methods), thresholds or {}
     random = np.random.default_rng(seed)
     subject = model.explained() if isinstance(model, Localizer) else model
-    shuffled = randomised(model, seed=seed)
     rows: dict[str, list[dict[str, float]]] = {}
-    for picture, name, boxes in _drawn(model, data, count, part, random):
+    for number, (picture, name, boxes) in enumerate(_drawn(model, data, count, part, random)):
+        shuffled = randomised(model, seed=seed + number)
         for method, found, seconds in _maps(model, picture, name, asked, random):
             figures = _faithfulness(subject, found) if faithful else {}
             figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
             if method in METHODS:
-                other = explain(shuffled, picture, target=name, method=method)
-                figures["same_when_shuffled"] = abs(similarity(found, other))
+                figures |= _shuffled(found, explain(shuffled, picture, target=name, method=method))
             rows.setdefault(method, []).append(figures)
     return {method: _means(several) for method, several in rows.items()}
 
@@ -136,8 +136,8 @@ def table(measured: dict[str, dict[str, float]]) -> str:
 
 
 _ORDER = (
-    "deletion", "insertion", "road", "drop", "increase", "same_when_shuffled", "pointing", "box_iou", "box_error",
-    "seconds",
+    "deletion", "insertion", "road", "drop", "increase", "same_when_shuffled", "compared", "pointing", "box_iou",
+    "box_error", "seconds",
 )  # fmt: skip
 _SHORT = {"same_when_shuffled": "shuffled"}
 
@@ -205,6 +205,12 @@ def _fit(found: Explanation, boxes: list[BoxXYXY], threshold: float) -> dict[str
         return {}
     overlap = box_overlap(found, boxes, threshold)
     return {"pointing": float(points_at(found, boxes)), "box_iou": overlap, "box_error": float(overlap < GOOD_FIT)}
+
+
+def _shuffled(found: Explanation, other: Explanation) -> dict[str, float]:
+    """Without a figure where there is nothing to compare."""
+    alike = abs(similarity(found, other))
+    return {"compared": 0.0} if np.isnan(alike) else {"compared": 1.0, "same_when_shuffled": alike}
 
 
 def _best_threshold(overlaps: Float[np.ndarray, "pictures thresholds"]) -> float:

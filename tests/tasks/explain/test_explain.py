@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import convolens as cl
-from convolens.errors import ArgumentError, FileError, MethodError, ShapeError
+from convolens.errors import ArgumentError, DtypeError, FileError, MethodError, ShapeError
 from convolens.media.images import write_image
 from convolens.tasks.classify import Classifier
 from convolens.tasks.explain import METHODS
@@ -224,8 +224,18 @@ def test_a_head_without_pooling_is_explained_by_gradcam_and_cam_says_what_works(
         cl.explain(model, picture, method="cam")
 
 
-def test_a_map_of_one_cell_is_the_same_everywhere(trunk):
+@pytest.mark.bad_input
+@pytest.mark.parametrize("method", ["cam", "gradcam", "scorecam"])
+def test_a_map_of_one_cell_says_nothing_of_where_and_is_refused(trunk, method):
     model = cl.classifier(trunk, classes=CLASSES, taps="pool5")
-    found = cl.explain(model, np.full((32, 32, 3), 90, np.uint8), method="cam")
-    assert found.grids["pool5"].shape == (1, 1)
-    np.testing.assert_allclose(found.heatmap, found.grids["pool5"][0, 0], rtol=1e-6)
+    small = np.full((32, 32, 3), 90, np.uint8)
+    with pytest.raises(ShapeError, match="tap pool5: need a map of more than one cell to say where, got 1×1; take an "):
+        cl.explain(model, small, method=method)
+    assert cl.explain(model, small, method="gradcam", tap="pool4").grids["pool4"].shape == (2, 2)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, bool])
+def test_a_picture_of_other_integers_than_bytes_is_refused(model, dtype):
+    with pytest.raises(DtypeError, match=f"need uint8, uint16 or float.*, got {np.dtype(dtype)}"):
+        cl.explain(model, np.ones((20, 30, 3), dtype))

@@ -104,11 +104,25 @@ def test_a_randomised_model_has_the_same_numbers_in_another_order(model):
 
 def test_similarity_is_the_rank_correlation_also_with_equal_values(explained):
     random = np.random.default_rng(3)
-    maps = random.integers(0, 5, (2, 20, 30)).astype(np.float32)
-    one, other = (replace(explained, heatmap=heat) for heat in maps)
-    assert similarity(one, other) == pytest.approx(spearmanr(maps[0].ravel(), maps[1].ravel()).statistic, abs=1e-9)
+    maps = random.integers(-2, 3, (2, 20, 30)).astype(np.float32)
+    one, other = (replace(explained, grids={"relu": grid}) for grid in maps)
+    expected = spearmanr(maps[0].ravel(), maps[1].ravel()).statistic
+    assert similarity(one, other) == pytest.approx(expected, abs=1e-9)
     assert similarity(one, one) == pytest.approx(1)
-    assert similarity(one, replace(one, heatmap=np.zeros((20, 30), np.float32))) == 0
+    both = replace(explained, grids={"relu": maps[0], "early": maps[0]})
+    half = replace(explained, grids={"relu": maps[0], "early": maps[1]})
+    assert similarity(both, half) == pytest.approx((1 + expected) / 2, abs=1e-9)
+
+
+def test_a_map_that_is_the_same_everywhere_is_like_none_and_unlike_none(explained):
+    flat = replace(explained, grids={"relu": np.full((20, 30), 0.5, np.float32)})
+    assert np.isnan(similarity(explained, flat))
+    assert np.isnan(similarity(flat, explained))
+
+
+def test_maps_are_compared_before_the_relu_that_may_leave_nothing_of_them(explained):
+    turned = replace(explained, grids={"relu": -explained.grids["relu"]}, heatmap=np.zeros((20, 30), np.float32))
+    assert similarity(explained, turned) == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam"])

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.errors import ArgumentError, MethodError
+from convolens.errors import ArgumentError, MethodError, ShapeError
 from convolens.tasks.explain.activation import eigencam
 from convolens.tasks.explain.cam import cam
 from convolens.tasks.explain.explanation import Explanation
@@ -176,7 +176,7 @@ def explain(
     Raises:
         ArgumentError: no such class, method or tap, or a model in training mode.
         MethodError: the method cannot explain this head or target; the message names one that can.
-        FileError, ShapeError, DtypeError: as for `predict`.
+        FileError, ShapeError, DtypeError: as for `predict`; or the map at the tap has only one cell.
     """
     pictures, many = listed(images)
     smoothing = Smoothing(mirror, noisy, seed)
@@ -344,7 +344,13 @@ def _explain_each(
 
 
 def _maps(model: Explainable, batch: Tensor, taps: tuple[str, ...]) -> dict[str, Tensor]:
-    return {INPUT: batch} if taps == (INPUT,) else model.maps(batch, taps)
+    maps = {INPUT: batch} if taps == (INPUT,) else model.maps(batch, taps)
+    if all(one.shape[2:] == (1, 1) for one in maps.values()):
+        raise ShapeError(
+            f"tap {', '.join(taps)}: need a map of more than one cell to say where, got 1×1; take an earlier tap or a "
+            "larger picture"
+        )
+    return maps
 
 
 def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:

@@ -131,10 +131,21 @@ def randomised(model: nn.Module, *, seed: int = 0) -> Any:
 
 
 def similarity(one: Explanation, other: Explanation) -> float:
-    """The rank correlation of two maps of one picture, from -1 to 1; 0 where one of them is the same everywhere."""
-    first, second = (ranks - ranks.mean() for ranks in (_ranks(one.heatmap.ravel()), _ranks(other.heatmap.ravel())))
+    """The rank correlation of two maps of one picture, from -1 to 1, before their ReLU; the mean over their taps.
+
+    After the ReLU a map of a shuffled network is often empty, as its class may weigh nothing but against: an empty map
+    is like none, which would pass for a map that has changed.
+
+    Returns:
+        NaN where a map is the same everywhere: it has no ranks to compare.
+    """
+    return float(np.mean([_rank_correlation(grid, other.grids[tap]) for tap, grid in one.grids.items()]))
+
+
+def _rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    first, second = (ranks - ranks.mean() for ranks in (_ranks(one.ravel()), _ranks(other.ravel())))
     spread = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / spread) if spread > 0 else 0.0
+    return float(first @ second / spread) if spread > 0 else float("nan")
 
 
 def _curve(
