@@ -50,6 +50,9 @@ Flip = Annotated[
     typer.Option("--flip/--no-flip", help="Mirror every other time (default); not for digits or text."),
 ]
 Colour = Annotated[float | None, typer.Option(help="How much light and colours are changed, from 0 to below 1.")]
+Tensorboard = Annotated[
+    bool | None, typer.Option("--tensorboard", help="Write each epoch's figures for TensorBoard into the run folder.")
+]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from an earlier run in the same folder.")]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
@@ -70,6 +73,7 @@ def _training(
     average: Average = None,
     patience: Patience = None,
     seed: Seed = None,
+    tensorboard: Tensorboard = None,
     resume: Resume = False,
     device: Device = "auto",
 ) -> None:

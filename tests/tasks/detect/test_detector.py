@@ -142,8 +142,20 @@ def test_a_trained_detector_is_the_start_for_other_classes(tmp_path, model):
     ours, theirs = model.state_dict(), other.state_dict()
     changed = {name for name in ours if ours[name].shape != theirs[name].shape or not ours[name].equal(theirs[name])}
     assert changed == {name for name in ours if name.startswith("heads.classes.")}
-    whole = cl.detector(weights=tmp_path / "model.safetensors")
-    assert whole.class_names == CLASSES
+
+
+def test_a_trained_detector_goes_on_with_its_own_classes_as_it_is(tmp_path, model):
+    model.save(tmp_path / "model.safetensors")
+    for classes in (None, list(CLASSES)):
+        same = cl.detector(weights=tmp_path / "model.safetensors", classes=classes, seed=1)
+        assert same.class_names == CLASSES
+        assert all(value.equal(same.state_dict()[name]) for name, value in model.state_dict().items())
+    turned = cl.detector(weights=tmp_path / "model.safetensors", classes=CLASSES[::-1], seed=1)
+    assert not any(
+        weight.equal(turned.state_dict()[f"heads.classes.{name}"])
+        for name, weight in model.heads.classes.state_dict().items()
+        if weight.any()
+    )
 
 
 @pytest.mark.bad_input

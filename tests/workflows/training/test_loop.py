@@ -15,7 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from convolens.errors import ArgumentError, FileError, TrainingError, WeightsError
+from convolens.errors import ArgumentError, FileError, MissingExtraError, TrainingError, WeightsError
+from convolens.media.images import read_image
 from convolens.workflows.training import Settings, fit
 from convolens.workflows.training.feeding import parts_of_epoch
 from convolens.workflows.training.finding import find_batch, find_rate
@@ -363,6 +364,31 @@ def test_a_rate_and_a_batch_are_found_and_leave_the_model_as_it_was():
     assert find_batch(toy.Toy(count=4000)) == 64
     assert find_batch(toy.Toy(count=40)) == 4
     assert same(before, lesson.model.state_dict())
+
+
+def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
+    outcome, _ = trained(tmp_path, rate="find")
+    assert read_image(tmp_path / "rate.png").ndim == 3
+    [note] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if "rate found" in line]
+    assert note["rate"] == outcome.settings.rate
+
+
+def test_tensorboard_gets_the_figures_of_each_epoch(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    stopped_after(8, tmp_path, tensorboard=True)
+    trained(tmp_path, resume=True, tensorboard=True)
+    outcome, _ = trained(tmp_path, resume=True, epochs=6, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    told = {event.step: event.value for event in events.Scalars("cost")}
+    assert told == {row["epoch"]: pytest.approx(row["cost"]) for row in outcome.rows}
+
+
+@pytest.mark.bad_input
+def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"needs the package tensorboard, .* 'convolens\[tensorboard\]'"):
+        trained(tmp_path, tensorboard=True)
 
 
 def test_a_batch_fits_the_memory_there_is(monkeypatch):

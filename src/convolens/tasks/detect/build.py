@@ -54,7 +54,7 @@ def detector(
         classes: names of what there is to find, without background. None takes those of a published detector.
         weights: of the trunk, by name or path; or a whole detector to start from: torchvision's
             `ssd300_vgg16_coco-b556d3b4.pth`, or a detector's own `.safetensors` file. A whole detector brings its
-            trunk, size, boxes and the rest; given `classes`, all is kept but the heads that say which class.
+            trunk, size, boxes and the rest; given other `classes`, all is kept but the heads that say which class.
         taps: the trunk's maps that are looked at; None: for VGG the last of stages 4 and 5, else the last of each
             stride from 8 on.
         boxes: shapes of the default boxes at each cell of each map, widths and heights as shares of the picture's, see

@@ -248,8 +248,13 @@ class Detector(nn.Module):
         return BoxScores(self, default_box)
 
     def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
-        """A detector of other classes to go on training: all is kept but the heads that say which class."""
+        """A detector to go on training, of other classes: all is kept but the heads that say which class.
+
+        Those too where the names are the same, in the same order.
+        """
         other = copy.deepcopy(self)
+        if tuple(class_names) == self.class_names:
+            return other.eval()
         other.class_names, other.metrics = tuple(class_names), {}
         counts = [len(level) for level in self.defaults.shapes]
         heads = Heads(self.feature_maps.channels, counts, len(other.class_names))

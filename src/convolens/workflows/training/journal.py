@@ -3,6 +3,8 @@
 log.jsonl     a line for each thing that happened, with its time; only ever appended to
 metrics.csv   a row for each epoch
 curves.png    cost, goal and learning rate by epoch
+rate.png      the cost at each rate that was tried, where the rate was to be found
+tensorboard/  the figures of each epoch as TensorBoard reads them, where asked for
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from convolens.errors import need_package
 from convolens.media.files import writing
 from convolens.workflows.progress import terminal
 from convolens.workflows.run_folder import write_rows
+from convolens.workflows.training.finding import RateSearch
 
 SMOOTHING = 0.9  # of the speed shown
 
@@ -29,8 +33,9 @@ SMOOTHING = 0.9  # of the speed shown
 class Journal:
     """Keeps the run folder's records. Silent in processes that do not lead."""
 
-    def __init__(self, folder: Path, *, leads: bool, progress: bool) -> None:
+    def __init__(self, folder: Path, *, leads: bool, progress: bool, tensorboard: bool = False) -> None:
         self.folder, self.leads, self.shown = folder, leads, progress and leads
+        self.boards = _boards(folder / "tensorboard") if tensorboard and leads else None
 
     def note(self, event: str, **facts: Any) -> None:
         """Appends a line to the log."""
@@ -44,6 +49,16 @@ class Journal:
         """Writes the table of epochs."""
         if self.leads and rows:
             write_rows(self.folder / "metrics.csv", rows)
+            if self.boards:
+                for name, value in rows[-1].items():
+                    self.boards.add_scalar(name, value, rows[-1]["epoch"])
+                self.boards.flush()
+
+    def search(self, search: RateSearch) -> None:
+        """Notes and draws how a learning rate was found."""
+        self.note("rate found", rate=search.rate, tried=len(search.rates))
+        if self.leads:
+            draw_search(self.folder / "rate.png", search)
 
     def curves(self, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
         """Draws how cost, goal and rate went."""
@@ -85,6 +100,28 @@ class Bar:
         )
 
 
+def _boards(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise need_package("tensorboard", "tensorboard", "tensorboard") from None
+    return SummaryWriter(folder)
+
+
+def draw_search(path: Path, search: RateSearch) -> None:
+    """A PNG: the cost at each rate that was tried, and the rate that was taken."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.semilogx(search.rates, search.costs)
+    axes.axvline(search.rate, color="tab:orange", label=f"taken: {search.rate:.2g}")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("cost, smoothed")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _write(figure, path)
+
+
 def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
     """A PNG: the cost and, below it, the goal, by epoch; the learning rate under both."""
     figure = Figure(figsize=(7, 6.5), layout="constrained")
@@ -98,5 +135,9 @@ def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str) -> Non
         axes.grid(alpha=0.3)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> None:
     with writing(path) as draft:
         figure.savefig(draft, format="png", dpi=110)

@@ -62,7 +62,7 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
     Args:
         lesson: what to learn.
         settings: how.
-        folder: an existing folder; gets `best.safetensors`, `last.ckpt`, `log.jsonl`, `metrics.csv`, `curves.png`.
+        folder: an existing folder; gets `best.safetensors`, `last.ckpt` and the records (`training.journal`).
         resume: goes on from the `last.ckpt` there; where there is none yet, from the start.
         progress: shows a bar.
 
@@ -73,12 +73,12 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
     """
     device = next(lesson.model.parameters()).device
     with joined(device) as world, listening() as asked, _own_randomness():
-        journal = Journal(folder, leads=world.leads, progress=progress)
+        journal = Journal(folder, leads=world.leads, progress=progress, tensorboard=settings.tensorboard)
         before = read_checkpoint(folder / LAST) if resume and (folder / LAST).exists() else None
         if before:
             _check_same(before, settings, lesson.facts())
         prepare_for_speed(lesson.model)
-        found = _found(lesson, settings, before)
+        found = _found(lesson, settings, before, journal)
         training = _Training(lesson, settings, found, folder, world, journal, asked)
         if before:
             before.into(training.learner)
@@ -314,7 +314,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _found(lesson: Lesson, settings: Settings, before: Checkpoint | None) -> Settings:
+def _found(lesson: Lesson, settings: Settings, before: Checkpoint | None, journal: Journal) -> Settings:
     """The settings with what was to be found by itself: from the run before, or now."""
     if before:
         known = before.facts["found"]
@@ -322,7 +322,9 @@ def _found(lesson: Lesson, settings: Settings, before: Checkpoint | None) -> Set
     if settings.batch == "auto":
         settings = replace(settings, batch=find_batch(lesson))
     if settings.rate == "find":
-        settings = replace(settings, rate=find_rate(lesson, settings).rate)
+        search = find_rate(lesson, settings)
+        journal.search(search)
+        settings = replace(settings, rate=search.rate)
     return settings
 
 

@@ -14,7 +14,7 @@ from convolens.workflows.training.schedules import SCHEDULES
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 # What may differ when a run is taken up again: when it ends, and what changes nothing but its speed.
-FREE_ON_RESUME = frozenset(["epochs", "minutes", "patience", "workers", "checkpoint_seconds"])
+FREE_ON_RESUME = frozenset(["epochs", "minutes", "patience", "workers", "checkpoint_seconds", "tensorboard"])
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -38,6 +38,7 @@ class TrainingOptions(TypedDict, total=False):
     seed: int
     workers: int
     checkpoint_seconds: float
+    tensorboard: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Settings:
         seed: of everything random, together with the epoch and the picture's number.
         workers: threads that read pictures.
         checkpoint_seconds: how often a state to go on from is written; 0 writes one after every step.
+        tensorboard: writes the figures of each epoch for TensorBoard too (the extra `tensorboard`).
     """
 
     epochs: int | None = None
@@ -87,6 +89,7 @@ class Settings:
     seed: int = 0
     workers: int = 2
     checkpoint_seconds: float = 30.0
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs is not None:
