@@ -1,17 +1,23 @@
-"""Networks and layers: inference, training steps, and single layers against PyTorch in its better memory format."""
+"""Networks and layers: inference, training steps, and single layers against PyTorch in its better memory format.
+
+`python -m benchmarks.layers accuracy` runs some of the parts: networks, training, image_gradient, layers,
+layers_training, accuracy.
+"""
 
 from __future__ import annotations
 
 import copy
+import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import convolens as cl
-from benchmarks.harness import Report
+from benchmarks.harness import Report, largest_difference, machine, milliseconds, replace_section
 from benchmarks.network_peers import peers, without_gradients
 
 # Channels, rows and columns, filters, kernel, stride: the distinct layers of VGG16, ResNet18/50, MobileNet and SSD300.
@@ -30,12 +36,15 @@ SHAPES = [
     *[(64, 300, 64, 3, 1), (256, 75, 256, 3, 1), (512, 38, 512, 3, 1), (512, 19, 512, 3, 1), (1024, 19, 1024, 1, 1)],
     *[(1024, 19, 256, 1, 1), (256, 19, 512, 3, 2), (512, 38, 84, 3, 1)],
 ]
+# Channels, rows and columns, stride: MobileNet's layers of one 3×3 filter for each channel.
+DEPTHWISE = [(32, 112, 1), (96, 112, 2), (144, 56, 1), (192, 28, 1), (384, 14, 1), (576, 14, 2), (960, 7, 1)]
+LEAST_TRAINING_MS = 0.5  # of PyTorch's: what takes less is made of overheads
 
 
 def run() -> None:
-    networks()
-    training()
-    layers()
+    chosen = sys.argv[1:] if __name__ == "__main__" and sys.argv[1:] else list(PARTS)
+    for name in chosen:
+        PARTS[name]()
 
 
 def networks() -> None:
@@ -61,22 +70,110 @@ def training() -> None:
     report.write()
 
 
+def image_gradient() -> None:
+    """VGG19 to conv5_1 at 512², frozen: forward, and the gradient in the picture."""
+    report = Report("layers", "Networks, gradient in the picture")
+    ours, x = cl.trunk("vgg19").requires_grad_(False), torch.rand(1, 3, 512, 512)
+    whole = ours.features[:30]  # type: ignore[index, union-attr]  # the 29th layer is conv5_1, the 30th its ReLU
+    theirs, last = of_torch(whole), of_torch(whole).to(memory_format=torch.channels_last)
+    x_last = x.contiguous(memory_format=torch.channels_last)
+    calls = {"PyTorch": gradient(theirs, x), "PyTorch channels-last": gradient(last, x_last)}
+    mine = gradient(lambda x: ours(x, taps=("conv5_1",))["conv5_1"], x_last)
+    report.row("vgg19 to conv5_1, 512²", mine, calls, tolerance=1e-3, seconds=8)
+    report.write()
+
+
+def gradient(network: Callable[[Tensor], Tensor], picture: Tensor) -> Callable[[], Any]:
+    """The gradient of the features' mean square in the picture."""
+
+    def run() -> Any:
+        x = picture.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+        network(x).square().mean().backward()
+        assert x.grad is not None
+        return x.grad.numpy()
+
+    return run
+
+
 def layers() -> None:
     """One layer, batch 1, in the caller's own memory format."""
     report = Report("layers", "Single layers, inference")
-    for channels, size, filters, kernel, stride in SHAPES:
-        ours = cl.layers.Conv2d(channels, filters, kernel, stride, kernel // 2).requires_grad_(False)
-        ours = ours.to(memory_format=torch.channels_last)
-        theirs, last = of_torch(ours).to(memory_format=torch.contiguous_format), of_torch(ours)
-        x = torch.randn(1, channels, size, size)
-        x_last = x.contiguous(memory_format=torch.channels_last)
-        calls = {
-            "PyTorch": lambda layer=theirs, x=x: layer(x).numpy(),
-            "PyTorch channels-last": lambda layer=last, x=x_last: layer(x).numpy(),
-        }
-        name = f"{channels}×{size}² → {filters}, {kernel}×{kernel}" + (f" step {stride}" if stride > 1 else "")
-        report.row(name, lambda layer=ours, x=x_last: layer(x).numpy(), calls, tolerance=5e-5, seconds=0.3)
+    for name, layer, x in single_layers():
+        ours, calls = one_layer(layer.requires_grad_(False), x, lambda layer, x: lambda: layer(x).numpy())
+        report.row(name, ours, calls, tolerance=5e-5, seconds=0.3)
     report.write()
+
+
+def layers_training() -> None:
+    """One layer, batch 8, forward and both gradients."""
+    title, least = "Single layers, training", LEAST_TRAINING_MS
+    report = Report("layers", title, f"Forward and gradients, batch 8; those that take PyTorch over {least} ms.")
+    for name, layer, x in single_layers(batch=8):
+        ours, calls = one_layer(layer, x, both_ways)
+        if min(milliseconds(calls, seconds=0.05).values()) > least:
+            report.row(name, ours, calls, tolerance=1e-3, seconds=0.4)
+    report.write()
+
+
+def both_ways(layer: nn.Module, x: Tensor) -> Callable[[], Any]:
+    """Forward and backward of a layer; the first of a network has no gradient in the picture. Gives the weight's."""
+    x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_(x.shape[1] > 3)
+    upstream = torch.randn_like(layer(x))
+
+    def run() -> Any:
+        x.grad = None
+        layer.zero_grad()
+        layer(x).backward(upstream)
+        return layer.weight.grad.numpy()  # type: ignore[union-attr, operator]
+
+    return run
+
+
+def single_layers(batch: int = 1) -> Iterator[tuple[str, nn.Conv2d, Tensor]]:
+    """Each shape: its name, our layer, an input."""
+    torch.manual_seed(0)
+    for channels, size, filters, kernel, stride in SHAPES:
+        name = f"{channels}×{size}² → {filters}, {kernel}×{kernel}" + (f" step {stride}" if stride > 1 else "")
+        layer = cl.layers.Conv2d(channels, filters, kernel, stride, kernel // 2)
+        yield name, layer, torch.randn(batch, channels, size, size)
+    for channels, size, stride in DEPTHWISE:
+        name = f"{channels}×{size}², 3×3, each its own" + (f" step {stride}" if stride > 1 else "")
+        layer = cl.layers.Conv2d(channels, channels, 3, stride, 1, groups=channels)
+        yield name, layer, torch.randn(batch, channels, size, size)
+
+
+def one_layer(
+    layer: nn.Module, x: Tensor, call: Callable[[nn.Module, Tensor], Callable[[], Any]]
+) -> tuple[Callable[[], Any], dict[str, Callable[[], Any]]]:
+    """Ours, channels-last, and torch's in both memory formats; all on the same numbers."""
+    x_last, ours = x.contiguous(memory_format=torch.channels_last), layer.to(memory_format=torch.channels_last)
+    theirs = of_torch(ours).to(memory_format=torch.contiguous_format)
+    calls = {"PyTorch": call(theirs, x), "PyTorch channels-last": call(of_torch(ours), x_last)}
+    return call(ours, x_last), calls
+
+
+def accuracy() -> None:
+    """The largest error of every shape's output against float64, as a share of the largest output."""
+    errors: dict[str, list[float]] = {"fast": [], "exact": [], "PyTorch": []}
+    with torch.no_grad():
+        for _, layer, x in single_layers():
+            wanted, last = of_torch(layer).double()(x.double()), x.contiguous(memory_format=torch.channels_last)
+            for mode in ("fast", "exact"):
+                cl.precision(mode)
+                errors[mode].append(largest_difference(layer(last), wanted))
+            errors["PyTorch"].append(largest_difference(of_torch(layer)(x), wanted))
+    cl.precision("fast")
+    exceeding = sum(exact > max(5e-6, eager) for exact, eager in zip(errors["exact"], errors["PyTorch"], strict=True))
+    lines = ["| | median | largest |", "|---|---|---|"]
+    lines += [f"| {name} | {np.median(found):.1e} | {max(found):.1e} |" for name, found in errors.items()]
+    shapes = len(errors["fast"])
+    last_line = f"Of {shapes} shapes, exact errs by more than 5e-6 and more than PyTorch on {exceeding}."
+    title = "Single layers, accuracy"
+    text = "\n".join(
+        [f"## {title}", "", machine(), "", "`python -m benchmarks.layers accuracy`", "", *lines, "", last_line]
+    )
+    print(text)
+    replace_section(title, text + "\n")
 
 
 def network(name: str) -> nn.Module:
@@ -116,3 +213,16 @@ def step(model: nn.Module, x: Tensor) -> Callable[[], Any]:
         return first.grad.numpy().copy()
 
     return run
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "networks": networks,
+    "training": training,
+    "image_gradient": image_gradient,
+    "layers": layers,
+    "layers_training": layers_training,
+    "accuracy": accuracy,
+}
+
+if __name__ == "__main__":
+    run()
