@@ -26,10 +26,10 @@ struct Finish {
     bool relu;
 };
 
-// 3×3, stride 1. `transformed` comes from winograd_weights with the same tile.
+// 3×3, stride 1. `transformed` comes from winograd_weights with the same tile; null: the kernel makes it, for one use.
 struct WinogradJob {
     Pictures<const float> x;
-    Weights weights; // for tiles that hold infinities or NaN
+    Weights weights; // also for tiles that hold infinities or NaN
     const float *transformed;
     int tile; // outputs a side of a tile: 2 or 4
     int64_t pad_top, pad_left;

@@ -7,6 +7,9 @@
 //       m[p][tile][filter] = Σ_channel v · u           p small matrix products
 //       y = Aᵀ m A + bias + residual, ReLU             m never leaves the cache
 //
+// Weights that are being learned are transformed for one use: a panel's where it is used, so that u need not go through
+// memory.
+//
 // Two ways to share this among threads. Few channels: a task takes a block of tiles through all of it while v stays in
 // its second-level cache; u is read again for each block. Many channels: u is too large for that (38 MB at 512 × 512),
 // so all threads transform one large block of tiles, then share the panels, and u is read once.
@@ -162,13 +165,40 @@ template <int M> void finish_tile(const WinogradJob &job, Place at, int64_t filt
     }
 }
 
-// Products and inverse transforms of tiles [first, first + count) of a block of `slots`, for `panels` panels.
+// One channel of a panel of u, [p][channel][panel]; filters beyond the last are zero.
+template <int M> void transform_filters(const Weights &w, int64_t first, int64_t c, float *u) {
+    constexpr int side = Winograd<M>::side, places = side * side;
+    const float *from = w.data + first * w.step_filter + c * w.step_channel;
+    float kernels[9][panel] = {};
+    for (int64_t f = 0; f < least(panel, w.filters - first); ++f)
+        for (int k = 0; k < 9; ++k)
+            kernels[k][f] = from[f * w.step_filter + k / 3 * w.step_row + k % 3 * w.step_column];
+    for (int v = 0; v < panel_vectors; ++v) {
+        Floats in[9], out[places];
+        for (int k = 0; k < 9; ++k)
+            in[k] = load(kernels[k] + v * lanes<float>);
+        both_ways<3, side>(in, out, [](const Floats *d, Floats *t) { Winograd<M>::weights(d, t); });
+        for (int p = 0; p < places; ++p)
+            store(u + (p * w.channels + c) * panel + v * lanes<float>, out[p]);
+    }
+}
+
+// All panels of u, one after the other.
+template <int M> void transform_weights(const Weights &w, float *u) {
+    constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
+    const int64_t panels = (w.filters + panel - 1) / panel;
+    parallel(panels * w.channels, [&](int64_t task, int) {
+        const int64_t first = task / w.channels * panel;
+        transform_filters<M>(w, first, task % w.channels, u + first * w.channels * places);
+    });
+}
+
+// Products and inverse transforms of tiles [first, first + count) of a block of `slots`, for `panels` panels from u on.
 template <int M>
 void some_panels(const WinogradJob &job, const Tiling &tiles, int64_t block, const float *v, int64_t slots,
-                 int64_t first, int64_t count, int64_t filter, int64_t panels, float *m) {
+                 int64_t first, int64_t count, int64_t filter, int64_t panels, const float *u, float *m) {
     constexpr int places = Winograd<M>::side * Winograd<M>::side;
     const int64_t depth = job.x.c, place_stride = round_up(depth, depth_block) * slots;
-    const float *u = job.transformed + filter * depth * places;
     for (int p = 0; p < places; ++p)
         for (int64_t q = 0; q < panels; ++q) {
             float *sums = m + (q * places + p) * count * panel;
@@ -184,7 +214,7 @@ void some_panels(const WinogradJob &job, const Tiling &tiles, int64_t block, con
 }
 
 // Few channels: each task takes a block of tiles through everything.
-template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, const float *zeros) {
+template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, const float *zeros, const float *u) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
     const int64_t deep = round_up(job.x.c, depth_block);
     const int64_t fitting = most(cache_floats / (places * deep) / most_rows, 1) * most_rows;
@@ -196,29 +226,43 @@ template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, con
             transform_tile<M>(job, place<M>(tiles, first + i), zeros, v, i, count);
         const int64_t panels = (job.y.c + panel - 1) / panel;
         for (int64_t q = 0; q < panels; q += task_panels)
-            some_panels<M>(job, tiles, first, v, count, 0, count, q * panel, least(task_panels, panels - q), m);
+            some_panels<M>(job, tiles, first, v, count, 0, count, q * panel, least(task_panels, panels - q),
+                           u + q * panel * job.x.c * places, m);
     });
 }
 
-// Many channels: all threads fill one large v, then share the panels, so that each u is read once a block.
+// Many channels: all threads fill one large v, then share the panels, so that each u is read once a block. Without u a
+// task makes one panel of it, for all tiles of the block.
 template <int M> void by_panels(const WinogradJob &job, const Tiling &tiles, const float *zeros, float *v) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
-    const int64_t deep = round_up(job.x.c, depth_block);
+    const int64_t deep = round_up(job.x.c, depth_block), u_panel = places * job.x.c * panel;
     const int64_t fitting = most(shared_floats / (places * deep), chunk_tiles);
-    const int64_t blocks = (tiles.count + fitting - 1) / fitting;
+    const int64_t blocks = (tiles.count + fitting - 1) / fitting, panels = (job.y.c + panel - 1) / panel;
     for (int64_t block = 0; block < blocks; ++block) {
         const int64_t first = tiles.count * block / blocks, slots = tiles.count * (block + 1) / blocks - first;
         parallel((slots + tiles_per_transform - 1) / tiles_per_transform, [&](int64_t task, int) {
             for (int64_t i = task * tiles_per_transform; i < least((task + 1) * tiles_per_transform, slots); ++i)
                 transform_tile<M>(job, place<M>(tiles, first + i), zeros, v, i, slots);
         });
-        const int64_t chunks = (slots + chunk_tiles - 1) / chunk_tiles, panels = (job.y.c + panel - 1) / panel;
-        parallel((panels + task_panels - 1) / task_panels * chunks, [&](int64_t task, int) {
-            const int64_t chunk = task % chunks, from = slots * chunk / chunks, to = slots * (chunk + 1) / chunks;
-            const int64_t q = task / chunks * task_panels;
-            float *m = scratch(Scratch::own, places * chunk_tiles * task_panels * panel);
-            some_panels<M>(job, tiles, first, v, slots, from, to - from, q * panel, least(task_panels, panels - q), m);
-        });
+        const int64_t chunks = (slots + chunk_tiles - 1) / chunk_tiles;
+        auto chunk_of = [&](int64_t chunk, int64_t q, int64_t many, const float *u, float *m) {
+            const int64_t from = slots * chunk / chunks, to = slots * (chunk + 1) / chunks;
+            some_panels<M>(job, tiles, first, v, slots, from, to - from, q * panel, least(many, panels - q), u, m);
+        };
+        if (job.transformed)
+            parallel(chunks * ((panels + task_panels - 1) / task_panels), [&](int64_t task, int) {
+                const int64_t q = task / chunks * task_panels;
+                float *m = scratch(Scratch::own, places * chunk_tiles * task_panels * panel);
+                chunk_of(task % chunks, q, task_panels, job.transformed + q * u_panel, m);
+            });
+        else
+            parallel(panels, [&](int64_t q, int) {
+                float *u = scratch(Scratch::own, u_panel + places * chunk_tiles * panel);
+                for (int64_t c = 0; c < job.x.c; ++c)
+                    transform_filters<M>(job.weights, q * panel, c, u);
+                for (int64_t chunk = 0; chunk < chunks; ++chunk)
+                    chunk_of(chunk, q, 1, u, u + u_panel);
+            });
     }
 }
 
@@ -226,36 +270,16 @@ template <int M> void run(const WinogradJob &job) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
     const Tiling tiles = tiling<M>(job.y);
     const int64_t deep = round_up(job.x.c, depth_block);
-    const int64_t slots = job.x.c <= own_channels ? 0 : most(shared_floats / (places * deep), chunk_tiles);
-    float *zeros = scratch(Scratch::shared, deep + places * deep * least(slots, tiles.count));
+    const bool few = job.x.c <= own_channels;
+    const int64_t v = few ? 0 : places * deep * least(most(shared_floats / (places * deep), chunk_tiles), tiles.count);
+    const int64_t u = few && !job.transformed ? round_up(job.y.c, panel) * job.x.c * places : 0;
+    float *zeros = scratch(Scratch::shared, deep + v + u), *free = zeros + deep;
     __builtin_memset(zeros, 0, size_t(deep) * sizeof(float));
-    if (job.x.c <= own_channels)
-        by_blocks<M>(job, tiles, zeros);
-    else
-        by_panels<M>(job, tiles, zeros, zeros + deep);
-}
-
-// u: [panel of filters][p][channel][panel]; filters beyond the last are zero.
-template <int M> void transform_weights(const Weights &w, float *u) {
-    constexpr int side = Winograd<M>::side, places = side * side;
-    const int64_t panels = (w.filters + panel - 1) / panel;
-    parallel(panels * w.channels, [&](int64_t task, int) {
-        const int64_t first = task / w.channels * panel, c = task % w.channels;
-        const float *from = w.data + first * w.step_filter + c * w.step_channel;
-        float kernels[9][panel] = {};
-        for (int64_t f = 0; f < least(panel, w.filters - first); ++f)
-            for (int k = 0; k < 9; ++k)
-                kernels[k][f] = from[f * w.step_filter + k / 3 * w.step_row + k % 3 * w.step_column];
-        float *to = u + first * w.channels * places + c * panel;
-        for (int v = 0; v < panel_vectors; ++v) {
-            Floats in[9], out[places];
-            for (int k = 0; k < 9; ++k)
-                in[k] = load(kernels[k] + v * lanes<float>);
-            both_ways<3, side>(in, out, [](const Floats *d, Floats *t) { Winograd<M>::weights(d, t); });
-            for (int p = 0; p < places; ++p)
-                store(to + p * w.channels * panel + v * lanes<float>, out[p]);
-        }
-    });
+    if (!few)
+        return by_panels<M>(job, tiles, zeros, free);
+    if (!job.transformed)
+        transform_weights<M>(job.weights, free);
+    by_blocks<M>(job, tiles, zeros, job.transformed ? job.transformed : free);
 }
 
 } // namespace

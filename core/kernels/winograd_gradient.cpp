@@ -7,6 +7,9 @@
 //   gradient = Gᵀ s G                                             once, 6×6 → 3×3
 //
 // All threads transform one block, then share the places; a sum always runs over the tiles in the same order.
+//
+// Many channels and filters: s is the large thing (38 MB at 512 × 512). Where v and h of all tiles are not, a task
+// takes 64 channels and filters through all places and back, while their part of s stays in its second-level cache.
 #include "../gemm.hpp"
 #include "../layers.hpp"
 #include "../scratch.hpp"
@@ -19,11 +22,9 @@ namespace {
 using F4 = Winograd<4>;
 constexpr int side = F4::side, places = side * side, tile = 4;
 constexpr int64_t block_floats = 4 * 1024 * 1024; // v and h of a block: 16 MiB
+constexpr int64_t all_floats = 16 * 1024 * 1024;  // v and h of all tiles, so that s need not be kept: 64 MiB
+constexpr int64_t least_parts = 16;               // 64 × 64 parts of s for the threads to share
 constexpr int64_t tiles_per_transform = 8;
-
-struct Tiling {
-    int64_t down, across, count;
-};
 
 // Values of a square of pixels, zero outside the picture, `count` channels from c.
 template <int Side>
@@ -72,56 +73,88 @@ void accumulate(const float *v, const float *h, int64_t tiles, int64_t channels,
         });
 }
 
-// Gᵀ s G, from s: [p][channel][filters] to filters × channels × 3 × 3.
-void transform_back(const WinogradGradientJob &job, const float *s, int64_t stride) {
-    const int64_t channels = job.x.c, filters = job.g.c;
-    parallel(channels, [&](int64_t c, int) {
-        for (int64_t f = 0; f < filters; f += lanes<float>) {
-            Floats in[places], out[9];
-            for (int p = 0; p < places; ++p)
-                in[p] = load(s + (p * channels + c) * stride + f);
-            both_ways<side, 3>(in, out, [](const Floats *u, Floats *w) { F4::weights_adjoint(u, w); });
-            for (int64_t i = 0; i < least(lanes<float>, filters - f); ++i)
-                for (int k = 0; k < 9; ++k)
-                    job.gradient[((f + i) * channels + c) * 9 + k] = out[k][i];
+// Gᵀ s G of one channel and some filters, from s: a place's number of the channel and filter every place_stride.
+void transform_back(const WinogradGradientJob &job, const float *s, int64_t place_stride, int64_t c, int64_t first,
+                    int64_t last) {
+    for (int64_t f = first; f < last; f += lanes<float>) {
+        Floats in[places], out[9];
+        for (int p = 0; p < places; ++p)
+            in[p] = load(s + p * place_stride + f - first);
+        both_ways<side, 3>(in, out, [](const Floats *u, Floats *w) { F4::weights_adjoint(u, w); });
+        for (int64_t i = 0; i < least(lanes<float>, last - f); ++i)
+            for (int k = 0; k < 9; ++k)
+                job.gradient[((f + i) * job.x.c + c) * 9 + k] = out[k][i];
+    }
+}
+
+// v and h of tiles [first, first + tiles).
+void transform_tiles(const WinogradGradientJob &job, int64_t first, int64_t tiles, float *v, float *h) {
+    const auto &x = job.x, &g = job.g;
+    const int64_t across = (g.w + tile - 1) / tile, down = (g.h + tile - 1) / tile;
+    parallel((tiles + tiles_per_transform - 1) / tiles_per_transform, [&](int64_t task, int) {
+        for (int64_t i = task * tiles_per_transform; i < least((task + 1) * tiles_per_transform, tiles); ++i) {
+            const int64_t at = first + i, n = at / (down * across), in_picture = at % (down * across);
+            const int64_t row = in_picture / across * tile, column = in_picture % across * tile;
+            transform<side>(x, n, row - job.pad_top, column - job.pad_left, v, i, tiles,
+                            [](const Floats *d, Floats *t) { F4::input(d, t); });
+            transform<tile>(g, n, row, column, h, i, tiles,
+                            [](const Floats *y, Floats *m) { F4::output_adjoint(y, m); });
         }
+    });
+}
+
+// Block after block of tiles into one s, then back.
+void by_blocks(const WinogradGradientJob &job, int64_t count, int64_t deep, int64_t wide) {
+    const int64_t channels = job.x.c, filters = job.g.c;
+    const int64_t fitting = most(block_floats / (places * (deep + wide)), tiles_per_transform);
+    const int64_t blocks = (count + fitting - 1) / fitting, slots = least(fitting, count);
+    float *s = scratch(Scratch::shared, places * (channels * wide + slots * (deep + wide)));
+    float *v = s + places * channels * wide, *h = v + places * deep * slots;
+    __builtin_memset(s, 0, size_t(places * channels * wide) * sizeof(float));
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t first = count * block / blocks, tiles = count * (block + 1) / blocks - first;
+        transform_tiles(job, first, tiles, v, h);
+        const int64_t channel_blocks = deep / depth_block;
+        parallel(places * channel_blocks, [&](int64_t task, int) {
+            const int64_t p = task / channel_blocks, c = task % channel_blocks * depth_block;
+            for (int64_t f = 0; f < filters; f += depth_block)
+                accumulate(v + (p * deep + c) * tiles, h + (p * wide + f) * tiles, tiles,
+                           least(depth_block, channels - c), round_up(least(depth_block, filters - f), panel),
+                           s + (p * channels + c) * wide + f, wide);
+        });
+    }
+    parallel(channels, [&](int64_t c, int) { transform_back(job, s + c * wide, channels * wide, c, 0, filters); });
+}
+
+// All tiles at once, a part of s after the other.
+void by_parts(const WinogradGradientJob &job, int64_t tiles, int64_t deep, int64_t wide) {
+    float *v = scratch(Scratch::shared, places * tiles * (deep + wide)), *h = v + places * deep * tiles;
+    transform_tiles(job, 0, tiles, v, h);
+    parallel(deep * wide / (depth_block * depth_block), [&](int64_t task, int) {
+        constexpr int64_t place_stride = depth_block * depth_block;
+        const int64_t c = task / (wide / depth_block) * depth_block, f = task % (wide / depth_block) * depth_block;
+        const int64_t channels = least(depth_block, job.x.c - c), filters = least(depth_block, job.g.c - f);
+        float *s = scratch(Scratch::own, places * place_stride);
+        __builtin_memset(s, 0, size_t(places * place_stride) * sizeof(float));
+        for (int64_t p = 0; p < places; ++p)
+            accumulate(v + (p * deep + c) * tiles, h + (p * wide + f) * tiles, tiles, channels,
+                       round_up(filters, panel), s + p * place_stride, depth_block);
+        for (int64_t i = 0; i < channels; ++i)
+            transform_back(job, s + i * depth_block, place_stride, c + i, f, f + filters);
     });
 }
 
 } // namespace
 
 void winograd_gradient(const WinogradGradientJob &job) {
-    const auto &x = job.x, &g = job.g;
-    const int64_t across = (g.w + tile - 1) / tile, down = (g.h + tile - 1) / tile, count = g.n * down * across;
-    const int64_t deep = round_up(x.c, depth_block), wide = round_up(g.c, depth_block);
-    const int64_t fitting = most(block_floats / (places * (deep + wide)), tiles_per_transform);
-    const int64_t blocks = (count + fitting - 1) / fitting, slots = least(fitting, count);
-
-    float *s = scratch(Scratch::shared, places * (x.c * wide + slots * (deep + wide)));
-    float *v = s + places * x.c * wide, *h = v + places * deep * slots;
-    __builtin_memset(s, 0, size_t(places * x.c * wide) * sizeof(float));
-    for (int64_t block = 0; block < blocks; ++block) {
-        const int64_t first = count * block / blocks, tiles = count * (block + 1) / blocks - first;
-        parallel((tiles + tiles_per_transform - 1) / tiles_per_transform, [&](int64_t task, int) {
-            for (int64_t i = task * tiles_per_transform; i < least((task + 1) * tiles_per_transform, tiles); ++i) {
-                const int64_t at = first + i, n = at / (down * across), in_picture = at % (down * across);
-                const int64_t row = in_picture / across * tile, column = in_picture % across * tile;
-                transform<side>(x, n, row - job.pad_top, column - job.pad_left, v, i, tiles,
-                                [](const Floats *d, Floats *t) { F4::input(d, t); });
-                transform<tile>(g, n, row, column, h, i, tiles,
-                                [](const Floats *y, Floats *m) { F4::output_adjoint(y, m); });
-            }
-        });
-        const int64_t channel_blocks = deep / depth_block;
-        parallel(places * channel_blocks, [&](int64_t task, int) {
-            const int64_t p = task / channel_blocks, cb = task % channel_blocks, c = cb * depth_block;
-            for (int64_t f = 0; f < g.c; f += depth_block)
-                accumulate(v + p * deep * tiles + cb * tiles * depth_block, h + p * wide * tiles + f * tiles, tiles,
-                           least(depth_block, x.c - c), round_up(least(depth_block, g.c - f), panel),
-                           s + (p * x.c + c) * wide + f, wide);
-        });
-    }
-    transform_back(job, s, wide);
+    const auto &g = job.g;
+    const int64_t count = g.n * ((g.h + tile - 1) / tile) * ((g.w + tile - 1) / tile);
+    const int64_t deep = round_up(job.x.c, depth_block), wide = round_up(g.c, depth_block);
+    const int64_t parts = deep * wide / (depth_block * depth_block);
+    if (parts >= least_parts && places * count * (deep + wide) <= all_floats)
+        by_parts(job, count, deep, wide);
+    else
+        by_blocks(job, count, deep, wide);
 }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -74,11 +74,11 @@ def winograd_output(
     geometry: Geometry,
     tile: int,
     finish: Finish,
-    numbers: Tensor,
+    numbers: Tensor | None,
     *,
     edge: bool = False,
 ) -> Tensor:
-    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights, transformed.
+    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights, transformed, None for a single use.
 
     With `edge` the padding holds the picture's last pixels again, instead of zeros.
     """
@@ -111,7 +111,7 @@ def winograd_input_gradient(
 ) -> Tensor:
     """Its gradient in x: the same convolution of g with the filters turned by half and their axes exchanged."""
     before = (2 - geometry.before[0], 2 - geometry.before[1])
-    numbers = transformed(weight, tile, turned=True)
+    numbers = None if weight.requires_grad else transformed(weight, tile, turned=True)
     return _winograd(g, _view(weight, turned=True), numbers, tile, before, geometry.x_shape, Finish(out=out))
 
 
@@ -257,7 +257,7 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:
 def _winograd(
     x: Tensor,
     weights: tuple[int, ...],
-    numbers: Tensor,
+    numbers: Tensor | None,
     tile: int,
     before: Pair,
     y_shape: tuple[int, ...],
@@ -270,7 +270,7 @@ def _winograd(
     top, left = before
     arguments = tile, top, left, edge, _address(bias), _address(residual), finish.relu, _pictures(y)
     if y.numel():
-        _core.winograd(_pictures(x), weights, numbers.data_ptr(), *arguments)
+        _core.winograd(_pictures(x), weights, _address(numbers), *arguments)
     return y
 
 

@@ -112,9 +112,13 @@ def method_for(x: Tensor, weight: Tensor, geometry: Geometry) -> Method:
     return choose(geometry, channels_last=core.is_channels_last(x)) if core.runs_on(x, weight) else "torch"
 
 
-def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """The layer itself."""
+def output(
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False
+) -> Tensor:
+    """The layer itself; where its weights are being learned, what is made of them serves once."""
     method = method_for(x, weight, geometry)
+    if learning and method.startswith("winograd"):
+        return core.like(core.winograd_output(x, weight, geometry, tile_of(method), core.Finish(bias), None), x)
     numbers = None if method == "torch" else numbers_for(method, weight)
     if numbers is None:
         return torch_output(x, weight, bias, geometry)

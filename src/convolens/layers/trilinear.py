@@ -53,7 +53,7 @@ def _watched(*tensors: Tensor | None) -> bool:
 class _Output(Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-        return methods.output(x, weight, bias, geometry)
+        return methods.output(x, weight, bias, geometry, learning=weight.requires_grad)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
