@@ -112,9 +112,7 @@ def method_for(x: Tensor, weight: Tensor, geometry: Geometry) -> Method:
     return choose(geometry, channels_last=core.is_channels_last(x)) if core.runs_on(x, weight) else "torch"
 
 
-def output(
-    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False
-) -> Tensor:
+def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False) -> Tensor:
     """The layer itself; where its weights are being learned, what is made of them serves once."""
     method = method_for(x, weight, geometry)
     if learning and method.startswith("winograd"):
