@@ -178,19 +178,27 @@ def test_what_cannot_be_built_is_said_in_one_sentence(model):
         Cost("l3")
 
 
-def test_what_is_explained_of_a_detection_are_the_scores_of_its_default_box(model):
+def test_what_is_explained_of_detections_are_the_scores_of_their_default_boxes(model):
     pixels = np.random.default_rng(4).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     batch = model.preprocess(pixels)
     found = model.predict(pixels, threshold=0.05)
     scores = model(batch).scores
-    for box in (0, int(found.default_boxes[0]), model.defaults.count - 1):
-        view = model.explained(box)
-        torch.testing.assert_close(view(batch), scores[:, box, 1:])
+    last = model.defaults.count - 1
+    for boxes in ([0], [int(found.default_boxes[0])], [last], [last, 0]):
+        view = model.explained(boxes)
+        expected = torch.cat([scores[:, box, 1:] for box in boxes], dim=1)
+        torch.testing.assert_close(view(batch), expected)
+        likely = torch.cat([scores[:, box, 1:].softmax(dim=1) for box in boxes], dim=1)
+        torch.testing.assert_close(view.likelihoods(expected), likely)
         for tap in view.passed_taps[-3:]:
             twice = view.maps(batch, [tap])[tap].repeat(2, 1, 1, 1)
-            torch.testing.assert_close(view.rest(batch, tap)(twice)[1:], scores[:, box, 1:])
-    assert model.explained(0).passed_taps[-1] == model.taps[0]
-    assert model.explained(model.defaults.count - 1).passed_taps[-1] == model.taps[-1]
+            torch.testing.assert_close(view.rest(batch, tap)(twice)[1:], expected)
+    assert model.explained([0]).passed_taps[-1] == model.taps[0]
+    assert model.explained([0, last]).passed_taps[-1] == model.taps[-1]
+    with pytest.raises(ArgumentError, match=f"default_boxes: need numbers from 0 to {last}, got 0, {last + 1}"):
+        model.explained([0, last + 1])
+    with pytest.raises(ArgumentError, match="got none"):
+        model.explained([])
 
 
 def test_what_it_evaluates_takes_no_gradient_only_meanwhile():

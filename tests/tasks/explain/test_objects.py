@@ -48,6 +48,26 @@ def test_each_object_has_a_map_of_the_score_that_it_was_found_by(model, picture)
             np.testing.assert_allclose(one.grids[tap], expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
 
 
+def test_objects_share_the_trunks_passes_however_many_they_are(model, picture, monkeypatch):
+    found, passes, forward = model.predict(picture), [], type(model.trunk).forward
+    levels = {model.explained([int(box)]).passed_taps for box in found.default_boxes}
+    monkeypatch.setattr(
+        type(model.trunk), "forward", lambda *given, **named: passes.append(1) or forward(*given, **named)
+    )
+    assert len(cl.explain(model, picture)) == len(found) > len(levels)
+    # One to find them; for each level its map, and twice what lies before it, for the scores and for the maps.
+    assert len(passes) == 1 + 3 * len(levels)
+
+
+def test_why_an_object_is_one_class_rather_than_another(model, picture):
+    plain, rival = (cl.explain(model, picture, against=against) for against in (None, "owl"))
+    every = model(model.preprocess(picture)).scores[0, :, 1:].detach().numpy()
+    for one, other, box in zip(plain, rival, model.predict(picture).default_boxes, strict=True):
+        assert other.label == f"{one.label} rather than owl"
+        scores = every[int(box)]
+        assert other.score == pytest.approx(scores[CLASSES.index(one.label)] - scores[CLASSES.index("owl")], abs=1e-5)
+
+
 def test_an_earlier_tap_sees_through_the_maps_in_between(model, picture):
     (one, *_) = cl.explain(model, picture, tap="layer1.1", method="layercam")
     assert one.grids["layer1.1"].shape == (24, 32)

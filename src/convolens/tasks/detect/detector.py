@@ -241,11 +241,12 @@ class Detector(nn.Module):
     def _whole(self, parts: list[Detections], where: list[Tile], selection: Selection) -> Detections:
         return parts[0] if len(parts) == 1 else merged(parts, where, self.class_names, selection)
 
-    def explained(self, default_box: int) -> BoxScores:
-        """What `convolens.explain` looks at for a detection: the scores of the default box that it was said of."""
-        if not 0 <= default_box < self.defaults.count:
-            raise ArgumentError(f"default_box: need a number from 0 to {self.defaults.count - 1}, got {default_box}")
-        return BoxScores(self, default_box)
+    def explained(self, default_boxes: Sequence[int]) -> BoxScores:
+        """What `convolens.explain` looks at for detections: the scores of the default boxes that they were said of."""
+        if not default_boxes or not all(0 <= one < self.defaults.count for one in default_boxes):
+            shown = ", ".join(map(str, default_boxes)) or "none"
+            raise ArgumentError(f"default_boxes: need numbers from 0 to {self.defaults.count - 1}, got {shown}")
+        return BoxScores(self, default_boxes)
 
     def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
         """A detector to go on training, of other classes: all is kept but the heads that say which class.

@@ -1,4 +1,4 @@
-"""A detection as `convolens.explain` wants its models: the scores of the default box that it was said of."""
+"""Detections as `convolens.explain` wants its models: the scores of the default boxes that they were said of."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class BoxScores:
-    """What a detector says of one default box: `(N, classes)`, before softmax; background left out.
+    """What a detector says of some default boxes: `(N, boxes · classes)`, before softmax; background left out.
 
     Args:
         model: the detector.
-        default_box: its number, as `Detections.default_boxes` has it.
+        default_boxes: their numbers, as `Detections.default_boxes` has them.
     """
 
-    def __init__(self, model: Detector, default_box: int) -> None:
-        self.model, self.default_box = model, default_box
+    def __init__(self, model: Detector, default_boxes: Sequence[int]) -> None:
+        self.model, self.default_boxes = model, list(default_boxes)
         self.class_names, self.taps, self.preprocessing = model.class_names, model.taps, model.preprocessing
         self.preprocess = model.preprocess
 
@@ -35,14 +35,13 @@ class BoxScores:
         """Whether the model is in training mode."""
         return self.model.training
 
-    def __call__(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        """Class scores before softmax."""
-        scores: Tensor = self.model(batch).scores
-        return scores[:, self.default_box, 1:]
+    def __call__(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch scores"]:
+        """Class scores before softmax, one box's after another's."""
+        return self._of_boxes(self.model(batch).scores)
 
-    def likelihoods(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-        """How likely each class is, given that there is an object."""
-        return scores.softmax(dim=1)
+    def likelihoods(self, scores: Float[Tensor, "batch scores"]) -> Float[Tensor, "batch scores"]:
+        """How likely each class of each box is, given that there is an object."""
+        return scores.view(len(scores), len(self.default_boxes), -1).softmax(dim=2).flatten(1)
 
     def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
         """The trunk's maps at the taps."""
@@ -59,9 +58,7 @@ class BoxScores:
             copies = len(value) // len(batch)
             maps = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
             maps |= trunk.resume(tap, value, later)
-            outputs = self.model.heads(self.model.feature_maps([maps[name] for name in self.taps]))
-            found: Tensor = outputs.scores[:, self.default_box, 1:]
-            return found
+            return self._of_boxes(self.model.heads(self.model.feature_maps([maps[name] for name in self.taps])).scores)
 
         return scores
 
@@ -71,6 +68,9 @@ class BoxScores:
 
     @property
     def _looked_at(self) -> tuple[str, ...]:
-        """The taps up to the one whose map, or what comes after it, has the default box."""
-        level = self.model.defaults.level_of(self.default_box)
-        return self.taps[: level + 1]
+        """The taps up to the last one whose map, or what comes after it, has one of the default boxes."""
+        deepest = max(self.model.defaults.level_of(box) for box in self.default_boxes)
+        return self.taps[: deepest + 1]
+
+    def _of_boxes(self, scores: Tensor) -> Tensor:
+        return scores[:, self.default_boxes, 1:].flatten(1)

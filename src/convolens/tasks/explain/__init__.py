@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypedDict, Unpack, overload
 
 import torch
@@ -48,6 +49,7 @@ from convolens.tasks.explain.targets import (
     Scoring,
     Target,
     class_number,
+    of_group,
     ranked_target,
     targets_of,
 )
@@ -258,29 +260,43 @@ def _explain_objects(
     asked_way: tuple[str, str | Sequence[str] | None, bool],
     smoothing: Smoothing,
 ) -> list[Explanation]:
-    """An explanation of each object found; where `target` names a class, of that class's objects."""
+    """An explanation of each object found; where `target` names a class, of that class's objects.
+
+    Those that look at the same taps share one pass of the network up to there.
+    """
     method, tap, positive = asked_way
     found: Found = model.predict(picture)
-    wanted = (
-        None if target is None else model.class_names[class_number(target, model.class_names, len(model.class_names))]
-    )
-    explained = []
-    for label, box, default_box in zip(found.labels, found.boxes_xyxy, found.default_boxes, strict=True):
-        if wanted not in (None, label):
-            continue
-        subject = model.explained(int(default_box))
+    names = model.class_names
+    wanted = None if target is None else names[class_number(target, names, len(names))]
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for number, (label, default_box) in enumerate(zip(found.labels, found.default_boxes, strict=True)):
+        if wanted in (None, label):
+            alike.setdefault(model.explained([int(default_box)]).passed_taps, []).append(number)
+    explained: dict[int, Explanation] = {}
+    for numbers in alike.values():
+        subject = model.explained([int(found.default_boxes[number]) for number in numbers])
         own = [one for one in subject.taps if one in subject.passed_taps][-1:]
         way = _way(
             subject, LOCAL if method == "auto" else method, own if tap is None else tap, linear=True, positive=positive
         )
 
-        def asked(scores: Tensor, label: str = label, names: Sequence[str] = subject.class_names) -> list[Target]:
-            one = targets_of(scores, names, label, against)
-            return [one.turned() if counter else one]
+        labels = [found.labels[number] for number in numbers]
+        asked = partial(_object_targets, labels=labels, names=names, against=against, counter=counter)
+        (several,) = _explain_each(subject, [picture], asked, way, smoothing, 1)
+        for number, one in zip(numbers, several, strict=True):
+            explained[number] = replace(one, found_xyxy=tuple(found.boxes_xyxy[number].tolist()))
+    return [explained[number] for number in sorted(explained)]
 
-        ((one,),) = _explain_each(subject, [picture], asked, way, smoothing, 1)
-        explained.append(replace(one, found_xyxy=tuple(box.tolist())))
-    return explained
+
+def _object_targets(
+    scores: Tensor, *, labels: Sequence[str], names: Sequence[str], against: ClassLike | None, counter: bool
+) -> list[Target]:
+    """Of each object its class; `scores` are those of its classes, one object's after another's."""
+    wanted = [
+        of_group(targets_of(part, names, label, against), number, len(labels))
+        for number, (part, label) in enumerate(zip(scores.chunk(len(labels), dim=1), labels, strict=True))
+    ]
+    return [one.turned() for one in wanted] if counter else wanted
 
 
 def _subject(model: Explainable | HasExplained) -> Explainable:

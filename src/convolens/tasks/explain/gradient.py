@@ -42,10 +42,10 @@ def layercam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
 
 
 def _gradients(view: View, target: Target) -> Tensor:
-    """Of the score in the features. The graph reaches from the head to the tap, and is gone on return."""
+    """Of the score in the features, by the graph that all targets of the view share."""
+    at, scores = view.graph
     with torch.enable_grad():
-        at = view.activations.detach().requires_grad_()
-        score = target.score(view.rest(at)).sum()
+        score = target.score(scores).sum()
         need_gradient(score)
-        (gradients,) = torch.autograd.grad(score, at)
+        (gradients,) = torch.autograd.grad(score, at, retain_graph=True)
     return gradients

@@ -87,7 +87,7 @@ class Found(Protocol):
 
     @property
     def default_boxes(self) -> NDArray[np.int64]:
-        """What each was said of: a number that `explained` takes."""
+        """What each was said of: numbers that `explained` takes."""
 
 
 @runtime_checkable
@@ -105,8 +105,8 @@ class FindsObjects(Protocol):
     def predict(self, images: Any) -> Any:
         """`Found`, for one picture."""
 
-    def explained(self, default_box: int) -> Explainable:
-        """The network as one that gives the class scores of one box."""
+    def explained(self, default_boxes: Sequence[int]) -> Explainable:
+        """The network as one that gives the class scores of some boxes, one box's after another's."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,13 @@ class View:
     def rest(self) -> Rest:
         """The network from the tap on."""
         return self.model.rest(self.batch, self.tap)
+
+    @cached_property
+    def graph(self) -> tuple[Tensor, Tensor]:
+        """The features as the start of a graph, which reaches from the tap to the head, and the scores at its end."""
+        with torch.enable_grad():
+            at = self.activations.detach().requires_grad_()
+            return at, self.rest(at)
 
     @property
     def class_weights(self) -> Float[Tensor, "classes features"] | None:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, pad
 
 from convolens.errors import ArgumentError, ShapeError
 
@@ -85,6 +85,13 @@ def targets_of(
     assert rival.direction is not None
     labels = [f"{one} rather than {other}" for one, other in zip(wanted.labels, rival.labels, strict=True)]
     return linear_target(labels, wanted.direction - rival.direction)
+
+
+def of_group(target: Target, number: int, count: int) -> Target:
+    """A target of class scores as one of the scores of `count` groups of these classes, side by side."""
+    assert target.direction is not None  # a class
+    classes = target.direction.shape[1]
+    return linear_target(target.labels, pad(target.direction, (number * classes, (count - 1 - number) * classes)))
 
 
 def ranked_target(scores: Float[Tensor, "batch classes"], names: Sequence[str], rank: int) -> Target:
