@@ -7,7 +7,7 @@ CORE := CMakeLists.txt $(wildcard core/*.?pp core/kernels/*.?pp)
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
-.PHONY: demo test test-slow check sanitize bench wheel format clean setup
+.PHONY: demo test test-slow check sanitize neon bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -38,6 +38,9 @@ sanitize: setup  ## the core's tests under the address and undefined-behaviour s
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	PYTHONPATH=$(SANITIZED)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])") \
 	$(BIN)/python -S -m pytest -q --capture=sys tests/core
+
+neon: setup  ## the core's tests on NEON: cross-compiled, in an emulator; says which Debian packages that needs
+	.ci/neon
 
 bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared first
 	$(BIN)/python -m benchmarks

@@ -131,6 +131,7 @@ constexpr int64_t widest_separable_block = 4096; // there the second axis must b
 // `widest` bounds the block; axes named in `kept` neither vanish nor join it.
 void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps, int64_t widest,
             std::initializer_list<int> kept) {
+    const bool no_x = x.size() == 0, no_out = out.size() == 0; // NumPy's strides of an array without entries are zeros
     auto is_kept = [&](int axis) { return std::find(kept.begin(), kept.end(), axis) != kept.end(); };
     const int scale = c.parts;
     c.block = {scale, 1, 1};
@@ -158,7 +159,7 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps,
             break;
         if (b.size == 1)
             b = {last.size, last.x_stride, last.out_stride};
-        else if (last.x_stride == b.size * b.x_stride && last.out_stride == b.size * b.out_stride)
+        else if ((no_x || last.x_stride == b.size * b.x_stride) && (no_out || last.out_stride == b.size * b.out_stride))
             b.size *= last.size;
         else
             break;

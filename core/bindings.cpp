@@ -29,8 +29,6 @@ void need(bool condition, const char *what) {
 // `bytes` bytes of reused memory as a uint8 array, which gives them back when its last view is gone.
 nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> block(size_t bytes) {
     void *at = take_block(bytes);
-    if (!at)
-        throw std::bad_alloc();
     return {at, {bytes}, nb::capsule(at, [](void *p) noexcept { give_block(p); })};
 }
 
@@ -96,6 +94,7 @@ void bind_resample(nb::module_ &m);    // bind_resample.cpp
 NB_MODULE(_core, m) {
     using namespace convolens;
     m.doc() = "Inner loops: memory in, memory out, no policy. Wrapped by the package; not public.";
+    kernels(); // a set that cannot run here is an error now, not at the first call
     m.def("threads", &threads);
     m.def("share_threads", &share_threads);
     m.def("set_threads", &set_threads, "count"_a);

@@ -4,12 +4,19 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace convolens {
 
-namespace baseline {
+#if defined(__aarch64__)
+#define CONVOLENS_LEAST neon
+#else
+#define CONVOLENS_LEAST baseline
+#endif
+
+namespace CONVOLENS_LEAST { // what every processor of this kind can run
 extern const Kernels table;
 }
 #if defined(__x86_64__)
@@ -24,7 +31,7 @@ extern const Kernels table;
 namespace {
 
 std::vector<const Kernels *> runnable_here() {
-    std::vector<const Kernels *> sets{&baseline::table};
+    std::vector<const Kernels *> sets{&CONVOLENS_LEAST::table};
 #if defined(__x86_64__)
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -53,10 +60,12 @@ const Kernels *find(const char *name) {
 }
 
 const Kernels *initial() {
-    if (const char *name = std::getenv("CONVOLENS_ISA"))
-        if (const Kernels *set = find(name))
-            return set;
-    return sets().back();
+    const char *name = std::getenv("CONVOLENS_ISA");
+    if (!name || !*name)
+        return sets().back();
+    if (const Kernels *set = find(name))
+        return set;
+    throw std::invalid_argument("CONVOLENS_ISA: need one of " + std::string(instruction_sets()) + ", got " + name);
 }
 
 std::atomic<const Kernels *> &chosen() {
@@ -72,7 +81,7 @@ const char *instruction_sets() {
     static const std::string names = [] {
         std::string text;
         for (const Kernels *set : sets())
-            text += (text.empty() ? "" : ",") + std::string(set->name);
+            text.append(text.empty() ? "" : ",").append(set->name);
         return text;
     }();
     return names.c_str();

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <list>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 namespace convolens {
@@ -53,12 +54,12 @@ void *take_block(size_t bytes) {
             return at;
         }
     void *at = std::aligned_alloc(huge_page, size);
-    if (at) {
+    if (!at)
+        throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
-        madvise(at, size, MADV_HUGEPAGE); // advice: a refusal costs only speed
+    madvise(at, size, MADV_HUGEPAGE); // advice: a refusal costs only speed
 #endif
-        s.lent.emplace(at, size);
-    }
+    s.lent.emplace(at, size);
     return at;
 }
 

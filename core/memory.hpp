@@ -8,7 +8,7 @@
 
 namespace convolens {
 
-void *take_block(size_t bytes); // aligned to a cache line; null when there is no memory
+void *take_block(size_t bytes); // aligned to a page at least; throws std::bad_alloc
 void give_block(void *block);
 void set_kept_limit(size_t bytes); // 0 keeps nothing
 size_t kept_bytes();

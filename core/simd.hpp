@@ -1,14 +1,16 @@
 // What a kernel file needs to be compiled for several instruction sets from one source.
 //
-// CMake compiles every file in kernels/ once per set with CONVOLENS_ISA = baseline, avx2, avx512. Everything a kernel
-// defines lives in convolens::CONVOLENS_ISA, so that no code for one set can stand in for another's at link time; for
-// the same reason kernels use no templates of the standard library.
+// CMake compiles every file in kernels/ once per set with CONVOLENS_ISA = baseline, avx2, avx512 or neon. Everything a
+// kernel defines lives in convolens::CONVOLENS_ISA, so that no code for one set can stand in for another's at link
+// time; for the same reason kernels use no templates of the standard library.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #ifndef CONVOLENS_ISA
@@ -54,13 +56,19 @@ template <class T> inline void hold(Vector<T> &v) {
 // A vector of int32 from as many smaller integers, and back where they fit. Said in intrinsics, as GCC takes
 // __builtin_convertvector apart lane by lane here.
 template <class In> inline Vector<int32_t> widen(const In *from) {
-    constexpr bool bytes = sizeof(In) == 1;
+    [[maybe_unused]] constexpr bool bytes = sizeof(In) == 1;
 #if defined(__AVX512F__)
     return (Vector<int32_t>)(bytes ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from))
                                    : _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)));
 #elif defined(__AVX2__)
     return (Vector<int32_t>)(bytes ? _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)from))
                                    : _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)));
+#elif defined(__aarch64__)
+    uint64_t few = 0; // 4 or 8 bytes
+    __builtin_memcpy(&few, from, 4 * sizeof(In));
+    const uint8x8_t part = vcreate_u8(few);
+    const uint16x4_t words = bytes ? vget_low_u16(vmovl_u8(part)) : vreinterpret_u16_u8(part);
+    return (Vector<int32_t>)vmovl_u16(words);
 #else
     Vector<int32_t> wide;
     for (int i = 0; i < lanes<int32_t>; ++i)
@@ -82,14 +90,21 @@ template <class Out> inline void narrow(Vector<int32_t> wide, Out *to) {
         _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
     else
         _mm_storeu_si128((__m128i *)to, words);
+#elif defined(__aarch64__)
+    const uint16x4_t words = vmovn_u32((uint32x4_t)wide);
+    const uint8x8_t few = sizeof(Out) == 1 ? vmovn_u16(vcombine_u16(words, words)) : vreinterpret_u8_u16(words);
+    __builtin_memcpy(to, &few, 4 * sizeof(Out));
 #else
     for (int i = 0; i < lanes<int32_t>; ++i)
         to[i] = Out(wide[i]);
 #endif
 }
 
-// A store past the caches, for outputs much larger than them: it saves reading the line first. `to` must be aligned to
-// vector_bytes; call fence() before another thread reads.
+// Outputs above this size are written past the caches.
+constexpr int64_t stream_above_bytes = 8 << 20;
+
+// A store past the caches, which saves reading the line first. `to` must be aligned to vector_bytes; call fence()
+// before another thread reads.
 template <class T> inline void stream(T *to, Vector<T> v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512((__m512i *)to, (__m512i)v);

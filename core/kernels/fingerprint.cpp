@@ -3,10 +3,9 @@
 // Each lane multiplies and adds (x·p + word, several chains to hide the multiplier's latency), chunk by chunk; a change
 // of one word always changes its chain, as p is odd. Chunks are folded in order, so threads do not matter.
 #include "../layers.hpp"
+#include "../scratch.hpp"
 #include "../simd.hpp"
 #include "../threads.hpp"
-
-#include <stdlib.h>
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -43,7 +42,7 @@ uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
 uint64_t fingerprint(const void *data, int64_t words) {
     const uint32_t *from = static_cast<const uint32_t *>(data);
     const int64_t chunks = (words + chunk_words - 1) / chunk_words;
-    uint64_t *parts = static_cast<uint64_t *>(malloc(size_t(chunks + 1) * sizeof(uint64_t)));
+    uint64_t *parts = reinterpret_cast<uint64_t *>(scratch(Scratch::shared, 2 * chunks));
     parallel(chunks, [&](int64_t task, int) {
         const int64_t first = task * chunk_words;
         parts[task] = chunk_fingerprint(from + first, least(chunk_words, words - first));
@@ -51,7 +50,6 @@ uint64_t fingerprint(const void *data, int64_t words) {
     uint64_t h = uint64_t(words);
     for (int64_t i = 0; i < chunks; ++i)
         h = mix(h, parts[i]);
-    free(parts);
     return h;
 }
 

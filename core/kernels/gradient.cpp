@@ -9,17 +9,15 @@
 // The work is memory-bound: 9 loads would come from cache, but one read and one write of the image must reach memory.
 // Outputs larger than the caches are streamed past them, which saves a third of that traffic.
 #include "../kernels.hpp"
+#include "../scratch.hpp"
 #include "../simd.hpp"
 #include "../threads.hpp"
-
-#include <stdlib.h>
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
 constexpr int64_t strip_elements = 2048; // two scratch lines of float32: 16 KiB
 constexpr int64_t rows_per_task = 32;
-constexpr int64_t stream_above_bytes = 8 << 20;
 
 template <class T> struct Weights {
     T side, middle;
@@ -90,6 +88,10 @@ template <class T> inline void pair_line(const T *s, const T *d, int64_t n, int6
     }
 }
 
+template <class T> T *working_memory(Scratch which, int64_t count) {
+    return reinterpret_cast<T *>(scratch(which, ceil_div(count * int64_t(sizeof(T)), sizeof(float))));
+}
+
 template <class In, class T> void run(const GradientJob &job) {
     const int64_t step = job.channels, width = job.columns * step;
     const int64_t strip = most(strip_elements / step, 1); // in pixels
@@ -98,7 +100,7 @@ template <class In, class T> void run(const GradientJob &job) {
     const bool streaming = width * job.rows * int64_t(sizeof(T)) > stream_above_bytes;
     const In *image = static_cast<const In *>(job.image);
 
-    In *fill_row = static_cast<In *>(malloc(size_t(width) * sizeof(In)));
+    In *fill_row = working_memory<In>(Scratch::shared, width);
     for (int64_t i = 0; i < width; ++i)
         fill_row[i] = In(job.fill);
 
@@ -107,8 +109,7 @@ template <class In, class T> void run(const GradientJob &job) {
         return r < 0 ? fill_row : image + r * job.row_stride;
     };
     parallel((job.rows + rows_per_task - 1) / rows_per_task, [&](int64_t task, int) {
-        T *scratch = static_cast<T *>(malloc(size_t(2 * line) * sizeof(T)));
-        T *s = scratch + step, *d = s + line; // s[-step] is the pixel left of the strip
+        T *s = working_memory<T>(Scratch::own, 2 * line) + step, *d = s + line; // s[-step]: the pixel left of the strip
         const int64_t last_row = least((task + 1) * rows_per_task, job.rows);
         for (int64_t c0 = 0; c0 < job.columns; c0 += strip) {
             const int64_t c1 = least(c0 + strip, job.columns);
@@ -141,9 +142,7 @@ template <class In, class T> void run(const GradientJob &job) {
             }
         }
         fence();
-        free(scratch);
     });
-    free(fill_row);
 }
 
 } // namespace

@@ -74,8 +74,6 @@ template <class T> struct Lines {
     void finish(const T *from_line, void *row, int64_t begin, int64_t end) const;
 };
 
-constexpr int64_t stream_above_bytes = 8 << 20;
-
 inline int64_t bytes_of(Scalar s) {
     switch (s) {
     case Scalar::u8:

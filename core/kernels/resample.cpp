@@ -18,7 +18,6 @@
 #include "../simd.hpp"
 #include "../threads.hpp"
 
-#include <stdlib.h>
 #include <string.h>
 
 namespace convolens::CONVOLENS_ISA {
@@ -26,7 +25,6 @@ namespace {
 
 constexpr int64_t strip_elements = 1024; // of a line: 32 lines of float32 are 128 KiB
 constexpr int64_t blocks_per_task = 4;
-constexpr int64_t stream_above_bytes = 8 << 20;
 constexpr int64_t batch = 16;         // outputs of a line turned back at once
 constexpr int shared = 4;             // outputs that share the union of their windows
 constexpr int64_t longest_slide = 64; // taps; by measurement
@@ -155,8 +153,8 @@ inline void lines_of_sums(const Source &line, Sum<T> s, int64_t width, bool padd
 template <class T> struct Plan {
     const Windows &w;
     bool moves, copies;
-    T *table = nullptr;       // for each group of `shared`, span × shared weights
-    int64_t *begin = nullptr; // of each group in the table
+    int64_t *begin = nullptr; // of each group of `shared` in the table
+    T *table = nullptr;       // for each group, span × shared weights; behind `begin` in memory
 
     explicit Plan(const Windows &windows) : w(windows) {
         moves = w.phases == 1 && w.first[w.outputs - 1] == w.outputs - 1;
@@ -166,11 +164,14 @@ template <class T> struct Plan {
         if (moves)
             return;
         const int64_t groups = (w.outputs + shared - 1) / shared;
-        begin = static_cast<int64_t *>(malloc(size_t(groups) * sizeof(int64_t)));
         int64_t total = 0;
         for (int64_t g = 0; g < groups; ++g)
-            begin[g] = total, total += span(g * shared) * shared;
-        table = static_cast<T *>(calloc(size_t(total), sizeof(T)));
+            total += span(g * shared) * shared;
+        begin = static_cast<int64_t *>(take_block(size_t(groups) * sizeof(int64_t) + size_t(total) * sizeof(T)));
+        table = reinterpret_cast<T *>(begin + groups);
+        memset(table, 0, size_t(total) * sizeof(T));
+        for (int64_t g = 0, at = 0; g < groups; at += span(g++ * shared) * shared)
+            begin[g] = at;
         for (int64_t i = 0; i < w.outputs; ++i) {
             const int64_t g = i / shared;
             T *to = table + begin[g] + (w.first[i] - w.first[g * shared]) * shared + i % shared;
@@ -179,7 +180,10 @@ template <class T> struct Plan {
         }
     }
     Plan(const Plan &) = delete;
-    ~Plan() { free(table), free(begin); }
+    ~Plan() {
+        if (begin)
+            give_block(begin);
+    }
 
     int64_t span(int64_t i) const { return w.first[least(i + shared, w.outputs) - 1] + w.taps - w.first[i]; }
 
@@ -260,7 +264,7 @@ template <class In, class T> struct Sweep {
     static constexpr int64_t R = block_rows<T>, L = lanes<T>;
     const ResampleJob &job;
     Plan<T> down, across;
-    const In *zeros;
+    In *zeros;
     int64_t C, strip, strips; // outputs of a strip
     bool streamed;
 
@@ -272,15 +276,18 @@ template <class In, class T> struct Sweep {
     };
 
     explicit Sweep(const ResampleJob &j) : job(j), down(j.down), across(j.across), C(j.channels) {
-        zeros = static_cast<const In *>(calloc(size_t(job.columns * C) + 64, sizeof(In)));
         const Windows &w = job.across;
         const int64_t step = w.outputs > 1 ? most(w.first[w.outputs - 1] / (w.outputs - 1), 1) : 1;
         const int64_t wanted = most(strip_elements / C, 2 * w.taps);
         strip = (wanted / step + batch) / batch * batch;
         strips = (w.outputs + strip - 1) / strip;
         streamed = job.down.outputs * w.outputs * C * int64_t(sizeof(T)) > stream_above_bytes;
+        const size_t bytes = (size_t(job.columns * C) + 64) * sizeof(In);
+        zeros = static_cast<In *>(take_block(bytes));
+        memset(zeros, 0, bytes);
     }
-    ~Sweep() { free(const_cast<In *>(zeros)); }
+    Sweep(const Sweep &) = delete;
+    ~Sweep() { give_block(zeros); }
 
     int64_t run_end(int64_t p, int64_t last) const {
         const int64_t *map = job.across.map;
@@ -318,10 +325,11 @@ template <class In, class T> struct Sweep {
         Scratch m;
         m.pitch = ((at.to - at.from + at.right - at.left) * C + 6 * L) / L * L;
         const int64_t columns = (at.to - at.from) * C * R, sums = (batch + moving) * C * R;
-        T *memory = static_cast<T *>(take_block(size_t(m.pitch * (R + shared) + columns + sums) * sizeof(T)));
-        memset(memory, 0, size_t(m.pitch * (R + shared)) * sizeof(T));
-        m.lines = memory, m.columns = m.lines + m.pitch * (R + shared), m.sums = m.columns + columns;
-        m.rows = static_cast<const In **>(malloc(size_t(job.down.padded) * sizeof(In *)));
+        const int64_t lines = m.pitch * (R + shared), all = lines + columns + sums;
+        void *memory = take_block(size_t(all) * sizeof(T) + size_t(job.down.padded) * sizeof(In *));
+        m.lines = static_cast<T *>(memory), m.columns = m.lines + lines, m.sums = m.columns + columns;
+        m.rows = reinterpret_cast<const In **>(m.lines + all); // aligned, as `all` is even
+        memset(m.lines, 0, size_t(lines) * sizeof(T));
         const In *image = static_cast<const In *>(job.image);
         for (int64_t p = job.down.first[first_row]; p < job.down.first[last_row - 1] + job.down.taps; ++p) {
             const int64_t row = job.down.map[p];
@@ -337,7 +345,6 @@ template <class In, class T> struct Sweep {
             else
                 sum_across(at, m, row, count);
         }
-        free(m.rows);
         give_block(memory);
     }
 

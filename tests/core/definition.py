@@ -110,13 +110,12 @@ def tolerance(problem: Problem) -> float:
 
 
 @contextmanager
-def restoring() -> Iterator[None]:
-    """Puts the instruction set and the number of threads back."""
-    name, threads = _core.instruction_set(), _core.threads()
+def restoring_threads() -> Iterator[None]:
+    """Puts the number of threads back."""
+    threads = _core.threads()
     try:
         yield
     finally:
-        _core.use_instruction_set(name)
         _core.set_threads(threads)
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolens import _core
-from tests.core.definition import Problem, correlate_by_definition, problems, restoring
+from tests.core.definition import Problem, correlate_by_definition, problems, restoring_threads
+from tests.instruction_sets import each_instruction_set, using
 
-SETS = _core.instruction_sets().split(",")
 SIDES = [16, 32, 48, 64, 80]
 LENGTHS = [5, 6, 8, 9, 10, 12, 15, 16, 18, 20, 24, 25]
 
@@ -43,12 +43,12 @@ def cut_problems(draw):
     )
 
 
-@settings(deadline=None, max_examples=400)
-@given(cut_problems(), st.sampled_from(SETS))
-def test_equals_the_definition(cut, instruction_set):
+@each_instruction_set
+@settings(deadline=None, max_examples=150)
+@given(cut_problems())
+def test_equals_the_definition(instruction_set, cut):
     problem, sizes = cut
-    with restoring():
-        _core.use_instruction_set(instruction_set)
+    with using(instruction_set):
         result, spoiled = run(problem, sizes)
     assert spoiled == []
     difference = np.abs(result - correlate_by_definition(problem))
@@ -69,11 +69,10 @@ def test_a_shift_of_any_length_is_exact_to_a_few_roundings(sizes, dtype):
     assert np.abs(out - expected).max() < 16 * np.finfo(dtype).eps
 
 
-@pytest.mark.parametrize("instruction_set", SETS)
+@each_instruction_set
 def test_the_threads_do_not_change_a_bit(instruction_set):
     problem = Problem.random((300, 400), (9, 12), "f4", seed=1)
-    with restoring():
-        _core.use_instruction_set(instruction_set)
+    with restoring_threads(), using(instruction_set):
         results = []
         for threads in (1, 2, 4):
             _core.set_threads(threads)

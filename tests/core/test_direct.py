@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolens import _core
-from tests.core.definition import Problem, correlate_by_definition, problems, restoring, tolerance
-
-SETS = _core.instruction_sets().split(",")
+from tests.core.definition import Problem, correlate_by_definition, problems, restoring_threads, tolerance
+from tests.instruction_sets import each_instruction_set, using
 
 
 def run(problem: Problem) -> np.ndarray:
@@ -21,11 +20,11 @@ def run(problem: Problem) -> np.ndarray:
     return out
 
 
-@settings(deadline=None, max_examples=300)
-@given(problem=problems(), instruction_set=st.sampled_from(SETS))
+@each_instruction_set
+@settings(deadline=None, max_examples=120)
+@given(problem=problems())
 def test_equals_the_definition(problem, instruction_set):
-    with restoring():
-        assert _core.use_instruction_set(instruction_set)
+    with using(instruction_set):
         out = run(problem)
     expected = correlate_by_definition(problem)
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance(problem))
@@ -56,14 +55,13 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("instruction_set", SETS)
+@each_instruction_set
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "u1"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_large_problems_equal_the_definition_with_any_number_of_threads(name, dtype, instruction_set):
     shape, kernel_shape = SHAPES[name]
     problem = Problem.random(shape, kernel_shape, dtype, seed=len(name))
-    with restoring():
-        _core.use_instruction_set(instruction_set)
+    with restoring_threads(), using(instruction_set):
         outs = []
         for count in (1, 2, 4):
             _core.set_threads(count)

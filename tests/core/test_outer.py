@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolens import _core
-from tests.core.definition import restoring
-
-SETS = _core.instruction_sets().split(",")
+from tests.core.definition import restoring_threads
+from tests.instruction_sets import each_instruction_set, using
 
 
 @st.composite
@@ -31,17 +30,17 @@ def factors(draw):
     return one(), one()
 
 
-@settings(deadline=None, max_examples=300)
-@given(factors(), st.sampled_from(SETS))
-def test_equals_numpy(pair, instruction_set):
+@each_instruction_set
+@settings(deadline=None, max_examples=120)
+@given(factors())
+def test_equals_numpy(instruction_set, pair):
     x, weights = pair
     try:
         expected = x * weights
     except ValueError:
         return
     out = np.empty_like(expected)
-    with restoring():
-        _core.use_instruction_set(instruction_set)
+    with using(instruction_set):
         _core.multiply_outer(x, weights, out)
     np.testing.assert_array_equal(out, expected)
 
@@ -49,7 +48,7 @@ def test_equals_numpy(pair, instruction_set):
 def test_large_products_are_shared_by_threads_with_the_same_bits():
     rng = np.random.default_rng(0)
     column, row = rng.normal(size=(1003, 1)), rng.normal(size=(1, 997))
-    with restoring():
+    with restoring_threads():
         for threads in (1, 2, 4):
             _core.set_threads(threads)
             out = np.empty((1003, 997))

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolens import _core
-from tests.core.definition import RESULT, Problem, correlate_by_definition, problems, restoring
-
-SETS = _core.instruction_sets().split(",")
+from tests.core.definition import RESULT, Problem, correlate_by_definition, problems, restoring_threads
+from tests.instruction_sets import each_instruction_set, using
 
 
 def factored(problem: Problem, axes: tuple[int, int], rank: int, seed: int) -> tuple[Problem, np.ndarray, np.ndarray]:
@@ -46,7 +45,8 @@ def error_allowed(problem: Problem, first: np.ndarray, second: np.ndarray) -> fl
     return terms * float(np.finfo(first.dtype).eps) * separable_bound(problem, first, second) * 2
 
 
-@settings(deadline=None, max_examples=300)
+@each_instruction_set
+@settings(deadline=None, max_examples=120)
 @given(
     shape=st.tuples(st.integers(0, 4), st.integers(1, 50), st.integers(1, 90), st.integers(1, 4)),
     sizes=st.tuples(st.integers(1, 12), st.integers(1, 20)),
@@ -54,7 +54,6 @@ def error_allowed(problem: Problem, first: np.ndarray, second: np.ndarray) -> fl
     boundary=st.sampled_from(["constant", "edge", "wrap"]),
     dtype=st.sampled_from(sorted(RESULT)),
     rank=st.integers(1, 3),
-    instruction_set=st.sampled_from(SETS),
     backwards=st.booleans(),
 )
 def test_equals_the_definition(shape, sizes, colours, boundary, dtype, rank, instruction_set, backwards):
@@ -64,8 +63,7 @@ def test_equals_the_definition(shape, sizes, colours, boundary, dtype, rank, ins
     if backwards:
         problem = replace(problem, x=problem.x[:, ::-1, ::-1])
     problem, first, second = factored(problem, (1, 2), rank, seed=rank)
-    with restoring():
-        assert _core.use_instruction_set(instruction_set)
+    with using(instruction_set):
         out = run(problem, first, second, (1, 2))
     expected = correlate_by_definition(problem)
     np.testing.assert_allclose(out, expected, rtol=0, atol=error_allowed(problem, first, second))
@@ -88,7 +86,7 @@ def test_any_two_axes_that_nothing_scattered_follows(problem, data):
     np.testing.assert_allclose(out, expected, rtol=0, atol=error_allowed(problem, first, second))
 
 
-@pytest.mark.parametrize("instruction_set", SETS)
+@each_instruction_set
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "u1"])
 @pytest.mark.parametrize(
     ("shape", "kernel_shape"), [((600, 1101), (7, 11)), ((300, 200, 3), (40, 3, 1)), ((2, 3, 100, 310), (1, 1, 5, 5))]
@@ -96,8 +94,7 @@ def test_any_two_axes_that_nothing_scattered_follows(problem, data):
 def test_large_problems_equal_the_definition_with_any_number_of_threads(shape, kernel_shape, dtype, instruction_set):
     axes = (0, 1) if len(shape) < 4 else (2, 3)
     problem, first, second = factored(Problem.random(shape, kernel_shape, dtype, seed=1), axes, 2, seed=2)
-    with restoring():
-        _core.use_instruction_set(instruction_set)
+    with restoring_threads(), using(instruction_set):
         outs = []
         for count in (1, 2, 4):
             _core.set_threads(count)
@@ -114,6 +111,14 @@ def test_a_window_with_nan_is_the_only_one_spoiled():
     rows, columns = np.nonzero(np.isnan(out))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (96, 104, 698, 702)
     assert np.isnan(out).sum() == 45
+
+
+@pytest.mark.parametrize("dtype", ["f4", "c16"])
+@pytest.mark.parametrize("shape", [(0, 1, 1, 2), (2, 0, 3, 2)])
+def test_an_empty_signal_is_continued_by_its_fill_or_gives_an_empty_result(shape, dtype):
+    problem = Problem.random(shape, (1, 2, 1, 1), dtype, seed=1, before=[0, 1, 0, 0], after=[0, 1, 0, 0])
+    problem, first, second = factored(problem, (1, 2), 1, seed=1)
+    np.testing.assert_allclose(run(problem, first, second, (1, 2)), correlate_by_definition(problem), rtol=1e-6)
 
 
 def test_factors_and_axes_that_do_not_fit_are_refused():

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolens import _core
-from tests.core.definition import Problem, correlate_by_definition, problems, restoring, tolerance
-
-SETS = _core.instruction_sets().split(",")
+from tests.core.definition import Problem, correlate_by_definition, problems, restoring_threads, tolerance
+from tests.instruction_sets import each_instruction_set, using
 
 
 def run(problem: Problem, offsets: np.ndarray) -> np.ndarray:
@@ -32,17 +31,17 @@ def thinned(problem: Problem, taps: int, seed: int) -> tuple[Problem, np.ndarray
     return replace(problem, kernel=kernel), offsets
 
 
-@settings(deadline=None, max_examples=300)
-@given(problem=problems(), taps=st.integers(1, 9), instruction_set=st.sampled_from(SETS))
+@each_instruction_set
+@settings(deadline=None, max_examples=120)
+@given(problem=problems(), taps=st.integers(1, 9))
 def test_equals_the_definition(problem, taps, instruction_set):
     problem, offsets = thinned(problem, taps, seed=taps)
-    with restoring():
-        assert _core.use_instruction_set(instruction_set)
+    with using(instruction_set):
         out = run(problem, offsets)
     np.testing.assert_allclose(out, correlate_by_definition(problem), rtol=0, atol=tolerance(problem))
 
 
-@pytest.mark.parametrize("instruction_set", SETS)
+@each_instruction_set
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
 @pytest.mark.parametrize(
     ("shape", "kernel_shape"), [((400_000,), (90_000,)), ((150_001, 2), (50_000, 1)), ((700, 900), (99, 80))]
@@ -50,8 +49,7 @@ def test_equals_the_definition(problem, taps, instruction_set):
 def test_large_problems_equal_the_definition_with_any_number_of_threads(shape, kernel_shape, dtype, instruction_set):
     full = Problem.random(shape, kernel_shape, dtype, seed=1, before=[k - 1 for k in kernel_shape])
     problem, offsets = thinned(full, 5, seed=2)
-    with restoring():
-        _core.use_instruction_set(instruction_set)
+    with restoring_threads(), using(instruction_set):
         outs = []
         for count in (1, 2, 4):
             _core.set_threads(count)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import convolens as cl
-from convolens import _core
 from convolens.effects.gaussian import gaussian, radius_within, thinning
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.shapes import BOUNDARIES
+from tests.instruction_sets import EACH, using
 
 torch = pytest.importorskip("torch")
 DTYPES = [np.uint8, np.uint16, np.float32, np.float64]
@@ -53,12 +53,10 @@ def test_a_wide_blur_in_two_steps_keeps_its_tolerance_at_every_place(sigma, tole
     assert errors.max() <= tolerance
 
 
-@pytest.fixture(params=_core.instruction_sets().split(","))
+@pytest.fixture(params=EACH)
 def _instruction_set(request):
-    before = _core.instruction_set()
-    _core.use_instruction_set(request.param)
-    yield
-    _core.use_instruction_set(before)
+    with using(request.param):
+        yield request.param
 
 
 @pytest.mark.usefixtures("_instruction_set")

@@ -6,9 +6,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 import convolens as cl
-from convolens import _core
 from convolens.errors import BoundaryError, DtypeError, ShapeError
 from convolens.shapes import BOUNDARIES
+from tests.instruction_sets import EACH, using
 
 torch = pytest.importorskip("torch")
 
@@ -36,12 +36,10 @@ def images(draw):
     return np.random.default_rng(draw(st.integers(0, 999))).integers(0, 256, shape).astype(dtype)
 
 
-@pytest.fixture(params=_core.instruction_sets().split(","))
+@pytest.fixture(params=EACH)
 def _instruction_set(request):
-    before = _core.instruction_set()
-    _core.use_instruction_set(request.param)
-    yield
-    _core.use_instruction_set(before)
+    with using(request.param):
+        yield request.param
 
 
 @given(image=images(), boundary=st.sampled_from(BOUNDARIES))

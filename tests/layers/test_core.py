@@ -18,17 +18,16 @@ import convolens as cl
 from convolens import _core
 from convolens.layers import core, methods
 from convolens.layers.geometry import Geometry, conv_geometry
+from tests.instruction_sets import EACH, using
 
 # Of the largest output, against float64: the transforms' own error, some way below what `cl.precision` promises.
 ALLOWED = {2: 2e-6, 4: 2e-5}
 
 
-@pytest.fixture(params=_core.instruction_sets().split(","))
+@pytest.fixture(params=EACH)
 def instruction_set(request):
-    before = _core.instruction_set()
-    assert _core.use_instruction_set(request.param)
-    yield request.param
-    _core.use_instruction_set(before)
+    with using(request.param):
+        yield request.param
 
 
 @pytest.fixture
