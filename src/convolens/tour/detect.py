@@ -36,7 +36,12 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
                        for box, label, score in zip(one.boxes_xyxy, one.labels, one.scores, strict=True)])
         for photo, one in zip(photos, found, strict=True)
     ]  # fmt: skip
-    return [row(*seen), row(*_levels(model, max(photos, key=lambda photo: len(_answering(model, photo)))))]
+    why = [
+        picture(one.overlay(), f"<b>Why {one.label}?</b>", marks=[_marked(np.array(one.found_xyxy), one.label)],
+                describe=f"Warm colours on what made the detector see a {one.label}")
+        for one in made["why"]
+    ]  # fmt: skip
+    return [row(*seen), row(*why), row(*_levels(model, max(photos, key=lambda photo: len(_answering(model, photo)))))]
 
 
 def _levels(model: Any, photo: Path) -> list[str]:
@@ -95,6 +100,8 @@ al. 2016, SSD) asks every cell of several maps at once. At each stand <em>defaul
 with small ones, coarse maps with large ones, and the network says of each what it shows and how the box must be moved
 and stretched to fit. While it learns, the boxes that overlap an object by at least half answer for it.
 
+Each box comes from one cell, and each can be asked on its own what made that cell say so.
+
 This one learned from nothing, in less than half an hour on two cores, from pictures that a script makes; these photos
 and these digits it had never seen.
 """,
@@ -109,6 +116,7 @@ import convolens as cl
 model = cl.load("{MODEL}")
 photos = sorted(Path("digits").glob("*.png"))
 found = model.predict(photos)
+why = cl.explain(model, photos[0])  # a map for each digit
 """,
     prepare=_prepare,
     show=_show,

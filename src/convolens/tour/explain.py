@@ -32,6 +32,8 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
                     describe="Brick on the left, grass on the right, a disc of gravel in the middle"),
             *(picture(found[name].overlay(), f"<b>Where is {name}?</b>", describe=f"Warm colours where {name} was seen")
               for name in SURFACES),
+            picture(made["rather"].overlay(), "<b>Why grass rather than brick?</b> The difference of two maps.",
+                    describe="Warm colours where grass was seen, none on the brick"),
         ),
         numbers({f"{agreeing:.0%}": "of all pixels lie where the map of their own surface is the strongest"}),
     ]  # fmt: skip
@@ -55,6 +57,7 @@ import convolens as cl
 
 model = cl.load("{MODEL}")
 found = {{name: cl.explain(model, "mosaic.png", target=name) for name in model.class_names}}
+rather = cl.explain(model, "mosaic.png", target="grass", against="brick")
 """,
     prepare=_prepare,
     show=_show,

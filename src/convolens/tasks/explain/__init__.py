@@ -1,25 +1,20 @@
 """Explain: which part of the picture made the network say so.
 
 As a picture passes through the network its grid shrinks and its features multiply, and each feature still belongs to a
-place. A method weighs the features of a tap; the sum, stretched to the picture, is the map. `METHODS` lists them: a new
-one is a function from a `View` and a `Target` to a map, and its line here; `tests/tasks/explain/test_conformance.py`
-then tests it.
+place. A method weighs the features of a tap; the sum, stretched to the picture, is the map. `methods.py` lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, Unpack, overload
 
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.errors import ArgumentError, MethodError, ShapeError
-from convolens.tasks.explain.activation import eigencam
-from convolens.tasks.explain.cam import cam
+from convolens.errors import ArgumentError, MethodError
+from convolens.tasks.explain.each import explain_each
 from convolens.tasks.explain.explanation import Explanation
 from convolens.tasks.explain.faithfulness import (
     Curve,
@@ -30,20 +25,9 @@ from convolens.tasks.explain.faithfulness import (
     road,
     similarity,
 )
-from convolens.tasks.explain.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
-from convolens.tasks.explain.perturbation import ablationcam, occlusion, scorecam
-from convolens.tasks.explain.pixels import guided_backprop, integrated_gradients
-from convolens.tasks.explain.placing import to_input, to_picture
+from convolens.tasks.explain.methods import METHODS, Method, checked_way
 from convolens.tasks.explain.smoothing import Smoothing
-from convolens.tasks.explain.subject import (
-    INPUT,
-    Explainable,
-    FindsObjects,
-    Found,
-    HasExplained,
-    View,
-    check_taps,
-)
+from convolens.tasks.explain.subject import Explainable, FindsObjects, Found, HasExplained
 from convolens.tasks.explain.targets import (
     ClassLike,
     Scoring,
@@ -55,7 +39,7 @@ from convolens.tasks.explain.targets import (
 )
 from convolens.tasks.explain.truth import box_overlap, points_at
 from convolens.tasks.explain.wrap import wrap
-from convolens.tasks.pictures import Picture, batches, listed, pixels_of
+from convolens.tasks.pictures import Picture, listed
 
 __all__ = [
     "METHODS",
@@ -76,38 +60,6 @@ __all__ = [
     "similarity",
     "wrap",
 ]
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a map is made.
-
-    Attributes:
-        find: from what the network shows at a tap and a target to a map.
-        rectified: whether the paper ends with a ReLU, so that the map shows only what speaks for the target.
-        at_input: whether it looks at the pixels themselves rather than at a tap.
-        weighs: whether each feature has one weight, the same at every place.
-    """
-
-    find: Callable[[View, Target], Tensor]
-    rectified: bool = True
-    at_input: bool = False
-    weighs: bool = False
-
-
-METHODS = {
-    "cam": Method(cam, rectified=False, weighs=True),
-    "gradcam": Method(gradcam, weighs=True),
-    "gradcam++": Method(gradcam_plus_plus, weighs=True),
-    "hirescam": Method(hirescam),
-    "layercam": Method(layercam),
-    "eigencam": Method(eigencam),
-    "scorecam": Method(scorecam, weighs=True),
-    "ablationcam": Method(ablationcam, weighs=True),
-    "occlusion": Method(occlusion, rectified=False, at_input=True),
-    "integrated_gradients": Method(integrated_gradients, rectified=False, at_input=True),
-    "guided_backprop": Method(guided_backprop, rectified=False, at_input=True),
-}
 
 
 # For one of many objects: where its own score comes from. `gradcam`'s mean over all places forgets which it was.
@@ -196,8 +148,8 @@ def explain(
         wanted = targets_of(scores, subject.class_names, target, against)
         return [wanted.turned() if counter else wanted]
 
-    way = _way(subject, method, tap, linear=not callable(target), positive=positive)
-    found = [one for (one,) in _explain_each(subject, pictures, asked, way, smoothing, batch)]
+    way = checked_way(subject, method, tap, linear=not callable(target), positive=positive)
+    found = [one for (one,) in explain_each(subject, pictures, asked, way, smoothing, batch)]
     return found if many else found[0]
 
 
@@ -246,8 +198,8 @@ def explain_top(
         return [one.turned() for one in wanted] if counter else wanted
 
     pictures, many = listed(images)
-    way = _way(subject, method, tap, linear=True, positive=positive)
-    found = _explain_each(subject, pictures, asked, way, Smoothing(mirror, noisy, seed), batch)
+    way = checked_way(subject, method, tap, linear=True, positive=positive)
+    found = explain_each(subject, pictures, asked, way, Smoothing(mirror, noisy, seed), batch)
     return found if many else found[0]
 
 
@@ -276,13 +228,13 @@ def _explain_objects(
     for numbers in alike.values():
         subject = model.explained([int(found.default_boxes[number]) for number in numbers])
         own = [one for one in subject.taps if one in subject.passed_taps][-1:]
-        way = _way(
+        way = checked_way(
             subject, LOCAL if method == "auto" else method, own if tap is None else tap, linear=True, positive=positive
         )
 
         labels = [found.labels[number] for number in numbers]
         asked = partial(_object_targets, labels=labels, names=names, against=against, counter=counter)
-        (several,) = _explain_each(subject, [picture], asked, way, smoothing, 1)
+        (several,) = explain_each(subject, [picture], asked, way, smoothing, 1)
         for number, one in zip(numbers, several, strict=True):
             explained[number] = replace(one, found_xyxy=tuple(found.boxes_xyxy[number].tolist()))
     return [explained[number] for number in sorted(explained)]
@@ -301,131 +253,3 @@ def _object_targets(
 
 def _subject(model: Explainable | HasExplained) -> Explainable:
     return model.explained() if isinstance(model, HasExplained) else model
-
-
-@dataclass(frozen=True)
-class _Way:
-    """How to explain, checked: the taps, the method's name, and whether only positive weights count."""
-
-    taps: tuple[str, ...]
-    name: str
-    positive: bool
-
-
-def _way(
-    model: Explainable, method: str, tap: str | Sequence[str] | None, *, linear: bool, positive: bool = False
-) -> _Way:
-    """`linear`: whether the target is a sum of class scores."""
-    if model.training:
-        raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
-    if method != "auto" and method not in METHODS:
-        raise MethodError(f"method: need auto or one of {', '.join(METHODS)}, got {method!r}")
-    taps = check_taps(model, tap)
-    if method == "auto":
-        method = "cam" if linear and set(taps) <= set(model.class_weights()) else "gradcam"
-    if positive and not METHODS[method].weighs:
-        weighing = ", ".join(name for name, one in METHODS.items() if one.weighs)
-        raise MethodError(f"method {method}: gives a feature no single weight that may be positive; take {weighing}")
-    if not METHODS[method].at_input:
-        return _Way(taps, method, positive)
-    if tap is not None:
-        raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out tap, or take gradcam")
-    return _Way((INPUT,), method, positive)
-
-
-def _explain_each(
-    model: Explainable,
-    pictures: Sequence[Picture],
-    asked: Callable[[Tensor], Sequence[Target]],
-    way: _Way,
-    smoothing: Smoothing,
-    batch: int,
-) -> list[list[Explanation]]:
-    """For each picture an explanation of each target that is asked for given the scores."""
-    shown = [pixels_of(picture) for picture in pictures]
-    found: list[list[Explanation]] = []
-    for one in batches((model.preprocess(picture) for picture in shown), batch):
-        part = shown[len(found) : len(found) + len(one)]
-        with torch.no_grad():
-            maps = _maps(model, one, way.taps)
-            scores = _scores(model, one, maps)
-            targets = asked(scores)
-            several = _grids(model, one, maps, targets, way, smoothing)
-            explained = [
-                _placed(model, one, part, grids, target, scores, way.name)
-                for grids, target in zip(several, targets, strict=True)
-            ]
-        found += [list(each) for each in zip(*explained, strict=True)]
-    return found
-
-
-def _maps(model: Explainable, batch: Tensor, taps: tuple[str, ...]) -> dict[str, Tensor]:
-    maps = {INPUT: batch} if taps == (INPUT,) else model.maps(batch, taps)
-    if all(one.shape[2:] == (1, 1) for one in maps.values()):
-        raise ShapeError(
-            f"tap {', '.join(taps)}: need a map of more than one cell to say where, got 1×1; take an earlier tap or a "
-            "larger picture"
-        )
-    return maps
-
-
-def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
-    """From the deepest map on, rather than from the start again."""
-    if INPUT in maps:
-        return model(batch)
-    deepest = max(maps, key=model.passed_taps.index)
-    return model.rest(batch, deepest)(maps[deepest])
-
-
-def _grids(
-    model: Explainable,
-    batch: Tensor,
-    maps: dict[str, Tensor],
-    targets: Sequence[Target],
-    way: _Way,
-    smoothing: Smoothing,
-) -> list[dict[str, Tensor]]:
-    """For each target the map at each tap, the mean over what smoothing looks at."""
-    find = METHODS[way.name].find
-    looks: list[list[dict[str, Tensor]]] = []
-    for look in smoothing.looks(batch):
-        seen = maps if look.batch is batch else _maps(model, look.batch, way.taps)
-        views = [View(model, look.batch, tap, seen[tap], way.positive) for tap in way.taps]
-        looks.append([{view.tap: look.turned_back(find(view, target)) for view in views} for target in targets])
-    return [
-        {tap: torch.stack([look[tap] for look in same]).mean(dim=0) for tap in way.taps}
-        for same in zip(*looks, strict=True)
-    ]
-
-
-def _placed(
-    model: Explainable,
-    batch: Tensor,
-    pictures: Sequence[NDArray[Any]],
-    grids: Mapping[str, Tensor],
-    target: Target,
-    scores: Tensor,
-    name: str,
-) -> list[Explanation]:
-    heat = _stretched(grids, name, batch.shape[2:])
-    values = target.score(scores).tolist()
-    return [
-        Explanation(
-            heatmap=to_picture(heat[number], model.preprocessing, picture.shape[:2]),
-            score=values[number],
-            label=target.labels[number],
-            method=name,
-            grids={tap: grid[number].float().cpu().numpy() for tap, grid in grids.items()},
-            picture=picture,
-        )
-        for number, picture in enumerate(pictures)
-    ]
-
-
-def _stretched(grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
-    """The taps' maps as one, over the network's input."""
-    maps = [to_input(grid.relu() if METHODS[name].rectified else grid, size[0], size[1]) for grid in grids.values()]
-    if name != "cam" and len(maps) > 1:
-        highest = [one.amax(dim=(1, 2), keepdim=True) for one in maps]
-        maps = [torch.where(high > 0, one / high, one) / len(maps) for one, high in zip(maps, highest, strict=True)]
-    return torch.stack(maps).sum(dim=0)
