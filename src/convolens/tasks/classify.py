@@ -22,6 +22,7 @@ from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.tasks.pictures import Picture, batches, best_first, evaluating, listed, pixels_of
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks import trunk as make_trunk
+from convolens.trunks.receptive import ReceptiveField
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,10 @@ class Classifier(nn.Module):
             return found
 
         return scores
+
+    def field(self, tap: str) -> ReceptiveField:
+        """What a cell of the tap's map sees of the network's input."""
+        return self.trunk.receptive_field(tap)
 
     def class_weights(self) -> dict[str, Tensor]:
         """Each tap's `(classes, features)` of a pooled head; empty for another, whose features do not keep a place."""

@@ -31,6 +31,7 @@ from convolens.tasks.pictures import Picture, batches, evaluating, listed, pixel
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks import trunk as make_trunk
 from convolens.trunks.blocks import convolution
+from convolens.trunks.receptive import ReceptiveField
 
 HIDDEN = 128  # features between a tap and what is said of it
 MAX_HIDDEN = 8192
@@ -379,6 +380,10 @@ class ClassScores:
         return lambda value: (
             Answers.of(self.model.head([self.model.trunk.resume(tap, value, self.taps)[self.taps[0]]])).classes
         )
+
+    def field(self, tap: str) -> ReceptiveField:
+        """What a cell of the tap's map sees of the network's input."""
+        return self.model.trunk.receptive_field(tap)
 
     def class_weights(self) -> dict[str, Tensor]:
         """None: the head is not linear."""

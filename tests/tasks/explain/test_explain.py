@@ -54,6 +54,21 @@ def test_the_heatmap_has_the_pictures_own_pixels_and_follows_its_cells(model, pi
     assert (y // 4, x // 4) == top
 
 
+@pytest.mark.parametrize(("name", "tap"), [("resnet18", "layer2.1"), ("vgg16", "conv2_2")])
+def test_a_cell_lies_in_the_middle_of_what_it_sees(name, tap):
+    model = cl.classifier(name, classes=CLASSES, taps=tap)
+    found = cl.explain(model, np.random.default_rng(1).integers(0, 256, (50, 77, 3), dtype=np.uint8), target=0)
+    grid = found.grids[tap]
+    seen = [[model.trunk.trace(tap, number, number)[axis::2] for number in range(size)]
+            for axis, size in zip((1, 0), grid.shape, strict=True)]  # fmt: skip
+    rows, columns = (np.mean(boxes, axis=1) - 0.5 for boxes in seen)
+    along = np.stack([np.interp(np.arange(77), columns, row) for row in grid])
+    expected = np.stack([np.interp(np.arange(50), rows, column) for column in along.T]).T
+    np.testing.assert_allclose(found.heatmap, expected, atol=1e-5 * np.abs(expected).max())
+    if name == "resnet18":  # spread evenly, it would lie 3.5 pixels further right and down
+        assert rows[:2].tolist() == columns[:2].tolist() == [0, 8]
+
+
 def marked(left, top, size=(60, 80)):
     """Black, with a bright square that conv1_1's features must notice."""
     picture = np.zeros((*size, 3), np.uint8)

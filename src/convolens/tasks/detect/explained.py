@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
+from convolens.trunks.receptive import ReceptiveField
+
 if TYPE_CHECKING:
     from convolens.tasks.detect.detector import Detector
 
@@ -61,6 +63,10 @@ class BoxScores:
             return self._of_boxes(self.model.heads(self.model.feature_maps([maps[name] for name in self.taps])).scores)
 
         return scores
+
+    def field(self, tap: str) -> ReceptiveField:
+        """What a cell of the tap's map sees of the network's input."""
+        return self.model.trunk.receptive_field(tap)
 
     def class_weights(self) -> dict[str, Tensor]:
         """None: the way from a tap to a score is not linear."""

@@ -93,7 +93,7 @@ def _placed(
     scores: Tensor,
     name: str,
 ) -> list[Explanation]:
-    heat = _stretched(grids, name, batch.shape[2:])
+    heat = _stretched(model, grids, name, batch.shape[2:])
     values = target.score(scores).tolist()
     return [
         Explanation(
@@ -108,9 +108,11 @@ def _placed(
     ]
 
 
-def _stretched(grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
+def _stretched(model: Explainable, grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
     """The taps' maps as one, over the network's input."""
-    maps = [to_input(grid.relu() if METHODS[name].rectified else grid, size[0], size[1]) for grid in grids.values()]
+    shown = {tap: grid.relu() if METHODS[name].rectified else grid for tap, grid in grids.items()}
+    fields = {tap: None if tap == INPUT else model.field(tap) for tap in grids}
+    maps = [to_input(grid, size[0], size[1], fields[tap]) for tap, grid in shown.items()]
     if name != "cam" and len(maps) > 1:
         highest = [one.amax(dim=(1, 2), keepdim=True) for one in maps]
         maps = [torch.where(high > 0, one / high, one) / len(maps) for one, high in zip(maps, highest, strict=True)]

@@ -54,7 +54,8 @@ def _scorecam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
     features, picture = view.activations[0], view.batch[0]
 
     def seen_through(at: Tensor) -> Tensor:
-        return picture * _unit(to_input(features[at], picture.shape[1], picture.shape[2]))[:, None]
+        masks = to_input(features[at], picture.shape[1], picture.shape[2], view.model.field(view.tap))
+        return picture * _unit(masks)[:, None]
 
     seen = _each_score(len(features), seen_through, view.model, target)
     return view.weighted(seen.softmax(dim=0)[None])[0]

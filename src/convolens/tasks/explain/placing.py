@@ -1,23 +1,49 @@
-"""From a map's cells back to the picture's pixels: the network's resizing and cropping undone."""
+"""From a map's cells back to the picture's pixels: to where they look, and the network's resizing and cropping undone.
+
+Where strides are taken by windows of an odd size, as in ResNet, a cell's field begins at its corner rather than around
+its middle: spread evenly, a map with a stride of S lies (S - 1) / 2 pixels too far right and down.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from convolens.trunks import Preprocessing
+from convolens.trunks.receptive import ReceptiveField
 
 
-def to_input(grid: Float[Tensor, "batch rows columns"], height: int, width: int) -> Float[Tensor, "batch height width"]:
-    """A map stretched to the network's input, bilinearly, cell centres on the centres of their areas."""
-    if grid.shape[1:] == (height, width):
+def to_input(
+    grid: Float[Tensor, "batch rows columns"], height: int, width: int, field: ReceptiveField | None = None
+) -> Float[Tensor, "batch height width"]:
+    """A map stretched to the network's input, bilinearly, each cell's middle in the middle of what it sees.
+
+    Args:
+        grid: the map.
+        height: of the input in pixels.
+        width: of the input in pixels.
+        field: what cell (0, 0) sees, and the stride; None where that is not known: cells are spread evenly.
+    """
+    if field is None and grid.shape[1:] == (height, width):
         return grid
-    return interpolate(grid[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+    down, across = (_blend(grid, axis, size, field) for axis, size in ((1, height), (2, width)))
+    return down @ grid @ across.T
+
+
+def _blend(grid: Tensor, axis: int, pixels: int, field: ReceptiveField | None) -> Float[Tensor, "pixels cells"]:
+    """How much of each cell a pixel takes: the two nearest, outside the outermost middles the outermost."""
+    cells = grid.shape[axis]
+    step = pixels / cells if field is None else field.stride
+    first = step / 2 if field is None else field.offset + field.size / 2
+    middles = torch.arange(pixels, dtype=grid.dtype, device=grid.device) + 0.5
+    at = ((middles - first) / step).clamp(0, cells - 1)
+    return (1 - (at[:, None] - torch.arange(cells, dtype=grid.dtype, device=grid.device)).abs()).clamp(min=0)
 
 
 def to_picture(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from convolens.errors import ArgumentError, MethodError
 from convolens.trunks import Preprocessing
+from convolens.trunks.receptive import ReceptiveField
 
 INPUT = "input"  # in place of a tap's name: the picture as the network gets it
 Rest = Callable[[Tensor], Tensor]  # values at a tap (M, C, rows, columns) → class scores (M, classes)
@@ -61,6 +62,9 @@ class Explainable(Protocol):
 
         What it returns takes several values for each picture of the batch, one picture's after another's.
         """
+
+    def field(self, tap: str) -> ReceptiveField | None:
+        """What a cell of the tap's map sees of its input; None where that is not known."""
 
     def class_weights(self) -> dict[str, Tensor]:
         """For a pooled linear head, each tap's `(classes, C)`; empty for any other head."""

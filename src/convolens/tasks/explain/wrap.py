@@ -110,6 +110,9 @@ class Wrapped(nn.Module):
 
         return scores
 
+    def field(self, tap: str) -> None:
+        """Unknown, like all that the module does."""
+
     def class_weights(self) -> dict[str, Tensor]:
         """Empty: what the module does behind its taps is not known."""
         return {}
