@@ -1,7 +1,8 @@
-"""Restyling against the same losses and optimizer in plain PyTorch: a step's time, the way to a loss, and memory.
+"""Restyling against the same losses and optimizer in plain PyTorch: a step's time, memory, and the way to a loss.
 
-`python -m benchmarks stylize`. Times are the process's own processor time where a run is long, so that other work
-on the machine does not count; both sides use the same two threads.
+`python -m benchmarks stylize`, or one part: `python -m benchmarks.stylize speed`, `memory` or `way`. The way to a loss
+takes half an hour and is timed by the process's own processor time on one thread, so that other work on the machine
+hardly counts.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ from convolens.trunks import Trunk
 
 CONTENT_TAP = "conv4_2"
 STYLE_TAPS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-WEIGHTS = (1.0, 100.0, 5.0)
+WEIGHTS = (1.0, 100.0, 5.0)  # the defaults of `stylize`
 PLAIN_STEPS = 300
+NEAR = 1.05  # times the plain run's last loss: as good
+GIGABYTES = 2.0  # the default of `stylize`
 FORMATS = {"rows of channels": torch.channels_last, "planes": torch.contiguous_format}
 SPEED_STEPS = 7
-MEMORY_STEPS = 4
+MEMORY_STEPS = 4  # a step's peak is there from the second on; what then still grows is the optimizer's history
 
 
 def pictures(side: int) -> tuple[Tensor, Tensor]:
@@ -52,13 +55,13 @@ def random_vgg19() -> Trunk:
 
 def ours_at(trunk: Trunk, side: int) -> Objective:
     content, style = pictures(side)
-    room = room_for(trunk, (CONTENT_TAP, *STYLE_TAPS), (CONTENT_TAP,), (side, side), 4.0)
-    wanted = maps_of(trunk, (CONTENT_TAP,), content, room.tile)[CONTENT_TAP]
-    grams = grams_of(trunk, STYLE_TAPS, style, room.tile)
+    room = room_for(trunk, (CONTENT_TAP, *STYLE_TAPS), (CONTENT_TAP,), (side, side), GIGABYTES)
+    wanted = maps_of(trunk, (CONTENT_TAP,), content, room.cutting)[CONTENT_TAP]
+    grams = grams_of(trunk, STYLE_TAPS, style, room.cutting)
     share = WEIGHTS[1] / len(STYLE_TAPS)
     terms = [ContentTerm(CONTENT_TAP, WEIGHTS[0], wanted)]
     styles = [StyleTerm(tap, 0, share, grams[tap], None) for tap in STYLE_TAPS]
-    return Objective(trunk, [*terms, *styles], WEIGHTS[2], (side, side), room.tile)
+    return Objective(trunk, [*terms, *styles], WEIGHTS[2], (side, side), room.cutting)
 
 
 def plain_at(trunk: Trunk, side: int, memory_format: torch.memory_format) -> PlainRun:
@@ -69,6 +72,7 @@ def plain_at(trunk: Trunk, side: int, memory_format: torch.memory_format) -> Pla
 
 def speed(side: int = 512) -> str:
     """A step's time on both sides, in turn."""
+    threads(2)
     trunk = random_vgg19()
     walking = walk(pictures(side)[0], ours_at(trunk, side), Lbfgs(20), 10**6)
     calls: dict[str, Callable[[], Any]] = {"ours": lambda: next(walking)}
@@ -80,22 +84,30 @@ def speed(side: int = 512) -> str:
             call()
             times[name].append(time.perf_counter() - start)
     step = {name: statistics.median(found) for name, found in times.items()}
-    best = min((name for name in step if name != "ours"), key=lambda name: step[name])
-    others = ", ".join(f"{step[name]:.2f} s in {name}" for name in FORMATS)
-    return f"| a step, VGG19 to conv5_1, {side}² | {step['ours']:.2f} s | {step[best] / step['ours']:.2f}× | {others} |"
+    best = min(step[name] for name in FORMATS)
+    others = ", ".join(f"in {name} {step[name]:.2f} s" for name in FORMATS)
+    return (
+        f"A step of VGG19 to conv5_1 at {side}²: {step['ours']:.2f} s; plain PyTorch {others}: "
+        f"**{best / step['ours']:.2f}×** as fast."
+    )
+
+
+def memory(side: int = 1024) -> str:
+    """The most memory that a process of its own takes for some steps, and their time."""
+    (ours, took), (plain, plain_took) = (in_a_process(which, side) for which in ("ours", "plain"))
+    return (
+        f"VGG19 to conv5_1 at {side}², {MEMORY_STEPS} steps in a process of its own: at most {ours:.2f} GB, plain "
+        f"PyTorch {plain:.2f} GB: **{ours / plain:.2f}** of it. The memory asked for is the default, {GIGABYTES:g} GB; a step "
+        f"takes {took:.1f} s of processor time, plain PyTorch's {plain_took:.1f} s."
+    )
 
 
 def way(side: int = 512) -> str:
     """Coarse to fine against the plain run's last loss, from the same start, in processor time."""
+    threads(1)
     trunk = cl.trunk("vgg16", weights="hed").requires_grad_(False)
-    plain = plain_at(trunk, side, torch.channels_last)
-    start = time.process_time()
-    for _ in range(PLAIN_STEPS):
-        plain.step()
-    plain_time = time.process_time() - start
-    goal = min(plain.losses)
-    reached: list[tuple[float, float]] = []
     content, style = (picture[0].permute(1, 2, 0).numpy() for picture in pictures(side))
+    reached: list[tuple[float, float]] = []
 
     def on_step(step: Any) -> None:
         if step.size == (side, side):
@@ -104,57 +116,74 @@ def way(side: int = 512) -> str:
     start = time.process_time()
     cl.stylize(content, style, trunk=trunk, on_step=on_step)
     total = time.process_time() - start
-    within = next((spent for spent, loss in reached if loss <= 1.05 * goal), None)
-    loss = reached[-1][1]
-    took = f"{within:.0f} s" if within is not None else "not reached"
+    print(f"ours: {reached[-1][1]:.4f} after {total:.0f} s", flush=True)
+    start = time.process_time()
+    plain = plain_at(trunk, side, torch.channels_last)
+    for number in range(PLAIN_STEPS):
+        plain.step()
+        if number % 20 == 0:
+            print(f"plain: {plain.losses[-1]:.4f} after {time.process_time() - start:.0f} s", flush=True)
+    plain_time, goal = time.process_time() - start, min(plain.losses)
+    within = next((spent for spent, loss in reached if loss <= NEAR * goal), None)
+    took = "never" if within is None else f"after {within:.0f} s, **{within / plain_time:.2f}** of its time"
     return (
-        f"| to within 5 % of the plain run's {PLAIN_STEPS}-step loss, VGG16 hed, {side}² | {took} | "
-        f"{plain_time / within if within else 0:.2f}× | {plain_time:.0f} s to {goal:.3f}; "
-        f"ours at its end, {total:.0f} s: {loss:.3f} |"
+        f"VGG16 with `hed`, {side}², from the same start, processor time of one thread. Plain PyTorch: a loss of "
+        f"{goal:.3f} after {PLAIN_STEPS} steps, {plain_time:.0f} s. Ours, coarse to fine, is within {NEAR - 1:.0%} of "
+        f"that {took}; at its end, after {total:.0f} s, at {reached[-1][1]:.3f}."
     )
 
 
-def memory(side: int = 1024) -> str:
-    """The most memory that a process of its own takes for some steps."""
-    ours, plain = (peak(which, side) for which in ("ours", "plain"))
-    return (
-        f"| most memory, VGG19, {side}², {MEMORY_STEPS} steps | {ours:.2f} GB | {plain / ours:.2f}× | {plain:.2f} GB |"
-    )
-
-
-def peak(which: str, side: int) -> float:
+def in_a_process(which: str, side: int) -> tuple[float, float]:
+    """The most memory of a process that does some steps, in gigabytes, and a step's processor time in seconds."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.stylize", which, str(side)], capture_output=True, text=True, check=True
     )
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    peak, seconds = json.loads(done.stdout.splitlines()[-1])
+    return peak, seconds
 
 
 def some_steps(which: str, side: int) -> None:
-    """Runs in a process of its own: a few steps, then the most memory that it had, in gigabytes."""
+    """What `in_a_process` runs."""
     import resource
 
+    threads(2)
     trunk = random_vgg19()
+    step: Callable[[], Any]
     if which == "ours":
-        for _ in walk(pictures(side)[0], ours_at(trunk, side), Lbfgs(20), MEMORY_STEPS):
-            pass
+        walking = walk(pictures(side)[0], ours_at(trunk, side), Lbfgs(20), MEMORY_STEPS)
+        step = lambda: next(walking)  # noqa: E731
     else:
-        run = plain_at(trunk, side, torch.channels_last)
-        for _ in range(MEMORY_STEPS):
-            run.step()
-    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9))
+        step = plain_at(trunk, side, torch.channels_last).step
+    times = []
+    for _ in range(MEMORY_STEPS):
+        start = time.process_time()
+        step()
+        times.append(time.process_time() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    print(json.dumps([peak, statistics.median(times)]))
 
 
-def run() -> None:
-    cl.threads(2)
-    torch.set_num_threads(2)
-    rows = [speed(), memory(), way()]
-    lines = ["## Restyling", "", machine(), "", "`python -m benchmarks stylize`", ""]
-    lines += ["| what | ours | plain ÷ ours | plain PyTorch |", "|---|---|---|---|", *rows, ""]
-    print("\n".join(rows))
-    replace_section("Restyling", "\n".join(lines))
+def threads(count: int) -> None:
+    """On both sides."""
+    cl.threads(count)
+    torch.set_num_threads(count)
+
+
+PARTS: dict[str, Callable[[], str]] = {"speed": speed, "memory": memory, "way": way}
+
+
+def run(*parts: str) -> None:
+    """Measures the parts, all by default, each a section of its own."""
+    for name in parts or PARTS:
+        found = PARTS[name]()
+        print(found, flush=True)
+        title = f"Stylize: {name}"
+        lines = [f"## {title}", "", machine(), "", f"`python -m benchmarks.stylize {name}`", "", found, ""]
+        replace_section(title, "\n".join(lines))
 
 
 if __name__ == "__main__":
-    cl.threads(2)
-    torch.set_num_threads(2)
-    some_steps(sys.argv[1], int(sys.argv[2]))
+    if sys.argv[1] in PARTS:
+        run(*sys.argv[1:])
+    else:
+        some_steps(sys.argv[1], int(sys.argv[2]))

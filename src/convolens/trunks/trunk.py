@@ -99,9 +99,7 @@ class Trunk(nn.Module):
         last = max((self.taps.index(self._step(name).tap) for name in names), default=-1)
         self._check(batch, last)
         batch = batch.contiguous(memory_format=torch.channels_last)  # as the fast layers have it
-        found = self._frozen(batch, names, last)
-        if found is None:
-            found = self._one_by_one(batch, names, last)
+        found = self._between(batch, names, 0, last)
         return {name: found[name] for name in names}
 
     def resume(
@@ -117,14 +115,12 @@ class Trunk(nn.Module):
         Raises:
             ArgumentError: no such tap, or one that lies before `tap`.
         """
-        start = self.taps.index(self._step(tap).tap)
-        last = max((self.taps.index(self._step(name).tap) for name in taps), default=start)
-        found = {tap: value}
-        for later in self.taps[start + 1 : last + 1]:
-            value = self._run(self.steps[later], value, later + BEFORE_RELU in taps, found)
-            found[later] = value
-        if missing := [name for name in taps if name not in found]:
+        first = self.taps.index(self._step(tap).tap) + 1
+        later = [name for name in taps if name != tap]
+        steps = [self.taps.index(self._step(name).tap) for name in later]
+        if missing := [name for name, step in zip(later, steps, strict=True) if step < first]:
             raise ArgumentError(f"taps: need some from {tap} on, got {', '.join(missing)}")
+        found = {tap: value} | self._between(value, later, first, max(steps, default=-1))
         return {name: found[name] for name in taps}
 
     def channels(self, tap: str) -> int:
@@ -211,32 +207,38 @@ class Trunk(nn.Module):
             if step.tap == tap:
                 return
 
-    def _one_by_one(self, batch: Tensor, names: Sequence[str], last: int) -> dict[str, Tensor]:
-        """The maps by calling the layers, one after another."""
+    def _between(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor]:
+        """The maps by name, from the steps number `first` to `last`; `value` is what the first of them reads."""
+        if last < first:
+            return {}
+        found = self._frozen(value, names, first, last)
+        return self._one_by_one(value, names, first, last) if found is None else found
+
+    def _one_by_one(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor]:
+        """The same by calling the layers, one after another."""
         found: dict[str, Tensor] = {}
-        value = batch
-        for tap in self.taps[: last + 1]:
+        for tap in self.taps[first : last + 1]:
             value = self._run(self.steps[tap], value, tap + BEFORE_RELU in names, found)
             if tap in names:
                 found[tap] = value
         return found
 
-    def _frozen(self, batch: Tensor, names: Sequence[str], last: int) -> dict[str, Tensor] | None:
+    def _frozen(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor] | None:
         """The same where weights take no gradient and all is convolution, ReLU and pooling: faster, in less memory."""
         layers: list[nn.Module] = []
-        ends = []
-        for tap in self.taps[: last + 1]:
+        ends = {}
+        for tap in self.taps[first : last + 1]:
             layers += [attrgetter(path)(self) for path in self.steps[tap].layers]
-            ends.append(len(layers) - 1)
-        wanted = [tap for tap in self.taps if tap in names]
-        if not wanted or any(name not in wanted for name in names) or not frozen.can_run(layers, batch):
+            ends[tap] = len(layers) - 1
+        wanted = [tap for tap in ends if tap in names]
+        if not wanted or any(name not in wanted for name in names) or not frozen.can_run(layers, value):
             return None
 
         def again(value: Tensor) -> list[Tensor]:
-            found = self._one_by_one(value, names, last)
+            found = self._one_by_one(value, names, first, last)
             return [found[tap] for tap in wanted]
 
-        maps = frozen.run(layers, batch, [ends[self.taps.index(tap)] for tap in wanted], again)
+        maps = frozen.run(layers, value, [ends[tap] for tap in wanted], again)
         return dict(zip(wanted, maps, strict=True))
 
     def _run(self, step: Step, value: Tensor, keep_before: bool, found: dict[str, Tensor]) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 import convolens as cl
 from convolens.tasks.stylize.losses import ContentTerm, StyleTerm
 from convolens.tasks.stylize.objective import Objective, grams_of, maps_of
+from convolens.tasks.stylize.tiles import WHOLE
 
 CONTENT, STYLES = "conv2_2", ("conv1_1", "conv2_1", "conv3_1")
 
@@ -16,14 +17,14 @@ def small_trunk():
 
 @pytest.fixture(scope="session")
 def objective(small_trunk):
-    def make(size, tile=None, *, trunk=small_trunk, mask=None, tv_weight=2.0):
+    def make(size, cutting=WHOLE, *, trunk=small_trunk, mask=None, tv_weight=2.0):
         generator = torch.Generator().manual_seed(3)
         dtype = next(trunk.parameters()).dtype
         content, style = (torch.rand(1, 3, *size, generator=generator).to(dtype) for _ in range(2))
-        wanted = maps_of(trunk, (CONTENT,), content, None)[CONTENT]
-        grams = grams_of(trunk, STYLES, style, None)
+        wanted = maps_of(trunk, (CONTENT,), content)[CONTENT]
+        grams = grams_of(trunk, STYLES, style)
         masks = {tap: mask and torch.rand(trunk.map_size(tap, *size), generator=generator).to(dtype) for tap in STYLES}
         styles = [StyleTerm(tap, 0, 3.0, grams[tap], masks[tap]) for tap in STYLES]
-        return Objective(trunk, [ContentTerm(CONTENT, 1.0, wanted), *styles], tv_weight, size, tile)
+        return Objective(trunk, [ContentTerm(CONTENT, 1.0, wanted), *styles], tv_weight, size, cutting)
 
     return make

@@ -3,8 +3,10 @@ import copy
 import pytest
 import torch
 
-from convolens.tasks.stylize.objective import halo, tile_unit
+import convolens as cl
+from convolens.tasks.stylize.objective import grams_of, maps_of
 from convolens.tasks.stylize.optimizers import Lbfgs, walk
+from convolens.tasks.stylize.tiles import Cutting, halo, tile_unit
 
 TAPS = ("conv2_2", "conv1_1", "conv2_1", "conv3_1")
 
@@ -28,11 +30,13 @@ def test_the_gradient_of_the_whole_loss_is_that_of_central_differences_in_float6
         assert gradient.view(-1)[number].item() == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
+@pytest.mark.parametrize("cutting", [Cutting(48), Cutting(48, "pool1"), Cutting(48, "conv2_1"), Cutting(48, "pool2")])
 @pytest.mark.parametrize("mask", [None, True])
 @pytest.mark.parametrize("size", [(150, 171), (96, 200)])
-def test_tiled_and_untiled_agree_at_the_start_and_on_the_way(objective, small_trunk, size, mask):
-    whole, tiled = objective(size, mask=mask), objective(size, 48, mask=mask)
-    assert len(whole.tiles) == 1 and len(tiled.tiles) > 8
+def test_tiled_and_untiled_agree_at_the_start_and_on_the_way(objective, size, mask, cutting):
+    whole, tiled = objective(size, mask=mask), objective(size, cutting, mask=mask)
+    assert len(whole.features.tiles) == 1 and len(tiled.features.tiles) > 8
+    assert (tiled.features.beyond is None) == (cutting.border is None)
     places = [picture(size)]
     places += [taken.picture for at, taken in enumerate(walk(places[0], whole, Lbfgs(10), 8), 1) if at in (3, 8)]
     for place in places:
@@ -45,13 +49,13 @@ def test_tiled_and_untiled_agree_at_the_start_and_on_the_way(objective, small_tr
 def test_a_halo_of_one_block_less_is_too_little(objective, small_trunk, monkeypatch):
     """The other way round: the test above would notice a halo that is too small."""
     size = (150, 171)
-    monkeypatch.setattr("convolens.tasks.stylize.objective.halo", lambda *_: 0)
-    tiled = objective(size, 48)
+    monkeypatch.setattr("convolens.tasks.stylize.tiles.halo", lambda *_: 0)
+    tiled = objective(size, Cutting(48))
     assert tiled(picture(size)).loss != pytest.approx(objective(size)(picture(size)).loss, rel=1e-5)
 
 
 def test_tiles_begin_at_multiples_of_the_stride_and_cover_the_picture_once(objective, small_trunk):
-    tiles = objective((150, 171), 48).tiles
+    tiles = objective((150, 171), Cutting(48)).features.tiles
     unit, covered = tile_unit(small_trunk, TAPS), torch.zeros(150, 171)
     assert unit == 16 and halo(small_trunk, TAPS) % unit == 0
     for tile in tiles:
@@ -63,8 +67,18 @@ def test_tiles_begin_at_multiples_of_the_stride_and_cover_the_picture_once(objec
 
 
 def test_a_term_is_one_where_there_is_nothing_of_what_is_wanted(objective):
-    loss = objective((64, 64), tv_weight=0.0)
-    zeroed = dict.fromkeys(("content conv2_2", "style conv1_1", "style conv2_1", "style conv3_1"), 1.0)
-    sums = loss.sums(picture((64, 64)))
-    parts, _ = loss._losses([torch.zeros_like(one) if one.ndim else torch.tensor(loss._energies[0]) for one in sums])
-    assert parts == pytest.approx(zeroed, rel=1e-5)
+    found = objective((64, 64)).features
+    names = ("content conv2_2", "style conv1_1", "style conv2_1", "style conv3_1")
+    nothing = {name: torch.zeros_like(one) for name, one in found.sums(picture((64, 64))).items()}
+    nothing["content conv2_2"] = found.terms[0].wanted.double().square().sum()  # as far off as all of it
+    assert found._losses(nothing)[1] == pytest.approx(dict.fromkeys(names, 1.0), rel=1e-5)
+
+
+@pytest.mark.parametrize("cutting", [Cutting(48), Cutting(48, "pool1")])
+def test_maps_and_gram_matrices_put_together_from_tiles_are_those_of_the_whole(small_trunk, cutting):
+    shown = picture((150, 171))
+    batch = small_trunk.preprocessing.normalize(shown)
+    maps, grams = (find(small_trunk, TAPS, shown, cutting) for find in (maps_of, grams_of))
+    for tap, wanted in small_trunk(batch, taps=TAPS).items():
+        torch.testing.assert_close(maps[tap], wanted, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(grams[tap], cl.gram(wanted[0]), atol=1e-5, rtol=1e-4)

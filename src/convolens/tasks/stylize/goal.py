@@ -69,12 +69,12 @@ class Goal:
         terms: list[Term] = []
         content = self.content_at(size)
         if content is not None and self.content_weight:
-            maps = maps_of(self.trunk, self.content_taps, content, room.tile)
+            maps = maps_of(self.trunk, self.content_taps, content, room.cutting)
             weight = self.content_weight / len(maps)
             terms += [ContentTerm(tap, weight, wanted) for tap, wanted in maps.items()]
         for number, (style, share) in enumerate(zip(self.styles, self.shares, strict=True)):
             terms += self._style_terms(number, style, share, size, room)
-        return Objective(self.trunk, terms, self.tv_weight, size, room.tile)
+        return Objective(self.trunk, terms, self.tv_weight, size, room.cutting)
 
     def _style_terms(
         self, number: int, style: Tensor, share: float, size: tuple[int, int], room: Room
@@ -85,7 +85,7 @@ class Goal:
             return []
         shown = self.like_trunk(resized(style, longest((style.shape[2], style.shape[3]), max(size))))
         need_size(self.trunk, taps, (shown.shape[2], shown.shape[3]), f"style {number + 1}, brought to {max(size)}")
-        wanted = grams_of(self.trunk, taps, shown, room.tile)
+        wanted = grams_of(self.trunk, taps, shown, room.cutting)
         mask = self.masks[number]
         sizes = {tap: self.trunk.map_size(tap, *size) for tap in taps}
         masks = {

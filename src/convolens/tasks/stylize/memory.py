@@ -1,7 +1,8 @@
 """What a restyling needs of memory, and how it is kept within what it may have.
 
-Nearly all of it are features, in proportion to the pixels that go through the trunk at once, so a picture that would
-take too much goes through in tiles. A large picture's history of steps takes the rest, and is kept as short as needed.
+Nearly all of it are features, in proportion to the pixels that go through the trunk at once. The first layers hold most
+of them and see the least around a pixel, so they are the first to go through in tiles; a picture that would still take
+too much goes through in tiles all the way. A large picture's history of steps is kept as short as needed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convolens.tasks.stylize.objective import halo, tile_unit
+from convolens.tasks.stylize.tiles import WHOLE, Cutting, halo, split, tile_unit
 from convolens.trunks import Trunk
 
 GIGABYTE = 1e9
@@ -18,9 +19,12 @@ LONGEST_HISTORY = 20
 SHORTEST_HISTORY = 2
 HISTORY_SHARE = 0.25  # of the memory allowed
 PICTURES = 12  # of the result's size that are held at once besides the history: iterates, gradients, averages
+BORDERED_TILE = 256  # pixels: first layers' maps of 25 MB; with the halo an eighth is computed twice
 # Bytes a feature takes at most while it goes forth and back: 4 itself, 4 its gradient, 1 its sign, and a share of where
 # the maxima lay.
 BYTES_A_FEATURE = 10
+# A 3×3 filter's 9 numbers, and 36 each that Winograd's algorithm makes of them for the way forth and back.
+BYTES_A_WEIGHT = 4 * (1 + 4 + 4)
 
 
 @dataclass(frozen=True)
@@ -28,43 +32,75 @@ class Room:
     """How a picture is done within the memory allowed.
 
     Attributes:
-        tile: the side of tiles without their halo; None where the picture goes through whole.
+        cutting: how it goes through the trunk.
         history: L-BFGS's steps to remember.
         note: what to tell of it; empty where the picture goes through whole.
     """
 
-    tile: int | None
+    cutting: Cutting
     history: int
     note: str = ""
 
 
 def room_for(trunk: Trunk, taps: Sequence[str], content_taps: Sequence[str], size: tuple[int, int], gb: float) -> Room:
-    """The largest tiles and the longest history that fit into `gb` gigabytes."""
-    pixels = math.prod(size)
-    picture = pixels * 3 * 4
+    """The fastest way through the trunk and the longest history that fit into `gb` gigabytes."""
+    picture = 4 * 3 * math.prod(size)
     history = int(gb * GIGABYTE * HISTORY_SHARE / (2 * picture))
     history = min(LONGEST_HISTORY, max(SHORTEST_HISTORY, history))
-    kept = picture * (PICTURES + 2 * history) + sum(4 * features_a_pixel(trunk, [tap]) * pixels for tap in content_taps)
-    each = BYTES_A_FEATURE * features_through(trunk, taps)
-    whole = (kept + each * pixels) / GIGABYTE
-    if not taps or whole <= gb:
-        return Room(None, history)
+    kept = picture * (PICTURES + 2 * history) + 4 * features_a_pixel(trunk, content_taps) * math.prod(size)
+    allowed = gb * GIGABYTE - kept
+    if not taps or bytes_through(trunk, taps, size, WHOLE) <= allowed:
+        return Room(WHOLE, history)
+    cutting = _bordered(trunk, taps)
+    if cutting is None or bytes_through(trunk, taps, size, cutting) > allowed:
+        cutting = _tiled(trunk, taps, allowed)
+    whole, need = ((kept + bytes_through(trunk, taps, size, way)) / GIGABYTE for way in (WHOLE, cutting))
+    shown = f"{size[0]}×{size[1]} would take {whole:.2g} GB at once: "
+    where = f"up to {cutting.border} " if cutting.border else ""
+    return Room(cutting, history, f"{shown}done {where}in tiles of {cutting.tile} pixels, in {need:.2g} GB")
+
+
+def bytes_through(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], cutting: Cutting) -> float:
+    """What the way through the trunk and back takes: the trunk's weights, and the features held at once."""
+    pixels = math.prod(size)
+    first, others = split(trunk, taps, cutting.border)
+    across = math.inf if cutting.tile is None else cutting.tile + 2 * halo(trunk, first)
+    held = features_through(trunk, first) * min(pixels, across**2)
+    kept = float(BYTES_A_WEIGHT * weights_through(trunk, taps))
+    if others and cutting.border:
+        held = max(held, (features_through(trunk, others) - features_through(trunk, first)) * pixels)
+        kept += 2 * 4 * features_a_pixel(trunk, [cutting.border]) * pixels  # its map, and the gradient there
+    return kept + BYTES_A_FEATURE * held
+
+
+def _bordered(trunk: Trunk, taps: Sequence[str]) -> Cutting | None:
+    """With the border where features first grow wider than pixels; None where no tap lies past that."""
+    border = next((tap for tap in trunk.taps if trunk.stride(tap) > 1), None)
+    return Cutting(BORDERED_TILE, border) if border and split(trunk, taps, border)[1] else None
+
+
+def _tiled(trunk: Trunk, taps: Sequence[str], allowed: float) -> Cutting:
     unit, reach = tile_unit(trunk, taps), halo(trunk, taps)
-    across = math.sqrt(max(gb * GIGABYTE - kept, 0) / each)
-    tile = max(unit, int(across - 2 * reach) // unit * unit)
-    if tile >= max(size):
-        return Room(None, history)
-    need = max(gb, (kept + each * (tile + 2 * reach) ** 2) / GIGABYTE)
-    words = f"{size[0]}×{size[1]} would take {whole:.2g} GB at once: done in tiles of {tile} pixels, in {need:.2g} GB"
-    return Room(tile, history, words)
+    features = max(allowed - BYTES_A_WEIGHT * weights_through(trunk, taps), 0) / BYTES_A_FEATURE
+    across = math.sqrt(features / features_through(trunk, taps))
+    return Cutting(max(unit, int(across - 2 * reach) // unit * unit))
 
 
 def features_a_pixel(trunk: Trunk, taps: Sequence[str]) -> float:
     """How many numbers the taps' maps hold for each pixel."""
-    return sum(trunk.channels(tap) / trunk.stride(tap) ** 2 for tap in taps)
+    return sum((trunk.channels(tap) / trunk.stride(tap) ** 2 for tap in taps), start=0.0)
 
 
 def features_through(trunk: Trunk, taps: Sequence[str]) -> float:
     """The same for all maps on the way to the deepest of the taps."""
-    last = max(trunk.taps.index(tap) for tap in taps) if taps else -1
-    return features_a_pixel(trunk, trunk.taps[: last + 1])
+    return features_a_pixel(trunk, _way(trunk, taps))
+
+
+def weights_through(trunk: Trunk, taps: Sequence[str]) -> int:
+    """How many numbers the layers on that way have."""
+    layers = [trunk.get_submodule(path) for tap in _way(trunk, taps) for path in trunk.steps[tap].layers]
+    return sum(weight.numel() for layer in layers for weight in layer.parameters())
+
+
+def _way(trunk: Trunk, taps: Sequence[str]) -> tuple[str, ...]:
+    return trunk.taps[: max((trunk.taps.index(tap) for tap in taps), default=-1) + 1]
