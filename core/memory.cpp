@@ -2,11 +2,12 @@
 
 #include <sys/mman.h>
 
-#include <cstdlib>
+#include <cstdint>
 #include <list>
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <utility>
 
 namespace convolens {
 namespace {
@@ -19,6 +20,20 @@ struct Block {
     size_t bytes;
 };
 
+// Memory straight from the system, which gets it back as soon as it is let go: malloc takes blocks below 32 MB from a
+// heap, where what lies above them keeps it from shrinking.
+void *map_block(size_t size) {
+    void *const all = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED)
+        return nullptr;
+    char *const from = static_cast<char *>(all);
+    const size_t before = (huge_page - uintptr_t(from) % huge_page) % huge_page;
+    if (before)
+        munmap(from, before);
+    munmap(from + before + size, huge_page - before);
+    return from + before;
+}
+
 struct Shelf {
     std::mutex lock;
     std::list<Block> kept; // the most recently given first
@@ -28,7 +43,7 @@ struct Shelf {
     void trim() {
         while (bytes > limit) {
             bytes -= kept.back().bytes;
-            std::free(kept.back().at);
+            munmap(kept.back().at, kept.back().bytes);
             kept.pop_back();
         }
     }
@@ -53,7 +68,7 @@ void *take_block(size_t bytes) {
             s.kept.erase(block);
             return at;
         }
-    void *at = std::aligned_alloc(huge_page, size);
+    void *at = map_block(size);
     if (!at)
         throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
@@ -73,11 +88,12 @@ void give_block(void *at) {
     s.trim();
 }
 
-void set_kept_limit(size_t bytes) {
+size_t set_kept_limit(size_t bytes) {
     Shelf &s = shelf();
     std::lock_guard guard(s.lock);
-    s.limit = bytes;
+    std::swap(s.limit, bytes);
     s.trim();
+    return bytes;
 }
 
 size_t kept_bytes() {

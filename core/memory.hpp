@@ -10,7 +10,7 @@ namespace convolens {
 
 void *take_block(size_t bytes); // aligned to a page at least; throws std::bad_alloc
 void give_block(void *block);
-void set_kept_limit(size_t bytes); // 0 keeps nothing
+size_t set_kept_limit(size_t bytes); // 0 keeps nothing; gives the limit there was
 size_t kept_bytes();
 
 } // namespace convolens

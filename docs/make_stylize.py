@@ -17,10 +17,6 @@ from convolens.tour.pictures import photo
 PICTURES = Path(__file__).parent / "pictures"
 CONTENTS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png"}
 STYLES = {"ihc": "ihc.png", "hubble": "hubble_deep_field.jpg", "gravel": "gravel.png", "brick": "brick.png"}
-PAIRS = (  # a row for each of two styles
-    ("astronaut", "ihc"), ("chelsea", "hubble"), ("coffee", "brick"),
-    ("astronaut", "gravel"), ("chelsea", "brick"), ("coffee", "ihc"),
-)  # fmt: skip
 SIDE, STEPS = 224, 25
 TAPS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_TAPS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
@@ -35,14 +31,15 @@ def main(wanted: list[str]) -> None:
 
 
 def contact_sheet() -> np.ndarray:
-    """The contents above; below each, two of the styles in its shape, and the styles last."""
-    contents = {name: square(cl.read_image(photo(file))) for name, file in CONTENTS.items()}
-    shown = dict(contents)
-    for content, style in PAIRS:
-        shown[f"{content} × {style}"] = cl.stylize(contents[content], photo(STYLES[style]), size=SIDE, steps=STEPS)
-        print(content, style, flush=True)
-    shown |= {name: square(cl.read_image(photo(file))) for name, file in STYLES.items()}
-    return sheet(list(shown.values()), list(shown), columns=len(CONTENTS), height=224, gap=8)
+    """A row for each content, a column for each style, with the styles above."""
+    shown = {"": np.full((SIDE, SIDE, 3), 255, np.uint8)}
+    shown |= {style: square(cl.read_image(photo(file))) for style, file in STYLES.items()}
+    for content, file in CONTENTS.items():
+        shown[content] = square(cl.read_image(photo(file)))
+        for style in STYLES:
+            shown[f"{content} × {style}"] = cl.stylize(shown[content], photo(STYLES[style]), size=SIDE, steps=STEPS)
+            print(content, style, flush=True)
+    return sheet(list(shown.values()), list(shown), columns=1 + len(STYLES), height=SIDE, gap=8)
 
 
 def each_tap() -> np.ndarray:

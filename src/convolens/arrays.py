@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
@@ -56,6 +58,22 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     if size < _LARGE_BYTES:
         return np.empty(shape, kind)
     return _core.block(size).view(kind).reshape(shape)
+
+
+@contextmanager
+def keeping(size: int) -> Iterator[None]:
+    """At most so many bytes of memory that was let go are kept for the next large result meanwhile."""
+    before = _core.set_kept_limit(size)
+    try:
+        yield
+    finally:
+        _core.set_kept_limit(before)
+
+
+def let_go() -> None:
+    """Gives the memory kept for later results back to the system: where results of other sizes follow."""
+    with keeping(0):
+        pass
 
 
 def as_array(x: object, subject: str) -> NDArray[Any]:

@@ -1,7 +1,10 @@
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from convolens import _core
+from convolens import _core, arrays
 from convolens.arrays import empty
 
 MEGABYTE = 1 << 20
@@ -58,3 +61,30 @@ def test_a_much_larger_block_is_not_wasted_on_a_small_result():
 
 def test_small_arrays_are_plain_ones():
     assert empty((3, 2), np.int16).base is None
+
+
+def test_less_is_kept_ready_for_a_while_and_none_once_it_is_let_go():
+    arrays.empty((12 * MEGABYTE,), np.uint8)
+    with arrays.keeping(4 * MEGABYTE):
+        assert _core.kept_bytes() == 0
+        arrays.empty((12 * MEGABYTE,), np.uint8)
+        assert _core.kept_bytes() == 0
+    arrays.empty((12 * MEGABYTE,), np.uint8)
+    assert _core.kept_bytes() == 12 * MEGABYTE
+    arrays.let_go()
+    assert _core.kept_bytes() == 0
+
+
+def test_memory_that_is_let_go_is_the_systems_again():
+    before = resident()
+    held = arrays.empty((200 * MEGABYTE,), np.uint8)
+    held[:] = 1
+    assert resident() > before + 190 * MEGABYTE
+    del held
+    arrays.let_go()
+    assert resident() < before + 10 * MEGABYTE
+
+
+def resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

@@ -45,7 +45,7 @@ def stylize(
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
     start: Annotated[str | None, typer.Option("--init", help="Start from content, noise, style, or a picture.")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    memory: Annotated[float, typer.Option(help="Gigabytes to stay within; larger pictures are done in tiles.")] = 4.0,
+    memory: Annotated[float, typer.Option(help="Gigabytes to stay within; larger pictures are done in tiles.")] = 2.5,
     save_every: Annotated[int, typer.Option(help="Write the picture so far after every so many steps.")] = 0,
     sequence: Annotated[
         bool, typer.Option("--sequence", help="The folder's pictures are frames: each starts from the one before.")

@@ -30,15 +30,23 @@ def test_the_gradient_of_the_whole_loss_is_that_of_central_differences_in_float6
         assert gradient.view(-1)[number].item() == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
-@pytest.mark.parametrize("cutting", [Cutting(48), Cutting(48, "pool1"), Cutting(48, "conv2_1"), Cutting(48, "pool2")])
-@pytest.mark.parametrize("mask", [None, True])
-@pytest.mark.parametrize("size", [(150, 171), (96, 200)])
+@pytest.mark.parametrize(
+    ("cutting", "size", "mask"),
+    [
+        (Cutting(48), (150, 171), True),
+        (Cutting(48), (96, 200), None),
+        (Cutting(48, "pool1"), (150, 171), None),
+        (Cutting(48, "pool1"), (96, 200), True),
+        (Cutting(48, "conv2_1"), (96, 200), True),  # a border that is a style tap as well
+        (Cutting(48, "pool2"), (150, 171), True),
+    ],
+)
 def test_tiled_and_untiled_agree_at_the_start_and_on_the_way(objective, size, mask, cutting):
     whole, tiled = objective(size, mask=mask), objective(size, cutting, mask=mask)
     assert len(whole.features.tiles) == 1 and len(tiled.features.tiles) > 8
     assert (tiled.features.beyond is None) == (cutting.border is None)
     places = [picture(size)]
-    places += [taken.picture for at, taken in enumerate(walk(places[0], whole, Lbfgs(10), 8), 1) if at in (3, 8)]
+    places += [taken.picture for at, taken in enumerate(walk(places[0], whole, Lbfgs(10), 4), 1) if at in (2, 4)]
     for place in places:
         one, other = whole(place), tiled(place)
         assert other.loss == pytest.approx(one.loss, rel=1e-5)

@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ import torch
 import convolens as cl
 from convolens.errors import ArgumentError, DtypeError, ShapeError, WeightsError
 from convolens.tasks.stylize import colors, default_taps
-from convolens.tasks.stylize.memory import room_for
+from convolens.tasks.stylize.memory import GIGABYTE, bytes_through, room_for
 from convolens.tasks.stylize.pictures import sizes_of
+from convolens.tasks.stylize.tiles import WHOLE, Cutting
 from convolens.tour.pictures import photo
 
 FEW = {"style_taps": ("conv1_1", "conv2_1", "conv3_1"), "content_taps": ("conv2_2",)}
@@ -172,8 +174,8 @@ def test_steps_that_are_not_finite_are_warned_of(restyle, small_trunk, monkeypat
 
 def test_a_large_picture_is_done_in_tiles_and_says_so(restyle):
     steps = []
-    restyle(memory=0.012, scales=1, steps=2, on_step=steps.append)
-    assert re.search(r"80×100 would take 0\.0\d+ GB at once: done in tiles of 16 pixels, in 0\.0\d+ GB", steps[0].note)
+    restyle(memory=0.036, scales=1, steps=2, on_step=steps.append)
+    assert re.search(r"80×100 would take 0\.0\d+ GB at once: done in tiles of 32 pixels, in 0\.0\d+ GB", steps[0].note)
     assert not steps[1].note
 
 
@@ -182,9 +184,24 @@ def test_vgg16_at_4096_would_be_done_in_tiles_within_8_gb():
     trunk = cl.trunk("vgg16")
     content, style = default_taps(trunk)
     assert (content, style) == (("conv4_2",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"))
-    room = room_for(trunk, (*content, *style), content, (4096, 4096), 6.0)
-    assert room.tile is not None and room.tile >= 256 and room.history >= 2
-    assert room_for(trunk, (*content, *style), content, (512, 512), 4.0).tile is None
+    room = partial(room_for, trunk, (*content, *style), content)
+    assert room((4096, 4096), 6.0).cutting == Cutting(256, "pool4")
+    assert room((4096, 4096), 5.0).cutting.border is None
+    assert room((512, 512), 2.5).cutting == WHOLE
+    words = r"1024×1024 would take 3.\d GB at once: done up to pool1 in tiles of 256 pixels, in 2.\d GB"
+    assert re.fullmatch(words, room((1024, 1024), 2.5).note)
+
+
+@pytest.mark.weights
+def test_what_is_allowed_is_kept_to_and_the_fastest_way_that_fits_is_taken():
+    trunk = cl.trunk("vgg16")
+    taps = ("conv4_2", "conv1_1", "conv5_1")
+    borders = []
+    for allowed in (1.5, 2.0, 2.5, 4.0):
+        room = room_for(trunk, taps, ("conv4_2",), (1024, 1024), allowed)
+        borders.append(room.cutting.border)
+        assert bytes_through(trunk, taps, (1024, 1024), room.cutting) < allowed * GIGABYTE
+    assert borders == ["pool3", "pool2", "pool1", None]
 
 
 def test_scales_double_up_to_the_pictures_own_size():

@@ -4,8 +4,8 @@ A picture is optimised so that at chosen taps of a trunk its features are close 
 matrices close to the style's. It is done coarse to fine: each scale starts from the content at its size plus what the
 scale before changed, so that detail is never lost to enlargement and large shapes are settled where steps are cheap.
 
-Cost of a step: the trunk's layers forward and, with frozen weights, back at the picture's size; by tiles once more
-forward, and their halos.
+Cost of a step: the trunk's layers forward and, with frozen weights, back at the picture's size; of those that go by
+tiles once more forward, and the tiles' halos.
 
 Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks", CVPR 2016.
 """
@@ -62,7 +62,7 @@ def stylize(
     weights: str | PathLike[str] | None = "hed",
     pooling: Pooling = "max",
     padding: PaddingMode = "edge",
-    memory: Real = 4.0,
+    memory: Real = 2.5,
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,
@@ -99,8 +99,8 @@ def stylize(
         pooling: "average" or "max".
         padding: what the trunk sees past the border: "edge" goes on with the last pixel and leaves no rim; "constant"
             is as trained.
-        memory: gigabytes that the computation may take; a picture that needs more is done in tiles, with the same
-            result.
+        memory: gigabytes that the computation may take; a picture that needs more goes through the trunk's first
+            layers, or all, in tiles, with the same result: slower by a tenth to a half.
         device: of a trunk given by name: auto, cpu, cuda, …
         resume: a `State` of an earlier run with the same arguments, to go on from.
         on_step: called with a `Step` after each. What it raises ends the run.
@@ -148,7 +148,7 @@ def stylize(
     kind = kind_of(source, whole)
 
     def restore(found: Tensor) -> Any:
-        return kind.restore(colours.result(resized(found.double().cpu(), whole)))
+        return kind.restore(colours.result(resized(found.float().cpu(), whole)))
 
     with _frozen(network):
         return restore(run(goal, plan, resume, on_step, restore))

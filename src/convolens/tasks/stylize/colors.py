@@ -91,11 +91,12 @@ def matched(picture: Tensor, to: Tensor) -> Tensor:
     move = _root(wanted_spread) @ torch.linalg.inv(_root(spread))
     flat = move @ (picture[0].reshape(3, -1) - mean) + wanted_mean
     painted: Tensor = flat.reshape(picture.shape)
-    return painted.clamp(0, 1)
+    return painted.clamp(0, 1).to(picture.dtype)
 
 
 def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
-    flat = picture[0].reshape(3, -1)
+    """Mean and covariance in float64: grey pictures' are near singular."""
+    flat = picture[0].reshape(3, -1).double()
     mean = flat.mean(1, keepdim=True)
     off = flat - mean
     return mean, off @ off.T / flat.shape[1] + _FLOOR * torch.eye(3, dtype=flat.dtype)

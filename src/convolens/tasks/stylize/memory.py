@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from convolens.tasks.stylize.tiles import WHOLE, Cutting, halo, split, tile_unit
 from convolens.trunks import Trunk
@@ -18,11 +19,12 @@ GIGABYTE = 1e9
 LONGEST_HISTORY = 20
 SHORTEST_HISTORY = 2
 HISTORY_SHARE = 0.25  # of the memory allowed
+READY_SHARE = 1 / 16  # of it, for memory let go and kept for the next map
 PICTURES = 12  # of the result's size that are held at once besides the history: iterates, gradients, averages
 BORDERED_TILE = 256  # pixels: first layers' maps of 25 MB; with the halo an eighth is computed twice
-# Bytes a feature takes at most while it goes forth and back: 4 itself, 4 its gradient, 1 its sign, and a share of where
-# the maxima lay.
-BYTES_A_FEATURE = 10
+# Bytes that a feature takes while all go forth and back, measured: 4 where its tap is asked for, else 1 for its sign, a
+# share of where the maxima lay, and of the two maps that the way back is between.
+BYTES_A_FEATURE = 6
 # A 3×3 filter's 9 numbers, and 36 each that Winograd's algorithm makes of them for the way forth and back.
 BYTES_A_WEIGHT = 4 * (1 + 4 + 4)
 
@@ -48,12 +50,12 @@ def room_for(trunk: Trunk, taps: Sequence[str], content_taps: Sequence[str], siz
     history = int(gb * GIGABYTE * HISTORY_SHARE / (2 * picture))
     history = min(LONGEST_HISTORY, max(SHORTEST_HISTORY, history))
     kept = picture * (PICTURES + 2 * history) + 4 * features_a_pixel(trunk, content_taps) * math.prod(size)
+    kept += gb * GIGABYTE * READY_SHARE
     allowed = gb * GIGABYTE - kept
     if not taps or bytes_through(trunk, taps, size, WHOLE) <= allowed:
         return Room(WHOLE, history)
-    cutting = _bordered(trunk, taps)
-    if cutting is None or bytes_through(trunk, taps, size, cutting) > allowed:
-        cutting = _tiled(trunk, taps, allowed)
+    ways = (*_bordered(trunk, taps), _tiled(trunk, taps, allowed))
+    cutting = next((way for way in ways if bytes_through(trunk, taps, size, way) <= allowed), ways[-1])
     whole, need = ((kept + bytes_through(trunk, taps, size, way)) / GIGABYTE for way in (WHOLE, cutting))
     shown = f"{size[0]}×{size[1]} would take {whole:.2g} GB at once: "
     where = f"up to {cutting.border} " if cutting.border else ""
@@ -73,10 +75,10 @@ def bytes_through(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], cutt
     return kept + BYTES_A_FEATURE * held
 
 
-def _bordered(trunk: Trunk, taps: Sequence[str]) -> Cutting | None:
-    """With the border where features first grow wider than pixels; None where no tap lies past that."""
-    border = next((tap for tap in trunk.taps if trunk.stride(tap) > 1), None)
-    return Cutting(BORDERED_TILE, border) if border and split(trunk, taps, border)[1] else None
+def _bordered(trunk: Trunk, taps: Sequence[str]) -> list[Cutting]:
+    """With a border where the stride grows: the later, the more is computed twice, and the less is held at once."""
+    growing = [tap for before, tap in pairwise(_way(trunk, taps)) if trunk.stride(tap) > trunk.stride(before)]
+    return [Cutting(BORDERED_TILE, tap) for tap in growing if split(trunk, taps, tap)[1]]
 
 
 def _tiled(trunk: Trunk, taps: Sequence[str], allowed: float) -> Cutting:

@@ -21,7 +21,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convolens.tasks.stylize.losses import ContentTerm, StyleTerm, Term, gram_sum, total_variation, unrolled, weight_of
+from convolens.arrays import let_go
+from convolens.tasks.stylize.losses import (
+    ContentTerm,
+    StyleTerm,
+    Term,
+    gram_sum,
+    squares,
+    total_variation,
+    unrolled,
+    weight_of,
+)
 from convolens.tasks.stylize.tiles import WHOLE, Cutting, Tile, split, tiles_of
 from convolens.trunks import Trunk
 
@@ -116,7 +126,9 @@ class Features:
         loss, parts, wanting = self._losses(sums)
         rest = None
         if self.beyond is not None and self.border is not None:
+            let_go()  # what served the tiles does not serve whole maps, nor the other way round
             rest = self.beyond(kept.pop(self.border))
+            let_go()
             loss, parts = loss + rest.loss, parts | rest.parts
         gradient = torch.zeros_like(value)
         for tile in self.tiles:
@@ -184,8 +196,7 @@ class Features:
         for term in self.terms:
             mine = self._own(tile, term.tap, maps[term.tap])
             if isinstance(term, ContentTerm):
-                off = mine - self._part(tile, term.tap, term.wanted)
-                sums[term.name] = torch.linalg.vector_norm(off, dtype=torch.float64).square()
+                sums[term.name] = squares(mine - self._part(tile, term.tap, term.wanted))
             else:
                 mask = None if term.mask is None else self._part(tile, term.tap, term.mask)
                 sums[term.name] = gram_sum(mine[0], mask)

@@ -46,7 +46,7 @@ def opened(picture: Picture) -> Any:
 
 
 def as_unit(picture: Picture, subject: str) -> Tensor:
-    """A picture as `(1, 3, H, W)` in [0, 1], float64: grey repeated, transparency over white.
+    """A picture as `(1, 3, H, W)` in [0, 1], float32: grey repeated, transparency over white.
 
     Errors as in `pixels_of`, with `subject` in front.
     """
@@ -55,7 +55,7 @@ def as_unit(picture: Picture, subject: str) -> Tensor:
     except (ShapeError, ArgumentError) as error:
         raise type(error)(f"{subject}: {error}") from error
     white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-    unit = torch.from_numpy(np.divide(pixels, white, dtype=np.float64).reshape(*pixels.shape[:2], -1))
+    unit = torch.from_numpy(np.divide(pixels, white, dtype=np.float32).reshape(*pixels.shape[:2], -1))
     return unit.permute(2, 0, 1).expand(3, -1, -1)[None]
 
 

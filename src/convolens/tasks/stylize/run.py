@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convolens.arrays import keeping
 from convolens.errors import ArgumentError
 from convolens.tasks.stylize.goal import Goal
-from convolens.tasks.stylize.memory import Room
+from convolens.tasks.stylize.memory import GIGABYTE, READY_SHARE, Room
 from convolens.tasks.stylize.optimizers import Adam, Lbfgs, Optimizer, Taken, averaged, walk
 from convolens.tasks.stylize.pictures import noise, resized
 from convolens.tasks.stylize.progress import State, Step
@@ -67,17 +69,20 @@ def run(
             picture, done = _resumed(goal, plan, resume), resume.step
         else:
             picture = _start(goal, plan, scale, picture)
-        picture = _one_scale(goal, plan, scale, picture, done, reporter)
+        room = goal.room(plan.sizes[scale])
+        with keeping(int(goal.memory * GIGABYTE * READY_SHARE)) if room.note else nullcontext():
+            picture = _one_scale(goal, plan, scale, picture, done, room, reporter)
     assert picture is not None
     return picture
 
 
-def _one_scale(goal: Goal, plan: Plan, scale: int, picture: Tensor, done: int, reporter: _Reporter) -> Tensor:
+def _one_scale(
+    goal: Goal, plan: Plan, scale: int, picture: Tensor, done: int, room: Room, reporter: _Reporter
+) -> Tensor:
     """The picture after a scale's steps: the best, or the average of the last where its loss is less."""
     size, steps = plan.sizes[scale], plan.steps[scale] - done
     if steps <= 0:
         return picture
-    room = goal.room(size)
     reporter.tell(room.note)
     objective = goal.objective(size, room)
     best, least, mean = picture, float("inf"), None
