@@ -143,7 +143,8 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
 
     Raises:
         ArgumentError: padding of more than half a window, which would leave windows without input.
-        ShapeError: no window fits the padded input; in ceil mode one may hang over by less than its step.
+        ShapeError: no window fits the padded input (in ceil mode one may hang over by less than its step), or one
+            would see nothing but padding between its spread cells.
 
     >>> pooled_size((5, 5), (2, 2), (2, 2), (0, 0), (1, 1), True)
     (3, 3)
@@ -160,5 +161,12 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
                 f"got {x_size} padded by {padding}"
             )
         count = room // step + 1
-        result.append(count - (ceil_mode and (count - 1) * step >= have + pad))
+        count -= ceil_mode and (count - 1) * step >= have + pad
+        first_seen = (start % spread for start in range(-pad, min(0, count * step - pad), step))
+        if any(cell >= have for cell in first_seen):
+            raise ShapeError(
+                f"x: need rows and columns that each window of {size} spread by {dilation} sees a cell of, got {x_size} "
+                f"padded by {padding}"
+            )
+        result.append(count)
     return result[0], result[1]
