@@ -165,8 +165,8 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
         first_seen = (start % spread for start in range(-pad, min(0, count * step - pad), step))
         if any(cell >= have for cell in first_seen):
             raise ShapeError(
-                f"x: need rows and columns that each window of {size} spread by {dilation} sees a cell of, got {x_size} "
-                f"padded by {padding}"
+                f"x: need rows and columns that each window of {size} spread by {dilation} sees a cell of, "
+                f"got {x_size} padded by {padding}"
             )
         result.append(count)
     return result[0], result[1]

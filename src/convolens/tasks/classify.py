@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ShapeError, WeightsError
+from convolens.errors import ArgumentError, ShapeError
 from convolens.media.files import AnyPath
 from convolens.tasks.heads import HEADS, PooledHead
 from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
@@ -188,20 +188,14 @@ class Classifier(nn.Module):
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
         """
         class_names, taps = file.words("class_names"), file.words("taps")
-        with torch.device("meta"):  # a header may claim any size: nothing is allocated before the tensors are there
-            trunk = file.trunk()
-            model = cls(
-                trunk,
-                _head_from(file, trunk, taps, len(class_names)),
-                taps=taps,
-                class_names=class_names,
-                metrics=file.fact("metrics", dict),
-                exclusive=file.fact("exclusive", bool)
-                if "exclusive" in file.facts
-                else True,  # older files say nothing
-            )
-        file.fill(model)
-        return model.eval()
+        exclusive = file.fact("exclusive", bool) if "exclusive" in file.facts else True  # older files say nothing
+
+        def make(trunk: Trunk) -> Classifier:
+            head = _head(file.fact("head", str), trunk, taps, len(class_names))
+            metrics = file.fact("metrics", dict)
+            return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, exclusive=exclusive)
+
+        return file.build(make)
 
     def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
         singles = (self.preprocess(pixels_of(picture)) for picture in pictures)
@@ -280,10 +274,3 @@ def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Modu
     if len(set(taps)) < len(taps):
         raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
     return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)
-
-
-def _head_from(file: ModelFile, trunk: Trunk, taps: tuple[str, ...], classes: int) -> nn.Module:
-    try:
-        return _head(file.fact("head", str), trunk, taps, classes)
-    except ArgumentError as error:
-        raise WeightsError(f"{file.path}: its header describes a head that cannot be built: {error}") from error

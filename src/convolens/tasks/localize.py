@@ -290,18 +290,13 @@ class Localizer(nn.Module):
         class_names, taps = file.words("class_names"), file.words("taps")
         if file.fact("head", str) != PlaceHead.kind or len(taps) != 1 or not class_names:
             raise WeightsError(f"{file.path}: need a head {PlaceHead.kind!r} on one tap and names of classes")
-        with torch.device("meta"):  # a header may claim any size: nothing is allocated before the tensors are there
-            trunk = file.trunk()
-            try:
-                head = PlaceHead(trunk.channels(taps[0]), len(class_names), file.fact("hidden", int))
-                _need_whole(trunk.preprocessing)
-            except ArgumentError as error:
-                raise WeightsError(
-                    f"{file.path}: its header describes a localizer that cannot be built: {error}"
-                ) from error
-            model = cls(trunk, head, tap=taps[0], class_names=class_names, metrics=file.fact("metrics", dict))
-        file.fill(model)
-        return model.eval()
+
+        def make(trunk: Trunk) -> Localizer:
+            head = PlaceHead(trunk.channels(taps[0]), len(class_names), file.fact("hidden", int))
+            _need_whole(trunk.preprocessing)
+            return cls(trunk, head, tap=taps[0], class_names=class_names, metrics=file.fact("metrics", dict))
+
+        return file.build(make)
 
 
 def localizer(

@@ -10,12 +10,13 @@ The tensor format is described at https://huggingface.co/docs/safetensors (an 8-
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ MAX_SIDE = 8192
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 Kind = TypeVar("Kind")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,24 @@ class ModelFile:
             raise WeightsError(f"{self.path}: its header describes a trunk that cannot be built: {error}") from error
         trunk.weights = described.get("weights")
         return trunk
+
+    def build(self, make: Callable[[Trunk], Model]) -> Model:
+        """The model that `make` builds on the file's trunk, with the file's tensors, in evaluation mode.
+
+        Raises:
+            WeightsError: it cannot be built as the header describes it, or the tensors are not its own.
+        """
+        with torch.device("meta"):  # a header may claim any size: nothing is allocated before the tensors are there
+            trunk = self.trunk()
+            try:
+                model = make(trunk)
+            except ArgumentError as error:
+                task = self.facts.get("task")
+                raise WeightsError(
+                    f"{self.path}: its header describes a {task} model that cannot be built: {error}"
+                ) from error
+        self.fill(model)
+        return model.eval()
 
     def fill(self, model: nn.Module) -> None:
         """Puts the file's tensors into the model; the model may be on the `meta` device, without memory of its own.

@@ -6,12 +6,11 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args, overload
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError, ShapeError, WeightsError
+from convolens.errors import ArgumentError, ShapeError
 from convolens.media.files import AnyPath
 from convolens.tasks.detect.cost import Cost, Objectness, Outputs
 from convolens.tasks.detect.decoding import OVERLAP, PER_CLASS, PER_PICTURE, SHOWN, Detections, Selection, detections
@@ -292,25 +291,20 @@ class Detector(nn.Module):
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
         """
         class_names, taps, steps = file.words("class_names"), file.words("taps"), file.facts.get("steps")
-        with torch.device("meta"):  # a header may claim any size: nothing is allocated before the tensors are there
-            trunk = file.trunk()
-            try:
-                model = cls(
-                    trunk,
-                    taps=taps,
-                    shapes=checked_shapes(file.fact("default_boxes", list)),
-                    class_names=class_names,
-                    steps=None if steps is None else checked_steps(steps),
-                    objectness=file.fact("objectness", str),  # type: ignore[arg-type]
-                    width=float(file.fact("width", float)),
-                    metrics=file.fact("metrics", dict),
-                )
-            except ArgumentError as error:
-                raise WeightsError(
-                    f"{file.path}: its header describes a detector that cannot be built: {error}"
-                ) from error
-        file.fill(model)
-        return model.eval()
+
+        def make(trunk: Trunk) -> Detector:
+            return cls(
+                trunk,
+                taps=taps,
+                shapes=checked_shapes(file.fact("default_boxes", list)),
+                class_names=class_names,
+                steps=None if steps is None else checked_steps(steps),
+                objectness=file.fact("objectness", str),  # type: ignore[arg-type]
+                width=float(file.fact("width", float)),
+                metrics=file.fact("metrics", dict),
+            )
+
+        return file.build(make)
 
 
 def _growing(views: list[list[Tile]]) -> Iterator[list[Tile]]:
