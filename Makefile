@@ -12,8 +12,9 @@ FOLDERS := $(shell find src -type d -not -name __pycache__)
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
 
+# Two processes on two cores: with two threads each, torch's would wait for one another most of the time.
 test: setup  ## the default tests: no network, no GPU
-	$(BIN)/pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -q --durations=15
 
 test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
