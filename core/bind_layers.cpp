@@ -49,12 +49,13 @@ void winograd_weights(const WeightsView &w, int tile, int64_t transformed) {
 }
 
 void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, int tile, int64_t pad_top,
-              int64_t pad_left, bool edge, int64_t bias, int64_t residual, bool relu, const PicturesView &y) {
-    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4), "winograd: sizes");
+              int64_t pad_left, bool edge, bool pool, int64_t bias, int64_t residual, bool relu,
+              const PicturesView &y) {
+    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4) && !(pool && residual), "winograd: sizes");
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "winograd: shapes");
     nb::gil_scoped_release release;
     kernels().winograd({pictures<const float>(x), weights(w), at<const float>(transformed), tile, pad_top, pad_left,
-                        edge, finish(bias, residual, relu), pictures<float>(y)});
+                        edge, pool, finish(bias, residual, relu), pictures<float>(y)});
 }
 
 void winograd_gradient(const PicturesView &x, const PicturesView &g, int64_t pad_top, int64_t pad_left,
@@ -145,7 +146,7 @@ void bind_layers(nb::module_ &m) {
     m.def("winograd_weights_size", &winograd_weights_size, "filters"_a, "channels"_a, "tile"_a);
     m.def("winograd_weights", &winograd_weights, "weights"_a, "tile"_a, "transformed"_a);
     m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "edge"_a,
-          "bias"_a, "residual"_a, "relu"_a, "y"_a);
+          "pool"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
     m.def("winograd_gradient", &winograd_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
     m.def("patches_weights_size", &patches_weights_size, "weights"_a);
     m.def("patches_weights", &patches_weights, "weights"_a, "packed"_a);

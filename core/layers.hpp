@@ -34,6 +34,7 @@ struct WinogradJob {
     int tile; // outputs a side of a tile: 2 or 4
     int64_t pad_top, pad_left;
     bool edge; // past the border lies its last pixel again, rather than zero
+    bool pool; // y holds the largest of each 2×2 outputs, side by side; without a residual
     Finish finish;
     Pictures<float> y;
 };

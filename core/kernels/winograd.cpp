@@ -5,7 +5,7 @@
 //     v[p][tile][channel] = Bᵀ d B                     d: side × side inputs, overlapping its neighbours by 2
 //     for each panel of filters
 //       m[p][tile][filter] = Σ_channel v · u           p small matrix products
-//       y = Aᵀ m A + bias + residual, ReLU             m never leaves the cache
+//       y = Aᵀ m A + bias + residual, ReLU, 2×2 max    m never leaves the cache
 //
 // Weights that are being learned are transformed for one use: a panel's where it is used, so that u need not go through
 // memory.
@@ -38,9 +38,13 @@ struct Tiling {
     int64_t down, across, count; // tiles in a picture; in all of them
 };
 
-template <int M> Tiling tiling(const Pictures<float> &y) {
-    const int64_t down = (y.h + M - 1) / M, across = (y.w + M - 1) / M;
-    return {down, across, y.n * down * across};
+// Outputs that one value of y is made of, along an axis.
+inline int64_t outputs_each(const WinogradJob &job) { return job.pool ? 2 : 1; }
+
+template <int M> Tiling tiling(const WinogradJob &job) {
+    const int64_t each = outputs_each(job);
+    const int64_t down = (job.y.h * each + M - 1) / M, across = (job.y.w * each + M - 1) / M;
+    return {down, across, job.y.n * down * across};
 }
 
 struct Place {
@@ -120,6 +124,8 @@ void direct_tile(const WinogradJob &job, Place at, int64_t filter, int64_t count
         }
 }
 
+inline Floats larger(Floats a, Floats b) { return (b > a) | (b != b) ? b : a; } // NaN is the largest
+
 inline bool all_zero(Floats v) {
     for (int i = 0; i < lanes<float>; ++i)
         if (!(v[i] == 0))
@@ -131,7 +137,7 @@ inline bool all_zero(Floats v) {
 template <int M> void finish_tile(const WinogradJob &job, Place at, int64_t filter, const float *m, int64_t slots) {
     constexpr int side = Winograd<M>::side;
     const auto &y = job.y;
-    const int64_t count = least(panel, y.c - filter);
+    const int64_t count = least(panel, y.c - filter), each = outputs_each(job);
     float sums[M * M][panel];
     Floats spoiled{}; // stays zero while everything is finite: ∞ - ∞ and NaN - NaN are NaN
     for (int v = 0; v < panel_vectors; ++v) {
@@ -152,10 +158,15 @@ template <int M> void finish_tile(const WinogradJob &job, Place at, int64_t filt
         if (some <= 0)
             break;
         const Floats bias = job.finish.bias ? load_some(job.finish.bias + first, some) : Floats{};
-        for (int r = 0; r < least(M, y.h - at.row); ++r)
-            for (int c = 0; c < least(M, y.w - at.column); ++c) {
-                const int64_t to = at.n * y.step_n + (at.row + r) * y.step_h + (at.column + c) * y.step_w + first;
-                Floats sum = load(sums[r * M + c] + v * lanes<float>) + bias;
+        const auto output = [&](int64_t r, int64_t c) { return load(sums[r * M + c] + v * lanes<float>); };
+        for (int64_t r = 0; r < least(M, y.h * each - at.row); r += each)
+            for (int64_t c = 0; c < least(M, y.w * each - at.column); c += each) {
+                const int64_t to =
+                    at.n * y.step_n + (at.row + r) / each * y.step_h + (at.column + c) / each * y.step_w + first;
+                Floats sum = output(r, c);
+                if (job.pool)
+                    sum = larger(larger(sum, output(r, c + 1)), larger(output(r + 1, c), output(r + 1, c + 1)));
+                sum += bias;
                 if (job.finish.residual)
                     sum += load_some(job.finish.residual + to, some);
                 if (job.finish.relu)
@@ -268,7 +279,7 @@ template <int M> void by_panels(const WinogradJob &job, const Tiling &tiles, con
 
 template <int M> void run(const WinogradJob &job) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
-    const Tiling tiles = tiling<M>(job.y);
+    const Tiling tiles = tiling<M>(job);
     const int64_t deep = round_up(job.x.c, depth_block);
     const bool few = job.x.c <= own_channels;
     const int64_t v = few ? 0 : places * deep * least(most(shared_floats / (places * deep), chunk_tiles), tiles.count);

@@ -65,6 +65,7 @@ def winograd(
     pad_top: int,
     pad_left: int,
     edge: bool,
+    pool: bool,
     bias: int,
     residual: int,
     relu: bool,

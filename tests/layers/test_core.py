@@ -10,9 +10,9 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, max_pool2d
 
 import convolens as cl
 from convolens import _core
@@ -86,6 +86,35 @@ def test_winograd_with_everything_that_follows_it_is_the_convolution(case, tile,
 
 
 @settings(max_examples=150)
+@given(cases(), st.sampled_from([2, 4]), st.booleans(), st.booleans(), st.booleans())
+def test_winograd_pooled_is_the_pooled_outputs_to_the_bit(case, tile, with_bias, relu, spoiled):
+    x, weight, geometry = operands(case)
+    assume(min(geometry.y_shape[2:]) > 1)
+    if spoiled and x.numel():
+        x.view(-1)[x.numel() // 2] = np.nan
+    bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
+    numbers = core.transformed(weight, tile)
+    got = core.winograd_output(x, weight, geometry, tile, core.Finish(bias, relu=relu, pool=True), numbers)
+    whole = core.winograd_output(x, weight, geometry, tile, core.Finish(bias, relu=relu), numbers)
+    torch.testing.assert_close(got, max_pool2d(whole, 2), rtol=0, atol=0, equal_nan=True)
+
+
+@settings(max_examples=100)
+@given(cases(), st.sampled_from([2, 4]))
+def test_weights_transformed_for_one_use_give_the_same_bits(case, tile):
+    x, weight, geometry = operands(case)
+    once, kept = (
+        core.winograd_output(x, weight, geometry, tile, core.Finish(), numbers)
+        for numbers in (None, core.transformed(weight, tile))
+    )
+    assert once.equal(kept)
+    g = torch.randn(geometry.y_shape, generator=torch.Generator().manual_seed(2))
+    learned = weight.clone(memory_format=torch.preserve_format).requires_grad_()
+    once, kept = (core.winograd_input_gradient(g, one, geometry, tile) for one in (learned, weight))
+    assert once.equal(kept)
+
+
+@settings(max_examples=150)
 @given(cases(), st.sampled_from([2, 4]))
 def test_winograds_gradients_are_those_of_the_convolution(case, tile):
     x, weight, geometry = operands(case)
@@ -139,7 +168,8 @@ def test_a_filter_for_each_channel_with_everything_that_follows_is_the_convoluti
 
 
 # Few channels and many tiles; many channels, more than one panel and chunk; filters that end inside a vector.
-SHAPES = [(2, 24, 33, 25, 40), (1, 160, 70, 30, 31), (1, 130, 35, 9, 9)]
+# The last has so many of both that the gradient is summed part by part.
+SHAPES = [(2, 24, 33, 25, 40), (1, 160, 70, 30, 31), (1, 130, 35, 9, 9), (2, 200, 200, 13, 10)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

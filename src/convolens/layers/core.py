@@ -65,6 +65,7 @@ class Finish:
     bias: Tensor | None = None
     residual: Tensor | None = None
     relu: bool = False
+    pool: bool = False  # only the largest of each 2×2, side by side: after Winograd's algorithm, without a residual
     out: Tensor | None = None
 
 
@@ -265,10 +266,12 @@ def _winograd(
     *,
     edge: bool = False,
 ) -> Tensor:
+    if finish.pool:
+        y_shape = (*y_shape[:2], y_shape[2] // 2, y_shape[3] // 2)
     y = recycled(y_shape) if finish.out is None else finish.out
     x, bias, residual = _readable(x, finish)
     top, left = before
-    arguments = tile, top, left, edge, _address(bias), _address(residual), finish.relu, _pictures(y)
+    arguments = tile, top, left, edge, finish.pool, _address(bias), _address(residual), finish.relu, _pictures(y)
     if y.numel():
         _core.winograd(_pictures(x), weights, _address(numbers), *arguments)
     return y

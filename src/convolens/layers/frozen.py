@@ -80,11 +80,11 @@ class _Pool:
         side = self.layer.kernel_size
         return int(side[0] if isinstance(side, tuple) else side)
 
-    def size(self, x: Tensor) -> tuple[int, int]:
+    def size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         def count(length: int) -> int:
             return -(-length // self.side) if self.layer.ceil_mode else length // self.side
 
-        return count(x.shape[2]), count(x.shape[3])
+        return count(shape[2]), count(shape[3])
 
 
 _Stage = _Convolution | _Pool
@@ -146,11 +146,14 @@ class _Trail:
 def _forward(x: Tensor, stages: Sequence[_Stage], wanted: tuple[int, ...], trails: list[_Trail] | None) -> list[Tensor]:
     """The maps at the wanted ends; with `trails`, what the way back needs is added to it."""
     in_order = core.is_channels_last(x)
-    value, found = x.contiguous(memory_format=core.LAST), {}
+    value, found, pooled = x.contiguous(memory_format=core.LAST), {}, False
     for at, stage in enumerate(stages):
         trail = _Trail(tuple(value.shape))
-        if isinstance(stage, _Convolution):
-            value = _convolve(stage, value)
+        if pooled:
+            pooled = False  # the convolution before has done it
+        elif isinstance(stage, _Convolution):
+            alone = trails is not None or stage.end in wanted or at + 1 == len(stages)
+            value, pooled = _convolve(stage, value, None if alone else stages[at + 1])
             # Through a maximum only signs of what it chose matter: they are taken behind it, a quarter as many.
             behind = at + 1 < len(stages) and _is_max(stages[at + 1]) and stage.end not in wanted
             trail.signs = core.signs(value) if trails is not None and not behind else None
@@ -165,7 +168,8 @@ def _forward(x: Tensor, stages: Sequence[_Stage], wanted: tuple[int, ...], trail
     return [found[end] if in_order else found[end].contiguous() for end in wanted]
 
 
-def _convolve(stage: _Convolution, x: Tensor) -> Tensor:
+def _convolve(stage: _Convolution, x: Tensor, follows: _Stage | None) -> tuple[Tensor, bool]:
+    """The convolution and its ReLU, and the pooling that follows where one pass does both; whether it did."""
     geometry, layer = stage.geometry(x), stage.layer
     method = methods.choose(geometry, channels_last=True, finishing=True)
     if stage.edge and method in ("patches", "torch"):
@@ -174,10 +178,11 @@ def _convolve(stage: _Convolution, x: Tensor) -> Tensor:
         geometry = _unpadded(geometry)
     numbers = None if method == "torch" else methods.numbers_for(method, layer.weight)
     if numbers is not None:
-        finish = core.Finish(layer.bias, relu=True, out=core.recycled(geometry.y_shape))
-        return methods.by_core(method, x, layer.weight, geometry, finish, numbers, edge=stage.edge)
+        pool = follows is not None and _halves(follows, geometry.y_shape) and methods.pools(method)
+        finish = core.Finish(layer.bias, relu=True, pool=pool)
+        return methods.by_core(method, x, layer.weight, geometry, finish, numbers, edge=stage.edge), pool
     y = methods.torch_output(x, layer.weight, layer.bias, geometry)
-    return torch.relu_(y).contiguous(memory_format=core.LAST)
+    return torch.relu_(y).contiguous(memory_format=core.LAST), False
 
 
 def _unpadded(geometry: Geometry) -> Geometry:
@@ -190,7 +195,7 @@ def _unpadded(geometry: Geometry) -> Geometry:
 
 
 def _pool(stage: _Pool, x: Tensor, trail: _Trail | None) -> Tensor:
-    rows, columns = stage.size(x)
+    rows, columns = stage.size(tuple(x.shape))
     if not _is_max(stage):
         return core.average(x, stage.side, core.recycled((x.shape[0], x.shape[1], rows, columns)))
     window = (stage.side, stage.side, 0, 0, 1, 1)
@@ -198,6 +203,14 @@ def _pool(stage: _Pool, x: Tensor, trail: _Trail | None) -> Tensor:
     if trail is not None:
         trail.places = places
     return y
+
+
+def _halves(stage: _Stage, shape: tuple[int, ...]) -> bool:
+    """Whether a stage takes the largest of each whole 2×2 of such a map."""
+    half = shape[2] // 2, shape[3] // 2
+    return (
+        isinstance(stage, _Pool) and _is_max(stage) and stage.side == 2 and min(half) > 0 and stage.size(shape) == half
+    )
 
 
 def _is_max(stage: _Stage) -> bool:

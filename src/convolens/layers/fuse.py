@@ -82,7 +82,7 @@ def _fused(module: nn.Module) -> nn.Module:
             setattr(module, name, _fused(child))
         return module
     layers = fx.GraphModule(module, graph)
-    for replace in (_remove_idle, _replace):
+    for replace in (_remove_idle, _replace_convolution, _replace_pool):
         for node in list(graph.nodes):
             replace(layers, node)
     graph.lint()
@@ -97,21 +97,22 @@ def _remove_idle(layers: fx.GraphModule, node: fx.Node) -> None:
         layers.graph.erase_node(node)
 
 
-def _replace(layers: fx.GraphModule, node: fx.Node) -> None:
-    """Puts the layer's fused form in its place, with all that can follow it."""
-    if node.op != "call_module" or not node.args or node.kwargs:
-        return
-    module = layers.get_submodule(str(node.target))
-    if type(module) is nn.MaxPool2d:
+def _replace_pool(layers: fx.GraphModule, node: fx.Node) -> None:
+    """Puts our pooling in the place of torch's."""
+    module = _module(layers, node)
+    if type(module) is nn.MaxPool2d and node.args and not node.kwargs:
         arguments = module.kernel_size, module.stride, module.padding, module.dilation
         pool: Any = MaxPool2d(*arguments, module.return_indices, module.ceil_mode)
         _put(layers, node, pool, node.args)
-    elif isinstance(module, nn.Conv2d) and len(node.args) == 1:
-        _replace_convolution(layers, node, module)
 
 
-def _replace_convolution(layers: fx.GraphModule, node: fx.Node, layer: nn.Conv2d) -> None:
-    last, inputs, chain = node, node.args, [node]
+def _replace_convolution(layers: fx.GraphModule, node: fx.Node) -> None:
+    """Puts a convolution's fused form in its place, with all that can follow it."""
+    layer = _module(layers, node)
+    if not isinstance(layer, nn.Conv2d) or len(node.args) != 1 or node.kwargs:
+        return
+    last, chain = node, [node]
+    inputs: tuple[Any, ...] = node.args
     norm = _module(layers, _only_user(last))
     if isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
         layer = fuse_conv_bn_eval(layer, norm)
@@ -125,9 +126,21 @@ def _replace_convolution(layers: fx.GraphModule, node: fx.Node, layer: nn.Conv2d
     relu = user is not None and (user.target in _RELU or isinstance(_module(layers, user), nn.ReLU))
     if relu:
         last = _follow(chain)
-    _put(layers, last, Convolution(layer, relu=relu), inputs)
+    pool = len(inputs) == 1 and _halves(_module(layers, _only_user(last)))
+    if pool:
+        last = _follow(chain)
+    _put(layers, last, Convolution(layer, relu=relu, pool=MaxPool2d(2) if pool else None), inputs)
     for done in reversed(chain[:-1]):
         layers.graph.erase_node(done)
+
+
+def _halves(pool: nn.Module | None) -> bool:
+    """Whether it takes the largest of each whole 2×2."""
+    if not isinstance(pool, nn.MaxPool2d):
+        return False
+    plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1))
+    twos = all(value in (2, (2, 2)) for value in (pool.kernel_size, pool.stride))
+    return plain and twos and not pool.ceil_mode and not pool.return_indices
 
 
 def _follow(chain: list[fx.Node]) -> fx.Node:

@@ -23,22 +23,29 @@ from convolens.settings import precision
 
 
 class Convolution(nn.Module):
-    """A convolution with the sum and the ReLU that follow it; weights are transformed when a size first needs it."""
+    """A convolution with the sum, the ReLU and the pooling by 2×2 that follow it.
 
-    def __init__(self, layer: nn.Conv2d, *, relu: bool = False) -> None:
+    Weights are transformed when a size first needs it.
+    """
+
+    def __init__(self, layer: nn.Conv2d, *, relu: bool = False, pool: MaxPool2d | None = None) -> None:
         super().__init__()
-        self.layer, self.relu = layer, relu
+        self.layer, self.relu, self.pool = layer, relu, pool
         self._numbers: dict[tuple[str, str], Tensor | None] = {}
         self._calls: dict[object, _Call | None] = {}
 
     def forward(self, x: Tensor, residual: Tensor | None = None, *, over_residual: bool = False) -> Tensor:
-        """ReLU(convolution + residual), each part where it is wanted; written over the residual if so asked."""
+        """ReLU(convolution + residual), pooled, each part where it is wanted; over the residual if so asked."""
         call = self._call(x)
         if call is None or (residual is not None and tuple(residual.shape) != call.geometry.y_shape):
-            return self._by_torch(x, residual)
-        out = residual if over_residual else core.recycled(call.geometry.y_shape)
-        finish = core.Finish(self.layer.bias, residual, self.relu, out)
-        return methods.by_core(call.method, x, self.layer.weight, call.geometry, finish, call.numbers)
+            return self._pooled(self._by_torch(x, residual))
+        pool = self.pool is not None and methods.pools(call.method) and min(call.geometry.y_shape[2:]) > 1
+        finish = core.Finish(self.layer.bias, residual, self.relu, pool, residual if over_residual else None)
+        y = methods.by_core(call.method, x, self.layer.weight, call.geometry, finish, call.numbers)
+        return y if pool else self._pooled(y)
+
+    def _pooled(self, y: Tensor) -> Tensor:
+        return y if self.pool is None else self.pool(y)
 
     def _call(self, x: Tensor) -> _Call | None:
         """How the core does this layer; None where torch does it."""

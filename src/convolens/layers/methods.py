@@ -123,6 +123,11 @@ def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *
     return core.like(by_core(method, x, weight, geometry, core.Finish(bias), numbers), x)
 
 
+def pools(method: Method) -> bool:
+    """Whether the core can take the largest of each 2×2 outputs before it writes them."""
+    return method in ("winograd4", "winograd2")
+
+
 def numbers_for(method: Method, weight: Tensor) -> Tensor | None:
     """The weights as one of the core's methods reads them; None where it cannot, and torch must."""
     if method == "depthwise":
