@@ -12,7 +12,9 @@ from tests.instruction_sets import EACH, HERE, each_instruction_set
 
 def started_with(name):
     """What a process that finds `name` in its environment says of its instruction set."""
-    command = [sys.executable, "-c", "from convolens import _core; print(_core.instruction_set())"]
+    like_this_one = ["-S"] if sys.flags.no_site else []  # so that under the sanitizers it finds the sanitized core
+    code = "from convolens import _core; print(_core.instruction_set())"
+    command = [sys.executable, *like_this_one, "-c", code]
     environment = {**os.environ, "CONVOLENS_ISA": name}
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
 
