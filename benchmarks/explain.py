@@ -99,9 +99,10 @@ def run() -> None:
         add(report, Row(f"{method}, ResNet50, {PICTURES} pictures of {SIDE}×{SIDE}", times[1], {"GradCAM": peer_ms}))
     for name in ("resnet50", "vgg16"):
         model, peer = networks(name, fused=True)
-        ours(
-            "cam" if name == "resnet50" else "eigencam", model, DEEP[name].tap, pictures[:BATCH]
-        )()  # weights are transformed at the first call
+        with torch.no_grad():
+            model(
+                torch.cat([model.preprocess(picture) for picture in pictures[:BATCH]])
+            )  # weights are transformed once
         theirs("GradCAM", peer, NARROW[name], model, pictures[:2])()
         calls = (
             ours("scorecam", model, NARROW[name].tap, pictures[:1]),
