@@ -1,6 +1,6 @@
 """Makes the pictures of docs/style-taps-gram.md: a contact sheet of restyled photos, and what each tap contributes.
 
-.venv/bin/python docs/make_stylize.py        about five minutes on two cores
+.venv/bin/python docs/make_stylize.py        about six minutes on two cores
 """
 
 from __future__ import annotations

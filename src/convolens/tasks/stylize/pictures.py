@@ -18,7 +18,7 @@ from convolens.errors import ArgumentError, ShapeError
 from convolens.media.images import read_image
 from convolens.tasks.pictures import Picture, pixels_of
 
-LEAST_SIDE = 128  # of the shorter side at the coarsest scale: Gatys's textures hold together from about here
+LEAST_SIDE = 112  # of the shorter side at the coarsest scale: strokes settle there that at 224 would stay specks
 
 
 @dataclass(frozen=True)
