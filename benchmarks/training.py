@@ -27,7 +27,7 @@ from convolens.workflows.training.speed import multiplies_bfloat16
 from examples.digits_on_photos import write_digits
 
 DIGITS = {
-    "trunk": "resnet18", "stem": "small", "weights": None, "epochs": 12, "batch": 32, "rate": 2e-3, "average": 0.98,
+    "trunk": "resnet18", "stem": "small", "weights": None, "epochs": 9, "batch": 32, "rate": 2e-3, "average": 0.98,
     "flip": False, "zoom": (0.75, 1.35), "ratio": 1.25, "colour": 0.0, "smoothing": 0.05,
 }  # fmt: skip
 FOLDS = 3

@@ -127,6 +127,15 @@ def test_winograds_gradients_are_those_of_the_convolution(case, tile):
     assert relative_error(got, wanted, g[:, 0].numel()) <= ALLOWED[4]
 
 
+@pytest.mark.slow
+@settings(max_examples=5000)
+@given(cases(), st.sampled_from([2, 4]), st.booleans())
+def test_winograd_and_its_gradients_on_thousands_of_shapes(case, tile, relu):
+    output = test_winograd_with_everything_that_follows_it_is_the_convolution
+    output.hypothesis.inner_test(case, tile, with_bias=True, with_residual=relu, relu=relu)
+    test_winograds_gradients_are_those_of_the_convolution.hypothesis.inner_test(case, tile)
+
+
 @st.composite
 def patch_cases(draw):
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
