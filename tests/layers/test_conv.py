@@ -103,6 +103,13 @@ def test_output_and_gradients_are_those_of_torch_in_float64(case):
     check_against_torch(case)
 
 
+def test_a_dilation_of_one_cell_means_nothing():
+    x = torch.randn(3, 12, 5, 2).contiguous(memory_format=torch.channels_last)  # torch crashes on the first
+    weight = torch.randn(2, 6, 1, 1)
+    dilated, plain = (conv2d(x, weight, None, (1, 3), 1, dilation, 2) for dilation in ((2, 3), 1))
+    torch.testing.assert_close(dilated, plain)
+
+
 @pytest.mark.slow
 @settings(max_examples=5000)
 @given(cases())

@@ -118,6 +118,8 @@ def conv_geometry(
             )
         size.append((padded - span) // steps[axis] + 1)
     y_shape = (n, filters, size[0], size[1])
+    # One cell has no distance to another; some sizes with one make torch's own kernel crash.
+    spread = (spread[0] if rows > 1 else 1, spread[1] if columns > 1 else 1)
     return Geometry(
         (n, c, h, w), (filters, per_group, rows, columns), y_shape, steps, before, after, spread, int(groups)
     )
