@@ -6,6 +6,8 @@ with code 2. Each child also derives from the built-in error a Python programmer
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 
 class ConvolensError(Exception):
     """Base of all errors that Convolens raises on purpose."""
@@ -72,3 +74,14 @@ def need_package(name: str, extra: str, why: str) -> MissingExtraError:
     return MissingExtraError(
         f"{why}: needs the package {name}, which is not installed; pip install 'convolens[{extra}]'"
     )
+
+
+def need_networks() -> None:
+    """Looks for what networks need, without importing it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    for name in ("torch", "safetensors"):
+        if find_spec(name) is None:
+            raise need_package(name, "networks", "network")

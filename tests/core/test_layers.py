@@ -80,14 +80,17 @@ def packed(weight, size, pack, *options):
     return out
 
 
-def winograd(x, weight, before, size, tile, bias=None, residual=None, relu=False, *, edge=False, once=False):
-    """With `once` the kernel transforms the weights itself."""
+def winograd(
+    x, weight, before, size, tile, bias=None, residual=None, relu=False, *, edge=False, once=False, pool=False
+):
+    """With `once` the kernel transforms the weights itself; `size` is the outputs', before they are pooled."""
     count = _core.winograd_weights_size(*weight.shape[:2], tile)
     transformed = None if once else packed(view(weight), count, _core.winograd_weights, tile)
-    y = np.full((len(x), *size, len(weight)), np.nan, np.float32)
+    rows, columns = (n // 2 for n in size) if pool else size
+    y = np.full((len(x), rows, columns, len(weight)), np.nan, np.float32)
     _core.winograd(
-        pictures(x), view(weight), address(transformed), tile, *before, edge, address(bias), address(residual), relu,
-        pictures(y),
+        pictures(x), view(weight), address(transformed), tile, *before, edge, pool, address(bias), address(residual),
+        relu, pictures(y),
     )  # fmt: skip
     return y
 
@@ -184,6 +187,16 @@ def test_winograd_is_the_convolution_with_all_that_follows_it(instruction_set, t
         got = winograd(x, weight, before, size, tile, *finish, edge=edge, once=once)
     wanted = finished(convolution(x, weight, window, size, edge=edge), *finish)
     assert error(got, wanted, weight[0].size) <= ALLOWED[tile]
+
+
+@each_instruction_set
+@pytest.mark.parametrize("size", [(2, 2), (6, 11), (13, 40)])
+def test_winograd_pooled_is_the_largest_of_each_four_outputs(instruction_set, size):
+    x, weight, bias = numbers(2, *size, 24), numbers(20, 24, 3, 3, seed=1), numbers(20, seed=2)
+    with using(instruction_set):
+        whole, got = (winograd(x, weight, (1, 1), size, 4, bias, relu=True, pool=pool) for pool in (False, True))
+    fours = [whole[:, i : size[0] // 2 * 2 : 2, j : size[1] // 2 * 2 : 2] for i in (0, 1) for j in (0, 1)]
+    np.testing.assert_array_equal(got, np.max(fours, axis=0))
 
 
 def weight_gradient(x, g, before):

@@ -6,14 +6,11 @@ another; what they share is in `model_file.py` (the file), `pictures.py` (what t
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
-from convolens.errors import WeightsError, need_package
+from convolens.errors import WeightsError, need_networks
 
-for _package in ("torch", "safetensors"):
-    if find_spec(_package) is None:
-        raise need_package(_package, "networks", "network")
+need_networks()
 
 from convolens.media.files import AnyPath  # noqa: E402 - only with torch there
 from convolens.tasks.classify import Classifier  # noqa: E402

@@ -1,3 +1,5 @@
 """Workflows: pictures on disk in, trained models and figures about them out."""
 
-import convolens.tasks  # noqa: F401 - says what to install where torch is missing
+from convolens.errors import need_networks
+
+need_networks()  # without importing them: reading data takes no torch
