@@ -94,5 +94,7 @@ if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kil
             Path(sys.argv[1]),
             progress=False,
         )
+        for thread in Path("/proc/self/task").glob("*/comm"):
+            print(thread.read_text().strip(), file=sys.stderr)
     else:
         fit(Toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)

@@ -6,6 +6,8 @@ that a single process would take with the whole batch. Batch norms in training s
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -82,8 +84,12 @@ def joined(device: torch.device) -> Iterator[World]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Optimizers load it at their first step. Loaded with a group at hand it would keep that for good, and the group's
+    # threads, alive when the interpreter ends, now and then abort the process.
+    importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:
+        gc.collect()
         dist.destroy_process_group()

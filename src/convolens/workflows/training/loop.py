@@ -84,7 +84,9 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
             before.into(training.learner)
             training.place = before.place
         journal.note("resumed" if before else "started", epoch=training.place.epoch, step=training.place.step)
-        return training.run()
+        outcome = training.run()
+        del training  # and with it what binds this process to the others; `joined` parts from them
+        return outcome
 
 
 class _Training:
