@@ -18,7 +18,7 @@ Padding = Size | Literal["same", "valid", "full"]
 PADDINGS = ("same", "valid", "full")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # the cached ones are the same objects, and quick to look up
 class Geometry:
     """A convolution's sizes: all its implementations need besides the numbers themselves.
 

@@ -11,6 +11,7 @@ The choice depends on sizes, order in memory, dtype, device and `cl.precision` o
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -18,8 +19,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from convolens.layers import core
-from convolens.layers.geometry import Geometry
-from convolens.settings import precision
+from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, pair
+from convolens.settings import Precision, precision
 
 Method = Literal["winograd4", "winograd2", "depthwise", "patches", "torch"]
 METHODS: tuple[Method, ...] = get_args(Method)  # the first that a layer does not refuse is taken
@@ -29,35 +30,69 @@ LEAST_WINOGRAD_CHANNELS = 16
 LEAST_WINOGRAD_WORK = 4_000_000  # multiplications of the definition
 MOST_WINOGRAD_WASTE = 2.0  # times the outputs that are kept; tiles of 4×4 reach past maps of 1×1 or 5×5
 LEAST_PATCHES_CHANNELS = 64
+LEAST_PATCHES_DEPTH = 128  # at stride 1; with fewer inputs an output, writing is most of the work
 LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
 MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
 MOST_PATCHES_DEPTH = 4608
 
 
-def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False) -> Method:
+def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False, learning: bool = False) -> Method:
     """The cheapest way to a layer's output.
 
     Args:
         geometry: the layer's sizes.
         channels_last: whether its input needs no reordering first.
         finishing: whether something follows that the core does in the same pass.
+        learning: whether its weights are being learned, so that what is made of them serves once.
     """
-    for method in METHODS[:-1]:
-        if refusal(method, geometry, channels_last=channels_last, finishing=finishing) is None:
-            return method
-    return "torch"
+    return _choice(geometry, channels_last, finishing, learning, precision())
 
 
-def refusal(method: Method, geometry: Geometry, *, channels_last: bool, finishing: bool = False) -> str | None:
+@lru_cache(maxsize=4096)  # asked at every call of every layer
+def _choice(geometry: Geometry, channels_last: bool, finishing: bool, learning: bool, mode: Precision) -> Method:
+    conditions = {"channels_last": channels_last, "finishing": finishing, "learning": learning, "mode": mode}
+    return next(method for method in METHODS if refusal(method, geometry, **conditions) is None)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def left_to_torch(
+    x_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: Size,
+    padding: Padding,
+    dilation: Size,
+    groups: int,
+) -> bool:
+    """Whether torch computes such a layer in any order and precision, so that nothing else need be asked.
+
+    Raises:
+        ShapeError, ArgumentError: as `conv_geometry`.
+    """
+    geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
+    if geometry.dilation != pair(dilation, "dilation", 1):
+        return False  # torch must not see it
+    fast, exact = (_choice(geometry, True, False, False, mode) for mode in get_args(Precision))
+    return fast == exact == "torch"
+
+
+def refusal(
+    method: Method,
+    geometry: Geometry,
+    *,
+    channels_last: bool,
+    mode: Precision,
+    finishing: bool = False,
+    learning: bool = False,
+) -> str | None:
     """Why a method is not for this layer, in a few words; None where it is."""
     match method:
         case "winograd4" | "winograd2":
-            wanted = "winograd2" if precision() == "exact" else "winograd4"
-            return _no_winograd(geometry) if method == wanted else f"cl.precision is {precision()!r}"
+            wanted = "winograd2" if mode == "exact" else "winograd4"
+            return _no_winograd(geometry) if method == wanted else f"cl.precision is {mode!r}"
         case "depthwise":
             return _no_depthwise(geometry, channels_last and finishing)
         case "patches":
-            return _no_patches(geometry, channels_last, finishing)
+            return _no_patches(geometry, channels_last, finishing, learning)
         case "torch":
             return None
 
@@ -89,14 +124,18 @@ def _no_depthwise(geometry: Geometry, pays: bool) -> str | None:
     return None if pays else "nothing follows in the same pass, or not channels-last: torch is as fast"
 
 
-def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool) -> str | None:
+def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool, learning: bool) -> str | None:
     filters, channels, rows, columns = geometry.weight_shape
+    if learning:
+        return "its weights are being learned, and packed would serve one step"
     if geometry.groups != 1:
         return "has groups"
     if not channels_last:
         return "not channels-last"
     if rows * columns * channels > MOST_PATCHES_DEPTH:
         return f"more than {MOST_PATCHES_DEPTH} inputs an output"
+    if not finishing and geometry.stride == (1, 1) and rows * columns * channels < LEAST_PATCHES_DEPTH:
+        return f"fewer than {LEAST_PATCHES_DEPTH} inputs an output"
     least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
     first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
     return None if first or min(filters, channels) >= least else f"fewer than {least} channels or filters"
@@ -107,14 +146,16 @@ def tile_of(method: Method) -> int:
     return {"winograd4": 4, "winograd2": 2}[method]
 
 
-def method_for(x: Tensor, weight: Tensor, geometry: Geometry) -> Method:
+def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, learning: bool = False) -> Method:
     """How the layer is computed as it stands, with nothing following."""
-    return choose(geometry, channels_last=core.is_channels_last(x)) if core.runs_on(x, weight) else "torch"
+    if not core.runs_on(x, weight):
+        return "torch"
+    return choose(geometry, channels_last=core.is_channels_last(x), learning=learning)
 
 
 def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False) -> Tensor:
     """The layer itself; where its weights are being learned, what is made of them serves once."""
-    method = method_for(x, weight, geometry)
+    method = method_for(x, weight, geometry, learning=learning)
     if learning and method.startswith("winograd"):
         return core.like(core.winograd_output(x, weight, geometry, tile_of(method), core.Finish(bias), None), x)
     numbers = None if method == "torch" else numbers_for(method, weight)

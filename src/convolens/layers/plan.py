@@ -8,6 +8,7 @@ from math import ceil, prod
 from convolens.layers import methods
 from convolens.layers.geometry import Geometry
 from convolens.layers.methods import Method
+from convolens.settings import precision
 
 # Largest error against float64, of the largest output: as promised for "fast" and "exact"; tests hold them to less.
 ERRORS: dict[Method, float] = {"winograd4": 5e-5, "winograd2": 5e-6, "depthwise": 5e-6, "patches": 5e-6, "torch": 5e-6}
@@ -55,16 +56,19 @@ class LayerPlan:
         return "\n".join(lines)
 
 
-def layer_plan(geometry: Geometry, *, by_core: bool, channels_last: bool) -> LayerPlan:
+def layer_plan(geometry: Geometry, *, by_core: bool, channels_last: bool, learning: bool) -> LayerPlan:
     """The plan of a layer as it stands, with nothing following.
 
     Args:
         geometry: its sizes.
         by_core: whether the core can read its input and weights: float32 on the CPU.
         channels_last: whether its input lies so.
+        learning: whether its weights are being learned.
     """
+    mode = precision()
     refusals: dict[Method, str | None] = {
-        method: methods.refusal(method, geometry, channels_last=channels_last) for method in methods.METHODS
+        method: methods.refusal(method, geometry, channels_last=channels_last, learning=learning, mode=mode)
+        for method in methods.METHODS
     }
     if not by_core:
         refusals |= dict.fromkeys(methods.METHODS[:-1], "need float32 on the CPU")

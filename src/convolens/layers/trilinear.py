@@ -24,7 +24,7 @@ from convolens.layers.geometry import Geometry
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
-    if methods.method_for(x, weight, geometry) == "torch":
+    if methods.method_for(x, weight, geometry, learning=_watched(weight)) == "torch":
         return methods.torch_output(x, weight, bias, geometry)  # with torch's own gradients, which cost no detour
     if _watched(x, weight, bias):
         return _Output.apply(x, weight, bias, geometry)  # type: ignore[no-any-return, no-untyped-call]
