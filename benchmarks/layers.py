@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import convolens as cl
-from benchmarks.harness import Report, largest_difference, machine, milliseconds, replace_section
+from benchmarks.harness import Report, difference_in_all, largest_difference, machine, milliseconds, replace_section
 from benchmarks.network_peers import peers, without_gradients
 
 # Channels, rows and columns, filters, kernel, stride: the distinct layers of VGG16, ResNet18/50, MobileNet and SSD300.
@@ -66,7 +66,9 @@ def training() -> None:
         theirs, last = of_torch(ours).to(memory_format=torch.contiguous_format), of_torch(ours)
         x_last = x.contiguous(memory_format=torch.channels_last)
         calls = {"PyTorch": step(theirs, x), "PyTorch channels-last": step(last, x_last)}
-        report.row(f"{name}, batch 8", step(ours, x_last), calls, tolerance=1e-3, seconds=6)
+        report.row(
+            f"{name}, batch 8", step(ours, x_last), calls, tolerance=2e-2, seconds=6, difference_of=difference_in_all
+        )
     report.write()
 
 
@@ -79,7 +81,7 @@ def image_gradient() -> None:
     x_last = x.contiguous(memory_format=torch.channels_last)
     calls = {"PyTorch": gradient(theirs, x), "PyTorch channels-last": gradient(last, x_last)}
     mine = gradient(lambda x: ours(x, taps=("conv5_1",))["conv5_1"], x_last)
-    report.row("vgg19 to conv5_1, 512²", mine, calls, tolerance=1e-3, seconds=8)
+    report.row("vgg19 to conv5_1, 512²", mine, calls, tolerance=2e-2, seconds=8, difference_of=difference_in_all)
     report.write()
 
 
@@ -99,7 +101,8 @@ def layers() -> None:
     """One layer, batch 1, in the caller's own memory format."""
     report = Report("layers", "Single layers, inference")
     for name, layer, x in single_layers():
-        ours, calls = one_layer(layer.requires_grad_(False), x, lambda layer, x: lambda: layer(x).numpy())
+        name += whose(layer.requires_grad_(False), x)
+        ours, calls = one_layer(layer, x, lambda layer, x: lambda: layer(x).numpy())
         report.row(name, ours, calls, tolerance=5e-5, seconds=0.3, repeats=as_in_a_network(calls))
     report.write()
 
@@ -109,10 +112,17 @@ def layers_training() -> None:
     title, least = "Single layers, training", LEAST_TRAINING_MS
     report = Report("layers", title, f"Forward and gradients, batch 8; those that take PyTorch over {least} ms.")
     for name, layer, x in single_layers(batch=8):
+        name += whose(layer, x)
         ours, calls = one_layer(layer, x, both_ways)
         if min(milliseconds(calls, seconds=0.05, repeats=3).values()) > least:
             report.row(name, ours, calls, tolerance=1e-3, seconds=0.4, repeats=as_in_a_network(calls))
     report.write()
+
+
+def whose(layer: nn.Module, x: Tensor) -> str:
+    """Says where a layer is torch's own code in both columns, so that the ratio is the noise of the measurement."""
+    plan = cl.plan(x.contiguous(memory_format=torch.channels_last), layer)
+    return " (left to torch)" if plan.method == "torch" else ""
 
 
 def as_in_a_network(calls: Mapping[str, Callable[[], Any]]) -> int:
@@ -122,7 +132,7 @@ def as_in_a_network(calls: Mapping[str, Callable[[], Any]]) -> int:
 
 def both_ways(layer: nn.Module, x: Tensor) -> Callable[[], Any]:
     """Forward and backward of a layer; the first of a network has no gradient in the picture. Gives the weight's."""
-    x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_(x.shape[1] > 3)
+    x = x.detach().requires_grad_(x.shape[1] > 3)  # the same memory for everyone: where it lies can cost half the time
     y = layer(x).detach()
     upstream = y * y  # the same numbers for everyone, in the order in memory that the layer gives
 

@@ -29,8 +29,7 @@ METHODS: tuple[Method, ...] = get_args(Method)  # the first that a layer does no
 LEAST_WINOGRAD_CHANNELS = 16
 LEAST_WINOGRAD_WORK = 4_000_000  # multiplications of the definition
 MOST_WINOGRAD_WASTE = 2.0  # times the outputs that are kept; tiles of 4×4 reach past maps of 1×1 or 5×5
-LEAST_PATCHES_CHANNELS = 64
-LEAST_PATCHES_DEPTH = 128  # at stride 1; with fewer inputs an output, writing is most of the work
+LEAST_PATCHES_CHANNELS = 128
 LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
 MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
 MOST_PATCHES_DEPTH = 4608
@@ -134,8 +133,6 @@ def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool, learni
         return "not channels-last"
     if rows * columns * channels > MOST_PATCHES_DEPTH:
         return f"more than {MOST_PATCHES_DEPTH} inputs an output"
-    if not finishing and geometry.stride == (1, 1) and rows * columns * channels < LEAST_PATCHES_DEPTH:
-        return f"fewer than {LEAST_PATCHES_DEPTH} inputs an output"
     least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
     first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
     return None if first or min(filters, channels) >= least else f"fewer than {least} channels or filters"
