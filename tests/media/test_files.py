@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from convolens.errors import FileError
-from convolens.media.files import need_file, need_folder, writing
+from convolens.media.files import need_file, need_folder, need_target, writing
+from convolens.workflows.run_folder import make_folder
 
 
 def test_what_was_written_stands_under_its_final_name_and_nothing_else_is_left(tmp_path):
@@ -102,6 +103,24 @@ def full_disk(tmp_path):
         pytest.skip("needs to be root to mount a small disk")
     yield disk
     subprocess.run(["umount", disk], check=True)
+
+
+def test_where_nothing_can_be_written_is_known_before_the_work(tmp_path):
+    assert need_target(tmp_path / "a.png") == tmp_path / "a.png"
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(FileError, match=r"need an existing folder to write into, found none; create .*none first"):
+        need_target(tmp_path / "none" / "a.png")
+    (tmp_path / "in.png").touch()
+    with pytest.raises(FileError, match="is the input, which is never overwritten"):
+        need_target(tmp_path / "in.png", keeping=(tmp_path / "in.png",))
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that even root cannot write into")
+def test_a_folder_that_takes_no_files_is_refused():
+    with pytest.raises(FileError, match=r"/proc/a.png: cannot be written"):
+        need_target("/proc/a.png")
+    with pytest.raises(FileError, match=r"/proc/.*: cannot be written"):
+        make_folder("/proc")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.png", "a.jpg", "a.tif"])

@@ -7,7 +7,7 @@ import torch
 
 import convolens as cl
 from convolens import cli
-from convolens.errors import DataError
+from convolens.errors import DataError, FileError
 from convolens.media.images import write_image
 from convolens.workflows.data import Box, Example
 from convolens.workflows.evaluation_page import confusion_part
@@ -58,6 +58,11 @@ def test_evaluating_leaves_the_mode_as_it_was_and_never_trains(model, tmp_path):
         assert model.training
     finally:
         model.eval()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(model, tmp_path):
+    with pytest.raises(FileError, match=r"page.html: need an existing folder to write into"):
+        cl.evaluate(model, tmp_path / "no data", html=tmp_path / "nowhere" / "page.html", progress=False)
 
 
 def test_of_data_in_parts_the_one_farthest_from_training_is_measured(model, tmp_path):

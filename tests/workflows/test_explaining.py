@@ -241,5 +241,12 @@ def test_a_detectors_objects_are_drawn_each_with_its_box(tmp_path, capsys):
     assert [one["label"] for one in told] == list(found.labels)
     np.testing.assert_allclose([one["found_xyxy"] for one in told], found.boxes_xyxy, rtol=1e-4)
     assert np.load(tmp_path / "why" / "photo.npy").shape == (len(found), 40, 60)
+    with torch.no_grad():
+        for head in model.heads.classes:
+            head.bias.view(-1, 3)[:, 0] += 100
+    model.save(tmp_path / "model.safetensors")
+    capsys.readouterr()
+    assert run(tmp_path, tmp_path / "photo.png", "--out", tmp_path / "blank") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'photo.png'}  nothing\n"
     assert run(tmp_path, tmp_path / "photo.png", "--html", tmp_path / "why.html") == 2
     assert "need a classifier or a localizer, got a detector" in capsys.readouterr().err

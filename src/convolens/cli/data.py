@@ -38,9 +38,11 @@ def doctor(
     """
     import json
 
-    from convolens.media.files import writing
+    from convolens.media.files import need_target, writing
     from convolens.workflows.doctor import as_page, as_text, diagnose
 
+    if html is not None:
+        need_target(html)
     found = diagnose(data, format=format)
     if html is not None:
         with writing(html) as draft:

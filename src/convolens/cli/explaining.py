@@ -106,6 +106,8 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(line))
         return
+    if line.get("explanations") == []:
+        print(f"{line['path']}  nothing")
     for one in line.get("explanations", ()):
         box = one["box_xyxy"]
         place = f"x {box[0]}–{box[2]}, y {box[1]}–{box[3]}" if box else "nowhere"

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from convolens.cli.interrupts import telling_what_is_kept
+
 NO_CONTENT = "-"
 
 
@@ -66,7 +68,7 @@ def stylize(
       convolens stylize - painting.jpg texture.png --size 512
     """
     from convolens.errors import ArgumentError
-    from convolens.workflows.stylize import Interrupted, stylize_file, stylize_folder
+    from convolens.workflows.stylize import stylize_file, stylize_folder
 
     if keep_colors and match_colors:
         raise ArgumentError("colours: need --keep-colors or --match-colors, got both")
@@ -78,14 +80,11 @@ def stylize(
         "device": device, "save_every": save_every, "resume": resume, "tell": lambda note: typer.echo(note, err=True),
     }  # fmt: skip
     styles = [style, *(style2 or [])]
-    try:
-        if Path(content).is_dir():
-            done = stylize_folder(Path(content), styles, out, sequence=sequence, **options)
-            print(f"{len(done.written)} written to {out}, {len(done.failed)} could not be done")
-            if done.failed:
-                raise typer.Exit(2)
+    with telling_what_is_kept():
+        if not Path(content).is_dir():
+            print(stylize_file(None if content == NO_CONTENT else Path(content), styles, out, **options))
             return
-        print(stylize_file(None if content == NO_CONTENT else Path(content), styles, out, **options))
-    except Interrupted as stop:
-        typer.echo(str(stop), err=True)
-        raise
+        done = stylize_folder(Path(content), styles, out, sequence=sequence, **options)
+    print(f"{len(done.written)} written to {out}, {len(done.failed)} could not be done")
+    if done.failed:
+        raise typer.Exit(2)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from convolens.cli.interrupts import telling_what_is_kept
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -26,8 +28,8 @@ Width = Annotated[
 ]
 Validation = Annotated[
     str | None,
-    typer.Option(help="Share kept back to measure on, a list of pictures (.txt), or other data. Default: 0.2, or the "
-                      "data's own parts."),
+    typer.Option(help="Share kept back to measure on, a list of pictures (.txt), or other data. Default: the "
+                      "data's own part for it, or 0.2."),
 ]  # fmt: skip
 Epochs = Annotated[int | None, typer.Option(help="Times every picture is seen. Default: 30, or what --minutes allow.")]
 Minutes = Annotated[float | None, typer.Option(help="A budget of time; the learning rate is brought down by its end.")]
@@ -43,7 +45,8 @@ Clip = Annotated[float | None, typer.Option(help="Length that gradients are shor
 Average = Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")]
 Patience = Annotated[int | None, typer.Option(help="End after so many epochs without a better model.")]
 Zoom = Annotated[
-    tuple[float, float] | None, typer.Option(help="Least and greatest share of the picture's area that is shown.")
+    tuple[float, float] | None,
+    typer.Option(help="Least and greatest share of the picture's area that is shown.", metavar="LEAST GREATEST"),
 ]
 Flip = Annotated[
     bool | None,
@@ -258,7 +261,8 @@ def _train(task: str, given: dict[str, Any], **renamed: str) -> Run:
             options[name] = _number(name, options[name], number, word)
     if "validation" in options:
         options["validation"] = _share_or_path(options["validation"])
-    run = train(task, **{"weights": None, **options})
+    with telling_what_is_kept():
+        run = train(task, **{"weights": None, **options})
     _report_skipped(run.skipped)
     return run
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from tempfile import NamedTemporaryFile
 
 from convolens.errors import FileError
 
@@ -82,6 +83,20 @@ def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Pat
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def need_target(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Path:
+    """The path, if a file can be written there: asked before work that takes long, not after it.
+
+    Args and errors as for `writing`.
+    """
+    target = Path(path)
+    _check_target(target, keeping)
+    try:
+        with NamedTemporaryFile(dir=target.parent):
+            return target
+    except OSError as error:
+        raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def _check_target(target: Path, keeping: tuple[AnyPath, ...]) -> None:

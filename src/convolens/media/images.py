@@ -28,7 +28,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from convolens.arrays import as_array
 from convolens.errors import ArgumentError, DtypeError, FormatError, ShapeError
-from convolens.media.files import AnyPath, need_file, writing
+from convolens.media.files import AnyPath, need_file, need_target, writing
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
@@ -180,10 +180,8 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
 
     Errors as in `write_image`.
     """
-    file, pixels = Path(path), _writable(picture.pixels)
+    file, pixels = _named_as_picture(path), _writable(picture.pixels)
     suffix = file.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise FormatError(f"{file}: need a name that ends in {' '.join(SUFFIXES)}, got {suffix or 'no suffix'}")
     if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
         raise FormatError(f"{file}: need a format with transparency for an RGBA picture, got JPEG; write a .png")
     if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
@@ -194,6 +192,23 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
             draft.write_bytes(_encode_deep(pixels, suffix, icc, picture.exif))
         else:
             _save(draft, pixels, suffix, icc, picture.exif)
+
+
+def need_picture_target(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Path:
+    """The path, if a picture can be written there: asked before work that takes long, not after it.
+
+    Raises:
+        FormatError: no format has this suffix.
+        FileError: nothing can be written there, or it is one of `keeping`.
+    """
+    return need_target(_named_as_picture(path), keeping=keeping)
+
+
+def _named_as_picture(path: AnyPath) -> Path:
+    file = Path(path)
+    if file.suffix.lower() not in SUFFIXES:
+        raise FormatError(f"{file}: need a name that ends in {' '.join(SUFFIXES)}, got {file.suffix or 'no suffix'}")
+    return file
 
 
 def as_rgb8(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
@@ -239,7 +254,9 @@ def _wording_of(file: Path) -> Iterator[None]:
     except FormatError as error:
         raise FormatError(f"{file}: {error}") from error
     except UnidentifiedImageError as error:
-        raise FormatError(f"{file}: need a picture (PNG, JPEG, TIFF, WebP, …), got a file that is none") from error
+        raise FormatError(
+            f"{file}: need a picture (PNG, JPEG, TIFF, WebP, …) of whole numbers, got a file that is none"
+        ) from error
     except Image.DecompressionBombError as error:
         raise FormatError(f"{file}: need at most {MAX_PIXELS:,} pixels, got a header that claims more") from error
     except Exception as error:  # decoders of foreign data raise all kinds

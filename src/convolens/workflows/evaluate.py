@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convolens.media.files import AnyPath, writing
+from convolens.media.files import AnyPath, need_target, writing
 from convolens.pages import Part
 from convolens.tasks.classify import Classifier
 from convolens.tasks.detect import Detector
@@ -70,6 +70,8 @@ def evaluate(
         FileError: the data is not there, or the page cannot be written.
         DataError: a class that the model does not know, no such part, or no picture that can be used.
     """
+    if html is not None:
+        need_target(html)
     chosen = _chosen(read_data(data, class_names=model.class_names), part)
     skipped: list[Skipped] = list(chosen.skipped)
     measured = _MEASURES[model.task](model, chosen, skipped, batch, progress)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from convolens.errors import FileError
-from convolens.media.files import AnyPath, writing
+from convolens.media.files import AnyPath, need_target, writing
 from convolens.tasks import load
 from convolens.workflows.data import Skipped
 
@@ -47,13 +47,14 @@ def make_folder(path: AnyPath) -> Path:
     """The folder, made where it is missing, with those above it.
 
     Raises:
-        FileError: a file stands there, or the folder cannot be made.
+        FileError: a file stands there, the folder cannot be made, or nothing can be written into it.
     """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder}: need a folder to write into, cannot make it: {error.strerror}") from error
+    need_target(folder / "probe")
     return folder
 
 

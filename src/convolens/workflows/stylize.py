@@ -21,17 +21,13 @@ from safetensors.numpy import save_file
 
 from convolens.errors import ArgumentError, FileError, ShapeError
 from convolens.media.files import writing
-from convolens.media.images import Picture, read_picture, write_picture
+from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
 from convolens.tasks.stylize import State, Step, stylize
 from convolens.workflows.progress import terminal
 from convolens.workflows.run_folder import make_folder
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with the best picture so far written. `str` says where."""
 
 
 @dataclass
@@ -71,12 +67,13 @@ def stylize_file(
         options: of `stylize`.
 
     Raises:
-        Interrupted: Ctrl-C; the picture so far is in `out`, and the place to go on from beside it.
+        KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the place to go on from beside it.
         FileError: nothing to resume, or files that cannot be read or written.
     """
     source = None if content is None else read_picture(content)
     start = _load_state(out, _marks(content, style, options)) if resume else None
     inputs = (*style, *(() if content is None else (content,)))
+    need_picture_target(out, keeping=inputs)
 
     def write(pixels: Any) -> None:
         picture = Picture(pixels) if source is None else source.with_pixels(pixels)
@@ -112,7 +109,7 @@ def stylize_file(
             raise
         write(last[0].picture())
         _save_state(out, last[0].state(), _marks(content, style, options))
-        raise Interrupted(
+        raise KeyboardInterrupt(
             f"{out}: holds step {last[0].number} of {last[0].total}; the same command with --resume goes on"
         ) from stop
     _state_path(out).unlink(missing_ok=True)
@@ -143,7 +140,7 @@ def stylize_folder(
 
     Raises:
         FileError: no folder, or no pictures in it.
-        Interrupted: Ctrl-C.
+        KeyboardInterrupt: Ctrl-C.
     """
     if not contents.is_dir():
         raise FileError(f"{contents}: need a folder of pictures, found none")

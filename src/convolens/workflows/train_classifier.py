@@ -81,7 +81,7 @@ def train_classifier(
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
         validation: the share of every class that is kept back to measure on, a list of pictures (`.txt`), or other
-            data. None takes the data's own parts, or a share of 0.2.
+            data. None takes the data's own part for it, or 0.2.
         size: pictures are brought to this side (the shorter side resized, the centre cut out). None takes them, for
             `head`, as the weights' preprocessing leaves them, otherwise to the first picture's shorter side.
         smoothing: the share of a picture's label that is spread over all classes.

@@ -83,7 +83,7 @@ def train_detector(
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of a ResNet and of the layers after it, as a share of the published numbers.
         validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
-            the data's own parts, or a share of 0.2.
+            the data's own part for it, or a share of 0.2.
         size: pictures are brought to this height and width; one number for both. None takes 300, or what a whole
             detector in `weights` has.
         fit_boxes: default boxes are fitted to the data's objects in place of the published shapes.

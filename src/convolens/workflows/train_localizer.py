@@ -74,7 +74,7 @@ def train_localizer(
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
         validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
-            the data's own parts, or a share of 0.2.
+            the data's own part for it, or a share of 0.2.
         size: pictures are brought to a square of this side; None takes the first picture's shorter side.
         object_weight: of the first part of the cost, whether there is an object (binary cross-entropy).
         class_weight: of the second, which it is (cross-entropy).

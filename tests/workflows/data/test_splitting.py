@@ -78,18 +78,23 @@ def parted(**counts: int) -> DataSet:
     return DataSet(Path("here"), ("a", "b"), tuple(examples), "label")
 
 
-def test_the_datas_own_parts_are_taken_unless_a_share_is_asked_for():
+def test_the_datas_own_part_is_taken_unless_a_share_is_asked_for():
     train, validation = split(parted(train=20, validation=6, test=4))
     assert (len(train), len(validation)) == (20, 6)
-    train, validation = split(parted(train=20, test=4))
-    assert (len(train), len(validation)) == (20, 4)
     train, validation = split(parted(train=20, validation=6), 0.1)
     assert (len(train), len(validation)) == (18, 2)
 
 
-def test_a_part_to_train_on_alone_needs_to_be_told_what_to_validate_on():
-    with pytest.raises(DataError, match="here: need parts train and validation, got train; give validation="):
-        split(parted(train=20))
+@pytest.mark.parametrize("others", [{}, {"test": 4}])
+def test_without_a_part_to_validate_on_a_share_is_kept_back_and_the_test_left_alone(others):
+    train, validation = split(parted(train=20, **others))
+    assert (len(train), len(validation)) == (16, 4)
+    assert {example.part for example in (*train.examples, *validation.examples)} == {"train"}
+
+
+def test_a_part_to_validate_on_needs_one_to_train_on():
+    with pytest.raises(DataError, match="here: need parts train and validation, got validation; give validation="):
+        split(parted(validation=20))
 
 
 def test_a_list_names_what_is_kept_back(tmp_path):

@@ -23,8 +23,8 @@ def split(data: DataSet, validation: float | AnyPath | None = None, seed: int = 
         data: to be cut.
         validation: a share of every class; or a `.txt` file with the path of one picture a line, relative to that
             file's folder, to be kept back; or other data in any format, whose classes are among these. None takes the
-            data's own parts where it has them (`train`, and `validation`, or else `test`), and a share of 0.2 where it
-            has none.
+            data's own part `validation` where it has one, else a share of 0.2. A part `test` is left alone: what was
+            chosen by it could not be measured on it.
         seed: of a share.
 
     A share is drawn class by class, each with a generator of its own, so that a new class leaves the others as they
@@ -42,7 +42,7 @@ def split(data: DataSet, validation: float | AnyPath | None = None, seed: int = 
     >>> len(train), sorted(example.labels[0] for example in held_out.examples)
     (8, [0, 1])
     """
-    if validation is None and data.parts:
+    if validation is None and "validation" in data.parts:
         return _by_parts(data)
     own = data.part("train") if "train" in data.parts else data
     if isinstance(validation, int | float) or validation is None:
@@ -53,10 +53,9 @@ def split(data: DataSet, validation: float | AnyPath | None = None, seed: int = 
 
 
 def _by_parts(data: DataSet) -> tuple[DataSet, DataSet]:
-    held_out = next((name for name in ("validation", "test") if name in data.parts), None)
-    if held_out is None or "train" not in data.parts:
+    if "train" not in data.parts:
         raise DataError(f"{data.root}: need parts train and validation, got {', '.join(data.parts)}; give validation=")
-    return data.part("train"), data.part(held_out)
+    return data.part("train"), data.part("validation")
 
 
 def _by_share(data: DataSet, share: float, seed: int) -> tuple[DataSet, DataSet]:

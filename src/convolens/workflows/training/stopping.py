@@ -21,10 +21,10 @@ class Asked:
             raise KeyboardInterrupt
         self.by = number
 
-    def leave(self) -> None:
+    def leave(self, said: str) -> None:
         """Ends as the signal would have: KeyboardInterrupt, or the exit code that shells report for SIGTERM."""
         if self.by == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(said)
         raise SystemExit(128 + int(self.by or 0))
 
 
