@@ -192,7 +192,8 @@ def own_case(file: str) -> Case:
 def differences(name: str, case: Case) -> list[float]:
     """The largest difference of each method's maps on a network; a ValueError where one is too large."""
     model, peer = case.model, case.peer
-    pictures = crops(2, SMALL_SIDE)
+    (one,) = crops(1, SMALL_SIDE)
+    pictures = crops(2, model.preprocess(one).shape[-1])  # as the network takes them: resizing is not what is compared
     with torch.no_grad():
         likeliest = int(peer(torch.cat([model.preprocess(picture) for picture in pictures])).sum(dim=0).argmax())
 
