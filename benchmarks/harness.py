@@ -125,7 +125,7 @@ class Report:
         """Compares the outputs, by their largest difference or as `difference_of` does, then times everyone.
 
         Raises:
-            ValueError: a peer's output differs from ours by more than `tolerance`, relative to its largest value.
+            ValueError: a peer's output differs from ours by more than `tolerance`, as a share of ours.
         """
         expected = ours()
         for peer, call in peers.items():

@@ -316,3 +316,37 @@ def test_the_cores_gradients_can_be_differentiated_again():
         results.append(torch.autograd.grad(sum(g.square().mean() for g in first), leaves))
     for got, wanted in zip(*results, strict=True):
         assert_close(got, wanted, relative=1e-4)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("change", ["list", "filters", "bias", "bias dtype", "complex64", "int64"])
+def test_a_small_layer_left_to_torch_treats_what_is_odd_as_a_large_one_does(change):
+    layer, x = cl.layers.Conv2d(3, 8, 3).requires_grad_(False), torch.ones(1, 3, 9, 9)
+    match change:
+        case "list":
+            layer.stride = [2, 2]
+            assert layer(x).shape == (1, 8, 4, 4)
+            return
+        case "filters":
+            layer.weight = torch.nn.Parameter(torch.zeros(8, 3, 3))
+        case "bias":
+            layer.bias = torch.nn.Parameter(torch.zeros(7))
+        case "bias dtype":
+            layer.bias = torch.nn.Parameter(torch.zeros(8, dtype=torch.float64))
+        case "complex64" | "int64":
+            dtype = getattr(torch, change)
+            layer.weight, x = torch.nn.Parameter(layer.weight.to(dtype), requires_grad=False), x.to(dtype)
+            layer.bias = torch.nn.Parameter(layer.bias.to(dtype), requires_grad=False)
+    with pytest.raises((ShapeError, DtypeError), match="need"):
+        layer(x)
+
+
+def test_its_errors_name_plain_shapes_and_one_sided_padding_does_not_warn():
+    with pytest.raises(ShapeError, match=r"got \(8, 4, 3, 3\)$"):
+        cl.layers.Conv2d(4, 8, 3)(torch.ones(1, 3, 9, 9))
+    assert cl.layers.Conv2d(3, 8, 4, padding="same")(torch.ones(1, 3, 9, 9)).shape == (
+        1,
+        8,
+        9,
+        9,
+    )  # a warning would raise

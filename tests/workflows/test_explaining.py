@@ -247,6 +247,6 @@ def test_a_detectors_objects_are_drawn_each_with_its_box(tmp_path, capsys):
     model.save(tmp_path / "model.safetensors")
     capsys.readouterr()
     assert run(tmp_path, tmp_path / "photo.png", "--out", tmp_path / "blank") == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'photo.png'}  nothing\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'photo.png'}  nothing  {tmp_path / 'blank' / 'photo.png'}\n"
     assert run(tmp_path, tmp_path / "photo.png", "--html", tmp_path / "why.html") == 2
     assert "need a classifier or a localizer, got a detector" in capsys.readouterr().err

@@ -78,9 +78,12 @@ def explain(
         return
     if out is None and html is None:
         raise ArgumentError("--out: need a folder or a picture's name to write, or --html a page's, got none")
+    from convolens.media.files import need_target
     from convolens.workflows.bulk import picture_files
     from convolens.workflows.explaining import explain_files, write_explanation_page
 
+    if html is not None:
+        need_target(html)
     options = {"target": target, "against": against, "counter": counter, "tap": tap}
     smoothing = {"positive": positive, "mirror": mirror, "noisy": noisy, "seed": seed}
     loaded, pictures, methods = load(model, device=device), list(picture_files(files)), method or ["auto"]
@@ -107,7 +110,7 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(line))
         return
     if line.get("explanations") == []:
-        print(f"{line['path']}  nothing")
+        print(f"{line['path']}  nothing  {line['written']}")
     for one in line.get("explanations", ()):
         box = one["box_xyxy"]
         place = f"x {box[0]}–{box[2]}, y {box[1]}–{box[3]}" if box else "nowhere"

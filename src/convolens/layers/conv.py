@@ -135,6 +135,20 @@ def _geometry(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: An
     return conv_geometry(tuple(x.shape), tuple(weight.shape), *hashable, groups)
 
 
+def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...]) -> bool:
+    """Whether there is nothing that `conv2d` would refuse or treat in its own way, but for sizes."""
+    return (
+        type(x) is Tensor
+        and not torch.compiler.is_compiling()
+        and x.dim() == weight.dim() == 4
+        and x.is_floating_point()
+        and x.dtype == weight.dtype
+        and x.device == weight.device
+        and (bias is None or (bias.dtype == x.dtype and bias.device == x.device and bias.shape == weight.shape[:1]))
+        and not any(isinstance(one, list) for one in how)
+    )
+
+
 def _for_torch(padding: Any, weight: Any, dilation: Any) -> Any:
     """`padding` in torch's words, which lack `"full"`."""
     if padding != "full":
@@ -219,13 +233,8 @@ class Conv2d(nn.Conv2d):
             input, padding = pad(input, self._reversed_padding_repeated_twice, self.padding_mode), 0  # noqa: A001
         stride: Any = self.stride
         dilation: Any = self.dilation
-        if (
-            type(input) is Tensor
-            and input.dim() == 4
-            and input.dtype == weight.dtype
-            and input.device == weight.device
-            and not torch.compiler.is_compiling()
-            and left_to_torch(input.shape, weight.shape, stride, padding, dilation, self.groups)
-        ):  # nothing of ours to add: no detour either, which costs a small layer a third of its time
+        how = stride, padding, dilation, self.groups
+        if _plain(input, weight, bias, how) and left_to_torch(tuple(input.shape), tuple(weight.shape), *how):
+            # Nothing of ours to add: no detour either, which costs a small layer a third of its time.
             return torch.conv2d(input, weight, bias, stride, padding, dilation, self.groups)
         return conv2d(input, weight, bias, stride, padding, dilation, self.groups)  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ No arrays pass through here. Results are cached by their arguments: a network as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Integral
 from typing import Literal
@@ -18,7 +18,7 @@ Padding = Size | Literal["same", "valid", "full"]
 PADDINGS = ("same", "valid", "full")
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # the cached ones are the same objects, and quick to look up
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """A convolution's sizes: all its implementations need besides the numbers themselves.
 
@@ -33,6 +33,14 @@ class Geometry:
     after: Pair
     dilation: Pair
     groups: int
+    _hash: int = field(init=False, repr=False, compare=False)  # asked for at every call of every layer
+
+    def __post_init__(self) -> None:
+        sizes = (self.x_shape, self.weight_shape, self.y_shape, self.stride, self.before, self.after, self.dilation)
+        object.__setattr__(self, "_hash", hash((sizes, self.groups)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def symmetric(self) -> bool:

@@ -68,8 +68,8 @@ def left_to_torch(
         ShapeError, ArgumentError: as `conv_geometry`.
     """
     geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
-    if geometry.dilation != pair(dilation, "dilation", 1):
-        return False  # torch must not see it
+    if geometry.dilation != pair(dilation, "dilation", 1) or not geometry.symmetric:
+        return False  # torch must not see the one, and warns of the other
     fast, exact = (_choice(geometry, True, False, False, mode) for mode in get_args(Precision))
     return fast == exact == "torch"
 
@@ -125,8 +125,6 @@ def _no_depthwise(geometry: Geometry, pays: bool) -> str | None:
 
 def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool, learning: bool) -> str | None:
     filters, channels, rows, columns = geometry.weight_shape
-    if learning:
-        return "its weights are being learned, and packed would serve one step"
     if geometry.groups != 1:
         return "has groups"
     if not channels_last:
@@ -134,6 +132,8 @@ def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool, learni
     if rows * columns * channels > MOST_PATCHES_DEPTH:
         return f"more than {MOST_PATCHES_DEPTH} inputs an output"
     least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
+    if learning:
+        return "its weights are being learned, and packed would serve one step"
     first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
     return None if first or min(filters, channels) >= least else f"fewer than {least} channels or filters"
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, FileError, ShapeError
 from convolens.media.draw import boxes, heatmap, sheet
-from convolens.media.files import need_target, writing
+from convolens.media.files import writing
 from convolens.media.images import Picture, read_rgb8, write_picture
 from convolens.tasks.explain import Explanation, explain
 from convolens.workflows.data import PICTURE_SUFFIXES
@@ -69,7 +69,6 @@ def write_explanation_page(
     Raises:
         FileError: the page cannot be written.
     """
-    need_target(page)
     text, errors = explanation_page(model, files, methods, **options)
     with writing(page) as draft:
         draft.write_text(text, encoding="utf-8")

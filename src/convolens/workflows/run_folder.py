@@ -12,10 +12,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from convolens.errors import FileError
-from convolens.media.files import AnyPath, need_target, writing
+from convolens.media.files import AnyPath, writing
 from convolens.tasks import load
 from convolens.workflows.data import Skipped
 
@@ -54,8 +55,13 @@ def make_folder(path: AnyPath) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder}: need a folder to write into, cannot make it: {error.strerror}") from error
-    need_target(folder / "probe")
-    return folder
+    try:
+        with NamedTemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise FileError(
+            f"{folder}: need a folder to write into, got one that takes no files: {error.strerror}"
+        ) from error
 
 
 def write_json(path: AnyPath, values: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ from convolens.workflows.detecting import measure_detector
 from convolens.workflows.fit_boxes import fitted_shapes, object_sides
 from convolens.workflows.learning import EVERYTHING, LearningTrunk, load_or_skip, normalized, trunk_for
 from convolens.workflows.lesson_run import described_boxes, learned_facts, run_lesson
-from convolens.workflows.run_folder import Run
+from convolens.workflows.run_folder import Run, make_folder
 from convolens.workflows.training import Batch, Settings, TrainingOptions
 from convolens.workflows.training.distributed import own_device
 from convolens.workflows.training.lesson import Example as Shown
@@ -119,6 +119,7 @@ def train_detector(
         taps=(taps,) if isinstance(taps, str) else taps, objectness=objectness, width=width, seed=settings.seed,
     )  # fmt: skip
     model = make()
+    make_folder(out)  # before what takes long
     if fit_boxes:
         model = _fitted(make, model, teaching, skipped, settings.seed)
     _need_size(model, size)

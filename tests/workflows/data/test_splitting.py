@@ -92,9 +92,17 @@ def test_without_a_part_to_validate_on_a_share_is_kept_back_and_the_test_left_al
     assert {example.part for example in (*train.examples, *validation.examples)} == {"train"}
 
 
-def test_a_part_to_validate_on_needs_one_to_train_on():
-    with pytest.raises(DataError, match="here: need parts train and validation, got validation; give validation="):
-        split(parted(validation=20))
+@pytest.mark.parametrize(("part", "asked"), [("validation", None), ("test", None), ("test", 0.2)])
+def test_parts_of_which_none_is_to_train_on_are_refused(part, asked):
+    with pytest.raises(DataError, match=f"here: need a part train, got {part}; give validation= other data"):
+        split(parted(**{part: 20}), asked)
+
+
+def test_a_list_keeps_back_what_it_names_and_leaves_the_test_alone(tmp_path):
+    (tmp_path / "kept.txt").write_text(f"{Path('train/3.png').resolve()}\n")
+    train, kept_back = split(parted(train=20, test=5), tmp_path / "kept.txt")
+    assert {example.part for example in train.examples} == {"train"}
+    assert (len(train), [example.path for example in kept_back.examples]) == (19, [Path("train/3.png")])
 
 
 def test_a_list_names_what_is_kept_back(tmp_path):

@@ -42,20 +42,17 @@ def split(data: DataSet, validation: float | AnyPath | None = None, seed: int = 
     >>> len(train), sorted(example.labels[0] for example in held_out.examples)
     (8, [0, 1])
     """
-    if validation is None and "validation" in data.parts:
-        return _by_parts(data)
+    if isinstance(validation, int | float | None) and data.parts and "train" not in data.parts:
+        raise DataError(f"{data.root}: need a part train, got {', '.join(data.parts)}; give validation= other data")
     own = data.part("train") if "train" in data.parts else data
+    if validation is None and "validation" in data.parts:
+        return own, data.part("validation")
     if isinstance(validation, int | float) or validation is None:
         return _by_share(own, SHARE if validation is None else validation, seed)
     if Path(validation).suffix.lower() == ".txt":
-        return _by_list(data, Path(validation))
+        train, kept_back = _by_list(data, Path(validation))
+        return train.part("train") if "train" in data.parts else train, kept_back
     return own, read_data(validation, class_names=data.class_names)
-
-
-def _by_parts(data: DataSet) -> tuple[DataSet, DataSet]:
-    if "train" not in data.parts:
-        raise DataError(f"{data.root}: need parts train and validation, got {', '.join(data.parts)}; give validation=")
-    return data.part("train"), data.part("validation")
 
 
 def _by_share(data: DataSet, share: float, seed: int) -> tuple[DataSet, DataSet]:

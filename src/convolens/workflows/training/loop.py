@@ -258,8 +258,8 @@ class _Training:
             self._keep()
             self.journal.curves(self.place.rows, self.lesson.goal)
             self.journal.note("stopped", why="asked to", epoch=self.place.epoch, step=self.place.step)
-            done = f"{self.place.epoch} epochs and {self.place.step} steps"
-            self.asked.leave(f"{self.folder}: holds the state after {done}; the same command with --resume goes on")
+            where = f"step {self.place.step} of epoch {self.place.epoch + 1}"
+            self.asked.leave(f"{self.folder}: holds the state after {where}; the same again with --resume goes on")
         if time.monotonic() - self.saved_at >= self.settings.checkpoint_seconds:
             self._keep()
 

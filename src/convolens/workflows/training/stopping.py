@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class Asked:
         """Ends as the signal would have: KeyboardInterrupt, or the exit code that shells report for SIGTERM."""
         if self.by == signal.SIGINT:
             raise KeyboardInterrupt(said)
+        print(said, file=sys.stderr)
         raise SystemExit(128 + int(self.by or 0))
 
 
