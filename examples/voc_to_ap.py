@@ -3,8 +3,8 @@ r"""From a folder of Pascal VOC's XML to COCO's average precision: train a detec
     python -m examples.many_digits_on_photos digits-voc --format voc
     python examples/voc_to_ap.py digits-voc --out runs/digits-voc --minutes 10
 
-The folder has XML files beside their pictures, or VOC's own `Annotations` and `JPEGImages`. Without parts of its own
-(folders `train` and `test`, or VOC's lists in `ImageSets`), a fifth of the pictures is kept back.
+The folder has XML files beside their pictures, or VOC's own `Annotations` and `JPEGImages`. The part `test` is measured
+on (a folder of that name, or VOC's list in `ImageSets`); without one, the fifth of them that training kept back.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import convolens as cl
+from convolens.workflows.data import read_data
 
 
 def average_precision(
@@ -25,7 +26,9 @@ def average_precision(
     )  # fmt: skip
     for one in run.skipped:
         print(f"skipped: {one.reason}")
-    return {name: run.metrics[name] for name in ("count", "objects", "ap", "ap50", "ap75", "voc07", "voc10")}
+    tested = "test" in read_data(folder).parts
+    found = cl.evaluate(run.load(), folder, part="test", progress=False) if tested else run.metrics
+    return {name: found[name] for name in ("count", "objects", "ap", "ap50", "ap75", "voc07", "voc10")}
 
 
 if __name__ == "__main__":

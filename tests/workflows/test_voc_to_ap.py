@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import convolens as cl
 from examples.many_digits_on_photos import write_many_digits
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "voc_to_ap.py"
@@ -16,6 +17,8 @@ def test_a_folder_of_xml_becomes_an_average_precision(tmp_path):
     line += ["--size", "64", "--width", "0.0625"]
     ended = subprocess.run([*map(str, line)], capture_output=True, text=True, check=True)
     figures = dict(one.rsplit(" ", 1) for one in ended.stdout.strip().splitlines()[-1].split(", "))
-    kept = json.loads((tmp_path / "run" / "config.json").read_text())["validation"]
+    model = cl.load(tmp_path / "run" / "best.safetensors")
+    measured = cl.evaluate(model, tmp_path / "digits", part="test", progress=False)
     assert figures["count"] == "6"
-    assert float(figures["ap"]) == pytest.approx(kept["ap"], rel=0.01)
+    assert float(figures["ap"]) == pytest.approx(measured["ap"], rel=0.01)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["validation"]["count"] == 3  # of 12 to train on
