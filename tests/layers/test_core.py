@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import weakref
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -45,12 +44,11 @@ def cases(draw):
     order = draw(st.sampled_from([torch.contiguous_format, torch.channels_last]))
     shapes = (n, channels, height, width), (filters, channels, 3, 3)
     y_shape = (n, filters, height + top + bottom - 2, width + left + right - 2)
-    return (*shapes, y_shape, (1, 1), (top, left), (bottom, right), (1, 1), 1), order
+    return Geometry(*shapes, y_shape, (1, 1), (top, left), (bottom, right), (1, 1), 1), order
 
 
 def operands(case):
-    sizes, order = case
-    geometry = Geometry(*sizes)
+    geometry, order = case
     weight = pictures(*geometry.weight_shape, seed=1).contiguous(memory_format=order)
     return pictures(*geometry.x_shape), weight, geometry
 
@@ -151,7 +149,7 @@ def patch_cases(draw):
 @settings(max_examples=150)
 @given(patch_cases(), st.booleans(), st.booleans(), st.booleans())
 def test_patches_with_everything_that_follows_them_are_the_convolution(case, with_bias, with_residual, relu):
-    x, weight, geometry = operands((astuple(conv_geometry(*case)), torch.contiguous_format))
+    x, weight, geometry = operands((conv_geometry(*case), torch.contiguous_format))
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
     got = core.patches_output(x, weight, geometry, core.Finish(bias, residual, relu), core.packed(weight))
@@ -166,7 +164,7 @@ def test_patches_with_everything_that_follows_them_are_the_convolution(case, wit
 def test_a_filter_for_each_channel_with_everything_that_follows_is_the_convolution(case, with_bias, residual, relu):
     (n, channels, *size), (_, _, *kernel), *window, _ = case
     case = (n, channels, *size), (channels, 1, *kernel), *window, channels
-    x, weight, geometry = operands((astuple(conv_geometry(*case)), torch.contiguous_format))
+    x, weight, geometry = operands((conv_geometry(*case), torch.contiguous_format))
     bias = torch.linspace(-9, 9, channels) if with_bias else None
     shortcut = torch.randn(geometry.y_shape) * 9 if residual else None
     got = core.depthwise_output(x, weight, geometry, core.Finish(bias, shortcut, relu), core.packed_depthwise(weight))
