@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import convolens as cl
 from benchmarks.harness import Report, difference_in_all, largest_difference, machine, milliseconds, replace_section
 from benchmarks.network_peers import peers, without_gradients
+from convolens.trunks import Trunk
 
 # Channels, rows and columns, filters, kernel, stride: the distinct layers of VGG16, ResNet18/50, MobileNet and SSD300.
 SHAPES = [
@@ -62,8 +63,9 @@ def training() -> None:
     """Forward, backward and one SGD step, 224², batch 8."""
     report = Report("layers", "Networks, training step")
     for name in ("vgg16", "resnet18"):
-        ours, x = network(name).train().to(memory_format=torch.channels_last), torch.randn(8, 3, 224, 224)
-        theirs, last = of_torch(ours).to(memory_format=torch.contiguous_format), of_torch(ours)
+        trunk, x = a_trunk(name).train().to(memory_format=torch.channels_last), torch.randn(8, 3, 224, 224)
+        ours, row = LastMap(trunk), in_a_row(trunk)
+        theirs, last = of_torch(row).to(memory_format=torch.contiguous_format), of_torch(row)
         x_last = x.contiguous(memory_format=torch.channels_last)
         calls = {"PyTorch": step(theirs, x), "PyTorch channels-last": step(last, x_last)}
         report.row(
@@ -192,17 +194,40 @@ def accuracy() -> None:
     replace_section(title, text + "\n")
 
 
+class LastMap(nn.Module):
+    """A trunk that gives its last tap's map."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map."""
+        (last,) = self.trunk(x).values()
+        return last
+
+
 def network(name: str) -> nn.Module:
-    """A trunk's layers in a row, for engines that want one tensor in and out; no norm is left trivial."""
+    """A trunk's layers in a row, for engines that want one tensor in and out."""
+    return in_a_row(a_trunk(name)).eval()
+
+
+def in_a_row(trunk: Trunk) -> nn.Module:
+    """The same layers, called one after another."""
+    return nn.Sequential(OrderedDict(trunk.named_children()))
+
+
+def a_trunk(name: str) -> Trunk:
+    """With random weights; no norm is left trivial."""
     torch.manual_seed(0)
-    model = nn.Sequential(OrderedDict(cl.trunk(name).named_children())).eval()
-    for layer in model.modules():
+    trunk = cl.trunk(name)
+    for layer in trunk.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.3, 0.7)
             nn.init.uniform_(layer.bias, -0.1, 0.1)
             nn.init.uniform_(layer.running_mean, -0.1, 0.1)
             nn.init.uniform_(layer.running_var, 0.5, 1.5)
-    return model
+    return trunk
 
 
 def of_torch(model: nn.Module) -> nn.Module:

@@ -58,22 +58,33 @@ template <bool with_places> void run(const PoolJob &job) {
     });
 }
 
-// Windows one beside the other: each cell belongs to one window or none, so it is written once, in order.
+// The values whose place is this one, and zeros.
+void chosen(const int64_t *__restrict places, const float *__restrict values, int64_t here, int64_t count,
+            float *__restrict to) {
+    for (int64_t c = 0; c < count; ++c)
+        to[c] = places[c] == here ? values[c] : 0;
+}
+
+// Windows one beside the other: each cell belongs to one window or none, so it is written once. A task takes a row of
+// windows, and what lies below the last; a window's places and values are read once, and serve its cells from the
+// cache.
 void side_by_side(const PoolGradientJob &job) {
     const auto &g = job.g;
     const auto &x = job.gradient;
-    parallel(x.n * x.h, [&](int64_t task, int) {
-        const int64_t n = task / x.h, row = task % x.h;
-        for (int64_t column = 0; column < x.w; ++column) {
-            float *to = x.data + n * x.step_n + row * x.step_h + column * x.step_w;
-            const int64_t r = row / job.rows, s = column / job.columns, here = row * x.w + column;
-            if (r >= g.h || s >= g.w) {
-                __builtin_memset(to, 0, size_t(x.c) * sizeof(float));
-                continue;
-            }
+    const int64_t bands = (x.h + job.rows - 1) / job.rows;
+    parallel(x.n * bands, [&](int64_t task, int) {
+        const int64_t n = task / bands, r = task % bands;
+        for (int64_t row = r * job.rows; row < least(x.h, (r + 1) * job.rows); ++row) {
+            float *to = x.data + n * x.step_n + row * x.step_h;
+            const int64_t within = r < g.h ? least(g.w * job.columns, x.w) : 0;
+            __builtin_memset(to + within * x.c, 0, size_t((x.w - within) * x.c) * sizeof(float));
+        }
+        for (int64_t s = 0; s < g.w && r < g.h; ++s) {
             const int64_t from = n * g.step_n + r * g.step_h + s * g.step_w;
-            for (int64_t c = 0; c < x.c; ++c)
-                to[c] = job.places[from + c] == here ? g.data[from + c] : 0;
+            for (int64_t row = r * job.rows; row < least(x.h, (r + 1) * job.rows); ++row)
+                for (int64_t column = s * job.columns; column < least(x.w, (s + 1) * job.columns); ++column)
+                    chosen(job.places + from, g.data + from, row * x.w + column, x.c,
+                           x.data + n * x.step_n + row * x.step_h + column * x.step_w);
         }
     });
 }

@@ -132,9 +132,9 @@ def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool, learni
     if rows * columns * channels > MOST_PATCHES_DEPTH:
         return f"more than {MOST_PATCHES_DEPTH} inputs an output"
     least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
-    if learning:
-        return "its weights are being learned, and packed would serve one step"
     first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
+    if learning and not first:
+        return "its weights are being learned, and packed would serve one step"
     return None if first or min(filters, channels) >= least else f"fewer than {least} channels or filters"
 
 
@@ -153,12 +153,25 @@ def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, learning: bool 
 def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False) -> Tensor:
     """The layer itself; where its weights are being learned, what is made of them serves once."""
     method = method_for(x, weight, geometry, learning=learning)
+    y = finished(method, x, weight, geometry, core.Finish(bias), learning=learning)
+    return torch_output(x, weight, bias, geometry) if y is None else core.like(y, x)
+
+
+def finished(
+    method: Method,
+    x: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+    finish: core.Finish,
+    *,
+    learning: bool = False,
+    edge: bool = False,
+) -> Tensor | None:
+    """The layer by the core, channels-last, and what follows it; None where the core cannot, and torch must."""
     if learning and method.startswith("winograd"):
-        return core.like(core.winograd_output(x, weight, geometry, tile_of(method), core.Finish(bias), None), x)
+        return core.winograd_output(x, weight, geometry, tile_of(method), finish, None, edge=edge)
     numbers = None if method == "torch" else numbers_for(method, weight)
-    if numbers is None:
-        return torch_output(x, weight, bias, geometry)
-    return core.like(by_core(method, x, weight, geometry, core.Finish(bias), numbers), x)
+    return None if numbers is None else by_core(method, x, weight, geometry, finish, numbers, edge=edge)
 
 
 def pools(method: Method) -> bool:

@@ -85,7 +85,7 @@ def best_first(
 def evaluating(model: nn.Module) -> Iterator[None]:
     """The model in evaluation mode, without gradients, and back in the mode that it was in.
 
-    No weight takes a gradient meanwhile: layers whose weights are fixed are run faster, see `layers.frozen`.
+    No weight takes a gradient meanwhile: transformed weights are then kept, see `layers.core`.
     """
     was_training = model.training
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
