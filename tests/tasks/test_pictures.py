@@ -11,8 +11,8 @@ from convolens.tasks.pictures import pick_device
     ("device", "message"),
     [
         ("meta", "device: need one that computes, got 'meta', which holds no numbers; use cpu"),
-        ("abacus", "device: need auto, cpu, cuda, cuda:1 or another of torch's names, got 'abacus'"),
-        ("cpu:x", "device: need auto, cpu, cuda, cuda:1 or another of torch's names, got 'cpu:x'"),
+        ("abacus", "device: need auto, cpu, cuda, cuda:1 or such that torch knows, got 'abacus'"),
+        ("cpu:x", "device: need auto, cpu, cuda, cuda:1 or such that torch knows, got 'cpu:x'"),
     ],
 )
 def test_a_device_that_cannot_be_used_is_named(device, message):

@@ -115,7 +115,7 @@ def pick_device(device: str) -> torch.device:
     try:
         picked = torch.device(device)
     except RuntimeError as error:  # its message lists two dozen names that few machines have
-        raise DeviceError(f"device: need auto, cpu, cuda, cuda:1 or another of torch's names, got {device!r}") from error
+        raise DeviceError(f"device: need auto, cpu, cuda, cuda:1 or such that torch knows, got {device!r}") from error
     try:
         torch.empty(1, device=picked)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA

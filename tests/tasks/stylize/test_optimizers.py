@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from convolens.tasks.stylize.bands import Bands
 from convolens.tasks.stylize.objective import Evaluation
 from convolens.tasks.stylize.optimizers import Adam, Lbfgs, averaged, walk
 
@@ -17,12 +18,12 @@ def bowl(centre, widths):
 
 @pytest.fixture
 def centre():
-    return torch.tensor([0.2, 0.7, 1.4, -0.3, 0.5, 0.9], dtype=torch.float64).reshape(1, 1, 2, 3)
+    return torch.tensor([0.2, 0.7, 1.4, -0.3, 0.5, 0.9], dtype=torch.float64).reshape(1, 3, 1, 2)
 
 
 @pytest.fixture
 def widths():
-    return torch.tensor([1.0, 50.0, 3.0, 7.0, 200.0, 0.5], dtype=torch.float64).reshape(1, 1, 2, 3)
+    return torch.tensor([1.0, 50.0, 3.0, 7.0, 200.0, 0.5], dtype=torch.float64).reshape(1, 3, 1, 2)
 
 
 @pytest.mark.parametrize(("optimizer", "steps", "tolerance"), [(Lbfgs(10), 60, 1e-5), (Adam(), 400, 2e-3)])
@@ -75,3 +76,17 @@ def test_the_running_average_is_the_mean_of_the_first_and_forgets_older_ones():
     for count in range(4, 200):
         mean = averaged(mean, torch.tensor([5.0]), count)
     assert mean.item() == pytest.approx(5, abs=1e-5)
+
+
+def test_bands_of_unlike_curvature_are_settled_in_a_few_steps():
+    picture = torch.full((1, 3, 48, 48), 0.5, dtype=torch.float64)
+    bands = Bands(picture)
+    curvature = torch.logspace(0, 3, 21, dtype=torch.float64).reshape(3, 7)
+    target = picture + 0.1 * torch.rand(picture.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def loss(x):
+        gradient = bands.scaled(x - target, curvature)
+        return Evaluation(float((gradient * (x - target)).sum()) / 2, gradient, {})
+
+    *_, last = walk(picture, loss, Lbfgs(4), 20)
+    assert last.evaluation.loss < 1e-6 * loss(picture).loss

@@ -43,7 +43,7 @@ def stylize(
     style: Pictures | None,
     *,
     content_weight: Real = 1.0,
-    style_weight: Real = 100.0,
+    style_weight: Real = 5.0,
     tv_weight: Real = 5.0,
     content_taps: Sequence[str] | None = None,
     style_taps: Sequence[str] | None = None,

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from convolens.tasks.stylize.bands import Bands, reach
 from convolens.tasks.stylize.objective import Evaluation
 
 FIRST_MOVE = 0.01  # how far pixels move in L-BFGS's first step, on average
@@ -39,8 +40,20 @@ class Optimizer(Protocol):
         """Starts anew."""
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A step that was taken, how the gradient changed over it, and what L-BFGS asks of the two."""
+
+    step: Tensor
+    change: Tensor
+    product: float  # of the two
+    energies: tuple[Tensor, Tensor]  # of each, band by band, for a change of length 1
+
+
 class Lbfgs:
     """Curvature from the last `history` steps: `2·history` pictures of memory, as many multiplications a pixel.
+
+    What they do not tell comes from one number for each band of colour and frequency rather than from one for all.
 
     Liu & Nocedal, "On the limited memory BFGS method", 1989.
     """
@@ -48,7 +61,8 @@ class Lbfgs:
     must_descend = True
 
     def __init__(self, history: int) -> None:
-        self.pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+        self.pairs: deque[Pair] = deque(maxlen=history)
+        self.bands: Bands | None = None
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Minus the inverse of the curvature seen so far times the gradient (algorithm 7.4 of Nocedal & Wright)."""
@@ -56,21 +70,31 @@ class Lbfgs:
         if not self.pairs:
             return move.mul_(FIRST_MOVE / max(float(gradient.abs().mean()), 1e-30))
         shares = []
-        for step, change, product in reversed(self.pairs):
-            share = _dot(step, move) / product
-            move.sub_(change, alpha=share)
+        for pair in reversed(self.pairs):
+            share = _dot(pair.step, move) / pair.product
+            move.sub_(pair.change, alpha=share)
             shares.append(share)
-        _, change, product = self.pairs[-1]
-        move.mul_(product / _dot(change, change))
-        for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
-            move.add_(step, alpha=share - _dot(change, move) / product)
+        move = self._by_band(move)
+        for pair, share in zip(self.pairs, reversed(shares), strict=True):
+            move.add_(pair.step, alpha=share - _dot(pair.change, move) / pair.product)
         return move
+
+    def _by_band(self, move: Tensor) -> Tensor:
+        """Times the inverse curvature of each band, all scaled to what the last step saw."""
+        assert self.bands is not None
+        steps, changes = (torch.stack(one).sum(0) for one in zip(*(pair.energies for pair in self.pairs), strict=True))
+        factors = reach(steps, changes)
+        last = self.pairs[-1]
+        seen = float((factors * last.energies[1]).sum()) * _dot(last.change, last.change)
+        return self.bands.scaled(move, factors * (last.product / seen))
 
     def learn(self, step: Tensor, change: Tensor) -> None:
         """Keeps the pair where it shows positive curvature."""
-        product = _dot(step, change)
-        if product > 1e-10 * math.sqrt(_dot(step, step) * _dot(change, change)):
-            self.pairs.append((step, change, product))
+        product, square = _dot(step, change), _dot(change, change)
+        if product > 1e-10 * math.sqrt(_dot(step, step) * square):
+            self.bands = self.bands or Bands(step)
+            energies = (self.bands.energies(step) / square, self.bands.energies(change) / square)
+            self.pairs.append(Pair(step, change, product, energies))
 
     def forget(self) -> None:
         """Drops all pairs."""
