@@ -290,6 +290,19 @@ compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
 torch.testing.assert_close(compiled(x), wanted)
 traced = torch.fx.symbolic_trace(net)
 torch.testing.assert_close(traced(x), wanted)
+trunk = cl.trunk("vgg11")
+class Tap(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk = trunk
+    def forward(self, x):
+        return self.trunk(x, taps="conv4_1")["conv4_1"]
+for net in (cl.layers.Conv2d(32, 64, 3), Tap()):
+    for learning in (True, False):
+        net.requires_grad_(learning)
+        with torch.set_grad_enabled(learning):
+            x, other = torch.randn(2, 1, 3 if isinstance(net, Tap) else 32, 64, 64)
+            torch.testing.assert_close(torch.jit.trace(net, x, check_trace=False)(other), net(other), rtol=1e-3, atol=1e-3)
 """
 
 

@@ -26,9 +26,12 @@ _core.share_threads()  # torch is loaded: its threads and the core's own would f
 
 
 def runs_on(*tensors: Tensor) -> bool:
-    """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's."""
+    """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's.
+
+    Never while `torch.jit.trace` looks on: it would take the core's result for a constant.
+    """
     plain = (Tensor, torch.nn.Parameter)
-    return all(
+    return not torch.jit.is_tracing() and all(
         type(t) in plain
         and t.dtype == torch.float32
         and t.device.type == "cpu"
