@@ -302,7 +302,8 @@ for net in (cl.layers.Conv2d(32, 64, 3), Tap()):
         net.requires_grad_(learning)
         with torch.set_grad_enabled(learning):
             x, other = torch.randn(2, 1, 3 if isinstance(net, Tap) else 32, 64, 64)
-            torch.testing.assert_close(torch.jit.trace(net, x, check_trace=False)(other), net(other), rtol=1e-3, atol=1e-3)
+            traced = torch.jit.trace(net, x, check_trace=False)
+            torch.testing.assert_close(traced(other), net(other), rtol=1e-3, atol=1e-3)
 """
 
 
