@@ -1,7 +1,7 @@
 // What a ReLU lets through, kept as one byte a value instead of the value: a quarter of the memory until the gradient
 // comes back, and the gradient's pass over it.
 //
-//   signs: signs[i] = y[i] > 0                        gate: g[i] = signs[i] ? g[i] : 0
+//   signs: signs[i] = !(y[i] <= 0), so that NaN passes    gate: g[i] = signs[i] ? g[i] : 0
 //
 // Both run at memory speed; a task takes a stretch of values.
 #include "../gemm.hpp"
@@ -26,9 +26,9 @@ template <class F> void in_stretches(int64_t count, const F &f) {
 void signs(const float *y, uint8_t *signs, int64_t count) {
     in_stretches(count, [=](int64_t first, int64_t whole, int64_t last) {
         for (int64_t i = first; i < whole; i += lanes<float>)
-            narrow((load(y + i) > Floats{}) & spread(int32_t(1)), signs + i);
+            narrow(~(load(y + i) <= Floats{}) & spread(int32_t(1)), signs + i);
         for (int64_t i = whole; i < last; ++i)
-            signs[i] = y[i] > 0;
+            signs[i] = !(y[i] <= 0);
     });
 }
 

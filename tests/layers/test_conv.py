@@ -279,6 +279,7 @@ def test_the_module_pads_fully():
 
 COMPILERS = """
 import torch, convolens as cl
+from torch.fx.experimental.proxy_tensor import make_fx
 layer, pool = cl.layers.Conv2d(3, 4, 3, padding=1), cl.layers.MaxPool2d(2)
 net, x = torch.nn.Sequential(layer, pool), torch.randn(1, 3, 6, 6)
 wanted = net(x)
@@ -302,8 +303,8 @@ for net in (cl.layers.Conv2d(32, 64, 3), Tap()):
         net.requires_grad_(learning)
         with torch.set_grad_enabled(learning):
             x, other = torch.randn(2, 1, 3 if isinstance(net, Tap) else 32, 64, 64)
-            traced = torch.jit.trace(net, x, check_trace=False)
-            torch.testing.assert_close(traced(other), net(other), rtol=1e-3, atol=1e-3)
+            for traced in torch.jit.trace(net, x, check_trace=False), make_fx(net)(x):
+                torch.testing.assert_close(traced(other), net(other), rtol=1e-3, atol=1e-3)
 """
 
 

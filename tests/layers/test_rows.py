@@ -1,3 +1,4 @@
+from copy import deepcopy
 from itertools import pairwise
 
 import pytest
@@ -21,11 +22,11 @@ def row(pool, *, padding_mode="zeros", ceil_mode=False, channels=(3, 32, 32, 48,
     return layers
 
 
-def maps_of(layers, x, wanted, again=None):
+def maps_of(layers, x, wanted):
     """By rows, one up to each map that is wanted."""
     found, first = [], 0
     for end in wanted:
-        found.append(rows.run(layers[first : end + 1], found[-1] if found else x, again))
+        found.append(rows.run(layers[first : end + 1], found[-1] if found else x))
         first = end + 1
     return found
 
@@ -88,8 +89,8 @@ def test_maps_and_their_gradient_are_those_of_the_layers_in_double(pool, padding
 def test_results_are_in_the_inputs_order_and_the_input_stays():
     layers, x = row(average), torch.randn(1, 3, 40, 40)
     kept = x.clone()
-    plain = rows.run(layers, x, None)
-    last = rows.run(layers, x.to(memory_format=torch.channels_last), None)
+    plain = rows.run(layers, x)
+    last = rows.run(layers, x.to(memory_format=torch.channels_last))
     assert plain.is_contiguous() and last.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(plain, last, rtol=0, atol=0)
     torch.testing.assert_close(x, kept, rtol=0, atol=0)
@@ -113,7 +114,7 @@ def test_gradients_of_gradients_go_by_the_layers_themselves():
             value = layer(value)
         return value
 
-    (first,) = torch.autograd.grad(rows.run(layers, x, again).square().sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(rows.run(layers, x).square().sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.square().sum(), x)
     (wanted,) = torch.autograd.grad(again(x).square().sum(), x, create_graph=True)
     (wanted_second,) = torch.autograd.grad(wanted.square().sum(), x)
@@ -177,7 +178,7 @@ def test_a_training_step_is_the_layers_own_and_can_be_taken_again():
             value = layer(value)
         return value
 
-    y = rows.run(layers, x, again)
+    y = rows.run(layers, x)
     weights = [p for layer in layers for p in layer.parameters()]
     first = torch.autograd.grad(y.square().sum(), weights, create_graph=True)
     wanted = torch.autograd.grad(again(x).square().sum(), weights, create_graph=True)
@@ -187,9 +188,55 @@ def test_a_training_step_is_the_layers_own_and_can_be_taken_again():
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item())
 
 
+def test_a_row_goes_back_by_the_weights_that_it_went_forth_by():
+    trunk = cl.trunk("vgg11")
+    others = {name: (p.detach() * 1.1).requires_grad_() for name, p in trunk.named_parameters()}
+    x, tap = torch.randn(1, 3, 32, 32), "conv3_2"
+    want = deepcopy(trunk)
+    want.load_state_dict(others)
+
+    def gradients(network, leaves):
+        (first,) = torch.autograd.grad(network.square().sum(), leaves, create_graph=True)
+        return first, torch.autograd.grad(first.square().sum(), leaves)[0]
+
+    by_others = torch.func.functional_call(trunk, others, (x, tap))[tap]
+    got = gradients(by_others, others["features.0.weight"])
+    wanted = gradients(want(x, tap)[tap], want.features[0].weight)
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item())
+
+
+def test_a_weight_that_two_layers_share_has_a_gradient_from_each_once():
+    layers = learning(row(maximum, channels=(3, 32, 32, 32, 20)))
+    layers[5].weight = layers[2].weight
+    x = torch.randn(1, 3, 24, 24)
+    (got,) = torch.autograd.grad(rows.run(layers, x).square().sum(), layers[2].weight, create_graph=True)
+    (wanted,) = torch.autograd.grad(nn.Sequential(*layers)(x).square().sum(), layers[2].weight)
+    torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4 * wanted.abs().max().item())
+
+
+def test_what_is_not_a_number_reaches_every_gradient():
+    layers = learning(row(maximum))
+    x = torch.randn(1, 3, 24, 24)
+    x[0, 0, 5, 5] = float("nan")
+    rows.run(layers, x).square().sum().backward()
+    assert not any(p.grad.isfinite().all() for layer in layers[:3] for p in layer.parameters())
+
+
+def test_nothing_is_held_after_the_way_back():
+    layers = learning(row(maximum))
+    loss = rows.run(layers, torch.randn(1, 3, 24, 24)).sum()
+    row_of_it = loss.grad_fn.next_functions[0][0]
+    assert len(row_of_it.saved_tensors) > 10
+    loss.backward()
+    assert not [name for name, value in vars(row_of_it).items() if isinstance(value, torch.Tensor)]
+    with pytest.raises(RuntimeError, match="after they have already been freed"):
+        _ = row_of_it.saved_tensors
+
+
 def test_weights_changed_between_the_ways_forth_and_back_are_told():
     layers = learning(row(maximum))
-    y = rows.run(layers, torch.randn(1, 3, 24, 24), None)
+    y = rows.run(layers, torch.randn(1, 3, 24, 24))
     with torch.no_grad():
         layers[2].weight.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -202,6 +249,19 @@ def test_what_is_not_such_a_row_on_the_cpu_is_left_to_the_layers():
     assert rows.can_run(learning(row(average)), x)
     assert not rows.can_run(list(nn.ModuleList(row(average)).double()), x.double())
     assert not rows.can_run([nn.BatchNorm2d(3).requires_grad_(False)], x)
+    for change in (nn.LeakyReLU(), type("Mine", (nn.ReLU,), {})(), nn.ReLU()):
+        layers = row(average)
+        layers[3] = change
+        assert rows.can_run(layers, x) == (type(change) is nn.ReLU)
+    mine = row(average)
+    mine[2].__class__ = type("Mine", (Conv2d,), {})
+    assert not rows.can_run(mine, x)
+    mine = row(average)
+    mine[2].forward = lambda value: value
+    assert not rows.can_run(mine, x)
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert not rows.can_run(row(average), x)
+    handle.remove()
     hooked = row(average)
     hooked[2].register_forward_hook(lambda *_: None)
     assert not rows.can_run(hooked, x)
@@ -228,9 +288,10 @@ def test_rows_that_learn_in_other_ways_are_left_to_the_layers():
 @pytest.mark.parametrize("count", [0, 1, 17, 1 << 16])
 def test_signs_and_the_gate_that_they_are(count):
     y, g = torch.randn(count), torch.randn(count)
+    y[count // 2 :: 7] = float("nan")
     signs = core.signs(y)
-    assert torch.equal(signs.bool(), y > 0)
-    assert torch.equal(core.gate(g.clone(), signs), g * (y > 0))
+    assert torch.equal(signs.bool(), ~(y <= 0))
+    assert torch.equal(core.gate(g.clone(), signs), g * ~(y <= 0))
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])

@@ -28,10 +28,11 @@ _core.share_threads()  # torch is loaded: its threads and the core's own would f
 def runs_on(*tensors: Tensor) -> bool:
     """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's.
 
-    Never while `torch.jit.trace` looks on: it would take the core's result for a constant.
+    Never while a tracer looks on (`torch.jit.trace`, `make_fx`, …): it would take the core's result for a constant.
     """
     plain = (Tensor, torch.nn.Parameter)
-    return not torch.jit.is_tracing() and all(
+    watched = torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0
+    return not watched and all(
         type(t) in plain
         and t.dtype == torch.float32
         and t.device.type == "cpu"
@@ -164,7 +165,7 @@ def average_gradient(g: Tensor, side: int, gradient: Tensor) -> Tensor:
 
 
 def signs(y: Tensor) -> Tensor:
-    """One byte for each value in memory: whether it is above 0."""
+    """One byte for each value in memory: whether it is above 0, or NaN."""
     found = torch.empty(y.numel(), dtype=torch.uint8)
     _core.signs(y.data_ptr(), found.data_ptr(), y.numel())
     return found

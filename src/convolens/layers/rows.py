@@ -9,27 +9,30 @@ back; memory: with fixed weights a quarter of the maps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import pad
+from torch.nn.modules.module import _has_any_global_hook
 
 from convolens.layers import core, methods
 from convolens.layers.stages import Convolution, Layers, Pool, Stage, halves, is_max, stages_of, unpadded
 from convolens.layers.tensors import mixes_precisions
+from convolens.layers.trilinear import convolve_tensors
 from convolens.settings import precision
 
-Again = Callable[[Tensor], Tensor]
+T = TypeVar("T")
 
 
 def can_run(layers: Layers, x: Tensor) -> bool:
     """Whether `run` applies: layers that it knows, as torch.nn has them; a float32 batch on the CPU."""
     stages = stages_of(layers)
-    if torch.compiler.is_compiling() or not stages or not x.numel():
+    hooked = _has_any_global_hook()  # type: ignore[no-untyped-call]
+    if torch.compiler.is_compiling() or hooked or not stages or not x.numel():
         return False
     if not core.runs_on(x, *(p for stage in stages for p in stage.parameters)):
         return False
@@ -37,22 +40,21 @@ def can_run(layers: Layers, x: Tensor) -> bool:
     return not learning or not (mixes_precisions(x) or any(_sees_edges(stage) for stage in learning))
 
 
-def run(layers: Layers, x: Tensor, again: Again) -> Tensor:
+def run(layers: Layers, x: Tensor) -> Tensor:
     """The map after the last of the layers.
 
     Args:
         layers: for which `can_run` holds.
         x: `(N, C, H, W)`.
-        again: computes the same by differentiable operators: for gradients of gradients.
 
     Returns:
-        The map, in x's order in memory.
+        The map, in x's order in memory. Differentiable any number of times.
     """
     stages = stages_of(layers)
     assert stages
     parameters = [p for stage in stages for p in stage.parameters]
     if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *parameters)):
-        return _Row.apply(stages, again, x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
+        return _Row.apply(stages, x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
     return _forward(x, stages, None)
 
 
@@ -133,38 +135,60 @@ def _pool(stage: Pool, x: Tensor, trail: _Trail | None) -> Tensor:
 
 class _Row(Function):
     @staticmethod
-    def forward(ctx: Any, stages: Sequence[Stage], again: Again, x: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, stages: Sequence[Stage], x: Tensor, *parameters: Tensor) -> Tensor:
         trails: list[_Trail] = []
         y = _forward(x, stages, trails)
-        ctx.stages, ctx.again, ctx.trails = stages, again, trails
-        ctx.save_for_backward(x, *parameters, *(trail.seen for trail in trails))
-        for trail in trails:
-            trail.seen = None  # the saved one is watched for changes
+        ctx.stages, ctx.shapes = stages, [trail.shape for trail in trails]
+        kept = [one for trail in trails for one in (trail.seen, trail.signs, trail.places)]
+        ctx.save_for_backward(x, *parameters, *kept)  # watched for changes, and let go after the way back
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        needs, saved = ctx.needs_input_grad[2:], ctx.saved_tensors
-        read, seen = saved[: len(needs)], saved[len(needs) :]
+        needs, saved = ctx.needs_input_grad[1:], ctx.saved_tensors
+        read, kept = saved[: len(needs)], saved[len(needs) :]
         if torch.is_grad_enabled():  # a gradient of this gradient may be asked for
-            return None, None, *_by_the_layers(g, ctx.again, read, needs)
-        trails = [replace(trail, seen=one) for trail, one in zip(ctx.trails, seen, strict=True)]
-        for_x, for_parameters = _backward(g, ctx.stages, trails, needs)
-        return None, None, None if for_x is None else core.like(for_x, read[0]), *for_parameters
+            return None, *_by_the_layers(g, ctx.stages, read, needs)
+        trails = [_Trail(shape, *kept[3 * at : 3 * at + 3]) for at, shape in enumerate(ctx.shapes)]
+        for_x, for_parameters = _backward(g, ctx.stages, trails, read[1:], needs)
+        return None, None if for_x is None else core.like(for_x, read[0]), *for_parameters
 
 
-def _by_the_layers(g: Tensor, again: Again, read: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor | None]:
+def _by_the_layers(
+    g: Tensor, stages: Sequence[Stage], read: Sequence[Tensor], needs: Sequence[bool]
+) -> list[Tensor | None]:
     """The gradients in what the row read, where needed, as differentiable operators give them."""
-    inputs = [one for one, need in zip(read, needs, strict=True) if need]
-    found = iter(torch.autograd.grad(again(read[0]), inputs, g, create_graph=True))
+    aliases = [one.view_as(one) for one in read]  # a weight that two layers share has a gradient from each
+    inputs = [one for one, need in zip(aliases, needs, strict=True) if need]
+    y = _one_by_one(aliases[0], stages, aliases[1:])
+    found = iter(torch.autograd.grad(y, inputs, g, create_graph=True))
     return [next(found) if need else None for need in needs]
 
 
+def _one_by_one(x: Tensor, stages: Sequence[Stage], parameters: Sequence[Tensor]) -> Tensor:
+    """The row's map by differentiable operators."""
+    for stage, mine in zip(stages, _by_stage(stages, parameters), strict=True):
+        if isinstance(stage, Pool):
+            x = stage.layer(x)
+            continue
+        weight, bias = mine[0], mine[1] if len(mine) > 1 else None
+        geometry = stage.geometry(tuple(x.shape))
+        if stage.edge:
+            (top, left), (bottom, right) = geometry.before, geometry.after
+            x, geometry = pad(x, (left, right, top, bottom), "replicate"), unpadded(geometry)
+        x = torch.relu(convolve_tensors(x, weight, bias, geometry))
+    return x
+
+
 def _backward(
-    g: Tensor, stages: Sequence[Stage], trails: Sequence[_Trail], needs: Sequence[bool]
+    g: Tensor,
+    stages: Sequence[Stage],
+    trails: Sequence[_Trail],
+    parameters: Sequence[Tensor],
+    needs: Sequence[bool],
 ) -> tuple[Tensor | None, list[Tensor | None]]:
     """The gradients in the row's input, and in its stages' parameters, where needed."""
-    by_stage = _by_stage(stages, needs[1:])
+    by_stage, values = _by_stage(stages, needs[1:]), _by_stage(stages, parameters)
     lowest = 0 if needs[0] else next(at for at, wanted in enumerate(by_stage) if any(wanted))
     gradients: list[list[Tensor | None]] = [[None] * len(wanted) for wanted in by_stage]
     g = core.recycled(tuple(g.shape)).copy_(g)  # it is written to
@@ -175,17 +199,16 @@ def _backward(
         if isinstance(stage, Convolution):
             gradients[at] = _parameter_gradients(stage, g, trail, by_stage[at])
         if at > lowest or needs[0]:
-            g = (
-                _convolution_gradient(stage, g, trail)
-                if isinstance(stage, Convolution)
-                else _pool_gradient(stage, g, trail)
-            )
+            if isinstance(stage, Convolution):
+                g = _convolution_gradient(stage, g, trail, values[at][0])
+            else:
+                g = _pool_gradient(stage, g, trail)
     return g if needs[0] else None, [one for found in gradients for one in found]
 
 
-def _by_stage(stages: Sequence[Stage], needs: Sequence[bool]) -> list[list[bool]]:
-    """The needs of all stages' parameters, one after another, as each stage's own."""
-    left = iter(needs)
+def _by_stage(stages: Sequence[Stage], of_parameters: Sequence[T]) -> list[list[T]]:
+    """What belongs to all stages' parameters, one after another, as each stage's own."""
+    left = iter(of_parameters)
     return [[next(left) for _ in stage.parameters] for stage in stages]
 
 
@@ -200,15 +223,14 @@ def _parameter_gradients(stage: Convolution, g: Tensor, trail: _Trail, needs: Se
     return found
 
 
-def _convolution_gradient(stage: Convolution, g: Tensor, trail: _Trail) -> Tensor:
-    layer = stage.layer
+def _convolution_gradient(stage: Convolution, g: Tensor, trail: _Trail, weight: Tensor) -> Tensor:
     geometry, (_, _, h, w) = stage.geometry(trail.shape), trail.shape
     before, padded = geometry.before, unpadded(geometry) if stage.edge else geometry
     if methods.winograd_fits(geometry):
         tile = 2 if precision() == "exact" else 4
-        gradient = core.winograd_input_gradient(g, layer.weight, padded, tile, core.recycled(padded.x_shape))
+        gradient = core.winograd_input_gradient(g, weight, padded, tile, core.recycled(padded.x_shape))
     else:
-        gradient = methods.torch_input_gradient(g, layer.weight, padded).contiguous(memory_format=core.LAST)
+        gradient = methods.torch_input_gradient(g, weight, padded).contiguous(memory_format=core.LAST)
     return _folded(gradient, before, (h, w)) if stage.edge else gradient
 
 

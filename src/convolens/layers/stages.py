@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from convolens.layers.conv import Conv2d
 from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.pool import MaxPool2d
 
 Layers = Sequence[nn.Module]
 
@@ -67,21 +69,21 @@ Stage = Convolution | Pool
 
 
 def stages_of(layers: Layers) -> list[Stage] | None:
-    """The layers as convolutions with their ReLUs and pools; None where one is something else."""
+    """The layers as convolutions with their ReLUs and pools; None where one is something else, or derived from one."""
     stages: list[Stage] = []
     at = 0
     while at < len(layers):
         layer: Any = layers[at]
         if _watched(layer):
             return None
-        if isinstance(layer, nn.Conv2d):
+        if type(layer) in (nn.Conv2d, Conv2d):
             follows = layers[at + 1] if at + 1 < len(layers) else None
-            plain = layer.groups == 1 and layer.padding_mode in ("zeros", "replicate") and _own(layer)
-            if not plain or isinstance(layer.padding, str) or not isinstance(follows, nn.ReLU) or _watched(follows):
+            plain = layer.groups == 1 and layer.padding_mode in ("zeros", "replicate")
+            if not plain or isinstance(layer.padding, str) or type(follows) is not nn.ReLU or _watched(follows):
                 return None
             at += 1
             stages.append(Convolution(layer, at))
-        elif isinstance(layer, (nn.MaxPool2d, nn.AvgPool2d)) and _side_by_side(layer):
+        elif type(layer) in (nn.MaxPool2d, MaxPool2d, nn.AvgPool2d) and _side_by_side(layer):
             stages.append(Pool(layer, at))
         else:
             return None
@@ -89,15 +91,12 @@ def stages_of(layers: Layers) -> list[Stage] | None:
     return stages
 
 
-def _own(layer: nn.Module) -> bool:
-    """Whether its weight is its own, and not computed from another each time (`torch.nn.utils.parametrize`)."""
-    return "weight" in layer._parameters
-
-
 def _watched(layer: nn.Module) -> bool:
-    """Whether someone put a hook on the layer, which must be called."""
+    """Whether someone put a hook on the layer, which must be called, or a `forward` of their own."""
     hooks: Any = layer
-    return bool(hooks._forward_hooks or hooks._forward_pre_hooks or hooks._backward_hooks or hooks._backward_pre_hooks)
+    own = "forward" in vars(layer) or "_conv_forward" in vars(layer)
+    before, after = hooks._forward_pre_hooks or hooks._backward_pre_hooks, hooks._forward_hooks or hooks._backward_hooks
+    return own or bool(before or after)
 
 
 def _side_by_side(layer: Any) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -231,19 +230,13 @@ class Trunk(nn.Module):
         found: dict[str, Tensor] = {}
         for end in range(first, last + 1):
             if self.taps[end] in names:
-                again = partial(self._straight, first, end)
-                found[self.taps[end]] = value = rows.run(self._layers(first, end), value, again)
+                found[self.taps[end]] = value = rows.run(self._layers(first, end), value)
                 first = end + 1
         return found
 
     def _layers(self, first: int, last: int) -> list[nn.Module]:
         """The layers of the steps number `first` to `last`."""
         return [attrgetter(path)(self) for tap in self.taps[first : last + 1] for path in self.steps[tap].layers]
-
-    def _straight(self, first: int, last: int, value: Tensor) -> Tensor:
-        """The value passed through the layers of the steps number `first` to `last`."""
-        (found,) = self._one_by_one(value, (self.taps[last],), first, last).values()
-        return found
 
     def _run(self, step: Step, value: Tensor, keep_before: bool, found: dict[str, Tensor]) -> Tensor:
         if not keep_before:

@@ -35,6 +35,15 @@ def test_a_factor_scales_its_band_and_no_other(rows, columns):
     torch.testing.assert_close(found, energies * factors.square(), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_less_precise_pictures_have_the_same_bands(dtype):
+    picture = some_picture(16, 24).to(dtype)
+    bands, exact = Bands(picture), Bands(picture.double())
+    energies = bands.energies(picture)
+    torch.testing.assert_close(energies, exact.energies(picture.double()), rtol=2e-2, atol=1e-2)
+    assert bands.scaled(picture, energies / energies.max()).dtype == dtype
+
+
 @pytest.mark.parametrize(("wave", "octave"), [(2, 0), (4, 1), (8, 2), (16, 3), (64, 5), (float("inf"), 6)])
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_wave_lies_in_the_octave_of_its_length(wave, octave, colour):

@@ -41,8 +41,9 @@ class Bands:
     def scaled(self, picture: Tensor, factors: Tensor) -> Tensor:
         """The picture with each band multiplied by its factor."""
         out = torch.zeros_like(picture)
-        for row, axis in zip(factors.to(picture), self.axes, strict=True):
-            waves = torch.fft.rfft2(_along(axis, picture)).mul_(row[self.octaves])
+        for row, axis in zip(factors, self.axes, strict=True):
+            waves = torch.fft.rfft2(_along(axis, picture))
+            waves *= row.to(waves.real.dtype)[self.octaves]
             out += axis.view(1, -1, 1, 1) * torch.fft.irfft2(waves, s=picture.shape[-2:])
         return out
 
@@ -70,7 +71,7 @@ def _octaves(like: Tensor) -> Tensor:
 
 def _along(axis: Tensor, picture: Tensor) -> Tensor:
     mixed: Tensor = torch.einsum("c,chw->hw", axis, picture[0])
-    return mixed
+    return mixed if mixed.dtype == torch.float64 else mixed.float()  # no transform knows half precision
 
 
 def _power(waves: Tensor, columns: int) -> Tensor:
