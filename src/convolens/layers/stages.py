@@ -17,10 +17,9 @@ Layers = Sequence[nn.Module]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution and its ReLU, whose place in the row is `end`."""
+    """A convolution and its ReLU."""
 
     layer: Any
-    end: int
 
     def geometry(self, shape: tuple[int, ...]) -> Geometry:
         """Of an input of that shape."""
@@ -40,10 +39,9 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Pool:
-    """Pooling, whose place in the row is `end`."""
+    """Pooling."""
 
     layer: Any
-    end: int
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -82,9 +80,9 @@ def stages_of(layers: Layers) -> list[Stage] | None:
             if not plain or isinstance(layer.padding, str) or type(follows) is not nn.ReLU or _watched(follows):
                 return None
             at += 1
-            stages.append(Convolution(layer, at))
+            stages.append(Convolution(layer))
         elif type(layer) in (nn.MaxPool2d, MaxPool2d, nn.AvgPool2d) and _side_by_side(layer):
-            stages.append(Pool(layer, at))
+            stages.append(Pool(layer))
         else:
             return None
         at += 1
