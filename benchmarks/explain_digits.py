@@ -50,8 +50,8 @@ QUICK = tuple(method for method in SHOWN if method not in SLOW)
 # Pictures with one digit, with several, and those on which a threshold is chosen.
 MEASURED, MEASURED_SLOWLY = (200, 100, 100), (30, 20, 20)
 TRAINING: dict[str, Any] = {
-    "trunk": "resnet18", "width": 0.5, "learn": "all", "layer_decay": 1.0, "size": SIDE, "batch": 32, "rate": 2e-3,
-    "average": 0.99, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": True,
+    "trunk": "resnet18", "width": 0.5, "learn": "all", "layer_decay": 1.0, "size": SIDE, "batch": 32, "lr": 2e-3,
+    "ema": 0.99, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": True,
 }  # fmt: skip
 
 

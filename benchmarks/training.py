@@ -27,7 +27,7 @@ from convolens.workflows.training.speed import multiplies_bfloat16
 from examples.digits_on_photos import write_digits
 
 DIGITS = {
-    "trunk": "resnet18", "stem": "small", "weights": None, "epochs": 9, "batch": 32, "rate": 2e-3, "average": 0.98,
+    "trunk": "resnet18", "stem": "small", "weights": None, "epochs": 9, "batch": 32, "lr": 2e-3, "ema": 0.98,
     "flip": False, "zoom": (0.75, 1.35), "ratio": 1.25, "colour": 0.0, "smoothing": 0.05,
 }  # fmt: skip
 FOLDS = 3
@@ -69,7 +69,7 @@ def digits(folder: Path) -> list[str]:
     ]
 
 
-LAST_TOP1 = 4  # column of metrics.csv: epoch, rate, cost, cost_class, top1
+LAST_TOP1 = 4  # column of metrics.csv: epoch, lr, loss, loss_class, top1
 
 
 def faces(folder: Path) -> list[str]:
@@ -100,9 +100,9 @@ def localize(folder: Path) -> list[str]:
 
 
 def ablation(folder: Path) -> list[str]:
-    """The same with one of the three parts of the cost left out; each sees 8,000 pictures once."""
+    """The same with one of the three parts of the loss left out; each sees 8,000 pictures once."""
     write_digits(folder / "digits", train=8000, val=1000)
-    lines = ["| cost | object or none | AUC | class | mean IoU |", "|---|---|---|---|---|"]
+    lines = ["| loss | object or none | AUC | class | mean IoU |", "|---|---|---|---|---|"]
     for left_out in (None, "object", "class", "box"):
         weights = {} if left_out is None else {f"{left_out}_weight": 0.0}
         training = cl.train("localize", folder / "digits", out=folder / f"{left_out}", epochs=1, **LOCALIZE, **weights)
@@ -115,8 +115,8 @@ def ablation(folder: Path) -> list[str]:
 
 
 LOCALIZE: dict[str, Any] = {
-    "trunk": "resnet18", "weights": None, "width": 0.5, "tap": "layer2.1", "size": 96, "batch": 16, "rate": 1.5e-3,
-    "average": 0.998, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": False, "progress": False,
+    "trunk": "resnet18", "weights": None, "width": 0.5, "tap": "layer2.1", "size": 96, "batch": 16, "lr": 1.5e-3,
+    "ema": 0.998, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": False, "progress": False,
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ SHOWN, DIGITS_SHOWN = 4, 4  # pictures in the tour, and how many digits each has
 # A high rate, averaged weights, and no zooming out: the time is for learning digits of the sizes that occur.
 RECIPE = {
     "trunk": "resnet18", "width": WIDTH, "size": SIDE, "fit_boxes": True, "flip": False, "zoom_out": 1.0,
-    "batch": 16, "rate": 4e-3, "average": 0.998, "validation": 0.02, "checkpoint_seconds": 120.0,
+    "batch": 16, "lr": 4e-3, "ema": 0.998, "validation": 0.02, "checkpoint_seconds": 120.0,
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def average_precision(
     """Trains a small detector from nothing, and gives COCO's numbers of its best state."""
     run = cl.train(
         "detect", folder, trunk="resnet18", weights=None, width=width, size=size, fit_boxes=True, zoom_out=1.5,
-        batch=16, rate=4e-3, average=0.998, minutes=minutes, out=out,
+        batch=16, lr=4e-3, ema=0.998, minutes=minutes, out=out,
     )  # fmt: skip
     for one in run.skipped:
         print(f"skipped: {one.reason}")

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 import convolens as cl
 from convolens.boxes import corners_of, overlaps
 from convolens.errors import ArgumentError, ShapeError, WeightsError
-from convolens.tasks.localize import BOX_COSTS, Answers, Gather, costs
+from convolens.tasks.localize import BOX_LOSSES, Answers, Gather, losses
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -31,17 +31,17 @@ def batch_of(count, seed=0):
     return said, present, labels, torch.cat([centres, sizes], dim=1)
 
 
-@pytest.mark.parametrize("box_cost", BOX_COSTS)
-def test_the_cost_is_the_weighted_sum_of_three_and_class_and_box_count_only_where_there_is_an_object(box_cost):
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+def test_the_loss_is_the_weighted_sum_of_three_and_class_and_box_count_only_where_there_is_an_object(box_loss):
     said, present, labels, boxes = batch_of(12)
-    found = costs(said, present, labels, boxes, object_weight=2.0, class_weight=3.0, box_weight=5.0, box_cost=box_cost)
+    found = losses(said, present, labels, boxes, object_weight=2.0, class_weight=3.0, box_weight=5.0, box_loss=box_loss)
     answers = Answers.of(Gather()(said.detach()))
     expected = [0.0, 0.0, 0.0]
     for at in range(12):
         expected[0] += 2 * float(binary_cross_entropy_with_logits(answers.object[at], present[at].float()))
         if present[at]:
             expected[1] += 3 * float(cross_entropy(answers.classes[at], labels[at]))
-            expected[2] += 5 * float(BOX_COSTS[box_cost](answers.boxes[at : at + 1], boxes[at : at + 1]))
+            expected[2] += 5 * float(BOX_LOSSES[box_loss](answers.boxes[at : at + 1], boxes[at : at + 1]))
             row, column = int(boxes[at, 1] * 3), int(boxes[at, 0] * 4)
             heard = said[at, 0].detach().flatten().softmax(dim=0).view(3, 4)
             expected[2] -= 5 * 0.5 * float(heard[row, column].log())
@@ -54,9 +54,9 @@ def test_the_cost_is_the_weighted_sum_of_three_and_class_and_box_count_only_wher
     assert absent[:, 1:].abs().max() == 0  # nothing is taught of the class and box of what is not there
 
 
-def test_without_any_object_the_cost_is_that_of_objectness_alone():
+def test_without_any_object_the_loss_is_that_of_objectness_alone():
     said, present, labels, boxes = batch_of(4)
-    found = costs(said, torch.zeros_like(present), labels, boxes)
+    found = losses(said, torch.zeros_like(present), labels, boxes)
     assert found.classes.item() == found.box.item() == 0
     assert found.object.item() > 0
 
@@ -69,22 +69,22 @@ def test_overlaps_are_those_of_areas_counted_by_hand():
     assert generalised.tolist() == pytest.approx([1 / 7 - 2 / 9, -2 / 4, 1.0])
 
 
-def test_costs_of_boxes_are_their_definitions():
+def test_losses_of_boxes_are_their_definitions():
     found, true = torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[0.6, 0.5, 0.2, 0.4]])
-    assert float(BOX_COSTS["mse"](found, true)) == pytest.approx((0.1**2 + 0.2**2) / 4)
-    assert float(BOX_COSTS["l1"](found, true)) == pytest.approx(0.3 / 4)
+    assert float(BOX_LOSSES["mse"](found, true)) == pytest.approx((0.1**2 + 0.2**2) / 4)
+    assert float(BOX_LOSSES["l1"](found, true)) == pytest.approx(0.3 / 4)
     beta = 0.05
-    assert float(BOX_COSTS["smooth_l1"](found, true)) == pytest.approx((0.1 - beta / 2 + 0.2 - beta / 2) / 4)
+    assert float(BOX_LOSSES["smooth_l1"](found, true)) == pytest.approx((0.1 - beta / 2 + 0.2 - beta / 2) / 4)
     iou = 0.02 / (0.04 + 0.08 - 0.02)
     hull = 0.3 * 0.4
-    assert float(BOX_COSTS["giou"](found, true)) == pytest.approx(1 - (iou - (hull - 0.10) / hull), rel=1e-5)
+    assert float(BOX_LOSSES["giou"](found, true)) == pytest.approx(1 - (iou - (hull - 0.10) / hull), rel=1e-5)
     corners = corners_of(torch.tensor([[0.5, 0.4, 0.2, 0.4]]))[0].tolist()
     assert corners == pytest.approx([0.4, 0.2, 0.6, 0.6])
 
 
 def test_a_box_that_does_not_overlap_is_still_drawn_nearer():
     said = torch.zeros(1, 8, 1, 1, requires_grad=True)  # centre (0.5, 0.5), sides 0.5
-    found = costs(said, torch.tensor([True]), torch.tensor([0]), torch.tensor([[2.0, 0.5, 0.5, 0.5]]))
+    found = losses(said, torch.tensor([True]), torch.tensor([0]), torch.tensor([[2.0, 0.5, 0.5, 0.5]]))
     found.box.backward()
     assert float(said.grad[0, -4]) < 0  # to the right
 

@@ -92,7 +92,7 @@ def test_the_run_folder_holds_the_model_and_how_it_came_about(run):
     assert (config["settings"]["trunk"], config["settings"]["taps"]) == ("vgg16", ["conv2_1"])
     with (run.folder / "metrics.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert float(rows[0]["cost"]) == pytest.approx(np.log(3), rel=1e-6)
+    assert float(rows[0]["loss"]) == pytest.approx(np.log(3), rel=1e-6)
     assert float(rows[-1]["validation_top1"]) == run.metrics["top1"]
     with Image.open(run.folder / "confusion.png") as drawn:
         assert min(drawn.size) > 200
@@ -180,7 +180,7 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
         ({"validation": 1.5}, ArgumentError, "validation: need a fraction between 0 and 1, got 1.5"),
         ({"validation": "nowhere"}, FileError, "nowhere: need a folder with one folder of pictures"),
         ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, got 0"),
-        ({"decay": float("nan")}, ArgumentError, "decay: need a number at least 0, got nan"),
+        ({"weight_decay": float("nan")}, ArgumentError, "weight_decay: need a number at least 0, got nan"),
         ({"seed": -1}, ArgumentError, "seed: need a whole number of at least 0, got -1"),
     ],
 )

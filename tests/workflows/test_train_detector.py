@@ -9,7 +9,7 @@ import convolens as cl
 from convolens import boxes, cli
 from convolens.errors import ArgumentError, DataError
 from convolens.media.images import write_image
-from convolens.tasks.detect import Cost
+from convolens.tasks.detect import DetectionLoss
 from convolens.workflows.augment_objects import ObjectAugmentation
 from convolens.workflows.data import read_data, split
 from convolens.workflows.detections import Found, coco_metrics
@@ -20,7 +20,7 @@ from convolens.workflows.train_detector import DetectLesson
 SIDE = 64
 GENERATOR = np.random.default_rng(0)
 QUICK = {"trunk": "resnet18", "weights": None, "width": 0.125, "size": SIDE, "batch": 8, "zoom_out": 1.0, "colour": 0.3,
-         "progress": False, "device": "cpu", "rate": 4e-3, "workers": 1}  # fmt: skip
+         "progress": False, "device": "cpu", "lr": 4e-3, "workers": 1}  # fmt: skip
 
 
 def write_squares(folder, count, seed=0, extra=()):
@@ -71,11 +71,11 @@ def test_it_learns_what_is_where(run, squares):
     assert len(model.predict(empty)) == 0
 
 
-def test_its_folder_holds_the_parts_of_the_cost_and_what_was_asked(run):
+def test_its_folder_holds_the_parts_of_the_loss_and_what_was_asked(run):
     head, *rows = (run.folder / "metrics.csv").read_text().splitlines()
-    assert {"cost_class", "cost_box", "ap", "ap50", "ap75"} <= set(head.split(","))
+    assert {"loss_class", "loss_box", "ap", "ap50", "ap75"} <= set(head.split(","))
     assert len(rows) == 12
-    assert json.loads((run.folder / "config.json").read_text())["settings"]["box_cost"] == "smooth_l1"
+    assert json.loads((run.folder / "config.json").read_text())["settings"]["box_loss"] == "smooth_l1"
 
 
 def test_a_page_shows_curves_confusion_and_mistakes(run, squares, tmp_path):
@@ -87,13 +87,13 @@ def test_a_page_shows_curves_confusion_and_mistakes(run, squares, tmp_path):
     assert "Worst mistakes" in page
 
 
-@pytest.mark.parametrize(("objectness", "box_cost"), [("softmax", "giou"), ("binary", "l1")])
-def test_every_cost_takes_a_step_and_stays_finite(squares, tmp_path, objectness, box_cost):
+@pytest.mark.parametrize(("objectness", "box_loss"), [("softmax", "giou"), ("binary", "l1")])
+def test_every_loss_takes_a_step_and_stays_finite(squares, tmp_path, objectness, box_loss):
     options = {**QUICK, "width": 0.0625}
-    run = cl.train("detect", squares, out=tmp_path, epochs=1, objectness=objectness, box_cost=box_cost, **options)
+    run = cl.train("detect", squares, out=tmp_path, epochs=1, objectness=objectness, box_loss=box_loss, **options)
     last = json.loads((run.folder / "log.jsonl").read_text().splitlines()[-2])
-    assert np.isfinite(last["cost"])
-    assert ("cost_object" in last) == (objectness == "binary")
+    assert np.isfinite(last["loss"])
+    assert ("loss_object" in last) == (objectness == "binary")
     assert run.load(device="cpu").objectness == objectness
 
 
@@ -108,7 +108,7 @@ def lesson(folder, augmentation=None):
     data = read_data(folder)
     teaching, held_out = split(data, 0.2)
     model = cl.detector(cl.trunk("resnet18", width=0.0625), size=SIDE, classes=data.class_names)
-    return DetectLesson(model, teaching, held_out, [], augmentation or ObjectAugmentation(), "all", Cost())
+    return DetectLesson(model, teaching, held_out, [], augmentation or ObjectAugmentation(), "all", DetectionLoss())
 
 
 def test_a_batch_without_any_object_teaches(squares):
@@ -182,7 +182,7 @@ def test_boxes_that_cannot_be_are_named_with_their_file_and_never_learned_from(t
     assert set(reasons) == {f"{at}.png" for at in wrong}
     for at, (_, reason) in wrong.items():
         assert reason in reasons[f"{at}.png"]
-    assert np.isfinite(json.loads((run.folder / "log.jsonl").read_text().splitlines()[-2])["cost"])
+    assert np.isfinite(json.loads((run.folder / "log.jsonl").read_text().splitlines()[-2])["loss"])
     found = {finding.kind for finding in diagnose(folder, progress=False).findings}
     assert {"inverted box", "box without area", "box without numbers", "box outside"} <= found
 
@@ -203,7 +203,7 @@ def test_data_without_objects_is_refused_in_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"box_cost": "iou"}, "box_cost: need one of "),
+        ({"box_loss": "iou"}, "box_loss: need one of "),
         ({"objectness": "maybe"}, "objectness: need one of softmax, binary, got 'maybe'"),
         ({"negatives": -1.0}, "negatives: need a number of at least 0, got -1"),
         ({"zoom_out": 0.5}, "zoom_out: need a number of at least 1, got 0.5"),
@@ -218,7 +218,7 @@ def test_options_that_cannot_be_are_refused(squares, tmp_path, options, message)
 
 def test_a_whole_detector_is_trained_on_with_other_classes(run, squares, tmp_path):
     options = {**QUICK, "weights": run.best, "width": 1.0}
-    again = cl.train("detect", squares, out=tmp_path / "run", epochs=1, **{**options, "rate": 1e-6})
+    again = cl.train("detect", squares, out=tmp_path / "run", epochs=1, **{**options, "lr": 1e-6})
     before, after = run.load(device="cpu"), again.load(device="cpu")
     assert after.defaults.shapes == before.defaults.shapes
     assert torch.allclose(before.heads.boxes[0].weight, after.heads.boxes[0].weight, atol=1e-4)

@@ -10,7 +10,7 @@ from convolens.media.images import write_image
 from convolens.workflows.locating import localization_metrics
 
 QUICK = {"trunk": "resnet18", "weights": None, "tap": "layer2.1", "stem": "small", "hidden": 32, "size": 16, "batch": 8,
-         "progress": False, "device": "cpu", "rate": 1e-3, "workers": 1}  # fmt: skip
+         "progress": False, "device": "cpu", "lr": 1e-3, "workers": 1}  # fmt: skip
 
 
 def write_squares(folder, count, seed=0):
@@ -57,15 +57,15 @@ def test_it_learns_whether_which_and_where(run, squares):
 
 def test_its_folder_holds_the_parts_of_the_cost(run):
     head, *rows = (run.folder / "metrics.csv").read_text().splitlines()
-    assert {"cost_object", "cost_class", "cost_box", "mean_iou"} <= set(head.split(","))
+    assert {"loss_object", "loss_class", "loss_box", "mean_iou"} <= set(head.split(","))
     assert len(rows) == 16
-    assert json.loads((run.folder / "config.json").read_text())["settings"]["box_cost"] == "giou"
+    assert json.loads((run.folder / "config.json").read_text())["settings"]["box_loss"] == "giou"
 
 
 def test_a_part_of_weight_nothing_is_not_learned(squares, tmp_path):
     run = cl.train("localize", squares, out=tmp_path, epochs=1, box_weight=0.0, **QUICK)
     rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    assert [row["cost_box"] for row in rows if row["event"] == "epoch"] == [0.0]
+    assert [row["loss_box"] for row in rows if row["event"] == "epoch"] == [0.0]
 
 
 def test_the_figures_are_those_of_cases_counted_by_hand():
@@ -100,9 +100,9 @@ def test_data_that_cannot_be_localized_is_refused(squares, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"box_cost": "iou"}, "box_cost: need one of mse, l1, smooth_l1, giou, got 'iou'"),
+        ({"box_loss": "iou"}, "box_loss: need one of mse, l1, smooth_l1, giou, got 'iou'"),
         ({"box_weight": -1.0}, r"box_weight: need a finite number of at least 0, got -1\.0"),
-        ({"box_weight": 0.0, "class_weight": 0.0, "object_weight": 0.0}, "need a part of the cost that counts"),
+        ({"box_weight": 0.0, "class_weight": 0.0, "object_weight": 0.0}, "need a part of the loss that counts"),
         ({"learn": "layer9"}, r"learn: need all or a tap up to layer2\.1"),
         ({"device": "cuda:7"}, "device: need one that this machine has, got 'cuda:7'"),
     ],

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 import convolens as cl
 from convolens.errors import ArgumentError, DataError
 from convolens.media.images import write_image
-from convolens.workflows.classifying import Costing, weights_of
+from convolens.workflows.classifying import ClassificationLoss, weights_of
 from convolens.workflows.data import read_data
 from convolens.workflows.train_classifier import mixed
 
@@ -42,7 +42,7 @@ def bars(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(bars, tmp_path_factory):
-    return cl.train("classify", bars, weights=None, out=tmp_path_factory.mktemp("run"), rate=3e-3, **QUICK)
+    return cl.train("classify", bars, weights=None, out=tmp_path_factory.mktemp("run"), lr=3e-3, **QUICK)
 
 
 def test_a_network_from_scratch_learns_and_its_file_says_how_to_show_it_pictures(run, bars):
@@ -61,7 +61,7 @@ def test_its_folder_holds_the_story(run):
     with (run.folder / "metrics.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    assert float(rows[-1]["cost"]) < float(rows[0]["cost"])
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     settings = json.loads((run.folder / "config.json").read_text())["settings"]
     assert (settings["stem"], settings["learn"], settings["optimizer"]) == ("small", "all", "adamw")
 
@@ -138,7 +138,7 @@ def test_several_classes_a_picture_are_questions_of_their_own(bars, tmp_path):
         write_image(tmp_path / f"{number}.png", pixels)
         lines.append(f"{number}.png,{';'.join(shown)}")
     (tmp_path / "data.csv").write_text("\n".join(lines))
-    settings = {**QUICK, "weights": None, "validation": 0.25, "rate": 3e-3, "epochs": 6}
+    settings = {**QUICK, "weights": None, "validation": 0.25, "lr": 3e-3, "epochs": 6}
     run = cl.train("classify", tmp_path / "data.csv", out=tmp_path / "run", **settings)
     assert run.metrics["mean_ap"] > 0.9
     model = run.load(device="cpu")
@@ -170,10 +170,10 @@ def test_balanced_weights_make_classes_count_alike(bars):
 def test_smoothing_spreads_the_label_as_its_definition_says():
     scores = torch.tensor([[2.0, 0.0, -1.0]], dtype=torch.float64)
     log = scores.log_softmax(dim=1)[0]
-    found = Costing(smoothing=0.3).total(scores, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
+    found = ClassificationLoss(smoothing=0.3).total(scores, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
     assert float(found) == pytest.approx(float(-(0.8 * log[0] + 0.1 * log[1] + 0.1 * log[2])))
     yes = scores[:, :1]
-    found = Costing(exclusive=False, smoothing=0.2).total(yes, torch.ones(1, 1, dtype=torch.float64))
+    found = ClassificationLoss(exclusive=False, smoothing=0.2).total(yes, torch.ones(1, 1, dtype=torch.float64))
     share = torch.sigmoid(yes).item()
     assert float(found) == pytest.approx(-(0.9 * np.log(share) + 0.1 * np.log(1 - share)))
 

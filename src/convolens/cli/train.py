@@ -36,13 +36,13 @@ Minutes = Annotated[float | None, typer.Option(help="A budget of time; the learn
 Batch = Annotated[str | None, typer.Option(help="Pictures to a step, or auto: as many as memory allows, at most 64.")]
 Accumulate = Annotated[int | None, typer.Option(help="Parts that a batch goes through the network in.")]
 Optimizer = Annotated[str | None, typer.Option(help="adamw or sgd. Default: adamw.")]
-Rate = Annotated[str | None, typer.Option(help="The learning rate at its highest, or find.")]
+LearningRate = Annotated[str | None, typer.Option(help="The learning rate at its highest, or find.")]
 Schedule = Annotated[str | None, typer.Option(help="How the rate falls: cosine, step or constant.")]
 Warmup = Annotated[float | None, typer.Option(help="Share of the training over which the rate rises. Default: 0.05.")]
-Decay = Annotated[float | None, typer.Option(help="Of the weights; more suits few pictures.")]
+WeightDecay = Annotated[float | None, typer.Option(help="Of the weights; more suits few pictures.")]
 LayerDecay = Annotated[float | None, typer.Option(help="A layer's learning rate as a share of the next one's.")]
-Clip = Annotated[float | None, typer.Option(help="Length that gradients are shortened to. Default: 1.")]
-Average = Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")]
+ClipGrad = Annotated[float | None, typer.Option(help="Length that gradients are shortened to. Default: 1.")]
+Ema = Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")]
 Patience = Annotated[int | None, typer.Option(help="End after so many epochs without a better model.")]
 Zoom = Annotated[
     tuple[float, float] | None,
@@ -67,13 +67,13 @@ def _training(
     batch: Batch = None,
     accumulate: Accumulate = None,
     optimizer: Optimizer = None,
-    rate: Rate = None,
+    lr: LearningRate = None,
     schedule: Schedule = None,
     warmup: Warmup = None,
-    decay: Decay = None,
+    weight_decay: WeightDecay = None,
     layer_decay: LayerDecay = None,
-    clip: Clip = None,
-    average: Average = None,
+    clip_grad: ClipGrad = None,
+    ema: Ema = None,
     patience: Patience = None,
     seed: Seed = None,
     tensorboard: Tensorboard = None,
@@ -168,7 +168,7 @@ def localize(
     object_weight: Annotated[float | None, typer.Option(help="Of whether there is an object. Default: 1.")] = None,
     class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
     box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
-    box_cost: Annotated[str | None, typer.Option(help="giou, mse, l1 or smooth_l1. Default: giou.")] = None,
+    box_loss: Annotated[str | None, typer.Option(help="giou, mse, l1 or smooth_l1. Default: giou.")] = None,
     zoom: Zoom = None,
     flip: Flip = None,
     colour: Colour = None,
@@ -214,7 +214,7 @@ def detect(
     objectness: Annotated[
         str | None, typer.Option(help="softmax: background is one of the classes (default); or binary.")
     ] = None,
-    box_cost: Annotated[str | None, typer.Option(help="smooth_l1, l1, mse or giou. Default: smooth_l1.")] = None,
+    box_loss: Annotated[str | None, typer.Option(help="smooth_l1, l1, mse or giou. Default: smooth_l1.")] = None,
     object_weight: Annotated[float | None, typer.Option(help="Of whether there is an object, if binary.")] = None,
     class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
     box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
@@ -256,7 +256,7 @@ def _train(task: str, given: dict[str, Any], **renamed: str) -> Run:
     del options["training"]
     options |= {name: options.pop(word) for name, word in renamed.items()}
     options = {name: value for name, value in options.items() if value not in (None, [])}
-    for name, number, word in (("batch", int, "auto"), ("rate", float, "find")):
+    for name, number, word in (("batch", int, "auto"), ("lr", float, "find")):
         if name in options and options[name] != word:
             options[name] = _number(name, options[name], number, word)
     if "validation" in options:

@@ -5,7 +5,7 @@ object where some cell is sure of it: objectness is the log of the mean of the e
 are means over the cells, weighted by the softmax of the same numbers: the network looks at the place that made it say
 that there is something. What a cell says does not depend on where it is: an object need not have been seen everywhere.
 
-The cost is one number, the weighted sum of three: objectness (binary cross-entropy), class (cross-entropy) and where it
+The loss is one number, the weighted sum of three: objectness (binary cross-entropy), class (cross-entropy) and where it
 is; the latter two count only where there is an object. Where it is has two parts: the cell that its middle lies in is
 to be heard (cross-entropy), and the box is to fit. Without the first, cells listen for whatever gives an object away,
 an end of a stroke, where its class is hard to tell.
@@ -36,7 +36,7 @@ from convolens.trunks.receptive import ReceptiveField
 HIDDEN = 128  # features between a tap and what is said of it
 MAX_HIDDEN = 8192
 SMOOTH = 0.05  # of smooth L1: where it turns from square to straight, as a share of the picture's side
-HEARD = 0.5  # weight, beside the box's cost, of the right cell's being heard
+HEARD = 0.5  # weight, beside the box's loss, of the right cell's being heard
 PRESENT = 0.5  # objectness from which on an object is named
 
 
@@ -386,15 +386,15 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
-class Costs:
-    """The three parts of a localizer's cost, each summed over a batch, times its weight."""
+class Losses:
+    """The three parts of a localizer's loss, each summed over a batch, times its weight."""
 
     object: Tensor
     classes: Tensor
     box: Tensor
 
 
-def costs(
+def losses(
     said: Float[Tensor, "batch numbers rows columns"],
     present: Bool[Tensor, " batch"],
     labels: Int[Tensor, " batch"],
@@ -403,9 +403,9 @@ def costs(
     object_weight: float = 1.0,
     class_weight: float = 1.0,
     box_weight: float = 1.0,
-    box_cost: str = "giou",
-) -> Costs:
-    """The parts of the one cost that a localizer is trained by. Their sum is the cost of the batch.
+    box_loss: str = "giou",
+) -> Losses:
+    """The parts of the one loss that a localizer is trained by. Their sum is the loss of the batch.
 
     Args:
         said: what the model's cells say (`gathered=False`).
@@ -415,14 +415,14 @@ def costs(
         object_weight: of the binary cross-entropy of `present`, over all pictures.
         class_weight: of the cross-entropy of `labels`, over pictures with an object.
         box_weight: of where it is, over pictures with an object.
-        box_cost: one of `BOX_COSTS`.
+        box_loss: one of `BOX_LOSSES`.
     """
-    if box_cost not in BOX_COSTS:
-        raise ArgumentError(f"box_cost: need one of {', '.join(BOX_COSTS)}, got {box_cost!r}")
+    if box_loss not in BOX_LOSSES:
+        raise ArgumentError(f"box_loss: need one of {', '.join(BOX_LOSSES)}, got {box_loss!r}")
     answers = Answers.of(Gather()(said))
-    where = BOX_COSTS[box_cost](answers.boxes[present], boxes[present]).sum()
+    where = BOX_LOSSES[box_loss](answers.boxes[present], boxes[present]).sum()
     where = where + HEARD * cross_entropy(*_cells(said[present, 0], boxes[present]), reduction="sum")
-    return Costs(
+    return Losses(
         object_weight * binary_cross_entropy_with_logits(answers.object, present.to(said), reduction="sum"),
         class_weight * cross_entropy(answers.classes[present], labels[present], reduction="sum"),
         box_weight * where,
@@ -430,7 +430,7 @@ def costs(
 
 
 # Between boxes given by centre and size, shares of the picture's side: one number a box.
-BOX_COSTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+BOX_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": lambda found, true: (found - true).square().mean(dim=1),
     "l1": lambda found, true: (found - true).abs().mean(dim=1),
     "smooth_l1": lambda found, true: smooth_l1_loss(found, true, beta=SMOOTH, reduction="none").mean(dim=1),

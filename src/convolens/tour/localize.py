@@ -50,14 +50,14 @@ SECTION = Section(
     title="Is there a digit, which, and where?",
     prose=f"""
 Every cell of a map says how much its part of the picture looks like a digit, which one, and where its box is. The
-surest cells are listened to. All of it is learned at once, by one cost: the sum of three, whether, which and where.
+surest cells are listened to. All of it is learned at once, by one loss: the sum of three, whether, which and where.
 
 This small network knew nothing half a minute ago. It learned from {_TO_LEARN:,} pictures and is shown others here:
 other photos, other people's handwriting.
 """,
     commands=(
         "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "
-        "--rate 0.002 --epochs 10 --zoom 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run",
+        "--lr 0.002 --epochs 10 --zoom 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run",
         f"convolens predict {MODEL} hidden/test --out hidden/found",
     ),
     python=f"""\
@@ -65,7 +65,7 @@ from pathlib import Path
 import convolens as cl
 
 run = cl.train("localize", "hidden/train/pictures.csv", trunk="resnet18", weights=None, width=0.25, tap="layer2.1",
-               batch=16, rate=2e-3, epochs=10, zoom=(0.8, 1.2), flip=False, validation="hidden/test/pictures.csv",
+               batch=16, lr=2e-3, epochs=10, zoom=(0.8, 1.2), flip=False, validation="hidden/test/pictures.csv",
                out="hidden/run")
 photos = sorted(Path("hidden/test").glob("*.png"))
 found = cl.load("{MODEL}").predict(photos)

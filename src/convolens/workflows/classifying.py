@@ -1,4 +1,4 @@
-"""How good a classifier is on pictures with known classes, and what a classification costs."""
+"""How good a classifier is on pictures with known classes, and the loss it is trained by."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def targets_of(examples: Sequence[Example], classes: int) -> Float[Tensor, "samp
 
 
 @dataclass(frozen=True)
-class Costing:
-    """What a wrong answer costs.
+class ClassificationLoss:
+    """The loss that a classifier is trained by.
 
     Attributes:
         exclusive: one class a picture (cross-entropy), or each class for itself (binary cross-entropy, added up).

@@ -15,64 +15,64 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-COST_TOLERANCE = 1e-10  # a step that gains less moves no prediction
+LOSS_TOLERANCE = 1e-10  # a step that gains less moves no prediction
 
 
 @dataclass(frozen=True)
 class LinearFit:
-    """Weights `(classes, features)` and bias `(classes,)` for features as they come, and the cost they started from."""
+    """Weights `(classes, features)` and bias `(classes,)` for features as they come, and the loss they started from."""
 
     weight: Tensor
     bias: Tensor
-    cost: float
+    loss: float
 
 
 def fit_linear(
     features: Float[Tensor, "samples features"],
-    cost: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor], Tensor],
     classes: int,
     *,
-    decay: float = 0.01,
+    weight_decay: float = 0.01,
     steps: int = 200,
 ) -> Iterator[LinearFit]:
-    """Step by step towards the weights with the least cost + decay/2 · |weights|²; the last is the answer.
+    """Step by step towards the weights with the least loss + weight_decay/2 · |weights|²; the last is the answer.
 
     The decay is on the weights of features brought to mean 0 and variance 1. That standardising is folded into what is
     given back, which takes features as they are. A feature that never varies gets weight 0.
 
     Args:
         features: float32 or float64.
-        cost: of the samples' scores `(samples, classes)`, convex in them: cross-entropy, and its like.
+        loss: of the samples' scores `(samples, classes)`, convex in them: cross-entropy, and its like.
         classes: how many there are.
-        decay: larger draws the weights to 0, and scores to equal shares.
-        steps: at most; fewer where the cost has stopped falling.
+        weight_decay: larger draws the weights to 0, and scores to equal shares.
+        steps: at most; fewer where the loss has stopped falling.
     """
     x = features.double()
     mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)
     varies = spread > 1e-9 * x.abs().amax(dim=0)
     scale = torch.where(varies, 1 / spread, 0.0)
-    for weight, bias, started_from in _descent((x - mean) * scale, cost, classes, decay, steps):
+    for weight, bias, started_from in _descent((x - mean) * scale, loss, classes, weight_decay, steps):
         raw = weight * scale
         yield LinearFit(raw.to(features.dtype), (bias - raw @ mean).to(features.dtype), started_from)
 
 
 def _descent(
-    x: Tensor, cost_of: Callable[[Tensor], Tensor], classes: int, decay: float, steps: int
+    x: Tensor, loss_of: Callable[[Tensor], Tensor], classes: int, weight_decay: float, steps: int
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     weight = x.new_zeros(classes, x.shape[1], requires_grad=True)
     bias = x.new_zeros(classes, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=20, line_search_fn="strong_wolfe")
 
-    def cost() -> Tensor:
+    def loss() -> Tensor:
         optimizer.zero_grad()
-        value = cost_of(x @ weight.T + bias) + decay / 2 * weight.square().sum()
+        value = loss_of(x @ weight.T + bias) + weight_decay / 2 * weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     before = float("inf")
     for _ in range(steps):
-        started_from = float(optimizer.step(cost).detach())  # type: ignore[no-untyped-call]
+        started_from = float(optimizer.step(loss).detach())  # type: ignore[no-untyped-call]
         yield weight.detach(), bias.detach(), started_from
-        if before - started_from < COST_TOLERANCE:
+        if before - started_from < LOSS_TOLERANCE:
             return
         before = started_from

@@ -17,7 +17,7 @@ from convolens.tasks import load as load_model
 from convolens.tasks.classify import Classifier, classifier
 from convolens.workflows.augment import Augmentation, draw_view
 from convolens.workflows.classifier_run import write_classifier_run
-from convolens.workflows.classifying import KEPT, Costing, figures, score_pictures, targets_of, weights_of
+from convolens.workflows.classifying import KEPT, ClassificationLoss, figures, score_pictures, targets_of, weights_of
 from convolens.workflows.data import DataSet, read_data, split
 from convolens.workflows.data.dataset import need_one_label
 from convolens.workflows.learning import (
@@ -38,8 +38,8 @@ from convolens.workflows.training.lesson import Example as Shown
 from convolens.workflows.training.lesson import stacked
 
 HEAD = "head"
-HEAD_DECAY, HEAD_BATCH = 0.01, 16  # where only the head learns
-TRUNK_DEFAULTS = {"layer_decay": 0.75, "rate": 3e-4}  # where somebody else's weights are adapted: gently
+HEAD_WEIGHT_DECAY, HEAD_BATCH = 0.01, 16  # where only the head learns
+TRUNK_DEFAULTS = {"layer_decay": 0.75, "lr": 3e-4}  # where somebody else's weights are adapted: gently
 
 
 def train_classifier(
@@ -96,7 +96,7 @@ def train_classifier(
         resume: goes on from an earlier run in `out`.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
-        training: see `convolens.workflows.training.Settings`. For `head` only `decay`, `seed` and `batch` mean
+        training: see `convolens.workflows.training.Settings`. For `head` only `weight_decay`, `seed` and `batch` mean
             anything.
 
     Errors as in `convolens.train`.
@@ -119,7 +119,9 @@ def train_classifier(
     if mixup is not None and not (np.isfinite(mixup) and mixup > 0):
         raise ArgumentError(f"mixup: need a number above 0, got {mixup}")
     if learn == HEAD:
-        _need_none({**given, **training, "mixup": mixup, "resume": resume or None}, but=("decay", "seed", "batch"))
+        _need_none(
+            {**given, **training, "mixup": mixup, "resume": resume or None}, but=("weight_decay", "seed", "batch")
+        )
     settings = Settings(**({**(TRUNK_DEFAULTS if weights is not None else {}), **training}))  # type: ignore[arg-type]
     seen_as = Augmentation(**given)  # type: ignore[arg-type]
     read = read_data(data)
@@ -133,7 +135,7 @@ def train_classifier(
     model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, exclusive=exclusive)
     model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
-    costing = Costing(exclusive, smoothing, weights_of(class_weights, teaching))
+    loss = ClassificationLoss(exclusive, smoothing, weights_of(class_weights, teaching))
     if learn == HEAD:
         return train_head(
             model,
@@ -141,18 +143,18 @@ def train_classifier(
             held_out,
             out,
             size=size,
-            decay=training.get("decay", HEAD_DECAY),
+            weight_decay=training.get("weight_decay", HEAD_WEIGHT_DECAY),
             batch=_fixed(training.get("batch", HEAD_BATCH)),
-            cost=costing.total,
+            loss=loss.total,
             skipped=skipped,
-            settings=asked | {"decay": training.get("decay", HEAD_DECAY), "seed": settings.seed},
+            settings=asked | {"weight_decay": training.get("weight_decay", HEAD_WEIGHT_DECAY), "seed": settings.seed},
             progress=progress,
         )
     side = side_for(size, teaching)
     model.trunk.preprocessing = cropped(model.trunk.preprocessing, side)
     model.need_room(torch.zeros(1, 3, side, side))
     pictures = Pictures(teaching, side, seen_as, skipped)
-    lesson = ClassifyLesson(model, pictures, held_out, learn, costing, mixup)
+    lesson = ClassifyLesson(model, pictures, held_out, learn, loss, mixup)
     run = make_folder(out)
     outcome = fit(lesson, settings, run, resume=resume, progress=progress)
     best = load_model(run / BEST, device=device)
@@ -171,11 +173,11 @@ class ClassifyLesson:
         pictures: Pictures,
         held_out: DataSet,
         learn: str,
-        costing: Costing,
+        loss: ClassificationLoss,
         mixup: float | None,
     ) -> None:
         self.model, self.pictures, self.held_out = model, pictures, held_out
-        self.learn, self.costing, self.mixup = learn, costing, mixup
+        self.learn, self.loss, self.mixup = learn, loss, mixup
         deepest = max(model.taps, key=model.trunk.taps.index)
         self.part = LearningTrunk(model.trunk, deepest, learn)
         self.goal = KEPT[model.exclusive][0]
@@ -219,8 +221,8 @@ class ClassifyLesson:
         return {"class": float(len(batch["target"]))}
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The classes' cost."""
-        return {"class": self.costing.total(network(batch["input"]).float(), batch["target"])}
+        """The classes' loss."""
+        return {"class": self.loss.total(network(batch["input"]).float(), batch["target"])}
 
     def measure(self, model: nn.Module) -> dict[str, float]:
         """On the pictures that were kept back."""
@@ -236,10 +238,10 @@ class ClassifyLesson:
 
     def facts(self) -> dict[str, Any]:
         """What a run is known by."""
-        weights, data = self.costing.weights, self.pictures.data
+        weights, data = self.loss.weights, self.pictures.data
         return learned_facts(self.model, self.learn, data, lambda example: str(example.labels)) | {
             "size": self.pictures.side,
-            "smoothing": self.costing.smoothing,
+            "smoothing": self.loss.smoothing,
             "class_weights": None if weights is None else weights.tolist(),
             "mixup": self.mixup,
             "augmentation": self.pictures.augmentation.to_list(),

@@ -1,4 +1,4 @@
-"""Training a detector: what is where, many at once, by one cost."""
+"""Training a detector: what is where, many at once, by one loss."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
-from convolens.tasks.detect import Cost, Detector, detector
-from convolens.tasks.detect.cost import BoxCost, Objectness
+from convolens.tasks.detect import DetectionLoss, Detector, detector
+from convolens.tasks.detect.cost import BoxLoss, Objectness
 from convolens.trunks import Preprocessing
 from convolens.workflows.augment_objects import (
     SIDES,
@@ -56,7 +56,7 @@ def train_detector(
     size: int | tuple[int, int] | None = None,
     fit_boxes: bool = False,
     objectness: Objectness = "softmax",
-    box_cost: BoxCost = "smooth_l1",
+    box_loss: BoxLoss = "smooth_l1",
     object_weight: float = 1.0,
     class_weight: float = 1.0,
     box_weight: float = 1.0,
@@ -88,7 +88,7 @@ def train_detector(
             detector in `weights` has.
         fit_boxes: default boxes are fitted to the data's objects in place of the published shapes.
         objectness: see `convolens.detector`.
-        box_cost: see `convolens.tasks.detect.Cost`, like the next five.
+        box_loss: see `convolens.tasks.detect.DetectionLoss`, like the next five.
         object_weight: of whether there is an object, for `objectness="binary"`.
         class_weight: of which it is.
         box_weight: of where it is.
@@ -107,7 +107,7 @@ def train_detector(
     """
     asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
     settings, augmentation = Settings(**training), ObjectAugmentation(zoom_out, crop, flip, colour)
-    cost = Cost(box_cost, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
+    loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
     read = read_data(data)
     teaching, held_out = split(read, validation, settings.seed)
     _need_objects(teaching, "to learn from")
@@ -124,7 +124,7 @@ def train_detector(
         model = _fitted(make, model, teaching, skipped, settings.seed)
     _need_size(model, size)
     model.to(own_device(device))
-    lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, learn, cost)
+    lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, learn, loss)
     return run_lesson(
         lesson, settings, out, lambda best: measure_detector(best, held_out.examples, skipped), skipped,
         asked=asked, resume=resume, device=device, progress=progress,
@@ -144,10 +144,10 @@ class DetectLesson:
         skipped: list[Skipped],
         augmentation: ObjectAugmentation,
         learn: str,
-        cost: Cost,
+        loss: DetectionLoss,
     ) -> None:
         self.model, self.teaching, self.held_out, self.skipped = model, teaching, held_out, skipped
-        self.augmentation, self.learn, self.cost = augmentation, learn, cost
+        self.augmentation, self.learn, self.loss = augmentation, learn, loss
         self.part = LearningTrunk(model.trunk, model.taps[-1], learn)
         self.count = len(teaching)
         # JPEGs are decoded no larger than what the smallest crop needs.
@@ -196,12 +196,12 @@ class DetectLesson:
         return {"input": normalized(batch, self.model.preprocessing), "matches": matches}
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
-        """See `convolens.tasks.detect.Cost`."""
-        return self.model.counts(batch["matches"], self.cost)
+        """See `convolens.tasks.detect.DetectionLoss`."""
+        return self.model.counts(batch["matches"], self.loss)
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The parts of the cost."""
-        return self.model.losses(network(batch["input"]), batch["matches"], self.cost)
+        """The parts of the loss."""
+        return self.model.losses(network(batch["input"]), batch["matches"], self.loss)
 
     def measure(self, model: nn.Module) -> dict[str, float]:
         """On the pictures that were kept back."""
@@ -221,7 +221,7 @@ class DetectLesson:
             "size": list(self.model.size),
             "default_boxes": [list(map(list, level)) for level in self.model.defaults.shapes],
             "objectness": self.model.objectness,
-            "cost": list(asdict(self.cost).values()),
+            "loss": list(asdict(self.loss).values()),
             "augmentation": self.augmentation.to_list(),
         }
 

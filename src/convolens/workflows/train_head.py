@@ -35,9 +35,9 @@ def train_head(
     out: AnyPath,
     *,
     size: int | None,
-    decay: float,
+    weight_decay: float,
     batch: int,
-    cost: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
     skipped: list[Skipped],
     settings: dict[str, Any],
     progress: bool,
@@ -50,9 +50,9 @@ def train_head(
         held_out: what to measure on.
         out: the run folder.
         size: the side that pictures are brought to; None leaves them to the model's preprocessing.
-        decay: holds the head's weights small; more of it suits few pictures.
+        weight_decay: holds the head's weights small; more of it suits few pictures.
         batch: pictures of one size that go through the trunk at once.
-        cost: of scores and targets, both `(samples, classes)`: their sum over the samples.
+        loss: of scores and targets, both `(samples, classes)`: their sum over the samples.
         skipped: files that could not be used so far; more are added.
         settings: what the run was asked for, for its records.
         progress: shows a bar with the time left.
@@ -61,8 +61,8 @@ def train_head(
     """
     if size is not None and size < 1:
         raise ArgumentError(f"size: need at least 1 pixel, got {size}")
-    if not (math.isfinite(decay) and decay >= 0):
-        raise ArgumentError(f"decay: need a finite number of at least 0, got {decay}")
+    if not (math.isfinite(weight_decay) and weight_decay >= 0):
+        raise ArgumentError(f"weight_decay: need a finite number of at least 0, got {weight_decay}")
     if size is not None:
         model.trunk.preprocessing = cropped(model.trunk.preprocessing, size)
     run = make_folder(out)
@@ -72,11 +72,13 @@ def train_head(
     targets = targets_of(used, len(model.class_names)).to(known.device).double()
     rows: list[dict[str, Any]] = []
     kept = KEPT[model.exclusive]
-    steps = fit_linear(known, lambda scores: cost(scores, targets) / len(targets), len(model.class_names), decay=decay)
+    steps = fit_linear(
+        known, lambda scores: loss(scores, targets) / len(targets), len(model.class_names), weight_decay=weight_decay
+    )
     for fit in steps:
         _put(model, fit)
         measured = figures(model, _scores(model, tested), tests)
-        rows.append({"step": len(rows) + 1, "cost": fit.cost} | {f"validation_{name}": measured[name] for name in kept})
+        rows.append({"step": len(rows) + 1, "loss": fit.loss} | {f"validation_{name}": measured[name] for name in kept})
     model.metrics = {name: measured[name] for name in kept}
     model.save(run / BEST)
     write_rows(run / "metrics.csv", rows)

@@ -1,4 +1,4 @@
-"""Training a localizer: whether there is an object, which, and where, by one cost."""
+"""Training a localizer: whether there is an object, which, and where, by one loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DataError
 from convolens.media.files import AnyPath
-from convolens.tasks.localize import BOX_COSTS, HIDDEN, Localizer, costs, localizer
+from convolens.tasks.localize import BOX_LOSSES, HIDDEN, Localizer, localizer, losses
 from convolens.workflows.augment import Augmentation, draw_view, view_keeping
 from convolens.workflows.data import DataSet, read_data, split
 from convolens.workflows.learning import (
@@ -51,7 +51,7 @@ def train_localizer(
     object_weight: float = 1.0,
     class_weight: float = 1.0,
     box_weight: float = 1.0,
-    box_cost: str = "giou",
+    box_loss: str = "giou",
     zoom: tuple[float, float] = (0.6, 1.4),
     ratio: float = 1.2,
     flip: bool = True,
@@ -76,10 +76,10 @@ def train_localizer(
         validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
             the data's own part for it, or a share of 0.2.
         size: pictures are brought to a square of this side; None takes the first picture's shorter side.
-        object_weight: of the first part of the cost, whether there is an object (binary cross-entropy).
+        object_weight: of the first part of the loss, whether there is an object (binary cross-entropy).
         class_weight: of the second, which it is (cross-entropy).
         box_weight: of the third, where it is.
-        box_cost: `giou`, `mse`, `l1` or `smooth_l1`.
+        box_loss: `giou`, `mse`, `l1` or `smooth_l1`.
         zoom: see `convolens.workflows.augment.Augmentation`, like the next three.
         ratio: of widths to heights.
         flip: not for what has a left and a right, such as digits.
@@ -94,7 +94,7 @@ def train_localizer(
     asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
     settings, augmentation = Settings(**training), Augmentation(zoom, ratio, flip, colour)
     part_weights = {"object": object_weight, "class": class_weight, "box": box_weight}
-    _check_cost(part_weights, box_cost)
+    _check_loss(part_weights, box_loss)
     read = read_data(data)
     _need_one_box(read)
     teaching, held_out = split(read, validation, settings.seed)
@@ -106,7 +106,7 @@ def train_localizer(
     model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
     lesson = LocalizeLesson(
-        model, Pictures(teaching, side, augmentation, skipped), held_out, learn, part_weights, box_cost
+        model, Pictures(teaching, side, augmentation, skipped), held_out, learn, part_weights, box_loss
     )
     return run_lesson(
         lesson, settings, out, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
@@ -126,10 +126,10 @@ class LocalizeLesson:
         held_out: DataSet,
         learn: str,
         weights: Mapping[str, float],
-        box_cost: str,
+        box_loss: str,
     ) -> None:
         self.model, self.pictures, self.held_out = model, pictures, held_out
-        self.learn, self.weights, self.box_cost = learn, dict(weights), box_cost
+        self.learn, self.weights, self.box_loss = learn, dict(weights), box_loss
         self.part = LearningTrunk(model.trunk, model.taps[0], learn)
         self.count = len(pictures)
 
@@ -180,8 +180,8 @@ class LocalizeLesson:
         return {"object": float(len(batch["present"])), "class": present, "box": present}
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The three parts of the cost."""
-        found = costs(
+        """The three parts of the loss."""
+        found = losses(
             network(batch["input"], gathered=False).float(),
             batch["present"],
             batch["label"],
@@ -189,7 +189,7 @@ class LocalizeLesson:
             object_weight=self.weights["object"],
             class_weight=self.weights["class"],
             box_weight=self.weights["box"],
-            box_cost=self.box_cost,
+            box_loss=self.box_loss,
         )
         return {"object": found.object, "class": found.classes, "box": found.box}
 
@@ -209,19 +209,19 @@ class LocalizeLesson:
         """What a run is known by."""
         return learned_facts(self.model, self.learn, self.pictures.data, described_boxes) | {
             "size": self.pictures.side,
-            "cost": [*self.weights.values(), self.box_cost],
+            "loss": [*self.weights.values(), self.box_loss],
             "augmentation": self.pictures.augmentation.to_list(),
         }
 
 
-def _check_cost(weights: Mapping[str, float], box_cost: str) -> None:
+def _check_loss(weights: Mapping[str, float], box_loss: str) -> None:
     for name, weight in weights.items():
         if not (np.isfinite(weight) and weight >= 0):
             raise ArgumentError(f"{name}_weight: need a finite number of at least 0, got {weight}")
     if not any(weights.values()):
-        raise ArgumentError("weights: need a part of the cost that counts, got 0 for object, class and box")
-    if box_cost not in BOX_COSTS:
-        raise ArgumentError(f"box_cost: need one of {', '.join(BOX_COSTS)}, got {box_cost!r}")
+        raise ArgumentError("weights: need a part of the loss that counts, got 0 for object, class and box")
+    if box_loss not in BOX_LOSSES:
+        raise ArgumentError(f"box_loss: need one of {', '.join(BOX_LOSSES)}, got {box_loss!r}")
 
 
 def _need_one_box(data: DataSet) -> None:

@@ -6,7 +6,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from convolens.boxes import centres_of, corners_of, overlaps
 from convolens.errors import ArgumentError
-from convolens.tasks.detect.cost import BOX_COSTS, Cost, Outputs
+from convolens.tasks.detect.cost import BOX_LOSSES, DetectionLoss, Outputs
 from convolens.tasks.detect.default_boxes import lay, shapes_of
 from convolens.tasks.detect.matching import Grids, match
 from convolens.tasks.detect.offsets import decode, encode
@@ -36,8 +36,8 @@ def test_offsets_come_back_as_the_boxes_they_were_made_of():
 @pytest.mark.parametrize("objectness", ["softmax", "binary"])
 def test_the_parts_are_sums_over_objects_and_the_hardest_of_background(objectness):
     said, matches = outputs(), match(BOXES, LABELS, GRIDS)
-    cost = Cost(class_weight=2.0, box_weight=3.0, object_weight=5.0, negatives=2.0, negatives_when_empty=4)
-    found = cost.losses(said, matches, GRIDS, objectness)
+    loss = DetectionLoss(class_weight=2.0, box_weight=3.0, object_weight=5.0, negatives=2.0, negatives_when_empty=4)
+    found = loss.losses(said, matches, GRIDS, objectness)
     expected = {"object": 0.0, "class": 0.0, "box": 0.0}
     total = 0
     for picture in range(3):
@@ -59,13 +59,13 @@ def test_the_parts_are_sums_over_objects_and_the_hardest_of_background(objectnes
             background = [float(cross_entropy(row, torch.tensor(0))) for row in scores]
         else:
             background = [float(binary_cross_entropy_with_logits(row[0], torch.tensor(0.0))) for row in scores]
-        hardest = sorted((cost for box, cost in enumerate(background) if mine[box] < 0), reverse=True)
+        hardest = sorted((loss for box, loss in enumerate(background) if mine[box] < 0), reverse=True)
         part, weight = ("class", 2) if objectness == "softmax" else ("object", 5)
         expected[part] += weight * sum(hardest[: 2 * len(there) if len(there) else 4])
     for name, value in found.items():
         assert float(value.detach()) == pytest.approx(expected[name], rel=1e-4)
     seen = total + 4 / 2  # the empty picture's four negatives are as many as two objects would have brought
-    counts = cost.counts(matches, objectness)
+    counts = loss.counts(matches, objectness)
     assert counts == (
         {"class": seen, "box": total} if objectness == "softmax" else {"object": seen, "class": total, "box": total}
     )
@@ -74,11 +74,11 @@ def test_the_parts_are_sums_over_objects_and_the_hardest_of_background(objectnes
 
 def test_pictures_without_objects_teach_unless_they_are_told_not_to():
     said, nothing = outputs(), match(BOXES, torch.full_like(LABELS, -1), GRIDS)
-    taught = Cost().losses(said, nothing, GRIDS, "softmax")
+    taught = DetectionLoss().losses(said, nothing, GRIDS, "softmax")
     taught["class"].backward()
     assert (said.scores.grad.abs().sum(dim=-1) > 0).sum(dim=1).tolist() == [12, 12, 12]
     assert taught["box"].item() == 0
-    silent = Cost(negatives_when_empty=0)
+    silent = DetectionLoss(negatives_when_empty=0)
     assert {name: float(part.detach()) for name, part in silent.losses(said, nothing, GRIDS, "softmax").items()} == {
         "class": 0.0,
         "box": 0.0,
@@ -92,37 +92,39 @@ def test_five_hundred_objects_in_a_picture_leave_a_finite_cost():
     boxes = torch.cat([low, low + 0.02 + 0.08 * torch.rand(1, 500, 2, generator=random)], dim=2)
     matches = match(boxes, torch.zeros(1, 500, dtype=torch.long), GRIDS)
     for name, part in (
-        Cost(negatives=1000.0).losses(Outputs(*(one[:1] for one in outputs())), matches, GRIDS, "softmax").items()
+        DetectionLoss(negatives=1000.0)
+        .losses(Outputs(*(one[:1] for one in outputs())), matches, GRIDS, "softmax")
+        .items()
     ):
         assert math.isfinite(part.detach()), name
 
 
 def test_a_class_without_examples_learns_only_that_it_is_not_there():
     said, matches = outputs(), match(BOXES, LABELS.clamp(max=1), GRIDS)
-    Cost().losses(said, matches, GRIDS, "softmax")["class"].backward()
+    DetectionLoss().losses(said, matches, GRIDS, "softmax")["class"].backward()
     assert (said.scores.grad[..., 3] >= 0).all()
     assert (said.scores.grad[..., 3] > 0).any()
 
 
-@pytest.mark.parametrize("box_cost", BOX_COSTS)
-def test_a_box_that_is_right_costs_nothing_and_others_what_their_definition_says(box_cost):
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+def test_a_box_that_is_right_has_no_loss_and_others_what_their_definition_says(box_loss):
     true, defaults = BOXES[0], GRIDS.boxes[[5, 66]]
     right = encode(centres_of(true), defaults)
-    assert BOX_COSTS[box_cost](right, true, defaults).abs().max() < 1e-5
+    assert BOX_LOSSES[box_loss](right, true, defaults).abs().max() < 1e-5
     off = right + torch.tensor([0.5, -2.0, 0.1, 0.0])
     expected = {
         "smooth_l1": 0.125 + 1.5 + 0.005,
         "l1": 2.6,
         "mse": 0.25 + 4 + 0.01,
         "giou": (1 - overlaps(corners_of(decode(off, defaults)), true)[1]).tolist(),
-    }[box_cost]
-    assert BOX_COSTS[box_cost](off, true, defaults).tolist() == pytest.approx(
-        expected if box_cost == "giou" else [expected] * 2, rel=1e-3
+    }[box_loss]
+    assert BOX_LOSSES[box_loss](off, true, defaults).tolist() == pytest.approx(
+        expected if box_loss == "giou" else [expected] * 2, rel=1e-3
     )
 
 
 @pytest.mark.bad_input
-def test_a_cost_that_cannot_be_is_refused():
+def test_a_loss_that_cannot_be_is_refused():
     for name in ("class_weight", "box_weight", "object_weight", "negatives", "negatives_when_empty"):
         with pytest.raises(ArgumentError, match=f"{name}: need a number of at least 0, got nan"):
-            Cost(**{name: float("nan")})
+            DetectionLoss(**{name: float("nan")})

@@ -4,7 +4,7 @@ import torch
 
 import convolens as cl
 from convolens.errors import ArgumentError, ShapeError, WeightsError
-from convolens.tasks.detect import Cost, Detections, Detector
+from convolens.tasks.detect import DetectionLoss, Detections, Detector
 from convolens.tasks.detect.feature_maps import take_dense
 from convolens.tasks.model_file import read_model_file, write_model_file
 
@@ -47,18 +47,18 @@ def test_any_trunk_at_any_size_gives_as_many_outputs_as_there_are_default_boxes(
 
 
 @pytest.mark.parametrize(
-    ("objectness", "box_cost"), [("softmax", "smooth_l1"), ("softmax", "mse"), ("binary", "l1"), ("binary", "giou")]
+    ("objectness", "box_loss"), [("softmax", "smooth_l1"), ("softmax", "mse"), ("binary", "l1"), ("binary", "giou")]
 )
-def test_a_step_down_the_cost_lowers_it(objectness, box_cost):
+def test_a_step_down_the_loss_lowers_it(objectness, box_loss):
     torch.manual_seed(0)
     model = small(objectness, (64, 64)).train()
-    batch, cost = torch.rand(2, 3, 64, 64), Cost(box_cost)
+    batch, loss = torch.rand(2, 3, 64, 64), DetectionLoss(box_loss)
     matches = model.match(**TARGETS)
-    counts = model.counts(matches, cost)
+    counts = model.counts(matches, loss)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     totals = []
     for _ in range(3):
-        losses = model.losses(model(batch), matches, cost)
+        losses = model.losses(model(batch), matches, loss)
         assert losses.keys() == counts.keys()
         total = sum(losses[name] / max(counts[name], 1) for name in losses)
         optimizer.zero_grad()
@@ -174,8 +174,8 @@ def test_what_cannot_be_built_is_said_in_one_sentence(model):
         model(torch.rand(1, 3, 128, 96))
     with pytest.raises(ArgumentError, match="threshold: need a number from 0 to 1, got 2"):
         model.predict(np.zeros((9, 9, 3), np.uint8), threshold=2)
-    with pytest.raises(ArgumentError, match="box_cost: need one of smooth_l1, l1, mse, giou, got 'l3'"):
-        Cost("l3")
+    with pytest.raises(ArgumentError, match="box_loss: need one of smooth_l1, l1, mse, giou, got 'l3'"):
+        DetectionLoss("l3")
 
 
 def test_what_is_explained_of_detections_are_the_scores_of_their_default_boxes(model):

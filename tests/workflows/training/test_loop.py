@@ -13,15 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from convolens.errors import ArgumentError, FileError, MissingExtraError, TrainingError, WeightsError
 from convolens.media.images import read_image
 from convolens.workflows.training import Settings, fit
+from convolens.workflows.training.checkpoint import read_checkpoint
 from convolens.workflows.training.feeding import parts_of_epoch
-from convolens.workflows.training.finding import find_batch, find_rate
+from convolens.workflows.training.finding import find_batch, find_lr
 from convolens.workflows.training.loop import LAST
-from convolens.workflows.training.schedules import SCHEDULES, rate_share
+from convolens.workflows.training.schedules import SCHEDULES, lr_fraction
 
 TOY = Path(__file__).with_name("toy.py")
 _spec = importlib.util.spec_from_file_location("toy", TOY)
@@ -64,10 +66,29 @@ def stopped_after(steps, folder, **changes):
     return len(seen)
 
 
+BEFORE = {"lr": "rate", "weight_decay": "decay", "ema": "average", "clip_grad": "clip", "loss": "cost"}
+BEFORE |= {"loss_class": "cost_class"}
+
+
+def earlier(values):
+    return {BEFORE.get(name, name): value for name, value in values.items()}
+
+
+def as_earlier_versions_wrote(path):
+    """Writes a state anew under the names that the first versions had for things."""
+    with safe_open(path, framework="pt") as stored:
+        known = json.loads(stored.metadata()["convolens"])
+    before = {name.replace("ema.", "average."): value for name, value in load_file(path).items()}
+    known["average_steps"] = known.pop("ema_steps")
+    known["place"] = earlier(known["place"]) | {"rows": [earlier(row) for row in known["place"]["rows"]]}
+    known["facts"] |= {part: earlier(known["facts"][part]) for part in ("settings", "found")}
+    save_file(before, path, metadata={"convolens": json.dumps(known)})
+
+
 def test_it_learns(tmp_path):
     outcome, _ = trained(tmp_path)
     assert outcome.best >= 0.95
-    assert outcome.rows[-1]["cost"] < 0.5 * outcome.rows[0]["cost"]
+    assert outcome.rows[-1]["loss"] < 0.5 * outcome.rows[0]["loss"]
     assert outcome.ended_by == "epochs"
 
 
@@ -151,7 +172,7 @@ def test_pictures_that_cannot_be_used_are_passed_over(tmp_path):
     assert outcome.best >= 0.9
 
 
-def test_a_cost_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_last_good_state(tmp_path):
+def test_a_loss_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_last_good_state(tmp_path):
     bad = parts_of_epoch(48, 8, 0, 0)[3][1]  # the second picture of the fourth batch
     with pytest.raises(
         TrainingError, match=rf"got nan in epoch 1, batch 4 \(blob \d+, blob {bad}, .*; the last good state"
@@ -215,7 +236,7 @@ def test_it_ends_in_time_with_the_rate_brought_down(tmp_path):
     assert outcome.ended_by == "minutes" if len(outcome.rows) < 3 else "epochs"
     outcome, _ = trained(tmp_path / "free", minutes=0.05, epochs=None, checkpoint_seconds=30.0)
     assert outcome.ended_by == "minutes"
-    assert outcome.rows[-1]["rate"] < 0.2 * max(row["rate"] for row in outcome.rows)
+    assert outcome.rows[-1]["lr"] < 0.2 * max(row["lr"] for row in outcome.rows)
 
 
 def test_a_full_disk_while_a_state_is_written_loses_nothing(tmp_path, monkeypatch):
@@ -320,7 +341,7 @@ def test_batches_hold_every_picture_once_and_none_is_much_smaller_than_another()
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_rates_rise_over_the_warmup_and_never_after(name):
-    shares = [rate_share(name, 0.2, done) for done in np.linspace(0, 1, 101)]
+    shares = [lr_fraction(name, 0.2, done) for done in np.linspace(0, 1, 101)]
     assert shares[0] == 0 and max(shares) == shares[20] == 1
     assert all(a <= b for a, b in pairwise(shares[:21]))
     assert all(a >= b for a, b in pairwise(shares[20:]))
@@ -328,11 +349,11 @@ def test_rates_rise_over_the_warmup_and_never_after(name):
 
 
 def test_layers_nearer_the_picture_move_less_and_vectors_have_no_decay(tmp_path):
-    from convolens.workflows.training.optimizers import optimizer_for, set_rate
+    from convolens.workflows.training.optimizers import optimizer_for, set_lr
 
     lesson = toy.Toy()
-    made = optimizer_for(lesson.model, lesson.layers(), name="sgd", momentum=0.9, decay=0.1, layer_decay=0.5)
-    set_rate(made, 2.0)
+    made = optimizer_for(lesson.model, lesson.layers(), name="sgd", momentum=0.9, weight_decay=0.1, layer_decay=0.5)
+    set_lr(made, 2.0)
     found = {id(value): group for group in made.param_groups for value in group["params"]}
     model = lesson.model
     assert [found[id(layer.weight)]["lr"] for layer in (model[0], model[1], model[5])] == [0.5, 1.0, 2.0]
@@ -340,14 +361,40 @@ def test_layers_nearer_the_picture_move_less_and_vectors_have_no_decay(tmp_path)
     assert found[id(model[0].bias)]["weight_decay"] == 0.0
 
 
+def test_a_run_that_an_earlier_version_was_stopped_in_ends_with_the_same_bits(tmp_path):
+    trained(tmp_path / "whole")
+    stopped_after(9, tmp_path / "parts")
+    as_earlier_versions_wrote(tmp_path / "parts" / LAST)
+    trained(tmp_path / "parts", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert (tmp_path / "whole" / "metrics.csv").read_text() == (tmp_path / "parts" / "metrics.csv").read_text()
+
+
+def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path):
+    lesson = {"learn": "all", "smoothing": 0.1, "cost": [1.0, 1.0, 1.0, "giou"]}
+    lesson |= {"augmentation": [[0.6, 1.4], 1.25, True, 0.2]}
+    known = {"place": {"epoch": 1, "rate": 0.5, "rows": []}, "average_steps": 3}
+    known |= {"facts": {"settings": {"rate": "find"}, "found": {"rate": 0.5}, "lesson": lesson}}
+    save_file({}, tmp_path / LAST, metadata={"convolens": json.dumps(known)})
+    found = read_checkpoint(tmp_path / LAST)
+    assert (found.place.lr, found.ema_steps) == (0.5, 3)
+    assert (found.facts["settings"], found.facts["found"]) == ({"lr": "find"}, {"lr": 0.5})
+    assert found.facts["lesson"] == {
+        "finetune": "all",
+        "label_smoothing": 0.1,
+        "loss": [1.0, 1.0, 1.0, "giou"],
+        "augmentation": [[0.6, 1.4], [0.8, 1.25], True, 0.2],
+    }
+
+
 def test_the_average_is_the_mean_that_its_decay_says():
-    from convolens.workflows.training.average import Average
+    from convolens.workflows.training.average import ExponentialMovingAverage
 
     model = torch.nn.Linear(1, 1, bias=False)
     values = [3.0, -1.0, 2.0, 5.0]
     with torch.no_grad():
         model.weight.fill_(values[0])
-        average, expected = Average(model, 0.25), values[0]
+        average, expected = ExponentialMovingAverage(model, 0.25), values[0]
         for steps, value in enumerate(values[1:], 1):
             model.weight.fill_(value)
             average.follow(model)
@@ -359,19 +406,19 @@ def test_the_average_is_the_mean_that_its_decay_says():
 def test_a_rate_and_a_batch_are_found_and_leave_the_model_as_it_was():
     lesson = toy.Toy()
     before = {name: value.clone() for name, value in lesson.model.state_dict().items()}
-    found = find_rate(lesson, toy.settings())
-    assert 1e-4 < found.rate < 0.5
-    assert min(found.costs) < 0.5 * found.costs[0]
+    found = find_lr(lesson, toy.settings())
+    assert 1e-4 < found.lr < 0.5
+    assert min(found.losses) < 0.5 * found.losses[0]
     assert find_batch(toy.Toy(count=4000)) == 64
     assert find_batch(toy.Toy(count=40)) == 4
     assert same(before, lesson.model.state_dict())
 
 
 def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
-    outcome, _ = trained(tmp_path, rate="find")
-    assert read_image(tmp_path / "rate.png").ndim == 3
-    [note] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if "rate found" in line]
-    assert note["rate"] == outcome.settings.rate
+    outcome, _ = trained(tmp_path, lr="find")
+    assert read_image(tmp_path / "lr.png").ndim == 3
+    [note] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if "lr found" in line]
+    assert note["lr"] == outcome.settings.lr
 
 
 def test_tensorboard_gets_the_figures_of_each_epoch(tmp_path):
@@ -381,8 +428,8 @@ def test_tensorboard_gets_the_figures_of_each_epoch(tmp_path):
     trained(tmp_path, resume=True, tensorboard=True)
     outcome, _ = trained(tmp_path, resume=True, epochs=6, tensorboard=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    told = {event.step: event.value for event in events.Scalars("cost")}
-    assert told == {row["epoch"]: pytest.approx(row["cost"]) for row in outcome.rows}
+    told = {event.step: event.value for event in events.Scalars("loss")}
+    assert told == {row["epoch"]: pytest.approx(row["loss"]) for row in outcome.rows}
 
 
 @pytest.mark.bad_input
@@ -408,11 +455,11 @@ def test_a_batch_fits_the_memory_there_is(monkeypatch):
     [
         ({"epochs": 0}, "epochs: need a whole number of at least 1, got 0"),
         ({"batch": 2.5}, "batch: need a whole number of at least 1, got 2.5"),
-        ({"rate": 0}, "rate: need a number above 0, got 0"),
-        ({"rate": float("inf")}, "rate: need a number above 0, got inf"),
+        ({"lr": 0}, "lr: need a number above 0, got 0"),
+        ({"lr": float("inf")}, "lr: need a number above 0, got inf"),
         ({"minutes": -1}, "minutes: need a number above 0, got -1"),
         ({"momentum": 1.0}, "momentum: need a number at least 0 and below 1, got 1.0"),
-        ({"average": 1.0}, "average: need a number above 0 and below 1, got 1.0"),
+        ({"ema": 1.0}, "ema: need a number above 0 and below 1, got 1.0"),
         ({"layer_decay": 1.5}, "layer_decay: need a number above 0 and at most 1, got 1.5"),
         ({"optimizer": "adam"}, "optimizer: need one of adamw, sgd, got 'adam'"),
         ({"schedule": "linear"}, "schedule: need one of cosine, step, constant, got 'linear'"),

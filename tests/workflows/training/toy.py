@@ -81,7 +81,7 @@ class Toy:
 
 
 def settings(**changes):
-    return Settings(**{"epochs": 3, "batch": 8, "checkpoint_seconds": 0.0, "average": 0.9, "rate": 0.01, **changes})
+    return Settings(**{"epochs": 3, "batch": 8, "checkpoint_seconds": 0.0, "ema": 0.9, "lr": 0.01, **changes})
 
 
 if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kill it, or start several of it
@@ -90,7 +90,7 @@ if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kil
         lesson = Toy(40, norm=False)
         fit(
             lesson,
-            settings(epochs=1, optimizer="sgd", average=None, precision="float32"),
+            settings(epochs=1, optimizer="sgd", ema=None, precision="float32"),
             Path(sys.argv[1]),
             progress=False,
         )

@@ -10,7 +10,7 @@ Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016.
 from __future__ import annotations
 
 from convolens.tasks.detect.build import detector
-from convolens.tasks.detect.cost import Cost, Outputs
+from convolens.tasks.detect.cost import DetectionLoss, Outputs
 from convolens.tasks.detect.decoding import LOWEST, Detections, Selection
 from convolens.tasks.detect.default_boxes import DefaultBoxes, shapes_of
 from convolens.tasks.detect.detector import Detector
@@ -19,8 +19,8 @@ from convolens.tasks.detect.matching import Matches
 
 __all__ = [
     "LOWEST",
-    "Cost",
     "DefaultBoxes",
+    "DetectionLoss",
     "Detections",
     "Detector",
     "Matches",

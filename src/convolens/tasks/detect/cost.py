@@ -1,10 +1,10 @@
-"""The cost that a detector is trained by: one weighted sum of whether, which and where.
+"""The loss that a detector is trained by: one weighted sum of whether, which and where.
 
 Nearly all default boxes show background. Only the hardest of those teach, three for each one that answers for an object
 (hard negative mining), so that the few are not drowned. A picture without objects teaches by its hardest ones too.
 
 Liu et al. 2016, section 2.2 and equations 1–3. Differs from the paper in that pictures without objects count (there
-`negatives_when_empty` is 0), and in the choices other than its own: `objectness="softmax"`, `box_cost="smooth_l1"`.
+`negatives_when_empty` is 0), and in the choices other than its own: `objectness="softmax"`, `box_loss="smooth_l1"`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from convolens.tasks.detect.matching import Grids, Matches
 from convolens.tasks.detect.offsets import decode, encode
 
 Objectness = Literal["softmax", "binary"]
-BoxCost = Literal["smooth_l1", "l1", "mse", "giou"]
+BoxLoss = Literal["smooth_l1", "l1", "mse", "giou"]
 
 
 class Outputs(NamedTuple):
@@ -41,20 +41,20 @@ class Outputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cost:
+class DetectionLoss:
     """How the parts are counted and weighed.
 
     Attributes:
-        box_cost: `smooth_l1` (the paper's), `l1` or `mse` between offsets, summed over the four; or `giou` between
+        box_loss: `smooth_l1` (the paper's), `l1` or `mse` between offsets, summed over the four; or `giou` between
             boxes.
         class_weight: of the cross-entropy of the classes; with `objectness="softmax"` background is one of them.
-        box_weight: of the box's cost.
+        box_weight: of the box's loss.
         object_weight: of the binary cross-entropy of there being an object; only with `objectness="binary"`.
         negatives: default boxes of background that count for each that answers for an object.
         negatives_when_empty: how many count in a picture without objects; 0 lets it teach nothing (torchvision's rule).
     """
 
-    box_cost: BoxCost = "smooth_l1"
+    box_loss: BoxLoss = "smooth_l1"
     class_weight: float = 1.0
     box_weight: float = 1.0
     object_weight: float = 1.0
@@ -62,8 +62,8 @@ class Cost:
     negatives_when_empty: int = 12
 
     def __post_init__(self) -> None:
-        if self.box_cost not in BOX_COSTS:
-            raise ArgumentError(f"box_cost: need one of {', '.join(BOX_COSTS)}, got {self.box_cost!r}")
+        if self.box_loss not in BOX_LOSSES:
+            raise ArgumentError(f"box_loss: need one of {', '.join(BOX_LOSSES)}, got {self.box_loss!r}")
         for name in ("class_weight", "box_weight", "object_weight", "negatives", "negatives_when_empty"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -90,10 +90,10 @@ class Cost:
         picture, default = positive.nonzero(as_tuple=True)
         number = matches.object_of[picture, default]
         labels, boxes = matches.labels[picture, number], matches.boxes[picture, number].float()
-        costs = BOX_COSTS[self.box_cost](offsets[picture, default], boxes, grids.boxes[default])
-        box = self.box_weight * costs.sum()
+        losses = BOX_LOSSES[self.box_loss](offsets[picture, default], boxes, grids.boxes[default])
+        box = self.box_weight * losses.sum()
         with torch.no_grad():
-            hardness = background_cost(scores, objectness)
+            hardness = background_loss(scores, objectness)
             wanted = self._wanted(positive)
             negative = hardest(hardness, positive, wanted)
         there, empty = scores[picture, default], scores[negative]
@@ -114,10 +114,10 @@ class Cost:
         return torch.where(positives > 0, (self.negatives * positives).ceil().long(), self.negatives_when_empty)
 
 
-def background_cost(
+def background_loss(
     scores: Float[Tensor, "batch boxes scores"], objectness: Objectness
 ) -> Float[Tensor, "batch boxes"]:
-    """What each default box would cost if it shows background."""
+    """What each default box would lose if it shows background."""
     if objectness == "softmax":
         return -scores.log_softmax(dim=-1)[..., 0]
     return torch.nn.functional.softplus(scores[..., 0])
@@ -134,23 +134,23 @@ def hardest(
     return chosen & negative
 
 
-def _offset_cost(cost: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def _offset_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     def between(offsets: Tensor, boxes_xyxy: Tensor, defaults: Tensor) -> Tensor:
-        return cost(offsets, encode(centres_of(boxes_xyxy), defaults)).sum(dim=1)
+        return loss(offsets, encode(centres_of(boxes_xyxy), defaults)).sum(dim=1)
 
     return between
 
 
-def _giou_cost(offsets: Tensor, boxes_xyxy: Tensor, defaults: Tensor) -> Tensor:
-    cost: Tensor = 1 - overlaps(corners_of(decode(offsets, defaults)), boxes_xyxy)[1]
-    return cost
+def _giou_loss(offsets: Tensor, boxes_xyxy: Tensor, defaults: Tensor) -> Tensor:
+    loss: Tensor = 1 - overlaps(corners_of(decode(offsets, defaults)), boxes_xyxy)[1]
+    return loss
 
 
 # From offsets, true corners and default boxes (centre and size): one number a box.
-BOX_COSTS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "smooth_l1": _offset_cost(lambda found, true: smooth_l1_loss(found, true, reduction="none")),
-    "l1": _offset_cost(lambda found, true: (found - true).abs()),
-    "mse": _offset_cost(lambda found, true: (found - true).square()),
-    "giou": _giou_cost,
+BOX_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "smooth_l1": _offset_loss(lambda found, true: smooth_l1_loss(found, true, reduction="none")),
+    "l1": _offset_loss(lambda found, true: (found - true).abs()),
+    "mse": _offset_loss(lambda found, true: (found - true).square()),
+    "giou": _giou_loss,
 }
-assert tuple(BOX_COSTS) == get_args(BoxCost)
+assert tuple(BOX_LOSSES) == get_args(BoxLoss)

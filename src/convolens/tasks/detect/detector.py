@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError
 from convolens.media.files import AnyPath
-from convolens.tasks.detect.cost import Cost, Objectness, Outputs
+from convolens.tasks.detect.cost import DetectionLoss, Objectness, Outputs
 from convolens.tasks.detect.decoding import OVERLAP, PER_CLASS, PER_PICTURE, SHOWN, Detections, Selection, detections
 from convolens.tasks.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
 from convolens.tasks.detect.explained import BoxScores
@@ -140,16 +140,16 @@ class Detector(nn.Module):
         """
         return match(boxes, labels, self.grids, threshold=threshold)
 
-    def losses(self, outputs: Outputs, matches: Matches, cost: Cost | None = None) -> dict[str, Tensor]:
-        """The parts of the cost: weighted, summed over the batch, not divided. Each is a mean over its `counts`.
+    def losses(self, outputs: Outputs, matches: Matches, loss: DetectionLoss | None = None) -> dict[str, Tensor]:
+        """The parts of the loss: weighted, summed over the batch, not divided. Each is a mean over its `counts`.
 
         `class` and `box`; with `objectness="binary"` also `object`.
         """
-        return (cost or Cost()).losses(outputs, matches, self.grids, self.objectness)
+        return (loss or DetectionLoss()).losses(outputs, matches, self.grids, self.objectness)
 
-    def counts(self, matches: Matches, cost: Cost | None = None) -> dict[str, float]:
-        """What each part of the cost is a mean over, under the names of `losses`; 0 where nothing was seen."""
-        return (cost or Cost()).counts(matches, self.objectness)
+    def counts(self, matches: Matches, loss: DetectionLoss | None = None) -> dict[str, float]:
+        """What each part of the loss is a mean over, under the names of `losses`; 0 where nothing was seen."""
+        return (loss or DetectionLoss()).counts(matches, self.objectness)
 
     @overload
     def predict(  # type: ignore[overload-overlap]

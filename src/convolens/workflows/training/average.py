@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 
-class Average:
+class ExponentialMovingAverage:
     """A model whose weights follow another's: `mean ← decay · mean + (1 - decay) · weights`.
 
     In the first steps the decay is less, (1 + steps) / (10 + steps), so that the start is soon forgotten.

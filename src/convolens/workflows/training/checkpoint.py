@@ -1,7 +1,7 @@
 """The state that a training goes on from: one file of tensors and plain facts, no pickle, written whole or not at all.
 
-The file is `.safetensors` inside: the model's tensors, the optimizer's and the average's under their names, and one
-JSON text with the rest. It holds the weights up to four times (AdamW two moments, the average one copy).
+The file is `.safetensors` inside: the model's tensors, the optimizer's and the moving average's under their names, and
+one JSON text with the rest. It holds the weights up to four times (AdamW two moments, the moving average one copy).
 """
 
 from __future__ import annotations
@@ -20,7 +20,18 @@ from torch.optim import Optimizer
 
 from convolens.errors import WeightsError
 from convolens.media.files import writing
-from convolens.workflows.training.average import Average
+from convolens.workflows.training.average import ExponentialMovingAverage
+
+# What the first files called it, and what it is called now.
+_NOW_CALLED = {
+    "rate": "lr",
+    "decay": "weight_decay",
+    "average": "ema",
+    "clip": "clip_grad",
+    "cost": "loss",
+    "learn": "finetune",
+    "smoothing": "label_smoothing",
+}
 
 
 @dataclass
@@ -30,7 +41,7 @@ class Place:
     Attributes:
         epoch: how many are complete.
         step: how many steps of the next one are done.
-        rate: the learning rate of the last step.
+        lr: the learning rate of the last step.
         seconds: of training so far, all runs together.
         sums: of the losses of this epoch so far, by part.
         counts: what they are to be divided by.
@@ -41,7 +52,7 @@ class Place:
 
     epoch: int = 0
     step: int = 0
-    rate: float = 0.0
+    lr: float = 0.0
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
@@ -56,13 +67,13 @@ class Learner:
 
     model: nn.Module
     optimizer: Optimizer
-    average: Average | None
+    ema: ExponentialMovingAverage | None
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors, by names that say whose they are."""
         found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        if self.average:
-            found |= {f"average.{name}": value for name, value in self.average.model.state_dict().items()}
+        if self.ema:
+            found |= {f"ema.{name}": value for name, value in self.ema.model.state_dict().items()}
         for number, values in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{number}.{name}": value for name, value in values.items() if value is not None}
         return found
@@ -75,8 +86,8 @@ class Learner:
             KeyError: a tensor is missing.
         """
         _fill(self.model, "model.", tensors)
-        if self.average:
-            _fill(self.average.model, "average.", tensors)
+        if self.ema:
+            _fill(self.ema.model, "ema.", tensors)
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             owner, _, rest = name.partition(".")
@@ -92,8 +103,8 @@ def write_checkpoint(path: Path, learner: Learner, place: Place, facts: Mapping[
     Raises:
         FileError: it cannot be written, as on a full disk; the old file is untouched.
     """
-    steps = learner.average.steps if learner.average else 0
-    text = json.dumps({"place": asdict(place), "average_steps": steps, "facts": facts}, default=str)
+    steps = learner.ema.steps if learner.ema else 0
+    text = json.dumps({"place": asdict(place), "ema_steps": steps, "facts": facts}, default=str)
     tensors = {name: value.detach().cpu().contiguous() for name, value in learner.tensors().items()}
     with writing(path) as draft:
         mode = draft.stat().st_mode
@@ -111,7 +122,7 @@ class Checkpoint:
     path: Path
     place: Place
     facts: Mapping[str, Any]
-    average_steps: int
+    ema_steps: int
     tensors: Mapping[str, Tensor]
 
     def into(self, learner: Learner) -> None:
@@ -120,8 +131,8 @@ class Checkpoint:
             learner.restore(self.tensors)
         except (KeyError, RuntimeError, ValueError) as error:
             raise WeightsError(f"{self.path}: need the state of this model, got another's: {error}") from error
-        if learner.average:
-            learner.average.steps = self.average_steps
+        if learner.ema:
+            learner.ema.steps = self.ema_steps
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -134,12 +145,36 @@ def read_checkpoint(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as stored:
             text = (stored.metadata() or {})["convolens"]
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
-        known = json.loads(text)
-        return Checkpoint(path, Place(**known["place"]), known["facts"], known["average_steps"], tensors)
+        known = _in_todays_words(json.loads(text))
+        tensors = {_todays_name(name): value for name, value in tensors.items()}
+        return Checkpoint(path, Place(**known["place"]), known["facts"], known["ema_steps"], tensors)
     except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(
             f"{path}: need the state of a training to go on from, got a damaged file: {error}"
         ) from error
+
+
+def _in_todays_words(known: dict[str, Any]) -> dict[str, Any]:
+    """What a file states, under the names of today, whichever version wrote it."""
+    place, facts = _renamed(known["place"]), {part: _renamed(values) for part, values in known["facts"].items()}
+    place["rows"] = [{_todays_name(name): value for name, value in row.items()} for row in place["rows"]]
+    match facts["lesson"].get("augmentation"):
+        case [[_, _], int() | float() as ratio, _, _] as augmentation:  # it was one number, for both ends of the range
+            augmentation[1] = [1 / ratio, ratio]
+    steps = known["average_steps"] if "average_steps" in known else known["ema_steps"]
+    return {"place": place, "facts": facts, "ema_steps": steps}
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NOW_CALLED.get(name, name): value for name, value in values.items()}
+
+
+def _todays_name(name: str) -> str:
+    """Of a column of figures or a tensor: once `cost_class` and `average.weight`, now `loss_class` and `ema.weight`."""
+    for before, now in (("cost_", "loss_"), ("average.", "ema.")):
+        if name.startswith(before):
+            return now + name.removeprefix(before)
+    return _NOW_CALLED.get(name, name)
 
 
 def _fill(model: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """What a training finds by itself: a batch that memory has room for, and a learning rate.
 
-The rate's way is Smith's, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: let the rate
-grow step by step, watch where the cost is least, and stay well below. The weights are put back afterwards.
+The rate is found as by Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: let it
+grow step by step, watch where the loss is least, and stay well below. The weights are put back afterwards.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from torch import Tensor
 from convolens.errors import DataError
 from convolens.workflows.training.feeding import Fed, batch_generator, feed, parts_of_epoch
 from convolens.workflows.training.lesson import Batch, Lesson
-from convolens.workflows.training.optimizers import optimizer_for, set_rate
+from convolens.workflows.training.optimizers import optimizer_for, set_lr
 from convolens.workflows.training.settings import Settings
 
 LARGEST_BATCH = 64  # more helps no small data set, and larger steps want another rate
 LEAST_STEPS = 8  # of an epoch
 MEMORY_SHARE = 0.5  # of what is free, for what the backward pass needs; scratch and the optimizer take more
 
-LOWEST_RATE, HIGHEST_RATE, RATE_STEPS = 1e-6, 1.0, 80
+LOWEST_LR, HIGHEST_LR, LR_STEPS = 1e-6, 1.0, 80
 SMOOTHING = 0.9
 BELOW_THE_BEST = 0.1
-GIVE_UP = 4.0  # times the least cost: it has diverged
+GIVE_UP = 4.0  # times the least loss: it has diverged
 
 
 @dataclass(frozen=True)
-class RateSearch:
-    """The rates that were tried, the smoothed cost at each, and the one to take."""
+class LearningRateSearch:
+    """The rates that were tried, the smoothed loss at each, and the one to take."""
 
-    rates: Sequence[float]
-    costs: Sequence[float]
-    rate: float
+    lrs: Sequence[float]
+    losses: Sequence[float]
+    lr: float
 
 
-def find_rate(lesson: Lesson, settings: Settings) -> RateSearch:
-    """A tenth of the rate, of 80 from 1e-6 to 1, at which the cost is least.
+def find_lr(lesson: Lesson, settings: Settings) -> LearningRateSearch:
+    """A tenth of the rate, of 80 from 1e-6 to 1, at which the loss is least.
 
     Raises:
         DataError: none of the pictures can be used.
@@ -54,27 +54,27 @@ def find_rate(lesson: Lesson, settings: Settings) -> RateSearch:
         lesson.layers(),
         name=settings.optimizer,
         momentum=settings.momentum,
-        decay=settings.decay,
+        weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
     lesson.learning()
-    rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATE_STEPS).tolist()
-    costs: list[float] = []
+    lrs = np.geomspace(LOWEST_LR, HIGHEST_LR, LR_STEPS).tolist()
+    losses: list[float] = []
     smooth = 0.0
-    for number, (rate, batch) in enumerate(zip(rates, _endless(lesson, settings), strict=False), 1):
-        set_rate(optimizer, rate)
+    for number, (lr, batch) in enumerate(zip(lrs, _endless(lesson, settings), strict=False), 1):
+        set_lr(optimizer, lr)
         optimizer.zero_grad()
-        cost = _cost(lesson, batch)
-        cost.backward()  # type: ignore[no-untyped-call]
+        loss = _loss(lesson, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        smooth = SMOOTHING * smooth + (1 - SMOOTHING) * float(cost.detach())
-        costs.append(smooth / (1 - SMOOTHING**number))  # without the pull of the first value's zero
-        if not math.isfinite(costs[-1]) or costs[-1] > GIVE_UP * min(costs):
+        smooth = SMOOTHING * smooth + (1 - SMOOTHING) * float(loss.detach())
+        losses.append(smooth / (1 - SMOOTHING**number))  # without the pull of the first value's zero
+        if not math.isfinite(losses[-1]) or losses[-1] > GIVE_UP * min(losses):
             break
     lesson.model.load_state_dict(before)
-    if not costs:
-        raise DataError("rate: need pictures to find it with, got none that can be used")
-    return RateSearch(rates[: len(costs)], costs, _safe(rates, costs))
+    if not losses:
+        raise DataError("lr: need pictures to find it with, got none that can be used")
+    return LearningRateSearch(lrs[: len(losses)], losses, _safe(lrs, losses))
 
 
 def find_batch(lesson: Lesson) -> int:
@@ -87,15 +87,15 @@ def find_batch(lesson: Lesson) -> int:
     return int(2 ** math.floor(math.log2(max(most, 1))))
 
 
-def _safe(rates: Sequence[float], costs: Sequence[float]) -> float:
-    """A tenth of the rate at which the cost is least: the edge of what still works is too near."""
-    return rates[int(np.argmin(np.nan_to_num(costs, nan=np.inf)))] * BELOW_THE_BEST
+def _safe(lrs: Sequence[float], losses: Sequence[float]) -> float:
+    """A tenth of the rate at which the loss is least: the edge of what still works is too near."""
+    return lrs[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))] * BELOW_THE_BEST
 
 
 def _endless(lesson: Lesson, settings: Settings) -> Iterator[Batch]:
     """Batches as training would see them, epoch after epoch, each once."""
     assert isinstance(settings.batch, int)
-    for epoch in range(RATE_STEPS):
+    for epoch in range(LR_STEPS):
         parts = parts_of_epoch(lesson.count, settings.batch, settings.seed, epoch)
         for fed in feed(lesson, parts, 0, settings.seed, epoch, settings.workers):
             if fed.examples:
@@ -109,7 +109,7 @@ def _prepared(lesson: Lesson, fed: Fed, seed: int, epoch: int) -> Batch:
     return lesson.prepare(moved, batch_generator(seed, epoch, fed.step))
 
 
-def _cost(lesson: Lesson, batch: Batch) -> Tensor:
+def _loss(lesson: Lesson, batch: Batch) -> Tensor:
     counts, terms = lesson.counts(batch), lesson.losses(lesson.model, batch)
     return torch.stack([term / max(counts[name], 1.0) for name, term in terms.items()]).sum()
 
@@ -127,7 +127,7 @@ def _bytes_a_picture(lesson: Lesson) -> int:
     for fed in feed(lesson, parts, 0, 0, 0, 1):
         if len(fed.examples) == 2:
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-                _cost(lesson, _prepared(lesson, fed, 0, 0))
+                _loss(lesson, _prepared(lesson, fed, 0, 0))
             break
     lesson.model.load_state_dict(state)  # batch norms have seen two pictures
     weights = {value.untyped_storage().data_ptr() for value in lesson.model.state_dict().values()}

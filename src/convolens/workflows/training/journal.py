@@ -2,8 +2,8 @@
 
 log.jsonl     a line for each thing that happened, with its time; only ever appended to
 metrics.csv   a row for each epoch
-curves.png    cost, goal and learning rate by epoch
-rate.png      the cost at each rate that was tried, where the rate was to be found
+curves.png    loss, goal and learning rate by epoch
+lr.png        the loss at each rate that was tried, where the rate was to be found
 tensorboard/  the figures of each epoch as TensorBoard reads them, where asked for
 """
 
@@ -25,7 +25,7 @@ from convolens.errors import need_package
 from convolens.media.files import writing
 from convolens.workflows.progress import terminal
 from convolens.workflows.run_folder import write_rows
-from convolens.workflows.training.finding import RateSearch
+from convolens.workflows.training.finding import LearningRateSearch
 
 SMOOTHING = 0.9  # of the speed shown
 
@@ -54,14 +54,14 @@ class Journal:
                     self.boards.add_scalar(name, value, rows[-1]["epoch"])
                 self.boards.flush()
 
-    def search(self, search: RateSearch) -> None:
+    def search(self, search: LearningRateSearch) -> None:
         """Notes and draws how a learning rate was found."""
-        self.note("rate found", rate=search.rate, tried=len(search.rates))
+        self.note("lr found", lr=search.lr, tried=len(search.lrs))
         if self.leads:
-            draw_search(self.folder / "rate.png", search)
+            draw_search(self.folder / "lr.png", search)
 
     def curves(self, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
-        """Draws how cost, goal and rate went."""
+        """Draws how loss, goal and rate went."""
         if self.leads and rows:
             draw_curves(self.folder / "curves.png", rows, goal)
 
@@ -82,12 +82,12 @@ class Journal:
 
 
 class Bar:
-    """How far it is, with cost, goal and speed."""
+    """How far it is, with loss, goal and speed."""
 
     def __init__(self, shown: Progress, task: TaskID, epochs: int | None) -> None:
         self.shown, self.task, self.epochs, self.speed = shown, task, epochs, 0.0
 
-    def step(self, done: float, epoch: int, cost: float, goal: float | None, pictures: int, seconds: float) -> None:
+    def step(self, done: float, epoch: int, loss: float, goal: float | None, pictures: int, seconds: float) -> None:
         """After a step on so many pictures in so many seconds."""
         speed = pictures / max(seconds, 1e-9)
         self.speed = SMOOTHING * self.speed + (1 - SMOOTHING) * speed if self.speed else speed
@@ -96,7 +96,7 @@ class Bar:
         self.shown.update(
             self.task,
             completed=min(done, 1.0),
-            figures=f"epoch {epoch + 1}{of}  cost {cost:.3f}  {known}{self.speed:.0f} pictures/s",
+            figures=f"epoch {epoch + 1}{of}  loss {loss:.3f}  {known}{self.speed:.0f} pictures/s",
         )
 
 
@@ -108,28 +108,26 @@ def _boards(folder: Path) -> Any:
     return SummaryWriter(folder)
 
 
-def draw_search(path: Path, search: RateSearch) -> None:
-    """A PNG: the cost at each rate that was tried, and the rate that was taken."""
+def draw_search(path: Path, search: LearningRateSearch) -> None:
+    """A PNG: the loss at each rate that was tried, and the rate that was taken."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.semilogx(search.rates, search.costs)
-    axes.axvline(search.rate, color="tab:orange", label=f"taken: {search.rate:.2g}")
+    axes.semilogx(search.lrs, search.losses)
+    axes.axvline(search.lr, color="tab:orange", label=f"taken: {search.lr:.2g}")
     axes.set_xlabel("learning rate")
-    axes.set_ylabel("cost, smoothed")
+    axes.set_ylabel("loss, smoothed")
     axes.grid(alpha=0.3)
     axes.legend()
     _write(figure, path)
 
 
 def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
-    """A PNG: the cost and, below it, the goal, by epoch; the learning rate under both."""
+    """A PNG: the loss and, below it, the goal, by epoch; the learning rate under both."""
     figure = Figure(figsize=(7, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     epochs = [row["epoch"] for row in rows]
-    for axes, name in zip(
-        figure.subplots(3, sharex=True, height_ratios=(2, 2, 1)), ("cost", goal, "rate"), strict=True
-    ):
+    for axes, name in zip(figure.subplots(3, sharex=True, height_ratios=(2, 2, 1)), ("loss", goal, "lr"), strict=True):
         axes.plot(epochs, [row[name] for row in rows], marker="." if len(rows) < 40 else None)
         axes.set_ylabel(name.replace("_", " "))
         axes.grid(alpha=0.3)

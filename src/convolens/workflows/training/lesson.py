@@ -54,10 +54,10 @@ class Lesson(Protocol):
         """What is done to a whole batch on the model's device before it is learned from: colours, mixing."""
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
-        """What each part of the cost is a mean over: pictures, objects, …; of this batch."""
+        """What each part of the loss is a mean over: pictures, objects, …; of this batch."""
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The parts of the cost, weighted and summed over the batch, not divided: under the names of `counts`."""
+        """The parts of the loss, weighted and summed over the batch, not divided: under the names of `counts`."""
 
     def measure(self, model: nn.Module) -> dict[str, float]:
         """The model on the pictures that were kept back; in evaluation mode."""

@@ -21,15 +21,15 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, TrainingError
 from convolens.workflows.run_folder import BEST
-from convolens.workflows.training.average import Average
+from convolens.workflows.training.average import ExponentialMovingAverage
 from convolens.workflows.training.checkpoint import Checkpoint, Learner, Place, read_checkpoint, write_checkpoint
 from convolens.workflows.training.distributed import World, joined
 from convolens.workflows.training.feeding import Fed, batch_generator, feed, parts_of_epoch
-from convolens.workflows.training.finding import find_batch, find_rate
+from convolens.workflows.training.finding import find_batch, find_lr
 from convolens.workflows.training.journal import Bar, Journal
 from convolens.workflows.training.lesson import Lesson
-from convolens.workflows.training.optimizers import optimizer_for, set_rate
-from convolens.workflows.training.schedules import rate_share
+from convolens.workflows.training.optimizers import optimizer_for, set_lr
+from convolens.workflows.training.schedules import lr_fraction
 from convolens.workflows.training.settings import FREE_ON_RESUME, Settings
 from convolens.workflows.training.speed import multiplies_bfloat16, prepare_for_speed
 from convolens.workflows.training.stopping import Asked, listening
@@ -67,7 +67,7 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
         progress: shows a bar.
 
     Raises:
-        TrainingError: the cost is no longer a number; the message names the batch. The last good state is kept.
+        TrainingError: the loss is no longer a number; the message names the batch. The last good state is kept.
         ArgumentError: a run to go on from that was asked for something else.
         FileError: a file cannot be written; what stood there before stands.
     """
@@ -109,10 +109,12 @@ class _Training:
             lesson.layers(),
             name=settings.optimizer,
             momentum=settings.momentum,
-            decay=settings.decay,
+            weight_decay=settings.weight_decay,
             layer_decay=settings.layer_decay,
         )
-        self.learner = Learner(model, optimizer, Average(model, settings.average) if settings.average else None)
+        self.learner = Learner(
+            model, optimizer, ExponentialMovingAverage(model, settings.ema) if settings.ema else None
+        )
         self.network = world.around(model)
         self.place = Place()
         self.epochs = settings.epochs or (None if settings.minutes else EPOCHS)
@@ -170,24 +172,24 @@ class _Training:
         start, seen = time.monotonic(), 0
         for fed in feed(self.lesson, mine, place.step, settings.seed, place.epoch, settings.workers):
             before, done = time.monotonic(), self._done(len(parts))
-            self._rate(done)
+            self._set_lr(done)
             self._step(fed)
             place.step += 1
             seen += len(parts[fed.step])
-            bar.step(done, place.epoch, self._cost(), place.best, len(parts[fed.step]), time.monotonic() - before)
+            bar.step(done, place.epoch, self._loss(), place.best, len(parts[fed.step]), time.monotonic() - before)
             self._between_steps()
             if self.world.agreed(self._time_is_up()):
                 break
         self._close_epoch(seen / max(time.monotonic() - start, 1e-9))
 
-    def _rate(self, done: float) -> None:
+    def _set_lr(self, done: float) -> None:
         settings = self.settings
-        assert not isinstance(settings.rate, str)
-        self.place.rate = settings.rate * rate_share(settings.schedule, settings.warmup, done)
-        set_rate(self.learner.optimizer, self.place.rate)
+        assert not isinstance(settings.lr, str)
+        self.place.lr = settings.lr * lr_fraction(settings.schedule, settings.warmup, done)
+        set_lr(self.learner.optimizer, self.place.lr)
 
     def _step(self, fed: Fed) -> None:
-        """One step down the cost of the pictures at hand, in `accumulate` parts."""
+        """One step down the loss of the pictures at hand, in `accumulate` parts."""
         settings, place, lesson = self.settings, self.place, self.lesson
         generator = batch_generator(settings.seed, place.epoch, fed.step, self.world.rank)
         torch.manual_seed(int(generator.integers(2**62)))  # dropout and the like
@@ -201,16 +203,16 @@ class _Training:
         for number, batch in enumerate(batches, 1):
             with self.world.quiet(self.network, last=number == len(batches)), self._autocast():
                 terms = lesson.losses(self.network, batch)
-                cost = sum(terms[name].float() / max(counts[name], 1.0) for name in terms)
-                (cost * self.world.size).backward()  # type: ignore[union-attr]
+                loss = sum(terms[name].float() / max(counts[name], 1.0) for name in terms)
+                (loss * self.world.size).backward()  # type: ignore[union-attr]
             for name, term in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + term.detach()
         self._need_finite(sums, fed)
-        if settings.clip:
-            nn.utils.clip_grad_norm_(self.learner.model.parameters(), settings.clip)
+        if settings.clip_grad:
+            nn.utils.clip_grad_norm_(self.learner.model.parameters(), settings.clip_grad)
         self.learner.optimizer.step()
-        if self.learner.average:
-            self.learner.average.follow(self.learner.model)
+        if self.learner.ema:
+            self.learner.ema.follow(self.learner.model)
         for name in sums:
             place.sums[name] = place.sums.get(name, 0.0) + float(sums[name])
             place.counts[name] = place.counts.get(name, 0.0) + counts[name]
@@ -246,10 +248,10 @@ class _Training:
         more = f", … {len(fed.numbers)} in all" if len(fed.numbers) > 3 else ""
         where = f"epoch {self.place.epoch + 1}, batch {fed.step + 1} ({names}{more})"
         kept = f"; the last good state is in {self.folder / LAST}" if (self.folder / LAST).exists() else ""
-        self.journal.note("stopped", why=f"cost {total} in {where}")
-        raise TrainingError(f"cost: need a finite number, got {total} in {where}{kept}; a lower rate may help")
+        self.journal.note("stopped", why=f"loss {total} in {where}")
+        raise TrainingError(f"loss: need a finite number, got {total} in {where}{kept}; a lower lr may help")
 
-    def _cost(self) -> float:
+    def _loss(self) -> float:
         """Of this epoch so far."""
         return sum(value / max(self.place.counts[name], 1.0) for name, value in self.place.sums.items())
 
@@ -266,9 +268,9 @@ class _Training:
     def _close_epoch(self, speed: float) -> None:
         """Measures, keeps the best, writes the figures; `speed` is of learning, in pictures a second."""
         place, goal = self.place, self.lesson.goal
-        parts = {f"cost_{name}": value / max(place.counts[name], 1.0) for name, value in place.sums.items()}
+        parts = {f"loss_{name}": value / max(place.counts[name], 1.0) for name, value in place.sums.items()}
         measured = self.world.agreed(self._measure() if self.world.leads else {})
-        row = {"epoch": place.epoch + 1, "rate": place.rate, "cost": self._cost(), **parts, **measured}
+        row = {"epoch": place.epoch + 1, "lr": place.lr, "loss": self._loss(), **parts, **measured}
         place.rows.append(row)
         place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
         if place.best is None or measured[goal] > place.best:
@@ -285,7 +287,7 @@ class _Training:
         return measured
 
     def _kept_model(self) -> nn.Module:
-        return self.learner.average.model if self.learner.average else self.learner.model
+        return self.learner.ema.model if self.learner.ema else self.learner.model
 
     def _keep(self) -> None:
         """Writes the state to go on from."""
@@ -321,13 +323,13 @@ def _found(lesson: Lesson, settings: Settings, before: Checkpoint | None, journa
     """The settings with what was to be found by itself: from the run before, or now."""
     if before:
         known = before.facts["found"]
-        return replace(settings, batch=known["batch"], rate=known["rate"])
+        return replace(settings, batch=known["batch"], lr=known["lr"])
     if settings.batch == "auto":
         settings = replace(settings, batch=find_batch(lesson))
-    if settings.rate == "find":
-        search = find_rate(lesson, settings)
+    if settings.lr == "find":
+        search = find_lr(lesson, settings)
         journal.search(search)
-        settings = replace(settings, rate=search.rate)
+        settings = replace(settings, lr=search.lr)
     return settings
 
 

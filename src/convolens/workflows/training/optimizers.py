@@ -13,7 +13,13 @@ SECOND_BETA = 0.999
 
 
 def optimizer_for(
-    model: nn.Module, layers: Sequence[nn.Module], *, name: str, momentum: float, decay: float, layer_decay: float
+    model: nn.Module,
+    layers: Sequence[nn.Module],
+    *,
+    name: str,
+    momentum: float,
+    weight_decay: float,
+    layer_decay: float,
 ) -> Optimizer:
     """An optimizer of the model's parameters that need gradients.
 
@@ -25,7 +31,7 @@ def optimizer_for(
         layers: those whose rate falls, first to last.
         name: one of `OPTIMIZERS`.
         momentum: of past gradients.
-        decay: of weights; biases, norms and other vectors have none.
+        weight_decay: of weights; biases, norms and other vectors have none.
         layer_decay: see above.
     """
     groups = []
@@ -33,14 +39,14 @@ def optimizer_for(
         for decayed in (True, False):
             chosen = [value for value in parameters if (value.dim() > 1) == decayed]
             if chosen:
-                groups.append({"params": chosen, "share": share, "weight_decay": decay if decayed else 0.0})
+                groups.append({"params": chosen, "share": share, "weight_decay": weight_decay if decayed else 0.0})
     return OPTIMIZERS[name](groups, momentum)
 
 
-def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Every group's rate, by its share."""
+def set_lr(optimizer: Optimizer, lr: float) -> None:
+    """Sets every group's learning rate, by its share."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["share"]
+        group["lr"] = lr * group["share"]
 
 
 def _by_share(

@@ -12,10 +12,10 @@ STEPS = (0.6, 0.85)  # where `step` divides the rate by ten
 LAST = 0.01  # where `cosine` ends: nothing is learned at a rate of 0
 
 
-def rate_share(schedule: str, warmup: float, done: float) -> float:
+def lr_fraction(schedule: str, warmup: float, done: float) -> float:
     """The share of the highest rate when a share `done` (0 to 1) of the training lies behind.
 
-    >>> [round(rate_share("cosine", 0.1, done), 2) for done in (0.05, 0.1, 0.4, 1.0)]
+    >>> [round(lr_fraction("cosine", 0.1, done), 2) for done in (0.05, 0.1, 0.4, 1.0)]
     [0.5, 1.0, 0.75, 0.01]
     """
     if done < warmup:

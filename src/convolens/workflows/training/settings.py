@@ -25,14 +25,14 @@ class TrainingOptions(TypedDict, total=False):
     batch: int | Literal["auto"]
     accumulate: int
     optimizer: str
-    rate: float | Literal["find"]
+    lr: float | Literal["find"]
     momentum: float
-    decay: float
+    weight_decay: float
     layer_decay: float
     schedule: str
     warmup: float
-    clip: float | None
-    average: float | None
+    clip_grad: float | None
+    ema: float | None
     patience: int | None
     precision: str
     seed: int
@@ -52,15 +52,15 @@ class Settings:
         batch: pictures to a step; `auto` takes what memory allows, at most 64.
         accumulate: a step's pictures go through the network in so many parts, for a large batch in little memory.
         optimizer: `adamw` or `sgd` (with Nesterov's momentum).
-        rate: the learning rate at its highest, or `find` (`training.finding`).
+        lr: the learning rate at its highest, or `find` (`training.finding`).
         momentum: of `sgd`, and `adamw`'s first beta.
-        decay: of weights, not of biases and norms (Loshchilov & Hutter's, apart from the gradient, for `adamw`).
+        weight_decay: of weights, not of biases and norms (Loshchilov & Hutter's, apart from the gradient, for `adamw`).
         layer_decay: a tap's learning rate as a share of the next one's: below 1, what lies early in a trunk that
             somebody else trained moves less.
         schedule: how the rate falls: `cosine`, `step` or `constant`.
         warmup: the share of the training over which the rate first rises from 0.
-        clip: gradients longer than this are shortened to it; None leaves them.
-        average: the model that is measured and kept is the running mean of the weights with this decay; None takes
+        clip_grad: gradients longer than this are shortened to it; None leaves them.
+        ema: the model that is measured and kept is the running mean of the weights with this decay; None takes
             the weights themselves.
         patience: ends after so many epochs without a better model; None never does.
         precision: `auto` computes in bfloat16 where the GPU or the CPU has instructions for it (AVX-512 BF16, AMX), and
@@ -76,14 +76,14 @@ class Settings:
     batch: int | Literal["auto"] = 32
     accumulate: int = 1
     optimizer: str = "adamw"
-    rate: float | Literal["find"] = 1e-3
+    lr: float | Literal["find"] = 1e-3
     momentum: float = 0.9
-    decay: float = 0.05
+    weight_decay: float = 0.05
     layer_decay: float = 1.0
     schedule: str = "cosine"
     warmup: float = 0.05
-    clip: float | None = 1.0
-    average: float | None = None
+    clip_grad: float | None = 1.0
+    ema: float | None = None
     patience: int | None = None
     precision: str = "auto"
     seed: int = 0
@@ -102,18 +102,18 @@ class Settings:
             _need(self.accumulate <= self.batch, f"accumulate: need at most the batch's {self.batch}", self.accumulate)
         if self.patience is not None:
             _whole("patience", self.patience, 1)
-        if self.rate != "find":
-            _number("rate", self.rate, above=0.0)
+        if self.lr != "find":
+            _number("lr", self.lr, above=0.0)
         _number("momentum", self.momentum, least=0.0, below=1.0)
-        _number("decay", self.decay, least=0.0)
+        _number("weight_decay", self.weight_decay, least=0.0)
         _number("layer_decay", self.layer_decay, above=0.0, most=1.0)
         _number("warmup", self.warmup, least=0.0, below=1.0)
         _number("checkpoint_seconds", self.checkpoint_seconds, least=0.0)
-        for name in ("minutes", "clip"):
+        for name in ("minutes", "clip_grad"):
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name), above=0.0)
-        if self.average is not None:
-            _number("average", self.average, above=0.0, below=1.0)
+        if self.ema is not None:
+            _number("ema", self.ema, above=0.0, below=1.0)
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("precision", self.precision, PRECISIONS)
