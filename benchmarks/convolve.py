@@ -102,10 +102,10 @@ def pictures(draw: Callable[..., Any]) -> Iterator[Case]:
     dense = draw(63, 63)
     peers = opencv(picture, dense) | fourier(picture, dense, "same")
     yield Case("2-D 3840×2160 × 63×63 dense", lambda: same(picture, dense), peers)
-    grey = np.random.default_rng(1).integers(0, 256, (1080, 1920), dtype=np.uint8)
+    gray = np.random.default_rng(1).integers(0, 256, (1080, 1920), dtype=np.uint8)
     kernel = draw(5, 5)
-    peers = opencv(grey, kernel) | torch_peer(grey.astype(np.float32), kernel, "same")
-    yield Case("2-D 1920×1080 uint8 × 5×5", lambda: same(grey, kernel), peers)
+    peers = opencv(gray, kernel) | torch_peer(gray.astype(np.float32), kernel, "same")
+    yield Case("2-D 1920×1080 uint8 × 5×5", lambda: same(gray, kernel), peers)
 
 
 def small(draw: Callable[..., Any]) -> Iterator[Case]:

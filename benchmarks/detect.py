@@ -94,9 +94,9 @@ def found_by_theirs(model: Any, tensors: list[Tensor]) -> NDArray[np.float32]:
     return np.concatenate([one["scores"].numpy() for one in model(tensors)])
 
 
-def suppress(boxes: Tensor, scores: Tensor, overlap: float) -> Tensor:
+def suppress(boxes: Tensor, scores: Tensor, nms_iou: float) -> Tensor:
     """Torchvision's `nms` by our compiled kernel."""
-    selection = Selection(threshold=0.0, overlap=overlap, per_class=len(boxes), most=len(boxes))
+    selection = Selection(threshold=0.0, nms_iou=nms_iou, top_k=len(boxes), max_detections=len(boxes))
     kept, _, _ = select(scores.numpy()[None, :, None].copy(), boxes.numpy()[None].copy(), selection)[0]
     return torch.from_numpy(kept)
 

@@ -227,17 +227,17 @@ def variants(
     """Our maps, made as the peer makes them; where the sign is free both."""
     with (
         mock.patch("convolens.tasks.explain.perturbation.to_input", corners_aligned),
-        mock.patch.dict(METHODS, eigencam=Method(centred_eigencam)),
+        mock.patch.dict(METHODS, eigencam=Method(centered_eigencam)),
     ):
-        found = cl.explain(model, pictures, target=score, method=method, tap=tap, batch=BATCH)
+        found = cl.explain(model, pictures, target=score, method=method, taps=tap, batch=BATCH)
     for sign in (1, -1) if method == "eigencam" else (1,):
-        yield np.stack([normalised(sign * one.grids[tap], one.heatmap.shape) for one in found])
+        yield np.stack([normalized(sign * one.grids[tap], one.heatmap.shape) for one in found])
 
 
-def centred_eigencam(view: View, target: Target) -> torch.Tensor:
+def centered_eigencam(view: View, target: Target) -> torch.Tensor:
     """Each feature less its mean over the picture first, as the peer has it."""
-    centred = view.activations - view.activations.mean(dim=(2, 3), keepdim=True)
-    return eigencam(replace(view, activations=centred), target)
+    centered = view.activations - view.activations.mean(dim=(2, 3), keepdim=True)
+    return eigencam(replace(view, activations=centered), target)
 
 
 def corners_aligned(grid: torch.Tensor, height: int, width: int, field: object) -> torch.Tensor:
@@ -275,13 +275,13 @@ def ours(method: str, model: Classifier, tap: str, pictures: Sequence[NDArray[An
     """As the peer gives them: rectified, from 0 to 1, stretched, and once more from 0 to 1."""
 
     def maps() -> Maps:
-        found = cl.explain(model, pictures, method=method, tap=tap, batch=BATCH)
-        return np.stack([normalised(one.grids[tap], one.heatmap.shape) for one in found])
+        found = cl.explain(model, pictures, method=method, taps=tap, batch=BATCH)
+        return np.stack([normalized(one.grids[tap], one.heatmap.shape) for one in found])
 
     return maps
 
 
-def normalised(grid: Maps, size: tuple[int, ...]) -> Maps:
+def normalized(grid: Maps, size: tuple[int, ...]) -> Maps:
     small = torch.from_numpy(to_one(grid.clip(min=0)))[None]
     return to_one(to_input(small, size[0], size[1])[0].numpy())
 

@@ -43,15 +43,17 @@ CROWDED = 100  # pictures with several digits
 ROUNDS, MINUTES = (("layer1.1", "layer2.1"), ("layer2.1",)), 12
 # Dozens of passes of the network for a map; the other methods take one or two.
 SLOW = ("scorecam", "ablationcam", "occlusion", "integrated_gradients")
-# `cam` with `positive=True`, among the methods under a name of its own.
-POSITIVE = {"cam, positive": Method(lambda view, target: cam(replace(view, positive=True), target), rectified=False)}
+# `cam` with `relu_weights=True`, among the methods under a name of its own.
+POSITIVE = {
+    "cam, relu_weights": Method(lambda view, target: cam(replace(view, relu_weights=True), target), rectified=False)
+}
 SHOWN = ("cam", *POSITIVE, *(method for method in METHODS if method != "cam"))
 QUICK = tuple(method for method in SHOWN if method not in SLOW)
 # Pictures with one digit, with several, and those on which a threshold is chosen.
 MEASURED, MEASURED_SLOWLY = (200, 100, 100), (30, 20, 20)
 TRAINING: dict[str, Any] = {
-    "trunk": "resnet18", "width": 0.5, "learn": "all", "layer_decay": 1.0, "size": SIDE, "batch": 32, "lr": 2e-3,
-    "ema": 0.99, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": True,
+    "trunk": "resnet18", "width": 0.5, "finetune": "all", "layer_decay": 1.0, "size": SIDE, "batch": 32, "lr": 2e-3,
+    "ema": 0.99, "color_jitter": 0.3, "scale": (0.8, 1.2), "ratio": (1 / 1.1, 1.1), "flip": True,
 }  # fmt: skip
 
 

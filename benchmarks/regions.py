@@ -23,7 +23,7 @@ from convolens.convolution.spec import Spec
 from convolens.convolution.structure import Structure
 
 FIGURE = Path(__file__).parents[1] / "docs" / "pictures" / "regions.png"
-COLOURS = {"direct": "#4477aa", "separable": "#228833", "overlap_save": "#ccbb44", "fft": "#ee6677"}
+COLORS = {"direct": "#4477aa", "separable": "#228833", "overlap_save": "#ccbb44", "fft": "#ee6677"}
 THREADS = 2
 
 
@@ -35,17 +35,15 @@ def run() -> None:
     panel(panels[0], "a sound, dense kernel", one, np.logspace(0.31, 5, 60).astype(int), 1, rank_one=False)
     panel(panels[1], "a picture, dense kernel", two, np.logspace(0.31, 2.5, 60).astype(int), 2, rank_one=False)
     panel(panels[2], "a picture, kernel of rank one", two, np.logspace(0.31, 2.5, 60).astype(int), 2, rank_one=True)
-    figure.legend(handles=[Patch(color=c, label=n) for n, c in COLOURS.items()], loc="outside lower center", ncols=4)
+    figure.legend(handles=[Patch(color=c, label=n) for n, c in COLORS.items()], loc="outside lower center", ncols=4)
     FIGURE.parent.mkdir(exist_ok=True)
     figure.savefig(FIGURE, dpi=110, metadata={"Software": None})
 
 
 def panel(axes: pyplot.Axes, title: str, sizes: np.ndarray, kernels: np.ndarray, ndim: int, *, rank_one: bool) -> None:
-    names = list(COLOURS)
+    names = list(COLORS)
     cells = np.array([[names.index(method(size, kernel, ndim, rank_one)) for size in sizes] for kernel in kernels])
-    axes.pcolormesh(
-        sizes, kernels, cells, cmap=ListedColormap(list(COLOURS.values())), vmin=-0.5, vmax=len(names) - 0.5
-    )
+    axes.pcolormesh(sizes, kernels, cells, cmap=ListedColormap(list(COLORS.values())), vmin=-0.5, vmax=len(names) - 0.5)
     axes.set(xscale="log", yscale="log", title=title, xlabel="samples a side", ylabel="weights a side")
 
 

@@ -74,11 +74,11 @@ def _surfaces(body: nn.Module) -> Classifier:
     crops = [_pixels(name)[top : top + WINDOW, left : left + WINDOW]
              for name in SURFACES for top in (0, 144, 288) for left in (0, 56, 112)]  # fmt: skip
     features = torch.cat([model.features(model.preprocess(crop)) for crop in crops])
-    centre, scale = features.mean(0), features.std() * features.shape[1] ** 0.5
-    seen, truth = (features - centre) / scale, torch.eye(3).repeat_interleave(9, dim=0) - 1 / 3
+    center, scale = features.mean(0), features.std() * features.shape[1] ** 0.5
+    seen, truth = (features - center) / scale, torch.eye(3).repeat_interleave(9, dim=0) - 1 / 3
     weight = torch.linalg.solve(seen.T @ seen + 1e-3 * torch.eye(seen.shape[1]), seen.T @ truth).T / scale
     model.head.linear.weight.copy_(weight)
-    model.head.linear.bias.copy_(-weight @ centre)
+    model.head.linear.bias.copy_(-weight @ center)
     return model
 
 

@@ -28,7 +28,7 @@ from examples.digits_on_photos import write_digits
 
 DIGITS = {
     "trunk": "resnet18", "stem": "small", "weights": None, "epochs": 9, "batch": 32, "lr": 2e-3, "ema": 0.98,
-    "flip": False, "zoom": (0.75, 1.35), "ratio": 1.25, "colour": 0.0, "smoothing": 0.05,
+    "flip": False, "scale": (0.75, 1.35), "ratio": (0.8, 1.25), "color_jitter": 0.0, "label_smoothing": 0.05,
 }  # fmt: skip
 FOLDS = 3
 
@@ -115,8 +115,8 @@ def ablation(folder: Path) -> list[str]:
 
 
 LOCALIZE: dict[str, Any] = {
-    "trunk": "resnet18", "weights": None, "width": 0.5, "tap": "layer2.1", "size": 96, "batch": 16, "lr": 1.5e-3,
-    "ema": 0.998, "colour": 0.3, "zoom": (0.8, 1.2), "ratio": 1.1, "flip": False, "progress": False,
+    "trunk": "resnet18", "weights": None, "width": 0.5, "taps": "layer2.1", "size": 96, "batch": 16, "lr": 1.5e-3,
+    "ema": 0.998, "color_jitter": 0.3, "scale": (0.8, 1.2), "ratio": (1 / 1.1, 1.1), "flip": False, "progress": False,
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def make(out: Path, *, minutes: float = 24.0, train_on: int = 12000, test_on: in
     run = train("detect", out / "data", weights=None, out=out / "run", minutes=minutes, **RECIPE)
     write_tour(run.best, out / "tour")
     model = cl.load(out / "tour" / "digits.safetensors")
-    found = evaluate(model, out / "data", part="test", html=out / "digits.html")
+    found = evaluate(model, out / "data", split="test", html=out / "digits.html")
     print({name: round(found[name], 3) for name in ("ap", "ap50", "ap75", "voc07", "voc10")})
     return found
 

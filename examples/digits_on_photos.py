@@ -187,11 +187,11 @@ def placed_on(
     x = int(random.integers(0, picture.shape[1] - width + 1))
     y = int(random.integers(0, picture.shape[0] - height + 1))
     behind = picture[y : y + height, x : x + width]
-    colour = _colour(behind[cover >= OPAQUE] @ BRIGHTNESS, random)
-    if colour is None:
+    color = _color(behind[cover >= OPAQUE] @ BRIGHTNESS, random)
+    if color is None:
         return None
     pixels = picture.copy()
-    mixed = behind * (1 - cover[:, :, None]) + colour * cover[:, :, None]
+    mixed = behind * (1 - cover[:, :, None]) + color * cover[:, :, None]
     pixels[y : y + height, x : x + width] = np.rint(mixed)
     return pixels, (x, y, x + width, y + height)
 
@@ -217,11 +217,11 @@ def _cut(cover: NDArray[np.float32]) -> NDArray[np.float32]:
     return cover[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _colour(behind: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64] | None:
+def _color(behind: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64] | None:
     """A random colour whose brightness differs enough from every one behind it; None if no draw finds one."""
-    colours = random.uniform(0, 255, (20, 3))
-    stands_out = np.abs(behind[:, None] - colours @ BRIGHTNESS).min(axis=0) >= CONTRAST
-    return colours[stands_out.argmax()] if stands_out.any() else None
+    colors = random.uniform(0, 255, (20, 3))
+    stands_out = np.abs(behind[:, None] - colors @ BRIGHTNESS).min(axis=0) >= CONTRAST
+    return colors[stands_out.argmax()] if stands_out.any() else None
 
 
 if __name__ == "__main__":

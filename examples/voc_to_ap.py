@@ -3,8 +3,9 @@ r"""From a folder of Pascal VOC's XML to COCO's average precision: train a detec
     python -m examples.many_digits_on_photos digits-voc --format voc
     python examples/voc_to_ap.py digits-voc --out runs/digits-voc --minutes 10
 
-The folder has XML files beside their pictures, or VOC's own `Annotations` and `JPEGImages`. The part `test` is measured
-on (a folder of that name, or VOC's list in `ImageSets`); without one, the fifth of them that training kept back.
+The folder has XML files beside their pictures, or VOC's own `Annotations` and `JPEGImages`. The split `test` is
+measured on (a folder of that name, or VOC's list in `ImageSets`); without one, the fifth of them that training kept
+back.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def average_precision(
     )  # fmt: skip
     for one in run.skipped:
         print(f"skipped: {one.reason}")
-    tested = "test" in read_data(folder).parts
-    found = cl.evaluate(run.load(), folder, part="test", progress=False) if tested else run.metrics
+    tested = "test" in read_data(folder).splits
+    found = cl.evaluate(run.load(), folder, split="test", progress=False) if tested else run.metrics
     return {name: found[name] for name in ("count", "objects", "ap", "ap50", "ap75", "voc07", "voc10")}
 
 

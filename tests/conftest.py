@@ -1,10 +1,13 @@
 """Shared by all tests: arrays' shapes are checked by beartype while tests run, and everything random is seeded."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import config, install_import_hook
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # networks are made on a GPU where there is one; truths are the CPU's
 
 # Only where shapes are named: the check takes 50 µs a call, which doubled the time of tests of small inner functions.
 SOURCE = Path(__file__).parents[1] / "src"

@@ -39,7 +39,7 @@ _HOME = {
     "trunk": "trunks",
     "convolutionalize": "trunks",
     "receptive_fields": "trunks",
-    "share": "trunks",
+    "share_trunk": "trunks",
     "learned_edges": "tasks.learned_edges",
     "classifier": "tasks.classify",
     "localizer": "tasks.localize",
@@ -49,7 +49,7 @@ _HOME = {
     "evaluate": "workflows.evaluate",
     "explain": "tasks.explain",
     "explain_top": "tasks.explain",
-    "wrap": "tasks.explain",
+    "wrap_module": "tasks.explain",
     "stylize": "tasks.stylize",
     "gram": "tasks.stylize",
 }

@@ -24,14 +24,14 @@ def corners_of(boxes: Float[Array, "*boxes 4"]) -> Any:
     >>> corners_of(np.array([[0.5, 0.5, 0.25, 1.0]]))
     array([[0.375, 0.   , 0.625, 1.   ]])
     """
-    centres, halves = boxes[..., :2], boxes[..., 2:] * 0.5  # type: ignore[index]
-    return _maths(boxes).concatenate([centres - halves, centres + halves], -1)
+    centers, halves = boxes[..., :2], boxes[..., 2:] * 0.5  # type: ignore[index]
+    return _maths(boxes).concatenate([centers - halves, centers + halves], -1)
 
 
-def centres_of(boxes_xyxy: Float[Array, "*boxes 4"]) -> Any:
+def centers_of(boxes_xyxy: Float[Array, "*boxes 4"]) -> Any:
     """Corners as centre and size.
 
-    >>> centres_of(np.array([[0.375, 0.0, 0.625, 1.0]]))
+    >>> centers_of(np.array([[0.375, 0.0, 0.625, 1.0]]))
     array([[0.5 , 0.5 , 0.25, 1.  ]])
     """
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]  # type: ignore[index]
@@ -51,8 +51,8 @@ def overlaps(a_xyxy: Float[Array, "*#boxes 4"], b_xyxy: Float[Array, "*#boxes 4"
 
     Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019, algorithm 1.
 
-    >>> iou, generalised = overlaps(np.array([0.0, 0.0, 2.0, 2.0]), np.array([1.0, 1.0, 3.0, 3.0]))
-    >>> round(float(iou), 4), round(float(generalised), 4)
+    >>> iou, generalized = overlaps(np.array([0.0, 0.0, 2.0, 2.0]), np.array([1.0, 1.0, 3.0, 3.0]))
+    >>> round(float(iou), 4), round(float(generalized), 4)
     (0.1429, -0.0794)
     """
     iou, union = _overlap(a_xyxy, b_xyxy)

@@ -6,7 +6,10 @@ with code 2. Each child also derives from the built-in error a Python programmer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
+
+MOST_SHOWN = 20  # names of a table that a message lists
 
 
 class ConvolensError(Exception):
@@ -63,6 +66,34 @@ class TrainingError(ConvolensError, RuntimeError):
 
 class MissingExtraError(ConvolensError, ImportError):
     """A package that an optional part needs is not installed."""
+
+
+def need_one_of(subject: str, value: object, known: Iterable[str], error: type[ConvolensError] = ArgumentError) -> None:
+    """Refuses a name that is not in a table, and suggests the one that it is likest.
+
+    Raises:
+        ConvolensError: of the kind given, if the value is not one of the known names.
+
+    >>> need_one_of("mode", "vaild", ("full", "same", "valid"))
+    Traceback (most recent call last):
+    convolens.errors.ArgumentError: mode: need one of full, same, valid, got 'vaild'; did you mean 'valid'?
+    """
+    names = tuple(known)
+    if value not in names:
+        shown = ", ".join(names[:MOST_SHOWN]) + (", …" if len(names) > MOST_SHOWN else "")
+        raise error(f"{subject}: need one of {shown}, got {value!r}{did_you_mean(value, names)}")
+
+
+def did_you_mean(value: object, known: Iterable[str]) -> str:
+    """The end of a refusal: the known name that a misspelt one is likest, or nothing where it is like none.
+
+    >>> did_you_mean("resnet81", ("vgg16", "resnet18")), did_you_mean("alexnet", ("vgg16", "resnet18"))
+    ("; did you mean 'resnet18'?", '')
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(value).lower(), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def need_package(name: str, extra: str, why: str) -> MissingExtraError:

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.errors import ArgumentError, BoundaryError
+from convolens.errors import ArgumentError, BoundaryError, did_you_mean
 
 Mode = Literal["full", "same", "valid"]
 Boundary = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
@@ -54,7 +54,7 @@ def check_boundary(boundary: str) -> Boundary:
         if boundary == known:
             return known
     hint = _FOREIGN.get(str(boundary).lower())
-    remedy = f"; {hint} in numpy's words" if hint else ""
+    remedy = f"; {hint} in numpy's words" if hint else did_you_mean(boundary, BOUNDARIES)
     raise BoundaryError(f"boundary: need one of {', '.join(BOUNDARIES)}, got {boundary!r}{remedy}")
 
 
@@ -63,7 +63,7 @@ def check_mode(mode: str) -> Mode:
     for known in MODES:
         if mode == known:
             return known
-    raise ArgumentError(f"mode: need one of {', '.join(MODES)}, got {mode!r}")
+    raise ArgumentError(f"mode: need one of {', '.join(MODES)}, got {mode!r}{did_you_mean(mode, MODES)}")
 
 
 # Maps longer than this are made anew each time: a folder of sounds, each of its own length, must not fill the memory.

@@ -45,7 +45,7 @@ def test_explain_prints_the_table_and_a_saved_array_is_a_kernel(photo, tmp_path,
     np.testing.assert_allclose(inner, read_image(photo)[4:7, 4:7].mean(axis=(0, 1)), atol=0.5 + 1e-4)
 
 
-def test_a_picture_is_a_kernel_of_grey_levels(photo, tmp_path):
+def test_a_picture_is_a_kernel_of_gray_levels(photo, tmp_path):
     write_image(tmp_path / "dot.png", np.array([[0, 0, 0], [0, 255, 0], [0, 0, 0]], np.uint8))
     assert run(photo, tmp_path / "dot.png", tmp_path / "out.png") == 0
     np.testing.assert_array_equal(read_image(tmp_path / "out.png"), read_image(photo))
@@ -88,4 +88,4 @@ def test_a_name_that_is_none_is_refused_with_all_that_are(photo, tmp_path, capsy
     assert run(photo, "gone.txt", tmp_path / "out.png") == 2
     assert "gone.txt: need a kernel, found nothing there" in capsys.readouterr().err
     assert run(photo, "box:3", tmp_path / "out.png", "--offset", "nan") == 2
-    assert "offset: need a finite share of white, got nan" in capsys.readouterr().err
+    assert "--offset: need a finite share of white, got nan" in capsys.readouterr().err

@@ -106,11 +106,11 @@ def test_rows_and_columns_may_be_blurred_by_different_widths(photo, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["blur", "--sigma", "wide"], "sigma: need a width, or two as in 0,12, got 'wide'"),
-        (["blur", "--sigma=-1"], "sigma: need finite widths of at least 0, got -1"),
-        (["blur", "--sigma", "nan"], "sigma: need finite widths of at least 0, got nan"),
-        (["edges", "--method", "roberts"], "method: need one of sobel, scharr, prewitt, canny, log, dog"),
-        (["edges", "--method", "canny", "--learned"], "method: need sobel beside the learned edges, got 'canny'"),
+        (["blur", "--sigma", "wide"], "--sigma: need a width, or two as in 0,12, got 'wide'"),
+        (["blur", "--sigma=-1"], "--sigma: need finite widths of at least 0, got -1"),
+        (["blur", "--sigma", "nan"], "--sigma: need finite widths of at least 0, got nan"),
+        (["edges", "--method", "roberts"], "--method: need one of sobel, scharr, prewitt, canny, log, dog"),
+        (["edges", "--method", "canny", "--learned"], "--method: need sobel beside the learned edges, got 'canny'"),
     ],
 )
 def test_bad_settings_are_one_line_and_exit_code_2(photo, tmp_path, capsys, arguments, message):

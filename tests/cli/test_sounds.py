@@ -67,16 +67,19 @@ def test_bad_sounds_are_one_line_and_exit_code_2_and_leave_no_output(tmp_path, c
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--delay", "-1", "--weight", "1"], "delays: need seconds of at least 0, got -1"),
-        (["--delay", "1", "--delay", "2", "--weight", "1"], "weights: need one for each of the 2 delays, got 1"),
+        (["--delay", "-1", "--weight", "1"], "--delay: need seconds of at least 0, got -1"),
+        (["--delay", "1", "--delay", "2", "--weight", "1"], "--weight: need one for each of the 2 delays, got 1"),
         (["--weight", "1"], "Missing option '--delay'"),
-        (["--delay", "1", "--weight", "loud"], "weight: need a number, or one for each channel as in 0.5,0.3"),
-        (["--delay", "1", "--weight", "1", "--delay", "2", "--weight", "1,2"], "weight: need as many channels in each"),
+        (["--delay", "1", "--weight", "loud"], "--weight: need a number, or one for each channel as in 0.5,0.3"),
+        (
+            ["--delay", "1", "--weight", "1", "--delay", "2", "--weight", "1,2"],
+            "--weight: need as many channels in each",
+        ),
         (
             ["--delay", "1", "--weight", "1,2,3"],
-            "weights: need one for each delay, or one for each of 2 channels, got 3",
+            "--weight: need one for each delay, or one for each of 2 channels, got 3",
         ),
-        (["--delay", "1", "--weight", "1", "--feedback", "2"], "feedback: need a number between -1 and 1"),
+        (["--delay", "1", "--weight", "1", "--feedback", "2"], "--feedback: need a number between -1 and 1"),
     ],
 )
 def test_bad_echoes_are_one_line_and_exit_code_2(voice, tmp_path, capsys, options, message):

@@ -46,13 +46,13 @@ def test_trace_draws_the_box_and_prints_what_it_sees(photo, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--tap", "conv9_1"], "error: tap: need one of conv1_1, "),
+        (["--tap", "conv9_1"], "error: --tap: need one of conv1_1, "),
         (
             ["--tap", "pool3", "--at", "12", "0"],
             "error: trace: need a feature of the 12×16 map of pool3 on 96×128 pixels",
         ),
-        (["--tap", "pool3", "--trunk", "vgg61"], "error: trunk: need one of vgg11, "),
-        (["--tap", "pool3", "--weights", "nobodys"], "error: weights of vgg16: need imagenet, ssd, hed, "),
+        (["--tap", "pool3", "--trunk", "vgg61"], "error: --trunk: need one of vgg11, "),
+        (["--tap", "pool3", "--weights", "nobodys"], "error: --weights of vgg16: need imagenet, ssd, hed, "),
     ],
 )
 def test_what_cannot_be_traced_is_one_line_and_exit_code_2(photo, tmp_path, capsys, options, message):
@@ -79,9 +79,9 @@ def test_scan_draws_where_a_class_is(photo, tmp_path, capsys):
     changed = np.abs(read_image(tmp_path / "map.png").astype(int) - read_image(photo)).mean(2)
     assert changed[30:50, 40:80].mean() > 5 * changed[75:, :].mean()
     assert cli.run([*command, "--class", "blue"]) == 2
-    assert capsys.readouterr().err == "error: class: need one of dark, orange, got 'blue'\n"
+    assert capsys.readouterr().err == "error: --class: need one of dark, orange, got 'blue'\n"
     assert cli.run([*command, "--class", "dark", "--stride", "3"]) == 2
-    assert "stride: need a divisor of the network's own 1, got 3" in capsys.readouterr().err
+    assert "--stride: need a divisor of the network's own 1, got 3" in capsys.readouterr().err
 
 
 def test_weights_are_listed_with_what_matters(capsys):
@@ -164,7 +164,7 @@ def test_a_scan_needs_a_window(photo, tmp_path, capsys, window):
     cl.classifier("vgg11", classes=["dark", "orange"], taps="conv1_1").save(model)
     command = ["scan", str(model), str(photo), str(tmp_path / "map.png"), "--class", "dark"]
     assert cli.run([*command, "--window", window]) == 2
-    assert capsys.readouterr().err == f"error: window: need at least 1 pixel, got {window}\n"
+    assert capsys.readouterr().err == f"error: --window: need at least 1 pixel, got {window}\n"
     assert cli.run([*command, "--window", "200"]) == 2
     assert "need pictures of at least 200×200, got 96×128" in capsys.readouterr().err
     assert cli.run(command) == 2

@@ -50,14 +50,14 @@ def error_allowed(problem: Problem, first: np.ndarray, second: np.ndarray) -> fl
 @given(
     shape=st.tuples(st.integers(0, 4), st.integers(1, 50), st.integers(1, 90), st.integers(1, 4)),
     sizes=st.tuples(st.integers(1, 12), st.integers(1, 20)),
-    colours=st.booleans(),
+    colors=st.booleans(),
     boundary=st.sampled_from(["constant", "edge", "wrap"]),
     dtype=st.sampled_from(sorted(RESULT)),
     rank=st.integers(1, 3),
     backwards=st.booleans(),
 )
-def test_equals_the_definition(shape, sizes, colours, boundary, dtype, rank, instruction_set, backwards):
-    shape = shape if colours else shape[:3]
+def test_equals_the_definition(shape, sizes, colors, boundary, dtype, rank, instruction_set, backwards):
+    shape = shape if colors else shape[:3]
     kernel_shape = (1, *sizes, 1)[: len(shape)]
     problem = Problem.random(shape, kernel_shape, dtype, seed=rank, boundary=boundary if shape[0] else "constant")
     if backwards:

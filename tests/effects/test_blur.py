@@ -161,7 +161,7 @@ def test_blurring_a_mirrored_picture_mirrors_the_blur():
     np.testing.assert_allclose(cl.blur(image.T, 2).T, cl.blur(image, 2), atol=1e-12)
 
 
-def test_colours_do_not_mix():
+def test_colors_do_not_mix():
     image = np.zeros((20, 20, 3))
     image[..., 1] = picture(20, 20)
     out = cl.blur(image, 2)

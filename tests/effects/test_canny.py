@@ -38,11 +38,11 @@ def test_a_weak_line_counts_only_where_it_leads_to_a_strong_one():
     assert not cl.canny(np.full((20, 20), 0.3), low=0.0, high=0.0).any()
 
 
-def test_colours_count_by_their_brightness_and_opacity_not_at_all():
-    colours = np.random.default_rng(0).random((30, 30, 3))
-    grey = colours @ [0.2126, 0.7152, 0.0722]
-    np.testing.assert_array_equal(cl.canny(colours), cl.canny(grey))
-    np.testing.assert_array_equal(cl.canny(np.dstack([colours, np.eye(30)])), cl.canny(grey))
+def test_colors_count_by_their_brightness_and_opacity_not_at_all():
+    colors = np.random.default_rng(0).random((30, 30, 3))
+    gray = colors @ [0.2126, 0.7152, 0.0722]
+    np.testing.assert_array_equal(cl.canny(colors), cl.canny(gray))
+    np.testing.assert_array_equal(cl.canny(np.dstack([colors, np.eye(30)])), cl.canny(gray))
 
 
 def test_a_tensor_gives_a_tensor():

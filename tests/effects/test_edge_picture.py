@@ -19,7 +19,7 @@ def test_a_step_of_height_h_has_brightness_h_times_the_gain(dtype):
     assert edge_picture(step).dtype == dtype
 
 
-def test_the_strongest_colour_counts_and_transparency_does_not():
+def test_the_strongest_color_counts_and_transparency_does_not():
     image = np.zeros((5, 6, 4), np.uint8)
     image[:, 3:, 1], image[:, 3:, 2] = 60, 90
     image[:, 2:, 3] = 255
@@ -68,7 +68,7 @@ def test_every_gradient_shows_a_step_at_its_own_height(dtype):
         np.testing.assert_allclose(edge_picture(step, method=method)[1], [0, step.max(), step.max(), 0], rtol=1e-6)
 
 
-def test_canny_gives_white_lines_and_the_others_detail_about_a_middle_grey():
+def test_canny_gives_white_lines_and_the_others_detail_about_a_middle_gray():
     spot = np.zeros((41, 41, 3), np.uint8)
     spot[19:22, 19:22] = 120
     lines = edge_picture(spot, method="canny")

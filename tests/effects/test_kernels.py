@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import convolens as cl
-from convolens.effects.kernels import KERNELS, SIZED
+from convolens.effects.kernels import KERNELS, SIZED, named_or_read
 from convolens.errors import ArgumentError
 
 
@@ -18,20 +18,20 @@ def test_derivatives_are_positive_where_brightness_grows():
 
 
 def test_means_have_sum_one_and_derivatives_zero():
-    sums = {name: cl.kernel(name).sum() for name in KERNELS} | {name: cl.kernel(f"{name}:5").sum() for name in SIZED}
+    sums = {name: cl.kernel(name).sum() for name in KERNELS} | {name: cl.kernel(name, 5).sum() for name in SIZED}
     for name, total in sums.items():
         flat = name.split("-")[0] in ("sobel", "scharr", "prewitt", "laplace")
         assert total == pytest.approx(0 if flat else 1, abs=1e-12), name
 
 
 def test_sizes_are_what_the_number_says():
-    assert cl.kernel("box:4").shape == (4, 4)
-    assert cl.kernel("motion:7").shape == (1, 7)
-    disk = cl.kernel("disk:6.5")
+    assert cl.kernel("box", 4).shape == (4, 4)
+    assert cl.kernel("motion", 7).shape == (1, 7)
+    disk = cl.kernel("disk", 6.5)
     y, x = np.mgrid[-7:8, -7:8]
     assert disk.shape == (15, 15) and disk.max() == pytest.approx(1 / (np.pi * 6.5**2), rel=0.01)
     assert not disk[np.hypot(y, x) > 7.3].any()
-    bell = cl.kernel("gaussian:2.5")
+    bell = cl.kernel("gaussian", 2.5)
     half = len(bell) // 2
     assert bell[half, half + 2] / bell[half, half] == pytest.approx(np.exp(-0.5 * (2 / 2.5) ** 2))
     image = np.random.default_rng(0).random((40, 40))
@@ -45,18 +45,37 @@ def test_a_kernel_is_the_callers_own():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("asked", "message"),
     [
-        ("blurry", "kernel: need one of sobel-x, .* disk:NUMBER, got 'blurry'"),
-        ("box", "kernel: need one of sobel-x, .* got 'box'"),
-        ("sobel-x:3", "got 'sobel-x:3'"),
-        ("box:2.5", "kernel: need box:NUMBER with whole pixels, got 2.5"),
-        ("box:0", "kernel: need box:NUMBER with pixels above 0 and up to 500, got '0'"),
-        ("disk:nan", "disk:NUMBER with pixels above 0"),
-        ("gaussian:1e9", "gaussian:NUMBER with pixels above 0"),
-        ("motion:far", "motion:NUMBER with pixels above 0 and up to 500, got 'far'"),
+        (("blurry",), "kernel: need one of sobel-x, .* disk, got 'blurry'"),
+        (("sobelx",), r"got 'sobelx'; did you mean 'sobel-x'\?"),
+        (("gaussian:2.5",), r"got 'gaussian:2.5'; did you mean 'gaussian'\?"),
+        (("box",), "kernel box: need a size in pixels above 0 and up to 500, got none"),
+        (("sobel-x", 3), "kernel sobel-x: has one size only, got 3"),
+        (("box", 2.5), "kernel box: need a size in whole pixels, got 2.5"),
+        (("box", 0), "kernel box: need a size in pixels above 0 and up to 500, got 0"),
+        (("disk", float("nan")), "kernel disk: need a size in pixels above 0"),
+        (("gaussian", 1e9), "kernel gaussian: need a size in pixels above 0"),
     ],
 )
-def test_an_unknown_name_or_size_is_refused(name, message):
+def test_an_unknown_name_or_size_is_refused(asked, message):
     with pytest.raises(ArgumentError, match=message):
-        cl.kernel(name)
+        cl.kernel(*asked)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("box", "kernel box: need its size in pixels after a colon, as in box:5"),
+        ("motion:far", "kernel motion:far: need a number after the colon, got 'far'"),
+        ("box:2.5", "kernel box: need a size in whole pixels, got 2.5"),
+    ],
+)
+def test_a_word_of_the_command_line_says_what_it_lacks(word, message):
+    with pytest.raises(ArgumentError, match=message):
+        named_or_read(word)
+
+
+def test_a_word_of_the_command_line_has_its_size_after_a_colon():
+    np.testing.assert_array_equal(named_or_read("disk:6.5"), cl.kernel("disk", 6.5))
+    np.testing.assert_array_equal(named_or_read("emboss"), cl.kernel("emboss"))

@@ -134,7 +134,7 @@ def test_a_stream_keeps_a_pre_delay_longer_than_its_parts(pre_delay):
     np.testing.assert_allclose(out[[5 + late, 6 + late], 0], [0.5 + (late == 0), 0.25], atol=1e-6)
 
 
-def test_a_resampled_impulse_colours_and_amplifies_as_before():
+def test_a_resampled_impulse_colors_and_amplifies_as_before():
     at = np.arange(4800)
     impulse = np.exp(-at / 400) * np.sin(at / 30)
     slower = resample_impulse(impulse, 48000, 32000)

@@ -82,7 +82,7 @@ def test_another_format_gets_its_usual_encoding(tmp_path):
     assert soundfile.info(tmp_path / "a.ogg").subtype == "VORBIS"
 
 
-def test_clipped_samples_are_counted_and_normalising_clips_none(tmp_path):
+def test_clipped_samples_are_counted_and_normalizing_clips_none(tmp_path):
     write_audio(tmp_path / "a.wav", noise(3000, 2), 8000)
     loud = partial(echo_stream, delays=0.0, weights=4.0)
     samples, _ = read_audio(tmp_path / "a.wav")

@@ -8,10 +8,10 @@ from convolens.errors import ArgumentError, ShapeError
 from convolens.media import draw
 from convolens.media.outline import outline
 
-GREY = np.full((60, 80, 3), 128, np.uint8)
+GRAY = np.full((60, 80, 3), 128, np.uint8)
 
 
-def test_a_heatmap_runs_from_its_darkest_to_its_brightest_colour():
+def test_a_heatmap_runs_from_its_darkest_to_its_brightest_color():
     painted = draw.heatmap(np.array([[0.0, 1.0], [np.nan, 0.5]]))
     brightness = painted.astype(int).sum(axis=2)
     assert brightness[0, 0] < brightness[1, 1] < brightness[0, 1]
@@ -30,27 +30,27 @@ def test_the_ends_of_a_heatmap_can_be_set_so_that_two_compare():
 def test_an_overlay_leaves_cold_places_as_they_are_and_covers_hot_ones():
     heat = np.zeros((6, 8))
     heat[:, 4:] = 1
-    out = draw.overlay(GREY, heat, strength=1.0, colours="gray")
-    np.testing.assert_array_equal(out[:, :30], GREY[:, :30])
+    out = draw.overlay(GRAY, heat, strength=1.0, colors="gray")
+    np.testing.assert_array_equal(out[:, :30], GRAY[:, :30])
     assert out[:, 50:].min() == 255
-    np.testing.assert_array_equal(draw.overlay(GREY, heat, strength=0), GREY)
+    np.testing.assert_array_equal(draw.overlay(GRAY, heat, strength=0), GRAY)
 
 
 def test_boxes_are_drawn_where_they_are_and_labels_stay_on_the_picture():
     out = draw.boxes(
-        GREY, np.array([[10, 30, 40, 50], [-5, -5, 20, 20]]), ["cat", "a name far longer than the picture"]
+        GRAY, np.array([[10, 30, 40, 50], [-5, -5, 20, 20]]), ["cat", "a name far longer than the picture"]
     )
-    changed = (out != GREY).any(axis=2)
+    changed = (out != GRAY).any(axis=2)
     assert (
         changed[30, 10:40].all() and changed[49, 10:40].all() and changed[30:50, 10].all() and changed[30:50, 39].all()
     )
     assert not changed[35:45, 15:35].any()
     assert changed[:15, :60].any()
-    np.testing.assert_array_equal(draw.boxes(GREY, np.zeros((0, 4))), GREY)
+    np.testing.assert_array_equal(draw.boxes(GRAY, np.zeros((0, 4))), GRAY)
 
 
-def test_equal_labels_have_equal_colours():
-    out = draw.boxes(GREY, np.array([[0, 20, 20, 40], [40, 20, 60, 40], [60, 45, 80, 60]]), ["a", "a", "b"])
+def test_equal_labels_have_equal_colors():
+    out = draw.boxes(GRAY, np.array([[0, 20, 20, 40], [40, 20, 60, 40], [60, 45, 80, 60]]), ["a", "a", "b"])
     assert (out[39, 10] == out[39, 50]).all()
     assert not (out[39, 10] == out[59, 70]).all()
 
@@ -59,8 +59,8 @@ def test_a_sheet_holds_every_picture_in_reading_order():
     red, green, blue = (np.full((10, 20, 3), c, np.uint8) for c in ([255, 0, 0], [0, 255, 0], [0, 0, 255]))
     out = draw.sheet([red, green, blue], ["one", "two", "three"], columns=2, height=100, gap=10)
     assert out.shape[1] == 2 * 200 + 3 * 10
-    for (y, x), colour in (((60, 100), red), ((60, 320), green), ((60 + 100 + 26 + 10, 100), blue)):
-        np.testing.assert_array_equal(out[y, x], colour[0, 0])
+    for (y, x), color in (((60, 100), red), ((60, 320), green), ((60 + 100 + 26 + 10, 100), blue)):
+        np.testing.assert_array_equal(out[y, x], color[0, 0])
 
 
 def test_captions_are_readable_whatever_the_picture():
@@ -71,8 +71,8 @@ def test_captions_are_readable_whatever_the_picture():
 
 
 def test_a_long_caption_is_broken_into_lines_rather_than_cut():
-    short = draw.sheet([GREY], ["one"], height=60).shape[0]
-    long = draw.sheet([GREY], ["one two three four five six seven eight"], height=60).shape[0]
+    short = draw.sheet([GRAY], ["one"], height=60).shape[0]
+    long = draw.sheet([GRAY], ["one two three four five six seven eight"], height=60).shape[0]
     assert long > short + 30
 
 
@@ -100,17 +100,17 @@ def test_a_plot_touches_none_of_matplotlibs_global_state():
 def test_what_cannot_be_drawn_is_refused():
     for call, error, message in (
         (lambda: draw.heatmap(np.zeros((0, 2))), ShapeError, r"values: need \(height, width\), not empty"),
-        (lambda: draw.heatmap(np.zeros((2, 2)), colours="rainbows"), ArgumentError, "got 'rainbows'"),
-        (lambda: draw.overlay(GREY, np.full((2, 2), 2.0)), ArgumentError, r"heat: need numbers in \[0, 1\]"),
-        (lambda: draw.overlay(GREY, np.full((2, 2), np.nan)), ArgumentError, r"heat: need numbers in \[0, 1\]"),
+        (lambda: draw.heatmap(np.zeros((2, 2)), colors="rainbows"), ArgumentError, "got 'rainbows'"),
+        (lambda: draw.overlay(GRAY, np.full((2, 2), 2.0)), ArgumentError, r"heat: need numbers in \[0, 1\]"),
+        (lambda: draw.overlay(GRAY, np.full((2, 2), np.nan)), ArgumentError, r"heat: need numbers in \[0, 1\]"),
         (
-            lambda: draw.overlay(GREY, np.zeros((2, 2)), strength=2),
+            lambda: draw.overlay(GRAY, np.zeros((2, 2)), strength=2),
             ArgumentError,
             "strength: need a number from 0 to 1",
         ),
-        (lambda: draw.boxes(GREY, np.zeros((2, 4)), ["one"]), ArgumentError, "need one for each of the 2 boxes, got 1"),
+        (lambda: draw.boxes(GRAY, np.zeros((2, 4)), ["one"]), ArgumentError, "need one for each of the 2 boxes, got 1"),
         (lambda: draw.sheet([]), ArgumentError, "pictures: need at least one, got none"),
-        (lambda: draw.sheet([GREY], ["a", "b"]), ArgumentError, "need one for each of the 1 pictures, got 2"),
+        (lambda: draw.sheet([GRAY], ["a", "b"]), ArgumentError, "need one for each of the 1 pictures, got 2"),
         (lambda: draw.sounds([("a", np.zeros(0))], 10), ArgumentError, "tracks: need at least one sound"),
     ):
         with pytest.raises(error, match=message):

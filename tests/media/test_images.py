@@ -16,11 +16,11 @@ def noise(*shape, dtype=np.uint8, seed=0):
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
-def png(width, height, depth, colour, rows=b""):
+def png(width, height, depth, color, rows=b""):
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -47,7 +47,7 @@ def test_sixteen_bits_survive_png_and_tiff(tmp_path, suffix, shape):
     np.testing.assert_array_equal(back, image)
 
 
-def test_sixteen_bit_grey_with_transparency_becomes_rgba(tmp_path):
+def test_sixteen_bit_gray_with_transparency_becomes_rgba(tmp_path):
     rows = b"".join(b"\0" + struct.pack(">HHHH", 1000, 65535, 2000, 0) for _ in range(2))
     (tmp_path / "la.png").write_bytes(png(2, 2, 16, 4, rows))
     back = read_image(tmp_path / "la.png")
@@ -91,7 +91,7 @@ def test_every_orientation_is_applied(tmp_path, orientation, kind):
     np.testing.assert_allclose(read_image(tmp_path / f"again_{kind}"), picture.pixels, atol=0.03 * white)
 
 
-def test_palettes_bits_inks_and_transparency_become_grey_rgb_or_rgba(tmp_path):
+def test_palettes_bits_inks_and_transparency_become_gray_rgb_or_rgba(tmp_path):
     red = Image.new("RGB", (4, 4), (255, 0, 0))
     see_through = Image.new("RGBA", (4, 4), (255, 0, 0, 128))
     cases = {
@@ -127,16 +127,16 @@ def test_profile_and_metadata_are_kept(tmp_path, name):
         assert again[0x010F] == "Convolens"
 
 
-def test_a_grey_result_does_not_carry_a_colour_profile(tmp_path):
+def test_a_gray_result_does_not_carry_a_color_profile(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     write_picture(tmp_path / "a.png", Picture(noise(8, 8), profile))
     assert read_picture(tmp_path / "a.png").icc is None
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-@pytest.mark.parametrize("colour", [0, 2, 6])
-def test_a_header_that_claims_100000_by_100000_is_refused_before_anything_is_allocated(tmp_path, depth, colour):
-    (tmp_path / "bomb.png").write_bytes(png(100_000, 100_000, depth, colour))
+@pytest.mark.parametrize("color", [0, 2, 6])
+def test_a_header_that_claims_100000_by_100000_is_refused_before_anything_is_allocated(tmp_path, depth, color):
+    (tmp_path / "bomb.png").write_bytes(png(100_000, 100_000, depth, color))
     with pytest.raises(FormatError, match=r"bomb\.png: need at most 178,956,970 pixels, got a header that claims"):
         read_image(tmp_path / "bomb.png")
 

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import convolens as cl
 from convolens.errors import ArgumentError, DeviceError, DtypeError, FileError, ShapeError, WeightsError
@@ -126,6 +127,21 @@ def test_a_saved_model_comes_back_and_predicts_the_same_bits(model, tmp_path):
     assert not loaded.training
 
 
+@pytest.mark.parametrize(
+    ("before", "multi_label"), [({"exclusive": False}, True), ({"exclusive": True}, False), ({}, False)]
+)
+def test_a_file_of_an_earlier_version_says_by_its_own_word_whether_several_classes_are_shown(
+    tmp_path, before, multi_label
+):
+    path = tmp_path / "model.safetensors"
+    cl.classifier("vgg16", classes=CLASSES, taps="conv1_2").save(path)
+    with safe_open(path, framework="pt") as stored:
+        facts = stored.metadata()
+    del facts["multi_label"]
+    save_file(load_file(path), path, metadata=facts | {name: json.dumps(value) for name, value in before.items()})
+    assert cl.load(path, device="cpu").multi_label == multi_label
+
+
 def test_how_the_trunk_was_built_comes_back_with_it(tmp_path):
     trunk = cl.trunk("vgg16", pooling="average", ceil_mode=True)
     cl.classifier(trunk, classes=CLASSES, taps="pool2").save(tmp_path / "model.safetensors")
@@ -167,7 +183,7 @@ def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(stor
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"classes": ("brick",)}, "classes: need at least two names, each once, got brick"),
+        ({"classes": ("brick",)}, "classes: need at least 2, by name, each once, or by number, got brick"),
         ({"classes": ("brick", "brick")}, "each once, got brick, brick"),
         ({"classes": CLASSES, "taps": "conv9_9"}, "tap: need one of"),
         ({"classes": CLASSES, "taps": ("conv1_1", "conv1_1")}, "taps: need each once"),

@@ -67,7 +67,7 @@ def test_learned_edges_are_heds_layers_computed_by_definition(rows):
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
-def test_grey_and_tiny_pictures_have_edges_too():
+def test_gray_and_tiny_pictures_have_edges_too():
     assert learned_edges(np.zeros((1, 1))).shape == (1, 1)
     ring = np.hypot(*np.mgrid[-32:32, -32:32]) < 16
     found = learned_edges(ring.astype(np.float32))

@@ -18,7 +18,7 @@ CLASSES = ("cat", "dog", "owl")
 
 @pytest.fixture(scope="module")
 def model():
-    return cl.localizer("resnet18", classes=CLASSES, tap="layer2.1")
+    return cl.localizer("resnet18", classes=CLASSES, taps="layer2.1")
 
 
 def batch_of(count, seed=0):
@@ -27,8 +27,8 @@ def batch_of(count, seed=0):
     present = torch.rand(count, generator=random) < 0.5
     present[0], present[1] = True, False
     labels = torch.randint(0, 3, (count,), generator=random)
-    centres, sizes = torch.rand(count, 2, generator=random), 0.1 + 0.4 * torch.rand(count, 2, generator=random)
-    return said, present, labels, torch.cat([centres, sizes], dim=1)
+    centers, sizes = torch.rand(count, 2, generator=random), 0.1 + 0.4 * torch.rand(count, 2, generator=random)
+    return said, present, labels, torch.cat([centers, sizes], dim=1)
 
 
 @pytest.mark.parametrize("box_loss", BOX_LOSSES)
@@ -64,9 +64,9 @@ def test_without_any_object_the_loss_is_that_of_objectness_alone():
 def test_overlaps_are_those_of_areas_counted_by_hand():
     a = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 4.0, 4.0]])
     b = torch.tensor([[1.0, 1.0, 3.0, 3.0], [3.0, 0.0, 4.0, 1.0], [0.0, 0.0, 4.0, 4.0]])
-    iou, generalised = overlaps(a, b)
+    iou, generalized = overlaps(a, b)
     assert iou.tolist() == pytest.approx([1 / 7, 0.0, 1.0])
-    assert generalised.tolist() == pytest.approx([1 / 7 - 2 / 9, -2 / 4, 1.0])
+    assert generalized.tolist() == pytest.approx([1 / 7 - 2 / 9, -2 / 4, 1.0])
 
 
 def test_losses_of_boxes_are_their_definitions():
@@ -190,10 +190,10 @@ def test_explaining_it_shows_why_the_class_was_named(model):
 
 
 def test_what_cannot_be_made_is_refused():
-    with pytest.raises(ArgumentError, match="classes: need at least one name, each once, got a, a"):
+    with pytest.raises(ArgumentError, match="classes: need at least 1, by name, each once, or by number, got a, a"):
         cl.localizer("resnet18", classes=("a", "a"))
     with pytest.raises(ArgumentError, match="tap: need one of"):
-        cl.localizer("resnet18", classes=("a",), tap="layer7")
+        cl.localizer("resnet18", classes=("a",), taps="layer7")
     with pytest.raises(ArgumentError, match="hidden: need 1 to 8192 features, got 0"):
         cl.localizer("resnet18", classes=("a",), hidden=0)
 

@@ -115,7 +115,7 @@ def test_a_damaged_file_or_a_lying_header_is_refused_by_name(stored, damage):
 
 def test_plain_weights_are_told_from_a_model(tmp_path):
     save_file({"weight": torch.zeros(2)}, tmp_path / "weights.safetensors")
-    with pytest.raises(WeightsError, match="without its facts; plain weights go to weights="):
+    with pytest.raises(WeightsError, match="without its facts; plain weights are for training"):
         read_model_file(tmp_path / "weights.safetensors")
 
 

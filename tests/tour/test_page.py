@@ -86,14 +86,14 @@ def test_a_section_over_its_budget_says_so(tmp_path):
 def test_the_page_is_well_formed_and_fetches_nothing(tmp_path):
     def show(made):
         tone = np.sin(np.arange(8000) / 5)
-        grey = np.zeros((8, 8), np.uint8)
+        gray = np.zeros((8, 8), np.uint8)
         marks = [figures.Marked((1, 1, 3, 4), "<tap>")]
         return [
             figures.row(
-                figures.picture(grey, "Dark.", describe='a "dark" square', marks=marks),
+                figures.picture(gray, "Dark.", describe='a "dark" square', marks=marks),
                 figures.sound(tone, 8000, "A tone."),
             ),
-            figures.sheet([grey, grey], "Two.", describe="dark squares"),
+            figures.sheet([gray, gray], "Two.", describe="dark squares"),
             figures.confusion(np.array([[3, 1], [0, 4]]), ["a", "<b>"], "Counts."),
             figures.table(["", "size"], [["conv1_1", 3]], "Sizes."),
             figures.numbers({"97%": "of crops"}),

@@ -171,7 +171,7 @@ def test_a_keras_file_of_another_network_is_named(tmp_path):
         trunk("vgg16", weights=tmp_path / "tiny.weights.h5")
 
 
-def test_kerass_vgg19_offered_as_vgg16_is_recognised(tmp_path):
+def test_kerass_vgg19_offered_as_vgg16_is_recognized(tmp_path):
     write_keras2({key: value for key, value in vgg((2, 2, 4, 4, 4)).items() if "conv" in key}, tmp_path / "v.h5")
     with pytest.raises(WeightsError, match=r"v.h5: need 26 tensors .*; it looks like vgg19's"):
         trunk("vgg16", weights=tmp_path / "v.h5")

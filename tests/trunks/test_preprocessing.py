@@ -23,7 +23,7 @@ def test_caffes_input_is_bgr_of_255_minus_means():
     np.testing.assert_allclose(batch[0].permute(1, 2, 0), expected, atol=1e-4)
 
 
-def test_torchvisions_input_is_rgb_of_1_normalised():
+def test_torchvisions_input_is_rgb_of_1_normalized():
     pixels = picture()
     expected = (pixels / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
     np.testing.assert_allclose(Preprocessing()(pixels)[0].permute(1, 2, 0), expected, atol=1e-6)
@@ -36,9 +36,9 @@ def test_all_kinds_of_pixels_mean_the_same_picture():
         torch.testing.assert_close(PLAIN(same), expected, atol=1e-6, rtol=0)
 
 
-def test_grey_is_repeated_and_what_is_transparent_lies_over_white():
-    grey = picture()[..., 0]
-    torch.testing.assert_close(PLAIN(grey), PLAIN(np.stack([grey] * 3, axis=2)))
+def test_gray_is_repeated_and_what_is_transparent_lies_over_white():
+    gray = picture()[..., 0]
+    torch.testing.assert_close(PLAIN(gray), PLAIN(np.stack([gray] * 3, axis=2)))
     half = np.concatenate([np.zeros((2, 2, 3)), np.full((2, 2, 1), 0.25)], axis=2)
     torch.testing.assert_close(PLAIN(half), torch.full((1, 3, 2, 2), 0.75))
 
@@ -68,7 +68,7 @@ def test_resizing_keeps_a_ramp_a_ramp():
     np.testing.assert_allclose(small[2:-2], np.linspace(0, 1, 64).reshape(16, 4).mean(1)[2:-2], atol=1e-5)
 
 
-def test_the_centre_is_cut_out():
+def test_the_center_is_cut_out():
     pixels = picture(10, 8)
     torch.testing.assert_close(dataclasses.replace(PLAIN, crop=4)(pixels), PLAIN(pixels[3:7, 2:6]))
     with pytest.raises(ShapeError, match=r"picture: need at least 9×9 pixels to crop, got 10×8"):

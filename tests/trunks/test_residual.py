@@ -20,7 +20,7 @@ def test_with_its_last_norm_awake_a_block_changes_its_input():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet152"])
-def test_at_initialisation_gradients_reach_the_stem_finite_and_not_vanishing(name):
+def test_at_initialization_gradients_reach_the_stem_finite_and_not_vanishing(name):
     network = trunk(name).train()
     batch = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     network(batch)[network.taps[-1]].square().mean().backward()

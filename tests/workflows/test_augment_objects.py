@@ -5,14 +5,14 @@ from convolens.errors import ArgumentError
 from convolens.workflows.augment import View
 from convolens.workflows.augment_objects import (
     ObjectAugmentation,
-    draw_object_colours,
+    draw_object_colors,
     draw_objects_view,
     filled,
     objects_in,
 )
 
 PAPER = ObjectAugmentation()
-NOTHING = ObjectAugmentation(zoom_out=1.0, crop=False, flip=False, colour=0.0)
+NOTHING = ObjectAugmentation(zoom_out=1.0, crop=False, flip=False, color_jitter=0.0)
 BOXES = np.array([[60, 50, 110, 95], [10, 10, 30, 22], [150, 100, 200, 150]], np.float32)
 LABELS = np.array([2, 0, 1])
 
@@ -39,7 +39,7 @@ def test_nothing_asked_for_changes_nothing():
     boxes, labels = objects_in(view, np.array([[3, 4, 15, 20]], np.float32), np.array([5]))
     np.testing.assert_allclose(boxes, [[0.1, 0.2, 0.5, 1.0]])
     assert labels.tolist() == [5]
-    np.testing.assert_array_equal(draw_object_colours(pixels, 0.0, np.random.default_rng(2)), np.eye(3, 4))
+    np.testing.assert_array_equal(draw_object_colors(pixels, 0.0, np.random.default_rng(2)), np.eye(3, 4))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -64,7 +64,7 @@ def test_a_view_beside_the_picture_is_all_fill():
     assert (seen == (1, 2, 3)).all()
 
 
-def test_an_object_is_kept_if_its_centre_is_seen_and_cut_off_at_the_edge():
+def test_an_object_is_kept_if_its_center_is_seen_and_cut_off_at_the_edge():
     boxes, labels = objects_in(View((20.0, 0.0, 120.0, 100.0), True), BOXES, LABELS)
     np.testing.assert_allclose(boxes, [[0.1, 0.5, 0.6, 0.95]])
     assert labels.tolist() == [2]
@@ -116,11 +116,11 @@ def test_a_very_long_picture_has_views():
         assert len(objects_in(view, boxes, LABELS[:1])[0]) == 1
 
 
-def test_colours_keep_their_bounds_and_channels_change_places_every_other_time():
-    grey = np.full((8, 8, 3), 100, np.uint8)
+def test_colors_keep_their_bounds_and_channels_change_places_every_other_time():
+    gray = np.full((8, 8, 3), 100, np.uint8)
     random, kept = np.random.default_rng(0), 0
     for _ in range(400):
-        matrix = draw_object_colours(grey, 1.0, random)
+        matrix = draw_object_colors(gray, 1.0, random)
         value = matrix[:, :3].sum(axis=1) * 100 / 255 + matrix[:, 3]
         # Contrast turns about the picture's own grey, so that an even grey only has its brightness changed. Where
         # contrast comes after the brightness, up to half of that change is added.
@@ -136,7 +136,7 @@ def test_colours_keep_their_bounds_and_channels_change_places_every_other_time()
     [
         ({"zoom_out": 0.5}, "zoom_out: need a number of at least 1, got 0.5"),
         ({"zoom_out": float("nan")}, "zoom_out: need a number of at least 1, got nan"),
-        ({"colour": -1.0}, "colour: need a number from 0 to below 2, got -1.0"),
+        ({"color_jitter": -1.0}, "color_jitter: need a number from 0 to below 2, got -1.0"),
     ],
 )
 def test_impossible_changes_are_refused(options, message):

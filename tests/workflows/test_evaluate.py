@@ -69,9 +69,9 @@ def test_of_data_in_parts_the_one_farthest_from_training_is_measured(model, tmp_
     for part, count in (("train", 3), ("val", 2)):
         fill(tmp_path / part / "dark", *[np.full((9, 9), number, np.uint8) for number in range(count)])
     assert cl.evaluate(model, tmp_path, progress=False)["count"] == 2
-    assert cl.evaluate(model, tmp_path, part="train", progress=False)["count"] == 3
-    with pytest.raises(DataError, match="need a part 'test', got train, validation"):
-        cl.evaluate(model, tmp_path, part="test", progress=False)
+    assert cl.evaluate(model, tmp_path, split="train", progress=False)["count"] == 3
+    with pytest.raises(DataError, match="need a split 'test', got train, validation"):
+        cl.evaluate(model, tmp_path, split="test", progress=False)
 
 
 def test_the_page_shows_the_worst_mistakes_and_fetches_nothing(model, tmp_path, capsys):

@@ -24,7 +24,7 @@ def model():
     """Scores how orange a picture is, from what the first layer's random features make of it."""
     model = cl.classifier("vgg11", classes=tuple(SQUARES), taps="conv1_1", seed=0)
     with torch.no_grad():
-        patches = [np.full((16, 16, 3), colour, np.uint8) for colour in SQUARES.values()]
+        patches = [np.full((16, 16, 3), color, np.uint8) for color in SQUARES.values()]
         dark, orange = (model.features(model.preprocess(patch))[0] for patch in patches)
         towards = (orange - dark) / (orange - dark).square().sum() * 20
         model.head.linear.weight.copy_(torch.stack([-towards, towards]))
@@ -87,9 +87,9 @@ def test_several_methods_stand_side_by_side(folder, tmp_path):
 
 def test_a_page_shows_the_worst_first_with_the_likeliest_classes_and_their_maps(folder, model, tmp_path, capsys):
     data = tmp_path / "data"
-    for name, truth, colour in (("sure", "dark", "dark"), ("wrong", "dark", "orange"), ("clear", "orange", "orange")):
+    for name, truth, color in (("sure", "dark", "dark"), ("wrong", "dark", "orange"), ("clear", "orange", "orange")):
         (data / truth).mkdir(parents=True, exist_ok=True)
-        write_image(data / truth / f"{name}.png", np.full((30, 40, 3), SQUARES[colour], np.uint8))
+        write_image(data / truth / f"{name}.png", np.full((30, 40, 3), SQUARES[color], np.uint8))
     (data / "dark" / "broken.png").write_text("nothing")
     page = tmp_path / "why.html"
     assert run(folder, data, "--html", page) == 2
@@ -119,8 +119,8 @@ def test_a_page_of_one_target_has_each_methods_map_of_it(folder, tmp_path):
 
 
 def test_smoothing_and_positive_features_are_passed_on(folder, tmp_path):
-    asked = {"positive": True, "mirror": True, "noisy": 2, "seed": 3}
-    options = ["--positive", "--mirror", "--noisy", 2, "--seed", 3, "--maps", "--target", "orange"]
+    asked = {"relu_weights": True, "flip": True, "noise_samples": 2, "seed": 3}
+    options = ["--relu-weights", "--flip", "--noise-samples", 2, "--seed", 3, "--maps", "--target", "orange"]
     assert run(folder, folder / "2.png", "--out", tmp_path / "why", *options) == 0
     found = cl.explain(cl.load(folder / "model.safetensors"), folder / "2.png", target="orange", **asked)
     np.testing.assert_array_equal(np.load(tmp_path / "why" / "2.npy")[0], found.heatmap)
@@ -169,7 +169,7 @@ def test_a_map_that_is_empty_with_shuffled_weights_does_not_pass_for_one_that_ch
         torch.nn.init.zeros_(other.head.linear.weight)
         return other
 
-    monkeypatch.setattr(measuring, "randomised", emptied)
+    monkeypatch.setattr(measuring, "randomized", emptied)
     measured = measure_explanations(model, folder / "boxes.csv", ("cam", "gradcam"), count=2, faithful=False)
     for method in ("cam", "gradcam"):
         assert measured[method]["compared"] == 0
@@ -180,7 +180,7 @@ def test_a_map_that_is_empty_with_shuffled_weights_does_not_pass_for_one_that_ch
 
 
 def test_the_threshold_is_the_one_at_which_most_boxes_fit(folder, model, monkeypatch):
-    monkeypatch.setattr(measuring, "randomised", lambda model, **_: model)  # not asked for here, and takes seconds
+    monkeypatch.setattr(measuring, "randomized", lambda model, **_: model)  # not asked for here, and takes seconds
     methods = ("cam", "layercam")
     chosen = box_thresholds(model, folder / "boxes.csv", methods, count=6)
     assert list(chosen) == [*methods, *BASELINES]
@@ -214,12 +214,12 @@ def test_the_command_prints_the_table_or_json(folder, capsys):
     options = ["--measure", "--count", 2, "--method", "cam", "--thresholds-on", folder / "boxes.csv", "--json"]
     assert run(folder, folder / "boxes.csv", *options) == 0
     fitted = json.loads(capsys.readouterr().out)
-    assert fitted["centre"]["box_iou"] > measured["centre"]["box_iou"]
+    assert fitted["center"]["box_iou"] > measured["center"]["box_iou"]
     assert fitted["cam"]["deletion"] == measured["cam"]["deletion"]
     assert run(folder, folder / "boxes.csv", "--measure", "--method", "came") == 2
-    assert f"error: method: need one of {', '.join(METHODS)}, got 'came'" in capsys.readouterr().err
+    assert f"error: --method: need one of {', '.join(METHODS)}, got 'came'" in capsys.readouterr().err
     assert run(folder, folder / "boxes.csv", "--measure", "--count", 0) == 2
-    assert "error: count: need at least 1 picture, got 0" in capsys.readouterr().err
+    assert "error: --count: need at least 1 picture, got 0" in capsys.readouterr().err
 
 
 def test_a_detectors_objects_are_drawn_each_with_its_box(tmp_path, capsys):

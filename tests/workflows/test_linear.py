@@ -13,9 +13,9 @@ from convolens.workflows.linear import fit_linear
 def blobs(seed=0, samples=60, features=4, classes=3):
     random = np.random.default_rng(seed)
     labels = random.integers(0, classes, samples)
-    centres = random.normal(size=(classes, features)) * [1, 100, 0.01, 5]
+    centers = random.normal(size=(classes, features)) * [1, 100, 0.01, 5]
     noise = random.normal(size=(samples, features)) * [1, 100, 0.01, 5]
-    return centres[labels] + noise + 30, labels
+    return centers[labels] + noise + 30, labels
 
 
 def loss(labels):

@@ -110,12 +110,12 @@ def test_what_cannot_be_is_one_sentence(folder, capsys):
     write_image("mask.png", np.full((5, 5), 255, np.uint8))
     cases = {
         ("photo.png", "style.png", "out.png", "--mask", "mask.png"): "mask 1: need the content's 50×75 pixels, got 5×5",
-        ("photo.png", "style.png", "out.png", "--style-tap", "conv9_9"): "need some of conv1_1, conv1_2",
+        ("photo.png", "style.png", "out.png", "--style-tap", "conv9_9"): "--style-tap: need one of conv1_1, conv1_2",
         ("photo.png", "none.png", "out.xyz"): "out.xyz: need a name that ends in",  # before anything is read or done
         ("photo.png", "none.png", "nowhere/out.png"): "out.png: need an existing folder to write into",
         ("photo.png", "style.png", "photo.png", *QUICK): "photo.png: is the input, which is never overwritten",
         ("photo.png", "style.png", "out.png", "--weights", "none.pth"): "none.pth",
-        ("photo.png", "style.png", "out.png", "--keep-colors", "--match-colors"): "colours: need --keep-colors or",
+        ("photo.png", "style.png", "out.png", "--keep-colors", "--match-colors"): "colors: need --keep-colors or",
     }
     for arguments, message in cases.items():
         assert run(["stylize", *arguments]) == 2

@@ -181,6 +181,8 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
         ({"validation": "nowhere"}, FileError, "nowhere: need a folder with one folder of pictures"),
         ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, got 0"),
         ({"weight_decay": float("nan")}, ArgumentError, "weight_decay: need a number at least 0, got nan"),
+        ({"learning_rate": 0.1}, ArgumentError, "learning_rate: is no option of train classify"),
+        ({"weigth_decay": 0.1}, ArgumentError, r"weigth_decay: is no option .*; did you mean 'weight_decay'\?"),
         ({"seed": -1}, ArgumentError, "seed: need a whole number of at least 0, got -1"),
     ],
 )
@@ -290,8 +292,8 @@ def test_an_explanation_that_cannot_be_is_refused_in_one_line(run, surfaces, tmp
     double = surfaces / "test" / "brick" / "0001.png"
     for arguments, message in [
         ([shown, "--out", tmp_path, "--target", "gras"], "did you mean 'grass'?"),
-        ([shown, "--out", tmp_path, "--method", "magic"], "method: need auto or one of cam"),
-        ([shown, "--out", tmp_path, "--tap", "conv5_3"], "tap: need one that the model passes (conv1_1"),
+        ([shown, "--out", tmp_path, "--method", "magic"], "--method: need one of auto, cam"),
+        ([shown, "--out", tmp_path, "--tap", "conv5_3"], "--tap: need some that the model passes (conv1_1"),
         ([shown, double, "--out", tmp_path], "files: need names that differ"),
         ([shown, double, "--out", tmp_path / "why.png"], "--out: need a folder for 2 pictures, got the picture"),
         ([shown, "--out", shown], "is the input, which is never overwritten"),

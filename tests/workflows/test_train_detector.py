@@ -19,8 +19,8 @@ from convolens.workflows.train_detector import DetectLesson
 
 SIDE = 64
 GENERATOR = np.random.default_rng(0)
-QUICK = {"trunk": "resnet18", "weights": None, "width": 0.125, "size": SIDE, "batch": 8, "zoom_out": 1.0, "colour": 0.3,
-         "progress": False, "device": "cpu", "lr": 4e-3, "workers": 1}  # fmt: skip
+QUICK = {"trunk": "resnet18", "weights": None, "width": 0.125, "size": SIDE, "batch": 8, "zoom_out": 1.0,
+         "color_jitter": 0.3, "progress": False, "device": "cpu", "lr": 4e-3, "workers": 1}  # fmt: skip
 
 
 def write_squares(folder, count, seed=0, extra=()):
@@ -145,7 +145,7 @@ def test_five_hundred_objects_in_one_picture_and_one_of_a_pixel_are_learned_from
     assert np.isfinite(run.metrics["ap"])
 
 
-def test_grey_transparent_and_very_long_pictures_are_learned_from(tmp_path):
+def test_gray_transparent_and_very_long_pictures_are_learned_from(tmp_path):
     random = np.random.default_rng(0)
     for name, shape in (("grey", (60, 60)), ("clear", (60, 60, 4)), ("long", (30, 600, 3)), ("high", (600, 30))):
         write_image(tmp_path / f"{name}.png", random.integers(0, 255, shape).astype(np.uint8))
@@ -207,7 +207,7 @@ def test_data_without_objects_is_refused_in_a_sentence(tmp_path):
         ({"objectness": "maybe"}, "objectness: need one of softmax, binary, got 'maybe'"),
         ({"negatives": -1.0}, "negatives: need a number of at least 0, got -1"),
         ({"zoom_out": 0.5}, "zoom_out: need a number of at least 1, got 0.5"),
-        ({"learn": "layer9"}, "learn: need all or a tap up to layer4"),
+        ({"finetune": "layer9"}, "finetune: need all or a tap up to layer4"),
         ({"size": 0}, "size: need "),
     ],
 )
@@ -295,9 +295,9 @@ def test_tiles_find_what_is_small_in_a_large_picture(run, squares, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--coco", "truth.json"], "error: coco: need a detector and --out, which results.json goes into"),
-        (["--top", "3"], "error: top: need an option of detect models (threshold, "),
-        (["--tile", "0"], "error: tile: need a side of at least 1 pixel, got 0"),
+        (["--coco", "truth.json"], "error: --coco: need a detector and --out, which results.json goes into"),
+        (["--top", "3"], "error: --top: need an option of detect models (threshold, "),
+        (["--tile", "0"], "error: --tile: need a side of at least 1 pixel, got 0"),
     ],
 )
 def test_options_of_predicting_that_cannot_be_are_one_sentence(run, squares, capsys, options, message):

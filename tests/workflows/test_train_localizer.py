@@ -9,8 +9,8 @@ from convolens.errors import ArgumentError, DataError
 from convolens.media.images import write_image
 from convolens.workflows.locating import localization_metrics
 
-QUICK = {"trunk": "resnet18", "weights": None, "tap": "layer2.1", "stem": "small", "hidden": 32, "size": 16, "batch": 8,
-         "progress": False, "device": "cpu", "lr": 1e-3, "workers": 1}  # fmt: skip
+QUICK = {"trunk": "resnet18", "weights": None, "taps": "layer2.1", "stem": "small", "hidden": 32, "size": 16,
+         "batch": 8, "progress": False, "device": "cpu", "lr": 1e-3, "workers": 1}  # fmt: skip
 
 
 def write_squares(folder, count, seed=0):
@@ -39,7 +39,7 @@ def squares(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(squares, tmp_path_factory):
-    return cl.train("localize", squares, out=tmp_path_factory.mktemp("run"), epochs=16, colour=0.1, **QUICK)
+    return cl.train("localize", squares, out=tmp_path_factory.mktemp("run"), epochs=16, color_jitter=0.1, **QUICK)
 
 
 def test_it_learns_whether_which_and_where(run, squares):
@@ -103,7 +103,7 @@ def test_data_that_cannot_be_localized_is_refused(squares, tmp_path):
         ({"box_loss": "iou"}, "box_loss: need one of mse, l1, smooth_l1, giou, got 'iou'"),
         ({"box_weight": -1.0}, r"box_weight: need a finite number of at least 0, got -1\.0"),
         ({"box_weight": 0.0, "class_weight": 0.0, "object_weight": 0.0}, "need a part of the loss that counts"),
-        ({"learn": "layer9"}, r"learn: need all or a tap up to layer2\.1"),
+        ({"finetune": "layer9"}, r"finetune: need all or a tap up to layer2\.1"),
         ({"device": "cuda:7"}, "device: need one that this machine has, got 'cuda:7'"),
     ],
 )

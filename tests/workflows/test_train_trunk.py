@@ -63,7 +63,7 @@ def test_its_folder_holds_the_story(run):
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     settings = json.loads((run.folder / "config.json").read_text())["settings"]
-    assert (settings["stem"], settings["learn"], settings["optimizer"]) == ("small", "all", "adamw")
+    assert (settings["stem"], settings["finetune"], settings["optimizer"]) == ("small", "all", "adamw")
 
 
 def test_going_on_with_more_epochs_keeps_what_was(bars, tmp_path):
@@ -87,7 +87,7 @@ def test_what_lies_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, t
     trunk = cl.trunk("resnet18", stem="small")
     save_file(trunk.state_dict(), tmp_path / "trunk.safetensors")
     settings = {**QUICK, "weights": tmp_path / "trunk.safetensors", "out": tmp_path / "run", "epochs": 1}
-    after = cl.train("classify", bars, learn="layer2.0", **settings).load(device="cpu").trunk.state_dict()
+    after = cl.train("classify", bars, finetune="layer2.0", **settings).load(device="cpu").trunk.state_dict()
     before = trunk.state_dict()
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"layer2"}
@@ -96,14 +96,14 @@ def test_what_lies_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"learn": "head", "epochs": 3}, "epochs: means nothing where only the head learns"),
-        ({"learn": "head", "mixup": 0.2}, "mixup: means nothing where only the head learns"),
-        ({"learn": "head", "flip": True}, "flip: means nothing where only the head learns"),
-        ({"learn": "layer4.0"}, r"learn: need all or a tap up to layer2\.1"),
-        ({"learn": "all", "smoothing": 1.0}, r"smoothing: need a number from 0 to below 1, got 1\.0"),
-        ({"learn": "all", "mixup": 0.0}, r"mixup: need a number above 0, got 0\.0"),
-        ({"learn": "all", "class_weights": {"up": 1.0}}, "class_weights: need names out of across, down, got 'up'"),
-        ({"learn": "all", "size": 0}, "size: need at least 1 pixel, got 0"),
+        ({"finetune": "head", "epochs": 3}, "epochs: means nothing where only the head learns"),
+        ({"finetune": "head", "mixup": 0.2}, "mixup: means nothing where only the head learns"),
+        ({"finetune": "head", "flip": True}, "flip: means nothing where only the head learns"),
+        ({"finetune": "layer4.0"}, r"finetune: need all or a tap up to layer2\.1"),
+        ({"finetune": "all", "label_smoothing": 1.0}, r"label_smoothing: need a number from 0 to below 1, got 1\.0"),
+        ({"finetune": "all", "mixup": 0.0}, r"mixup: need a number above 0, got 0\.0"),
+        ({"finetune": "all", "class_weights": {"up": 1.0}}, "class_weights: need names out of across, down, got 'up'"),
+        ({"finetune": "all", "size": 0}, "size: need at least 1 pixel, got 0"),
     ],
 )
 def test_options_that_mean_nothing_or_cannot_be_are_refused(bars, tmp_path, options, message):
@@ -142,13 +142,13 @@ def test_several_classes_a_picture_are_questions_of_their_own(bars, tmp_path):
     run = cl.train("classify", tmp_path / "data.csv", out=tmp_path / "run", **settings)
     assert run.metrics["mean_ap"] > 0.9
     model = run.load(device="cpu")
-    assert not model.exclusive
+    assert model.multi_label
     both, none = model.predict([tmp_path / "3.png", tmp_path / "4.png"])
     assert min(both.scores) > max(none.scores)
     assert cl.evaluate(model, tmp_path / "data.csv", progress=False)["mean_ap"] > 0.9
-    head = cl.train("classify", tmp_path / "data.csv", weights=None, out=tmp_path / "head", learn="head",
+    head = cl.train("classify", tmp_path / "data.csv", weights=None, out=tmp_path / "head", finetune="head",
                     validation=0.25, trunk="resnet18", taps="layer1.0", progress=False, device="cpu")  # fmt: skip
-    assert not head.load(device="cpu").exclusive
+    assert head.load(device="cpu").multi_label
 
 
 def test_mixing_mixes_pictures_and_labels_alike():
@@ -170,10 +170,10 @@ def test_balanced_weights_make_classes_count_alike(bars):
 def test_smoothing_spreads_the_label_as_its_definition_says():
     scores = torch.tensor([[2.0, 0.0, -1.0]], dtype=torch.float64)
     log = scores.log_softmax(dim=1)[0]
-    found = ClassificationLoss(smoothing=0.3).total(scores, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
+    found = ClassificationLoss(label_smoothing=0.3).total(scores, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
     assert float(found) == pytest.approx(float(-(0.8 * log[0] + 0.1 * log[1] + 0.1 * log[2])))
     yes = scores[:, :1]
-    found = ClassificationLoss(exclusive=False, smoothing=0.2).total(yes, torch.ones(1, 1, dtype=torch.float64))
+    found = ClassificationLoss(multi_label=True, label_smoothing=0.2).total(yes, torch.ones(1, 1, dtype=torch.float64))
     share = torch.sigmoid(yes).item()
     assert float(found) == pytest.approx(-(0.9 * np.log(share) + 0.1 * np.log(1 - share)))
 

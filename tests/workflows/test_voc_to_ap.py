@@ -18,7 +18,7 @@ def test_a_folder_of_xml_becomes_an_average_precision(tmp_path):
     ended = subprocess.run([*map(str, line)], capture_output=True, text=True, check=True)
     figures = dict(one.rsplit(" ", 1) for one in ended.stdout.strip().splitlines()[-1].split(", "))
     model = cl.load(tmp_path / "run" / "best.safetensors")
-    measured = cl.evaluate(model, tmp_path / "digits", part="test", progress=False)
+    measured = cl.evaluate(model, tmp_path / "digits", split="test", progress=False)
     assert figures["count"] == "6"
     assert float(figures["ap"]) == pytest.approx(measured["ap"], rel=0.01)
     assert json.loads((tmp_path / "run" / "config.json").read_text())["validation"]["count"] == 3  # of 12 to train on

@@ -13,9 +13,11 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, tour, train, trunks
-from convolens.errors import ConvolensError
+from convolens.cli.wording import in_words_of, options_of
+from convolens.errors import ArgumentError, ConvolensError
 
 GROUPS = (
     sounds,
@@ -87,7 +89,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
     except ConvolensError as error:
-        return _complain(str(error))
+        options = options_of(get_command(app), arguments)
+        return _complain(in_words_of(options, str(error), subject=isinstance(error, ArgumentError)))
     except typer.TyperException as error:
         return _complain(f"{error.format_message().rstrip('.')}{_where_to_look(error)}")
     except SystemExit as end:

@@ -28,7 +28,7 @@ def doctor(
 ) -> None:
     """Look through pictures and annotations before a network learns from them.
 
-    Opens every file, and reports files that cannot be read, copies, the same picture in two parts, rare classes, boxes
+    Opens every file, and reports files that cannot be read, copies, the same picture in two splits, rare classes, boxes
     that cannot be, ids that do not exist. Exit code 0: no faults; 1: faults; 2: nothing could be read.
 
     \b

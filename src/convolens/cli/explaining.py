@@ -29,15 +29,21 @@ def explain(
     ] = None,
     target: Annotated[str | None, typer.Option(help="The class to explain. Default: each picture's likeliest.")] = None,
     against: Annotated[str | None, typer.Option(help="Another class: why the target rather than this?")] = None,
-    counter: Annotated[bool, typer.Option("--counter", help="Show what speaks against it instead.")] = False,
+    counterfactual: Annotated[
+        bool, typer.Option("--counterfactual", help="Show what speaks against it instead.")
+    ] = False,
     method: Annotated[
         list[str] | None,
         typer.Option(help="cam, gradcam, layercam, …; again for several side by side. Default: cam where it is exact."),
     ] = None,
     tap: Annotated[list[str] | None, typer.Option(help="Where to look; again for more. Default: the head's.")] = None,
-    positive: Annotated[bool, typer.Option("--positive", help="Count only features of positive weight.")] = False,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Mean of the map and that of the mirrored picture.")] = False,
-    noisy: Annotated[int, typer.Option(help="Mean over this many copies with noise; 0: the picture itself.")] = 0,
+    relu_weights: Annotated[
+        bool, typer.Option("--relu-weights", help="Count only features of positive weight.")
+    ] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Mean of the map and that of the mirrored picture.")] = False,
+    noise_samples: Annotated[
+        int, typer.Option(help="Mean over this many copies with noise; 0: the picture itself.")
+    ] = 0,
     maps: Annotated[
         bool, typer.Option("--maps", help="Also write the maps as .npy and .heat.png, beside the overlays.")
     ] = False,
@@ -84,8 +90,8 @@ def explain(
 
     if html is not None:
         need_target(html)
-    options = {"target": target, "against": against, "counter": counter, "tap": tap}
-    smoothing = {"positive": positive, "mirror": mirror, "noisy": noisy, "seed": seed}
+    options = {"target": target, "against": against, "counterfactual": counterfactual, "taps": tap}
+    smoothing = {"relu_weights": relu_weights, "flip": flip, "noise_samples": noise_samples, "seed": seed}
     loaded, pictures, methods = load(model, device=device), list(picture_files(files)), method or ["auto"]
     failed = False
     if out is not None:

@@ -114,8 +114,8 @@ def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch:
 def evaluate(
     model: Model,
     data: Data,
-    part: Annotated[
-        str | None, typer.Option(help="Of data in parts: train, validation or test. Default: the last there is.")
+    split: Annotated[
+        str | None, typer.Option(help="Of data in splits: train, validation or test. Default: the last there is.")
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Also write a page: confusion, reliability, the worst mistakes.")
@@ -136,7 +136,7 @@ def evaluate(
     from convolens.tasks import load
     from convolens.workflows.evaluate import evaluate as measure
 
-    found = measure(load(model, device=device), data, part=part, batch=batch, html=html)
+    found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
     if as_json:
         print(json.dumps(found, indent=2))
         return

@@ -24,13 +24,14 @@ def stylize(
     style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture whose manner is taken.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: a picture, or a folder for a folder.")],
     style2: Annotated[list[Path] | None, typer.Option(help="A further style; again for more.")] = None,
-    weight: Annotated[
+    mix: Annotated[
         list[float] | None, typer.Option(help="How much a style counts: once for each, STYLE first. Default: alike.")
     ] = None,
     mask: Annotated[
         list[Path] | None, typer.Option(help="Where a style applies, white: a picture for each, STYLE first.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. Default: CONTENT's.")] = None,
+    style_weight: Annotated[float, typer.Option(help="Of the style's loss, beside the content's of 1.")] = 5.0,
     strength: Annotated[float, typer.Option(help="From 0, the content as it is, to 1, nothing but style.")] = 0.5,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep CONTENT's colours: restyle light and dark only.")
@@ -71,11 +72,12 @@ def stylize(
     from convolens.workflows.stylize import stylize_file, stylize_folder
 
     if keep_colors and match_colors:
-        raise ArgumentError("colours: need --keep-colors or --match-colors, got both")
+        raise ArgumentError("colors: need --keep-colors or --match-colors, got both")
     options: dict[str, Any] = {
-        "size": size, "strength": strength, "steps": steps, "trunk": trunk, "weights": weights, "pooling": pooling,
+        "size": size, "strength": strength, "style_weight": style_weight, "steps": steps,
+        "trunk": trunk, "weights": weights, "pooling": pooling,
         "keep_colors": "histogram" if match_colors else keep_colors, "optimizer": optimizer, "init": start,
-        "seed": seed, "memory": memory, "shares": weight or None, "masks": mask or None,
+        "seed": seed, "memory": memory, "mix": mix or None, "masks": mask or None,
         "content_taps": content_tap or None, "style_taps": style_tap or None,
         "device": device, "save_every": save_every, "resume": resume, "tell": lambda note: typer.echo(note, err=True),
     }  # fmt: skip

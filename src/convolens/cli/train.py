@@ -29,7 +29,7 @@ Width = Annotated[
 Validation = Annotated[
     str | None,
     typer.Option(help="Share kept back to measure on, a list of pictures (.txt), or other data. Default: the "
-                      "data's own part for it, or 0.2."),
+                      "data's own split for it, or 0.2."),
 ]  # fmt: skip
 Epochs = Annotated[int | None, typer.Option(help="Times every picture is seen. Default: 30, or what --minutes allow.")]
 Minutes = Annotated[float | None, typer.Option(help="A budget of time; the learning rate is brought down by its end.")]
@@ -44,7 +44,7 @@ LayerDecay = Annotated[float | None, typer.Option(help="A layer's learning rate 
 ClipGrad = Annotated[float | None, typer.Option(help="Length that gradients are shortened to. Default: 1.")]
 Ema = Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")]
 Patience = Annotated[int | None, typer.Option(help="End after so many epochs without a better model.")]
-Zoom = Annotated[
+Scale = Annotated[
     tuple[float, float] | None,
     typer.Option(help="Least and greatest share of the picture's area that is shown.", metavar="LEAST GREATEST"),
 ]
@@ -52,7 +52,7 @@ Flip = Annotated[
     bool | None,
     typer.Option("--flip/--no-flip", help="Mirror every other time (default); not for digits or text."),
 ]
-Colour = Annotated[float | None, typer.Option(help="How much light and colours are changed, from 0 to below 1.")]
+ColorJitter = Annotated[float | None, typer.Option(help="How much light and colours are changed, from 0 to below 1.")]
 Tensorboard = Annotated[
     bool | None, typer.Option("--tensorboard", help="Write each epoch's figures for TensorBoard into the run folder.")
 ]
@@ -114,10 +114,10 @@ def classify(
     tap: Annotated[
         list[str] | None, typer.Option(help="A tap of the trunk, such as conv4_3; again for more. Default: the last.")
     ] = None,
-    learn: Annotated[
+    finetune: Annotated[
         str | None,
         typer.Option(
-            help="head: the trunk stays as it is; all; or the tap from which on it learns. Default: head with "
+            help="head: the trunk stays as it is; all; or the tap that learning begins at. Default: head with "
             "--weights, all without."
         ),
     ] = None,
@@ -127,17 +127,19 @@ def classify(
     size: Annotated[
         int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are, or the first's.")
     ] = None,
-    smoothing: Annotated[float | None, typer.Option(help="Share of a label that is spread over all classes.")] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Share of a label that is spread over all classes.")
+    ] = None,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare classes count for more.")] = None,
     mixup: Annotated[float | None, typer.Option(help="Mix pictures and labels by shares of Beta(m, m).")] = None,
-    zoom: Zoom = None,
+    scale: Scale = None,
     flip: Flip = None,
-    colour: Colour = None,
+    color_jitter: ColorJitter = None,
     **training: Any,
 ) -> None:
     """Teach a network to tell classes of pictures apart.
 
-    With weights that somebody else trained, only a head is trained, in seconds. --learn trains the trunk too.
+    With weights that somebody else trained, only a head is trained, in seconds. --finetune trains the trunk too.
 
     \b
     Examples:
@@ -157,8 +159,8 @@ def localize(
     trunk: Trunk,
     out: Out,
     weights: Weights = None,
-    tap: Annotated[str | None, typer.Option(help="The tap whose cells are asked. Default: the last.")] = None,
-    learn: Annotated[str, typer.Option(help="all, or the tap from which on the trunk learns.")] = "all",
+    tap: Annotated[list[str] | None, typer.Option(help="The tap whose cells are asked. Default: the last.")] = None,
+    finetune: Annotated[str, typer.Option(help="all, or the tap that learning begins at.")] = "all",
     stem: Stem = "full",
     width: Width = 1.0,
     validation: Validation = None,
@@ -169,9 +171,9 @@ def localize(
     class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
     box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
     box_loss: Annotated[str | None, typer.Option(help="giou, mse, l1 or smooth_l1. Default: giou.")] = None,
-    zoom: Zoom = None,
+    scale: Scale = None,
     flip: Flip = None,
-    colour: Colour = None,
+    color_jitter: ColorJitter = None,
     **training: Any,
 ) -> None:
     """Teach a network whether there is an object in a picture, which, and where.
@@ -180,7 +182,7 @@ def localize(
     Example:
       convolens train localize digits --trunk resnet18 --width 0.5 --tap layer2.1 --no-flip --minutes 10 --out runs/1
     """
-    run = _train("localize", locals())
+    run = _train("localize", locals(), taps="tap")
     found = run.metrics
     print(
         f"object or none right {found['object_accuracy']:.1%}, class {found['class_accuracy']:.1%}, "
@@ -200,7 +202,7 @@ def detect(
     tap: Annotated[
         list[str] | None, typer.Option(help="A map that is looked at; again for more. Default: one for each size.")
     ] = None,
-    learn: Annotated[str, typer.Option(help="all, or the tap from which on the trunk learns.")] = "all",
+    finetune: Annotated[str, typer.Option(help="all, or the tap that learning begins at.")] = "all",
     stem: Stem = "full",
     width: Annotated[
         float | None,
@@ -231,7 +233,7 @@ def detect(
         bool | None, typer.Option("--crop/--no-crop", help="Show parts that hold an object (default).")
     ] = None,
     flip: Flip = None,
-    colour: Annotated[
+    color_jitter: Annotated[
         float | None, typer.Option(help="How much light and colours change, of what the paper does. Default: 1.")
     ] = None,
     **training: Any,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from convolens.cli.networks import Device
+
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write the drawing.")]
 Network = Annotated[str, typer.Option("--trunk", help="The network, such as vgg16 or resnet50.")]
@@ -34,6 +36,7 @@ def trace(
     strongest: Annotated[int, typer.Option(help="How many of the strongest features to draw.")] = 5,
     trunk: Network = "vgg16",
     weights: Annotated[str, typer.Option(help="The trunk's weights: a name, such as hed, or a file.")] = "hed",
+    device: Device = "auto",
 ) -> None:
     """Draw which part of a picture a feature sees, and where the strongest features look.
 
@@ -45,7 +48,7 @@ def trace(
     from convolens.tasks.tracing import draw_trace, strongest_features
     from convolens.trunks import trunk as make_trunk
 
-    network = make_trunk(trunk, weights=weights)
+    network = make_trunk(trunk, weights=weights, device=device)
     image = read_image(source)
     named = {f"{tap} {at[0]},{at[1]}": network.trace(tap, *at, clip=image.shape[:2])} if at else {}
     features = strongest_features(network, image, tap, strongest)
@@ -63,6 +66,7 @@ def scan(
     class_name: Annotated[str, typer.Option("--class", help="The class to look for.")],
     window: Annotated[int, typer.Option(help="Side of a window in pixels: that of the pictures it was trained on.")],
     stride: Annotated[int | None, typer.Option(help="Pixels between windows; a divisor of the network's own.")] = None,
+    device: Device = "auto",
 ) -> None:
     """Draw where in a large picture a class is: every window is scored, in one pass.
 
@@ -75,7 +79,7 @@ def scan(
     from convolens.tasks.scanning import draw_scan, stride_of
     from convolens.tasks.scanning import scan as score
 
-    loaded, image = load(model), read_image(source)
+    loaded, image = load(model, device=device), read_image(source)
     likely = score(loaded, image, class_name, window=window, stride=stride)
     drawing = draw_scan(image, likely, window=window, stride=stride or stride_of(loaded, window))
     write_picture(target, Picture(drawing), keeping=(source, model))
@@ -92,11 +96,11 @@ def weights_list() -> None:
     from convolens.trunks.table import WEIGHTS
     from convolens.trunks.weights import is_here
 
-    print(f"{'name':<28}{'top-1':>7}{'top-5':>7}  {'here':<5}{'licence':<32}about")
+    print(f"{'name':<28}{'top-1':>7}{'top-5':>7}  {'here':<5}{'license':<32}about")
     for name, entry in WEIGHTS.items():
         top1, top5 = (f"{value:.2f}" if value else "" for value in (entry.top1, entry.top5))
         here = "yes" if is_here(entry) else ""
-        print(f"{name:<28}{top1:>7}{top5:>7}  {here:<5}{entry.licence:<32}{entry.about}")
+        print(f"{name:<28}{top1:>7}{top5:>7}  {here:<5}{entry.license:<32}{entry.about}")
 
 
 def weights_get(
@@ -108,12 +112,11 @@ def weights_get(
     Example:
       convolens weights get resnet50/imagenet
     """
-    from convolens.errors import ArgumentError
+    from convolens.errors import need_one_of
     from convolens.trunks.table import WEIGHTS
     from convolens.trunks.weights import get
 
-    if name not in WEIGHTS:
-        raise ArgumentError(f"weights: need one of {', '.join(WEIGHTS)}, got {name!r}")
+    need_one_of("weights", name, WEIGHTS)
     print(get(WEIGHTS[name]))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from convolens.convolution import direct, fft, outer, overlap_save, separable, sparse
 from convolens.convolution.job import Algorithm, Cost, Job
 from convolens.convolution.spec import Spec
-from convolens.errors import MethodError
+from convolens.errors import MethodError, need_one_of
 
 # Every algorithm there is. A new one is a module of `job.Algorithm`'s shape and a line here; the conformance tests
 # run over this tuple.
@@ -82,8 +82,7 @@ def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
     Raises:
         MethodError: there is no such method, or it cannot do this problem.
     """
-    if method not in METHODS:
-        raise MethodError(f"method: need one of {', '.join(METHODS)}, got {method!r}")
+    need_one_of("method", method, METHODS, MethodError)
     candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
     able = [c for c in candidates if c.cost is not None and (c.algorithm.LOCAL or not local)]
     if method != "auto":

@@ -27,11 +27,11 @@ def brightness(image: NDArray[Any]) -> NDArray[Any]:
         raise DtypeError(f"image: need real numbers, got {image.dtype}")
     kind = np.float64 if image.dtype.kind == "f" and image.dtype.itemsize > 4 else np.float32
     white = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1
-    grey: NDArray[Any] = image.astype(kind)
-    grey /= white
-    if grey.ndim == 2:
-        return grey
-    if grey.shape[2] not in (1, 3, 4):
-        raise ShapeError(f"image: need 1, 3 or 4 channels, got {grey.shape[2]}")
-    mixed: NDArray[Any] = grey[:, :, 0] if grey.shape[2] == 1 else grey[:, :, :3] @ _LUMA.astype(kind)
+    gray: NDArray[Any] = image.astype(kind)
+    gray /= white
+    if gray.ndim == 2:
+        return gray
+    if gray.shape[2] not in (1, 3, 4):
+        raise ShapeError(f"image: need 1, 3 or 4 channels, got {gray.shape[2]}")
+    mixed: NDArray[Any] = gray[:, :, 0] if gray.shape[2] == 1 else gray[:, :, :3] @ _LUMA.astype(kind)
     return mixed

@@ -60,8 +60,8 @@ def canny(
         return sys.modules["torch"].from_numpy(found).to(image.device)
     if not 0 <= low <= high < np.inf:
         raise ArgumentError(f"low: need thresholds in order, 0 ≤ low ≤ high, got {low:g} and {high:g}")
-    grey = brightness(as_array(image, "image"))
-    gx, gy = sobel_gradients(blur(grey, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
+    gray = brightness(as_array(image, "image"))
+    gx, gy = sobel_gradients(blur(gray, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
     strength = np.hypot(gx, gy)
     ridges = _ridges(gx, gy, strength, float(low))
     return _connected(ridges, ridges & (strength >= high))

@@ -35,7 +35,7 @@ _HEARD = 1 << 19  # samples of a recording, channels counted: more would hardly 
 _FAINTEST = 0.02  # weight of an echo that is looked for, and
 _FORGOTTEN = 0.01  # that is dropped again after the refinement
 _OUTLIER = 12.0  # times the spread of the cepstrum around it; noise and music stay below
-_NEIGHBOURHOOD = 2048  # samples of the cepstrum that its spread is taken from
+_NEIGHBORHOOD = 2048  # samples of the cepstrum that its spread is taken from
 _SILENCE = 1e-6  # of the mean power: bins below hold noise that has no echo
 _FLOOR = 1e-4  # the same for moments, in the refinement
 _ROUNDS = 20
@@ -144,9 +144,9 @@ def _from_cepstrum(heard: Signal, lags: range) -> tuple[list[int], Signal]:
 
 def _smooth(values: Signal) -> Signal:
     """The mean over the neighbourhood of each value, round the end."""
-    around = np.concatenate([values[-_NEIGHBOURHOOD // 2 :], values, values[: _NEIGHBOURHOOD // 2]])
+    around = np.concatenate([values[-_NEIGHBORHOOD // 2 :], values, values[: _NEIGHBORHOOD // 2]])
     total = np.concatenate([[0.0], np.cumsum(around)])
-    width = min(_NEIGHBOURHOOD, len(values))
+    width = min(_NEIGHBORHOOD, len(values))
     means: Signal = (total[width : width + len(values)] - total[: len(values)]) / width
     return means
 

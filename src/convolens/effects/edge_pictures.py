@@ -13,7 +13,7 @@ from convolens.effects.brightness import brightness
 from convolens.effects.canny import canny
 from convolens.effects.edges import GRADIENTS, gradient_magnitude
 from convolens.effects.laplace import difference_of_gaussians, laplacian_of_gaussian
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, need_one_of
 from convolens.shapes import Boundary
 
 METHODS = (*GRADIENTS, "canny", "log", "dog")
@@ -53,25 +53,24 @@ def edge_picture(
     """
     if not 0 <= gain < np.inf:
         raise ArgumentError(f"gain: need a finite number of at least 0, got {gain}")
-    if method not in METHODS:
-        raise ArgumentError(f"method: need one of {', '.join(METHODS)}, got {method!r}")
+    need_one_of("method", method, METHODS)
     pixels = np.asarray(image)
     if method in GRADIENTS:
         return _in_kind(_steepness(pixels, method, boundary) * gain, pixels.dtype)
     if method == "canny":
         return _in_kind(canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32), pixels.dtype)
-    grey = brightness(pixels)
+    gray = brightness(pixels)
     if method == "log":
-        detail = float(sigma) ** 2 * laplacian_of_gaussian(grey, sigma, boundary=boundary)
+        detail = float(sigma) ** 2 * laplacian_of_gaussian(gray, sigma, boundary=boundary)
     else:
-        detail = difference_of_gaussians(grey, sigma, boundary=boundary)
+        detail = difference_of_gaussians(gray, sigma, boundary=boundary)
     return _in_kind(0.5 + gain * detail, pixels.dtype)
 
 
 def _steepness(pixels: NDArray[Any], method: str, boundary: Boundary) -> NDArray[Any]:
     """Of the strongest colour, a step from black to white being 1."""
-    colours = pixels[:, :, :-1] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
-    magnitude: Any = gradient_magnitude(colours, boundary, GRADIENTS[method])
+    colors = pixels[:, :, :-1] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
+    magnitude: Any = gradient_magnitude(colors, boundary, GRADIENTS[method])
     white = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
     steep: NDArray[Any] = magnitude if magnitude.ndim == 2 else magnitude.max(axis=2)
     return np.asarray(steep / steep.dtype.type(GRADIENTS[method].step * white))

@@ -114,8 +114,8 @@ def thinned(
 
 def _bell(at: NDArray[np.integer], sigma: float) -> NDArray[np.float64]:
     bell = np.exp(-0.5 * (at / sigma) ** 2)
-    normalised: NDArray[np.float64] = bell / bell.sum(axis=-1, keepdims=True)
-    return normalised
+    normalized: NDArray[np.float64] = bell / bell.sum(axis=-1, keepdims=True)
+    return normalized
 
 
 def _windows(

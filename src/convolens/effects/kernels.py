@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real
 from convolens.effects.gaussian import gaussian, radius_within
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, need_one_of
 from convolens.media.kernels import read_kernel
 
 _LARGEST = 1001  # weights along a side
@@ -66,7 +66,7 @@ def _disk(radius: float) -> NDArray[np.float64]:
     return disk
 
 
-# With a number after a colon, in pixels: the side, the width, the length, the radius.
+# With a size in pixels: the side, the width, the length, the radius.
 SIZED: dict[str, Callable[[float], NDArray[np.float64]]] = {
     "box": _box,
     "gaussian": _gaussian,
@@ -75,12 +75,14 @@ SIZED: dict[str, Callable[[float], NDArray[np.float64]]] = {
 }
 
 
-def kernel(name: str) -> NDArray[np.float64]:
+def kernel(name: str, size: Real | None = None) -> NDArray[np.float64]:
     """The weights of a kernel by its name, two axes, for `convolve`.
 
     Args:
-        name: `sobel-x sobel-y scharr-x scharr-y prewitt-x prewitt-y laplace laplace-8 sharpen emboss`; or with a number
-            of pixels, `box:5` (side), `gaussian:2.5` (width), `motion:15` (length), `disk:4` (radius).
+        name: `sobel-x sobel-y scharr-x scharr-y prewitt-x prewitt-y laplace laplace-8 sharpen emboss`; or, with a size,
+            `box gaussian motion disk`.
+        size: in pixels: the side of `box`, the width (sigma) of `gaussian`, the length of `motion`, the radius of
+            `disk`. The others have one size.
 
     Raises:
         ArgumentError: no such kernel, or no size that it can have.
@@ -89,40 +91,48 @@ def kernel(name: str) -> NDArray[np.float64]:
     array([[ 1.,  0., -1.],
            [ 2.,  0., -2.],
            [ 1.,  0., -1.]])
+    >>> kernel("motion", 4)
+    array([[0.25, 0.25, 0.25, 0.25]])
     """
-    word, colon, number = name.partition(":")
-    if not colon and word in KERNELS:
-        return KERNELS[word].copy()
-    if not colon or word not in SIZED:
-        known = [*KERNELS, *(f"{sized}:NUMBER" for sized in SIZED)]
-        raise ArgumentError(f"kernel: need one of {', '.join(known)}, got {name!r}")
-    return SIZED[word](_size(word, number))
+    need_one_of("kernel", name, (*KERNELS, *SIZED))
+    if name in SIZED:
+        return SIZED[name](_checked(name, size))
+    if size is not None:
+        raise ArgumentError(f"kernel {name}: has one size only, got {size}")
+    return KERNELS[name].copy()
 
 
 def named_or_read(word: str) -> NDArray[np.float64]:
-    """The kernel of this name, or the one in this file.
+    """The kernel of this name, with its size after a colon (`gaussian:2.5`), or the one in this file.
 
     Raises:
         ArgumentError: neither a file nor a name.
         FileError, FormatError: as in `read_kernel`.
     """
-    path = Path(word)
+    path, (name, colon, number) = Path(word), word.partition(":")
     looks_like_a_file = path.suffix or len(path.parts) > 1
-    known = word.partition(":")[0] in (*KERNELS, *SIZED)
-    return kernel(word) if (known or not looks_like_a_file) and not path.exists() else read_kernel(path)
+    if path.exists() or (looks_like_a_file and name not in (*KERNELS, *SIZED)):
+        return read_kernel(path)
+    if not colon and name in SIZED:
+        raise ArgumentError(f"kernel {name}: need its size in pixels after a colon, as in {name}:5")
+    return kernel(name, _number(word, number) if colon else None)
 
 
-def _size(word: str, number: str) -> float:
+def _number(word: str, number: str) -> float:
     try:
-        size = float(number)
+        return float(number)
     except ValueError:
-        size = np.nan
-    if not (size > 0 and 2 * size + 1 <= _LARGEST):
-        raise ArgumentError(f"kernel: need {word}:NUMBER with pixels above 0 and up to {_LARGEST // 2}, got {number!r}")
-    return size
+        raise ArgumentError(f"kernel {word}: need a number after the colon, got {number!r}") from None
+
+
+def _checked(name: str, size: Real | None) -> float:
+    if size is None or not (size > 0 and 2 * size + 1 <= _LARGEST):
+        got = "none" if size is None else size
+        raise ArgumentError(f"kernel {name}: need a size in pixels above 0 and up to {_LARGEST // 2}, got {got}")
+    return float(size)
 
 
 def _whole(word: str, size: Any) -> int:
     if size != int(size):
-        raise ArgumentError(f"kernel: need {word}:NUMBER with whole pixels, got {size:g}")
+        raise ArgumentError(f"kernel {word}: need a size in whole pixels, got {size:g}")
     return int(size)

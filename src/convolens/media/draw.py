@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PAPER, INK, PLATE = (250, 250, 248), (30, 30, 34), (20, 20, 24)
 
 # Distinct on photographs and told apart by most colour-blind readers (Okabe & Ito, 2008).
-COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 
 
 def heatmap(
@@ -35,7 +35,7 @@ def heatmap(
     *,
     lowest: Real | None = None,
     highest: Real | None = None,
-    colours: str = "inferno",
+    colors: str = "inferno",
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Numbers as colours, from dark for `lowest` to bright for `highest`.
 
@@ -43,7 +43,7 @@ def heatmap(
         values: any numbers; NaN becomes grey.
         lowest: what the darkest colour means; the smallest value, by default.
         highest: what the brightest colour means; the largest value, by default.
-        colours: the name of one of matplotlib's colour maps.
+        colors: the name of one of matplotlib's colour maps.
 
     Raises:
         ArgumentError: no such colour map.
@@ -56,7 +56,7 @@ def heatmap(
     high = highest if highest is not None else values[known].max(initial=-np.inf)
     span = high - low if high > low else 1.0
     level = np.where(known, (values - (low if np.isfinite(low) else 0.0)) / span, 0.0)
-    painted: NDArray[np.uint8] = _table(colours)[np.rint(level.clip(0, 1) * 255).astype(np.uint8)]
+    painted: NDArray[np.uint8] = _table(colors)[np.rint(level.clip(0, 1) * 255).astype(np.uint8)]
     painted[~known] = 128
     return painted
 
@@ -66,7 +66,7 @@ def overlay(
     heat: Float[np.ndarray, "rows columns"],
     *,
     strength: Real = 0.5,
-    colours: str = "turbo",
+    colors: str = "turbo",
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A heatmap over a picture: where heat is 0 the picture shows as it is, where it is 1 the colour covers it.
 
@@ -74,7 +74,7 @@ def overlay(
         image: any picture.
         heat: in [0, 1], of any size; stretched to the picture's, linearly.
         strength: how much of the picture the hottest place covers, from 0 to 1.
-        colours: the name of one of matplotlib's colour maps.
+        colors: the name of one of matplotlib's colour maps.
 
     Raises:
         ArgumentError: heat or strength outside [0, 1], or no such colour map.
@@ -88,7 +88,7 @@ def overlay(
     small = Image.fromarray(heat.astype(np.float32))
     level = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)
     cover = (strength * level)[:, :, None]
-    mixed = (1 - cover) * picture + cover * heatmap(level, lowest=0, highest=1, colours=colours)
+    mixed = (1 - cover) * picture + cover * heatmap(level, lowest=0, highest=1, colors=colors)
     return np.asarray(np.rint(mixed), np.uint8)
 
 
@@ -121,11 +121,11 @@ def boxes(
     alike = names if kinds is None else list(kinds)
     numbers = {kind: i for i, kind in enumerate(dict.fromkeys(alike))}
     for box, name, kind in zip(boxes_xyxy, names, alike, strict=True):
-        colour = COLOURS[numbers[kind] % len(COLOURS)]
+        color = COLORS[numbers[kind] % len(COLORS)]
         x1, y1, x2, y2 = (round(float(v)) for v in box)
-        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=line)
+        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color, width=line)
         if name:
-            _plate(pen, (x1, y1), name, _font(max(12, line * 7)), colour, canvas.size)
+            _plate(pen, (x1, y1), name, _font(max(12, line * 7)), color, canvas.size)
     return np.array(canvas)
 
 
@@ -263,7 +263,7 @@ def _plate(
     at: tuple[int, int],
     text: str,
     font: Any,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     size: tuple[int, int],
 ) -> None:
     """Text on a plate just above a point, moved so that all of it is on the canvas."""
@@ -271,8 +271,8 @@ def _plate(
     wide, high = math.ceil(right - left) + 8, math.ceil(bottom - top) + 6
     x = min(max(0, at[0]), max(0, size[0] - wide))
     y = min(max(0, at[1] - high), max(0, size[1] - high))
-    pen.rectangle((x, y, x + wide - 1, y + high - 1), fill=colour)
-    bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 140
+    pen.rectangle((x, y, x + wide - 1, y + high - 1), fill=color)
+    bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
     pen.text((x + 4 - left, y + 3 - top), text, fill=PLATE if bright else PAPER, font=font)
 
 
@@ -284,10 +284,10 @@ def _font(size: int) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _table(colours: str) -> NDArray[np.uint8]:
+def _table(colors: str) -> NDArray[np.uint8]:
     """256 colours from dark to bright."""
     from matplotlib import colormaps
 
-    if colours not in colormaps:
-        raise ArgumentError(f"colours: need the name of one of matplotlib's colour maps, got {colours!r}")
-    return np.asarray(np.rint(colormaps[colours](np.linspace(0, 1, 256))[:, :3] * 255), np.uint8)
+    if colors not in colormaps:
+        raise ArgumentError(f"colors: need the name of one of matplotlib's colour maps, got {colors!r}")
+    return np.asarray(np.rint(colormaps[colors](np.linspace(0, 1, 256))[:, :3] * 255), np.uint8)

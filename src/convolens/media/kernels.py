@@ -48,8 +48,8 @@ def _heard(file: Path) -> NDArray[Any]:
 
 def _drawn(file: Path) -> NDArray[Any]:
     picture = read_image(file)
-    grey = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
-    weights: NDArray[np.float64] = grey / float(np.iinfo(picture.dtype).max)
+    gray = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
+    weights: NDArray[np.float64] = gray / float(np.iinfo(picture.dtype).max)
     return weights
 
 

@@ -18,14 +18,14 @@ from convolens.pages.figures import Marked, picture
 SHOWN_SIDE = 320  # pixels of the longer side of a picture on a page
 
 
-class Labelled(NamedTuple):
+class Labeled(NamedTuple):
     """A box in pixels of the file, and what stands on it."""
 
     box_xyxy: tuple[float, float, float, float]
     label: str = ""
 
 
-def file_picture(path: Path, boxes: Sequence[Labelled] = (), says: str = "") -> Iterator[str]:
+def file_picture(path: Path, boxes: Sequence[Labeled] = (), says: str = "") -> Iterator[str]:
     """The picture's figure, its name and `says` below it; nothing where the file cannot be read."""
     try:
         pixels, (width, height) = read_rgb8(path, at_least=SHOWN_SIDE)

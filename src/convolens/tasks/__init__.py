@@ -17,7 +17,7 @@ from convolens.tasks.classify import Classifier  # noqa: E402
 from convolens.tasks.detect import Detector  # noqa: E402
 from convolens.tasks.localize import Localizer  # noqa: E402
 from convolens.tasks.model_file import read_model_file  # noqa: E402
-from convolens.tasks.pictures import pick_device  # noqa: E402
+from convolens.trunks.options import pick_device  # noqa: E402
 
 TASKS = {task.task: task for task in (Classifier, Localizer, Detector)}
 

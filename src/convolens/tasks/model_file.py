@@ -194,7 +194,7 @@ def _refuse_pickle(file: Path) -> None:
     if start.startswith(_PICKLES) and start[8:] != b"{":
         raise WeightsError(
             f"{file}: need a model file (.safetensors), got a pickle, which could run code and is not opened; "
-            "a .pth of weights goes to weights= when training"
+            "a .pth of weights is for training to start from"
         )
 
 
@@ -202,7 +202,7 @@ def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if metadata.get("format") != json.dumps(FORMAT):
         raise WeightsError(
             f"{file}: need a model that Convolens saved, got a .safetensors file without its facts; "
-            "plain weights go to weights= when training"
+            "plain weights are for training to start from"
         )
     try:
         facts = {name: json.loads(text) for name, text in metadata.items()}

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convolens.arrays import is_tensor
-from convolens.errors import ArgumentError, DeviceError, DtypeError, ShapeError
+from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.media.images import read_image
+from convolens.trunks import Trunk
+from convolens.trunks.options import pick_device
 
 Picture = str | os.PathLike[str] | NDArray[Any] | Tensor
 
@@ -54,6 +56,26 @@ def pixels_of(picture: Picture) -> NDArray[Any]:
     if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):  # so worded that NaN is refused too
         raise ArgumentError(f"picture: need floats in [0, 1], got {pixels.min():.3g} to {pixels.max():.3g}")
     return _over_white(pixels)
+
+
+def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
+    """The names of classes given by name, or by their number: then `class 0`, `class 1`, ….
+
+    Raises:
+        ArgumentError: fewer than `least`, or one name twice.
+
+    >>> class_names_of(("cat", "dog"), 2), class_names_of(2, 2)
+    (('cat', 'dog'), ('class 0', 'class 1'))
+    """
+    if isinstance(classes, int):
+        names = tuple(f"class {number}" for number in range(classes))
+    else:
+        names = (classes,) if isinstance(classes, str) else tuple(classes)
+    if len(names) < least or len(set(names)) < len(names):
+        raise ArgumentError(
+            f"classes: need at least {least}, by name, each once, or by number, got {', '.join(names) or 'none'}"
+        )
+    return names
 
 
 def batches(singles: Iterable[Tensor], size: int) -> Iterator[Tensor]:
@@ -101,29 +123,35 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def pick_device(device: str) -> torch.device:
-    """`auto` is the GPU where there is one, otherwise the CPU; anything else is torch's name for a device.
+def device_of(trunk: str | Trunk, device: str) -> torch.device:
+    """Where a model on this trunk goes: on the device asked for, or, with a trunk that is already made, to that.
 
     Raises:
-        DeviceError: torch does not know or does not have it.
+        DeviceError: as in `pick_device`.
+    """
+    return pick_device(device) if isinstance(trunk, str) else next(trunk.parameters()).device
 
-    >>> pick_device("cpu")
-    device(type='cpu')
+
+@contextmanager
+def running_on(model: object, device: str) -> Iterator[None]:
+    """The model on a device for as long as this lasts; with `auto` it stays where it is.
+
+    Raises:
+        DeviceError: as in `pick_device`.
+        ArgumentError: a device for what is no module, and so cannot be moved.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        yield
+        return
+    where = pick_device(device)
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"device: need auto for what is no torch module, got {device!r}")
+    before = next((parameter.device for parameter in model.parameters()), where)
+    model.to(where)
     try:
-        picked = torch.device(device)
-    except RuntimeError as error:  # its message lists two dozen names that few machines have
-        raise DeviceError(f"device: need auto, cpu, cuda, cuda:1 or such that torch knows, got {device!r}") from error
-    try:
-        torch.empty(1, device=picked)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-        reason = str(error).splitlines()[0]
-        raise DeviceError(f"device: need one that this machine has, got {device!r}: {reason}") from error
-    if picked.type == "meta":
-        raise DeviceError(f"device: need one that computes, got {device!r}, which holds no numbers; use cpu")
-    return picked
+        yield
+    finally:
+        model.to(before)
 
 
 def _over_white(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -132,5 +160,5 @@ def _over_white(pixels: NDArray[Any]) -> NDArray[Any]:
         return pixels
     white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
     alpha = pixels[:, :, 3:] / np.float64(white)
-    colour = pixels[:, :, :3] * alpha + white * (1 - alpha)
-    return (colour.round() if pixels.dtype.kind == "u" else colour).astype(pixels.dtype)
+    color = pixels[:, :, :3] * alpha + white * (1 - alpha)
+    return (color.round() if pixels.dtype.kind == "u" else color).astype(pixels.dtype)

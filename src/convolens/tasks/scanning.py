@@ -10,7 +10,7 @@ from jaxtyping import Float, Num, UInt8
 from numpy.typing import NDArray
 from torch import nn
 
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, need_one_of
 from convolens.media.draw import overlay
 from convolens.trunks import Scanner, convolutionalize
 
@@ -38,8 +38,7 @@ def scan(
     """
     _check_window(window)
     scanner = convolutionalize(model, window)
-    if class_name not in scanner.class_names:
-        raise ArgumentError(f"class: need one of {', '.join(scanner.class_names[:20])}, got {class_name!r}")
+    need_one_of("class", class_name, scanner.class_names)
     with torch.inference_mode():
         likely = scanner(scanner.preprocess(image), stride=stride).softmax(dim=1)
     found: NDArray[Any] = likely[0, scanner.class_names.index(class_name)].cpu().numpy()

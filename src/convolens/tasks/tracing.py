@@ -58,8 +58,8 @@ def draw_trace(
     named: Mapping[str, Box] | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture with boxes: those that have names, and what the strongest features see."""
-    labelled = [*(named or {}).items(), *(("strongest", feature.box_xyxy) for feature in features)]
-    return boxes(image, np.array([box for _, box in labelled]).reshape(-1, 4), [label for label, _ in labelled])
+    labeled = [*(named or {}).items(), *(("strongest", feature.box_xyxy) for feature in features)]
+    return boxes(image, np.array([box for _, box in labeled]).reshape(-1, 4), [label for label, _ in labeled])
 
 
 def _around(values: Tensor, row: int, column: int, apart: int) -> Tensor:

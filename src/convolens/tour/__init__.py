@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from convolens.errors import ArgumentError
+from convolens.errors import need_one_of
 from convolens.tour import blur, detect, edges, explain, localize, restyle, scan, sound, taps, textures
 from convolens.tour.section import Section
 
@@ -33,6 +33,5 @@ def choose(names: Collection[str] | None = None) -> tuple[Section, ...]:
     """
     known = [section.name for section in SECTIONS]
     for name in names or ():
-        if name not in known:
-            raise ArgumentError(f"section: need one of {', '.join(known)}, got {name!r}")
+        need_one_of("section", name, known)
     return tuple(section for section in SECTIONS if not names or section.name in names)

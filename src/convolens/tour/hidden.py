@@ -77,9 +77,9 @@ def _with_ink(
     cover = np.asarray(Image.fromarray(ink).resize((size, size), Image.Resampling.BICUBIC)).clip(0, 1)
     y, x = (int(random.integers(SIDE - size + 1)) for _ in range(2))
     behind = pixels[y : y + size, x : x + size]
-    colour = 255.0 if behind.mean() < 128 else 0.0
+    color = 255.0 if behind.mean() < 128 else 0.0
     drawn = pixels.copy()
-    drawn[y : y + size, x : x + size] = np.rint(behind * (1 - cover[:, :, None]) + colour * cover[:, :, None])
+    drawn[y : y + size, x : x + size] = np.rint(behind * (1 - cover[:, :, None]) + color * cover[:, :, None])
     rows, columns = (np.flatnonzero((cover >= _OPAQUE).any(axis=axis)) for axis in (1, 0))
     box = (x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1)
     return drawn, tuple(map(int, box))  # type: ignore[return-value]

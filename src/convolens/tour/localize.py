@@ -57,15 +57,15 @@ other photos, other people's handwriting.
 """,
     commands=(
         "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "
-        "--lr 0.002 --epochs 10 --zoom 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run",
+        "--lr 0.002 --epochs 10 --scale 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run",
         f"convolens predict {MODEL} hidden/test --out hidden/found",
     ),
     python=f"""\
 from pathlib import Path
 import convolens as cl
 
-run = cl.train("localize", "hidden/train/pictures.csv", trunk="resnet18", weights=None, width=0.25, tap="layer2.1",
-               batch=16, lr=2e-3, epochs=10, zoom=(0.8, 1.2), flip=False, validation="hidden/test/pictures.csv",
+run = cl.train("localize", "hidden/train/pictures.csv", trunk="resnet18", weights=None, width=0.25, taps="layer2.1",
+               batch=16, lr=2e-3, epochs=10, scale=(0.8, 1.2), flip=False, validation="hidden/test/pictures.csv",
                out="hidden/run")
 photos = sorted(Path("hidden/test").glob("*.png"))
 found = cl.load("{MODEL}").predict(photos)

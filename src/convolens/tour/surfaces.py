@@ -21,8 +21,8 @@ _RADIUS = 84  # of the disc; its gravel must fit into the held-out part
 
 def surface(name: str, *, held_out: bool) -> UInt8[np.ndarray, "512 columns"]:
     """The part of a surface's photo to learn from, or the part held out."""
-    grey = read_image(photo(f"{name}.png"))
-    return grey[:, -_HELD_OUT:] if held_out else grey[:, :-_HELD_OUT]
+    gray = read_image(photo(f"{name}.png"))
+    return gray[:, -_HELD_OUT:] if held_out else gray[:, :-_HELD_OUT]
 
 
 def write_crops(folder: str, size: int, count: int, *, held_out: bool, seed: int = 0) -> None:

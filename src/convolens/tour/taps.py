@@ -41,7 +41,7 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
                   "Sizes in pixels of the photo; a tap’s stride says how many pixels lie between two of its points."),
         ),
         *(
-            sheet([_coloured(one) for one in _distinct(found)], f"<b>{tap}</b> {_CAPTIONS[tap]}",
+            sheet([_colored(one) for one in _distinct(found)], f"<b>{tap}</b> {_CAPTIONS[tap]}",
                   describe=f"Four feature maps of {tap}")
             for tap, found in maps.items()
         ),
@@ -64,13 +64,13 @@ def _distinct(maps: Float[np.ndarray, "features rows columns"]) -> list[NDArray[
     return chosen
 
 
-def _coloured(one: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _colored(one: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A map in colours from nothing to its brightest spots, square roots taken so that faint answers show."""
     from matplotlib import colormaps
 
     brightness = np.sqrt(np.minimum(one / np.quantile(one, _BRIGHT), 1))
-    colours: NDArray[np.uint8] = colormaps["magma"](brightness, bytes=True)[..., :3]
-    return colours
+    colors: NDArray[np.uint8] = colormaps["magma"](brightness, bytes=True)[..., :3]
+    return colors
 
 
 SECTION = Section(

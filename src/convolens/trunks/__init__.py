@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Unpack
 
-from convolens.errors import ArgumentError, need_package
+from convolens.errors import need_one_of, need_package
 
 try:
     import torch
@@ -20,12 +20,13 @@ except ImportError as missing:
     raise need_package("torch", "networks", "trunk") from missing
 
 from convolens.trunks import resnet, vgg
-from convolens.trunks.blocks import OriginalHead, initialise
+from convolens.trunks.blocks import OriginalHead, initialize
 from convolens.trunks.checkpoint import read_checkpoint
-from convolens.trunks.options import ResNetOptions
+from convolens.trunks.options import ResNetOptions, pick_device
 from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.receptive import ReceptiveFields, TapSees
 from convolens.trunks.scan import Scanner, convolutionalize
-from convolens.trunks.share import SharedTrunk, share
+from convolens.trunks.share import SharedTrunk, share_trunk
 from convolens.trunks.trunk import Trunk
 from convolens.trunks.weights import build_with, likeliest, open_weights, original_head_of
 
@@ -51,49 +52,58 @@ __all__ = [
     "TRUNKS",
     "OriginalHead",
     "Preprocessing",
+    "ReceptiveFields",
     "Scanner",
     "SharedTrunk",
+    "TapSees",
     "Trunk",
     "convolutionalize",
     "describe_weights",
     "published",
     "receptive_fields",
-    "share",
+    "share_trunk",
     "trunk",
 ]
 
 
 def trunk(
-    name: str, *, weights: str | PathLike[str] | None = None, seed: int = 0, **options: Unpack[ResNetOptions]
+    name: str,
+    *,
+    weights: str | PathLike[str] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    **options: Unpack[ResNetOptions],
 ) -> Trunk:
-    """A feature extractor with named taps, in evaluation mode on the CPU.
+    """A feature extractor with named taps, in evaluation mode.
 
     Args:
         name: one of `TRUNKS`.
         weights: a name from the weights table, `timm/MODEL` on the Hugging Face hub, or a path to a weights file
             (`.safetensors`, `.pth`, Keras's `.h5`); None for random weights.
         seed: of the random weights.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …
         options: `channels`, `pooling`, `ceil_mode`, `padding_mode`, and for ResNets `stride_in`, `bias`,
             `norm_epsilon`; see `ResNetOptions`. What is not given is as the weights were trained.
 
     Raises:
         ArgumentError: no such network, no such weights, no such option.
         WeightsError: the weights file is missing, damaged, or another network's.
+        DeviceError: the device is not there.
 
     >>> trunk("vgg16").receptive_field("conv4_3")
     ReceptiveField(size=92, stride=8, offset=-42)
     """
-    build = _builder(name)
+    build, where = _builder(name), pick_device(device)
     if weights is not None:
         made = build_with(open_weights(name, weights), name, TRUNKS, options)
         # A trunk sees pictures at their own size; resizing and cropping belong to the published classifier.
         made.preprocessing = replace(made.preprocessing, resize=None, crop=None)
-        return made
+        return made.to(where)
     with torch.device("meta"):  # memory and time only for the weights that are kept
         made = build(**options)
     made.to_empty(device="cpu")
-    initialise(made, seed)
-    return made.eval()
+    initialize(made, seed)
+    return made.to(where).eval()
 
 
 def published(
@@ -115,22 +125,24 @@ def published(
 
 
 def _builder(name: str) -> Callable[..., Trunk]:
-    if name not in TRUNKS:
-        raise ArgumentError(f"trunk: need one of {', '.join(TRUNKS)}, got {name!r}")
+    need_one_of("trunk", name, TRUNKS)
     return TRUNKS[name]
 
 
-def receptive_fields(trunk: Trunk) -> str:
+def receptive_fields(trunk: Trunk) -> ReceptiveFields:
     """What a feature of every tap sees, as a table: channels, stride, size and offset in input pixels.
 
-    >>> print(receptive_fields(trunk("vgg16")).splitlines()[4])
+    >>> table = receptive_fields(trunk("vgg16"))
+    >>> table.rows[3]
+    TapSees(tap='conv2_1', channels=128, stride=2, size=10, offset=-4)
+    >>> print(str(table).splitlines()[4])
     conv2_1            128       2    10      -4
     """
-    lines = [f"{'tap':<12}{'channels':>10}{'stride':>8}{'size':>6}{'offset':>8}"]
+    rows = []
     for tap in trunk.taps:
         size, stride, offset = trunk.receptive_field(tap)
-        lines.append(f"{tap:<12}{trunk.channels(tap):>10}{stride:>8}{size:>6}{offset:>8}")
-    return "\n".join(lines)
+        rows.append(TapSees(tap, trunk.channels(tap), stride, size, offset))
+    return ReceptiveFields(tuple(rows))
 
 
 def describe_weights(path: str | PathLike[str]) -> str:

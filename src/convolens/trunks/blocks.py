@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, need_one_of
 from convolens.layers import Conv2d, MaxPool2d
 
 Pooling = Literal["max", "average"]
@@ -31,8 +31,7 @@ def convolution(
     padding_mode: PaddingMode = "constant",
 ) -> nn.Module:
     """A square convolution, padded so that stride 1 keeps the size."""
-    if padding_mode not in _TORCH_PADDING:
-        raise ArgumentError(f"padding_mode: need one of {', '.join(_TORCH_PADDING)}, got {padding_mode!r}")
+    need_one_of("padding_mode", padding_mode, _TORCH_PADDING)
     return Conv2d(
         inputs,
         outputs,
@@ -127,7 +126,7 @@ class OriginalHead(nn.Module):
         return [nn.AdaptiveAvgPool2d(self.side), nn.Flatten(), *self.children()]
 
 
-def initialise(network: nn.Module, seed: int) -> None:
+def initialize(network: nn.Module, seed: int) -> None:
     """Random weights in place: He's normal for convolutions, narrow normal for dense layers, identity for norms.
 
     He et al., "Delving Deep into Rectifiers", 2015, in the fan-out form that keeps the size of gradients. Residual

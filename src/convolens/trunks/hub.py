@@ -15,12 +15,12 @@ from convolens.trunks.checkpoint import Checkpoint, read_checkpoint
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.table import imagenet_classes
 
-ORGANISATION = "timm/"
+ORGANIZATION = "timm/"
 
 
 def is_hub_name(name: str) -> bool:
     """Whether it names a model of timm's on the hub."""
-    return name.startswith(ORGANISATION) and name.count("/") == 1
+    return name.startswith(ORGANIZATION) and name.count("/") == 1
 
 
 def read_hub(name: str) -> Checkpoint:

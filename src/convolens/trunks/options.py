@@ -1,11 +1,13 @@
-"""What can be chosen about a trunk, besides its name and weights."""
+"""What can be chosen about a trunk, besides its name and weights; and the device."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
-from convolens.errors import ArgumentError
+import torch
+
+from convolens.errors import ArgumentError, DeviceError, did_you_mean
 from convolens.trunks.blocks import PaddingMode, Pooling
 
 # More than any camera has; a model file's header may ask for anything.
@@ -73,10 +75,36 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
     return ResNetOptions(**{**defaults, **options})
 
 
+def pick_device(device: str) -> torch.device:
+    """`auto` is the GPU where there is one, otherwise the CPU; anything else is torch's name for a device.
+
+    Raises:
+        DeviceError: torch does not know or does not have it.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+    except RuntimeError as error:  # its message lists two dozen names that few machines have
+        raise DeviceError(f"device: need auto, cpu, cuda, cuda:1 or such that torch knows, got {device!r}") from error
+    try:
+        torch.empty(1, device=picked)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        reason = str(error).splitlines()[0]
+        raise DeviceError(f"device: need one that this machine has, got {device!r}: {reason}") from error
+    if picked.type == "meta":
+        raise DeviceError(f"device: need one that computes, got {device!r}, which holds no numbers; use cpu")
+    return picked
+
+
 def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
-            raise ArgumentError(f"trunk: need options out of {', '.join(known)}, got {name!r}")
+            hint = did_you_mean(name, known)
+            raise ArgumentError(f"trunk: need options out of {', '.join(known)}, got {name!r}{hint}")
     channels = options.get("channels", 3)
     if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
         raise ArgumentError(f"channels: need a whole number from 1 to {MAX_CHANNELS}, got {channels!r}")

@@ -126,7 +126,7 @@ class Preprocessing:
                 picture[None], size, mode=self.interpolation, align_corners=False, antialias=self.antialias
             )[0].clamp(0, 1)
         if self.crop is not None:
-            picture = _centre(picture, self.crop)
+            picture = _center(picture, self.crop)
         return picture
 
     def _statistics(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,7 +170,7 @@ def _as_unit_float(picture: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(picture.reshape(*picture.shape[:2], -1), dtype=np.float32) / np.float32(white)
 
 
-def _centre(picture: Tensor, side: int) -> Tensor:
+def _center(picture: Tensor, side: int) -> Tensor:
     height, width = picture.shape[1:]
     if min(height, width) < side:
         raise ShapeError(f"picture: need at least {side}×{side} pixels to crop, got {height}×{width}")

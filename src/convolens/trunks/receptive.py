@@ -12,7 +12,9 @@ Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import Any, NamedTuple
 
 from convolens.errors import ArgumentError
@@ -79,6 +81,42 @@ class ReceptiveField(NamedTuple):
         """
         x1, y1 = self.offset + column * self.stride, self.offset + row * self.stride
         return x1, y1, x1 + self.size, y1 + self.size
+
+
+class TapSees(NamedTuple):
+    """A row of the table of receptive fields: what a feature of a tap sees, in input pixels."""
+
+    tap: str
+    channels: int
+    stride: int
+    size: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class ReceptiveFields:
+    """What every tap of a trunk sees: a table that prints as text and that a notebook shows as one.
+
+    Attributes:
+        rows: a row for each tap, from the input on.
+    """
+
+    rows: tuple[TapSees, ...]
+
+    def __str__(self) -> str:
+        lines = [_columns(TapSees._fields), *map(_columns, self.rows)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        head = "".join(f"<th>{name}</th>" for name in TapSees._fields)
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _columns(cells: Sequence[object]) -> str:
+    tap, channels, stride, size, offset = map(str, cells)
+    return f"{tap:<12}{channels:>10}{stride:>8}{size:>6}{offset:>8}"
 
 
 def window_of(layer: Any) -> Window:

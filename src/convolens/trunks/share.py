@@ -12,7 +12,7 @@ from convolens.trunks.scan import HasTrunk
 from convolens.trunks.trunk import Trunk
 
 
-def share(trunk: Trunk, heads: Mapping[str, nn.Module]) -> SharedTrunk:
+def share_trunk(trunk: Trunk, heads: Mapping[str, nn.Module]) -> SharedTrunk:
     """Several models on the same trunk as one that runs the trunk once.
 
     Args:
@@ -23,19 +23,19 @@ def share(trunk: Trunk, heads: Mapping[str, nn.Module]) -> SharedTrunk:
         ArgumentError: no heads, or one on another trunk.
     """
     if not heads:
-        raise ArgumentError("share: need at least one head, got none")
+        raise ArgumentError("share_trunk: need at least one head, got none")
     models: dict[str, HasTrunk] = {}
     for name, model in heads.items():
         if not isinstance(model, HasTrunk) or model.trunk is not trunk:
             raise ArgumentError(
-                f"share: need heads on this very trunk, got {name!r} on another; build it on that object"
+                f"share_trunk: need heads on this very trunk, got {name!r} on another; build it on that object"
             )
         models[name] = model
     return SharedTrunk(trunk, models)
 
 
 class SharedTrunk(nn.Module):
-    """A trunk and several heads. Made by `share`."""
+    """A trunk and several heads. Made by `share_trunk`."""
 
     def __init__(self, trunk: Trunk, models: Mapping[str, HasTrunk]) -> None:
         super().__init__()

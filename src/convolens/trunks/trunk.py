@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.errors import ArgumentError, DtypeError, ShapeError, need_one_of
 from convolens.layers import rows
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing, any_channels
@@ -190,9 +190,8 @@ class Trunk(nn.Module):
 
     def _step(self, name: str) -> Step:
         tap = name.removesuffix(BEFORE_RELU)
-        step = self.steps.get(tap)
-        if step is None:
-            raise ArgumentError(f"tap: need one of {', '.join(self.taps)}, got {name!r}")
+        need_one_of("tap", tap, self.taps)
+        step = self.steps[tap]
         if name != tap and not step.before_relu:
             raise ArgumentError(f"tap {tap}: has no ReLU (or is fused with it), so no value before; ask for {tap!r}")
         return step

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, WeightsError
+from convolens.errors import ArgumentError, WeightsError, did_you_mean
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.checkpoint import READERS, Checkpoint, State, read_checkpoint, some
 from convolens.trunks.download import cache_folder, fetch, folder_given
@@ -45,7 +45,7 @@ def open_weights(trunk: str, weights: str | PathLike[str]) -> Checkpoint:
         return read_checkpoint(Path(name))
     others = [key.partition("/")[0] for key in WEIGHTS if key.endswith(f"/{name}")]
     known = [key.partition("/")[2] for key in WEIGHTS if key.startswith(f"{trunk}/")]
-    remedy = f"; {name} is for {', '.join(others)}" if others else ""
+    remedy = f"; {name} is for {', '.join(others)}" if others else did_you_mean(name, known)
     raise ArgumentError(
         f"weights of {trunk}: need {', '.join(known)}, timm/MODEL or a path to a weights file, got {name!r}{remedy}"
     )

@@ -22,39 +22,44 @@ COARSE = 4  # every so many-th row and column tell a picture's mean grey as well
 TRIES = 10  # for a part of the picture that keeps the object
 
 
+def _need_range(name: str, what: str, value: object) -> None:
+    match value:
+        case [int() | float() as least, int() | float() as most] if 0 < least <= most < math.inf:
+            return
+    raise ArgumentError(f"{name}: need two {what} above 0, the least first, got {value}")
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """How far a picture may be changed.
 
     Attributes:
-        zoom: the least and the greatest share of the picture's area that is shown, at a random place. Above 1 the
+        scale: the least and the greatest share of the picture's area that is shown, at a random place. Above 1 the
             picture lies within what is shown, its edges repeated around it.
-        ratio: what is shown may be so many times wider or higher than the picture, and is brought to its shape.
+        ratio: the least and the greatest ratio of width to height of what is shown, relative to the picture's own; it
+            is brought to the picture's shape. As in torchvision's `RandomResizedCrop`, where a picture is square.
         flip: whether to mirror every other time. Not for what has a left and a right, such as digits and text.
-        colour: 0 leaves colours; c changes brightness, contrast and saturation by up to a factor 1 ± c and turns the
-            hue by up to c/4 of the circle.
+        color_jitter: 0 leaves colours; c changes brightness, contrast and saturation by up to a factor 1 ± c and turns
+            the hue by up to c/4 of the circle.
     """
 
-    zoom: tuple[float, float] = (0.35, 1.0)
-    ratio: float = 4 / 3
+    scale: tuple[float, float] = (0.35, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: bool = True
-    colour: float = 0.2
+    color_jitter: float = 0.2
 
     def __post_init__(self) -> None:
-        least, most = self.zoom
-        if not (0 < least <= most and math.isfinite(most)):
-            raise ArgumentError(f"zoom: need two shares of the area above 0, the least first, got {self.zoom}")
-        if not (math.isfinite(self.ratio) and self.ratio >= 1):
-            raise ArgumentError(f"ratio: need a number of at least 1, got {self.ratio}")
-        if not 0 <= self.colour < 1:
-            raise ArgumentError(f"colour: need a number from 0 to below 1, got {self.colour}")
+        _need_range("scale", "shares of the area", self.scale)
+        _need_range("ratio", "numbers", self.ratio)
+        if not 0 <= self.color_jitter < 1:
+            raise ArgumentError(f"color_jitter: need a number from 0 to below 1, got {self.color_jitter}")
 
     def to_list(self) -> list[Any]:
         """Plain values."""
-        return [list(self.zoom), self.ratio, self.flip, self.colour]
+        return [list(self.scale), list(self.ratio), self.flip, self.color_jitter]
 
 
-UNCHANGED = Augmentation(zoom=(1.0, 1.0), ratio=1.0, flip=False, colour=0.0)
+UNCHANGED = Augmentation(scale=(1.0, 1.0), ratio=(1.0, 1.0), flip=False, color_jitter=0.0)
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,11 @@ def draw_view(width: int, height: int, augmentation: Augmentation, generator: np
     >>> draw_view(40, 30, UNCHANGED, np.random.default_rng(0))
     View(box_xyxy=(0.0, 0.0, 40.0, 30.0), mirrored=False)
     """
-    share = generator.uniform(*augmentation.zoom)
-    stretch = math.exp(generator.uniform(-1, 1) * math.log(augmentation.ratio) / 2)
+    share = generator.uniform(*augmentation.scale)
+    narrowest, widest = (math.log(end) for end in augmentation.ratio)
+    stretch = math.exp(generator.uniform(narrowest, widest) / 2)
     wide, high = width * math.sqrt(share) * stretch, height * math.sqrt(share) / stretch
-    if augmentation.zoom[1] <= 1:
+    if augmentation.scale[1] <= 1:
         wide, high = min(wide, float(width)), min(high, float(height))
     left, top = (generator.uniform(min(0.0, a - b), max(0.0, a - b)) for a, b in ((width, wide), (height, high)))
     return View((left, top, left + wide, top + high), bool(augmentation.flip and generator.random() < 0.5))
@@ -116,7 +122,7 @@ def view_keeping(
     return View((0.0, 0.0, float(width), float(height)), view.mirrored)
 
 
-def draw_colours(
+def draw_colors(
     pixels: UInt8[np.ndarray, "height width 3"], strength: float, generator: np.random.Generator
 ) -> Float32[np.ndarray, "3 4"]:
     """A random change of colours as a matrix and an offset: `matrix[:, :3] @ rgb + matrix[:, 3]`, of values in [0, 1].
@@ -130,8 +136,8 @@ def draw_colours(
     saturated = (1 + saturation) * np.eye(3) - saturation * np.outer(np.ones(3), LUMA)
     matrix = (1 + bright) * (1 + contrast) * saturated @ hue
     some = pixels[::COARSE, ::COARSE].reshape(-1, 3)
-    grey = float(some.mean(axis=0) @ LUMA) / 255
-    offset = np.full((3, 1), -(1 + bright) * contrast * grey)
+    gray = float(some.mean(axis=0) @ LUMA) / 255
+    offset = np.full((3, 1), -(1 + bright) * contrast * gray)
     return np.concatenate([matrix, offset], axis=1).astype(np.float32)
 
 

@@ -40,23 +40,23 @@ class ObjectAugmentation:
             colour; 1 never. Objects get smaller by as much.
         crop: whether to show a part of it, chosen by how much of an object must be in it.
         flip: whether to mirror every other time. Not for what has a left and a right, such as digits and text.
-        colour: how much light and colours change, as a share of what the paper does; 0 leaves them.
+        color_jitter: how much light and colours change, as a share of what the paper does; 0 leaves them.
     """
 
     zoom_out: float = 4.0
     crop: bool = True
     flip: bool = True
-    colour: float = 1.0
+    color_jitter: float = 1.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.zoom_out) and self.zoom_out >= 1):
             raise ArgumentError(f"zoom_out: need a number of at least 1, got {self.zoom_out}")
-        if not 0 <= self.colour < 2:
-            raise ArgumentError(f"colour: need a number from 0 to below 2, got {self.colour}")
+        if not 0 <= self.color_jitter < 2:
+            raise ArgumentError(f"color_jitter: need a number from 0 to below 2, got {self.color_jitter}")
 
     def to_list(self) -> list[Any]:
         """Plain values."""
-        return [self.zoom_out, self.crop, self.flip, self.colour]
+        return [self.zoom_out, self.crop, self.flip, self.color_jitter]
 
 
 def draw_objects_view(
@@ -84,7 +84,7 @@ def objects_in(
     view: View, boxes_xyxy: Float32[np.ndarray, "boxes 4"], labels: Int64[np.ndarray, " boxes"]
 ) -> tuple[Float32[np.ndarray, "kept 4"], Int64[np.ndarray, " kept"]]:
     """The objects whose centre is in the view: the part of their boxes that is, as shares of it, and their classes."""
-    kept = _centred(view.box_xyxy, boxes_xyxy)
+    kept = _centered(view.box_xyxy, boxes_xyxy)
     return view.boxes(boxes_xyxy[kept]).clip(0, 1), labels[kept]
 
 
@@ -112,10 +112,10 @@ def filled(
     return shown[:, ::-1] if view.mirrored else shown
 
 
-def draw_object_colours(
+def draw_object_colors(
     pixels: UInt8[np.ndarray, "height width 3"], strength: float, generator: np.random.Generator
 ) -> Float32[np.ndarray, "3 4"]:
-    """A random change of colours, as `augment.draw_colours` gives it, each of its five parts made every other time.
+    """A random change of colours, as `augment.draw_colors` gives it, each of its five parts made every other time.
 
     Brightness, contrast (before or after the next two), saturation, hue, and the order of the channels.
     """
@@ -125,7 +125,7 @@ def draw_object_colours(
     made = generator.random(5) < 0.5
     bright, contrast, saturation, hue = generator.uniform(-1, 1, 4) * (BRIGHTNESS, CONTRAST, SATURATION, HUE) * strength
     early, order = generator.random() < 0.5, generator.permutation(3)
-    grey = float(pixels[::4, ::4].mean(axis=(0, 1)) @ LUMA) / 255
+    gray = float(pixels[::4, ::4].mean(axis=(0, 1)) @ LUMA) / 255
     steps: list[tuple[NDArray[np.float64], float]] = []
     if made[0]:
         steps.append(((1 + bright) * np.eye(3), 0.0))
@@ -134,7 +134,7 @@ def draw_object_colours(
     if made[3]:
         steps.append((turned(hue * 2 * math.pi), 0.0))
     if made[1]:
-        steps.insert(int(made[0]) if early else len(steps), ((1 + contrast) * np.eye(3), -contrast * grey))
+        steps.insert(int(made[0]) if early else len(steps), ((1 + contrast) * np.eye(3), -contrast * gray))
     if made[4]:
         steps.append((np.eye(3)[order], 0.0))
     for change, shift in steps:
@@ -173,13 +173,13 @@ def _part(canvas: Box, generator: np.random.Generator) -> Box | None:
 
 def _fits(part: Box, boxes: NDArray[np.float64], least: float) -> bool:
     """Whether an object's centre is in the part, and one of those overlaps it enough."""
-    inside = boxes[_centred(part, boxes)]
+    inside = boxes[_centered(part, boxes)]
     if not len(inside):
         return False
     return bool(overlap(inside, np.array(part)).max() >= least)
 
 
-def _centred(box: Box, boxes: NDArray[Any]) -> NDArray[np.bool_]:
+def _centered(box: Box, boxes: NDArray[Any]) -> NDArray[np.bool_]:
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     found: NDArray[np.bool_] = (box[0] < x) & (x < box[2]) & (box[1] < y) & (y < box[3])
     return found

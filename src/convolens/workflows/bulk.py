@@ -25,7 +25,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from numpy.typing import NDArray
 
-from convolens.errors import ArgumentError, FileError, FormatError, ShapeError
+from convolens.errors import ArgumentError, FileError, FormatError, ShapeError, did_you_mean
 from convolens.media.files import AnyPath
 from convolens.settings import threads
 from convolens.tasks.pictures import pixels_of
@@ -186,7 +186,8 @@ def _check_options(model: Predictor, options: dict[str, Any]) -> None:
     taken = [name for name in signature(model.predict).parameters if name not in ("self", "images", "batch")]
     wrong = [name for name in options if name not in taken]
     if wrong:
-        raise ArgumentError(f"{wrong[0]}: need an option of {model.task} models ({', '.join(taken)})")
+        hint = did_you_mean(wrong[0], taken)
+        raise ArgumentError(f"{wrong[0]}: need an option of {model.task} models ({', '.join(taken)}){hint}")
 
 
 def _decoded(files: Iterable[Path]) -> Iterator[tuple[Path, NDArray[Any] | str]]:

@@ -56,7 +56,7 @@ def write_classifier_run(
         "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
     }
     write_json(run / "config.json", facts)
-    if model.exclusive:
+    if not model.multi_label:
         draw_confusion(run / "confusion.png", measured["confusion"], model.class_names)
         draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
     return Run(run, run / BEST, measured, tuple(skipped))
@@ -93,7 +93,7 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     for row, counts in enumerate(confusion):
         for column, count in enumerate(counts):
             if count:
-                colour = "white" if shares[row][column] > 0.5 else "black"
-                axes.text(column, row, str(count), ha="center", va="center", color=colour)
+                color = "white" if shares[row][column] > 0.5 else "black"
+                axes.text(column, row, str(count), ha="center", va="center", color=color)
     with writing(path) as draft:
         figure.savefig(draft, format="png", dpi=120)

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from convolens.errors import ArgumentError, DataError
+from convolens.errors import ArgumentError, DataError, did_you_mean
 from convolens.tasks.classify import Classifier
 from convolens.tasks.pictures import evaluating
 from convolens.workflows.data import DataSet, Example, Skipped
 from convolens.workflows.metrics import classification_metrics, several_metrics
 from convolens.workflows.model_inputs import model_batches
 
-# Numbers that go into the model file and, after each step or epoch, into metrics.csv; by whether classes are exclusive.
-KEPT = {True: ("top1", "macro_f1", "ece", "count"), False: ("mean_ap", "macro_f1", "exact", "count")}
+# Numbers that go into the model file and, after each step or epoch, into metrics.csv; by whether it is multi-label.
+KEPT = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
 
 
 def score_pictures(
@@ -34,7 +34,7 @@ def score_pictures(
     what: str = "pictures",
     progress: bool = False,
 ) -> tuple[NDArray[Any], list[Example]]:
-    """The likelihood of each class `(pictures, classes)`, and which examples could be used.
+    """The probability of each class `(pictures, classes)`, and which examples could be used.
 
     Raises:
         DataError: none of them.
@@ -42,7 +42,7 @@ def score_pictures(
     used: list[Example] = []
     with evaluating(model):
         inputs = model_batches(model, examples, used, skipped, batch=batch, what=what, progress=progress)
-        scores = [model.likelihoods(model(one)).cpu().numpy() for one in inputs]
+        scores = [model.probabilities(model(one)).cpu().numpy() for one in inputs]
     if not scores:
         reason = f"; {skipped[0].reason}" if skipped else ""
         raise DataError(f"{source}: need pictures that can be used, got none{reason}")
@@ -51,9 +51,9 @@ def score_pictures(
 
 def figures(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
     """The numbers of `metrics` for what a model said of examples."""
-    if model.exclusive:
-        return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
-    return several_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
+    if model.multi_label:
+        return several_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
+    return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
 
 
 def targets_of(examples: Sequence[Example], classes: int) -> Float[Tensor, "samples classes"]:
@@ -69,14 +69,14 @@ class ClassificationLoss:
     """The loss that a classifier is trained by.
 
     Attributes:
-        exclusive: one class a picture (cross-entropy), or each class for itself (binary cross-entropy, added up).
-        smoothing: the share of a label that is spread: over all classes, or halfway between yes and no (Szegedy et
-            al., "Rethinking the Inception Architecture", 2016, section 7).
+        multi_label: each class for itself (binary cross-entropy, added up), or one class a picture (cross-entropy).
+        label_smoothing: the share of a label that is spread: over all classes, or halfway between yes and no (Szegedy
+            et al., "Rethinking the Inception Architecture", 2016, section 7).
         weights: what each class counts for, `(classes,)`; None for 1.
     """
 
-    exclusive: bool = True
-    smoothing: float = 0.0
+    multi_label: bool = False
+    label_smoothing: float = 0.0
     weights: Tensor | None = None
 
     def total(
@@ -84,9 +84,9 @@ class ClassificationLoss:
     ) -> Float[Tensor, ""]:
         """Summed over samples. A sample's label may be mixed of several."""
         weights = None if self.weights is None else self.weights.to(scores)
-        if self.exclusive:
-            return cross_entropy(scores, targets, weight=weights, label_smoothing=self.smoothing, reduction="sum")
-        softer = targets * (1 - self.smoothing) + self.smoothing / 2
+        if not self.multi_label:
+            return cross_entropy(scores, targets, weight=weights, label_smoothing=self.label_smoothing, reduction="sum")
+        softer = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
         return binary_cross_entropy_with_logits(scores, softer, weight=weights, reduction="sum")
 
 
@@ -105,7 +105,8 @@ def weights_of(wanted: str | Mapping[str, float] | None, data: DataSet) -> Tenso
         return counts.sum() / counts.clamp_min(1) / (counts > 0).sum()
     for name, value in wanted.items():
         if name not in data.class_names:
-            raise ArgumentError(f"class_weights: need names out of {', '.join(data.class_names)}, got {name!r}")
+            hint = did_you_mean(name, data.class_names)
+            raise ArgumentError(f"class_weights: need names out of {', '.join(data.class_names)}, got {name!r}{hint}")
         if not (np.isfinite(value) and value >= 0):
             raise ArgumentError(f"class_weights: need a finite number of at least 0 for {name!r}, got {value}")
     return torch.tensor([float(wanted.get(name, 1.0)) for name in data.class_names])

@@ -14,6 +14,7 @@ from convolens.pages import Part
 from convolens.tasks.classify import Classifier
 from convolens.tasks.detect import Detector
 from convolens.tasks.localize import Localizer
+from convolens.tasks.pictures import running_on
 from convolens.workflows.classifying import figures, score_pictures
 from convolens.workflows.data import DataSet, Skipped, read_data
 from convolens.workflows.data.dataset import need_one_label
@@ -42,10 +43,11 @@ def evaluate(
     model: Classifier | Localizer | Detector,
     data: AnyPath,
     *,
-    part: str | None = None,
+    split: str | None = None,
     batch: int = 16,
     html: AnyPath | None = None,
     progress: bool = True,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Runs the model over data whose answers are known, and compares.
 
@@ -53,12 +55,13 @@ def evaluate(
         model: a classifier, a localizer or a detector.
         data: a folder with one folder of pictures for each class, or any other format of `workflows.data`; names
             as the model's, some may be missing.
-        part: `train`, `validation` or `test` of data that has parts. None takes the test part, or else that for
+        split: `train`, `validation` or `test` of data that has splits. None takes the test split, or else that for
             validation, so that nothing is measured on what was learned from.
         batch: pictures of one size that go through the network at once.
         html: writes a page there too: what was taken for what, how far confidence can be trusted or how precision
             falls with recall, worst mistakes.
         progress: shows a bar with the time left.
+        device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
 
     Returns:
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
@@ -68,13 +71,14 @@ def evaluate(
 
     Raises:
         FileError: the data is not there, or the page cannot be written.
-        DataError: a class that the model does not know, no such part, or no picture that can be used.
+        DataError: a class that the model does not know, no such split, or no picture that can be used.
     """
     if html is not None:
         need_target(html)
-    chosen = _chosen(read_data(data, class_names=model.class_names), part)
+    chosen = _chosen(read_data(data, class_names=model.class_names), split)
     skipped: list[Skipped] = list(chosen.skipped)
-    measured = _MEASURES[model.task](model, chosen, skipped, batch, progress)
+    with running_on(model, device):
+        measured = _MEASURES[model.task](model, chosen, skipped, batch, progress)
     found = measured.found | {"skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped]}
     if html is not None:
         title = f"{model.task.capitalize()}: {model.trunk.name} on {Path(data).name}"
@@ -84,21 +88,21 @@ def evaluate(
     return found
 
 
-def _chosen(data: DataSet, part: str | None) -> DataSet:
-    """The part that is to be measured on."""
-    if part is not None:
-        return data.part(part)
-    return next((data.part(name) for name in ("test", "validation") if name in data.parts), data)
+def _chosen(data: DataSet, split: str | None) -> DataSet:
+    """The split that is to be measured on."""
+    if split is not None:
+        return data.split(split)
+    return next((data.split(name) for name in ("test", "validation") if name in data.splits), data)
 
 
 def _classifier(model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
-    if model.exclusive:
+    if not model.multi_label:
         need_one_label(data)
     scores, used = score_pictures(model, data.examples, skipped, batch=batch, source=data.root, progress=progress)
     found = figures(model, scores, used)
 
     def parts() -> list[Part]:
-        if not model.exclusive:
+        if model.multi_label:
             return [mistakes_part(wrong_classes(scores, used, model.class_names))]
         labels = np.array([example.labels[0] for example in used])
         return [

@@ -95,7 +95,7 @@ def explanation_page(
 
 def _look(model: Explainable, file: Path) -> _Seen:
     with torch.inference_mode():
-        likely = model.likelihoods(model(model.preprocess(pixels_of(file))))[0].tolist()
+        likely = model.probabilities(model(model.preprocess(pixels_of(file))))[0].tolist()
     names = model.class_names or tuple(map(str, range(len(likely))))
     truth = file.resolve().parent.name
     return _Seen(file, dict(zip(names, likely, strict=True)), truth if truth in names else None)

@@ -26,9 +26,9 @@ def import_weights(source: AnyPath, target: AnyPath, trunk: str) -> str:
         WeightsError: the file cannot be read, does not fit, or the target's suffix is another.
         FileError: the target cannot be written, or is the source.
     """
-    body = make_trunk(trunk, weights=source)
+    body = make_trunk(trunk, weights=source, device="cpu")
     if any(key in read_checkpoint(Path(source)).state for key in body.original_head(1).state_dict()):
-        model = classifier(trunk, weights=source, head="original")
+        model = classifier(trunk, weights=source, head="original", device="cpu")
         model.save(target, keeping=(source,))
         return f"{target}: {trunk} with a classifier of {len(model.class_names)} classes"
     facts = {

@@ -11,23 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, DataError, FileError
+from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
 from convolens.media.files import AnyPath
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks import trunk as make_trunk
-from convolens.workflows.augment import Augmentation, View, draw_colours
+from convolens.workflows.augment import Augmentation, View, draw_colors
 from convolens.workflows.data import DataSet, Example, Loaded, Skipped, load
 
 EVERYTHING = "all"
 
 
 class LearningTrunk:
-    """A trunk of which the part from some tap on learns.
+    """A trunk that learns at and after some tap.
 
     Args:
         trunk: changed in place: what does not learn takes no gradients.
         until: the deepest tap that the head takes; nothing beyond it is run.
-        first: the tap from which on it learns, or `all`.
+        first: the tap that learning begins at, or `all`.
 
     Raises:
         ArgumentError: no such tap, or one that lies beyond `until`.
@@ -36,7 +36,8 @@ class LearningTrunk:
     def __init__(self, trunk: Trunk, until: str, first: str) -> None:
         taps = trunk.taps[: trunk.taps.index(until) + 1]
         if first != EVERYTHING and first not in taps:
-            raise ArgumentError(f"learn: need all or a tap up to {until} ({', '.join(taps)}), got {first!r}")
+            hint = did_you_mean(first, (EVERYTHING, *taps))
+            raise ArgumentError(f"finetune: need all or a tap up to {until} ({', '.join(taps)}), got {first!r}{hint}")
         start = 0 if first == EVERYTHING else taps.index(first)
         parts = [nn.ModuleList(trunk.get_submodule(path) for path in trunk.steps[tap].layers) for tap in taps]
         self.fixed, self.layers = parts[:start], parts[start:]
@@ -64,7 +65,13 @@ class Pictures:
     def __init__(self, data: DataSet, side: int, augmentation: Augmentation, skipped: list[Skipped]) -> None:
         self.data, self.side, self.augmentation, self.skipped = data, side, augmentation, skipped
         # JPEGs are decoded no larger than what the smallest view needs.
-        self.least = int(np.ceil(side / min(augmentation.zoom[0], 1) ** 0.5 * augmentation.ratio**0.5))
+        self.least = int(
+            np.ceil(
+                side
+                / min(augmentation.scale[0], 1) ** 0.5
+                * max(1 / augmentation.ratio[0], augmentation.ratio[1]) ** 0.5
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.data.examples)
@@ -76,8 +83,8 @@ class Pictures:
     def seen(self, loaded: Loaded, view: View, generator: np.random.Generator) -> dict[str, Tensor]:
         """A view of the picture, and the change of its colours that `normalized` makes."""
         pixels = view.picture(loaded.pixels, self.side)
-        colours = draw_colours(pixels, self.augmentation.colour, generator)
-        return {"picture": torch.from_numpy(pixels.copy()), "colours": torch.from_numpy(colours)}
+        colors = draw_colors(pixels, self.augmentation.color_jitter, generator)
+        return {"picture": torch.from_numpy(pixels.copy()), "colors": torch.from_numpy(colors)}
 
 
 def load_or_skip(example: Example, skipped: list[Skipped], *, at_least: int | None = None) -> Loaded | None:
@@ -92,12 +99,12 @@ def load_or_skip(example: Example, skipped: list[Skipped], *, at_least: int | No
 
 def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
     """The pictures `(N, H, W, 3)` of a batch, with their colours changed, as the network's input, channels last."""
-    pixels, colours = batch["picture"], batch["colours"]
+    pixels, colors = batch["picture"], batch["colors"]
     count, height, width, channels = pixels.shape
     # Normalising is affine too, so it goes into the matrices; 0 and 1, where colours are cut off, go along.
     ends = torch.tensor([0.0, 1.0], device=pixels.device).view(2, 1, 1, 1)
     black, white = preprocessing.normalize(ends.expand(2, channels, 1, 1)).flatten(2)
-    folded = preprocessing.normalize(colours[:, :, None]).squeeze(2)
+    folded = preprocessing.normalize(colors[:, :, None]).squeeze(2)
     folded[:, :, :3] -= black
     # In planes, three rows by three: BLAS is four times as fast at this as at three columns.
     planes = pixels.permute(0, 3, 1, 2).float().reshape(count, channels, height * width)
@@ -109,11 +116,11 @@ def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
 def trunk_for(
     name: str, weights: AnyPath | None, stem: Literal["full", "small"], seed: int, *, width: float = 1.0
 ) -> Trunk:
-    """The trunk to train, with another stem or width where that is asked for. Errors as in `convolens.trunk`."""
+    """The trunk to train, on the CPU, with another stem or width if asked for. Errors as in `convolens.trunk`."""
     options: dict[str, Any] = {"stem": stem, "width": width}
     published = {"stem": "full", "width": 1.0}
     asked = {option: value for option, value in options.items() if value != published[option]}
-    return make_trunk(name, weights=weights, seed=seed, **asked)
+    return make_trunk(name, weights=weights, seed=seed, device="cpu", **asked)
 
 
 def side_for(size: int | None, data: DataSet) -> int:

@@ -75,7 +75,7 @@ def run_lesson(
     return Run(run, run / BEST, measured, tuple(skipped))
 
 
-def learned_facts(model: OnTrunk, learn: str, data: DataSet, describe: Callable[[Example], str]) -> dict[str, Any]:
+def learned_facts(model: OnTrunk, finetune: str, data: DataSet, describe: Callable[[Example], str]) -> dict[str, Any]:
     """What every run is known by: the trunk, what of it learns, and the data, each picture described by `describe`."""
     return {
         "trunk": model.trunk.name,
@@ -84,7 +84,7 @@ def learned_facts(model: OnTrunk, learn: str, data: DataSet, describe: Callable[
         "width": model.trunk.options.get("width"),
         "taps": list(model.taps),
         "classes": list(model.class_names),
-        "learn": learn,
+        "finetune": finetune,
         "pictures": fingerprint(data.examples, describe),
     }
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.errors import ArgumentError, MethodError
+from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.tasks.classify import Classifier
 from convolens.tasks.explain import (
@@ -28,7 +28,7 @@ from convolens.tasks.explain import (
     explain,
     insertion,
     points_at,
-    randomised,
+    randomized,
     road,
     similarity,
 )
@@ -37,7 +37,7 @@ from convolens.tasks.explain.truth import BoxXYXY
 from convolens.tasks.localize import Localizer
 from convolens.workflows.data import Loaded, load, read_data
 
-BASELINES = ("random", "centre")
+BASELINES = ("random", "center")
 THRESHOLDS = tuple(n / 20 for n in range(1, 20))  # shares of the maximum that are tried
 GOOD_FIT = 0.5  # an overlap from which on a box counts as right: Zhou et al., CVPR 2016, section 3.2
 _BLOB = 0.25  # standard deviation of the centred blob, in sides of the picture
@@ -49,7 +49,7 @@ def measure_explanations(
     methods: Sequence[str] = (),
     *,
     count: int = 20,
-    part: str | None = None,
+    split: str | None = None,
     seed: int = 0,
     thresholds: Mapping[str, float] | None = None,
     faithful: bool = True,
@@ -62,14 +62,14 @@ def measure_explanations(
             maps are also held against these.
         methods: names from `convolens.tasks.explain.METHODS`; empty takes all that the model allows.
         count: how many pictures, drawn at random; fewer where there are fewer.
-        part: `train`, `validation` or `test` of data that has parts; None takes all.
+        split: `train`, `validation` or `test` of data that has splits; None takes all.
         seed: of the pictures drawn, the random map, and the shuffled network.
         thresholds: for some methods, the share of the maximum from which on a pixel belongs to the box, as
             `box_thresholds` chooses it on other pictures; for the others `BOX_THRESHOLD`.
         faithful: whether to measure what the scores become as pixels are changed: dozens of passes for each map.
 
     Returns:
-        For each method, and for `random` and `centre`, the means of:
+        For each method, and for `random` and `center`, the means of:
 
         - with `faithful`: `deletion` (low is good), `insertion`, `road` (high is good): areas and differences of
           probability; `drop` (low), `increase` (high): of it where only the hot part of the picture is left;
@@ -80,15 +80,15 @@ def measure_explanations(
         - `seconds` a map.
 
     Raises:
-        ArgumentError: no pictures of the part, or a count below 1.
+        ArgumentError: no pictures of the split, or a count below 1.
         MethodError: no such method.
     """
     asked, chosen = _checked(methods), thresholds or {}
     random = np.random.default_rng(seed)
     subject = model.explained() if isinstance(model, Localizer) else model
     rows: dict[str, list[dict[str, float]]] = {}
-    for number, (picture, name, boxes) in enumerate(_drawn(model, data, count, part, random)):
-        shuffled = randomised(model, seed=seed + number)
+    for number, (picture, name, boxes) in enumerate(_drawn(model, data, count, split, random)):
+        shuffled = randomized(model, seed=seed + number)
         for method, found, seconds in _maps(model, picture, name, asked, random):
             figures = _faithfulness(subject, found) if faithful else {}
             figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
@@ -104,7 +104,7 @@ def box_thresholds(
     methods: Sequence[str] = (),
     *,
     count: int = 20,
-    part: str | None = None,
+    split: str | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
     """For each method the share of the maximum at which its boxes fit best: most of them by at least half.
@@ -117,7 +117,7 @@ def box_thresholds(
     asked = _checked(methods)
     random = np.random.default_rng(seed)
     fits: dict[str, list[list[float]]] = {}
-    for picture, name, boxes in _drawn(model, data, count, part, random):
+    for picture, name, boxes in _drawn(model, data, count, split, random):
         for method, found, _ in _maps(model, picture, name, asked, random) if boxes else ():
             fits.setdefault(method, []).append([box_overlap(found, boxes, one) for one in THRESHOLDS])
     if not fits:
@@ -144,21 +144,22 @@ _SHORT = {"same_when_shuffled": "shuffled"}
 
 def _checked(methods: Sequence[str]) -> tuple[str, ...]:
     for method in methods:
-        if method not in METHODS:
-            raise MethodError(f"method: need one of {', '.join(METHODS)}, got {method!r}")
+        need_one_of("method", method, METHODS, MethodError)
     return tuple(methods) or tuple(METHODS)
 
 
 def _drawn(
-    model: Classifier | Localizer, data: AnyPath, count: int, part: str | None, random: np.random.Generator
+    model: Classifier | Localizer, data: AnyPath, count: int, split: str | None, random: np.random.Generator
 ) -> Iterator[tuple[NDArray[Any], str, list[BoxXYXY]]]:
     """Pictures drawn at random, in their order, each with its class and that class's boxes."""
     if count < 1:
         raise ArgumentError(f"count: need at least 1 picture, got {count}")
     read = read_data(data, class_names=model.class_names)
-    known = [one for one in read.examples if one.labels and part in (None, one.part)]
+    known = [one for one in read.examples if one.labels and split in (None, one.split)]
     if not known:
-        raise ArgumentError(f"{data}: need pictures whose class is known{f' in part {part}' if part else ''}, got none")
+        raise ArgumentError(
+            f"{data}: need pictures whose class is known{f' in split {split}' if split else ''}, got none"
+        )
     for at in sorted(random.permutation(len(known))[:count]):
         loaded, label = load(known[at]), known[at].labels[0]
         yield loaded.pixels, model.class_names[label], _boxes(loaded, label)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convolens.boxes import corners_of, overlaps
 from convolens.media.images import read_header
-from convolens.pages.pictures import Labelled
+from convolens.pages.pictures import Labeled
 from convolens.tasks.localize import PRESENT, Answers
 from convolens.workflows.classifying import targets_of
 from convolens.workflows.data import Example
@@ -30,7 +30,7 @@ class Mistake:
 
     example: Example
     words: str
-    boxes: tuple[Labelled, ...] = ()
+    boxes: tuple[Labeled, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def wrong_detections(
         parts = ((missed, "missed"), (made_up, "found where nothing is"), (taken, "taken for another"))
         kept = found[at].scores >= sure
         rows = zip(found[at].boxes_xyxy[kept].tolist(), found[at].labels[kept].tolist(), strict=True)
-        drawn = tuple(Labelled((x1, y1, x2, y2), class_names[label]) for (x1, y1, x2, y2), label in rows)
+        drawn = tuple(Labeled((x1, y1, x2, y2), class_names[label]) for (x1, y1, x2, y2), label in rows)
         return Mistake(examples[at], ", ".join(f"{count} {text}" for count, text in parts if count), drawn)
 
     order, count = _worst(np.where(wrong > 0, wrong, -1))
@@ -143,18 +143,18 @@ def _worst(badness: NDArray[Any]) -> tuple[list[int], int]:
     return [int(at) for at in order if badness[at] >= 0], int((badness >= 0).sum())
 
 
-def _drawn(example: Example, corners: Tensor, name: str) -> tuple[Labelled, ...]:
+def _drawn(example: Example, corners: Tensor, name: str) -> tuple[Labeled, ...]:
     """The box that was found, if one was named."""
     if not name:
         return ()
     width, height = read_header(example.path).size
     x1, y1, x2, y2 = corners.tolist()
-    return (Labelled((x1 * width, y1 * height, x2 * width, y2 * height), name),)
+    return (Labeled((x1 * width, y1 * height, x2 * width, y2 * height), name),)
 
 
-def _true(example: Example, class_names: Sequence[str]) -> tuple[Labelled, ...]:
+def _true(example: Example, class_names: Sequence[str]) -> tuple[Labeled, ...]:
     return tuple(
-        Labelled(
+        Labeled(
             (float(box.xyxy[0]), float(box.xyxy[1]), float(box.xyxy[2]), float(box.xyxy[3])),
             f"is {class_names[box.label]}",
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, did_you_mean, need_one_of
 from convolens.media.files import AnyPath
 from convolens.workflows.run_folder import Run
 from convolens.workflows.train_classifier import train_classifier
 from convolens.workflows.train_detector import train_detector
 from convolens.workflows.train_localizer import train_localizer
+from convolens.workflows.training.settings import OPTION_NAMES
 
 # A task's trainer takes the data, `trunk`, `weights`, `out` and options of its own.
 TRAINERS: dict[str, Callable[..., Run]] = {
@@ -38,6 +40,9 @@ def train(task: str, data: AnyPath, *, trunk: str, weights: AnyPath | None, out:
         FileError: the data is not there, or the run folder cannot be written.
         WeightsError: the weights are not there or another network's.
     """
-    if task not in TRAINERS:
-        raise ArgumentError(f"task: need one of {', '.join(TRAINERS)}, got {task!r}")
+    need_one_of("task", task, TRAINERS)
+    known = [*signature(TRAINERS[task]).parameters, *OPTION_NAMES]
+    for name in options:
+        if name not in known:
+            raise ArgumentError(f"{name}: is no option of train {task}{did_you_mean(name, known)}")
     return TRAINERS[task](data, trunk=trunk, weights=weights, out=out, **options)

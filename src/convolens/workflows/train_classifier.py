@@ -49,18 +49,18 @@ def train_classifier(
     weights: AnyPath | None,
     out: AnyPath,
     taps: Sequence[str] | str | None = None,
-    learn: str | None = None,
+    finetune: str | None = None,
     stem: Literal["full", "small"] = "full",
     width: float = 1.0,
     validation: float | AnyPath | None = None,
     size: int | None = None,
-    smoothing: float = 0.0,
+    label_smoothing: float = 0.0,
     class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
     mixup: float | None = None,
-    zoom: tuple[float, float] | None = None,
-    ratio: float | None = None,
+    scale: tuple[float, float] | None = None,
+    ratio: tuple[float, float] | None = None,
     flip: bool | None = None,
-    colour: float | None = None,
+    color_jitter: float | None = None,
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
@@ -75,24 +75,24 @@ def train_classifier(
         weights: of the trunk; None for random ones.
         out: the run folder.
         taps: one or several of the trunk's taps, their features side by side; None takes the last.
-        learn: `head`: the trunk stays as it is, its features are computed once, and the best head on them is found in
-            seconds; `all`: everything; a tap's name: the trunk from there on. None is `head` with weights, and
+        finetune: `head`: the trunk stays as it is, its features are computed once, and the best head on them is found
+            in seconds; `all`: everything; a tap's name: the trunk at and after it. None is `head` with weights, and
             without them `all`.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
         validation: the share of every class that is kept back to measure on, a list of pictures (`.txt`), or other
-            data. None takes the data's own part for it, or 0.2.
+            data. None takes the data's own split for it, or 0.2.
         size: pictures are brought to this side (the shorter side resized, the centre cut out). None takes them, for
             `head`, as the weights' preprocessing leaves them, otherwise to the first picture's shorter side.
-        smoothing: the share of a picture's label that is spread over all classes.
+        label_smoothing: the share of a picture's label that is spread over all classes.
         class_weights: what a picture of each class counts for: by name, `balanced` for the inverse of how often it
             occurs, or None for 1.
         mixup: of Beta(mixup, mixup) is drawn how two pictures and their labels are mixed; None mixes none. Like all
             that follows, not for `head`, whose pictures are seen once.
-        zoom: see `convolens.workflows.augment.Augmentation`, like the next three.
-        ratio: of widths to heights.
+        scale: see `convolens.workflows.augment.Augmentation`, like the next three.
+        ratio: of width to height, least and greatest.
         flip: not for what has a left and a right, such as digits and text.
-        colour: how much light and colours change.
+        color_jitter: how much light and colours change.
         resume: goes on from an earlier run in `out`.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
@@ -101,42 +101,42 @@ def train_classifier(
 
     Errors as in `convolens.train`.
     """
-    learn = learn or (EVERYTHING if weights is None else HEAD)
-    augmentation = {"zoom": zoom, "ratio": ratio, "flip": flip, "colour": colour}
+    finetune = finetune or (EVERYTHING if weights is None else HEAD)
+    augmentation = {"scale": scale, "ratio": ratio, "flip": flip, "color_jitter": color_jitter}
     given = {name: value for name, value in augmentation.items() if value is not None}
     asked: dict[str, Any] = {
         "data": data,
         "trunk": trunk,
         "weights": weights,
-        "learn": learn,
+        "finetune": finetune,
         "stem": stem,
         "width": width,
         "validation": validation,
     }
-    asked |= {"validation": validation, "smoothing": smoothing, "class_weights": class_weights}
-    if not 0 <= smoothing < 1:
-        raise ArgumentError(f"smoothing: need a number from 0 to below 1, got {smoothing}")
+    asked |= {"validation": validation, "label_smoothing": label_smoothing, "class_weights": class_weights}
+    if not 0 <= label_smoothing < 1:
+        raise ArgumentError(f"label_smoothing: need a number from 0 to below 1, got {label_smoothing}")
     if mixup is not None and not (np.isfinite(mixup) and mixup > 0):
         raise ArgumentError(f"mixup: need a number above 0, got {mixup}")
-    if learn == HEAD:
+    if finetune == HEAD:
         _need_none(
             {**given, **training, "mixup": mixup, "resume": resume or None}, but=("weight_decay", "seed", "batch")
         )
     settings = Settings(**({**(TRUNK_DEFAULTS if weights is not None else {}), **training}))  # type: ignore[arg-type]
     seen_as = Augmentation(**given)  # type: ignore[arg-type]
     read = read_data(data)
-    exclusive = read.kind == "label"
+    multi_label = read.kind != "label"
     if read.kind == "boxes":
         raise DataError(f"{read.root}: need pictures with classes, got pictures with boxes; train localize on them")
-    if exclusive:
+    if not multi_label:
         need_one_label(read)
     teaching, held_out = split(read, validation, settings.seed)
     body = trunk_for(trunk, weights, stem, settings.seed, width=width)
-    model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, exclusive=exclusive)
+    model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, multi_label=multi_label)
     model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
-    loss = ClassificationLoss(exclusive, smoothing, weights_of(class_weights, teaching))
-    if learn == HEAD:
+    loss = ClassificationLoss(multi_label, label_smoothing, weights_of(class_weights, teaching))
+    if finetune == HEAD:
         return train_head(
             model,
             teaching,
@@ -154,7 +154,7 @@ def train_classifier(
     model.trunk.preprocessing = cropped(model.trunk.preprocessing, side)
     model.need_room(torch.zeros(1, 3, side, side))
     pictures = Pictures(teaching, side, seen_as, skipped)
-    lesson = ClassifyLesson(model, pictures, held_out, learn, loss, mixup)
+    lesson = ClassifyLesson(model, pictures, held_out, finetune, loss, mixup)
     run = make_folder(out)
     outcome = fit(lesson, settings, run, resume=resume, progress=progress)
     best = load_model(run / BEST, device=device)
@@ -172,15 +172,15 @@ class ClassifyLesson:
         model: Classifier,
         pictures: Pictures,
         held_out: DataSet,
-        learn: str,
+        finetune: str,
         loss: ClassificationLoss,
         mixup: float | None,
     ) -> None:
         self.model, self.pictures, self.held_out = model, pictures, held_out
-        self.learn, self.loss, self.mixup = learn, loss, mixup
+        self.finetune, self.loss, self.mixup = finetune, loss, mixup
         deepest = max(model.taps, key=model.trunk.taps.index)
-        self.part = LearningTrunk(model.trunk, deepest, learn)
-        self.goal = KEPT[model.exclusive][0]
+        self.part = LearningTrunk(model.trunk, deepest, finetune)
+        self.goal = KEPT[model.multi_label][0]
         self.count = len(pictures)
 
     def layers(self) -> Sequence[nn.Module]:
@@ -228,7 +228,7 @@ class ClassifyLesson:
         """On the pictures that were kept back."""
         assert isinstance(model, Classifier)
         found = figures(model, *score_pictures(model, self.held_out.examples, [], source=self.held_out.root))
-        return {name: found[name] for name in KEPT[model.exclusive]}
+        return {name: found[name] for name in KEPT[model.multi_label]}
 
     def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
         """As a model file."""
@@ -239,9 +239,9 @@ class ClassifyLesson:
     def facts(self) -> dict[str, Any]:
         """What a run is known by."""
         weights, data = self.loss.weights, self.pictures.data
-        return learned_facts(self.model, self.learn, data, lambda example: str(example.labels)) | {
+        return learned_facts(self.model, self.finetune, data, lambda example: str(example.labels)) | {
             "size": self.pictures.side,
-            "smoothing": self.loss.smoothing,
+            "label_smoothing": self.loss.label_smoothing,
             "class_weights": None if weights is None else weights.tolist(),
             "mixup": self.mixup,
             "augmentation": self.pictures.augmentation.to_list(),
@@ -263,7 +263,7 @@ def _need_none(options: Mapping[str, Any], but: Sequence[str]) -> None:
         if value is not None and name not in but:
             raise ArgumentError(
                 f"{name}: means nothing where only the head learns, whose features are computed once, got {value!r}; "
-                "give learn='all' or a tap"
+                "give finetune='all' or a tap"
             )
 
 

@@ -22,7 +22,7 @@ from convolens.trunks import Preprocessing
 from convolens.workflows.augment_objects import (
     SIDES,
     ObjectAugmentation,
-    draw_object_colours,
+    draw_object_colors,
     draw_objects_view,
     filled,
     objects_in,
@@ -49,7 +49,7 @@ def train_detector(
     weights: AnyPath | None,
     out: AnyPath,
     taps: Sequence[str] | str | None = None,
-    learn: str = EVERYTHING,
+    finetune: str = EVERYTHING,
     stem: Literal["full", "small"] = "full",
     width: float = 1.0,
     validation: float | AnyPath | None = None,
@@ -65,7 +65,7 @@ def train_detector(
     zoom_out: float = 4.0,
     crop: bool = True,
     flip: bool = True,
-    colour: float = 1.0,
+    color_jitter: float = 1.0,
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
@@ -79,11 +79,11 @@ def train_detector(
         weights: of the trunk, or a whole detector to go on from, see `convolens.detector`; None for random ones.
         out: the run folder.
         taps: the trunk's maps that are looked at; None takes those of `convolens.detector`.
-        learn: `all`, or the tap from which on the trunk learns; what lies before stays as it is.
+        finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of a ResNet and of the layers after it, as a share of the published numbers.
         validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
-            the data's own part for it, or a share of 0.2.
+            the data's own split for it, or a share of 0.2.
         size: pictures are brought to this height and width; one number for both. None takes 300, or what a whole
             detector in `weights` has.
         fit_boxes: default boxes are fitted to the data's objects in place of the published shapes.
@@ -97,7 +97,7 @@ def train_detector(
         zoom_out: see `convolens.workflows.augment_objects.ObjectAugmentation`, like the next three.
         crop: whether parts of pictures are shown.
         flip: not for what has a left and a right, such as digits.
-        colour: how much light and colours change, as a share of what the paper does.
+        color_jitter: how much light and colours change, as a share of what the paper does.
         resume: goes on from an earlier run in `out`.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
@@ -106,7 +106,7 @@ def train_detector(
     Errors as in `convolens.train`.
     """
     asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
-    settings, augmentation = Settings(**training), ObjectAugmentation(zoom_out, crop, flip, colour)
+    settings, augmentation = Settings(**training), ObjectAugmentation(zoom_out, crop, flip, color_jitter)
     loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
     read = read_data(data)
     teaching, held_out = split(read, validation, settings.seed)
@@ -117,6 +117,7 @@ def train_detector(
     make = partial(
         detector, body, size=SIZE if size is None else size, classes=read.class_names, weights=weights,
         taps=(taps,) if isinstance(taps, str) else taps, objectness=objectness, width=width, seed=settings.seed,
+        device="cpu",
     )  # fmt: skip
     model = make()
     make_folder(out)  # before what takes long
@@ -124,7 +125,7 @@ def train_detector(
         model = _fitted(make, model, teaching, skipped, settings.seed)
     _need_size(model, size)
     model.to(own_device(device))
-    lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, learn, loss)
+    lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, finetune, loss)
     return run_lesson(
         lesson, settings, out, lambda best: measure_detector(best, held_out.examples, skipped), skipped,
         asked=asked, resume=resume, device=device, progress=progress,
@@ -143,12 +144,12 @@ class DetectLesson:
         held_out: DataSet,
         skipped: list[Skipped],
         augmentation: ObjectAugmentation,
-        learn: str,
+        finetune: str,
         loss: DetectionLoss,
     ) -> None:
         self.model, self.teaching, self.held_out, self.skipped = model, teaching, held_out, skipped
-        self.augmentation, self.learn, self.loss = augmentation, learn, loss
-        self.part = LearningTrunk(model.trunk, model.taps[-1], learn)
+        self.augmentation, self.finetune, self.loss = augmentation, finetune, loss
+        self.part = LearningTrunk(model.trunk, model.taps[-1], finetune)
         self.count = len(teaching)
         # JPEGs are decoded no larger than what the smallest crop needs.
         self.least = math.ceil(max(model.size) / (SIDES[0] if augmentation.crop else 1))
@@ -174,18 +175,18 @@ class DetectLesson:
         height, width = loaded.pixels.shape[:2]
         view = draw_objects_view(width, height, loaded.boxes_xyxy, self.augmentation, generator)
         boxes, labels = objects_in(view, loaded.boxes_xyxy, loaded.box_labels)
-        colours = draw_object_colours(loaded.pixels, self.augmentation.colour, generator)
+        colors = draw_object_colors(loaded.pixels, self.augmentation.color_jitter, generator)
         pixels = filled(view, loaded.pixels, self.model.size, self.fill)
         return {
             "picture": torch.from_numpy(pixels.copy()),
-            "colours": torch.from_numpy(colours),
+            "colors": torch.from_numpy(colors),
             "boxes": torch.from_numpy(boxes),
             "labels": torch.from_numpy(labels),
         }
 
     def collate(self, examples: Sequence[Shown]) -> Batch:
         """Side by side, objects padded to as many as the fullest picture has, with a label of -1."""
-        return stacked([{name: one[name] for name in ("picture", "colours")} for one in examples]) | {
+        return stacked([{name: one[name] for name in ("picture", "colors")} for one in examples]) | {
             "boxes": pad_sequence([one["boxes"] for one in examples], batch_first=True),
             "labels": pad_sequence([one["labels"] for one in examples], batch_first=True, padding_value=-1),
         }
@@ -217,7 +218,7 @@ class DetectLesson:
 
     def facts(self) -> dict[str, Any]:
         """What a run is known by."""
-        return learned_facts(self.model, self.learn, self.teaching, described_boxes) | {
+        return learned_facts(self.model, self.finetune, self.teaching, described_boxes) | {
             "size": list(self.model.size),
             "default_boxes": [list(map(list, level)) for level in self.model.defaults.shapes],
             "objectness": self.model.objectness,

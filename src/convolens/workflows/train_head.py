@@ -71,7 +71,7 @@ def train_head(
     _need_every_class(teaching, used, skipped)
     targets = targets_of(used, len(model.class_names)).to(known.device).double()
     rows: list[dict[str, Any]] = []
-    kept = KEPT[model.exclusive]
+    kept = KEPT[model.multi_label]
     steps = fit_linear(
         known, lambda scores: loss(scores, targets) / len(targets), len(model.class_names), weight_decay=weight_decay
     )
@@ -123,8 +123,8 @@ def _put(model: Classifier, fit: LinearFit) -> None:
 
 
 def _scores(model: Classifier, features: Tensor) -> NDArray[Any]:
-    """The likelihood of each class."""
+    """The probability of each class."""
     linear = _linear(model)
     with torch.inference_mode():
-        found: NDArray[Any] = model.likelihoods(linear(features.to(linear.weight.device))).cpu().numpy()
+        found: NDArray[Any] = model.probabilities(linear(features.to(linear.weight.device))).cpu().numpy()
     return found

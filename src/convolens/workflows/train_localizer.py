@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, DataError
+from convolens.errors import ArgumentError, DataError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.tasks.localize import BOX_LOSSES, HIDDEN, Localizer, localizer, losses
 from convolens.workflows.augment import Augmentation, draw_view, view_keeping
@@ -41,8 +41,8 @@ def train_localizer(
     trunk: str,
     weights: AnyPath | None,
     out: AnyPath,
-    tap: str | None = None,
-    learn: str = EVERYTHING,
+    taps: str | Sequence[str] | None = None,
+    finetune: str = EVERYTHING,
     hidden: int = HIDDEN,
     stem: Literal["full", "small"] = "full",
     width: float = 1.0,
@@ -52,10 +52,10 @@ def train_localizer(
     class_weight: float = 1.0,
     box_weight: float = 1.0,
     box_loss: str = "giou",
-    zoom: tuple[float, float] = (0.6, 1.4),
-    ratio: float = 1.2,
+    scale: tuple[float, float] = (0.6, 1.4),
+    ratio: tuple[float, float] = (1 / 1.2, 1.2),
     flip: bool = True,
-    colour: float = 0.2,
+    color_jitter: float = 0.2,
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
@@ -68,22 +68,22 @@ def train_localizer(
         trunk: the trunk's name.
         weights: of the trunk; None for random ones.
         out: the run folder.
-        tap: whose cells are asked; None takes the last.
-        learn: `all`, or the tap from which on the trunk learns; what lies before stays as it is.
+        taps: one tap, whose cells are asked; None takes the last.
+        finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
         hidden: features between the tap and what is said of it.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
         validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
-            the data's own part for it, or a share of 0.2.
+            the data's own split for it, or a share of 0.2.
         size: pictures are brought to a square of this side; None takes the first picture's shorter side.
         object_weight: of the first part of the loss, whether there is an object (binary cross-entropy).
         class_weight: of the second, which it is (cross-entropy).
         box_weight: of the third, where it is.
         box_loss: `giou`, `mse`, `l1` or `smooth_l1`.
-        zoom: see `convolens.workflows.augment.Augmentation`, like the next three.
-        ratio: of widths to heights.
+        scale: see `convolens.workflows.augment.Augmentation`, like the next three.
+        ratio: of width to height, least and greatest.
         flip: not for what has a left and a right, such as digits.
-        colour: how much light and colours change.
+        color_jitter: how much light and colours change.
         resume: goes on from an earlier run in `out`.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
@@ -92,7 +92,7 @@ def train_localizer(
     Errors as in `convolens.train`.
     """
     asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
-    settings, augmentation = Settings(**training), Augmentation(zoom, ratio, flip, colour)
+    settings, augmentation = Settings(**training), Augmentation(scale, ratio, flip, color_jitter)
     part_weights = {"object": object_weight, "class": class_weight, "box": box_weight}
     _check_loss(part_weights, box_loss)
     read = read_data(data)
@@ -102,11 +102,11 @@ def train_localizer(
     body = trunk_for(trunk, weights, stem, settings.seed, width=width)
     side = side_for(size, teaching)
     body.preprocessing = stretched(body.preprocessing, side)
-    model = localizer(body, classes=read.class_names, tap=tap, hidden=hidden, seed=settings.seed)
+    model = localizer(body, classes=read.class_names, taps=taps, hidden=hidden, seed=settings.seed)
     model.to(own_device(device))
     skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
     lesson = LocalizeLesson(
-        model, Pictures(teaching, side, augmentation, skipped), held_out, learn, part_weights, box_loss
+        model, Pictures(teaching, side, augmentation, skipped), held_out, finetune, part_weights, box_loss
     )
     return run_lesson(
         lesson, settings, out, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
@@ -124,13 +124,13 @@ class LocalizeLesson:
         model: Localizer,
         pictures: Pictures,
         held_out: DataSet,
-        learn: str,
+        finetune: str,
         weights: Mapping[str, float],
         box_loss: str,
     ) -> None:
         self.model, self.pictures, self.held_out = model, pictures, held_out
-        self.learn, self.weights, self.box_loss = learn, dict(weights), box_loss
-        self.part = LearningTrunk(model.trunk, model.taps[0], learn)
+        self.finetune, self.weights, self.box_loss = finetune, dict(weights), box_loss
+        self.part = LearningTrunk(model.trunk, model.taps[0], finetune)
         self.count = len(pictures)
 
     def layers(self) -> Sequence[nn.Module]:
@@ -159,9 +159,9 @@ class LocalizeLesson:
         else:
             view = draw_view(width, height, augmentation, generator)
             box, label = np.zeros(4, np.float32), -1
-        centre, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        center, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         return self.pictures.seen(loaded, view, generator) | {
-            "box": torch.from_numpy(np.concatenate([centre, size])),
+            "box": torch.from_numpy(np.concatenate([center, size])),
             "label": torch.tensor(max(label, 0)),
             "present": torch.tensor(label >= 0),
         }
@@ -207,7 +207,7 @@ class LocalizeLesson:
 
     def facts(self) -> dict[str, Any]:
         """What a run is known by."""
-        return learned_facts(self.model, self.learn, self.pictures.data, described_boxes) | {
+        return learned_facts(self.model, self.finetune, self.pictures.data, described_boxes) | {
             "size": self.pictures.side,
             "loss": [*self.weights.values(), self.box_loss],
             "augmentation": self.pictures.augmentation.to_list(),
@@ -220,8 +220,7 @@ def _check_loss(weights: Mapping[str, float], box_loss: str) -> None:
             raise ArgumentError(f"{name}_weight: need a finite number of at least 0, got {weight}")
     if not any(weights.values()):
         raise ArgumentError("weights: need a part of the loss that counts, got 0 for object, class and box")
-    if box_loss not in BOX_LOSSES:
-        raise ArgumentError(f"box_loss: need one of {', '.join(BOX_LOSSES)}, got {box_loss!r}")
+    need_one_of("box_loss", box_loss, BOX_LOSSES)
 
 
 def _need_one_box(data: DataSet) -> None:

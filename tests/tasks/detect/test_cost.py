@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
-from convolens.boxes import centres_of, corners_of, overlaps
+from convolens.boxes import centers_of, corners_of, overlaps
 from convolens.errors import ArgumentError
 from convolens.tasks.detect.cost import BOX_LOSSES, DetectionLoss, Outputs
 from convolens.tasks.detect.default_boxes import lay, shapes_of
@@ -25,7 +25,7 @@ def outputs(classes=3, seed=0):
 
 
 def test_offsets_come_back_as_the_boxes_they_were_made_of():
-    boxes = centres_of(torch.tensor([[0.1, 0.2, 0.3, 0.5], [0.0, 0.0, 1.0, 1.0]]))
+    boxes = centers_of(torch.tensor([[0.1, 0.2, 0.3, 0.5], [0.0, 0.0, 1.0, 1.0]]))
     defaults = GRIDS.boxes[[3, 70]]
     torch.testing.assert_close(decode(encode(boxes, defaults), defaults), boxes)
     assert encode(defaults, defaults).abs().max() == 0
@@ -46,7 +46,7 @@ def test_the_parts_are_sums_over_objects_and_the_hardest_of_background(objectnes
         total += len(there)
         for box in there.tolist():
             label = int(LABELS[picture, mine[box]])
-            true = encode(centres_of(BOXES[picture, mine[box]])[None], GRIDS.boxes[box][None])
+            true = encode(centers_of(BOXES[picture, mine[box]])[None], GRIDS.boxes[box][None])
             expected["box"] += 3 * float(
                 smooth_l1_loss(said.offsets[picture, box].detach()[None], true, reduction="sum")
             )
@@ -109,7 +109,7 @@ def test_a_class_without_examples_learns_only_that_it_is_not_there():
 @pytest.mark.parametrize("box_loss", BOX_LOSSES)
 def test_a_box_that_is_right_has_no_loss_and_others_what_their_definition_says(box_loss):
     true, defaults = BOXES[0], GRIDS.boxes[[5, 66]]
-    right = encode(centres_of(true), defaults)
+    right = encode(centers_of(true), defaults)
     assert BOX_LOSSES[box_loss](right, true, defaults).abs().max() < 1e-5
     off = right + torch.tensor([0.5, -2.0, 0.1, 0.0])
     expected = {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import convolens as cl
 from convolens.boxes import overlap
 from convolens.tasks.detect.cost import Outputs
-from convolens.tasks.detect.decoding import Detections, Selection, likelihoods, select
+from convolens.tasks.detect.decoding import Detections, Selection, probabilities, select
 from convolens.tasks.detect.tiles import Tile, merged, tiles
 
 
@@ -21,7 +21,7 @@ def plain(scores, boxes, selection):
     iou, found = overlap(boxes[:, None], boxes), []
     for kind in range(scores.shape[1]):
         mine = [(score, box) for box, score in enumerate(scores[:, kind].tolist()) if score > selection.threshold]
-        waiting = sorted(mine, key=best_first)[: selection.per_class]
+        waiting = sorted(mine, key=best_first)[: selection.top_k]
         while waiting:
             score, box = waiting.pop(0)
             found.append((score, kind, box))
@@ -29,8 +29,8 @@ def plain(scores, boxes, selection):
                 faded = [(one * np.exp(-(iou[box, other] ** 2) / 0.5), other) for one, other in waiting]
                 waiting = sorted((one for one in faded if one[0] > selection.threshold), key=best_first)
             else:
-                waiting = [one for one in waiting if iou[box, one[1]] <= selection.overlap]
-    return sorted(found, key=lambda one: -one[0])[: selection.most]
+                waiting = [one for one in waiting if iou[box, one[1]] <= selection.nms_iou]
+    return sorted(found, key=lambda one: -one[0])[: selection.max_detections]
 
 
 def best_first(candidate):
@@ -42,12 +42,12 @@ def best_first(candidate):
 @given(
     seed=st.integers(0, 1000),
     soft=st.booleans(),
-    per_class=st.sampled_from([1, 10, 400]),
-    most=st.sampled_from([5, 200]),
+    top_k=st.sampled_from([1, 10, 400]),
+    max_detections=st.sampled_from([5, 200]),
 )
-def test_what_stays_is_what_the_definition_keeps_in_its_order(seed, soft, per_class, most):
+def test_what_stays_is_what_the_definition_keeps_in_its_order(seed, soft, top_k, max_detections):
     random = np.random.default_rng(seed)
-    selection = Selection(threshold=0.2, overlap=0.4, soft=soft, per_class=per_class, most=most)
+    selection = Selection(threshold=0.2, nms_iou=0.4, soft=soft, top_k=top_k, max_detections=max_detections)
     scores = random.random((2, 60, 3), dtype=np.float32)
     boxes = np.stack([random_boxes(random, 60) for _ in range(2)])
     for number, (kept, kinds, likely) in enumerate(select(scores, boxes, selection)):
@@ -70,8 +70,8 @@ def test_equal_scores_stay_in_the_order_of_classes_then_boxes():
 def test_likelihoods_leave_background_out():
     scores = torch.tensor([[[1.0, 2.0, 0.5]]])
     whole = scores[0, 0].exp() / scores[0, 0].exp().sum()
-    torch.testing.assert_close(likelihoods(scores, "softmax")[0, 0], whole[1:])
-    both = likelihoods(scores, "binary")[0, 0]
+    torch.testing.assert_close(probabilities(scores, "softmax")[0, 0], whole[1:])
+    both = probabilities(scores, "binary")[0, 0]
     assert float(both.sum()) == pytest.approx(1 / (1 + np.exp(-1.0)))
     assert float(both[0] / both[1]) == pytest.approx(np.exp(1.5))
 
@@ -116,8 +116,8 @@ def test_tiles_find_in_a_large_picture_what_is_too_small_in_the_whole():
 
     class Bright(type(model)):
         def forward(self, batch):
-            centres = self.grids.boxes[:, :2].mul(64).long().clamp(0, 63)
-            light = batch.mean(dim=1)[:, centres[:, 1], centres[:, 0]]
+            centers = self.grids.boxes[:, :2].mul(64).long().clamp(0, 63)
+            light = batch.mean(dim=1)[:, centers[:, 1], centers[:, 0]]
             scores = torch.stack([torch.zeros_like(light), light * 20 - 20], dim=-1)
             return Outputs(scores, torch.zeros(*light.shape, 4))
 
@@ -125,7 +125,7 @@ def test_tiles_find_in_a_large_picture_what_is_too_small_in_the_whole():
     pixels = np.zeros((64, 512, 3), np.uint8)
     pixels[20:28, 404:412] = 255
     assert len(model.predict(pixels)) == 0
-    found = model.predict(pixels, tile=64, overlap=0.05)
+    found = model.predict(pixels, tile=64, nms_iou=0.05)
     assert len(found) > 0
     x1, y1, x2, y2 = found.boxes_xyxy[0]
     assert x1 < 412

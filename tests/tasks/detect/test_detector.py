@@ -162,7 +162,7 @@ def test_a_trained_detector_goes_on_with_its_own_classes_as_it_is(tmp_path, mode
 def test_what_cannot_be_built_is_said_in_one_sentence(model):
     with pytest.raises(ArgumentError, match="classes: need names of what there is to find, or weights of a whole"):
         cl.detector("vgg16")
-    with pytest.raises(ArgumentError, match="classes: need at least one name, each once, got a, a"):
+    with pytest.raises(ArgumentError, match="classes: need at least 1, by name, each once, or by number, got a, a"):
         cl.detector("resnet18", classes=["a", "a"])
     with pytest.raises(ArgumentError, match="size: need one large enough for conv4_2, got 4×4 pixels"):
         cl.detector(cl.trunk("vgg11"), classes=["a"], size=4)
@@ -189,7 +189,7 @@ def test_what_is_explained_of_detections_are_the_scores_of_their_default_boxes(m
         expected = torch.cat([scores[:, box, 1:] for box in boxes], dim=1)
         torch.testing.assert_close(view(batch), expected)
         likely = torch.cat([scores[:, box, 1:].softmax(dim=1) for box in boxes], dim=1)
-        torch.testing.assert_close(view.likelihoods(expected), likely)
+        torch.testing.assert_close(view.probabilities(expected), likely)
         for tap in view.passed_taps[-3:]:
             twice = view.maps(batch, [tap])[tap].repeat(2, 1, 1, 1)
             torch.testing.assert_close(view.rest(batch, tap)(twice)[1:], expected)

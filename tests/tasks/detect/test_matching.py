@@ -17,8 +17,8 @@ WIDE = lay(shapes_of([0.2, 0.5, 0.9], [[2.0], [3.0, 1.5]], (60, 160)), [(6, 16),
 
 def random_objects(count, seed):
     random = np.random.default_rng(seed)
-    centres, sides = random.random((count, 2)), np.exp(random.uniform(-5, 0, (count, 2)))
-    corners = np.concatenate([centres - sides / 2, centres + sides / 2], 1).clip(0, 1).astype(np.float32)
+    centers, sides = random.random((count, 2)), np.exp(random.uniform(-5, 0, (count, 2)))
+    corners = np.concatenate([centers - sides / 2, centers + sides / 2], 1).clip(0, 1).astype(np.float32)
     return torch.from_numpy(corners[(corners[:, 2:] - corners[:, :2] > 1e-3).all(1)])
 
 

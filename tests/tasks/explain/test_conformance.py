@@ -16,33 +16,33 @@ CLASS_BLIND = {"eigencam"}
 ELSEWHERE = sorted(set(METHODS) - {"cam"})  # cam needs a head of ours
 
 
-def colour_network():
+def color_network():
     """Scores redness and blueness: a 1×1 convolution for each, 4×4 averages, their mean, the class's own weights.
 
     The weights are large, so that scores differ by more than 1: Score-CAM's softmax tells no smaller differences apart.
     """
-    colours = nn.Conv2d(3, 2, 1)
+    colors = nn.Conv2d(3, 2, 1)
     head = nn.Linear(2, 2)
     with torch.no_grad():
-        colours.weight.copy_(torch.tensor([[1.0, -1, -1], [-1, -1, 1]]).view(2, 3, 1, 1))
-        colours.bias.fill_(0.0)
+        colors.weight.copy_(torch.tensor([[1.0, -1, -1], [-1, -1, 1]]).view(2, 3, 1, 1))
+        colors.bias.fill_(0.0)
         head.weight.copy_(torch.tensor([[100.0, -20.0], [-20.0, 100.0]]))
         head.bias.copy_(torch.tensor([0.1, -0.1]))
     return nn.Sequential(
-        colours, nn.ReLU(inplace=True), nn.AvgPool2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
+        colors, nn.ReLU(inplace=True), nn.AvgPool2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def network():
-    return cl.wrap(colour_network(), "2", class_names=CLASSES, preprocessing=PLAIN).eval()
+    return cl.wrap_module(color_network(), "2", class_names=CLASSES, preprocessing=PLAIN).eval()
 
 
 def two_squares(red=(8, 8), blue=(36, 20), size=(40, 64)):
     """Grey with a red and a blue square of 12 pixels; their left and top given."""
     picture = np.full((*size, 3), 40, np.uint8)
-    for (left, top), colour in [(red, (250, 0, 0)), (blue, (0, 0, 250))]:
-        picture[top : top + 12, left : left + 12] = colour
+    for (left, top), color in [(red, (250, 0, 0)), (blue, (0, 0, 250))]:
+        picture[top : top + 12, left : left + 12] = color
     return picture
 
 
@@ -87,7 +87,7 @@ def test_a_batch_gives_what_each_picture_gives_alone(network, method):
 
 
 @pytest.mark.parametrize("method", ELSEWHERE)
-def test_a_picture_of_one_grey_gives_a_map_without_trouble(network, method):
+def test_a_picture_of_one_gray_gives_a_map_without_trouble(network, method):
     found = cl.explain(network, np.zeros((16, 16), np.uint8), target="red", method=method)
     assert np.isfinite(found.heatmap).all()
     assert found.overlay().shape == (16, 16, 3)
@@ -112,13 +112,13 @@ def test_the_network_is_left_as_it_was(network, method):
 @pytest.mark.parametrize("method", [name for name in ELSEWHERE if METHODS[name].at_input])
 def test_a_method_that_looks_at_pixels_refuses_a_tap(network, method):
     with pytest.raises(MethodError, match=f"method {method}: looks at the pixels, not at a tap; leave out tap"):
-        cl.explain(network, two_squares(), method=method, tap="2")
+        cl.explain(network, two_squares(), method=method, taps="2")
 
 
 @pytest.mark.parametrize("method", [name for name in ELSEWHERE if not METHODS[name].at_input])
 def test_several_taps_are_each_brought_to_one_and_averaged(method):
-    network = cl.wrap(colour_network(), ("1", "2"), class_names=CLASSES, preprocessing=PLAIN).eval()
-    found = cl.explain(network, two_squares(), target="blue", method=method, tap=("1", "2"))
+    network = cl.wrap_module(color_network(), ("1", "2"), class_names=CLASSES, preprocessing=PLAIN).eval()
+    found = cl.explain(network, two_squares(), target="blue", method=method, taps=("1", "2"))
     assert set(found.grids) == {"1", "2"}
     assert found.grids["1"].shape == (40, 64)
     assert found.heatmap.max() == pytest.approx(1, abs=0.05)

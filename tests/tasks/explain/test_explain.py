@@ -132,7 +132,7 @@ def test_why_one_class_rather_than_another_is_the_difference_of_their_maps(model
     assert contrast.label == "grass rather than brick"
     assert contrast.score == pytest.approx(one.score - other.score, rel=1e-3, abs=1e-5)
     np.testing.assert_allclose(contrast.heatmap, one.heatmap - other.heatmap, rtol=1e-3, atol=1e-5)
-    counter = cl.explain(model, picture, target="grass", counter=True)
+    counter = cl.explain(model, picture, target="grass", counterfactual=True)
     assert (counter.label, counter.method) == ("against grass", "cam")
     np.testing.assert_allclose(counter.heatmap, -one.heatmap, rtol=1e-5)
 
@@ -148,7 +148,7 @@ def test_a_function_of_the_scores_can_be_the_target(model, picture):
 
 
 def test_a_tap_before_the_heads_can_be_looked_at(model, picture):
-    found = cl.explain(model, picture, tap="conv1_2")
+    found = cl.explain(model, picture, taps="conv1_2")
     assert found.method == "gradcam"
     assert found.grids["conv1_2"].shape == (24, 36)
 
@@ -160,7 +160,7 @@ def test_the_gradient_at_an_earlier_tap_is_that_of_the_whole_network(two_taps, p
     score = two_taps.head([maps["conv2_1"], maps["conv3_1"]])[0, 1]
     (gradient,) = torch.autograd.grad(score, maps["conv1_2"])
     expected = (gradient * maps["conv1_2"]).sum(dim=1)[0].detach()
-    found = cl.explain(two_taps, picture, target="grass", method="hirescam", tap="conv1_2")
+    found = cl.explain(two_taps, picture, target="grass", method="hirescam", taps="conv1_2")
     np.testing.assert_allclose(found.grids["conv1_2"], expected, rtol=1e-3, atol=1e-6)
 
 
@@ -193,10 +193,10 @@ def test_explaining_leaves_nothing_behind(model, picture, method):
         ({"target": lambda scores: scores}, ShapeError, r"that gives \(1,\) for \(1, 3\), got \(1, 3\)"),
         ({"target": lambda scores: scores[:, 0], "against": 1}, ArgumentError, "against: needs a class as target"),
         ({"against": "sky"}, ArgumentError, "need one of the classes"),
-        ({"method": "magic"}, MethodError, "method: need auto or one of cam, gradcam.*, got 'magic'"),
-        ({"tap": "conv4_1"}, ArgumentError, r"need one that the model passes \(conv1_1, .*conv3_1\), got 'conv4_1'"),
-        ({"tap": ()}, ArgumentError, "tap: need at least one, each once, got none"),
-        ({"tap": "conv1_2", "method": "cam"}, MethodError, "cam: needs a head that pools conv1_2 .* gradcam, hirescam"),
+        ({"method": "magic"}, MethodError, "method: need one of auto, cam, gradcam.*, got 'magic'"),
+        ({"taps": "conv4_1"}, ArgumentError, r"need some that the model passes \(conv1_1, .*conv3_1\), got 'conv4_1'"),
+        ({"taps": ()}, ArgumentError, "taps: need at least one, each once, got none"),
+        ({"taps": "conv1_2", "method": "cam"}, MethodError, "cam: needs a head that pools conv1_2 .* gradcam, hires"),
         ({"target": lambda scores: scores[:, 0], "method": "cam"}, MethodError, "cam: needs a class as target"),
         ({"batch": 0}, ArgumentError, "batch: need at least 1 picture, got 0"),
     ],
@@ -246,7 +246,7 @@ def test_a_map_of_one_cell_says_nothing_of_where_and_is_refused(trunk, method):
     small = np.full((32, 32, 3), 90, np.uint8)
     with pytest.raises(ShapeError, match="tap pool5: need a map of more than one cell to say where, got 1×1; take an "):
         cl.explain(model, small, method=method)
-    assert cl.explain(model, small, method="gradcam", tap="pool4").grids["pool4"].shape == (2, 2)
+    assert cl.explain(model, small, method="gradcam", taps="pool4").grids["pool4"].shape == (2, 2)
 
 
 @pytest.mark.bad_input

@@ -36,7 +36,7 @@ def test_where_nothing_speaks_for_it_there_is_no_box_and_the_overlay_is_the_pict
     assert (found.overlay() == found.picture).all()
 
 
-def test_the_overlay_colours_what_spoke_for_it_and_leaves_the_rest():
+def test_the_overlay_colors_what_spoke_for_it_and_leaves_the_rest():
     heat = np.full((20, 20), -1.0)
     heat[5:10, 5:10] = 2.0
     found = explained(heat)

@@ -15,7 +15,7 @@ from convolens.tasks.explain import (
     drop_and_increase,
     insertion,
     points_at,
-    randomised,
+    randomized,
     road,
     similarity,
 )
@@ -29,13 +29,13 @@ class Red(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.colour = nn.Conv2d(3, 1, 1, bias=False)
+        self.color = nn.Conv2d(3, 1, 1, bias=False)
         with torch.no_grad():
-            self.colour.weight.copy_(torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1))
+            self.color.weight.copy_(torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1))
         self.relu = nn.ReLU()
 
     def forward(self, batch):
-        red = 30 * self.relu(self.colour(batch)).mean(dim=(1, 2, 3))
+        red = 30 * self.relu(self.color(batch)).mean(dim=(1, 2, 3))
         return torch.stack([red - 1, torch.zeros_like(red)], dim=1)
 
 
@@ -44,7 +44,7 @@ PLAIN = Preprocessing(mean=(0.0,) * 3, deviation=(1.0,) * 3)
 
 @pytest.fixture(scope="module")
 def model():
-    return cl.wrap(Red(), "relu", class_names=("red", "other"), preprocessing=PLAIN).eval()
+    return cl.wrap_module(Red(), "relu", class_names=("red", "other"), preprocessing=PLAIN).eval()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_inserting_starts_from_a_blurred_picture_and_ends_with_the_picture(model
 
 
 def test_a_class_without_a_name_goes_by_its_number(explained):
-    model = cl.wrap(Red(), "relu", preprocessing=PLAIN).eval()
+    model = cl.wrap_module(Red(), "relu", preprocessing=PLAIN).eval()
     numbered = replace(explained, label="0")
     assert deletion(model, numbered).probabilities[0] > 0.8
 
@@ -91,10 +91,10 @@ def test_what_cannot_be_measured_is_refused(model, explained):
         insertion(model, explained, steps=0)
 
 
-def test_a_randomised_model_has_the_same_numbers_in_another_order(model):
+def test_a_randomized_model_has_the_same_numbers_in_another_order(model):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
-    one, same, other = randomised(network, seed=1), randomised(network, seed=1), randomised(network, seed=2)
+    one, same, other = randomized(network, seed=1), randomized(network, seed=1), randomized(network, seed=2)
     before, after = network[0].weight.detach(), one[0].weight.detach()
     assert torch.equal(before.flatten().sort().values, after.flatten().sort().values)
     assert not torch.equal(before, after)
@@ -127,8 +127,8 @@ def test_maps_are_compared_before_the_relu_that_may_leave_nothing_of_them(explai
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam"])
 def test_what_the_network_learned_shows_a_shuffled_one_gives_another_map(method):
-    learned = cl.wrap(network(), TAPS["late"])
-    shuffled = [randomised(learned, seed=seed) for seed in range(3)]
+    learned = cl.wrap_module(network(), TAPS["late"])
+    shuffled = [randomized(learned, seed=seed) for seed in range(3)]
     picture = pictures()[0]
     truth = cl.explain(learned, picture, target=3, method=method)
     found = [similarity(truth, cl.explain(one, picture, target=3, method=method)) for one in shuffled]
@@ -137,9 +137,9 @@ def test_what_the_network_learned_shows_a_shuffled_one_gives_another_map(method)
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"cam", "eigencam", "guided_backprop"}))
 def test_what_speaks_against_a_class_is_what_speaks_for_its_negative(method):
-    model = cl.wrap(network(), TAPS["late"])
-    options = {"method": method} if METHODS[method].at_input else {"method": method, "tap": TAPS["late"]}
-    counter = cl.explain(model, pictures()[0], target=3, counter=True, **options)
+    model = cl.wrap_module(network(), TAPS["late"])
+    options = {"method": method} if METHODS[method].at_input else {"method": method, "taps": TAPS["late"]}
+    counter = cl.explain(model, pictures()[0], target=3, counterfactual=True, **options)
     plain = cl.explain(model, pictures()[0], target=3, **options)
     negative = cl.explain(model, pictures()[0], target=lambda scores: -scores[:, 3], **options)
     assert counter.label == "against 3"
@@ -148,7 +148,7 @@ def test_what_speaks_against_a_class_is_what_speaks_for_its_negative(method):
     assert np.abs(counter.heatmap - plain.heatmap).max() > 0.02 * np.abs(plain.heatmap).max()
 
 
-def test_a_missing_pixel_is_the_mean_of_its_neighbours_sides_counting_twice_corners():
+def test_a_missing_pixel_is_the_mean_of_its_neighbors_sides_counting_twice_corners():
     picture = np.arange(25.0).reshape(5, 5)[:, ::-1].copy() ** 1.5 / 125
     inside = filled(picture, np.array([12]))
     around = picture[1:4, 1:4]
@@ -183,8 +183,8 @@ def test_what_the_map_keeps_loses_nothing_and_what_it_leaves_out_loses_all(model
     drop, rose = drop_and_increase(model, wrong)
     assert drop == pytest.approx(1 - 1 / (1 + np.exp(1)) / probability, rel=1e-3)
     assert not rose
-    grey = replace(explained, picture=np.full((20, 30), 200, np.uint8))
-    assert drop_and_increase(model, grey) == (0, False)
+    gray = replace(explained, picture=np.full((20, 30), 200, np.uint8))
+    assert drop_and_increase(model, gray) == (0, False)
 
 
 def test_the_pointing_game_and_the_boxs_overlap(explained):

@@ -24,7 +24,7 @@ def goldens():
 
 @pytest.fixture(scope="module")
 def model():
-    return cl.wrap(network(), tuple(TAPS.values()))
+    return cl.wrap_module(network(), tuple(TAPS.values()))
 
 
 def to_one(values):
@@ -47,7 +47,7 @@ CASES = [
 
 @pytest.mark.parametrize(("method", "where"), CASES)
 def test_it_is_what_pytorch_grad_cam_gives(model, goldens, method, where):
-    found = cl.explain(model, list(pictures()), target=score, method=method, tap=TAPS[where])
+    found = cl.explain(model, list(pictures()), target=score, method=method, taps=TAPS[where])
     for ours, theirs in zip(found, goldens[f"{method} {where}"], strict=True):
         assert np.ptp(theirs) > 0.9  # a map, and not one grey
         grid = ours.grids[TAPS[where]]
@@ -57,11 +57,11 @@ def test_it_is_what_pytorch_grad_cam_gives(model, goldens, method, where):
 
 
 @pytest.mark.parametrize("where", TAPS)
-def test_eigencam_is_theirs_for_features_that_were_centred_as_they_do(model, goldens, where):
+def test_eigencam_is_theirs_for_features_that_were_centered_as_they_do(model, goldens, where):
     batch = torch.cat([model.preprocess(picture) for picture in pictures()])
     with torch.no_grad():
         features = model.maps(batch, (TAPS[where],))[TAPS[where]]
-        centred = features - features.mean(dim=(2, 3), keepdim=True)
-        maps = eigencam(View(model, batch, TAPS[where], centred), linear_target(("", ""), torch.eye(2, 5)))
+        centered = features - features.mean(dim=(2, 3), keepdim=True)
+        maps = eigencam(View(model, batch, TAPS[where], centered), linear_target(("", ""), torch.eye(2, 5)))
     for ours, theirs in zip(maps.numpy(), goldens[f"eigencam {where}"], strict=True):
         assert min(np.abs(as_theirs(sign * ours) - theirs).max() for sign in (1, -1)) < TOLERANCE

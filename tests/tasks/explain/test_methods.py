@@ -100,7 +100,7 @@ class BrightnessOfTheLeft(nn.Module):
 
 
 def test_occlusion_shows_what_covering_a_place_costs():
-    model = cl.wrap(BrightnessOfTheLeft(), "tap", preprocessing=PLAIN).eval()
+    model = cl.wrap_module(BrightnessOfTheLeft(), "tap", preprocessing=PLAIN).eval()
     found = cl.explain(model, np.full((32, 64, 3), 255, np.uint8), target=0, method="occlusion")
     # A patch of 4×4 pixels in the left half goes from 1 to 0.5, of 32×32 pixels.
     assert found.heatmap[10, 10] == pytest.approx(0.5 * 16 / 1024, rel=1e-4)
@@ -111,7 +111,7 @@ def test_guided_backprop_lets_only_positive_gradients_through_every_relu():
     torch.manual_seed(3)
     first, second = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1)
     network = nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    model = cl.wrap(network, "1", preprocessing=PLAIN).eval()
+    model = cl.wrap_module(network, "1", preprocessing=PLAIN).eval()
     picture = np.random.default_rng(2).integers(0, 256, (6, 7, 3), dtype=np.uint8)
     found = cl.explain(model, picture, target=2, method="guided_backprop").grids["input"]
 

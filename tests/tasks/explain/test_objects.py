@@ -69,7 +69,7 @@ def test_why_an_object_is_one_class_rather_than_another(model, picture):
 
 
 def test_an_earlier_tap_sees_through_the_maps_in_between(model, picture):
-    (one, *_) = cl.explain(model, picture, tap="layer1.1", method="layercam")
+    (one, *_) = cl.explain(model, picture, taps="layer1.1", method="layercam")
     assert one.grids["layer1.1"].shape == (24, 32)
     assert one.heatmap.max() > 0
 
@@ -78,12 +78,12 @@ def test_a_class_as_target_picks_its_objects_and_counter_turns_the_score(model, 
     every = cl.explain(model, picture)
     dogs = cl.explain(model, picture, target="dog")
     assert [one.score for one in dogs] == [one.score for one in every if one.label == "dog"]
-    against = cl.explain(model, picture, target="dog", counter=True, tap=model.taps[0])
+    against = cl.explain(model, picture, target="dog", counterfactual=True, taps=model.taps[0])
     assert against[0].label == "against dog"
     assert against[0].score == -dogs[0].score
     assert {one.label for one in every} == {"dog"}
     assert cl.explain(model, picture, target="owl") == []
-    (several,) = cl.explain(model, [picture], target="dog", tap=model.taps[0])
+    (several,) = cl.explain(model, [picture], target="dog", taps=model.taps[0])
     assert [one.score for one in several] == [one.score for one in dogs]
 
 
@@ -98,7 +98,7 @@ def test_a_class_as_target_picks_its_objects_and_counter_turns_the_score(model, 
             "target: of a detector need a class or None, got a function",
         ),
         ({"method": "cam"}, MethodError, "cam: needs a head that pools"),
-        ({"tap": "layer9.1"}, ArgumentError, "tap: need one that the model passes"),
+        ({"taps": "layer9.1"}, ArgumentError, "taps: need some that the model passes"),
     ],
 )
 def test_what_cannot_be_asked_of_a_detector_is_refused(model, picture, options, error, message):

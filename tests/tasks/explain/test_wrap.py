@@ -29,7 +29,7 @@ def small():
 
 
 def test_a_wrapped_module_gives_what_the_module_gives(small):
-    model = cl.wrap(small, "deep")
+    model = cl.wrap_module(small, "deep")
     batch = model.preprocess(np.zeros((9, 9, 3), np.uint8))
     assert torch.equal(model(batch), small(batch))
     assert not model.training
@@ -37,7 +37,7 @@ def test_a_wrapped_module_gives_what_the_module_gives(small):
 
 
 def test_the_gradient_is_taken_before_what_changes_the_map_in_place(small, picture):
-    model = cl.wrap(small, ("conv", "deep"))
+    model = cl.wrap_module(small, ("conv", "deep"))
     batch = model.preprocess(picture)
     before = small.deep(torch.relu(small.conv(batch))).detach().requires_grad_()
     score = small.fc(torch.relu(before).mean(dim=(2, 3)))[0, 2]
@@ -52,26 +52,26 @@ def test_the_gradient_is_taken_before_what_changes_the_map_in_place(small, pictu
 @pytest.mark.bad_input
 def test_what_cannot_be_wrapped_or_tapped_is_named(small, picture):
     with pytest.raises(ArgumentError, match=r"taps: need names of submodules, got 'depe'; did you mean 'deep'\?"):
-        cl.wrap(small, "depe")
+        cl.wrap_module(small, "depe")
     with pytest.raises(ArgumentError, match="taps: need at least one, got none"):
-        cl.wrap(small, ())
+        cl.wrap_module(small, ())
     with pytest.raises(ShapeError, match=r"tap fc: need a map \(N, C, rows, columns\), got \(1, 3\)"):
-        cl.explain(cl.wrap(small, "fc"), picture)
+        cl.explain(cl.wrap_module(small, "fc"), picture)
     with pytest.raises(ArgumentError, match="tap idle: need a submodule that runs, got one that was not called"):
-        cl.explain(cl.wrap(small, "idle"), picture)
+        cl.explain(cl.wrap_module(small, "idle"), picture)
     with pytest.raises(ShapeError, match=r"module: need scores \(N, classes\), got \(1, 6, 24, 36\)"):
-        cl.explain(cl.wrap(nn.Sequential(small.conv), "0").eval(), picture)
-    with pytest.raises(ArgumentError, match=r"need one that the model passes \(deep\), got 'conv'"):
-        cl.explain(cl.wrap(small, "deep"), picture, tap="conv")
+        cl.explain(cl.wrap_module(nn.Sequential(small.conv), "0").eval(), picture)
+    with pytest.raises(ArgumentError, match=r"need some that the model passes \(deep\), got 'conv'"):
+        cl.explain(cl.wrap_module(small, "deep"), picture, taps="conv")
     with pytest.raises(MethodError, match="cam: needs a head that pools deep"):
-        cl.explain(cl.wrap(small, "deep"), picture, method="cam")
+        cl.explain(cl.wrap_module(small, "deep"), picture, method="cam")
     with pytest.raises(ArgumentError, match=r"need one of the classes \(they have no names\), got 'grass'"):
-        cl.explain(cl.wrap(small, "deep"), picture, target="grass")
+        cl.explain(cl.wrap_module(small, "deep"), picture, target="grass")
     with pytest.raises(ArgumentError, match="evaluation mode, got training mode"):
-        cl.explain(cl.wrap(Small(), "deep"), picture)
+        cl.explain(cl.wrap_module(Small(), "deep"), picture)
 
 
 def test_a_failure_leaves_no_hook_behind(small, picture):
     with pytest.raises(ShapeError):
-        cl.explain(cl.wrap(small, "fc"), picture)
+        cl.explain(cl.wrap_module(small, "fc"), picture)
     assert not any(module._forward_hooks for module in small.modules())

@@ -45,12 +45,12 @@ def test_less_precise_pictures_have_the_same_bands(dtype):
 
 
 @pytest.mark.parametrize(("wave", "octave"), [(2, 0), (4, 1), (8, 2), (16, 3), (64, 5), (float("inf"), 6)])
-@pytest.mark.parametrize("colour", [False, True])
-def test_a_wave_lies_in_the_octave_of_its_length(wave, octave, colour):
+@pytest.mark.parametrize("color", [False, True])
+def test_a_wave_lies_in_the_octave_of_its_length(wave, octave, color):
     ripple = torch.cos(2 * torch.pi * (torch.arange(64) + 0.25) / wave).expand(1, 3, 64, 64).double()
-    picture = ripple * torch.tensor([1.0, -1.0, 0.0] if colour else [1.0, 1.0, 1.0]).view(1, 3, 1, 1)
+    picture = ripple * torch.tensor([1.0, -1.0, 0.0] if color else [1.0, 1.0, 1.0]).view(1, 3, 1, 1)
     energies = Bands(picture).energies(picture)
-    assert energies[int(colour), octave] == pytest.approx(float(energies.sum()))
+    assert energies[int(color), octave] == pytest.approx(float(energies.sum()))
 
 
 def test_a_bands_reach_is_the_inverse_of_its_curvature():

@@ -75,7 +75,7 @@ def test_what_comes_out_is_of_the_contents_kind(restyle, coffee):
     assert isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float32
 
 
-def test_grey_becomes_colour_and_transparency_stays(restyle, coffee):
+def test_gray_becomes_color_and_transparency_stays(restyle, coffee):
     assert restyle(coffee[:, :, 0], steps=1).shape == (80, 100, 3)
     alpha = np.linspace(0, 255, 80 * 100).reshape(80, 100, 1).astype(np.uint8)
     seen = restyle(np.concatenate([coffee, alpha], axis=2), steps=1)
@@ -109,7 +109,7 @@ def test_a_content_is_rebuilt_from_one_tap(restyle, coffee):
 def test_two_styles_share_and_masks_part_them(restyle, brick):
     light, dark = brick // 4 + 190, brick // 4
     both = [light, dark]
-    mostly = [restyle(None, both, size=48, shares=shares).mean() for shares in ([1, 0], [3, 1], [0, 1])]
+    mostly = [restyle(None, both, size=48, mix=mix).mean() for mix in ([1, 0], [3, 1], [0, 1])]
     assert mostly[0] > mostly[1] > mostly[2]
     left = np.zeros((80, 100), np.uint8)
     left[:, :50] = 255
@@ -117,7 +117,7 @@ def test_two_styles_share_and_masks_part_them(restyle, brick):
     assert parted[:, :40].mean() > parted[:, 60:].mean() + 60
 
 
-def test_the_contents_colours_stay(restyle, coffee):
+def test_the_contents_colors_stay(restyle, coffee):
     kept = restyle(keep_colors=True, steps=3) / 255.0
     wanted = coffee / 255.0
     inside = ((kept > 0.01) & (kept < 0.99)).all(axis=2)
@@ -126,7 +126,7 @@ def test_the_contents_colours_stay(restyle, coffee):
     assert np.abs(kept - wanted).mean() > 0.01
 
 
-def test_matched_colours_have_the_others_mean_and_covariance():
+def test_matched_colors_have_the_others_mean_and_covariance():
     generator = torch.Generator().manual_seed(0)
     mix = torch.tensor([[0.2, 0.1, 0.0], [0.0, 0.1, 0.05], [0.1, 0.0, 0.1]], dtype=torch.float64)
     picture, to = (torch.rand(1, 3, 40, 40, generator=generator, dtype=torch.float64) for _ in range(2))
@@ -229,9 +229,9 @@ def test_any_trunk_will_do_residual_ones_too(coffee, brick):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"style_taps": ("conv9_1",)}, ArgumentError, "style_taps: need some of conv1_1, conv1_2.*got 'conv9_1'"),
-        ({"content_taps": ("relu",)}, ArgumentError, "content_taps: need some of conv1_1"),
-        ({"tap_weights": {"conv5_1": 2}}, ArgumentError, "tap_weights: need some of conv1_1, conv2_1, conv3_1"),
+        ({"style_taps": ("conv9_1",)}, ArgumentError, "style_taps: need one of conv1_1, conv1_2.*got 'conv9_1'"),
+        ({"content_taps": ("relu",)}, ArgumentError, "content_taps: need one of conv1_1"),
+        ({"tap_weights": {"conv5_1": 2}}, ArgumentError, "tap_weights: need one of conv1_1, conv2_1, conv3_1"),
         ({"masks": [np.ones((9, 9))]}, ShapeError, "mask 1: need the content's 80×100 pixels, got 9×9"),
         ({"masks": []}, ArgumentError, "masks: need one for each of the 1 styles, got 0"),
         ({"masks": [np.zeros((80, 100))]}, ArgumentError, "mask 1: need some place where it is above 0"),
@@ -247,7 +247,7 @@ def test_any_trunk_will_do_residual_ones_too(coffee, brick):
         ),
         ({"strength": 2}, ArgumentError, "strength: need a number from 0 to 1, got 2"),
         ({"style_weight": -1}, ArgumentError, "style_weight: need a number of at least 0, got -1"),
-        ({"shares": [1, 2]}, ArgumentError, "shares: need 1 of them, got 2"),
+        ({"mix": [1, 2]}, ArgumentError, "mix: need 1 of them, got 2"),
         ({"keep_colors": "hue"}, ArgumentError, "keep_colors: need a bool, 'luminance' or 'histogram', got 'hue'"),
         ({"optimizer": "sgd"}, ArgumentError, "optimizer: need one of lbfgs, adam, got 'sgd'"),
         ({"steps": [1]}, ArgumentError, "steps: need a number of at least 0, or one for each of the 2 scales"),

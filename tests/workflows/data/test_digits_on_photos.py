@@ -25,13 +25,13 @@ def test_every_changed_pixel_lies_in_the_box_and_the_strokes_fill_it(pairs):
         assert 0.2 * SIDE - 2 <= max(x2 - x1, y2 - y1) <= 0.6 * SIDE + 2
 
 
-def test_a_strokes_colour_stands_out_from_each_pixel_behind_it(pairs):
+def test_a_strokes_color_stands_out_from_each_pixel_behind_it(pairs):
     for background, picture in pairs:
         before, after = (pixels @ np.array([0.299, 0.587, 0.114]) / 255 for pixels in (background, picture.pixels))
         # The colour is that of the pixels which it covers whole: the most common one among those that changed.
         changed = picture.pixels[(picture.pixels != background).any(axis=2)]
-        colours, counts = np.unique(changed, axis=0, return_counts=True)
-        full = (picture.pixels == colours[counts.argmax()]).all(axis=2)
+        colors, counts = np.unique(changed, axis=0, return_counts=True)
+        full = (picture.pixels == colors[counts.argmax()]).all(axis=2)
         assert full.sum() >= 3
         assert np.abs(after - before)[full].min() >= 0.3 - 1 / 255
 
@@ -53,6 +53,6 @@ def test_what_is_written_can_be_read_with_its_parts(tmp_path):
     assert data.class_names == tuple("0123456789")
     assert [len(part) for part in split(data)] == [8, 4]
     made = list(digits.pictures("train", 8, side=64))
-    for example, picture in zip(data.part("train").examples, made, strict=True):
+    for example, picture in zip(data.split("train").examples, made, strict=True):
         assert [box.xyxy for box in example.boxes] == ([picture.box] if picture.box else [])
         assert np.abs(load(example).pixels.astype(int) - picture.pixels).mean() < 6

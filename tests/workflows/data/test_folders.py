@@ -43,7 +43,7 @@ def test_hidden_files_and_folders_are_no_pictures_and_no_classes(tmp_path):
     assert not data.skipped
 
 
-def test_pictures_come_grey_or_in_colour_and_without_transparency(tmp_path):
+def test_pictures_come_gray_or_in_color_and_without_transparency(tmp_path):
     for name in ("brick", "grass"):
         (tmp_path / name).mkdir()
     write_image(tmp_path / "brick" / "grey.png", np.full((4, 5), 7, np.uint8))
@@ -124,7 +124,7 @@ def test_folders_named_for_parts_hold_the_class_folders(tmp_path):
     fill(tmp_path / "val" / "grass", 1)
     data = read_data(tmp_path)
     assert data.class_names == ("brick", "grass")
-    assert [example.part for example in data.examples] == ["train"] * 4 + ["validation"]
+    assert [example.split for example in data.examples] == ["train"] * 4 + ["validation"]
 
 
 def test_pictures_keep_the_order_of_their_paths(tmp_path):

@@ -140,11 +140,11 @@ def test_parts_come_from_the_names_of_coco_files_and_their_folders(tmp_path):
         (tmp_path / "annotations").mkdir(exist_ok=True)
         (tmp_path / "annotations" / f"instances_{part}2017.json").write_text(json.dumps(content))
     data = read_data(tmp_path)
-    assert data.parts == ("train", "validation")
-    assert len(data.part("train")) == 2
-    assert data.part("validation").examples[0].path == tmp_path / "val2017" / "a.png"
-    with pytest.raises(DataError, match="need a part 'test', got train, validation"):
-        data.part("test")
+    assert data.splits == ("train", "validation")
+    assert len(data.split("train")) == 2
+    assert data.split("validation").examples[0].path == tmp_path / "val2017" / "a.png"
+    with pytest.raises(DataError, match="need a split 'test', got train, validation"):
+        data.split("test")
 
 
 def test_vocs_pixels_count_from_one_unless_a_zero_occurs(tmp_path):
@@ -160,7 +160,7 @@ def test_vocs_own_lists_say_the_parts(tmp_path):
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nempty\n")
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("b  1\n")
-    assert [example.part for example in read_data(tmp_path).examples] == ["train", "validation", "train"]
+    assert [example.split for example in read_data(tmp_path).examples] == ["train", "validation", "train"]
 
 
 @pytest.mark.parametrize(
@@ -256,11 +256,11 @@ def test_a_table_may_have_one_label_several_or_a_column_for_each(tmp_path, text,
 
 def test_a_column_says_the_part_and_so_do_several_files(tmp_path):
     (tmp_path / "all.csv").write_text("path,label,split\na.png,cat,train\nb.png,dog,valid\n")
-    assert [example.part for example in read_data(tmp_path).examples] == ["train", "validation"]
+    assert [example.split for example in read_data(tmp_path).examples] == ["train", "validation"]
     (tmp_path / "all.csv").unlink()
     (tmp_path / "train.csv").write_text("path,label\na.png,cat\n")
     (tmp_path / "test.csv").write_text("path,label\nb.png,dog\n")
-    assert [example.part for example in read_data(tmp_path).examples] == ["test", "train"]
+    assert [example.split for example in read_data(tmp_path).examples] == ["test", "train"]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_coco_and_voc_say_the_same(tmp_path):
         read[form] = read_data(tmp_path / form)
     made = list(digits.pictures("train", 6, side=64))
     for form, data in read.items():
-        assert data.parts == ("train", "test")
-        for example, picture in zip(data.part("train").examples, made, strict=True):
+        assert data.splits == ("train", "test")
+        for example, picture in zip(data.split("train").examples, made, strict=True):
             found = [(data.class_names[box.label], box.xyxy) for box in example.boxes]
             assert found == [(str(digit.meaning), digit.box) for digit in picture.digits], form

@@ -73,7 +73,7 @@ def test_one_picture_of_each_class_cannot_be_split():
 
 def parted(**counts: int) -> DataSet:
     examples = [
-        Example(Path(f"{part}/{n}.png"), (n % 2,), part=part) for part, count in counts.items() for n in range(count)
+        Example(Path(f"{part}/{n}.png"), (n % 2,), split=part) for part, count in counts.items() for n in range(count)
     ]
     return DataSet(Path("here"), ("a", "b"), tuple(examples), "label")
 
@@ -89,19 +89,19 @@ def test_the_datas_own_part_is_taken_unless_a_share_is_asked_for():
 def test_without_a_part_to_validate_on_a_share_is_kept_back_and_the_test_left_alone(others):
     train, validation = split(parted(train=20, **others))
     assert (len(train), len(validation)) == (16, 4)
-    assert {example.part for example in (*train.examples, *validation.examples)} == {"train"}
+    assert {example.split for example in (*train.examples, *validation.examples)} == {"train"}
 
 
 @pytest.mark.parametrize(("part", "asked"), [("validation", None), ("test", None), ("test", 0.2)])
 def test_parts_of_which_none_is_to_train_on_are_refused(part, asked):
-    with pytest.raises(DataError, match=f"here: need a part train, got {part}; give validation= other data"):
+    with pytest.raises(DataError, match=f"here: need a split train, got {part}; give validation= other data"):
         split(parted(**{part: 20}), asked)
 
 
 def test_a_list_keeps_back_what_it_names_and_leaves_the_test_alone(tmp_path):
     (tmp_path / "kept.txt").write_text(f"{Path('train/3.png').resolve()}\n")
     train, kept_back = split(parted(train=20, test=5), tmp_path / "kept.txt")
-    assert {example.part for example in train.examples} == {"train"}
+    assert {example.split for example in train.examples} == {"train"}
     assert (len(train), [example.path for example in kept_back.examples]) == (19, [Path("train/3.png")])
 
 

@@ -90,8 +90,8 @@ def test_a_copy_in_the_other_part_is_a_leak_near_or_exact(tmp_path):
 
 
 def test_plain_pictures_are_not_taken_for_one_another(folders):
-    for grey in (10, 11, 12):
-        write_image(folders / "drink" / f"{grey}.png", np.full((50, 50), grey, np.uint8))
+    for gray in (10, 11, 12):
+        write_image(folders / "drink" / f"{gray}.png", np.full((50, 50), gray, np.uint8))
     assert "near copy" not in kinds(diagnose(folders, progress=False))
 
 
@@ -150,7 +150,7 @@ def test_each_way_in_which_a_box_can_be_wrong_is_named(boxed):
     assert finding(found, "box outside").instances[0].text == "need a box in 120×90 pixels, got (30, 10, 123, 40)"
 
 
-def test_boxes_read_as_another_format_are_recognised(boxed):
+def test_boxes_read_as_another_format_are_recognized(boxed):
     folder, rows = boxed
     sized = [[name, label, x1, y1, x2 - x1, y2 - y1] for name, label, x1, y1, x2, y2 in rows]
     found = diagnose(table(folder, sized), progress=False)

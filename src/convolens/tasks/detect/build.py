@@ -13,7 +13,7 @@ from convolens.tasks.detect.default_boxes import SSD300_STEPS, Shapes, published
 from convolens.tasks.detect.detector import Detector
 from convolens.tasks.detect.feature_maps import (
     default_taps,
-    initialise,
+    initialize,
     is_vgg,
     need_taps,
     plan,
@@ -21,6 +21,7 @@ from convolens.tasks.detect.feature_maps import (
 )
 from convolens.tasks.detect.published import is_published, published_detector
 from convolens.tasks.model_file import is_model_file, read_model_file
+from convolens.tasks.pictures import class_names_of, device_of
 from convolens.trunks import TRUNKS, Trunk
 from convolens.trunks import trunk as make_trunk
 from convolens.trunks.checkpoint import State, read_checkpoint
@@ -34,7 +35,7 @@ def detector(
     trunk: str | Trunk = "vgg16",
     *,
     size: Size = 300,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | int | None = None,
     weights: AnyPath | None = None,
     taps: Sequence[str] | None = None,
     boxes: Shapes | None = None,
@@ -42,6 +43,7 @@ def detector(
     objectness: Objectness = "softmax",
     width: float = 1.0,
     seed: int = 0,
+    device: str = "auto",
 ) -> Detector:
     """A detector in evaluation mode: an untrained one on a trunk, or a published one.
 
@@ -51,7 +53,8 @@ def detector(
     Args:
         trunk: its name, or one that is already made (whose preprocessing is changed to `size`).
         size: of the network's input, in pixels: one side, or height and width. Pictures are stretched to it.
-        classes: names of what there is to find, without background. None takes those of a published detector.
+        classes: names of what there is to find, or how many, without background. None takes those of a published
+            detector.
         weights: of the trunk, by name or path; or a whole detector to start from: torchvision's
             `ssd300_vgg16_coco-b556d3b4.pth`, or a detector's own `.safetensors` file. A whole detector brings its
             trunk, size, boxes and the rest; given other `classes`, all is kept but the heads that say which class.
@@ -64,6 +67,7 @@ def detector(
             is asked first, which of the classes second.
         width: of the layers after the trunk, times the authors'; below 1 for small models.
         seed: of all random weights.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.
 
     Raises:
         ArgumentError: no such trunk, weights or taps, no or doubled class names, or a size too small for the taps.
@@ -73,10 +77,11 @@ def detector(
     >>> model.defaults.count
     8732
     """
-    names = None if classes is None else _names(classes)
+    names = None if classes is None else class_names_of(classes, 1)
+    where = device_of(trunk, device)
     whole = _whole(weights)
     if whole is not None:
-        return whole if names is None else whole.with_classes(names, seed=seed)
+        return (whole if names is None else whole.with_classes(names, seed=seed)).to(where)
     if names is None:
         raise ArgumentError("classes: need names of what there is to find, or weights of a whole detector, got neither")
     body, state = _trunk(trunk, weights, seed)
@@ -101,17 +106,10 @@ def detector(
         objectness=objectness,
         width=width,
     )
-    initialise(model.feature_maps, seed)
-    initialise(model.heads, seed)
+    initialize(model.feature_maps, seed)
+    initialize(model.heads, seed)
     take_dense(model.feature_maps, state)
-    return model.eval()
-
-
-def _names(classes: Sequence[str]) -> tuple[str, ...]:
-    names = (classes,) if isinstance(classes, str) else tuple(classes)
-    if not names or len(set(names)) < len(names):
-        raise ArgumentError(f"classes: need at least one name, each once, got {', '.join(names) or 'none'}")
-    return names
+    return model.to(where).eval()
 
 
 def _pair(size: Size) -> tuple[int, int]:
@@ -146,6 +144,6 @@ def _trunk(trunk: str | Trunk, weights: AnyPath | None, seed: int) -> tuple[Trun
     if trunk.startswith("vgg"):
         options["ceil_mode"] = True  # pools keep the last, incomplete window, as SSD's third one: 75 cells become 38
     if weights is None or trunk not in TRUNKS:
-        return make_trunk(trunk, weights=weights, seed=seed, **options), {}
+        return make_trunk(trunk, weights=weights, seed=seed, device="cpu", **options), {}
     checkpoint = open_weights(trunk, weights)
     return build_with(checkpoint, trunk, TRUNKS, options), checkpoint.state

@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
-from convolens.boxes import centres_of, corners_of, overlaps
-from convolens.errors import ArgumentError
+from convolens.boxes import centers_of, corners_of, overlaps
+from convolens.errors import ArgumentError, need_one_of
 from convolens.tasks.detect.matching import Grids, Matches
 from convolens.tasks.detect.offsets import decode, encode
 
@@ -62,8 +62,7 @@ class DetectionLoss:
     negatives_when_empty: int = 12
 
     def __post_init__(self) -> None:
-        if self.box_loss not in BOX_LOSSES:
-            raise ArgumentError(f"box_loss: need one of {', '.join(BOX_LOSSES)}, got {self.box_loss!r}")
+        need_one_of("box_loss", self.box_loss, BOX_LOSSES)
         for name in ("class_weight", "box_weight", "object_weight", "negatives", "negatives_when_empty"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -136,7 +135,7 @@ def hardest(
 
 def _offset_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     def between(offsets: Tensor, boxes_xyxy: Tensor, defaults: Tensor) -> Tensor:
-        return loss(offsets, encode(centres_of(boxes_xyxy), defaults)).sum(dim=1)
+        return loss(offsets, encode(centers_of(boxes_xyxy), defaults)).sum(dim=1)
 
     return between
 

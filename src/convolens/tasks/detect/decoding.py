@@ -25,8 +25,8 @@ from convolens.tasks.detect.offsets import decode
 
 LOWEST = 0.01  # the paper's threshold, for measuring: nearly everything counts
 SHOWN = 0.5  # the threshold for people
-OVERLAP = 0.45
-PER_CLASS, PER_PICTURE = 400, 200
+NMS_IOU = 0.45
+TOP_K, MAX_DETECTIONS = 400, 200
 SIGMA = 0.5  # of soft-NMS, the authors' choice
 
 
@@ -58,28 +58,28 @@ class Selection:
 
     Attributes:
         threshold: only scores above it.
-        overlap: of two boxes of a class with a larger IoU only the likelier stays.
-        soft: it stays, but its score fades by exp(-IoU² / 0.5); `overlap` then has no part.
-        per_class: the likeliest of each class, before that.
-        most: the likeliest of a picture, after that.
+        nms_iou: of two boxes of a class with a larger IoU only the likelier stays.
+        soft: it stays, but its score fades by exp(-IoU² / 0.5); `nms_iou` then plays no role.
+        top_k: the likeliest of each class, before that.
+        max_detections: the likeliest of a picture, after that.
     """
 
     threshold: Real = SHOWN
-    overlap: Real = OVERLAP
+    nms_iou: Real = NMS_IOU
     soft: bool = False
-    per_class: int = PER_CLASS
-    most: int = PER_PICTURE
+    top_k: int = TOP_K
+    max_detections: int = MAX_DETECTIONS
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "overlap"):
+        for name in ("threshold", "nms_iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ArgumentError(f"{name}: need a number from 0 to 1, got {getattr(self, name)}")
-        for name in ("per_class", "most"):
+        for name in ("top_k", "max_detections"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name}: need at least 1, got {getattr(self, name)}")
 
 
-def likelihoods(scores: Float[Tensor, "batch boxes scores"], objectness: Objectness) -> Tensor:
+def probabilities(scores: Float[Tensor, "batch boxes scores"], objectness: Objectness) -> Tensor:
     """How likely each default box shows each class, background left out: `(batch, boxes, classes)`."""
     if objectness == "softmax":
         return scores.softmax(dim=-1)[..., 1:]
@@ -104,7 +104,7 @@ def detections(
         class_names: one for each class.
         selection: what counts as found.
     """
-    likely = likelihoods(outputs.scores.float(), objectness).contiguous().cpu().numpy()
+    likely = probabilities(outputs.scores.float(), objectness).contiguous().cpu().numpy()
     corners = corners_of(decode(outputs.offsets.float(), grids.boxes)).clamp(0, 1)
     boxes = corners.contiguous().cpu().numpy()
     found = []
@@ -125,16 +125,16 @@ def select(
     Equal scores stay in the order of classes, then of boxes.
     """
     pictures, count, classes = likely.shape
-    most = min(selection.per_class, max(count, 1))
+    most = min(selection.top_k, max(count, 1))
     kept = np.empty((pictures, classes, most), np.int64)
     kept_scores = np.empty((pictures, classes, most), np.float32)
     counts = np.empty((pictures, classes), np.int64)
     sigma = SIGMA if selection.soft else 0.0
-    _core.nms(likely, boxes, float(selection.threshold), float(selection.overlap), sigma, kept, kept_scores, counts)
+    _core.nms(likely, boxes, float(selection.threshold), float(selection.nms_iou), sigma, kept, kept_scores, counts)
     found = []
     for number in range(pictures):
         there = np.arange(most) < counts[number][:, None]
         scores, kinds = kept_scores[number][there], there.nonzero()[0]
-        order = np.argsort(-scores, kind="stable")[: selection.most]
+        order = np.argsort(-scores, kind="stable")[: selection.max_detections]
         found.append((kept[number][there][order], kinds[order], scores[order]))
     return found

@@ -65,8 +65,8 @@ class Level:
         y = (np.arange(self.rows, dtype=np.float32) + np.float32(0.5)) / np.float32(self.down)
         cells = np.stack(np.broadcast_arrays(x, y[:, None]), -1)[:, :, None]
         sizes = np.broadcast_to(np.array(self.shapes, np.float32), (self.rows, self.columns, len(self.shapes), 2))
-        centres = np.broadcast_to(cells, sizes.shape)
-        return np.concatenate([centres, sizes], -1).reshape(-1, 4)
+        centers = np.broadcast_to(cells, sizes.shape)
+        return np.concatenate([centers, sizes], -1).reshape(-1, 4)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.tasks.detect.cost import DetectionLoss, Objectness, Outputs
-from convolens.tasks.detect.decoding import OVERLAP, PER_CLASS, PER_PICTURE, SHOWN, Detections, Selection, detections
+from convolens.tasks.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
 from convolens.tasks.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
 from convolens.tasks.detect.explained import BoxScores
 from convolens.tasks.detect.feature_maps import (
     DENSE,
     MAX_WIDTH,
     FeatureMaps,
-    initialise,
+    initialize,
     is_vgg,
     need_taps,
     plan,
@@ -70,8 +70,7 @@ class Detector(nn.Module):
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        if objectness not in get_args(Objectness):
-            raise ArgumentError(f"objectness: need one of {', '.join(get_args(Objectness))}, got {objectness!r}")
+        need_one_of("objectness", objectness, get_args(Objectness))
         self.trunk, self.taps, self.class_names = trunk, need_taps(trunk, taps), tuple(class_names)
         self.objectness, self.width, self.steps = objectness, width, tuple(steps) if steps else None
         self.metrics = dict(metrics or {})
@@ -157,10 +156,10 @@ class Detector(nn.Module):
         images: Picture,
         *,
         threshold: Real = ...,
-        overlap: Real = ...,
+        nms_iou: Real = ...,
         soft: bool = ...,
-        per_class: int = ...,
-        most: int = ...,
+        top_k: int = ...,
+        max_detections: int = ...,
         tile: int | None = ...,
         batch: int | None = ...,
     ) -> Detections: ...
@@ -170,10 +169,10 @@ class Detector(nn.Module):
         images: Iterable[Picture],
         *,
         threshold: Real = ...,
-        overlap: Real = ...,
+        nms_iou: Real = ...,
         soft: bool = ...,
-        per_class: int = ...,
-        most: int = ...,
+        top_k: int = ...,
+        max_detections: int = ...,
         tile: int | None = ...,
         batch: int | None = ...,
     ) -> list[Detections]: ...
@@ -182,10 +181,10 @@ class Detector(nn.Module):
         images: Picture | Iterable[Picture],
         *,
         threshold: Real = SHOWN,
-        overlap: Real = OVERLAP,
+        nms_iou: Real = NMS_IOU,
         soft: bool = False,
-        per_class: int = PER_CLASS,
-        most: int = PER_PICTURE,
+        top_k: int = TOP_K,
+        max_detections: int = MAX_DETECTIONS,
         tile: int | None = None,
         batch: int | None = None,
     ) -> Detections | list[Detections]:
@@ -194,10 +193,10 @@ class Detector(nn.Module):
         Args:
             images: a path, an array or a tensor, or several, as for a classifier.
             threshold: the score above which an object is named; 0.01 (`decoding.LOWEST`) is usual for measuring.
-            overlap: of two boxes of one class with a larger IoU only the likelier stays.
+            nms_iou: of two boxes of one class with a larger IoU only the likelier stays.
             soft: it stays with a lower score instead (soft-NMS).
-            per_class: the likeliest of each class, before that.
-            most: the likeliest of a picture, after that.
+            top_k: the likeliest of each class, before that.
+            max_detections: the likeliest of a picture, after that.
             tile: large pictures are also looked at in overlapping squares of this side, in pixels of the picture; None:
                 only as a whole.
             batch: how many pictures (or tiles) go through the network at once; None: 8 on a GPU, 1 on the CPU, where
@@ -211,7 +210,7 @@ class Detector(nn.Module):
             ShapeError, DtypeError, ArgumentError: an array is no picture, or an argument out of range.
         """
         pictures, many = listed(images)
-        selection = Selection(threshold, overlap, soft, per_class, most)
+        selection = Selection(threshold, nms_iou, soft, top_k, max_detections)
         if batch is None:
             batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
         views: list[list[Tile]] = []  # of each picture
@@ -258,7 +257,7 @@ class Detector(nn.Module):
         other.class_names, other.metrics = tuple(class_names), {}
         counts = [len(level) for level in self.defaults.shapes]
         heads = Heads(self.feature_maps.channels, counts, len(other.class_names))
-        initialise(heads, seed)
+        initialize(heads, seed)
         heads.boxes = other.heads.boxes
         other.heads = heads.to(next(self.parameters()).device)
         return other.eval()

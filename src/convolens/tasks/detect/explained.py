@@ -41,7 +41,7 @@ class BoxScores:
         """Class scores before softmax, one box's after another's."""
         return self._of_boxes(self.model(batch).scores)
 
-    def likelihoods(self, scores: Float[Tensor, "batch scores"]) -> Float[Tensor, "batch scores"]:
+    def probabilities(self, scores: Float[Tensor, "batch scores"]) -> Float[Tensor, "batch scores"]:
         """How likely each class of each box is, given that there is an object."""
         return scores.view(len(scores), len(self.default_boxes), -1).softmax(dim=2).flatten(1)
 

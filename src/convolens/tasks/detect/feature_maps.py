@@ -173,7 +173,7 @@ def scaled(features: int, width: float) -> int:
     return max(8, round(features * width))
 
 
-def initialise(layers: nn.Module, seed: int) -> None:
+def initialize(layers: nn.Module, seed: int) -> None:
     """Glorot's weights and no biases, as the authors start their new layers."""
     generator = torch.Generator().manual_seed(seed)
     for layer in layers.modules():

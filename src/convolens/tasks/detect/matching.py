@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from convolens.boxes import centres_of, corners_of, overlap, usable
+from convolens.boxes import centers_of, corners_of, overlap, usable
 from convolens.errors import DataError
 from convolens.tasks.detect.default_boxes import DefaultBoxes
 
@@ -137,8 +137,8 @@ def _best(objects: Tensor, grids: Grids) -> Tensor:
     The largest overlap is that with the nearest box of some shape. An object that is smaller than a default box by more
     than a cell lies in several of the same shape, so all that come up to that overlap are compared.
     """
-    centres = centres_of(objects)[:, None, :2]
-    cell = torch.minimum((centres / grids.pitch - 0.5).round().long().clamp_min(0), grids.cells - 1)
+    centers = centers_of(objects)[:, None, :2]
+    cell = torch.minimum((centers / grids.pitch - 0.5).round().long().clamp_min(0), grids.cells - 1)
     shape = torch.arange(len(grids.first), device=objects.device)
     number = grids.number(shape, cell[..., 0], cell[..., 1])
     most, at = overlap(objects[:, None], grids.corners[number]).max(dim=1)
@@ -159,15 +159,15 @@ def _first_of_largest(quality: Tensor, place: Tensor, number: Tensor, places: in
 
 def _near(objects: Tensor, grids: Grids, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """All pairs of an object and a default box from an IoU on, one for each object: their numbers, and the IoU."""
-    boxes = centres_of(objects)[:, None]
-    centres, sides = boxes[..., :2], boxes[..., 2:]
+    boxes = centers_of(objects)[:, None]
+    centers, sides = boxes[..., :2], boxes[..., 2:]
     # IoU ≥ t is an intersection of at least t / (1 + t) of both areas together. Along one axis at most the smaller side
     # is shared, so that along the other at least `need` over that must be.
     need = (threshold / (1 + threshold))[:, None] * (sides.prod(-1) + grids.sizes.prod(-1))
     most = torch.minimum(sides, grids.sizes)
     reach = (sides + grids.sizes) / 2 - need[..., None] / most.flip(-1)
-    low = ((centres - reach) / grids.pitch - 0.5 - _SLACK).ceil().clamp_min(0)
-    high = torch.minimum(((centres + reach) / grids.pitch - 0.5 + _SLACK).floor(), grids.cells - 1)
+    low = ((centers - reach) / grids.pitch - 0.5 - _SLACK).ceil().clamp_min(0)
+    high = torch.minimum(((centers + reach) / grids.pitch - 0.5 + _SLACK).floor(), grids.cells - 1)
     spans = (high - low + 1).clamp_min(0).long()
     counts = spans.prod(-1) * (most.prod(-1) >= need * (1 - _SLACK))
     which, shape = counts.nonzero(as_tuple=True)

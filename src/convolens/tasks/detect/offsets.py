@@ -12,20 +12,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
+CENTER_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 # A box may be 62.5 times its default box: what an untrained network says must not overflow.
 LARGEST = math.log(1000 / 16)
 
 
 def encode(boxes: Float[Tensor, "*boxes 4"], defaults: Float[Tensor, "*#boxes 4"]) -> Float[Tensor, "*boxes 4"]:
     """Boxes relative to default boxes. Both are centre and size."""
-    centres = (boxes[..., :2] - defaults[..., :2]) / (defaults[..., 2:] * CENTRE_VARIANCE)
+    centers = (boxes[..., :2] - defaults[..., :2]) / (defaults[..., 2:] * CENTER_VARIANCE)
     sizes = (boxes[..., 2:] / defaults[..., 2:]).log() / SIZE_VARIANCE
-    return torch.cat([centres, sizes], dim=-1)
+    return torch.cat([centers, sizes], dim=-1)
 
 
 def decode(offsets: Float[Tensor, "*boxes 4"], defaults: Float[Tensor, "*#boxes 4"]) -> Float[Tensor, "*boxes 4"]:
     """The inverse: centre and size."""
-    centres = offsets[..., :2] * CENTRE_VARIANCE * defaults[..., 2:] + defaults[..., :2]
+    centers = offsets[..., :2] * CENTER_VARIANCE * defaults[..., 2:] + defaults[..., :2]
     sizes = (offsets[..., 2:] * SIZE_VARIANCE).clamp(max=LARGEST).exp() * defaults[..., 2:]
-    return torch.cat([centres, sizes], dim=-1)
+    return torch.cat([centers, sizes], dim=-1)

@@ -21,7 +21,7 @@ from convolens.tasks.explain.faithfulness import (
     deletion,
     drop_and_increase,
     insertion,
-    randomised,
+    randomized,
     road,
     similarity,
 )
@@ -38,8 +38,8 @@ from convolens.tasks.explain.targets import (
     targets_of,
 )
 from convolens.tasks.explain.truth import box_overlap, points_at
-from convolens.tasks.explain.wrap import wrap
-from convolens.tasks.pictures import Picture, listed
+from convolens.tasks.explain.wrap import wrap_module
+from convolens.tasks.pictures import Picture, listed, running_on
 
 __all__ = [
     "METHODS",
@@ -55,10 +55,10 @@ __all__ = [
     "explain_top",
     "insertion",
     "points_at",
-    "randomised",
+    "randomized",
     "road",
     "similarity",
-    "wrap",
+    "wrap_module",
 ]
 
 
@@ -69,14 +69,15 @@ LOCAL = "hirescam"
 class _Options(TypedDict, total=False):
     target: ClassLike | Scoring | None
     against: ClassLike | None
-    counter: bool
+    counterfactual: bool
     method: str
-    tap: str | Sequence[str] | None
-    positive: bool
-    mirror: bool
-    noisy: int
+    taps: str | Sequence[str] | None
+    relu_weights: bool
+    flip: bool
+    noise_samples: int
     seed: int
     batch: int
+    device: str
 
 
 @overload
@@ -95,33 +96,37 @@ def explain(
     *,
     target: ClassLike | Scoring | None = None,
     against: ClassLike | None = None,
-    counter: bool = False,
+    counterfactual: bool = False,
     method: str = "auto",
-    tap: str | Sequence[str] | None = None,
-    positive: bool = False,
-    mirror: bool = False,
-    noisy: int = 0,
+    taps: str | Sequence[str] | None = None,
+    relu_weights: bool = False,
+    flip: bool = False,
+    noise_samples: int = 0,
     seed: int = 0,
     batch: int = 8,
+    device: str = "auto",
 ) -> Any:
     """Which part of each picture made the network say so.
 
     Args:
-        model: a classifier, localizer or detector, in evaluation mode, or what `convolens.wrap` made of a module.
+        model: a classifier, localizer or detector, in evaluation mode, or what `convolens.wrap_module` made of a
+            module.
         images: a path, an array or a tensor, or several, as for `predict`.
         target: the class to explain, by name or number; None for the likeliest of each picture; or a function from
             the scores `(N, classes)` to `(N,)`.
         against: a class whose score is subtracted: why `target` rather than this.
-        counter: shows what speaks against the target instead of for it; the score's sign is turned.
+        counterfactual: shows what speaks against the target instead of for it; the score's sign is turned.
         method: one of `METHODS`; `auto` is `cam` where the head allows it, which is exact, and `gradcam` elsewhere; for
             a detector's objects `hirescam`, as `gradcam` shows whatever is like the object, wherever it is.
-        tap: where to look; None looks where the head does. Maps of several taps are added by `cam`, whose sum is
+        taps: where to look; None looks where the head does. Maps of several taps are added by `cam`, whose sum is
             exact; by the others each is first brought to a maximum of 1. Not for methods that look at the pixels.
-        positive: counts only the features whose weight is positive, for methods that weigh features.
-        mirror: takes the mean of the map and that of the mirrored picture, turned back.
-        noisy: takes the mean over this many copies of the picture with noise on them; 0 looks at the picture itself.
+        relu_weights: counts only the features whose weight is positive, for methods that weigh features.
+        flip: takes the mean of the map and that of the mirrored picture, turned back.
+        noise_samples: takes the mean over this many copies of the picture with noise on them; 0 looks at the picture
+            itself.
         seed: of the noise.
         batch: pictures of one size that go through the network at once.
+        device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
 
     Returns:
         An `Explanation`, or a list of them in order. From a detector a list for each picture: one for each object that
@@ -133,23 +138,25 @@ def explain(
         FileError, ShapeError, DtypeError: as for `predict`; or the map at the tap has only one cell.
     """
     pictures, many = listed(images)
-    smoothing = Smoothing(mirror, noisy, seed)
+    smoothing = Smoothing(flip, noise_samples, seed)
     if isinstance(model, FindsObjects):
         if callable(target):
             raise MethodError("target: of a detector need a class or None, got a function")
-        objects = [
-            _explain_objects(model, one, target, against, counter, (method, tap, positive), smoothing)
-            for one in pictures
-        ]
+        way_asked = (method, taps, relu_weights)
+        with running_on(model, device):
+            objects = [
+                _explain_objects(model, one, target, against, counterfactual, way_asked, smoothing) for one in pictures
+            ]
         return objects if many else objects[0]
     subject = _subject(model)
 
     def asked(scores: Tensor) -> list[Target]:
         wanted = targets_of(scores, subject.class_names, target, against)
-        return [wanted.turned() if counter else wanted]
+        return [wanted.turned() if counterfactual else wanted]
 
-    way = checked_way(subject, method, tap, linear=not callable(target), positive=positive)
-    found = [one for (one,) in explain_each(subject, pictures, asked, way, smoothing, batch)]
+    way = checked_way(subject, method, taps, linear=not callable(target), relu_weights=relu_weights)
+    with running_on(model, device):
+        found = [one for (one,) in explain_each(subject, pictures, asked, way, smoothing, batch)]
     return found if many else found[0]
 
 
@@ -158,14 +165,15 @@ def explain_top(
     images: Picture | Iterable[Picture],
     count: int,
     *,
-    counter: bool = False,
+    counterfactual: bool = False,
     method: str = "auto",
-    tap: str | Sequence[str] | None = None,
-    positive: bool = False,
-    mirror: bool = False,
-    noisy: int = 0,
+    taps: str | Sequence[str] | None = None,
+    relu_weights: bool = False,
+    flip: bool = False,
+    noise_samples: int = 0,
     seed: int = 0,
     batch: int = 8,
+    device: str = "auto",
 ) -> list[Explanation] | list[list[Explanation]]:
     """The likeliest classes of each picture, each explained; the features are computed once for all of them.
 
@@ -173,14 +181,15 @@ def explain_top(
         model: as for `explain`, like all arguments but `count`.
         images: one picture or several.
         count: how many classes; fewer where the model has fewer.
-        counter: shows what speaks against each class.
+        counterfactual: shows what speaks against each class.
         method: one of `METHODS` or `auto`.
-        tap: where to look.
-        positive: counts only the features whose weight is positive.
-        mirror: takes the mean with the mirrored picture's map.
-        noisy: takes the mean over so many copies with noise.
+        taps: where to look.
+        relu_weights: counts only the features whose weight is positive.
+        flip: takes the mean with the mirrored picture's map.
+        noise_samples: takes the mean over so many copies with noise.
         seed: of the noise.
         batch: pictures that go through the network at once.
+        device: where to run.
 
     Returns:
         The explanations, likeliest class first; for several pictures a list of such lists, in order.
@@ -195,11 +204,12 @@ def explain_top(
 
     def asked(scores: Tensor) -> list[Target]:
         wanted = [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
-        return [one.turned() for one in wanted] if counter else wanted
+        return [one.turned() for one in wanted] if counterfactual else wanted
 
     pictures, many = listed(images)
-    way = checked_way(subject, method, tap, linear=True, positive=positive)
-    found = explain_each(subject, pictures, asked, way, Smoothing(mirror, noisy, seed), batch)
+    way = checked_way(subject, method, taps, linear=True, relu_weights=relu_weights)
+    with running_on(model, device):
+        found = explain_each(subject, pictures, asked, way, Smoothing(flip, noise_samples, seed), batch)
     return found if many else found[0]
 
 
@@ -208,7 +218,7 @@ def _explain_objects(
     picture: Picture,
     target: ClassLike | None,
     against: ClassLike | None,
-    counter: bool,
+    counterfactual: bool,
     asked_way: tuple[str, str | Sequence[str] | None, bool],
     smoothing: Smoothing,
 ) -> list[Explanation]:
@@ -216,7 +226,7 @@ def _explain_objects(
 
     Those that look at the same taps share one pass of the network up to there.
     """
-    method, tap, positive = asked_way
+    method, taps, relu_weights = asked_way
     found: Found = model.predict(picture)
     names = model.class_names
     wanted = None if target is None else names[class_number(target, names, len(names))]
@@ -228,12 +238,11 @@ def _explain_objects(
     for numbers in alike.values():
         subject = model.explained([int(found.default_boxes[number]) for number in numbers])
         own = [one for one in subject.taps if one in subject.passed_taps][-1:]
-        way = checked_way(
-            subject, LOCAL if method == "auto" else method, own if tap is None else tap, linear=True, positive=positive
-        )
+        named, looked_at = LOCAL if method == "auto" else method, own if taps is None else taps
+        way = checked_way(subject, named, looked_at, linear=True, relu_weights=relu_weights)
 
         labels = [found.labels[number] for number in numbers]
-        asked = partial(_object_targets, labels=labels, names=names, against=against, counter=counter)
+        asked = partial(_object_targets, labels=labels, names=names, against=against, counterfactual=counterfactual)
         (several,) = explain_each(subject, [picture], asked, way, smoothing, 1)
         for number, one in zip(numbers, several, strict=True):
             explained[number] = replace(one, found_xyxy=tuple(found.boxes_xyxy[number].tolist()))
@@ -241,14 +250,14 @@ def _explain_objects(
 
 
 def _object_targets(
-    scores: Tensor, *, labels: Sequence[str], names: Sequence[str], against: ClassLike | None, counter: bool
+    scores: Tensor, *, labels: Sequence[str], names: Sequence[str], against: ClassLike | None, counterfactual: bool
 ) -> list[Target]:
     """Of each object its class; `scores` are those of its classes, one object's after another's."""
     wanted = [
         of_group(targets_of(part, names, label, against), number, len(labels))
         for number, (part, label) in enumerate(zip(scores.chunk(len(labels), dim=1), labels, strict=True))
     ]
-    return [one.turned() for one in wanted] if counter else wanted
+    return [one.turned() for one in wanted] if counterfactual else wanted
 
 
 def _subject(model: Explainable | HasExplained) -> Explainable:

@@ -76,7 +76,7 @@ def _grids(
     looks: list[list[dict[str, Tensor]]] = []
     for look in smoothing.looks(batch):
         seen = maps if look.batch is batch else _maps(model, look.batch, way.taps)
-        views = [View(model, look.batch, tap, seen[tap], way.positive) for tap in way.taps]
+        views = [View(model, look.batch, tap, seen[tap], way.relu_weights) for tap in way.taps]
         looks.append([{view.tap: look.turned_back(find(view, target)) for view in views} for target in targets])
     return [
         {tap: torch.stack([look[tap] for look in same]).mean(dim=0) for tap in way.taps}

@@ -115,7 +115,7 @@ def drop_and_increase(model: Explainable, explanation: Explanation) -> tuple[flo
     return float(max(0.0, whole - part) / whole), bool(part > whole)
 
 
-def randomised(model: nn.Module, *, seed: int = 0) -> Any:
+def randomized(model: nn.Module, *, seed: int = 0) -> Any:
     """A copy of the model in which the entries of every weight are shuffled: it has learned nothing.
 
     An explanation that is the same for both shows the picture, not what the network learned from it. Adebayo et al.,
@@ -173,7 +173,7 @@ def _probabilities(model: Explainable, pictures: Sequence[NDArray[Any]], label: 
     with torch.inference_mode():
         for start in range(0, len(pictures), AT_ONCE):
             batch = torch.cat([model.preprocess(picture) for picture in pictures[start : start + AT_ONCE]])
-            found.append(model.likelihoods(model(batch)).double().cpu().numpy())
+            found.append(model.probabilities(model(batch)).double().cpu().numpy())
     every = np.concatenate(found)
     wanted = label if model.class_names or not label.isdecimal() else int(label)
     return every[:, class_number(wanted, model.class_names, every.shape[1])]

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import splu
 
 # (down, across, weight): the four pixels that share a side count twice those at the corners.
-NEIGHBOURS = tuple(
+NEIGHBORS = tuple(
     (down, across, 1 / 6 if down == 0 or across == 0 else 1 / 12)
     for down in (-1, 0, 1)
     for across in (-1, 0, 1)
@@ -35,14 +35,14 @@ def filled(picture: NDArray[Any], missing: NDArray[np.intp], *, seed: int = 0) -
     highest = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1
     values = picture.reshape(picture.shape[0] * picture.shape[1], -1) / np.float64(highest)
     if len(missing):
-        smooth = _from_neighbours(values, picture.shape[:2], missing) if len(missing) < len(values) else 0.5
+        smooth = _from_neighbors(values, picture.shape[:2], missing) if len(missing) < len(values) else 0.5
         noise = np.random.default_rng(seed).normal(0, NOISE, (len(missing), values.shape[1]))
         values[missing] = (smooth + noise).clip(0, 1)
     scaled = values.reshape(picture.shape) * highest
     return (scaled.round() if highest != 1 else scaled).astype(picture.dtype)
 
 
-def _from_neighbours(
+def _from_neighbors(
     values: NDArray[np.float64], size: tuple[int, ...], missing: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """For every missing pixel: its neighbours' weights times (itself less the neighbour) add up to nothing."""
@@ -51,14 +51,14 @@ def _from_neighbours(
     whole, known = np.zeros(len(missing)), np.zeros((len(missing), values.shape[1]))
     links: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     y, x = np.divmod(missing, size[1])
-    for down, across, weight in NEIGHBOURS:
+    for down, across, weight in NEIGHBORS:
         inside = (y >= -down) & (y < size[0] - down) & (x >= -across) & (x < size[1] - across)
         at = np.flatnonzero(inside)
-        neighbour = missing[at] + down * size[1] + across
+        neighbor = missing[at] + down * size[1] + across
         whole[at] += weight
-        gone = number[neighbour] >= 0
-        links.append((at[gone], number[neighbour[gone]], np.full(int(gone.sum()), -weight)))
-        known[at[~gone]] += weight * values[neighbour[~gone]]
+        gone = number[neighbor] >= 0
+        links.append((at[gone], number[neighbor[gone]], np.full(int(gone.sum()), -weight)))
+        known[at[~gone]] += weight * values[neighbor[~gone]]
     rows, columns, weights = (np.concatenate(part) for part in zip(*links, strict=True))
     equations = coo_array((weights, (rows, columns)), shape=(len(missing),) * 2) + diags_array(whole)
     found: NDArray[np.float64] = splu(equations.tocsc()).solve(known)

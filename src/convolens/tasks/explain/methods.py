@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from convolens.errors import ArgumentError, MethodError
+from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.tasks.explain.activation import eigencam
 from convolens.tasks.explain.cam import cam
 from convolens.tasks.explain.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
@@ -59,11 +59,11 @@ class Way:
 
     taps: tuple[str, ...]
     name: str
-    positive: bool
+    relu_weights: bool
 
 
 def checked_way(
-    model: Explainable, method: str, tap: str | Sequence[str] | None, *, linear: bool, positive: bool = False
+    model: Explainable, method: str, taps: str | Sequence[str] | None, *, linear: bool, relu_weights: bool = False
 ) -> Way:
     """What was asked for, checked; `linear`: whether the target is a sum of class scores.
 
@@ -73,16 +73,15 @@ def checked_way(
     """
     if model.training:
         raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
-    if method != "auto" and method not in METHODS:
-        raise MethodError(f"method: need auto or one of {', '.join(METHODS)}, got {method!r}")
-    taps = check_taps(model, tap)
+    need_one_of("method", method, ("auto", *METHODS), MethodError)
+    chosen = check_taps(model, taps)
     if method == "auto":
-        method = "cam" if linear and set(taps) <= set(model.class_weights()) else "gradcam"
-    if positive and not METHODS[method].weighs:
+        method = "cam" if linear and set(chosen) <= set(model.class_weights()) else "gradcam"
+    if relu_weights and not METHODS[method].weighs:
         weighing = ", ".join(name for name, one in METHODS.items() if one.weighs)
         raise MethodError(f"method {method}: gives a feature no single weight that may be positive; take {weighing}")
     if not METHODS[method].at_input:
-        return Way(taps, method, positive)
-    if tap is not None:
-        raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out tap, or take gradcam")
-    return Way((INPUT,), method, positive)
+        return Way(chosen, method, relu_weights)
+    if taps is not None:
+        raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out taps, or take gradcam")
+    return Way((INPUT,), method, relu_weights)

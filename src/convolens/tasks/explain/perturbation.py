@@ -18,7 +18,7 @@ from convolens.tasks.explain.targets import Target
 
 AT_ONCE = 16
 PATCHES_ALONG_SIDE = 8  # a patch covers an eighth of the shorter side; neighbours overlap by half
-GREY = 0.5
+GRAY = 0.5
 
 
 def scorecam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
@@ -74,14 +74,14 @@ def _ablationcam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
 
 
 def _occlusion(view: View, target: Target) -> Float[Tensor, "rows columns"]:
-    picture, grey = view.batch[0], view.plain(GREY)[0]
+    picture, gray = view.batch[0], view.plain(GRAY)[0]
     patches = list(_patches(picture.shape[1], picture.shape[2]))
 
     def covered(at: Tensor) -> Tensor:
         several = picture.repeat(len(at), 1, 1, 1)
         for one, number in zip(several, at.tolist(), strict=True):
             rows, columns = patches[number]
-            one[:, rows, columns] = grey[:, rows, columns]
+            one[:, rows, columns] = gray[:, rows, columns]
         return several
 
     losses = target.score(view.model(view.batch)) - _each_score(len(patches), covered, view.model, target)

@@ -38,32 +38,32 @@ class Smoothing:
     the pixels and here before any method.
 
     Attributes:
-        mirror: also at its mirror image.
-        noisy: at how many copies with noise; 0 looks at the picture itself.
+        flip: also at its mirror image.
+        noise_samples: at how many copies with noise; 0 looks at the picture itself.
         seed: of the noise.
     """
 
-    mirror: bool = False
-    noisy: int = 0
+    flip: bool = False
+    noise_samples: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.noisy < 0:
-            raise ArgumentError(f"noisy: need a number of copies, 0 or more, got {self.noisy}")
+        if self.noise_samples < 0:
+            raise ArgumentError(f"noise_samples: need a number of copies, 0 or more, got {self.noise_samples}")
 
     def looks(self, batch: Float[Tensor, "batch channels height width"]) -> Iterator[Look]:
         """The batches to look at, one after another. Where nothing is smoothed, the batch itself."""
         for one in self._copies(batch):
             yield Look(one)
-            if self.mirror:
+            if self.flip:
                 yield Look(one.flip(3), mirrored=True)
 
     def _copies(self, batch: Tensor) -> Iterator[Tensor]:
-        if self.noisy == 0:
+        if self.noise_samples == 0:
             yield batch
             return
         generator = torch.Generator().manual_seed(self.seed)
         spread = NOISE * (batch.amax(dim=(1, 2, 3), keepdim=True) - batch.amin(dim=(1, 2, 3), keepdim=True))
         one_picture = torch.empty(1, *batch.shape[1:])  # the same noise on every picture, in any batch
-        for _ in range(self.noisy):
+        for _ in range(self.noise_samples):
             yield batch + spread * one_picture.normal_(generator=generator).to(batch)

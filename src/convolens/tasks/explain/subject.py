@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.errors import ArgumentError, MethodError
+from convolens.errors import ArgumentError, MethodError, did_you_mean
 from convolens.trunks import Preprocessing
 from convolens.trunks.receptive import ReceptiveField
 
@@ -23,7 +23,7 @@ Rest = Callable[[Tensor], Tensor]  # values at a tap (M, C, rows, columns) → c
 
 @runtime_checkable
 class Explainable(Protocol):
-    """A network that can be asked about its taps. `Classifier` is one; `convolens.wrap` makes one of any module."""
+    """A network that can be asked about its taps: a `Classifier`, or any module by `convolens.wrap_module`."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class Explainable(Protocol):
     def __call__(self, batch: Tensor) -> Tensor:
         """Class scores before softmax."""
 
-    def likelihoods(self, scores: Tensor) -> Tensor:
+    def probabilities(self, scores: Tensor) -> Tensor:
         """The scores as probabilities."""
 
     def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
@@ -122,18 +122,18 @@ class View:
         batch: preprocessed pictures.
         tap: where to look; `INPUT` is the batch itself.
         activations: the values there.
-        positive: whether only features whose weight is positive count.
+        relu_weights: whether only features whose weight is positive count.
     """
 
     model: Explainable
     batch: Float[Tensor, "batch _channels _height _width"]
     tap: str
     activations: Float[Tensor, "batch _features _rows _columns"]
-    positive: bool = False
+    relu_weights: bool = False
 
     def weighted(self, weights: Float[Tensor, "batch _features"]) -> Float[Tensor, "batch _rows _columns"]:
         """The features weighted and added up, at every place."""
-        return torch.einsum("nk,nkrc->nrc", weights.relu() if self.positive else weights, self.activations)
+        return torch.einsum("nk,nkrc->nrc", weights.relu() if self.relu_weights else weights, self.activations)
 
     @cached_property
     def rest(self) -> Rest:
@@ -155,7 +155,7 @@ class View:
     def alone(self, number: int) -> View:
         """The view of one picture of the batch."""
         only = slice(number, number + 1)
-        return View(self.model, self.batch[only], self.tap, self.activations[only], self.positive)
+        return View(self.model, self.batch[only], self.tap, self.activations[only], self.relu_weights)
 
     def plain(self, level: float) -> Float[Tensor, "batch _channels _height _width"]:
         """The batch that pictures of one grey give, from 0 for black to 1 for white."""
@@ -171,16 +171,19 @@ def need_gradient(score: Tensor) -> None:
         )
 
 
-def check_taps(model: Explainable, tap: str | Sequence[str] | None) -> tuple[str, ...]:
+def check_taps(model: Explainable, taps: str | Sequence[str] | None) -> tuple[str, ...]:
     """The taps to look at: those asked for, or the head's own.
 
     Raises:
         ArgumentError: the scores do not depend on it, or one is asked for twice.
     """
-    taps = tuple(model.taps) if tap is None else (tap,) if isinstance(tap, str) else tuple(tap)
-    for one in taps:
+    chosen = tuple(model.taps) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+    for one in chosen:
         if one not in model.passed_taps:
-            raise ArgumentError(f"tap: need one that the model passes ({', '.join(model.passed_taps)}), got {one!r}")
-    if not taps or len(set(taps)) < len(taps):
-        raise ArgumentError(f"tap: need at least one, each once, got {', '.join(taps) or 'none'}")
-    return taps
+            raise ArgumentError(
+                f"taps: need some that the model passes ({', '.join(model.passed_taps)}), "
+                f"got {one!r}{did_you_mean(one, model.passed_taps)}"
+            )
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ArgumentError(f"taps: need at least one, each once, got {', '.join(chosen) or 'none'}")
+    return chosen

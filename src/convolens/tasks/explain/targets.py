@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, ShapeError, did_you_mean
 
 ClassLike = str | int
 Scoring = Callable[[Tensor], Tensor]  # scores (N, classes) → (N,)
@@ -121,8 +120,7 @@ def class_number(wanted: ClassLike, names: Sequence[str], classes: int) -> int:
     if isinstance(wanted, str):
         if wanted in names:
             return names.index(wanted)
-        near = get_close_matches(wanted, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(wanted, names)
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise ArgumentError(f"target: need one of the classes {shown or '(they have no names)'}, got {wanted!r}{hint}")
     if isinstance(wanted, bool) or not isinstance(wanted, int) or not 0 <= wanted < classes:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, ShapeError, did_you_mean
 from convolens.trunks import Preprocessing
 
 
-def wrap(
+def wrap_module(
     module: nn.Module,
     taps: str | Sequence[str],
     *,
@@ -34,7 +33,7 @@ def wrap(
     Raises:
         ArgumentError: the module has no submodule of that name; the nearest is suggested.
 
-    >>> model = wrap(nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "0").eval()
+    >>> model = wrap_module(nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "0").eval()
     >>> model.taps
     ('0',)
     """
@@ -42,8 +41,7 @@ def wrap(
     known = [name for name, _ in module.named_modules() if name]
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f", such as {known[-1]!r}" if known else ""
+            hint = did_you_mean(name, known) or (f", such as {known[-1]!r}" if known else "")
             raise ArgumentError(f"taps: need names of submodules, got {name!r}{hint}")
     if not names:
         raise ArgumentError("taps: need at least one, got none")
@@ -51,7 +49,7 @@ def wrap(
 
 
 class Wrapped(nn.Module):
-    """A module with named taps. Made by `convolens.wrap`; takes and gives what the module does."""
+    """A module with named taps. Made by `convolens.wrap_module`; takes and gives what the module does."""
 
     def __init__(
         self, module: nn.Module, taps: tuple[str, ...], class_names: tuple[str, ...], preprocessing: Preprocessing
@@ -70,7 +68,7 @@ class Wrapped(nn.Module):
             raise ShapeError(f"module: need scores (N, classes), got {got}; wrap a module that picks them out")
         return scores
 
-    def likelihoods(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+    def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
         """Scores as shares that add up to 1."""
         return scores.softmax(dim=1)
 

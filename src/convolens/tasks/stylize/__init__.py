@@ -21,9 +21,9 @@ from typing import Any
 from torch import Tensor
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError, ShapeError
-from convolens.tasks.pictures import Picture, listed, pick_device
-from convolens.tasks.stylize.colors import Colours
+from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.tasks.pictures import Picture, listed
+from convolens.tasks.stylize.colors import Colors
 from convolens.tasks.stylize.goal import Goal, default_taps, known_taps, need_size, number, shared, weighted
 from convolens.tasks.stylize.losses import gram
 from convolens.tasks.stylize.pictures import as_unit, kind_of, longest, opened, resized, sizes_of
@@ -32,6 +32,7 @@ from convolens.tasks.stylize.run import INITS, OPTIMIZERS, Plan, plan_steps, run
 from convolens.trunks import Trunk
 from convolens.trunks import trunk as make_trunk
 from convolens.trunks.blocks import PaddingMode, Pooling
+from convolens.trunks.options import pick_device
 
 __all__ = ["State", "Step", "default_taps", "gram", "stylize"]
 
@@ -48,7 +49,7 @@ def stylize(
     content_taps: Sequence[str] | None = None,
     style_taps: Sequence[str] | None = None,
     tap_weights: Mapping[str, Real] | None = None,
-    shares: Sequence[Real] | None = None,
+    mix: Sequence[Real] | None = None,
     masks: Sequence[Any] | None = None,
     strength: Real = 0.5,
     keep_colors: bool | str = False,
@@ -82,7 +83,7 @@ def stylize(
         content_taps: taps of the trunk; None picks one in the middle of the trunk (conv4_2 of a VGG).
         style_taps: None picks the first at each stride (conv1_1, conv2_1, … of a VGG).
         tap_weights: style tap → weight relative to the others; 1 where not named.
-        shares: how much each style counts; equal by default.
+        mix: how much each style counts; equal by default.
         masks: `(H, W)` of the content's size for each style, uint8 or float in [0, 1], a path or an array: where it
             applies. None lets each style apply everywhere.
         strength: 0 gives the content, 1 only the style, drawn on the content; the style's weight goes with its cube.
@@ -124,31 +125,30 @@ def stylize(
     picture = None if source is None else as_unit(source, "content")
     styles = [as_unit(one, f"style {at}") for at, one in enumerate(style_list, 1)]
     whole = _result_size(picture, size)
-    colours = Colours.of(keep_colors, None if picture is None else resized(picture, whole))
+    colors = Colors.of(keep_colors, None if picture is None else resized(picture, whole))
     for_content, for_style = default_taps(network)
     toward_style = 2 * number("strength", strength, most=1) if styles else 0.0
     style_total = number("style_weight", style_weight) * toward_style**3  # what is seen goes by orders of magnitude
     goal = Goal(
         trunk=network,
-        content=None if picture is None else colours.content(picture),
-        styles=[colours.style(one) for one in styles],
+        content=None if picture is None else colors.content(picture),
+        styles=[colors.style(one) for one in styles],
         masks=_masks(masks, len(styles), picture),
         content_taps=known_taps(network, content_taps or for_content, "content_taps") if picture is not None else (),
         content_weight=number("content_weight", content_weight) * (2 - toward_style if styles else 1),
         style_taps=weighted(known_taps(network, style_taps or for_style, "style_taps"), tap_weights, style_total),
-        shares=shared([1.0] * len(styles) if shares is None else shares, 1.0, "shares", len(styles)),
+        mix=shared([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
         tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
         memory=number("memory", memory),
     )
     sizes = sizes_of(whole, scales)
     need_size(network, goal.taps, sizes[0], "content" if source is not None else "size")
-    plan = Plan(
-        sizes, plan_steps(steps, len(sizes)), _one_of("optimizer", optimizer, OPTIMIZERS), _init(init, picture), seed
-    )
+    need_one_of("optimizer", optimizer, OPTIMIZERS)
+    plan = Plan(sizes, plan_steps(steps, len(sizes)), optimizer, _init(init, picture), seed)
     kind = kind_of(source, whole)
 
     def restore(found: Tensor) -> Any:
-        return kind.restore(colours.result(resized(found.float().cpu(), whole)))
+        return kind.restore(colors.result(resized(found.float().cpu(), whole)))
 
     with _frozen(network):
         return restore(run(goal, plan, resume, on_step, restore))
@@ -165,7 +165,7 @@ def _trunk(
 
 @lru_cache(maxsize=1)  # a folder of pictures, or frame after frame, reads the weights once
 def _named_trunk(name: str, weights: str | None, pooling: Pooling, padding: PaddingMode) -> Trunk:
-    return make_trunk(name, weights=weights, pooling=pooling, padding_mode=padding)
+    return make_trunk(name, weights=weights, device="cpu", pooling=pooling, padding_mode=padding)
 
 
 @contextmanager
@@ -219,9 +219,3 @@ def _init(init: str | Picture | None, content: Tensor | None) -> str | Tensor:
     if isinstance(init, str) and init in INITS:
         return init
     return as_unit(init, "init")
-
-
-def _one_of(subject: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise ArgumentError(f"{subject}: need one of {', '.join(known)}, got {value!r}")
-    return value

@@ -25,7 +25,7 @@ _FLOOR = 1e-5  # variance added so that a picture of one colour has an invertibl
 
 
 @dataclass(frozen=True)
-class Colours:
+class Colors:
     """What is done to the pictures before and after, so that the content's colours stay.
 
     Attributes:
@@ -37,7 +37,7 @@ class Colours:
     kept: Tensor | None
 
     @classmethod
-    def of(cls, keep_colors: bool | str, content: Tensor | None) -> Colours:
+    def of(cls, keep_colors: bool | str, content: Tensor | None) -> Colors:
         """For what `stylize` was given; True is luminance.
 
         Raises:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.tasks.stylize.losses import ContentTerm, StyleTerm, Term
 from convolens.tasks.stylize.memory import Room, room_for
 from convolens.tasks.stylize.objective import Objective, grams_of, maps_of
@@ -29,7 +29,7 @@ class Goal:
         content_taps: with the weight that they share.
         content_weight: of the content.
         style_taps: each with its weight, all styles' together.
-        shares: of the styles, adding up to 1.
+        mix: how much each style counts, adding up to 1.
         tv_weight: of the total variation.
         memory: gigabytes to stay within.
     """
@@ -41,7 +41,7 @@ class Goal:
     content_taps: Sequence[str]
     content_weight: float
     style_taps: Mapping[str, float]
-    shares: Sequence[float]
+    mix: Sequence[float]
     tv_weight: float
     memory: float
 
@@ -72,7 +72,7 @@ class Goal:
             maps = maps_of(self.trunk, self.content_taps, content, room.cutting)
             weight = self.content_weight / len(maps)
             terms += [ContentTerm(tap, weight, wanted) for tap, wanted in maps.items()]
-        for number, (style, share) in enumerate(zip(self.styles, self.shares, strict=True)):
+        for number, (style, share) in enumerate(zip(self.styles, self.mix, strict=True)):
             terms += self._style_terms(number, style, share, size, room)
         return Objective(self.trunk, terms, self.tv_weight, size, room.cutting)
 
@@ -130,8 +130,7 @@ def known_taps(trunk: Trunk, taps: Sequence[str], subject: str) -> tuple[str, ..
     if not names or len(set(names)) < len(names):
         raise ArgumentError(f"{subject}: need one or more different taps, got {list(names)}")
     for tap in names:
-        if tap not in trunk.taps:
-            raise ArgumentError(f"{subject}: need some of {', '.join(trunk.taps)}, got {tap!r}")
+        need_one_of(subject, tap, trunk.taps)
     return names
 
 
@@ -143,8 +142,7 @@ def weighted(taps: Sequence[str], weights: Mapping[str, Real] | None, total: flo
     """
     known: dict[str, Real] = dict(weights or {})
     for tap in known:
-        if tap not in taps:
-            raise ArgumentError(f"tap_weights: need some of {', '.join(taps)}, got {tap!r}")
+        need_one_of("tap_weights", tap, taps)
     return dict(zip(taps, shared([known.get(tap, 1.0) for tap in taps], total, "tap_weights"), strict=True))
 
 
@@ -154,7 +152,7 @@ def shared(amounts: Sequence[Real], total: float, subject: str, count: int | Non
     Raises:
         ArgumentError: one below 0, all 0, or not `count` of them.
 
-    >>> shared([1, 3], 2.0, "shares")
+    >>> shared([1, 3], 2.0, "mix")
     [0.5, 1.5]
     """
     if count is not None and len(amounts) != count:

@@ -13,27 +13,27 @@ from typing import Any
 
 from convolens.errors import DataError, FormatError
 from convolens.workflows.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.workflows.data.files import listed, part_folders, part_in, read_text
+from convolens.workflows.data.files import listed, read_text, split_folders, split_in
 
 HEAD = 1 << 16  # bytes of a JSON file in which one of COCO's keys must stand for it to be recognised
 
 
-def recognise(path: Path) -> bool:
-    """Whether it is such a JSON file, or a folder with one at its top, in `annotations`, or in its parts."""
+def recognize(path: Path) -> bool:
+    """Whether it is such a JSON file, or a folder with one at its top, in `annotations`, or in its splits."""
     return bool(_files(path))
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
-    """The boxes of every JSON file found; its name or folder says which part it is where it can."""
+    """The boxes of every JSON file found; its name or folder says which split it is where it can."""
     files = _files(root)
     if not files:
         raise DataError(f"{root}: need a JSON file with images, annotations and categories, found none")
-    read_files = [(file, part, parsed(file)) for file, part in files]
+    read_files = [(file, split, parsed(file)) for file, split in files]
     names = known or _category_names([content for _, _, content in read_files])
     examples: list[Example] = []
     faults: list[Fault] = []
-    for file, part, content in read_files:
-        _File(file, part if len(files) > 1 else "", names, content, examples, faults).read()
+    for file, split, content in read_files:
+        _File(file, split if len(files) > 1 else "", names, content, examples, faults).read()
     return Reading(DataSet(root, names, tuple(examples), "boxes"), tuple(faults))
 
 
@@ -43,13 +43,13 @@ class _File:
     def __init__(
         self,
         path: Path,
-        part: str,
+        split: str,
         names: tuple[str, ...],
         content: dict[str, Any],
         examples: list[Example],
         faults: list[Fault],
     ) -> None:
-        self.path, self.part, self.content = path, part, content
+        self.path, self.split, self.content = path, split, content
         self.examples, self.faults = examples, faults
         self.labels = {one["id"]: self._label(one["name"], names) for one in content["categories"]}
 
@@ -62,7 +62,7 @@ class _File:
             sides = (image.get("width"), image.get("height"))
             size = sides if all(isinstance(side, int) for side in sides) else None
             labels = tuple(sorted({box.label for box in found if not box.crowd}))
-            self.examples.append(Example(folder / image["file_name"], labels, found, self.part, size))
+            self.examples.append(Example(folder / image["file_name"], labels, found, self.split, size))
         for number in boxes:
             self._fault("unknown picture", f"need image_id of one of its images, got {number!r}")
 
@@ -93,13 +93,13 @@ class _File:
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
-    """The JSON files that look like COCO's, each with its part."""
+    """The JSON files that look like COCO's, each with its split."""
     if path.is_file():
         return [(path, "")] if _looks_right(path) else []
-    places = {"": path} | part_folders(path)
-    found = [(file, part or part_in(file.stem)) for part, folder in places.items() for file in folder.glob("*.json")]
-    found += [(file, part_in(file.stem)) for file in path.glob("annotations/*.json")]
-    return sorted((file, part) for file, part in found if _looks_right(file))
+    places = {"": path} | split_folders(path)
+    found = [(file, split or split_in(file.stem)) for split, folder in places.items() for file in folder.glob("*.json")]
+    found += [(file, split_in(file.stem)) for file in path.glob("annotations/*.json")]
+    return sorted((file, split) for file, split in found if _looks_right(file))
 
 
 def _looks_right(path: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from convolens.arrays import Real
-from convolens.errors import DataError
+from convolens.errors import DataError, did_you_mean
 
 Kind = Literal["label", "labels", "boxes"]
 
@@ -42,14 +42,14 @@ class Example:
         path: the file.
         labels: numbers of the classes that it shows, each once; with boxes, those of its objects.
         boxes: where they are; empty where nothing is, and in data without boxes.
-        part: `train`, `validation` or `test`, where the data says so itself; otherwise empty.
+        split: `train`, `validation` or `test`, where the data says so itself; otherwise empty.
         size: `(width, height)` that the annotations claim, where they do.
     """
 
     path: Path
     labels: tuple[int, ...]
     boxes: tuple[Box, ...] = ()
-    part: str = ""
+    split: str = ""
     size: tuple[int, int] | None = None
 
     @property
@@ -97,20 +97,21 @@ class DataSet:
         return len(self.examples)
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts that the data itself is cut into: some of train, validation, test; empty where it says nothing."""
-        named = {example.part for example in self.examples}
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the data itself is cut into: some of train, validation, test; empty where it says nothing."""
+        named = {example.split for example in self.examples}
         return tuple(name for name in ("train", "validation", "test") if name in named)
 
-    def part(self, name: str) -> DataSet:
-        """The examples of one of `parts`.
+    def split(self, name: str) -> DataSet:
+        """The examples of one of `splits`.
 
         Raises:
-            DataError: there is no such part.
+            DataError: there is no such split.
         """
-        chosen = [example for example in self.examples if example.part == name]
+        chosen = [example for example in self.examples if example.split == name]
         if not chosen:
-            raise DataError(f"{self.root}: need a part {name!r}, got {', '.join(self.parts) or 'data without parts'}")
+            got = ", ".join(self.splits) or "data without splits"
+            raise DataError(f"{self.root}: need a split {name!r}, got {got}{did_you_mean(name, self.splits)}")
         return self.having(chosen)
 
     def having(self, examples: Iterable[Example]) -> DataSet:

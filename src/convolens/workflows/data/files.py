@@ -1,4 +1,4 @@
-"""What the readers of all formats share: which files are pictures, which folders are parts, text that must be UTF-8."""
+"""What the readers of all formats share: which files are pictures, which folders are splits, and text in UTF-8."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from convolens.workflows.data.dataset import Skipped
 PICTURE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
 MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
 
-# Names that folders, files and columns use for the parts of a data set.
-PARTS = {
+# Names that folders, files and columns use for the splits of a data set.
+SPLITS = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -50,20 +50,20 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def part_folders(folder: Path) -> dict[str, Path]:
-    """The folders in a folder by the part that they are named for, if one of them is for training."""
-    named = {PARTS[path.name.lower()]: path for path in folders_in(folder) if path.name.lower() in PARTS}
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The folders in a folder by the split that they are named for, if one of them is for training."""
+    named = {SPLITS[path.name.lower()]: path for path in folders_in(folder) if path.name.lower() in SPLITS}
     return named if "train" in named else {}
 
 
-def part_in(name: str) -> str:
-    """The part that a file's name speaks of, `instances_val2017` of `validation`; empty if none.
+def split_in(name: str) -> str:
+    """The split that a file's name speaks of, `instances_val2017` of `validation`; empty if none.
 
-    >>> part_in("instances_val2017"), part_in("_annotations.coco")
+    >>> split_in("instances_val2017"), split_in("_annotations.coco")
     ('validation', '')
     """
     words = "".join(letter if letter.isalpha() else " " for letter in name.lower()).split()
-    return next((PARTS[word] for word in words if word in PARTS), "")
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
 def no_picture(path: str) -> Skipped:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from convolens.errors import DataError
 from convolens.workflows.data.dataset import DataSet, Example, Fault, Reading, Skipped
-from convolens.workflows.data.files import files_below, folders_in, is_picture, listed, no_picture, part_folders
+from convolens.workflows.data.files import files_below, folders_in, is_picture, listed, no_picture, split_folders
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether it is a folder; every other format is asked first."""
     return path.is_dir()
 
@@ -20,31 +20,31 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
 
     Files whose suffix is not a picture's are listed as skipped; names that start with a dot are ignored.
     """
-    parts = part_folders(root) or {"": root}
-    class_folders = [(part, folder) for part, where in parts.items() for folder in folders_in(where)]
+    splits = split_folders(root) or {"": root}
+    class_folders = [(split, folder) for split, where in splits.items() for folder in folders_in(where)]
     if not class_folders:
         raise DataError(f"{root}: need a folder of pictures for each class, found no folders in it")
     names = known or tuple(sorted({folder.name for _, folder in class_folders}))
     examples: list[Example] = []
     skipped: list[Skipped] = []
     faults: list[Fault] = []
-    for part, folder in class_folders:
+    for split, folder in class_folders:
         if folder.name not in names:
             sentence = f"{root}: need folders named like the model's classes ({listed(names)}), got {folder.name!r}"
             faults.append(Fault(folder, "unknown class", sentence))
             continue
         before = len(examples)
-        examples.extend(_examples(folder, names.index(folder.name), part, skipped))
+        examples.extend(_examples(folder, names.index(folder.name), split, skipped))
         if len(examples) == before:
             sentence = f"{folder}: need pictures of the class {folder.name!r}, found none"
             faults.append(Fault(folder, "empty class", sentence))
     return Reading(DataSet(root, names, tuple(examples), "label", tuple(skipped)), tuple(faults))
 
 
-def _examples(folder: Path, label: int, part: str, skipped: list[Skipped]) -> Iterator[Example]:
+def _examples(folder: Path, label: int, split: str, skipped: list[Skipped]) -> Iterator[Example]:
     labels = (label,)
     for path in files_below(folder):
         if is_picture(path):
-            yield Example(Path(path), labels, part=part)
+            yield Example(Path(path), labels, split=split)
         else:
             skipped.append(no_picture(path))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from convolens.errors import ArgumentError, DataError, FileError
+from convolens.errors import DataError, FileError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.workflows.data import coco, folders, tables, voc, yolo
 from convolens.workflows.data.dataset import DataSet, Example, Reading, Skipped, box_fault
@@ -17,17 +17,17 @@ class Format:
     """A format: whether a path looks like it, and how it is read, given the class names that must hold, if any."""
 
     name: str
-    recognise: Callable[[Path], bool]
+    recognize: Callable[[Path], bool]
     read: Callable[[Path, tuple[str, ...] | None], Reading]
 
 
 # In the order in which they are asked: what says plainly what it is comes first, any folder last.
 FORMATS = (
-    Format("yolo", yolo.recognise, yolo.read),
-    Format("coco", coco.recognise, coco.read),
-    Format("voc", voc.recognise, voc.read),
-    Format("csv", tables.recognise, tables.read),
-    Format("folders", folders.recognise, folders.read),
+    Format("yolo", yolo.recognize, yolo.read),
+    Format("coco", coco.recognize, coco.read),
+    Format("voc", voc.recognize, voc.read),
+    Format("csv", tables.recognize, tables.read),
+    Format("folders", folders.recognize, folders.read),
 )
 
 
@@ -94,10 +94,10 @@ def read_with_faults(
 
 def _format(root: Path, name: str | None) -> Format:
     names = [one.name for one in FORMATS]
-    if name is not None and name not in names:
-        raise ArgumentError(f"format: need one of {', '.join(names)}, got {name!r}")
+    if name is not None:
+        need_one_of("format", name, names)
     for one in FORMATS:
-        if one.name == name or (name is None and one.recognise(root)):
+        if one.name == name or (name is None and one.recognize(root)):
             return one
     raise FileError(f"{root}: need a folder, .csv, COCO's .json or YOLO's data.yaml, got a file of another kind")
 

@@ -1,4 +1,4 @@
-"""Cutting data into what is trained on and what is kept back: by the data's own parts, by a share, or by a list."""
+"""Cutting data into what is trained on and what is kept back: by the data's own splits, by a share, or by a list."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def split(data: DataSet, validation: float | AnyPath | None = None, seed: int = 
         data: to be cut.
         validation: a share of every class; or a `.txt` file with the path of one picture a line, relative to that
             file's folder, to be kept back; or other data in any format, whose classes are among these. None takes the
-            data's own part `validation` where it has one, else a share of 0.2. A part `test` is left alone: what was
+            data's own split `validation` where it has one, else a share of 0.2. A split `test` is left alone: what was
             chosen by it could not be measured on it.
         seed: of a share.
 
     A share is drawn class by class, each with a generator of its own, so that a new class leaves the others as they
     were. An example of several classes counts for the rarest of them, one without any for a class of its own. A class
-    keeps at least one example on each side, or, having only one, keeps it for training. Data with parts of its own
+    keeps at least one example on each side, or, having only one, keeps it for training. Data with splits of its own
     gives a share of its `train`; the rest of it is left alone.
 
     Raises:
@@ -42,16 +42,16 @@ def split(data: DataSet, validation: float | AnyPath | None = None, seed: int = 
     >>> len(train), sorted(example.labels[0] for example in held_out.examples)
     (8, [0, 1])
     """
-    if isinstance(validation, int | float | None) and data.parts and "train" not in data.parts:
-        raise DataError(f"{data.root}: need a part train, got {', '.join(data.parts)}; give validation= other data")
-    own = data.part("train") if "train" in data.parts else data
-    if validation is None and "validation" in data.parts:
-        return own, data.part("validation")
+    if isinstance(validation, int | float | None) and data.splits and "train" not in data.splits:
+        raise DataError(f"{data.root}: need a split train, got {', '.join(data.splits)}; give validation= other data")
+    own = data.split("train") if "train" in data.splits else data
+    if validation is None and "validation" in data.splits:
+        return own, data.split("validation")
     if isinstance(validation, int | float) or validation is None:
         return _by_share(own, SHARE if validation is None else validation, seed)
     if Path(validation).suffix.lower() == ".txt":
         train, kept_back = _by_list(data, Path(validation))
-        return train.part("train") if "train" in data.parts else train, kept_back
+        return train.split("train") if "train" in data.splits else train, kept_back
     return own, read_data(validation, class_names=data.class_names)
 
 

@@ -5,7 +5,7 @@
     b.jpg,dog           b.jpg,              b.jpg,0,0        b.jpg,,,,,                    b.jpg,,,,,
 
 Without a head line the first two columns are path and label. Paths are relative to the file's folder. A column `split`
-says which part a row is of; so do the names of several files in one folder, `train.csv` and `val.csv`.
+says which split a row is of; so do the names of several files in one folder, `train.csv` and `val.csv`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from convolens.errors import DataError, FormatError
 from convolens.workflows.data.dataset import Box, DataSet, Example, Fault, Kind, Reading
-from convolens.workflows.data.files import PARTS, is_picture, listed, numbered, part_in, read_text
+from convolens.workflows.data.files import SPLITS, is_picture, listed, numbered, read_text, split_in
 
 PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "picture", "id", "name")
 LABELS = ("label", "class", "category", "target", "class_name", "label_name", "name")
 SEVERAL = ("labels", "classes", "categories", "tags")
-SPLITS = ("split", "part", "subset", "set")
+SPLIT_COLUMNS = ("split", "part", "subset", "set")
 CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
 SIZES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
 
@@ -51,12 +51,12 @@ class _Row:
     """What rows say of one picture."""
 
     where: str
-    part: str
+    split: str
     names: list[str] = field(default_factory=list)
     boxes: list[tuple[str, tuple[float, float, float, float]]] = field(default_factory=list)
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether it is a `.csv` or `.tsv` file, or a folder with some at its top."""
     return bool(_files(path))
 
@@ -70,8 +70,8 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     faults: list[Fault] = []
     kinds: dict[Kind, Path] = {}
     for file in files:
-        part = part_in(file.stem) if len(files) > 1 else ""
-        kinds[_gather(file, part, rows, faults)] = file
+        split = split_in(file.stem) if len(files) > 1 else ""
+        kinds[_gather(file, split, rows, faults)] = file
     if len(kinds) > 1:
         (kind, file), (other, second) = list(kinds.items())[:2]
         raise DataError(
@@ -91,7 +91,7 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.suffix.lower() in (".csv", ".tsv") else []
 
 
-def _gather(file: Path, part: str, rows: dict[Path, _Row], faults: list[Fault]) -> Kind:
+def _gather(file: Path, split: str, rows: dict[Path, _Row], faults: list[Fault]) -> Kind:
     """Adds the file's rows to those of their pictures."""
     lines, head = _lines(file)
     columns = _columns(file, head, lines)
@@ -101,7 +101,7 @@ def _gather(file: Path, part: str, rows: dict[Path, _Row], faults: list[Fault]) 
         if len(line) != len(head) or not name:
             faults.append(_fault(file, at, "unreadable row", f"need {len(head)} columns with a path, got {line!r:.60}"))
             continue
-        told = PARTS.get(cells.get(columns.split, "").lower(), part)
+        told = SPLITS.get(cells.get(columns.split, "").lower(), split)
         row = rows.setdefault(file.parent / name, _Row(f"{file}: line {at}", told))
         try:
             _add(row, cells, columns)
@@ -132,7 +132,7 @@ def _columns(file: Path, head: list[str], lines: list[tuple[int, list[str]]]) ->
     path = next((lower[name] for name in PATHS if name in lower), "")
     label = next((lower[name] for name in LABELS if name in lower and lower[name] != path), "")
     several = next((lower[name] for name in SEVERAL if name in lower), "")
-    split = next((lower[name] for name in SPLITS if name in lower), "")
+    split = next((lower[name] for name in SPLIT_COLUMNS if name in lower), "")
     box, has_size = _box_columns(lower)
     marks = () if label or several else _marks(head, (path, split), lines)
     if not path or not (label or several or marks) or (box and not label):
@@ -199,7 +199,7 @@ def _example(path: Path, row: _Row, numbers: dict[str, int], kind: Kind, faults:
         faults.append(Fault(path, "contradicting labels", sentence))
     boxes = tuple(Box(numbers[name], box) for name, box in row.boxes if name in numbers)
     names = row.names + [name for name, _ in row.boxes]
-    return Example(path, tuple(sorted({numbers[name] for name in known(names)})), boxes, row.part)
+    return Example(path, tuple(sorted({numbers[name] for name in known(names)})), boxes, row.split)
 
 
 def _fault(file: Path, at: int, kind: str, sentence: str) -> Fault:

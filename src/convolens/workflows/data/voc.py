@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from convolens.errors import DataError, FormatError
 from convolens.workflows.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.workflows.data.files import PARTS, PICTURE_SUFFIXES, listed, numbered, part_folders, read_text
+from convolens.workflows.data.files import PICTURE_SUFFIXES, SPLITS, listed, numbered, read_text, split_folders
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -26,22 +26,22 @@ class _File:
     picture: Path
     size: tuple[int, int] | None
     objects: tuple[tuple[str, tuple[float, ...], bool], ...]
-    part: str
+    split: str
 
 
-def recognise(path: Path) -> bool:
-    """Whether it is a folder with XML files at its top, in `Annotations`, or in its parts."""
+def recognize(path: Path) -> bool:
+    """Whether it is a folder with XML files at its top, in `Annotations`, or in its splits."""
     return path.is_dir() and next(_xml_files(path), None) is not None
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
-    """The boxes of every XML file; `ImageSets/Main/*.txt` or folders say which part it is of."""
+    """The boxes of every XML file; `ImageSets/Main/*.txt` or folders say which split it is of."""
     files: list[_File] = []
     faults: list[Fault] = []
     lists = _lists(root)
-    for path, part in _xml_files(root):
+    for path, split in _xml_files(root):
         try:
-            files.append(_parsed(path, part or lists.get(path.stem, "")))
+            files.append(_parsed(path, split or lists.get(path.stem, "")))
         except FormatError as error:
             faults.append(Fault(path, "unreadable annotation", str(error)))
     if not files and not faults:
@@ -53,24 +53,24 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
 
 
 def _xml_files(root: Path) -> Iterator[tuple[Path, str]]:
-    for part, folder in ({"": root} | part_folders(root)).items():
+    for split, folder in ({"": root} | split_folders(root)).items():
         for place in (folder, folder / "Annotations", folder / "annotations"):
             for path in sorted(place.glob("*.xml")):
-                yield path, part
+                yield path, split
 
 
 def _lists(root: Path) -> dict[str, str]:
-    """The part of each picture's name, of VOC's own lists."""
+    """The split of each picture's name, of VOC's own lists."""
     found: dict[str, str] = {}
     for path in sorted(root.glob("ImageSets/Main/*.txt")):
-        if path.stem in PARTS:
+        if path.stem in SPLITS:
             found |= {
-                line.split()[0]: PARTS[path.stem] for line in read_text(path, "a list").splitlines() if line.strip()
+                line.split()[0]: SPLITS[path.stem] for line in read_text(path, "a list").splitlines() if line.strip()
             }
     return found
 
 
-def _parsed(path: Path, part: str) -> _File:
+def _parsed(path: Path, split: str) -> _File:
     try:
         top = ElementTree.fromstring(read_text(path, "a VOC annotation"))
     except ElementTree.ParseError as error:
@@ -81,7 +81,7 @@ def _parsed(path: Path, part: str) -> _File:
         tuple(round(_number(path, top, f"size/{name}")) for name in ("width", "height")) if top.find("size") else None
     )
     objects = tuple((_text(path, one, "name"), _corners(path, one), _difficult(one)) for one in top.iter("object"))
-    return _File(path, _picture(path, top.findtext("filename") or ""), size, objects, part)  # type: ignore[arg-type]
+    return _File(path, _picture(path, top.findtext("filename") or ""), size, objects, split)  # type: ignore[arg-type]
 
 
 def _corners(path: Path, one: ElementTree.Element) -> tuple[float, ...]:
@@ -126,4 +126,4 @@ def _example(file: _File, names: tuple[str, ...], first: int, faults: list[Fault
             sentence = f"{file.xml}: need objects named like the model's classes ({listed(names)}), got {name!r}"
             faults.append(Fault(file.xml, "unknown class", sentence))
     labels = tuple(sorted({box.label for box in boxes}))
-    return Example(file.picture, labels, tuple(boxes), file.part, file.size)
+    return Example(file.picture, labels, tuple(boxes), file.split, file.size)

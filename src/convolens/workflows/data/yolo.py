@@ -12,13 +12,13 @@ from pathlib import Path
 from convolens.errors import DataError, FileError, FormatError
 from convolens.media.images import read_header
 from convolens.workflows.data.dataset import Box, DataSet, Example, Fault, Reading, Skipped
-from convolens.workflows.data.files import PARTS, files_below, is_picture, listed, no_picture, read_text
+from convolens.workflows.data.files import SPLITS, files_below, is_picture, listed, no_picture, read_text
 from convolens.workflows.data.yaml_subset import read_yaml
 
 NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt")
 
 
-def recognise(path: Path) -> bool:
+def recognize(path: Path) -> bool:
     """Whether it is a `.yaml` or `classes.txt`, or a folder with one of the usual names in it."""
     return path.name == "classes.txt" or path.suffix.lower() in (".yaml", ".yml") or _description(path) is not None
 
@@ -30,8 +30,8 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
         raise DataError(f"{root}: need one of {', '.join(NAMES)}, found none")
     own, places = _described(described)
     reader = _Reader(described, own, known or own)
-    for part, place in places:
-        reader.read(place, part)
+    for split, place in places:
+        reader.read(place, split)
     data = DataSet(root, known or own, tuple(reader.examples), "boxes", tuple(reader.skipped))
     return Reading(data, tuple(reader.faults))
 
@@ -49,7 +49,7 @@ class _Reader:
                 sentence = f"{described}: need names like the model's classes ({listed(names)}), got {name!r}"
                 self.faults.append(Fault(described, "unknown class", sentence))
 
-    def read(self, place: Path, part: str) -> None:
+    def read(self, place: Path, split: str) -> None:
         for name in _pictures(place):
             if not is_picture(name):
                 if not name.endswith((".txt", ".yaml", ".yml", ".cache")):
@@ -62,7 +62,7 @@ class _Reader:
                 self.skipped.append(Skipped(path, str(error)))
                 continue
             boxes = tuple(self._boxes(_text_of(path), size))
-            self.examples.append(Example(path, tuple(sorted({box.label for box in boxes})), boxes, part, None))
+            self.examples.append(Example(path, tuple(sorted({box.label for box in boxes})), boxes, split, None))
 
     def _boxes(self, path: Path, size: tuple[int, int]) -> Iterator[Box]:
         if not path.exists():
@@ -105,7 +105,7 @@ def _description(folder: Path) -> Path | None:
 
 
 def _described(path: Path) -> tuple[tuple[str, ...], list[tuple[str, Path]]]:
-    """The class names, and folders or lists of pictures with the part that each is."""
+    """The class names, and folders or lists of pictures with the split that each is."""
     if path.suffix == ".txt":
         names = tuple(line.strip() for line in read_text(path, "class names").splitlines() if line.strip())
         if not names:
@@ -124,10 +124,10 @@ def _places(path: Path, content: dict[str, object]) -> list[tuple[str, Path]]:
     if not base.is_dir():  # many files keep the path of the machine that they were written on
         base = path.parent
     places = []
-    for key, part in PARTS.items():
+    for key, split in SPLITS.items():
         value = content.get(key)
         for one in value if isinstance(value, list) else [value] if value else []:
-            places.append((part, _existing(path, base, str(one))))
+            places.append((split, _existing(path, base, str(one))))
     return places or _parts_of(path.parent)
 
 
@@ -144,9 +144,9 @@ def _parts_of(folder: Path) -> list[tuple[str, Path]]:
     """`images/train`, `train/images` or `train`, or else all that is there."""
     for base in (folder / "images", folder):
         if base.is_dir():
-            parts = [(PARTS[one.name], one) for one in sorted(base.iterdir()) if one.is_dir() and one.name in PARTS]
-            if any(part == "train" for part, _ in parts):
-                return parts
+            splits = [(SPLITS[one.name], one) for one in sorted(base.iterdir()) if one.is_dir() and one.name in SPLITS]
+            if any(split == "train" for split, _ in splits):
+                return splits
     return [("", folder / "images" if (folder / "images").is_dir() else folder)]
 
 
@@ -161,8 +161,8 @@ def _pictures(place: Path) -> Iterator[str]:
 
 def _text_of(picture: Path) -> Path:
     """The picture's text file: `…/labels/…` for the last `…/images/…`, or beside the picture."""
-    parts = list(picture.parts)
-    for at in range(len(parts) - 2, -1, -1):
-        if parts[at] == "images":
-            return Path(*parts[:at], "labels", *parts[at + 1 :]).with_suffix(".txt")
+    pieces = list(picture.parts)
+    for at in range(len(pieces) - 2, -1, -1):
+        if pieces[at] == "images":
+            return Path(*pieces[:at], "labels", *pieces[at + 1 :]).with_suffix(".txt")
     return picture.with_suffix(".txt")

@@ -1,6 +1,6 @@
 """The doctor: reads data of any format and says what is in it, and what in it would spoil a training.
 
-files.py        opens every file              duplicates.py   the same picture twice, and in two parts
+files.py        opens every file              duplicates.py   the same picture twice, and in two splits
 annotations.py  classes, boxes, ids           report.py       text, JSON and a page
 """
 

@@ -28,7 +28,7 @@ OTHER_FORMATS: tuple[tuple[str, Callable[[Corners, int, int], Corners]], ...] = 
     ("x, y, width, height", lambda b, w, h: (b[0], b[1], b[0] + b[2], b[1] + b[3])),
     ("corners x1, y1, x2, y2", lambda b, w, h: (b[0], b[1], b[2] - b[0], b[3] - b[1])),
     ("y1, x1, y2, x2", lambda b, w, h: (b[1], b[0], b[3], b[2])),
-    ("centre x, centre y, width, height", lambda b, w, h: _centred(b)),
+    ("centre x, centre y, width, height", lambda b, w, h: _centered(b)),
     ("fractions of the picture", lambda b, w, h: (b[0] * w, b[1] * h, b[2] * w, b[3] * h)),
 )
 
@@ -152,7 +152,7 @@ def corners(box: Box) -> Corners:
     return x1, y1, x2, y2
 
 
-def _centred(box: Corners) -> Corners:
+def _centered(box: Corners) -> Corners:
     """A box whose first two numbers, taken for a corner, are its centre."""
     x, y, width, height = box[0], box[1], box[2] - box[0], box[3] - box[1]
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2

@@ -26,7 +26,7 @@ class Diagnosis:
 
     Attributes:
         data: as it was read.
-        facts: plain numbers: `format kind pictures parts classes boxes without_objects sizes channels`.
+        facts: plain numbers: `format kind pictures splits classes boxes without_objects sizes channels`.
         findings: faults first.
     """
 
@@ -77,7 +77,7 @@ def _facts(data: DataSet, format_name: str, looks: list[Look]) -> dict[str, Any]
         "format": format_name,
         "kind": data.kind,
         "pictures": len(data),
-        "parts": {name: sum(example.part == name for example in data.examples) for name in data.parts},
+        "splits": {name: sum(example.split == name for example in data.examples) for name in data.splits},
         "classes": {name: counts[number] for number, name in enumerate(data.class_names)},
         "boxes": sum(len(example.boxes) for example in data.examples),
         "without_objects": sum(not example.labels for example in data.examples),

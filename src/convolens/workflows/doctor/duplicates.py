@@ -32,7 +32,7 @@ LARGEST_BUCKET = 3000  # pictures with one run of bits in common, beyond which t
 
 
 def duplicate_findings(examples: Sequence[Example], looks: Mapping[Path, Look]) -> list[Finding]:
-    """Files listed twice, copies, near copies, and those of each that lie in two parts or have two labels."""
+    """Files listed twice, copies, near copies, and those of each that lie in two splits or have two labels."""
     by_path: dict[Path, list[Example]] = defaultdict(list)
     for example in examples:
         by_path[example.path].append(example)
@@ -44,11 +44,11 @@ def duplicate_findings(examples: Sequence[Example], looks: Mapping[Path, Look]) 
     firsts = [looks[paths[0]] for paths in by_digest.values()]
     near = [(firsts[a].path, firsts[b].path) for a, b in near_pairs(firsts)]
     groups = [*copies, *near, *((path, path) for path, several in by_path.items() if len(several) > 1)]
-    leaks = [one for one in groups if len({e.part for path in one for e in by_path[path]}) > 1]
+    leaks = [one for one in groups if len({e.split for path in one for e in by_path[path]}) > 1]
     torn = [one for one in copies if len({e.labels for path in one for e in by_path[path]}) > 1]
     twice = [Instance(path, f"listed {len(several)} times") for path, several in by_path.items() if len(several) > 1]
     return [
-        *finding("leak", "fault", "are in two parts: what is measured on them was learned by heart", _pairs(leaks)),
+        *finding("leak", "fault", "are in two splits: what is measured on them was learned by heart", _pairs(leaks)),
         *finding("contradicting copies", "fault", "are the same file with different labels", _pairs(torn)),
         *finding("listed twice", "fault", "are listed more than once", twice),
         *finding("copy", "fault", "are copies of another file, byte for byte; a random split would put some on both "

@@ -57,8 +57,8 @@ def look(path: Path) -> Look:
         digest = hashlib.sha256(path.read_bytes()).digest()
     except (FileError, OSError) as error:
         return Look(path, str(error))
-    grey = Image.fromarray(pixels).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return Look(path, "", digest, size, header.channels, np.asarray(grey).tobytes())
+    gray = Image.fromarray(pixels).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return Look(path, "", digest, size, header.channels, np.asarray(gray).tobytes())
 
 
 def look_at_all(paths: Iterable[Path]) -> Iterator[Look]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from convolens.pages import Part, report
 from convolens.pages.figures import row, table
-from convolens.pages.pictures import Labelled, file_picture
+from convolens.pages.pictures import Labeled, file_picture
 from convolens.workflows.data import Example
 from convolens.workflows.doctor.annotations import corners
 from convolens.workflows.doctor.diagnosis import Diagnosis
@@ -52,9 +52,9 @@ def as_page(found: Diagnosis) -> str:
 
 def _summary(found: Diagnosis) -> list[str]:
     facts = found.facts
-    parts = ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items())
+    splits = ", ".join(f"{name} {count:,}" for name, count in facts["splits"].items())
     what = {"label": "one label each", "labels": "any number of labels", "boxes": f"{facts['boxes']:,} boxes"}
-    first = f"{facts['format']}: {facts['pictures']:,} pictures{f' ({parts})' * bool(parts)}, "
+    first = f"{facts['format']}: {facts['pictures']:,} pictures{f' ({splits})' * bool(splits)}, "
     first += f"{len(facts['classes'])} classes, {what[facts['kind']]}"
     if facts["without_objects"]:
         first += f", {facts['without_objects']:,} pictures without any"
@@ -102,7 +102,7 @@ def _row(instance: Instance, root: Path) -> tuple[str, str]:
 def _pictures(instances: Sequence[Instance]) -> Iterator[str]:
     for instance in instances:
         for path in (instance.path, *([instance.other] if instance.other else [])):
-            yield from file_picture(path, [Labelled(instance.box)] if instance.box else [])
+            yield from file_picture(path, [Labeled(instance.box)] if instance.box else [])
 
 
 def _samples(found: Diagnosis) -> Iterator[str]:
@@ -113,5 +113,5 @@ def _samples(found: Diagnosis) -> Iterator[str]:
 
 def _sample(example: Example, names: Sequence[str]) -> Iterator[str]:
     labels = ", ".join(names[label] for label in example.labels) or "nothing"
-    boxes = [Labelled(corners(box), names[box.label]) for box in example.boxes]
+    boxes = [Labeled(corners(box), names[box.label]) for box in example.boxes]
     yield from file_picture(example.path, boxes, labels)

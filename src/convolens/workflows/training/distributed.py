@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from convolens.tasks.pictures import pick_device
+from convolens.trunks.options import pick_device
 
 Value = TypeVar("Value")
 

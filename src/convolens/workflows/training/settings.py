@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, need_one_of
 from convolens.workflows.training.optimizers import OPTIMIZERS
 from convolens.workflows.training.schedules import SCHEDULES
 
@@ -114,9 +113,9 @@ class Settings:
                 _number(name, getattr(self, name), above=0.0)
         if self.ema is not None:
             _number("ema", self.ema, above=0.0, below=1.0)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("precision", self.precision, PRECISIONS)
+        need_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        need_one_of("schedule", self.schedule, SCHEDULES)
+        need_one_of("precision", self.precision, PRECISIONS)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -152,11 +151,6 @@ def _number(
         and (below is None or value < below)
     )
     _need(fits, f"{name}: need a number {words}", value)
-
-
-def _one_of(name: str, value: object, known: Iterable[str]) -> None:
-    names = tuple(known)
-    _need(value in names, f"{name}: need one of {', '.join(names)}", value)
 
 
 def _need(fits: bool, sentence: str, value: object) -> None:

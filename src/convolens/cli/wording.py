@@ -1,0 +1,48 @@
+"""Refusals in the words of the command line: `--finetune all` where Python says `finetune='all'`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def options_of(command: Any, arguments: Sequence[str]) -> dict[str, str]:
+    """The options of the command that is called, by the names that Python has for them.
+
+    Args:
+        command: the whole command line, as click has it.
+        arguments: what was typed.
+    """
+    for word in arguments:
+        inner = getattr(command, "commands", {})
+        if not inner:
+            break
+        command = inner.get(word, command)
+    found: dict[str, str] = {}
+    for parameter in command.params:
+        flags = [flag for flag in parameter.opts if flag.startswith("--")]
+        if flags:
+            found |= {parameter.name: flags[0], flags[0].removeprefix("--").replace("-", "_"): flags[0]}
+    several = {f"{name}s": flag for name, flag in found.items()}  # given again and again, a list in Python: taps
+    return several | found
+
+
+def in_words_of(options: Mapping[str, str], sentence: str, *, subject: bool = True) -> str:
+    """The sentence with every `name=value` in it as the option that is meant, and so its subject, if that is one.
+
+    >>> in_words_of({"finetune": "--finetune", "taps": "--tap"}, "taps: need one; give finetune='all'")
+    '--tap: need one; give --finetune all'
+    """
+    first = re.match(r"\w+", sentence)
+    if subject and first:
+        sentence = options.get(first[0], first[0]) + sentence[first.end() :]
+    return re.sub(r"\b(\w+)=(?:'([^']*)'|(\w*))", _option(options), sentence)
+
+
+def _option(options: Mapping[str, str]) -> Any:
+    def worded(found: re.Match[str]) -> str:
+        flag = options.get(found[1])
+        return f"{flag} {found[2] or found[3]}".rstrip() if flag else found[0]
+
+    return worded
