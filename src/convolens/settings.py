@@ -6,7 +6,7 @@ import sys
 from typing import Literal, get_args
 
 from convolens import _core
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, need_one_of
 
 Precision = Literal["exact", "fast"]
 
@@ -28,8 +28,7 @@ def precision(mode: Precision | None = None) -> Precision:
     """
     global _precision
     if mode is not None:
-        if mode not in get_args(Precision):
-            raise ArgumentError(f"precision: need 'exact' or 'fast', got {mode!r}")
+        need_one_of("precision", mode, get_args(Precision))
         _precision = mode
     return _precision
 

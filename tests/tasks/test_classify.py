@@ -184,7 +184,7 @@ def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(stor
     ("arguments", "message"),
     [
         ({"classes": ("brick",)}, "classes: need at least 2, by name, each once, or by number, got brick"),
-        ({"classes": ("brick", "brick")}, "each once, got brick, brick"),
+        ({"classes": ("brick", "brick")}, "each once, or by number, got brick, brick"),
         ({"classes": CLASSES, "taps": "conv9_9"}, "tap: need one of"),
         ({"classes": CLASSES, "taps": ("conv1_1", "conv1_1")}, "taps: need each once"),
         ({"classes": CLASSES, "head": "dense"}, "head: need one of gap, original, got 'dense'"),

@@ -124,13 +124,13 @@ def test_unknown_networks_weights_and_options_are_named():
 
 @pytest.mark.bad_input
 def test_options_values_are_checked():
-    with pytest.raises(ArgumentError, match=r"pooling: need max or average, got 'mean'"):
+    with pytest.raises(ArgumentError, match=r"pooling: need one of max, average, got 'mean'"):
         trunk("vgg16", pooling="mean")
     with pytest.raises(ArgumentError, match=r"padding_mode: need one of constant, edge, got 'reflect'"):
         trunk("vgg16", padding_mode="reflect")
     with pytest.raises(ArgumentError, match=r"channels: need a whole number from 1 to 4096, got 0"):
         trunk("resnet18", channels=0)
-    with pytest.raises(ArgumentError, match=r"stride_in: need conv1 or conv2, got 'conv3'"):
+    with pytest.raises(ArgumentError, match=r"stride_in: need one of conv1, conv2, got 'conv3'"):
         trunk("resnet50", stride_in="conv3")
 
 

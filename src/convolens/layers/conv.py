@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 from torch.overrides import has_torch_function
 
 from convolens.arrays import Array
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ShapeError, need_one_of
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
 from convolens.layers.methods import left_to_torch
@@ -191,10 +191,7 @@ class Conv2d(nn.Conv2d):
             pair(channels, name, 1)
             if channels % pair(groups, "groups", 1)[0]:
                 raise ShapeError(f"{name}: need a multiple of the {groups} groups, got {channels}")
-        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
-            raise ArgumentError(
-                f"padding_mode: need one of 'zeros', 'reflect', 'replicate', 'circular', got {padding_mode!r}"
-            )
+        need_one_of("padding_mode", padding_mode, ("zeros", "reflect", "replicate", "circular"))
         word = padding if padding in ("same", "valid") else before  # torch has no word for "full"
         super().__init__(
             in_channels,

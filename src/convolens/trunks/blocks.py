@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, need_one_of
+from convolens.errors import need_one_of
 from convolens.layers import Conv2d, MaxPool2d
 
 Pooling = Literal["max", "average"]
@@ -47,11 +47,10 @@ def convolution(
 
 def pool(pooling: Pooling, kernel: int, stride: int, *, padding: int = 0, ceil_mode: bool = False) -> nn.Module:
     """A square pooling layer. Averages count only what lies inside the picture."""
+    need_one_of("pooling", pooling, get_args(Pooling))
     if pooling == "max":
         return MaxPool2d(kernel, stride, padding, ceil_mode=ceil_mode)
-    if pooling == "average":
-        return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil_mode, count_include_pad=False)
-    raise ArgumentError(f"pooling: need max or average, got {pooling!r}")
+    return nn.AvgPool2d(kernel, stride, padding, ceil_mode=ceil_mode, count_include_pad=False)
 
 
 class ResidualBlock(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 import torch
 
-from convolens.errors import ArgumentError, DeviceError, did_you_mean
+from convolens.errors import ArgumentError, DeviceError, did_you_mean, need_one_of
 from convolens.trunks.blocks import PaddingMode, Pooling
 
 # More than any camera has; a model file's header may ask for anything.
@@ -65,10 +65,8 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
         **vgg_options(TrunkOptions()), stride_in="conv2", bias=False, norm_epsilon=1e-5, stem="full", width=1.0
     )
     _check(options, defaults)
-    if options.get("stride_in", "conv2") not in ("conv1", "conv2"):
-        raise ArgumentError(f"stride_in: need conv1 or conv2, got {options['stride_in']!r}")
-    if options.get("stem", "full") not in ("full", "small"):
-        raise ArgumentError(f"stem: need full or small, got {options['stem']!r}")
+    need_one_of("stride_in", options.get("stride_in", "conv2"), ("conv1", "conv2"))
+    need_one_of("stem", options.get("stem", "full"), ("full", "small"))
     width = options.get("width", 1.0)
     if not isinstance(width, int | float) or not LEAST_WIDTH <= width <= MOST_WIDTH:
         raise ArgumentError(f"width: need a number from {LEAST_WIDTH:g} to {MOST_WIDTH:g}, got {width!r}")
@@ -85,7 +83,9 @@ def pick_device(device: str) -> torch.device:
     device(type='cpu')
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        surrounding = torch.get_default_device()  # as a `with torch.device(…)` around the call says, such as `meta`
+        gpu = surrounding.type == "cpu" and torch.cuda.is_available()
+        return torch.device("cuda") if gpu else surrounding
     try:
         picked = torch.device(device)
     except RuntimeError as error:  # its message lists two dozen names that few machines have

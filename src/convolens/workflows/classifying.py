@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from convolens.errors import ArgumentError, DataError, did_you_mean
+from convolens.errors import ArgumentError, DataError, need_one_of
 from convolens.tasks.classify import Classifier
 from convolens.tasks.pictures import evaluating
 from convolens.workflows.data import DataSet, Example, Skipped
@@ -104,9 +104,7 @@ def weights_of(wanted: str | Mapping[str, float] | None, data: DataSet) -> Tenso
         counts = targets_of(data.examples, len(data.class_names)).sum(dim=0)
         return counts.sum() / counts.clamp_min(1) / (counts > 0).sum()
     for name, value in wanted.items():
-        if name not in data.class_names:
-            hint = did_you_mean(name, data.class_names)
-            raise ArgumentError(f"class_weights: need names out of {', '.join(data.class_names)}, got {name!r}{hint}")
+        need_one_of("class_weights", name, data.class_names)
         if not (np.isfinite(value) and value >= 0):
             raise ArgumentError(f"class_weights: need a finite number of at least 0 for {name!r}, got {value}")
     return torch.tensor([float(wanted.get(name, 1.0)) for name in data.class_names])
