@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from convolens.boxes import corners_of
+from convolens.data import read_data
 from convolens.media.images import read_image
 from convolens.pages.figures import Marked, picture, row
 from convolens.tour.section import Section
-from convolens.workflows.data import read_data
 
 MODEL = "digits.safetensors"  # trained by examples/digit_detector.py, which also made the pictures
 _SHAPES_AT = 0.5  # the cell whose default boxes are shown, as a share of the picture's sides
