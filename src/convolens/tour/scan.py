@@ -69,7 +69,6 @@ so a few windows change their name.
 """,
     commands=(f"convolens scan {MODEL} mosaic.png gravel.png --class gravel --window {_WINDOW}",),
     python=f"""\
-import torch
 import convolens as cl
 
 model = cl.load("{MODEL}").requires_grad_(False)
