@@ -19,7 +19,8 @@ from scipy.optimize import nnls
 
 import convolens as cl
 from benchmarks.harness import machine
-from convolens.convolution import costs, direct, fft, outer, overlap_save, separable, sparse, spectral
+from convolens.convolution import costs, spectral
+from convolens.convolution.algorithms import direct, fft, outer, overlap_save, separable, sparse
 from convolens.convolution.arrange import arrange
 from convolens.convolution.job import Job
 from convolens.convolution.planner import best_cost, solve

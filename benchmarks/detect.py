@@ -23,8 +23,8 @@ from torch import Tensor
 import convolens as cl
 from benchmarks.harness import Report
 from convolens import _core
-from convolens.tasks.detect import LOWEST, Detector, Outputs, Selection
-from convolens.tasks.detect.decoding import select
+from convolens.models.detect import LOWEST, Detector, Outputs, Selection
+from convolens.models.detect.decoding import select
 
 CLASSES = 21
 OBJECTS, BATCH = 20, 32

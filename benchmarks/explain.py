@@ -28,13 +28,13 @@ from torch.nn.functional import interpolate
 
 import convolens as cl
 from benchmarks.harness import Report, Row, machine, replace_section
+from convolens.explanation import METHODS, Method
+from convolens.explanation.activation import eigencam
+from convolens.explanation.placing import to_input
+from convolens.explanation.subject import View
+from convolens.explanation.targets import Target
 from convolens.media.images import read_rgb8
-from convolens.tasks.classify import Classifier
-from convolens.tasks.explain import METHODS, Method
-from convolens.tasks.explain.activation import eigencam
-from convolens.tasks.explain.placing import to_input
-from convolens.tasks.explain.subject import View
-from convolens.tasks.explain.targets import Target
+from convolens.models.classify import Classifier
 from convolens.tour.pictures import photo
 
 Maps = NDArray[np.float32]
@@ -226,7 +226,7 @@ def variants(
 ) -> Iterator[Maps]:
     """Our maps, made as the peer makes them; where the sign is free both."""
     with (
-        mock.patch("convolens.tasks.explain.perturbation.to_input", corners_aligned),
+        mock.patch("convolens.explanation.perturbation.to_input", corners_aligned),
         mock.patch.dict(METHODS, eigencam=Method(centered_eigencam)),
     ):
         found = cl.explain(model, pictures, target=score, method=method, taps=tap, batch=BATCH)

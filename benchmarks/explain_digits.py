@@ -25,11 +25,11 @@ import torch
 from numpy.typing import NDArray
 
 import convolens as cl
+from convolens.evaluation.explanations import BASELINES, box_thresholds, measure_explanations
+from convolens.explanation import METHODS, Method
+from convolens.explanation.cam import cam
 from convolens.media.images import write_image
-from convolens.tasks.explain import METHODS, Method
-from convolens.tasks.explain.cam import cam
-from convolens.workflows.measure_explanations import BASELINES, box_thresholds, measure_explanations
-from convolens.workflows.run_folder import BEST
+from convolens.training.run_folder import BEST
 from examples.digits_on_photos import with_digit
 from examples.many_digits_on_photos import with_digits
 

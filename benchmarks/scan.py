@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import convolens as cl
 from benchmarks.harness import Report, largest_difference
-from convolens.tasks.classify import Classifier
+from convolens.models.classify import Classifier
 
 WINDOW, STRIDE, SIDE = 224, 32, 448
 SURFACES = ("brick", "grass", "gravel")
@@ -40,7 +40,8 @@ def run() -> None:
         f"VGG16 with 1000 classes, {SIDE}×{SIDE}, 64 windows of {WINDOW}",
         lambda: scanner(batch).numpy(),
         {"window by window": lambda: _as_map(torch.cat([model(one) for one in _windows(batch, 1)]))},
-        tolerance=1.0,  # what padding shows; that they are equal without it is tested in tests/trunks/test_scan.py
+        # What padding shows; that they are equal without it is tested in tests/features/test_convolutionalize.py.
+        tolerance=1.0,
         seconds=1.0,
     )
     report.write()

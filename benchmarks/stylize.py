@@ -21,11 +21,11 @@ from torch import Tensor
 import convolens as cl
 from benchmarks.harness import machine, replace_section
 from benchmarks.plain_stylize import Plain, PlainRun
-from convolens.tasks.stylize.losses import ContentTerm, StyleTerm
-from convolens.tasks.stylize.memory import room_for
-from convolens.tasks.stylize.objective import Objective, grams_of, maps_of
-from convolens.tasks.stylize.optimizers import Lbfgs, walk
-from convolens.tasks.stylize.pictures import as_unit, resized
+from convolens.stylization.losses import ContentTerm, StyleTerm
+from convolens.stylization.memory import room_for
+from convolens.stylization.objective import Objective, grams_of, maps_of
+from convolens.stylization.optimizers import Lbfgs, walk
+from convolens.stylization.pictures import as_unit, resized
 from convolens.tour.pictures import photo
 from convolens.trunks import Trunk
 

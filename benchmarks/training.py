@@ -22,8 +22,8 @@ from torch import nn
 import convolens as cl
 from benchmarks.harness import machine, replace_section
 from convolens.media.images import write_image
-from convolens.workflows.linear import fit_linear
-from convolens.workflows.training.speed import multiplies_bfloat16
+from convolens.training.linear import fit_linear
+from convolens.training.speed import multiplies_bfloat16
 from examples.digits_on_photos import write_digits
 
 DIGITS = {

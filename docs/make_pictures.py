@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import convolens as cl
-from convolens.effects.edges import edge_picture
+from convolens.effects.pictures.edge_pictures import edge_picture
 from convolens.media.draw import sheet
 
 PICTURE = Path(__file__).parent / "pictures" / "tour.jpg"

@@ -19,9 +19,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import convolens as cl
+from convolens.evaluation.evaluate import evaluate
 from convolens.media.images import write_image
-from convolens.workflows.evaluate import evaluate
-from convolens.workflows.train import train
+from convolens.training.train import train
 from examples.many_digits_on_photos import pictures, write_coco, write_many_digits
 
 SIDE, WIDTH = 128, 0.375  # pixels of a picture; features of ResNet18, as a share of the published numbers

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 import convolens as cl
-from convolens.workflows.data import read_data
+from convolens.data import read_data
 
 
 def average_precision(

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 
@@ -27,3 +29,12 @@ def test_every_public_name_can_be_reached():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'convolute'"):
         cl.convolute
+
+
+def test_a_package_gives_a_module_under_a_modules_name():
+    """A function of the same name would hide it: `import convolens.a.b as b` would be the function."""
+    names = [module.name for module in walk_packages(cl.__path__, "convolens.") if module.name != "convolens.__main__"]
+    modules = {name: import_module(name) for name in names}
+    for name, module in modules.items():
+        package, _, last = name.rpartition(".")
+        assert getattr(import_module(package), last) is module, name

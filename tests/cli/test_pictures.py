@@ -4,7 +4,7 @@ from PIL import Image
 
 import convolens as cl
 from convolens import cli
-from convolens.effects.edge_pictures import edge_picture
+from convolens.effects.pictures.edge_pictures import edge_picture
 from convolens.media.images import read_image, write_image
 
 
@@ -38,7 +38,7 @@ def test_sharpen_writes_the_sharpened_picture(photo, tmp_path):
 
 @pytest.mark.weights
 def test_learned_edges_stand_to_the_right_of_sobels(photo, tmp_path):
-    from convolens.tasks.learned_edges import learned_edges
+    from convolens.features.learned_edges import learned_edges
 
     assert cli.run(["edges", str(photo), str(tmp_path / "both.png"), "--gain", "2", "--learned"]) == 0
     both, pixels = read_image(tmp_path / "both.png"), read_image(photo)

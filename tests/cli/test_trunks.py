@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 import convolens as cl
 from convolens import cli
 from convolens.media.images import read_image, write_image
-from convolens.trunks.table import WEIGHTS
+from convolens.trunks.weights.table import WEIGHTS
 
 ANOTHER = "give another name for the output"
 

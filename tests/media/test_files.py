@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from convolens.errors import FileError
-from convolens.media.files import need_file, need_folder, need_target, writing
-from convolens.workflows.run_folder import make_folder
+from convolens.media.files import make_folder, need_file, need_folder, need_target, writing
 
 
 def test_what_was_written_stands_under_its_final_name_and_nothing_else_is_left(tmp_path):

@@ -7,7 +7,8 @@ import torch
 
 import convolens as cl
 from convolens.errors import ArgumentError, DtypeError, ShapeError
-from convolens.trunks import TRUNKS, trunk
+from convolens.trunks import TRUNKS
+from convolens.trunks.registry import trunk
 from convolens.trunks.trunk import BEFORE_RELU
 
 

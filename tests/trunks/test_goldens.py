@@ -11,8 +11,8 @@ import torch
 
 import convolens as cl
 from convolens.trunks import TRUNKS
-from convolens.trunks.checkpoint import Checkpoint, tidy
-from convolens.trunks.weights import build_with, original_head_of
+from convolens.trunks.weights.checkpoint import Checkpoint, tidy
+from convolens.trunks.weights.loading import build_with, original_head_of
 
 _spec = importlib.util.spec_from_file_location("published", Path(__file__).parent / "published.py")
 published = importlib.util.module_from_spec(_spec)

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from convolens.errors import ArgumentError
-from convolens.trunks import TRUNKS, trunk
+from convolens.trunks import TRUNKS
 from convolens.trunks.blocks import ResidualBlock, convolution
+from convolens.trunks.registry import trunk
 
 
 def test_a_block_with_its_last_norm_zeroed_returns_its_non_negative_input_exactly():

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from convolens.errors import ArgumentError
-from convolens.trunks import TRUNKS, trunk
+from convolens.trunks import TRUNKS
+from convolens.trunks.registry import trunk
 
 BORDER = 32
 

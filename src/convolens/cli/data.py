@@ -38,8 +38,8 @@ def doctor(
     """
     import json
 
+    from convolens.data.doctor import as_page, as_text, diagnose
     from convolens.media.files import need_target, writing
-    from convolens.workflows.doctor import as_page, as_text, diagnose
 
     if html is not None:
         need_target(html)

@@ -75,7 +75,7 @@ def explain(
       convolens explain runs/photos/best.safetensors photos-kept-back --measure
     """
     from convolens.errors import ArgumentError
-    from convolens.tasks import load
+    from convolens.models import load
 
     if measure:
         if len(files) != 1:
@@ -84,9 +84,9 @@ def explain(
         return
     if out is None and html is None:
         raise ArgumentError("--out: need a folder or a picture's name to write, or --html a page's, got none")
+    from convolens.inference.explain import explain_files, write_explanation_page
+    from convolens.inference.predict import picture_files
     from convolens.media.files import need_target
-    from convolens.workflows.bulk import picture_files
-    from convolens.workflows.explaining import explain_files, write_explanation_page
 
     if html is not None:
         need_target(html)
@@ -128,7 +128,7 @@ def _measure(
 ) -> None:
     import json
 
-    from convolens.workflows.measure_explanations import box_thresholds, measure_explanations, table
+    from convolens.evaluation.explanations import box_thresholds, measure_explanations, table
 
     chosen = box_thresholds(loaded, thresholds_on, methods, count=count, seed=seed) if thresholds_on else None
     measured = measure_explanations(loaded, data, methods, count=count, seed=seed, thresholds=chosen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from convolens.workflows.bulk import Predictor
+    from convolens.inference.predict import Predictor
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
 Data = Annotated[
@@ -64,8 +64,8 @@ def predict(
       convolens predict runs/street/best.safetensors street --tile 600 --out found --coco street/instances.json
     """
     from convolens.errors import ArgumentError
-    from convolens.tasks import load
-    from convolens.workflows.bulk import predict_files
+    from convolens.inference.predict import predict_files
+    from convolens.models import load
 
     loaded = load(model, device=device)
     if top is None and loaded.task == "classify":
@@ -84,7 +84,7 @@ def predict(
         typer.echo(f"{found.done:,} done, {found.failed:,} failed{before}", err=True)
         print(found.lines)
         if coco is not None:
-            from convolens.workflows.detections import write_coco_results
+            from convolens.evaluation.detections import write_coco_results
 
             write_coco_results(found.lines, coco, out / "results.json")
             print(out / "results.json")
@@ -96,8 +96,8 @@ def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch:
     """A line for each picture as soon as it is done; how many failed."""
     import json
 
-    from convolens.workflows.annotate import in_words
-    from convolens.workflows.bulk import picture_files, predictions
+    from convolens.inference.annotate import in_words
+    from convolens.inference.predict import picture_files, predictions
 
     failed = 0
     for one in predictions(model, picture_files(files), batch=batch, **options):
@@ -133,8 +133,8 @@ def evaluate(
     """
     import json
 
-    from convolens.tasks import load
-    from convolens.workflows.evaluate import evaluate as measure
+    from convolens.evaluation.evaluate import evaluate as measure
+    from convolens.models import load
 
     found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
     if as_json:

@@ -36,7 +36,7 @@ def blur(
       convolens blur photo.jpg panned.jpg --sigma 0,12
       convolens blur photos soft --sigma 5
     """
-    from convolens.effects.blur import blur as blurred
+    from convolens.effects.pictures.blur import blur as blurred
 
     widths = _widths(sigma)
     _change(source, target, lambda pixels: blurred(pixels, widths))
@@ -56,7 +56,7 @@ def sharpen(
       convolens sharpen photo.jpg crisp.jpg --sigma 1.5 --amount 0.8
       convolens sharpen 'scans/*.tif' crisp
     """
-    from convolens.effects.sharpen import sharpen as sharpened
+    from convolens.effects.pictures.sharpen import sharpen as sharpened
 
     _change(source, target, lambda pixels: sharpened(pixels, sigma, amount=amount, threshold=threshold))
 
@@ -84,7 +84,7 @@ def edges(
       convolens edges photo.jpg lines.png --method canny --sigma 2
       convolens edges photo.jpg both.png --learned
     """
-    from convolens.effects.edge_pictures import edge_picture
+    from convolens.effects.pictures.edge_pictures import edge_picture
 
     if not learned:
         options: dict[str, Any] = {"method": method, "gain": gain, "sigma": sigma, "low": low, "high": high}
@@ -93,7 +93,7 @@ def edges(
         from convolens.errors import ArgumentError
 
         raise ArgumentError(f"method: need sobel beside the learned edges, got {method!r}")
-    from convolens.tasks.learned_edges import edges_side_by_side
+    from convolens.features.learned_edges import edges_side_by_side
 
     return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain))
 
@@ -110,7 +110,7 @@ def _widths(words: str) -> Any:
 
 def _change(source: Path, target: Path, change: Any) -> None:
     """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
-    from convolens.effects.picture_files import change_picture_file, change_picture_files, is_many, pictures_in
+    from convolens.effects.pictures.files import change_picture_file, change_picture_files, is_many, pictures_in
 
     if not is_many(source):
         return change_picture_file(source, target, change)

@@ -69,7 +69,7 @@ def stylize(
       convolens stylize - painting.jpg texture.png --size 512
     """
     from convolens.errors import ArgumentError
-    from convolens.workflows.stylize import stylize_file, stylize_folder
+    from convolens.inference.stylize import stylize_file, stylize_folder
 
     if keep_colors and match_colors:
         raise ArgumentError("colors: need --keep-colors or --match-colors, got both")

@@ -59,8 +59,8 @@ def echo(
     """
     from functools import partial
 
-    from convolens.effects.echo_stream import echo_stream
-    from convolens.effects.echo_taps import echo_taps
+    from convolens.effects.sounds.echo_stream import echo_stream
+    from convolens.effects.sounds.echo_taps import echo_taps
 
     weights = _weights(weight)
     options: dict[str, Any] = {"dry": dry, "feedback": feedback, "sub_sample": sub_sample}
@@ -103,7 +103,7 @@ def reverb(
     """
     from functools import partial
 
-    from convolens.effects.reverb import channels_after, reverb_stream
+    from convolens.effects.sounds.reverb import channels_after, reverb_stream
     from convolens.media.audio import read_audio
 
     room, room_rate = read_audio(impulse)
@@ -147,8 +147,8 @@ def unecho(
       convolens unecho stairwell.wav clean.wav
       convolens unecho hall.wav clean.wav --delay 0.3 --weight 0.5 --plot clean.png
     """
-    from convolens.effects.echo_search import find_echoes
-    from convolens.effects.unecho import change_for
+    from convolens.effects.sounds.echo_search import find_echoes
+    from convolens.effects.sounds.unecho import change_for
     from convolens.media.audio import read_audio
 
     found = (tuple(delay or ()), tuple(weight or ()))
@@ -199,7 +199,7 @@ def _from_file_to_file(
     normalize: bool, limit: bool, plot: Path | None,
 ) -> None:  # fmt: skip
     """Streams a sound through a change, with a progress bar, and says what the format could not hold."""
-    from convolens.effects.sound_files import change_sound_file
+    from convolens.effects.sounds.files import change_sound_file
     from convolens.media.audio import audio_length, reading
     from convolens.media.outline import Outline
 

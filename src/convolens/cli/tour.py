@@ -32,10 +32,10 @@ def tour(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from convolens.media.files import writing
+    from convolens.progress import terminal
     from convolens.tour import choose
     from convolens.tour.guide import visit
     from convolens.tour.page import page
-    from convolens.workflows.progress import terminal
 
     sections = choose(only)
     out.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from convolens.cli.interrupts import telling_what_is_kept
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convolens.workflows.data import Skipped
-    from convolens.workflows.run_folder import Run
+    from convolens.data import Skipped
+    from convolens.training.run_folder import Run
 
 Trunk = Annotated[str, typer.Option(help="The network, such as resnet18 or vgg16.")]
 Weights = Annotated[
@@ -252,7 +252,7 @@ def detect(
 
 def _train(task: str, given: dict[str, Any], **renamed: str) -> Run:
     """Trains by what was given on the line; what was not keeps its default in Python. `renamed`: Python's word=ours."""
-    from convolens.workflows.train import train
+    from convolens.training.train import train
 
     options = {**given, **given["training"]}
     del options["training"]

@@ -44,9 +44,9 @@ def trace(
     Example:
       convolens trace photo.jpg traced.png --tap conv4_3 --at 20 30
     """
+    from convolens.features.trace import draw_trace, strongest_features
     from convolens.media.images import Picture, read_image, write_picture
-    from convolens.tasks.tracing import draw_trace, strongest_features
-    from convolens.trunks import trunk as make_trunk
+    from convolens.trunks.registry import trunk as make_trunk
 
     network = make_trunk(trunk, weights=weights, device=device)
     image = read_image(source)
@@ -74,10 +74,10 @@ def scan(
     Example:
       convolens scan runs/textures/best.safetensors wall.jpg map.png --class brick --window 64
     """
+    from convolens.features.scan import draw_scan, stride_of
+    from convolens.features.scan import scan as score
     from convolens.media.images import Picture, read_image, write_picture
-    from convolens.tasks import load
-    from convolens.tasks.scanning import draw_scan, stride_of
-    from convolens.tasks.scanning import scan as score
+    from convolens.models import load
 
     loaded, image = load(model, device=device), read_image(source)
     likely = score(loaded, image, class_name, window=window, stride=stride)
@@ -93,8 +93,8 @@ def weights_list() -> None:
     Example:
       convolens weights list
     """
-    from convolens.trunks.table import WEIGHTS
-    from convolens.trunks.weights import is_here
+    from convolens.trunks.weights.loading import is_here
+    from convolens.trunks.weights.table import WEIGHTS
 
     print(f"{'name':<28}{'top-1':>7}{'top-5':>7}  {'here':<5}{'license':<32}about")
     for name, entry in WEIGHTS.items():
@@ -113,8 +113,8 @@ def weights_get(
       convolens weights get resnet50/imagenet
     """
     from convolens.errors import need_one_of
-    from convolens.trunks.table import WEIGHTS
-    from convolens.trunks.weights import get
+    from convolens.trunks.weights.loading import get
+    from convolens.trunks.weights.table import WEIGHTS
 
     need_one_of("weights", name, WEIGHTS)
     print(get(WEIGHTS[name]))
@@ -133,7 +133,7 @@ def weights_import(
     Example:
       convolens weights import resnet50-mine.pth mine.safetensors --trunk resnet50
     """
-    from convolens.workflows.import_weights import import_weights
+    from convolens.models.import_weights import import_weights
 
     print(import_weights(source, target, trunk))
 

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from convolens.convolution import direct, fft, outer, overlap_save, separable, sparse
+from convolens.convolution.algorithms import direct, fft, outer, overlap_save, separable, sparse
 from convolens.convolution.job import Algorithm, Cost, Job
 from convolens.convolution.spec import Spec
 from convolens.errors import MethodError, need_one_of

@@ -78,7 +78,7 @@ def magnitude(gx: Any, gy: Any) -> Any:
 
 
 def echo(x: Any, taps: Any) -> Any:
-    """`effects.echo` of a tensor: shifted copies, added up, after it went round the loop."""
+    """`effects.sounds.echo` of a tensor: shifted copies, added up, after it went round the loop."""
     torch = _torch()
     silence = x.new_zeros([taps.tail, *x.shape[1:]])
     out = torch.cat([taps.dry * x, silence])

@@ -13,7 +13,7 @@ except ImportError as error:
     raise need_package("torch", "networks", "layers") from error
 
 from convolens.layers.conv import Conv2d, conv2d, conv2d_backward
-from convolens.layers.fuse import fuse
+from convolens.layers.fusion.traced import fuse
 from convolens.layers.pool import MaxPool2d, max_pool2d, max_pool2d_backward
 
 __all__ = ["Conv2d", "MaxPool2d", "conv2d", "conv2d_backward", "fuse", "max_pool2d", "max_pool2d_backward"]

@@ -20,7 +20,7 @@ from convolens.arrays import Array
 from convolens.errors import ShapeError, need_one_of
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
-from convolens.layers.methods import left_to_torch
+from convolens.layers.methods import every_stride, left_to_torch, must_lose_stride
 from convolens.layers.plan import LayerPlan, layer_plan
 from convolens.layers.tensors import as_tensor, batched, check_alike, kind_of, mixes_precisions
 from convolens.layers.trilinear import convolve_tensors, input_gradient, weight_gradient
@@ -64,7 +64,10 @@ def conv2d(
     if torch.compiler.is_compiling() or has_torch_function((x, weight, bias)) or mixes_precisions(x):
         # A compiler, an exporter, a tracer's proxy, a tensor subclass, autocast: each knows torch's own convolution.
         tracing: Any = torch_conv2d
-        return tracing(x, weight, bias, stride, _for_torch(padding, weight, dilation), dilation, groups)
+        zeros = _for_torch(padding, weight, dilation)
+        if isinstance(weight, Tensor) and weight.dim() == 4:
+            x, stride = _without_stride(x, weight.shape[1], tuple(weight.shape[2:]), stride, zeros)
+        return tracing(x, weight, bias, stride, zeros, dilation, groups)
     inside, filters = as_tensor(x, "x"), as_tensor(weight, "weight")
     check_alike(inside, filters, "weight")
     offset = None if bias is None else as_tensor(bias, "bias")
@@ -157,6 +160,13 @@ def _for_torch(padding: Any, weight: Any, dilation: Any) -> Any:
     return tuple(spread[axis] * (weight.shape[2 + axis] - 1) for axis in (0, 1))
 
 
+def _without_stride(x: Any, channels: int, kernel: Any, stride: Any, padding: Any) -> tuple[Any, Any]:
+    """`x` and the stride as torch may see them: every stride-th row and column, and 1, where it must not see others."""
+    steps = pair(stride, "stride", 1)
+    zeros = padding if isinstance(padding, str) else pair(padding, "padding", 0)
+    return (every_stride(x, steps), 1) if must_lose_stride(channels, kernel, steps, zeros) else (x, stride)
+
+
 class Conv2d(nn.Conv2d):
     """torch.nn.Conv2d with Convolens' convolution inside: the same arguments, parameters and state dict.
 
@@ -230,6 +240,9 @@ class Conv2d(nn.Conv2d):
             input, padding = pad(input, self._reversed_padding_repeated_twice, self.padding_mode), 0  # noqa: A001
         stride: Any = self.stride
         dilation: Any = self.dilation
+        if stride != (1, 1):  # here, where a tracer that looks on knows the layer's sizes
+            channels = self.in_channels // self.groups
+            input, stride = _without_stride(input, channels, self.kernel_size, stride, padding)  # noqa: A001
         how = stride, padding, dilation, self.groups
         if _plain(input, weight, bias, how) and left_to_torch(tuple(input.shape), tuple(weight.shape), *how):
             # Nothing of ours to add: no detour either, which costs a small layer a third of its time.

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from convolens.layers import core
-from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, pair
+from convolens.layers.geometry import Geometry, Padding, Pair, Size, conv_geometry, pair
 from convolens.settings import Precision, precision
 
 Method = Literal["winograd4", "winograd2", "depthwise", "patches", "torch"]
@@ -33,6 +33,9 @@ LEAST_PATCHES_CHANNELS = 128
 LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
 MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
 MOST_PATCHES_DEPTH = 4608
+
+# Below this many channels a 1×1 convolution with a stride is not given to torch as it is: see `must_lose_stride`.
+MIN_STRIDED_CHANNELS = 8
 
 
 def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False, learning: bool = False) -> Method:
@@ -68,8 +71,8 @@ def left_to_torch(
         ShapeError, ArgumentError: as `conv_geometry`.
     """
     geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
-    if geometry.dilation != pair(dilation, "dilation", 1) or not geometry.symmetric:
-        return False  # torch must not see the one, and warns of the other
+    if geometry.dilation != pair(dilation, "dilation", 1) or not geometry.symmetric or without_stride(geometry):
+        return False  # torch must not see the first and the last, and warns of the second
     fast, exact = (_choice(geometry, True, False, False, mode) for mode in get_args(Precision))
     return fast == exact == "torch"
 
@@ -222,8 +225,39 @@ def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     return torch_weight_gradient(x, g, geometry)
 
 
+def must_lose_stride(channels_a_group: int, kernel: Pair, stride: Pair, padding: object) -> bool:
+    """Whether torch must not see such a layer's stride, but every stride-th row and column of x alone.
+
+    On AVX2 (without AVX-512) oneDNN, as torch 2.13 carries it, writes outside its memory in the backward of a 1×1
+    convolution with a stride and fewer channels than a vector of 8, channels-last: docs/faults-in-torch.md. Such a
+    layer reads nothing of x but those rows and columns, so that it is computed of them everywhere, whatever the
+    processor and the version of torch.
+    """
+    thin = kernel == (1, 1) and channels_a_group < MIN_STRIDED_CHANNELS
+    return thin and stride != (1, 1) and padding in ((0, 0), "valid")
+
+
+@lru_cache(maxsize=4096)
+def without_stride(geometry: Geometry) -> Geometry | None:
+    """The same layer of stride 1, on every stride-th row and column of x; None where torch may see the stride."""
+    channels, rows, columns = geometry.weight_shape[1:]
+    padding = geometry.before if geometry.symmetric else geometry.after
+    if not must_lose_stride(channels, (rows, columns), geometry.stride, padding):
+        return None
+    shape = (*geometry.x_shape[:2], *geometry.y_shape[2:])
+    return conv_geometry(shape, geometry.weight_shape, 1, 0, 1, geometry.groups)
+
+
+def every_stride(x: Tensor, stride: Pair) -> Tensor:
+    """A view of every stride-th row and column."""
+    return x[..., :: stride[0], :: stride[1]]
+
+
 def torch_output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """By torch's own convolution, on any device and dtype."""
+    dense = without_stride(geometry)
+    if dense is not None:
+        return torch_output(every_stride(x, geometry.stride), weight, bias, dense)
     padded, padding = _torch_padding(x, geometry)
     return torch.conv2d(padded, weight, bias, geometry.stride, padding, geometry.dilation, geometry.groups)
 
@@ -232,6 +266,10 @@ def torch_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tenso
     """By torch's own gradient in x; of x it needs the sizes only."""
     order = torch.channels_last if core.is_channels_last(g) else torch.contiguous_format
     x = torch.empty(geometry.x_shape, dtype=g.dtype, device=g.device, memory_format=order)
+    dense = without_stride(geometry)
+    if dense is not None:
+        every_stride(x.zero_(), geometry.stride).copy_(torch_input_gradient(g, weight, dense))
+        return x
     padded, padding = _torch_padding(x, geometry)
     grad = _torch_backward(g, padded, weight, padding, geometry, 0)
     if geometry.symmetric:
@@ -242,6 +280,9 @@ def torch_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tenso
 
 def torch_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """By torch's own gradient in the weight; of the weight it needs the sizes only."""
+    dense = without_stride(geometry)
+    if dense is not None:
+        return torch_weight_gradient(every_stride(x, geometry.stride), g, dense)
     padded, padding = _torch_padding(x, geometry)
     weight = torch.empty(geometry.weight_shape, dtype=x.dtype, device=x.device)
     return _torch_backward(g, padded, weight, padding, geometry, 1)

@@ -6,12 +6,15 @@ target's name in one step once it is complete. An interruption leaves whatever s
 
 from __future__ import annotations
 
+import csv
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from convolens.errors import FileError
 
@@ -120,3 +123,37 @@ def _flush(draft: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(path: AnyPath) -> Path:
+    """The folder, made where it is missing, with those above it.
+
+    Raises:
+        FileError: a file stands there, the folder cannot be made, or nothing can be written into it.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: need a folder to write into, cannot make it: {error.strerror}") from error
+    try:
+        with NamedTemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise FileError(
+            f"{folder}: need a folder to write into, got one that takes no files: {error.strerror}"
+        ) from error
+
+
+def write_json(path: AnyPath, values: Mapping[str, Any]) -> None:
+    """Plain data as indented JSON; paths become text."""
+    with writing(path) as draft:
+        draft.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def write_rows(path: AnyPath, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same names as a CSV file with a head line."""
+    with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -17,6 +17,10 @@ _JPEG_QUALITY = 88  # no artefacts to the eye, a tenth of a PNG
 _SMALL = 160  # pixels; up to here an image is shown as the grid it is, and PNG is as small as JPEG
 _WAVE_COLUMNS = 480  # points across a drawn waveform: about one for every two pixels of a wide screen
 _WAVE_HEIGHT = 72
+_COLUMNS = {6: 3, 9: 3}  # of a row of so many figures, where neither one line of them nor lines of four would do
+_MOST_COLUMNS = 5
+# How large a mark's label is beside a picture of a common width on a page, in CSS pixels: labels do not shrink with it.
+_SHOWN_WIDTH, _LETTER_WIDTH, _LABEL_HEIGHT = 250, 8, 18
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,10 @@ def sound(
 
 
 def row(*figures: str) -> str:
-    """Figures side by side, as many as the screen has room for."""
-    return f'<div class="row">{"".join(figures)}</div>'
+    """Figures side by side, in lines of equal length; fewer to a line on a narrow screen."""
+    count = len(figures)
+    columns = _COLUMNS.get(count, count if count <= _MOST_COLUMNS else 4)
+    return f'<div class="row" style="--columns:{columns}">{"".join(figures)}</div>'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
@@ -141,18 +147,45 @@ def _image(image: Num[np.ndarray, "height width *channels"], describe: str) -> s
 
 
 def _marks(image: Num[np.ndarray, "height width *channels"], marks: Sequence[Marked]) -> str:
-    """Boxes as lines over the picture: sharp at every size."""
+    """Boxes as lines over the picture, sharp at every size, and their labels, as large as other text at every size."""
     if not marks:
         return ""
     height, width = image.shape[:2]
     boxes = []
     for mark in marks:
         x1, y1, x2, y2 = mark.box_xyxy
-        boxes.append(
-            f'<rect x="{x1}" y="{y1}" width="{x2 - x1}" height="{y2 - y1}"/>'
-            f'<text x="{(x1 + x2) / 2:g}" y="{y1 - 7}">{escape(mark.label)}</text>'
-        )
-    return f'<svg class="marks" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(boxes)}</svg>'
+        boxes.append(f'<rect x="{x1}" y="{y1}" width="{x2 - x1}" height="{y2 - y1}"/>')
+    drawing = f'<svg class="marks" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(boxes)}</svg>'
+    labels = [
+        f'<span class="mark" style="{"left" if x <= 50 else "right"}:{x if x <= 50 else 100 - x:.1f}%;top:{y:.1f}%">'
+        f"{escape(text)}</span>"
+        for text, x, y in _label_places(marks, width, height)
+    ]
+    return drawing + "".join(labels)
+
+
+def _label_places(marks: Sequence[Marked], width: int, height: int) -> Iterator[tuple[str, float, float]]:
+    """Where each label goes, in percent of the picture: its top, and its outer side, left or right as its box lies.
+
+    Above the box, below it or within its top: where first all of the label is on the picture and on no other label.
+    """
+    high = 100 * _LABEL_HEIGHT / (_SHOWN_WIDTH * height / width)
+    taken: list[tuple[float, float, float]] = []
+    for mark in marks:
+        if not mark.label:
+            continue
+        x1, y1, x2, y2 = (100 * value / side for value, side in zip(mark.box_xyxy, (width, height) * 2, strict=True))
+        x = max(x1, 0.0) if x1 + x2 <= 100 else min(x2, 100.0)
+        wide = 100 * _LETTER_WIDTH * (len(mark.label) + 1) / _SHOWN_WIDTH
+        left = x if x <= 50 else x - wide
+        fitting = [y for y in (y1 - high, y2, y1, y2 - high) if 0 <= y <= 100 - high] or [min(max(y1, 0.0), 100 - high)]
+        y = next((y for y in fitting if _free(left, left + wide, y, high, taken)), fitting[0])
+        taken.append((left, left + wide, y))
+        yield mark.label, x, y
+
+
+def _free(left: float, right: float, top: float, high: float, taken: Sequence[tuple[float, float, float]]) -> bool:
+    return all(right <= first or last <= left or abs(top - y) >= high for first, last, y in taken)
 
 
 def _figure(content: str, caption: str, kind: str = "picture") -> str:

@@ -16,7 +16,7 @@ _GAIN = 3.0  # as in the command: the table's grain is faint, and the point is t
 
 
 def _show(made: Mapping[str, Any]) -> Sequence[str]:
-    from convolens.effects.edge_pictures import edge_picture
+    from convolens.effects.pictures.edge_pictures import edge_picture
 
     sobel = edge_picture(made["photo"], gain=_GAIN)
     spots = edge_picture(made["photo"], method="log", sigma=3)

@@ -56,8 +56,13 @@ surfaces together.
 import convolens as cl
 
 model = cl.load("{MODEL}")
-found = {{name: cl.explain(model, "mosaic.png", target=name) for name in model.class_names}}
-rather = cl.explain(model, "mosaic.png", target="grass", against="brick")
+found = {{
+    name: cl.explain(model, "mosaic.png", target=name)
+    for name in model.class_names
+}}
+rather = cl.explain(
+    model, "mosaic.png", target="grass", against="brick"
+)
 """,
     prepare=_prepare,
     show=_show,

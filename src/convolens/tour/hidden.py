@@ -9,7 +9,6 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from convolens.errors import need_package
 from convolens.media.images import as_rgb8, read_image, write_image
 from convolens.tour import pictures
 
@@ -34,7 +33,7 @@ def write_hidden(folder: str, count: int, *, held_out: bool, seed: int = 0) -> N
     Path(folder).mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng([seed, held_out])
     inks, meanings = _digits(held_out)
-    photos = [as_rgb8(read_image(pictures.photo(name))) for name in _PHOTOS[held_out]]
+    photos = [Image.fromarray(as_rgb8(read_image(pictures.photo(name)))) for name in _PHOTOS[held_out]]
     lines = ["path,label,x1,y1,x2,y2"]
     for number in range(count):
         pixels = _crop(photos[random.integers(len(photos))], random)
@@ -50,22 +49,16 @@ def write_hidden(folder: str, count: int, *, held_out: bool, seed: int = 0) -> N
 
 
 def _digits(held_out: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as missing:
-        raise need_package("scikit-learn", "tour", "digits") from missing
-    found = load_digits()
-    part = slice(_DIGITS_TO_LEARN, None) if held_out else slice(_DIGITS_TO_LEARN)
-    return (found.images[part] / 16).astype(np.float32), found.target[part]
+    found = np.loadtxt(pictures.handwritten_digits(), np.float32, delimiter=",")
+    part = found[_DIGITS_TO_LEARN:] if held_out else found[:_DIGITS_TO_LEARN]
+    return part[:, :-1].reshape(-1, 8, 8) / np.float32(16), part[:, -1].astype(np.int64)
 
 
-def _crop(
-    photo: UInt8[np.ndarray, "_height _width 3"], random: np.random.Generator
-) -> UInt8[np.ndarray, "side side 3"]:
-    height, width = photo.shape[:2]
+def _crop(photo: Image.Image, random: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
+    width, height = photo.size
     size = int(random.integers(min(SIDE, height, width), min(height, width) + 1))
     y, x = (int(random.integers(side - size + 1)) for side in (height, width))
-    square = Image.fromarray(photo).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=(x, y, x + size, y + size))
+    square = photo.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=(x, y, x + size, y + size))
     return np.asarray(square)
 
 

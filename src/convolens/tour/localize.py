@@ -11,7 +11,7 @@ from convolens.tour.hidden import write_hidden
 from convolens.tour.section import Section
 
 MODEL = "hidden/run/best.safetensors"
-_TO_LEARN, _TO_TEST, _SHOWN = 1500, 200, 6
+_TO_LEARN, _TO_TEST, _SHOWN = 1500, 200, 8
 
 
 def _prepare() -> None:
@@ -52,8 +52,8 @@ SECTION = Section(
 Every cell of a map says how much its part of the picture looks like a digit, which one, and where its box is. The
 surest cells are listened to. All of it is learned at once, by one loss: the sum of three, whether, which and where.
 
-This small network knew nothing half a minute ago. It learned from {_TO_LEARN:,} pictures and is shown others here:
-other photos, other people's handwriting.
+This small network knew nothing when this page was begun. It learned from {_TO_LEARN:,} pictures and is shown others
+here: other photos, other people's handwriting.
 """,
     commands=(
         "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "
@@ -64,9 +64,12 @@ other photos, other people's handwriting.
 from pathlib import Path
 import convolens as cl
 
-run = cl.train("localize", "hidden/train/pictures.csv", trunk="resnet18", weights=None, width=0.25, taps="layer2.1",
-               batch=16, lr=2e-3, epochs=10, scale=(0.8, 1.2), flip=False, validation="hidden/test/pictures.csv",
-               out="hidden/run")
+run = cl.train(
+    "localize", "hidden/train/pictures.csv", out="hidden/run",
+    validation="hidden/test/pictures.csv",
+    trunk="resnet18", weights=None, width=0.25, taps="layer2.1",
+    batch=16, lr=2e-3, epochs=10, scale=(0.8, 1.2), flip=False,
+)
 photos = sorted(Path("hidden/test").glob("*.png"))
 found = cl.load("{MODEL}").predict(photos)
 """,

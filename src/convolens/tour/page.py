@@ -40,7 +40,7 @@ def _section(visit: Visit) -> str:
     return (
         f'<section id="{section.name}"><h2>{escape(section.title)}</h2>'
         f'<div class="said"><div class="prose">{prose}</div>{_code(section.commands, section.python)}</div>'
-        f'<div class="shown">{shown}</div>{_clock(visit)}</section>'
+        f'<div class="shown">{shown}</div><p class="clock">Computed in {visit.seconds:.1f} s.</p></section>'
     )
 
 
@@ -60,13 +60,6 @@ def _listing(label: str, lines: Sequence[str]) -> str:
         return ""
     listed = "".join(f'<span class="line">{line}</span>' for line in lines)
     return f'<div><span class="label">{label}</span><pre><code>{listed}</code></pre></div>'
-
-
-def _clock(visit: Visit) -> str:
-    text = f"{visit.seconds:.1f} s of the {visit.section.budget_seconds} s this section may take"
-    if visit.over_budget:
-        return f'<p class="clock over">{text}: over its budget</p>'
-    return f'<p class="clock">{text}</p>'
 
 
 def _failure(failure: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The tour's photos: they come with scikit-image, as files in its folder, and are read without importing it."""
+"""The tour's photos and digits: files in the folders of scikit-image and scikit-learn, read without importing them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,26 @@ def photo(name: str) -> Path:
         MissingExtraError: scikit-image is not installed.
         FileError: it carries no such picture.
     """
-    package = find_spec("skimage")
-    if package is None or package.origin is None:
-        raise need_package("scikit-image", "tour", f"photo {name}")
-    return need_file(Path(package.origin).parent / "data" / name, "a photo of scikit-image's")
+    folder = _folder_of("skimage", "scikit-image", f"photo {name}")
+    return need_file(folder / "data" / name, "a photo of scikit-image's")
+
+
+def handwritten_digits() -> Path:
+    """Where scikit-learn keeps its handwritten digits: a line for each, 8 × 8 pixels from 0 to 16 and the meaning.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+        FileError: it carries none.
+    """
+    folder = _folder_of("sklearn", "scikit-learn", "digits")
+    return need_file(folder / "datasets" / "data" / "digits.csv.gz", "scikit-learn's digits")
+
+
+def _folder_of(package: str, distribution: str, purpose: str) -> Path:
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise need_package(distribution, "tour", purpose)
+    return Path(found.origin).parent
 
 
 def bring(name: str) -> None:

@@ -53,7 +53,10 @@ deeper tap are still those of the photo (Gatys et al. 2016). Nothing is trained;
 import convolens as cl
 
 steps = []
-restyled = cl.stylize("coffee.png", "wall.png", size={_SIDE}, steps={_STEPS}, on_step=steps.append)
+restyled = cl.stylize(
+    "coffee.png", "wall.png",
+    size={_SIDE}, steps={_STEPS}, on_step=steps.append,
+)
 """,
     prepare=_prepare,
     show=_show,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from convolens.features.scan import draw_scan
 from convolens.media.images import read_image, write_image
 from convolens.pages.figures import numbers, picture, row
-from convolens.tasks.scanning import draw_scan
 from convolens.tour.section import Section
 from convolens.tour.surfaces import SURFACES, mosaic
 from convolens.tour.textures import MODEL, TRAIN, write_training_crops
@@ -69,7 +69,6 @@ so a few windows change their name.
 """,
     commands=(f"convolens scan {MODEL} mosaic.png gravel.png --class gravel --window {_WINDOW}",),
     python=f"""\
-import torch
 import convolens as cl
 
 model = cl.load("{MODEL}").requires_grad_(False)

@@ -79,8 +79,12 @@ point is averaged with its neighbours, until noise has become a tone.
 import convolens as cl
 
 samples, rate = cl.read_audio("melody.wav")
-echoed = cl.echo(samples, rate, delays=[0.3, 0.6], weights=[0.5, 0.25])
-canon = cl.echo(samples, rate, delays=[3.2, 6.4], weights=[1, 1])
+echoed = cl.echo(
+    samples, rate, delays=[0.3, 0.6], weights=[0.5, 0.25]
+)
+canon = cl.echo(
+    samples, rate, delays=[3.2, 6.4], weights=[1, 1]
+)
 
 impulse, _ = cl.read_audio("church.wav")
 church = cl.reverb(samples, impulse, dry=0.6, wet=0.5)

@@ -90,7 +90,8 @@ import convolens as cl
 
 photo = cl.read_image("coffee.png")
 trunk = cl.trunk("vgg16", weights="hed").requires_grad_(False)
-maps = trunk(trunk.preprocess(photo), taps=("conv1_2", "conv3_3", "conv5_3"))
+batch = trunk.preprocess(photo)
+maps = trunk(batch, taps=("conv1_2", "conv3_3", "conv5_3"))
 """,
     prepare=lambda: bring("coffee.png"),
     show=_show,

@@ -20,7 +20,10 @@ _TESTED_ON = {64: 80, 32: 150}
 TRAIN = """\
 import convolens as cl
 
-run = cl.train("classify", "surfaces/train", trunk="vgg16", weights="hed", taps="conv4_3", out="surfaces/run")
+run = cl.train(
+    "classify", "surfaces/train", out="surfaces/run",
+    trunk="vgg16", weights="hed", taps="conv4_3",
+)
 """
 
 
@@ -74,7 +77,8 @@ told about gravel.
     python=TRAIN
     + """\
 model = cl.load(run.best)
-large, small = cl.evaluate(model, "surfaces/test64"), cl.evaluate(model, "surfaces/test32")
+large = cl.evaluate(model, "surfaces/test64")
+small = cl.evaluate(model, "surfaces/test32")
 """,
     prepare=_prepare,
     show=_show,

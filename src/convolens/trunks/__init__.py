@@ -1,161 +1,21 @@
 """Trunks: VGG and ResNet as feature extractors with named taps, and anyone's weights for them.
 
-`TRUNKS` lists them; a new one is a function that returns a `Trunk`, and its line here; the conformance suite in
-`tests/trunks` then tests it.
+`registry.TRUNKS` lists them; a new one is a function that returns a `Trunk`, and its line there; the conformance suite
+in `tests/trunks` then tests it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from os import PathLike
-from pathlib import Path
-from typing import Unpack
-
-from convolens.errors import need_one_of, need_package
+from convolens.errors import need_package
 
 try:
-    import torch
+    import torch as _torch  # noqa: F401 - only to say what to install
 except ImportError as missing:
     raise need_package("torch", "networks", "trunk") from missing
 
-from convolens.trunks import resnet, vgg
-from convolens.trunks.blocks import OriginalHead, initialize
-from convolens.trunks.checkpoint import read_checkpoint
-from convolens.trunks.options import ResNetOptions, pick_device
+from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing
-from convolens.trunks.receptive import ReceptiveFields, TapSees
-from convolens.trunks.scan import Scanner, convolutionalize
-from convolens.trunks.share import SharedTrunk, share_trunk
+from convolens.trunks.registry import TRUNKS, describe_weights, published, receptive_fields
 from convolens.trunks.trunk import Trunk
-from convolens.trunks.weights import build_with, likeliest, open_weights, original_head_of
 
-TRUNKS: dict[str, Callable[..., Trunk]] = {
-    "vgg11": vgg.vgg11,
-    "vgg13": vgg.vgg13,
-    "vgg16": vgg.vgg16,
-    "vgg19": vgg.vgg19,
-    "vgg11_bn": vgg.vgg11_bn,
-    "vgg13_bn": vgg.vgg13_bn,
-    "vgg16_bn": vgg.vgg16_bn,
-    "vgg19_bn": vgg.vgg19_bn,
-    "resnet18": resnet.resnet18,
-    "resnet34": resnet.resnet34,
-    "resnet50": resnet.resnet50,
-    "resnet101": resnet.resnet101,
-    "resnet152": resnet.resnet152,
-    "wide_resnet50_2": resnet.wide_resnet50_2,
-    "resnext50_32x4d": resnet.resnext50_32x4d,
-}
-
-__all__ = [
-    "TRUNKS",
-    "OriginalHead",
-    "Preprocessing",
-    "ReceptiveFields",
-    "Scanner",
-    "SharedTrunk",
-    "TapSees",
-    "Trunk",
-    "convolutionalize",
-    "describe_weights",
-    "published",
-    "receptive_fields",
-    "share_trunk",
-    "trunk",
-]
-
-
-def trunk(
-    name: str,
-    *,
-    weights: str | PathLike[str] | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    **options: Unpack[ResNetOptions],
-) -> Trunk:
-    """A feature extractor with named taps, in evaluation mode.
-
-    Args:
-        name: one of `TRUNKS`.
-        weights: a name from the weights table, `timm/MODEL` on the Hugging Face hub, or a path to a weights file
-            (`.safetensors`, `.pth`, Keras's `.h5`); None for random weights.
-        seed: of the random weights.
-        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …
-        options: `channels`, `pooling`, `ceil_mode`, `padding_mode`, and for ResNets `stride_in`, `bias`,
-            `norm_epsilon`; see `ResNetOptions`. What is not given is as the weights were trained.
-
-    Raises:
-        ArgumentError: no such network, no such weights, no such option.
-        WeightsError: the weights file is missing, damaged, or another network's.
-        DeviceError: the device is not there.
-
-    >>> trunk("vgg16").receptive_field("conv4_3")
-    ReceptiveField(size=92, stride=8, offset=-42)
-    """
-    build, where = _builder(name), pick_device(device)
-    if weights is not None:
-        made = build_with(open_weights(name, weights), name, TRUNKS, options)
-        # A trunk sees pictures at their own size; resizing and cropping belong to the published classifier.
-        made.preprocessing = replace(made.preprocessing, resize=None, crop=None)
-        return made.to(where)
-    with torch.device("meta"):  # memory and time only for the weights that are kept
-        made = build(**options)
-    made.to_empty(device="cpu")
-    initialize(made, seed)
-    return made.to(where).eval()
-
-
-def published(
-    name: str, weights: str | PathLike[str], **options: Unpack[ResNetOptions]
-) -> tuple[Trunk, OriginalHead, tuple[str, ...]]:
-    """A whole published network: the trunk, its original classifier, and the names of its classes.
-
-    The trunk's preprocessing resizes and crops as the network was published. Class names that nobody states are
-    `class 0`, `class 1`, …. Errors as in `trunk`, and a `WeightsError` where the file holds a trunk alone.
-    """
-    _builder(name)
-    checkpoint = open_weights(name, weights)
-    made = build_with(checkpoint, name, TRUNKS, options)
-    head = original_head_of(checkpoint, made, TRUNKS)
-    classes = len(list(head.parameters())[-1])
-    if len(checkpoint.class_names) == classes:
-        return made, head, checkpoint.class_names
-    return made, head, tuple(f"class {number}" for number in range(classes))
-
-
-def _builder(name: str) -> Callable[..., Trunk]:
-    need_one_of("trunk", name, TRUNKS)
-    return TRUNKS[name]
-
-
-def receptive_fields(trunk: Trunk) -> ReceptiveFields:
-    """What a feature of every tap sees, as a table: channels, stride, size and offset in input pixels.
-
-    >>> table = receptive_fields(trunk("vgg16"))
-    >>> table.rows[3]
-    TapSees(tap='conv2_1', channels=128, stride=2, size=10, offset=-4)
-    >>> print(str(table).splitlines()[4])
-    conv2_1            128       2    10      -4
-    """
-    rows = []
-    for tap in trunk.taps:
-        size, stride, offset = trunk.receptive_field(tap)
-        rows.append(TapSees(tap, trunk.channels(tap), stride, size, offset))
-    return ReceptiveFields(tuple(rows))
-
-
-def describe_weights(path: str | PathLike[str]) -> str:
-    """What a weights file holds, in lines. Errors as in `trunk`."""
-    checkpoint = read_checkpoint(Path(path))
-    name = likeliest(checkpoint.state, TRUNKS)
-    numbers = sum(value.numel() for value in checkpoint.state.values())
-    lines = [f"network         {name or 'none that we know'}", f"tensors         {len(checkpoint.state)}"]
-    lines.append(f"numbers         {numbers:,}")
-    if name:
-        with torch.device("meta"):
-            last = list(TRUNKS[name]().original_head(1).state_dict())[-1]
-        classes = len(checkpoint.state[last]) if last in checkpoint.state else 0
-        lines.append(f"classifier      {f'{classes} classes' if classes else 'none'}")
-    lines.append(f"preprocessing   {checkpoint.preprocessing or 'not stated'}")
-    return "\n".join(lines)
+__all__ = ["TRUNKS", "OriginalHead", "Preprocessing", "Trunk", "describe_weights", "published", "receptive_fields"]

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DtypeError, ShapeError, need_one_of
-from convolens.layers import rows
+from convolens.layers.fusion import rows
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing, any_channels
 from convolens.trunks.receptive import Box, ReceptiveField, Window, map_size, seen

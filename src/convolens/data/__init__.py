@@ -1,0 +1,34 @@
+"""Data to learn from: any of five formats read as one `DataSet`, split, and loaded one picture at a time.
+
+    folders.py  a folder for each class          voc.py   Pascal VOC's XML files
+    tables.py   CSV: labels or boxes             yolo.py  text files of fractions, data.yaml
+    coco.py     COCO's JSON
+
+Only names, labels and boxes are kept in memory, about 0.5 kB for each picture; pictures are decoded when they are
+needed.
+"""
+
+from convolens.errors import need_networks
+
+need_networks()
+
+from convolens.data.dataset import Box, DataSet, Example, Skipped
+from convolens.data.files import PICTURE_SUFFIXES
+from convolens.data.loading import Loaded, load, pictures
+from convolens.data.reading import FORMATS, read_data, read_with_faults
+from convolens.data.splitting import split
+
+__all__ = [
+    "FORMATS",
+    "PICTURE_SUFFIXES",
+    "Box",
+    "DataSet",
+    "Example",
+    "Loaded",
+    "Skipped",
+    "load",
+    "pictures",
+    "read_data",
+    "read_with_faults",
+    "split",
+]

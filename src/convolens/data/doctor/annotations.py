@@ -1,0 +1,178 @@
+"""What is said of the pictures: classes missing or rare, boxes that cannot be, numbers of another format."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from convolens.data.dataset import Box, DataSet, Example, Fault, box_fault
+from convolens.data.doctor.files import Look
+from convolens.data.doctor.findings import Corners, Finding, Instance, finding
+
+IMBALANCE = 10  # times as many examples as the rarest class
+OUTSIDE = 1.0  # pixels by which a box may leave its picture: rounding
+GUESS_FROM = 0.05  # share of useless boxes from which another format is considered
+GUESS_BELOW = 0.01  # share of useless boxes as the other format, up to which it is likely
+WHAT_TO_DO = {
+    "empty class": "have no pictures",
+    "unknown class": "name a class that is not in the list",
+    "unknown picture": "are for a picture that is not in the list",
+    "unreadable annotation": "cannot be read",
+    "unreadable row": "cannot be read",
+    "contradicting labels": "have several labels where there may be one",
+}
+
+# What the numbers of a box would be if they had been read as another format than they are in.
+OTHER_FORMATS: tuple[tuple[str, Callable[[Corners, int, int], Corners]], ...] = (
+    ("x, y, width, height", lambda b, w, h: (b[0], b[1], b[0] + b[2], b[1] + b[3])),
+    ("corners x1, y1, x2, y2", lambda b, w, h: (b[0], b[1], b[2] - b[0], b[3] - b[1])),
+    ("y1, x1, y2, x2", lambda b, w, h: (b[1], b[0], b[3], b[2])),
+    ("centre x, centre y, width, height", lambda b, w, h: _centered(b)),
+    ("fractions of the picture", lambda b, w, h: (b[0] * w, b[1] * h, b[2] * w, b[3] * h)),
+)
+
+
+def annotation_findings(data: DataSet, faults: Sequence[Fault], looks: Mapping[Path, Look]) -> list[Finding]:
+    """Everything that is wrong with what is said of the pictures."""
+    return [
+        *_reading_faults(faults),
+        *_class_findings(data),
+        *_size_findings(data, looks),
+        *_box_findings(data, looks),
+    ]
+
+
+def class_counts(data: DataSet) -> Counter[int]:
+    """How many examples show each class."""
+    return Counter(label for example in data.examples for label in example.labels)
+
+
+def _reading_faults(faults: Sequence[Fault]) -> Iterator[Finding]:
+    kinds: dict[str, list[Instance]] = defaultdict(list)
+    for fault in faults:
+        kinds[fault.kind].append(Instance(fault.path, fault.sentence))
+    for kind, instances in kinds.items():
+        yield from finding(kind, "fault", WHAT_TO_DO[kind], instances)
+
+
+def _class_findings(data: DataSet) -> Iterator[Finding]:
+    counts = class_counts(data)
+    if data.kind == "label" and len(data.class_names) == 1:
+        one = [Instance(data.root, data.class_names[0])]
+        yield from finding("one class", "fault", "is all there is; two are needed to tell apart", one)
+    present = [label for label in range(len(data.class_names)) if counts[label]]
+    missing = [Instance(data.root, name) for label, name in enumerate(data.class_names) if not counts[label]]
+    yield from finding("class without examples", "note", "are named and never shown", missing)
+    if len(present) > 1:
+        rarest, commonest = min(present, key=counts.__getitem__), max(present, key=counts.__getitem__)
+        if counts[commonest] >= IMBALANCE * counts[rarest]:
+            rare = [Instance(data.root, f"{data.class_names[label]}: {counts[label]:,}") for label in present]
+            rare = [
+                one for one, label in zip(rare, present, strict=True) if counts[commonest] >= IMBALANCE * counts[label]
+            ]
+            yield from finding(
+                "class imbalance", "note",
+                f"have less than a tenth of the examples of {data.class_names[commonest]} ({counts[commonest]:,}); "
+                "weigh classes in training, and read macro-F1 rather than accuracy", rare,
+            )  # fmt: skip
+
+
+def _size_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding]:
+    wrong = [
+        Instance(example.path, f"annotated as {example.size[0]}×{example.size[1]}, is {size[0]}×{size[1]}")
+        for example in data.examples
+        if example.size and (size := _size(example, looks)) and size != tuple(example.size)
+    ]
+    sentence = "are annotated for another size than they have; their boxes may be of another version, or on their side"
+    yield from finding("size mismatch", "fault", sentence, wrong)
+
+
+def _box_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding]:
+    kinds: dict[str, list[Instance]] = defaultdict(list)
+    for example in data.examples:
+        for box in example.boxes:
+            trouble = _trouble(box, _size(example, looks))
+            if trouble:
+                kinds[trouble[0]].append(Instance(example.path, trouble[1], corners(box)))
+        for box, count in Counter(example.boxes).items():
+            if count > 1:
+                text = f"{data.class_names[box.label]}, {count} times"
+                kinds["box given twice"].append(Instance(example.path, text, corners(box)))
+    for kind, instances in kinds.items():
+        yield from finding(kind, "fault", _BOXES[kind], instances)
+    yield from _format_findings(data, looks)
+
+
+_BOXES = {
+    "box without numbers": "hold something that is no number",
+    "inverted box": "end before they begin",
+    "box without area": "have no width or no height",
+    "box outside": f"leave their picture by more than {OUTSIDE:g} pixel",
+    "box given twice": "are given more than once in one picture",
+}
+
+
+def _trouble(box: Box, size: tuple[int, int] | None) -> tuple[str, str] | None:
+    fault = box_fault(box)
+    if fault is None and size is not None and not _inside(corners(box), *size):
+        shown = ", ".join(f"{value:g}" for value in box.xyxy)
+        return "box outside", f"need a box in {size[0]}×{size[1]} pixels, got ({shown})"
+    return fault
+
+
+def _format_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding]:
+    """Whether the boxes make sense as another format, when as read too many do not."""
+    boxes: list[tuple[Path, Corners, tuple[int, int]]] = [
+        (example.path, corners(box), size)
+        for example in data.examples
+        if (size := _size(example, looks))
+        for box in example.boxes
+        if (box_fault(box) or ("",))[0] != "box without numbers"
+    ]
+    if not boxes:
+        return
+    tiny = all(max(map(abs, box)) <= 1 + 1e-6 for _, box, _ in boxes)
+    as_read = sum(not _useful(box, *size) for _, box, size in boxes)
+    if as_read < GUESS_FROM * len(boxes) and not tiny:
+        return
+    choices = OTHER_FORMATS[-1:] if tiny else OTHER_FORMATS[:-1]
+    left = {name: sum(not _useful(other(box, *size), *size) for _, box, size in boxes) for name, other in choices}
+    name = min(left, key=left.__getitem__)
+    if left[name] <= GUESS_BELOW * len(boxes):
+        reason = "no number exceeds 1" if tiny else f"{as_read:,} of {len(boxes):,} are inverted, empty or outside"
+        sentence = f"boxes make no sense as read ({reason}); as {name}, {left[name]:,} do not: probably they are those"
+        wrong = [Instance(path, "", box) for path, box, size in boxes if tiny or not _useful(box, *size)]
+        yield from finding("boxes of another format", "fault", sentence, wrong)
+
+
+def corners(box: Box) -> Corners:
+    """The box's corners as floats, whatever numbers they were given as."""
+    x1, y1, x2, y2 = map(float, box.xyxy)
+    return x1, y1, x2, y2
+
+
+def _centered(box: Corners) -> Corners:
+    """A box whose first two numbers, taken for a corner, are its centre."""
+    x, y, width, height = box[0], box[1], box[2] - box[0], box[3] - box[1]
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _useful(box: Corners, width: int, height: int) -> bool:
+    return box[0] < box[2] and box[1] < box[3] and _inside(box, width, height)
+
+
+def _inside(box: Corners, width: int, height: int) -> bool:
+    x1, y1, x2, y2 = box
+    return (
+        min(x1, x2) >= -OUTSIDE
+        and min(y1, y2) >= -OUTSIDE
+        and max(x1, x2) <= width + OUTSIDE
+        and max(y1, y2) <= height + OUTSIDE
+    )
+
+
+def _size(example: Example, looks: Mapping[Path, Look]) -> tuple[int, int] | None:
+    """The picture's own size, or, where it cannot be read, none."""
+    found = looks.get(example.path)
+    return found.size if found is not None and not found.trouble else None

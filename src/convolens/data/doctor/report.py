@@ -1,0 +1,117 @@
+"""A diagnosis as text for the terminal, and as a page with the pictures that it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convolens.data import Example
+from convolens.data.doctor.annotations import corners
+from convolens.data.doctor.diagnosis import Diagnosis
+from convolens.data.doctor.findings import Finding, Instance
+from convolens.pages import Part, report
+from convolens.pages.figures import row, table
+from convolens.pages.pictures import Labeled, file_picture
+
+SAMPLES = 12
+SHOWN_INSTANCES = 4
+
+
+def as_text(found: Diagnosis) -> str:
+    """Lines for the terminal: what is in the data, what is wrong, and the verdict last."""
+    return "\n".join([*_summary(found), *(line for one in found.findings for line in _lines(one)), verdict(found)])
+
+
+def verdict(found: Diagnosis) -> str:
+    """One line: how many faults and notes."""
+    faults = len(found.faults)
+    notes = len(found.findings) - faults
+    if not found.findings:
+        return "clean: nothing found"
+    return f"{faults} kind{'s' * (faults != 1)} of fault, {notes} note{'s' * (notes != 1)}"
+
+
+def as_page(found: Diagnosis) -> str:
+    """A page that fetches nothing: the numbers, every finding with pictures of it, and samples with their boxes."""
+    facts = found.facts
+    classes = [(name, f"{count:,}") for name, count in facts["classes"].items()]
+    channels = [(name, f"{count:,}") for name, count in facts["channels"].items()]
+    sizes = [(name, f"{one['width']} × {one['height']}") for name, one in facts["sizes"].items()]
+    tables = [
+        table(("class", "examples"), classes, "How many examples show each class."),
+        table(("sides", "width × height"), sizes, "In pixels, each side on its own."),
+        table(("channels", "files"), channels, "What the files hold; all are read as RGB."),
+    ]
+    parts = [Part("What is in it", " · ".join(_summary(found)[:1]), [row(*tables)])]
+    parts += [_finding_part(one, found.data.root) for one in found.findings]
+    parts.append(Part("Samples", "Evenly spaced through the data.", list(_samples(found))))
+    return report(f"{found.data.root.name}: {verdict(found)}", str(found.data.root), parts)
+
+
+def _summary(found: Diagnosis) -> list[str]:
+    facts = found.facts
+    splits = ", ".join(f"{name} {count:,}" for name, count in facts["splits"].items())
+    what = {"label": "one label each", "labels": "any number of labels", "boxes": f"{facts['boxes']:,} boxes"}
+    first = f"{facts['format']}: {facts['pictures']:,} pictures{f' ({splits})' * bool(splits)}, "
+    first += f"{len(facts['classes'])} classes, {what[facts['kind']]}"
+    if facts["without_objects"]:
+        first += f", {facts['without_objects']:,} pictures without any"
+    lines = [first, "classes   " + _listed(facts["classes"], 12), "channels  " + _listed(facts["channels"], 12)]
+    if facts["sizes"]:
+        small, middle, large = (f"{one['width']}×{one['height']}" for one in facts["sizes"].values())
+        lines.append(f"sizes     {small}" if small == large else f"sizes     {small} to {large}, median {middle}")
+    return lines
+
+
+def _listed(counts: dict[str, int], most: int) -> str:
+    shown = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:most])
+    return shown + (f", … {len(counts)} in all" if len(counts) > most else "")
+
+
+def _lines(one: Finding) -> Iterator[str]:
+    yield f"{one.level:<6}{one.kind}: {one.count:,} {one.sentence}"
+    for instance in one.instances[:SHOWN_INSTANCES]:
+        yield f"        {_words(instance)}"
+    if one.count > SHOWN_INSTANCES:
+        yield f"        … {one.count - SHOWN_INSTANCES:,} more"
+
+
+def _words(instance: Instance) -> str:
+    """The path and the text, which may name it already."""
+    if str(instance.path) in instance.text:
+        return instance.text
+    box = "(" + ", ".join(f"{value:g}" for value in instance.box) + ")" if instance.box and not instance.text else ""
+    return f"{instance.path}: {instance.text or box}" if instance.text or box else str(instance.path)
+
+
+def _finding_part(one: Finding, root: Path) -> Part:
+    figures = [row(*shown)] if (shown := list(_pictures(one.instances[:SHOWN_INSTANCES]))) else []
+    named = table(("where", "what"), [_row(i, root) for i in one.instances], f"{one.count:,} in all.")
+    return Part(f"{one.kind.capitalize()}: {one.count:,}", f"{one.count:,} {one.sentence}.", [*figures, named])
+
+
+def _row(instance: Instance, root: Path) -> tuple[str, str]:
+    """Where and what, without the folder that all of it lies in."""
+    folder = root if root.is_dir() else root.parent
+    where = instance.path.relative_to(folder) if instance.path.is_relative_to(folder) else instance.path
+    return str(where), instance.text.removeprefix(f"{instance.path}: ").replace(f"{folder}/", "")
+
+
+def _pictures(instances: Sequence[Instance]) -> Iterator[str]:
+    for instance in instances:
+        for path in (instance.path, *([instance.other] if instance.other else [])):
+            yield from file_picture(path, [Labeled(instance.box)] if instance.box else [])
+
+
+def _samples(found: Diagnosis) -> Iterator[str]:
+    examples, names = found.data.examples, found.data.class_names
+    chosen = [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, SAMPLES).astype(int))]
+    yield row(*(figure for example in chosen for figure in _sample(example, names)))
+
+
+def _sample(example: Example, names: Sequence[str]) -> Iterator[str]:
+    labels = ", ".join(names[label] for label in example.labels) or "nothing"
+    boxes = [Labeled(corners(box), names[box.label]) for box in example.boxes]
+    yield from file_picture(example.path, boxes, labels)

@@ -1,0 +1,102 @@
+"""What the readers of all formats share: which files are pictures, which folders are splits, and text in UTF-8."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from convolens.data.dataset import Skipped
+from convolens.errors import FileError, FormatError
+from convolens.media.files import need_file
+
+PICTURE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"])
+MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
+
+# Names that folders, files and columns use for the splits of a data set.
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name ends as a picture's does."""
+    return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122 - three times as fast as a Path
+
+
+def files_below(folder: Path | str) -> Iterator[str]:
+    """Paths of all files below, in order of path, none that is hidden or lies in a hidden folder.
+
+    Linked folders are not entered, as they may lead back; they are given as files.
+    """
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from files_below(entry.path)
+        else:
+            yield entry.path
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder that are not hidden, in alphabetical order."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The folders in a folder by the split that they are named for, if one of them is for training."""
+    named = {SPLITS[path.name.lower()]: path for path in folders_in(folder) if path.name.lower() in SPLITS}
+    return named if "train" in named else {}
+
+
+def split_in(name: str) -> str:
+    """The split that a file's name speaks of, `instances_val2017` of `validation`; empty if none.
+
+    >>> split_in("instances_val2017"), split_in("_annotations.coco")
+    ('validation', '')
+    """
+    words = "".join(letter if letter.isalpha() else " " for letter in name.lower()).split()
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
+
+
+def no_picture(path: str) -> Skipped:
+    """A file passed over for its name."""
+    suffix = os.path.splitext(path)[1]  # noqa: PTH122
+    return Skipped(Path(path), f"{path}: need a picture's suffix, got {suffix or 'none'}")
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of an annotation file.
+
+    Raises:
+        FileError: it is not there or cannot be read.
+        FormatError: too large, or not UTF-8.
+    """
+    file = need_file(path, what)
+    if not file.is_file():
+        raise FormatError(f"{file}: need {what}, got a device or a pipe")
+    if file.stat().st_size > MAX_TEXT_BYTES:
+        raise FormatError(f"{file}: need {what} of at most {MAX_TEXT_BYTES:,} bytes, got {file.stat().st_size:,}")
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{file}: need {what} in UTF-8, got other bytes at {error.start}") from error
+    except OSError as error:
+        raise FileError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The class names of the data: those that a model knows, or those found, in alphabetical order."""
+    return known if known is not None else tuple(sorted(names))
+
+
+def listed(names: tuple[str, ...] | list[str], most: int = 8) -> str:
+    """Names in a sentence, cut short where they are many."""
+    return ", ".join(names[:most]) + (f", … {len(names)} in all" if len(names) > most else "")

@@ -1,0 +1,50 @@
+"""A folder for each class: `DIR/brick/*.png`, `DIR/grass/*.jpg`; or these below `DIR/train`, `DIR/val`, `DIR/test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped
+from convolens.data.files import files_below, folders_in, is_picture, listed, no_picture, split_folders
+from convolens.errors import DataError
+
+
+def recognize(path: Path) -> bool:
+    """Whether it is a folder; every other format is asked first."""
+    return path.is_dir()
+
+
+def read(root: Path, known: tuple[str, ...] | None) -> Reading:
+    """Each folder in `root` is a class, every picture below it is of the class.
+
+    Files whose suffix is not a picture's are listed as skipped; names that start with a dot are ignored.
+    """
+    splits = split_folders(root) or {"": root}
+    class_folders = [(split, folder) for split, where in splits.items() for folder in folders_in(where)]
+    if not class_folders:
+        raise DataError(f"{root}: need a folder of pictures for each class, found no folders in it")
+    names = known or tuple(sorted({folder.name for _, folder in class_folders}))
+    examples: list[Example] = []
+    skipped: list[Skipped] = []
+    faults: list[Fault] = []
+    for split, folder in class_folders:
+        if folder.name not in names:
+            sentence = f"{root}: need folders named like the model's classes ({listed(names)}), got {folder.name!r}"
+            faults.append(Fault(folder, "unknown class", sentence))
+            continue
+        before = len(examples)
+        examples.extend(_examples(folder, names.index(folder.name), split, skipped))
+        if len(examples) == before:
+            sentence = f"{folder}: need pictures of the class {folder.name!r}, found none"
+            faults.append(Fault(folder, "empty class", sentence))
+    return Reading(DataSet(root, names, tuple(examples), "label", tuple(skipped)), tuple(faults))
+
+
+def _examples(folder: Path, label: int, split: str, skipped: list[Skipped]) -> Iterator[Example]:
+    labels = (label,)
+    for path in files_below(folder):
+        if is_picture(path):
+            yield Example(Path(path), labels, split=split)
+        else:
+            skipped.append(no_picture(path))

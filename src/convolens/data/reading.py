@@ -1,0 +1,115 @@
+"""Reading data of any format: which one it is, and whether it can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from convolens.data import coco, folders, tables, voc, yolo
+from convolens.data.dataset import DataSet, Example, Reading, Skipped, box_fault
+from convolens.errors import DataError, FileError, need_one_of
+from convolens.media.files import AnyPath
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: whether a path looks like it, and how it is read, given the class names that must hold, if any."""
+
+    name: str
+    recognize: Callable[[Path], bool]
+    read: Callable[[Path, tuple[str, ...] | None], Reading]
+
+
+# In the order in which they are asked: what says plainly what it is comes first, any folder last.
+FORMATS = (
+    Format("yolo", yolo.recognize, yolo.read),
+    Format("coco", coco.recognize, coco.read),
+    Format("voc", voc.recognize, voc.read),
+    Format("csv", tables.recognize, tables.read),
+    Format("folders", folders.recognize, folders.read),
+)
+
+
+def read_data(
+    path: AnyPath,
+    *,
+    format: str | None = None,  # noqa: A002 - the field's word
+    class_names: tuple[str, ...] | None = None,
+) -> DataSet:
+    """The examples of a data set, without opening its pictures (YOLO's fractions need their headers).
+
+    Args:
+        path: a folder with one folder of pictures for each class, a CSV, a COCO JSON, a folder of Pascal VOC's XML, a
+            YOLO `data.yaml`; or a folder that holds one of them.
+        format: one of `FORMATS`' names, where it is not to be guessed.
+        class_names: the classes a trained model knows, in its order. The data's names must then be among them, and one
+            class alone will do.
+
+    An example with a box that has no area, is inverted or no numbers is left out, and named in `skipped`: training
+    without the box would teach that nothing is there.
+
+    Raises:
+        FileError: nothing is there, or it cannot be read.
+        DataError: no pictures; fewer than two classes of pictures, a class without any, one that the model does not
+            know; or annotations that contradict themselves, which `convolens doctor` lists.
+    """
+    found = read_with_faults(path, format=format, class_names=class_names)
+    data, faults = found.data, found.faults
+    if class_names is None and data.kind == "label" and len(data.class_names) == 1:
+        name = data.class_names[0]
+        raise DataError(
+            f"{path}: need at least two classes, got one ({name!r}); add a folder of pictures that are not it"
+        )
+    if faults:
+        more = f"; one of {len(faults)} faults, `convolens doctor {path}` lists them" if len(faults) > 1 else ""
+        raise DataError(faults[0].sentence + more)
+    return _with_sound_boxes(data)
+
+
+def read_with_faults(
+    path: AnyPath,
+    *,
+    format: str | None = None,  # noqa: A002 - the field's word
+    class_names: tuple[str, ...] | None = None,
+) -> Reading:
+    """Everything that can be read, and all that contradicts itself. Arguments as in `read_data`.
+
+    Raises:
+        FileError, DataError: nothing can be read.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise FileError(
+            f"{root}: need a folder with one folder of pictures for each class, or annotations, found nothing there"
+        )
+    if not (root.is_dir() or root.is_file()):
+        raise FileError(f"{root}: need a folder or a file, got a device or a pipe")
+    chosen = _format(root, format)
+    reading = replace(chosen.read(root, class_names), format=chosen.name)
+    if not reading.data.examples and not reading.faults:
+        raise DataError(f"{root}: need pictures, found none")
+    return reading
+
+
+def _format(root: Path, name: str | None) -> Format:
+    names = [one.name for one in FORMATS]
+    if name is not None:
+        need_one_of("format", name, names)
+    for one in FORMATS:
+        if one.name == name or (name is None and one.recognize(root)):
+            return one
+    raise FileError(f"{root}: need a folder, .csv, COCO's .json or YOLO's data.yaml, got a file of another kind")
+
+
+def _with_sound_boxes(data: DataSet) -> DataSet:
+    skipped: list[Skipped] = []
+    kept: list[Example] = []
+    for example in data.examples:
+        faults = (box_fault(box) for box in example.boxes)
+        fault = next((one for one in faults if one), None)
+        if fault is None:
+            kept.append(example)
+        else:
+            skipped.append(Skipped(example.path, f"{example.path}: {fault[0]}: {fault[1]}"))
+    return replace(data, examples=tuple(kept), skipped=(*data.skipped, *skipped)) if skipped else data

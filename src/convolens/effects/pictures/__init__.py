@@ -1,0 +1,1 @@
+"""Effects on pictures: blur, sharpen, edges."""

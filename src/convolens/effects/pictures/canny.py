@@ -1,0 +1,99 @@
+"""Canny's edges: lines one pixel wide where brightness changes most.
+
+Blur, gradient, then only the pixels that exceed their neighbours along the gradient, then of these the lines that are
+somewhere strong. Time: that of the blur, and of the pixels above the lower threshold.
+
+Canny, "A computational approach to edge detection", IEEE PAMI 8(6), 1986.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Num
+from numpy.typing import NDArray
+
+from convolens.arrays import Real, as_array, is_tensor
+from convolens.effects.pictures.blur import blur
+from convolens.effects.pictures.brightness import brightness
+from convolens.effects.pictures.edges import sobel_gradients
+from convolens.errors import ArgumentError
+from convolens.shapes import Boundary
+
+_TRUNCATE = 4.0  # sigmas, as in scikit-image
+
+
+def canny(
+    image: Num[Any, "height width *channels"],
+    sigma: Real = 1.0,
+    *,
+    low: Real = 0.1,
+    high: Real = 0.2,
+    boundary: Boundary = "symmetric",
+) -> Bool[Any, "height width"]:
+    """Where the picture has edges: lines one pixel wide, `True` on them.
+
+    As scikit-image's `canny` with `mode="reflect"`, which means numpy's `symmetric`: to the pixel in float64; of other
+    dtypes, computed in float32, one in 10,000 may differ. The outermost pixels are never edges.
+
+    Args:
+        image: `(H, W)`, RGB or RGBA (as grey, by the brightness of its colours; opacity is ignored); integers, or
+            floats in [0, 1]. A torch tensor gives a tensor, without gradients.
+        sigma: width of the blur before, in pixels: smaller detail makes no edges.
+        low: the weakest gradient of a line, by Sobel's weights, where white is 1: a step of height h gives up to 4h.
+        high: what a line must reach somewhere.
+        boundary: one of `numpy.pad`'s names.
+
+    Raises:
+        ArgumentError: thresholds that are negative or not in order; a sigma that is none.
+        ShapeError: not a picture.
+        DtypeError: not real numbers.
+
+    >>> step = np.repeat([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]], 5, axis=0)
+    >>> canny(step, 0.5)[2]
+    array([False, False,  True,  True, False, False])
+    """
+    if is_tensor(image):
+        found = canny(image.detach().cpu().numpy(), sigma, low=low, high=high, boundary=boundary)
+        return sys.modules["torch"].from_numpy(found).to(image.device)
+    if not 0 <= low <= high < np.inf:
+        raise ArgumentError(f"low: need thresholds in order, 0 ≤ low ≤ high, got {low:g} and {high:g}")
+    gray = brightness(as_array(image, "image"))
+    gx, gy = sobel_gradients(blur(gray, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
+    strength = np.hypot(gx, gy)
+    ridges = _ridges(gx, gy, strength, float(low))
+    return _connected(ridges, ridges & (strength >= high))
+
+
+def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: float) -> NDArray[np.bool_]:
+    """Pixels of at least `low` that no neighbour along the gradient exceeds, neighbours interpolated linearly."""
+    candidates = np.zeros(strength.shape, bool)
+    candidates[1:-1, 1:-1] = strength[1:-1, 1:-1] >= low
+    candidates &= strength > 0
+    at = np.flatnonzero(candidates)
+    dx, dy, flat, width = gx.ravel()[at], gy.ravel()[at], strength.ravel(), strength.shape[1]
+    steep = np.abs(dy) > np.abs(dx)
+    share = np.where(steep, np.abs(dx), np.abs(dy)) / np.maximum(np.abs(dx), np.abs(dy))
+    # The gradient's line passes between the next pixel along its larger component and the next one on the diagonal.
+    straight = np.where(steep, width, 1)
+    falling = np.where(dx * dy >= 0, width + 1, np.where(steep, width - 1, 1 - width))
+    kept = np.ones(len(at), bool)
+    for way in (1, -1):
+        beside = flat[at + way * falling] * share + flat[at + way * straight] * (1 - share)
+        kept &= beside <= flat[at]
+    candidates.ravel()[at] = kept
+    return candidates
+
+
+def _connected(lines: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The lines, corners included, that are strong somewhere."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(lines, structure=np.ones((3, 3), bool))
+    kept = np.zeros(count + 1, bool)
+    kept[labels[strong]] = True
+    kept[0] = False
+    found: NDArray[np.bool_] = kept[labels]
+    return found

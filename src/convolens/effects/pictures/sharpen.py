@@ -1,0 +1,74 @@
+"""Unsharp masking: what a blur takes away from a picture is its detail; add some of it once more.
+
+Time and memory are those of the blur, in floats.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from convolens.arrays import Real, as_array, is_tensor
+from convolens.effects.pictures.blur import blur
+from convolens.errors import ArgumentError
+from convolens.shapes import Boundary
+
+
+def sharpen(
+    image: Num[Any, "height width ..."],
+    sigma: Any = 1.5,
+    *,
+    amount: Real = 1.0,
+    threshold: Real = 0.0,
+    boundary: Boundary = "symmetric",
+) -> Num[Any, "height width ..."]:
+    """The picture plus `amount` times what a Gaussian blur of it leaves out.
+
+    Args:
+        image: `(H, W)` or `(H, W, C)`; uint8, uint16, float32 or float64. Of RGBA only the colours are sharpened.
+        sigma: the size of the detail in pixels, as in `blur`.
+        amount: 0 changes nothing, 1 doubles the detail.
+        threshold: detail smaller than this, in the image's units, is taken for noise and left as it is.
+        boundary: one of `numpy.pad`'s names.
+
+    Returns:
+        The image's shape and dtype. Integers are rounded and clipped; floats are not, and may leave [0, 1].
+
+    Raises:
+        ArgumentError: amount or threshold is negative or not finite; further errors as in `blur`.
+
+    >>> sharpen(np.float64([[0, 0, 1, 1]]), (0, 1)).round(2)
+    array([[-0.06, -0.3 ,  1.3 ,  1.06]])
+    """
+    for name, value in (("amount", amount), ("threshold", threshold)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ArgumentError(f"{name}: need a finite number of at least 0, got {value}")
+    picture = _in_floats(image)
+    detail = picture - blur(picture, sigma, boundary=boundary)
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        detail[:, :, 3] = 0
+    sharper = picture + amount * detail * (abs(detail) >= threshold)
+    return _in_the_kind_of(image, sharper)
+
+
+def _in_floats(image: Any) -> Any:
+    """Detail has a sign and fractions, which bytes cannot hold."""
+    if is_tensor(image):
+        return image.float() if str(image.dtype) in ("torch.uint8", "torch.uint16") else image
+    picture = as_array(image, "image")
+    return picture.astype(np.float32) if picture.dtype in (np.uint8, np.uint16) else picture
+
+
+def _in_the_kind_of(image: Any, sharper: Any) -> Any:
+    if is_tensor(image):
+        if image.is_floating_point():
+            return sharper
+        largest = {1: 255, 2: 65535}[image.element_size()]
+        return sharper.round().clamp(0, largest).to(image.dtype)
+    kind = np.asarray(image).dtype
+    if kind.kind == "f":
+        return sharper.astype(kind, copy=False)
+    return np.rint(sharper).clip(0, np.iinfo(kind).max).astype(kind)

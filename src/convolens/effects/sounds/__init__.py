@@ -1,0 +1,1 @@
+"""Effects on sounds: echo, its search and its undoing, reverb."""

@@ -1,0 +1,90 @@
+"""Echo: a sound plus delayed, quieter copies of itself.
+
+    x(t) = dry · s(t) + Σ wₘ u(t − tₘ),   u(t) = s(t) + feedback · u(t − T),   T the longest delay
+
+A convolution with a kernel of a few non-zero taps, added up at memory speed: time taps × frames. With feedback, u is
+the sound going round a loop; without, it is the sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from convolens.arrays import Real, is_tensor
+from convolens.convolution import convolve
+from convolens.effects import tensors
+from convolens.effects.sounds.echo_stream import looped, spread
+from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
+from convolens.effects.sounds.sound import check_sound
+
+
+def echo(
+    samples: Float[Any, "frames ..."],
+    rate: Real,
+    delays: Real | Sequence[Real],
+    weights: Weights,
+    *,
+    dry: Real = 1.0,
+    feedback: Real = 0.0,
+    sub_sample: bool = False,
+) -> Float[Any, "longer ..."]:
+    """The sound with its echoes; longer than it came by the longest delay.
+
+    Args:
+        samples: `(frames,)` or `(frames, channels)`, floats. Each channel echoes by itself.
+        rate: frames a second.
+        delays: seconds until each echo, to the nearest frame.
+        weights: how loud each echo is; 1 is as loud as the sound, negative turns it upside down. One for each delay,
+            or for each delay one for each channel: `[[0.6, 0], [0, 0.4]]` answers on the left, then on the right. A
+            sound of one channel becomes one of as many.
+        dry: how loud the sound itself stays.
+        feedback: what of the echoes goes round again, every longest delay, between -1 and 1; the tail then lasts
+            until it is 90 dB down.
+        sub_sample: delays that fall between two frames are kept as they are, by a windowed sinc of 64 taps, flat to
+            0.1 dB up to 0.9 of the highest frequency. They need at least 32 frames. The loop of `feedback` stays in
+            whole frames.
+
+    Returns:
+        `(frames + longest delay, ...)` in the dtype of the samples. Never clipped: loud echoes may pass ±1.
+
+    Raises:
+        ShapeError: no samples, or more than two dimensions.
+        DtypeError: not floats.
+        ArgumentError: a delay that is negative, not finite or above a day, not one weight for each, a feedback of 1
+            or more, or a rate that is not positive.
+
+    >>> click = np.array([1.0, 0.0, 0.0])
+    >>> echo(click, rate=10, delays=[0.2, 0.4], weights=[0.5, 0.25])
+    array([1.  , 0.  , 0.5 , 0.  , 0.25, 0.  , 0.  ])
+    """
+    sound: Any = samples
+    check_sound(sound)
+    taps = echo_taps(rate, delays, weights, dry, feedback, sub_sample)
+    wide = taps.channels(1 if sound.ndim == 1 else sound.shape[1])
+    if taps.weights.ndim == 2:
+        sound = sound.reshape(len(sound), -1).expand(-1, wide) if is_tensor(sound) else spread(sound, wide)
+    if is_tensor(sound):
+        return tensors.echo(sound, taps)
+    if taps.feedback == 0:
+        return _convolved(sound, taps, taps.dry)
+    silence = np.zeros((taps.tail, *sound.shape[1:]), sound.dtype)
+    round_and_round, _ = looped(None, np.concatenate([sound, silence]), taps)
+    result = _convolved(round_and_round, taps, 0.0)[: len(round_and_round)]
+    result[: len(sound)] += sound * sound.dtype.type(taps.dry)
+    return result
+
+
+def _convolved(sound: NDArray[Any], taps: Taps, dry: float) -> NDArray[Any]:
+    """The whole sound by the planner, which may know better than adding up taps where there are many."""
+    impulse = np.zeros((taps.reach + 1, *taps.weights.shape[1:]), sound.dtype)
+    np.add.at(impulse, taps.at, taps.weights.astype(sound.dtype))  # two echoes may share a frame
+    impulse[0] += sound.dtype.type(dry)
+    if impulse.ndim == 1:
+        result: NDArray[Any] = convolve(sound, impulse, axes=0)
+        return result
+    return np.stack([convolve(sound[:, c], impulse[:, c]) for c in range(sound.shape[1])], axis=1)

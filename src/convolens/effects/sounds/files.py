@@ -1,0 +1,137 @@
+"""Sounds from file to file as a stream: memory does not grow with the length of the file.
+
+Blocks are read, changed and written; a change keeps what it needs of the past. The result does not depend on how the
+file was cut into blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.effects.sounds.sound import soften
+from convolens.errors import ArgumentError, FormatError
+from convolens.media.audio import (
+    BLOCK_FRAMES,
+    audio_length,
+    clipped,
+    kept_subtype,
+    reading,
+    sound_blocks,
+    write_blocks,
+    writing_audio,
+)
+from convolens.media.files import AnyPath
+
+Blocks = Iterator[NDArray[np.float32]]
+Change = Callable[[Iterable[NDArray[np.float32]], int], Blocks]  # blocks (frames, channels) and the rate → blocks
+Watcher = Callable[[NDArray[np.float32]], Any]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a sound: how long it is, how loud, and what the format could not hold."""
+
+    frames: int
+    peak: float  # before scaling
+    gain: float  # by which it was scaled
+    clipped: int  # samples beyond ±1, cut off by formats of integers
+
+
+def change_sound_file(
+    source: AnyPath,
+    target: AnyPath,
+    change: Change,
+    *,
+    longer: Callable[[int], int] = lambda rate: 0,
+    channels: Callable[[int], int] = lambda count: count,
+    keeping: tuple[AnyPath, ...] = (),
+    normalize: bool = False,
+    limit: bool = False,
+    block: int = BLOCK_FRAMES,
+    progress: Callable[[int], Any] = lambda frames: None,
+    before: Watcher = lambda samples: None,
+    after: Watcher = lambda samples: None,
+) -> Written:
+    """Reads a sound, changes it and writes it in its own encoding, block by block.
+
+    Args:
+        source: what to read.
+        target: where to write; the suffix chooses the format. It takes its name when it is whole.
+        change: takes the blocks, `(frames, channels)` float32, and the rate, and gives the changed blocks.
+        longer: by how many frames the result is longer, given the rate: a WAV that passes 4 GiB must know it at once.
+        channels: how many the result has, given those of the sound.
+        keeping: further inputs that must not be overwritten.
+        normalize: scale the result so that its loudest sample just reaches full scale. Computes it twice.
+        limit: let loud samples approach full scale softly, as `soften` does, instead of clipping them.
+        block: frames read at a time.
+        progress: told how many frames were read, after each block; with `normalize` each frame is read twice.
+        before: given each block that is read, once.
+        after: given each block that is written.
+
+    Raises:
+        ArgumentError: both `normalize` and `limit`.
+        FormatError: not a sound, without samples, damaged, or an output that cannot be written.
+        FileError: nothing is there, or the output is the input.
+    """
+    if normalize and limit:
+        raise ArgumentError("limit: need either to normalize or to limit, got both")
+
+    def changed(watcher: Watcher) -> Blocks:
+        with reading(source) as sound:
+            yield from change(_told(_ahead(sound_blocks(sound, source, block)), progress, watcher), sound.samplerate)
+
+    with reading(source) as sound:
+        rate, wide, subtype = sound.samplerate, channels(sound.channels), kept_subtype(target, sound.subtype)
+        length = audio_length(source)
+        if length == 0:
+            raise FormatError(f"{source}: need a sound of at least one sample, got none")
+    gain = 1.0
+    if normalize:
+        loudest = max(map(_peak, changed(lambda samples: None)))
+        gain = 1 / loudest if loudest > 0 else 1.0
+    written, peak, cut = 0, 0.0, 0
+    behind: Future[None] = Future()  # the block before, while it is written
+    behind.set_result(None)
+    with (
+        writing_audio(
+            target, rate, wide, subtype=subtype, frames=length + longer(rate), keeping=(source, *keeping)
+        ) as out,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        for samples in changed(before):
+            loudest = _peak(samples)
+            scaled = samples if gain == 1 else (samples * np.float32(gain)).clip(-1, 1)  # rounding may pass 1
+            scaled = soften(scaled) if limit else scaled
+            peak, written = max(peak, loudest), written + len(scaled)
+            cut += clipped(scaled) if loudest * gain > 1 else 0
+            behind.result()
+            behind = writer.submit(write_blocks, out, scaled)
+            after(scaled)
+        behind.result()
+    return Written(written, peak, gain, 0 if subtype in ("FLOAT", "DOUBLE") else cut)
+
+
+def _ahead(blocks: Blocks) -> Blocks:
+    """The same blocks; the next one is read while one is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, blocks, None)
+        while (samples := coming.result()) is not None:
+            coming = reader.submit(next, blocks, None)
+            yield samples
+
+
+def _told(blocks: Iterable[NDArray[np.float32]], progress: Callable[[int], Any], watcher: Watcher) -> Blocks:
+    for samples in blocks:
+        watcher(samples)
+        yield samples
+        progress(len(samples))
+
+
+def _peak(samples: NDArray[np.float32]) -> float:
+    return float(max(samples.max(initial=0), -samples.min(initial=0)))

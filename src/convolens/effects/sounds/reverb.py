@@ -1,0 +1,235 @@
+"""Reverb: a sound as it would be in a room, by convolution with what the room answers to a click.
+
+The planner cuts long sounds into blocks for Fourier transforms: time frames × log(impulse), not frames × impulse. As a
+stream the sound is cut into parts whose length depends on the impulse alone; each part's reverb is added to what the
+parts before it still sound (overlap-add), in memory for a few impulses.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from convolens.arrays import Real, is_tensor
+from convolens.convolution import convolve
+from convolens.effects.sounds.resampling import resample_impulse
+from convolens.effects.sounds.sound import check_rate, check_sound
+from convolens.errors import ArgumentError, DtypeError, ShapeError
+
+# A true stereo impulse response: what each ear hears of a click on each side.
+_LEFT_TO_LEFT, _LEFT_TO_RIGHT, _RIGHT_TO_LEFT, _RIGHT_TO_RIGHT = range(4)
+
+_LONGEST_PRE_DELAY = 60  # seconds
+_LEAST_PART = 1 << 17  # frames; shorter parts lose time in preparing each
+_IMPULSES_IN_A_PART = 4  # a part's reverb is an impulse longer than the part: a fifth of the work is for that
+
+
+def reverb(
+    samples: Float[Any, "frames ..."],
+    impulse: Float[Any, "taps ..."],
+    *,
+    dry: Real = 0.7,
+    wet: Real = 0.3,
+    rate: Real | None = None,
+    impulse_rate: Real | None = None,
+    pre_delay: Real = 0.0,
+) -> Float[Any, "longer ..."]:
+    """The sound in the room of an impulse response.
+
+    Never normalised and never cut: the tail is whole, and loud rooms may pass ±1.
+
+    Args:
+        samples: `(frames,)` or `(frames, channels)`, floats.
+        impulse: `(taps,)` for all channels alike; `(taps, channels)`, one for each channel, or for a sound of one
+            channel one for each of the result's; `(taps, 4)` for a stereo sound is true stereo: left to left, left to
+            right, right to left, right to right.
+        dry: how loud the sound itself is.
+        wet: how loud the room is.
+        rate: the sound's frames a second; needed only for the next two.
+        impulse_rate: the impulse's, where it is another: it is resampled.
+        pre_delay: seconds until the room begins to answer.
+
+    Returns:
+        `(frames + taps - 1, ...)` in the dtype of the samples; longer by the pre-delay.
+
+    Raises:
+        ShapeError: no samples, an empty impulse, or channels that do not match.
+        DtypeError: not floats.
+        ArgumentError: dry or wet is not finite, a rate that is not positive, a pre-delay that is negative or above a
+            minute, or one of these without `rate`.
+
+    >>> reverb(np.array([1.0, 0.0]), np.array([1.0, 0.5]), dry=0.5, wet=0.5)
+    array([1.  , 0.25, 0.  ])
+    """
+    sound, room = samples, impulse
+    check_sound(sound)
+    _check_impulse(room, sound)
+    for name, level in (("dry", dry), ("wet", wet)):
+        if not math.isfinite(level):
+            raise ArgumentError(f"{name}: need a finite number, got {level}")
+    room = _at_rate(room, rate, impulse_rate)
+    room = room.to(sound.dtype) if is_tensor(room) else room.astype(sound.dtype, copy=False)
+    late = _frames_late(pre_delay, rate)
+    result = _in_the_room(sound, room * float(wet))
+    if late:
+        result = _behind(result, late)
+    direct = sound if sound.ndim == result.ndim else sound[:, None]
+    if dry != 0:  # an hour is a gigabyte: not read once more for nothing
+        result[: len(sound)] += float(dry) * direct
+    return result
+
+
+def reverb_stream(
+    blocks: Iterable[NDArray[Any]],
+    impulse: NDArray[Any],
+    *,
+    dry: Real = 0.7,
+    wet: Real = 0.3,
+    rate: Real | None = None,
+    impulse_rate: Real | None = None,
+    pre_delay: Real = 0.0,
+) -> Iterator[NDArray[Any]]:
+    """`reverb` of a sound that comes in blocks: the same samples however it is cut.
+
+    Args:
+        blocks: `(frames, channels)` floats, one after another.
+        impulse: as in `reverb`; the others, too.
+        dry: see there.
+        wet: see there.
+        rate: see there.
+        impulse_rate: see there.
+        pre_delay: see there.
+
+    Yields:
+        `(frames, channels)`, in parts of a length that depends on the impulse alone; the tail comes with the last.
+
+    Errors as in `reverb`.
+
+    >>> click = [np.array([[1.0]]), np.array([[0.0]])]
+    >>> np.concatenate(list(reverb_stream(click, np.array([1.0, 0.5]), dry=0, wet=1)))[:, 0].round(6)
+    array([1. , 0.5, 0. ])
+    """
+    room = _at_rate(impulse, rate, impulse_rate)
+    late = _frames_late(pre_delay, rate)
+    size = part_frames(len(room))
+    sounding: NDArray[Any] | None = None  # of the parts before, from the next frame on
+    for part, frames in _parts(blocks, size):
+        answer = reverb(part, room, dry=dry, wet=wet, rate=rate, pre_delay=pre_delay)
+        if sounding is not None:
+            answer[: len(sounding)] += sounding
+        done = size if frames == size else frames
+        sounding = answer[done : frames + late + len(room) - 1].copy()
+        yield answer[:done]
+    if sounding is not None and len(sounding):
+        yield sounding
+
+
+def part_frames(taps: int) -> int:
+    """Frames of a part: a power of two, so that the transforms' sizes depend on nothing but the impulse's length.
+
+    >>> part_frames(1000), part_frames(100_000)
+    (131072, 524288)
+    """
+    return max(_LEAST_PART, 1 << math.ceil(math.log2(_IMPULSES_IN_A_PART * taps)))
+
+
+def _parts(blocks: Iterable[NDArray[Any]], size: int) -> Iterator[tuple[NDArray[Any], int]]:
+    """The sound in parts of `size` frames, the last one filled with silence; and how many frames are its own."""
+    part: NDArray[Any] | None = None
+    filled = 0
+    for block in blocks:
+        check_sound(block)
+        if part is None:
+            part = np.zeros((size, block.shape[1]), block.dtype)
+        start = 0
+        while start < len(block):
+            take = min(size - filled, len(block) - start)
+            part[filled : filled + take] = block[start : start + take]
+            start, filled = start + take, filled + take
+            if filled == size:
+                yield part, size
+                filled = 0
+    if part is not None and filled:
+        part[filled:] = 0
+        yield part, filled
+
+
+def _at_rate(room: Any, rate: Real | None, impulse_rate: Real | None) -> Any:
+    if impulse_rate is None or impulse_rate == rate:
+        return room
+    if rate is None:
+        raise ArgumentError("rate: need the sound's, as the impulse's is given, got none")
+    check_rate(rate)
+    check_rate(impulse_rate)
+    if is_tensor(room):
+        raise DtypeError("impulse: need a NumPy array to resample it, got a tensor; resample it first")
+    return resample_impulse(room, impulse_rate, rate)
+
+
+def _frames_late(pre_delay: Real, rate: Real | None) -> int:
+    if not 0 <= pre_delay <= _LONGEST_PRE_DELAY:
+        raise ArgumentError(f"pre_delay: need seconds from 0 to {_LONGEST_PRE_DELAY}, got {pre_delay}")
+    if pre_delay == 0:
+        return 0
+    if rate is None:
+        raise ArgumentError("rate: need the sound's, as there is a pre-delay, got none")
+    check_rate(rate)
+    return round(pre_delay * rate)
+
+
+def _behind(wet: Any, frames: int) -> Any:
+    """After so many frames of silence."""
+    if is_tensor(wet):
+        return sys.modules["torch"].cat([wet.new_zeros([frames, *wet.shape[1:]]), wet])
+    return np.concatenate([np.zeros((frames, *wet.shape[1:]), wet.dtype), wet])
+
+
+def _in_the_room(sound: Any, room: Any) -> Any:
+    """The wet sound alone."""
+    if room.ndim == 2 and room.shape[1] == 1:
+        room = room[:, 0]
+    if room.ndim == 1:
+        return convolve(sound, room, axes=0)
+    sides = [sound] * room.shape[1] if sound.ndim == 1 else [sound[:, c] for c in range(sound.shape[1])]
+    if len(sides) == 2 and room.shape[1] == 4:
+        left, right = sides
+        return _stacked(
+            [
+                convolve(left, room[:, _LEFT_TO_LEFT]) + convolve(right, room[:, _RIGHT_TO_LEFT]),
+                convolve(left, room[:, _LEFT_TO_RIGHT]) + convolve(right, room[:, _RIGHT_TO_RIGHT]),
+            ]
+        )
+    sides = sides * room.shape[1] if len(sides) == 1 else sides
+    return _stacked([convolve(side, room[:, c]) for c, side in enumerate(sides)])
+
+
+def channels_after(channels: int, of_impulse: int) -> int:
+    """How many channels the reverb of a sound has.
+
+    >>> channels_after(1, 2), channels_after(2, 4), channels_after(2, 1)
+    (2, 2, 2)
+    """
+    return of_impulse if channels == 1 else channels
+
+
+def _stacked(channels: list[Any]) -> Any:
+    return sys.modules["torch"].stack(channels, dim=1) if is_tensor(channels[0]) else np.stack(channels, axis=1)
+
+
+def _check_impulse(room: Any, sound: Any) -> None:
+    shape = tuple(getattr(room, "shape", ()))
+    if len(shape) not in (1, 2) or 0 in shape:
+        raise ShapeError(f"impulse: need (taps,) or (taps, channels), at least one tap, got shape {shape}")
+    if "float" not in str(room.dtype):
+        raise DtypeError(f"impulse: need floats, got {room.dtype}; divide by the largest value")
+    has = 1 if len(shape) == 1 else shape[1]
+    channels = 1 if sound.ndim == 1 else sound.shape[1]
+    if has not in (1, channels) and channels != 1 and (channels, has) != (2, 4):
+        four = " or 4 of true stereo" if channels == 2 else ""
+        raise ShapeError(f"impulse: need 1 channel, or one for each of the sound's {channels}{four}, got {has}")

@@ -1,0 +1,110 @@
+"""How good a classifier is on pictures with known classes, and the loss it is trained by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from convolens.data import DataSet, Example, Skipped
+from convolens.data.model_inputs import model_batches
+from convolens.errors import ArgumentError, DataError, need_one_of
+from convolens.evaluation.metrics import classification_metrics, several_metrics
+from convolens.models.classify import Classifier
+from convolens.models.inputs import evaluating
+
+# Numbers that go into the model file and, after each step or epoch, into metrics.csv; by whether it is multi-label.
+KEPT = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
+
+
+def score_pictures(
+    model: Classifier,
+    examples: Sequence[Example],
+    skipped: list[Skipped],
+    *,
+    batch: int = 16,
+    source: object = "data",
+    what: str = "pictures",
+    progress: bool = False,
+) -> tuple[NDArray[Any], list[Example]]:
+    """The probability of each class `(pictures, classes)`, and which examples could be used.
+
+    Raises:
+        DataError: none of them.
+    """
+    used: list[Example] = []
+    with evaluating(model):
+        inputs = model_batches(model, examples, used, skipped, batch=batch, what=what, progress=progress)
+        scores = [model.probabilities(model(one)).cpu().numpy() for one in inputs]
+    if not scores:
+        reason = f"; {skipped[0].reason}" if skipped else ""
+        raise DataError(f"{source}: need pictures that can be used, got none{reason}")
+    return np.concatenate(scores), used
+
+
+def figures(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
+    """The numbers of `metrics` for what a model said of examples."""
+    if model.multi_label:
+        return several_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
+    return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
+
+
+def targets_of(examples: Sequence[Example], classes: int) -> Float[Tensor, "samples classes"]:
+    """1 for each class that an example shows, 0 for the others."""
+    targets = torch.zeros(len(examples), classes)
+    for row, example in enumerate(examples):
+        targets[row, list(example.labels)] = 1
+    return targets
+
+
+@dataclass(frozen=True)
+class ClassificationLoss:
+    """The loss that a classifier is trained by.
+
+    Attributes:
+        multi_label: each class for itself (binary cross-entropy, added up), or one class a picture (cross-entropy).
+        label_smoothing: the share of a label that is spread: over all classes, or halfway between yes and no (Szegedy
+            et al., "Rethinking the Inception Architecture", 2016, section 7).
+        weights: what each class counts for, `(classes,)`; None for 1.
+    """
+
+    multi_label: bool = False
+    label_smoothing: float = 0.0
+    weights: Tensor | None = None
+
+    def total(
+        self, scores: Float[Tensor, "samples classes"], targets: Float[Tensor, "samples classes"]
+    ) -> Float[Tensor, ""]:
+        """Summed over samples. A sample's label may be mixed of several."""
+        weights = None if self.weights is None else self.weights.to(scores)
+        if not self.multi_label:
+            return cross_entropy(scores, targets, weight=weights, label_smoothing=self.label_smoothing, reduction="sum")
+        softer = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return binary_cross_entropy_with_logits(scores, softer, weight=weights, reduction="sum")
+
+
+def weights_of(wanted: str | Mapping[str, float] | None, data: DataSet) -> Tensor | None:
+    """What each class counts for. `balanced` makes up for how often it occurs; the mean over the samples is 1.
+
+    Raises:
+        ArgumentError: a class that there is not, or a weight that is none.
+    """
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        if wanted != "balanced":
+            raise ArgumentError(f"class_weights: need 'balanced' or a number for each class, got {wanted!r}")
+        counts = targets_of(data.examples, len(data.class_names)).sum(dim=0)
+        return counts.sum() / counts.clamp_min(1) / (counts > 0).sum()
+    for name, value in wanted.items():
+        need_one_of("class_weights", name, data.class_names)
+        if not (np.isfinite(value) and value >= 0):
+            raise ArgumentError(f"class_weights: need a finite number of at least 0 for {name!r}, got {value}")
+    return torch.tensor([float(wanted.get(name, 1.0)) for name in data.class_names])

@@ -1,0 +1,150 @@
+"""How good a model is on pictures that it has not been trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convolens.data import DataSet, Skipped, read_data
+from convolens.data.dataset import need_one_label
+from convolens.evaluation.classify import figures, score_pictures
+from convolens.evaluation.detect import detect_all, detection_metrics
+from convolens.evaluation.detections import curves, detection_confusion
+from convolens.evaluation.localize import localization_metrics, locate_all
+from convolens.evaluation.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places
+from convolens.evaluation.page import (
+    confusion_part,
+    evaluation_page,
+    mistakes_part,
+    precision_recall_part,
+    reliability_part,
+)
+from convolens.media.files import AnyPath, need_target, writing
+from convolens.models.classify import Classifier
+from convolens.models.detect import Detector
+from convolens.models.inputs import running_on
+from convolens.models.localize import Localizer
+from convolens.pages import Part
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures, and what makes the rest of a page about them, if one is wanted."""
+
+    found: dict[str, Any]
+    parts: Callable[[], Sequence[Part]]
+
+
+def evaluate(
+    model: Classifier | Localizer | Detector,
+    data: AnyPath,
+    *,
+    split: str | None = None,
+    batch: int = 16,
+    html: AnyPath | None = None,
+    progress: bool = True,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Runs the model over data whose answers are known, and compares.
+
+    Args:
+        model: a classifier, a localizer or a detector.
+        data: a folder with one folder of pictures for each class, or any other format of `convolens.data`; names
+            as the model's, some may be missing.
+        split: `train`, `validation` or `test` of data that has splits. None takes the test split, or else that for
+            validation, so that nothing is measured on what was learned from.
+        batch: pictures of one size that go through the network at once.
+        html: writes a page there too: what was taken for what, how far confidence can be trusted or how precision
+            falls with recall, worst mistakes.
+        progress: shows a bar with the time left.
+        device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
+
+    Returns:
+        For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
+        classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`; for a localizer the
+        figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`. And
+        `skipped`: files that could not be used, path and reason.
+
+    Raises:
+        FileError: the data is not there, or the page cannot be written.
+        DataError: a class that the model does not know, no such split, or no picture that can be used.
+    """
+    if html is not None:
+        need_target(html)
+    chosen = _chosen(read_data(data, class_names=model.class_names), split)
+    skipped: list[Skipped] = list(chosen.skipped)
+    with running_on(model, device):
+        measured = _MEASURES[model.task](model, chosen, skipped, batch, progress)
+    found = measured.found | {"skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped]}
+    if html is not None:
+        title = f"{model.task.capitalize()}: {model.trunk.name} on {Path(data).name}"
+        page = evaluation_page(title, str(data), found, measured.parts())
+        with writing(html) as draft:
+            draft.write_text(page, encoding="utf-8")
+    return found
+
+
+def _chosen(data: DataSet, split: str | None) -> DataSet:
+    """The split that is to be measured on."""
+    if split is not None:
+        return data.split(split)
+    return next((data.split(name) for name in ("test", "validation") if name in data.splits), data)
+
+
+def _classifier(model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
+    if not model.multi_label:
+        need_one_label(data)
+    scores, used = score_pictures(model, data.examples, skipped, batch=batch, source=data.root, progress=progress)
+    found = figures(model, scores, used)
+
+    def parts() -> list[Part]:
+        if model.multi_label:
+            return [mistakes_part(wrong_classes(scores, used, model.class_names))]
+        labels = np.array([example.labels[0] for example in used])
+        return [
+            confusion_part(np.array(found["confusion"]), model.class_names),
+            reliability_part(scores, labels),
+            mistakes_part(wrong_class(scores, used, model.class_names)),
+        ]
+
+    return Measured(found, parts)
+
+
+def _localizer(model: Localizer, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
+    located = locate_all(model, data.examples, skipped, batch=batch, progress=progress)
+    found = localization_metrics(located.output, located.labels, located.boxes)
+
+    def parts() -> list[Part]:
+        return [
+            mistakes_part(
+                wrong_places(located.output, located.labels, located.boxes, located.examples, model.class_names)
+            )
+        ]
+
+    return Measured(found, parts)
+
+
+def _detector(model: Detector, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
+    found, used = detect_all(model, data.examples, skipped, batch=batch, progress=progress)
+    names = model.class_names
+
+    def parts() -> list[Part]:
+        return [
+            precision_recall_part(curves(used, found, len(names)), names),
+            confusion_part(detection_confusion(used, found, len(names)), [*names, "nothing"]),
+            mistakes_part(wrong_detections(found, used, names)),
+        ]
+
+    return Measured(detection_metrics(found, used, names), parts)
+
+
+# How each task's models are measured, and what a page about them shows.
+_MEASURES: dict[str, Callable[..., Measured]] = {
+    Classifier.task: _classifier,
+    Localizer.task: _localizer,
+    Detector.task: _detector,
+}

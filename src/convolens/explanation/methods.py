@@ -1,0 +1,87 @@
+"""The ways to explain, and which of them a question goes by.
+
+A new one is a function from a `View` and a `Target` to a map, and its line in `METHODS`;
+`tests/explanation/test_conformance.py` then tests it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from convolens.errors import ArgumentError, MethodError, need_one_of
+from convolens.explanation.activation import eigencam
+from convolens.explanation.cam import cam
+from convolens.explanation.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
+from convolens.explanation.perturbation import ablationcam, occlusion, scorecam
+from convolens.explanation.pixels import guided_backprop, integrated_gradients
+from convolens.explanation.subject import INPUT, Explainable, View, check_taps
+from convolens.explanation.targets import Target
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a map is made.
+
+    Attributes:
+        find: from what the network shows at a tap and a target to a map.
+        rectified: whether the paper ends with a ReLU, so that the map shows only what speaks for the target.
+        at_input: whether it looks at the pixels themselves rather than at a tap.
+        weighs: whether each feature has one weight, the same at every place.
+    """
+
+    find: Callable[[View, Target], Tensor]
+    rectified: bool = True
+    at_input: bool = False
+    weighs: bool = False
+
+
+METHODS = {
+    "cam": Method(cam, rectified=False, weighs=True),
+    "gradcam": Method(gradcam, weighs=True),
+    "gradcam++": Method(gradcam_plus_plus, weighs=True),
+    "hirescam": Method(hirescam),
+    "layercam": Method(layercam),
+    "eigencam": Method(eigencam),
+    "scorecam": Method(scorecam, weighs=True),
+    "ablationcam": Method(ablationcam, weighs=True),
+    "occlusion": Method(occlusion, rectified=False, at_input=True),
+    "integrated_gradients": Method(integrated_gradients, rectified=False, at_input=True),
+    "guided_backprop": Method(guided_backprop, rectified=False, at_input=True),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to explain, checked: the taps, the method's name, and whether only positive weights count."""
+
+    taps: tuple[str, ...]
+    name: str
+    relu_weights: bool
+
+
+def checked_way(
+    model: Explainable, method: str, taps: str | Sequence[str] | None, *, linear: bool, relu_weights: bool = False
+) -> Way:
+    """What was asked for, checked; `linear`: whether the target is a sum of class scores.
+
+    Raises:
+        ArgumentError: a model in training mode, or no such tap.
+        MethodError: no such method, or it takes no tap or has no weights that could be positive.
+    """
+    if model.training:
+        raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
+    need_one_of("method", method, ("auto", *METHODS), MethodError)
+    chosen = check_taps(model, taps)
+    if method == "auto":
+        method = "cam" if linear and set(chosen) <= set(model.class_weights()) else "gradcam"
+    if relu_weights and not METHODS[method].weighs:
+        weighing = ", ".join(name for name, one in METHODS.items() if one.weighs)
+        raise MethodError(f"method {method}: gives a feature no single weight that may be positive; take {weighing}")
+    if not METHODS[method].at_input:
+        return Way(chosen, method, relu_weights)
+    if taps is not None:
+        raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out taps, or take gradcam")
+    return Way((INPUT,), method, relu_weights)

@@ -1,0 +1,5 @@
+"""What a trained model says of files and folders: predictions, explanations, restyled pictures."""
+
+from convolens.errors import need_networks
+
+need_networks()

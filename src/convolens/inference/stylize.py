@@ -1,0 +1,250 @@
+"""Restyling files: a picture, a folder of them, or the frames of a film; with previews, and going on after a stop.
+
+While a picture is worked on, `.NAME.resume.safetensors` beside it holds the place to go on from; it is taken away when
+the picture is done. Every file is written under another name first.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from convolens.errors import ArgumentError, FileError, ShapeError
+from convolens.media.files import make_folder, writing
+from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
+from convolens.progress import terminal
+from convolens.stylization import State, Step, stylize
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
+
+
+@dataclass
+class Done:
+    """What became of a folder.
+
+    Attributes:
+        written: the results, in order.
+        failed: what could not be done, with the reason.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+
+def stylize_file(
+    content: Path | None,
+    style: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = False,
+    save_every: int = 0,
+    show: bool = True,
+    tell: Callable[[str], object] = lambda _: None,
+    **options: Any,
+) -> Path:
+    """One picture from file to file; `options` are those of `stylize`.
+
+    Args:
+        content: a picture, or None for a texture.
+        style: one or more pictures.
+        out: where to write; the suffix chooses the format. A 16-bit content gives 16 bits where it can hold them.
+        resume: go on from where an earlier run into `out` was stopped.
+        save_every: write the picture so far to `out` after every so many steps; 0 only at the end.
+        show: a bar with losses and time left on the terminal.
+        tell: gets notes, in a sentence each.
+        options: of `stylize`.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the place to go on from beside it.
+        FileError: nothing to resume, or files that cannot be read or written.
+    """
+    source = None if content is None else read_picture(content)
+    start = _load_state(out, _marks(content, style, options)) if resume else None
+    inputs = (*style, *(() if content is None else (content,)))
+    need_picture_target(out, keeping=inputs)
+
+    def write(pixels: Any) -> None:
+        picture = Picture(pixels) if source is None else source.with_pixels(pixels)
+        write_picture(out, _fitting(picture, out), keeping=inputs)
+
+    last: list[Step] = []
+    saved = time.monotonic()
+
+    def on_step(step: Step) -> None:
+        nonlocal saved
+        last[:] = [step]
+        if step.note:
+            tell(step.note)
+        if save_every and step.number % save_every == 0:
+            write(step.picture())
+        advance(step)
+        if time.monotonic() - saved > SAVE_STATE_SECONDS:
+            _save_state(out, step.state(), _marks(content, style, options))
+            saved = time.monotonic()
+
+    try:
+        with _bar(out.name, show) as advance:
+            pixels = stylize(
+                None if source is None else source.pixels,
+                list(style) if style else None,
+                resume=start,
+                on_step=on_step,
+                **options,
+            )
+        write(pixels)
+    except KeyboardInterrupt as stop:
+        if not last:
+            raise
+        write(last[0].picture())
+        _save_state(out, last[0].state(), _marks(content, style, options))
+        raise KeyboardInterrupt(
+            f"{out}: holds step {last[0].number} of {last[0].total}; the same command with --resume goes on"
+        ) from stop
+    _state_path(out).unlink(missing_ok=True)
+    return out
+
+
+def stylize_folder(
+    contents: Path,
+    style: Sequence[Path],
+    out: Path,
+    *,
+    sequence: bool = False,
+    resume: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
+    **options: Any,
+) -> Done:
+    """Every picture of a folder, by name, into another folder; one that cannot be read is left out.
+
+    Args:
+        contents: the folder.
+        style: one or more pictures.
+        out: a folder; made where it is missing.
+        sequence: the pictures are the frames of a film: each starts from the last one's result, moved by what changed
+            between the two, at its own size only.
+        resume: skip what is there already.
+        tell: gets notes, in a sentence each.
+        options: of `stylize_file`.
+
+    Raises:
+        FileError: no folder, or no pictures in it.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    if not contents.is_dir():
+        raise FileError(f"{contents}: need a folder of pictures, found none")
+    files = sorted(path for path in contents.iterdir() if path.suffix.lower() in PICTURES)
+    if not files:
+        raise FileError(f"{contents}: need pictures ({' '.join(PICTURES)}), found none")
+    folder, done, before = make_folder(out), Done(), None
+    if folder.resolve() == contents.resolve():
+        raise FileError(f"{out}: is the folder of the inputs, which are never overwritten; give another")
+    for file in files:
+        target = folder / file.name
+        try:
+            if not (resume and target.exists() and not _state_path(target).exists()):
+                following: dict[str, Any] = _following(file, before) if sequence and before else {}
+                going_on = resume and _state_path(target).exists()
+                stylize_file(file, style, target, resume=going_on, tell=tell, **(options | following))
+            done.written.append(target)
+            before = (file, target)
+        except (FileError, ShapeError) as error:
+            done.failed[file] = str(error) if str(file) in str(error) else f"{file}: {error}"
+            tell(done.failed[file])
+    return done
+
+
+def _following(file: Path, before: tuple[Path, Path]) -> dict[str, Any]:
+    """How a frame starts from the last: its result, plus what moved. The change is small, so one scale suffices."""
+    last, result = (_unit(path) for path in before)
+    frame = _unit(file)
+    if frame.shape != last.shape:
+        raise ShapeError(f"{file}: need frames of one size, got {frame.shape[:2]} after {last.shape[:2]}")
+    if result.shape != frame.shape:
+        return {"init": result, "scales": 1}
+    return {"init": np.clip(result + (frame - last), 0, 1), "scales": 1}
+
+
+def _unit(path: Path) -> Any:
+    from convolens.media.images import as_rgb8
+
+    return as_rgb8(read_picture(path).pixels) / np.float64(255)
+
+
+def _fitting(picture: Picture, out: Path) -> Picture:
+    """16 bits as 8 where the format holds no more; without transparency for JPEG."""
+    pixels = picture.pixels
+    if pixels.dtype == np.uint16 and out.suffix.lower() not in (".png", ".tif", ".tiff"):
+        pixels = np.round(pixels / 257).astype(np.uint8)
+    if pixels.shape[2] == 4 and out.suffix.lower() in (".jpg", ".jpeg"):
+        pixels = pixels[:, :, :3]
+    return picture.with_pixels(pixels)
+
+
+def _state_path(out: Path) -> Path:
+    return out.with_name(f".{out.name}.resume.safetensors")
+
+
+def _marks(content: Path | None, style: Sequence[Path], options: Mapping[str, Any]) -> str:
+    """What a run must have in common with the one that it goes on from."""
+    plain = {key: value for key, value in options.items() if key != "init"}
+    return json.dumps([str(content), [str(one) for one in style], plain], sort_keys=True, default=str)
+
+
+def _save_state(out: Path, state: State | None, marks: str) -> None:
+    if state is None:
+        return
+    facts = {"scale": str(state.scale), "step": str(state.step), "run": marks}
+    with writing(_state_path(out)) as draft:
+        save_file({"picture": np.ascontiguousarray(state.picture)}, str(draft), metadata=facts)
+
+
+def _load_state(out: Path, marks: str) -> State:
+    path = _state_path(out)
+    if not path.exists():
+        raise FileError(f"{out}: nothing to resume; run without --resume first")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts, picture = file.metadata(), file.get_tensor("picture")
+        scale, step = int(facts["scale"]), int(facts["step"])
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise FileError(f"{path}: cannot be resumed from: {error}; delete it and start anew") from error
+    if facts.get("run") != marks:
+        raise ArgumentError(f"{out}: was begun with other options; give the same to resume, or start without --resume")
+    return State(scale, step, picture)
+
+
+@contextmanager
+def _bar(what: str, show: bool) -> Iterator[Callable[[Step], None]]:
+    """A bar that shows steps, the losses and the time left."""
+    console = terminal()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]} left"),
+        TextColumn("{task.fields[losses]}"),
+    )
+    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
+        task = bar.add_task(what, total=None, left="", losses="")
+
+        def advance(step: Step) -> None:
+            losses = "  ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+            bar.update(task, completed=step.number, total=step.total, left=_clock(step.seconds_left), losses=losses)
+
+        yield advance
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,1 @@
+"""Layers that run as one: a convolution with what follows it, rows of layers, whole traced networks."""

@@ -1,0 +1,42 @@
+"""Models: a trunk with a small head on its taps, for a task: what is in a picture, and where.
+
+`TASKS` lists them: a new one is one file and its line here. They never import one another; what they share is in
+`model_file.py` (the file that they are kept in), `inputs.py` (what they are given) and `heads.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convolens.errors import WeightsError, need_networks
+
+need_networks()
+
+from convolens.media.files import AnyPath
+from convolens.models.classify import Classifier
+from convolens.models.detect import Detector
+from convolens.models.localize import Localizer
+from convolens.models.model_file import read_model_file
+from convolens.trunks.options import pick_device
+
+TASKS = {task.task: task for task in (Classifier, Localizer, Detector)}
+
+
+def load(path: AnyPath, *, device: str = "auto") -> Any:
+    """A trained model from its file, ready to use: a `Classifier`, a `Localizer`, …. Nothing in the file is run.
+
+    Args:
+        path: a `.safetensors` file that `save` or training wrote.
+        device: where it shall run: `auto` (the GPU where there is one), `cpu`, `cuda`, …
+
+    Raises:
+        FileError: nothing is there.
+        WeightsError: not a model, damaged, or of a task that this version does not know.
+        DeviceError: the device is not there.
+    """
+    where = pick_device(device)
+    file = read_model_file(path)
+    task = file.fact("task", str)
+    if task not in TASKS:
+        raise WeightsError(f"{file.path}: need a model for {', '.join(TASKS)}, got one for {task!r}")
+    return TASKS[task].from_file(file).to(where)

@@ -1,0 +1,292 @@
+"""Classify: what is in the picture, out of the classes that the model was taught.
+
+A trunk's maps at one or several taps go into a head that gives each class a score. With the pooled head of `heads.py`
+a head is all there is to train: a trunk that somebody else trained stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.media.files import AnyPath
+from convolens.models.heads import HEADS, PooledHead
+from convolens.models.inputs import (
+    Picture,
+    batches,
+    best_first,
+    class_names_of,
+    device_of,
+    evaluating,
+    listed,
+    pixels_of,
+)
+from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
+from convolens.trunks.receptive import ReceptiveField
+from convolens.trunks.registry import trunk as make_trunk
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classes, likeliest first, and their scores: they add up to 1 over all, unless several may be shown."""
+
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+class Classifier(nn.Module):
+    """A trunk, its taps, and a head on them. Calling it takes a preprocessed batch and gives scores (logits).
+
+    Args:
+        trunk: the feature extractor.
+        head: takes the taps' maps in order, gives `(N, classes)`; its `kind` is its name in `HEADS`.
+        taps: names of the trunk's taps.
+        class_names: one for each score.
+        metrics: what was measured on pictures it was not trained on; kept in the model file.
+        multi_label: whether a picture may show any number of classes, each a question of its own; otherwise it shows
+            one.
+    """
+
+    task = "classify"
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        head: nn.Module,
+        *,
+        taps: Sequence[str],
+        class_names: Sequence[str],
+        metrics: Mapping[str, float] | None = None,
+        multi_label: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trunk, self.head, self.multi_label = trunk, head, multi_label
+        self.taps, self.class_names = tuple(taps), tuple(class_names)
+        self.metrics = dict(metrics or {})
+
+    def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        """Class scores before softmax."""
+        maps = self.trunk(batch, taps=self.taps)
+        scores: Tensor = self.head([maps[tap] for tap in self.taps])
+        return scores
+
+    def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+        """Scores as shares that add up to 1; where a picture may show several classes, each from 0 to 1 for itself."""
+        return scores.sigmoid() if self.multi_label else scores.softmax(dim=1)
+
+    def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+        """What a pooled head's linear layer sees: the mean of every feature of every tap."""
+        if not isinstance(self.head, PooledHead):
+            raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
+        maps = self.trunk(batch, taps=self.taps)
+        return self.head.pool([maps[tap] for tap in self.taps])
+
+    def need_room(self, batch: Float[Tensor, "batch channels height width"]) -> None:
+        """Raises a `ShapeError` where the pictures are too small for a tap."""
+        height, width = batch.shape[2:]
+        for tap in self.taps:
+            if 0 in self.trunk.map_size(tap, height, width):
+                raise ShapeError(f"need a picture large enough for {tap}, got {height}×{width} pixels")
+
+    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
+        """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
+        return self.trunk.preprocess(pictures)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From a picture to the network's input."""
+        return self.trunk.preprocessing
+
+    @property
+    def passed_taps(self) -> tuple[str, ...]:
+        """Every tap that the scores depend on: up to the head's deepest."""
+        deepest = max(self.trunk.taps.index(tap) for tap in self.taps)
+        return self.trunk.taps[: deepest + 1]
+
+    def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
+        """The trunk's maps at the taps."""
+        found: dict[str, Tensor] = self.trunk(batch, taps=taps)
+        return found
+
+    def rest(self, batch: Float[Tensor, "batch channels height width"], tap: str) -> Callable[[Tensor], Tensor]:
+        """The network from a tap on: from values there, several for each picture of the batch, to class scores."""
+        later = [name for name in self.taps if self.trunk.taps.index(name) >= self.trunk.taps.index(tap)]
+        earlier = self.trunk(batch, taps=[name for name in self.taps if name not in later])
+
+        def scores(value: Tensor) -> Tensor:
+            copies = len(value) // len(batch)
+            maps = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
+            maps |= self.trunk.resume(tap, value, later)
+            found: Tensor = self.head([maps[name] for name in self.taps])
+            return found
+
+        return scores
+
+    def field(self, tap: str) -> ReceptiveField:
+        """What a cell of the tap's map sees of the network's input."""
+        return self.trunk.receptive_field(tap)
+
+    def class_weights(self) -> dict[str, Tensor]:
+        """Each tap's `(classes, features)` of a pooled head; empty for another, whose features do not keep a place."""
+        if not isinstance(self.head, PooledHead):
+            return {}
+        return dict(zip(self.taps, self.head.weights_by_tap(), strict=True))
+
+    @overload
+    def predict(self, images: Picture, *, top: int | None = ..., batch: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, images: Iterable[Picture], *, top: int | None = ..., batch: int = ...) -> list[Prediction]: ...
+    def predict(
+        self, images: Picture | Iterable[Picture], *, top: int | None = None, batch: int = 16
+    ) -> Prediction | list[Prediction]:
+        """What the pictures show.
+
+        Args:
+            images: a path, an array or a tensor `(H, W)` or `(H, W, C)`, uint8, uint16 or float in [0, 1], RGB; or
+                several: a list of any of these, or an array `(N, H, W, C)`.
+            top: how many classes to name; None names all.
+            batch: how many pictures of one size go through the network at once.
+
+        Returns:
+            One `Prediction`; for several pictures a list, in order.
+
+        Raises:
+            FileError: a picture cannot be read.
+            ShapeError, DtypeError, ArgumentError: an array is no picture, or too small for the taps.
+        """
+        if top is not None and top < 1:
+            raise ArgumentError(f"top: need at least 1 class, got {top}")
+        pictures, many = listed(images)
+        found = [
+            Prediction(*best_first(row, self.class_names, top))
+            for scores in self._scores(pictures, batch)
+            for row in scores
+        ]
+        return found if many else found[0]
+
+    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+        """Writes the model to one `.safetensors` file that `convolens.load` reads.
+
+        Raises:
+            WeightsError: another suffix.
+            FileError: it cannot be written.
+        """
+        facts = {
+            "task": self.task,
+            **trunk_facts(self.trunk),
+            "head": self.head.kind,
+            "taps": self.taps,
+            "class_names": self.class_names,
+            "metrics": self.metrics,
+            "multi_label": self.multi_label,
+        }
+        write_model_file(path, self, facts, keeping=keeping)
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Classifier:
+        """The model that `save` wrote.
+
+        Raises:
+            WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
+        """
+        class_names, taps = file.words("class_names"), file.words("taps")
+        multi_label = _is_multi_label(file)
+
+        def make(trunk: Trunk) -> Classifier:
+            head = _head(file.fact("head", str), trunk, taps, len(class_names))
+            metrics = file.fact("metrics", dict)
+            return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, multi_label=multi_label)
+
+        return file.build(make)
+
+    def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
+        singles = (self.preprocess(pixels_of(picture)) for picture in pictures)
+        with evaluating(self):
+            return [self.probabilities(self(one)).cpu().numpy() for one in batches(singles, batch)]
+
+
+def classifier(
+    trunk: str | Trunk,
+    *,
+    weights: AnyPath | None = None,
+    classes: Sequence[str] | int | None = None,
+    taps: Sequence[str] | str | None = None,
+    head: Literal["gap", "original"] = "gap",
+    seed: int = 0,
+    multi_label: bool = False,
+    device: str = "auto",
+) -> Classifier:
+    """A classifier on a trunk, in evaluation mode: a whole published one, or one with an untrained head.
+
+    Args:
+        trunk: its name, or one that is already made.
+        weights: a name from the weights table or a path; None for random ones.
+        classes: the names of the classes, or how many there are, for a head yet to be trained. None takes the
+            published classifier with the weights, its classes, and pictures resized and cropped as it was published.
+        taps: one or several of the trunk's taps, whose features are put side by side; None takes the last.
+        head: `gap` pools every feature over the picture and has one linear layer, so that class activation maps are
+            exact. `original` is the network's own: three dense layers for VGG, for ResNet the same as `gap`.
+        seed: of the head's weights, and of the trunk's where they are random.
+        multi_label: whether a picture may show any number of the classes, or none; otherwise it shows one.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.
+
+    Raises:
+        ArgumentError: no such trunk, tap or head, fewer than two or doubled class names, or none and no weights that
+            bring their own.
+        WeightsError: the weights cannot be had, or hold no classifier.
+
+    >>> import numpy as np
+    >>> model = classifier("vgg16", classes=("brick", "grass"), taps="conv3_3")
+    >>> model(model.preprocess(np.zeros((32, 32, 3), np.uint8))).shape
+    torch.Size([1, 2])
+    """
+    where = device_of(trunk, device)
+    if classes is None:
+        return _published(trunk, weights, taps, head).to(where)
+    names = class_names_of(classes, 2)
+    body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
+    chosen = (body.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        top = _head(head, body, chosen, len(names))
+    return Classifier(body, top, taps=chosen, class_names=names, multi_label=multi_label).to(where).eval()
+
+
+def _is_multi_label(file: ModelFile) -> bool:
+    """Earlier versions stated the opposite, `exclusive`, and the first ones nothing, as they knew one kind only."""
+    if "multi_label" in file.facts:
+        return file.fact("multi_label", bool)
+    return "exclusive" in file.facts and not file.fact("exclusive", bool)
+
+
+def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] | str | None, head: str) -> Classifier:
+    """The whole network as somebody published it."""
+    if not isinstance(trunk, str) or weights is None or taps is not None:
+        raise ArgumentError(
+            "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps"
+        )
+    need_one_of("head", head, (PooledHead.kind, OriginalHead.kind))
+    body, own, class_names = published(trunk, weights)
+    top = PooledHead.of(own) if head == PooledHead.kind else own
+    return Classifier(body, top, taps=body.taps[-1:], class_names=class_names).eval()
+
+
+def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Module:
+    if kind == OriginalHead.kind:
+        if tuple(taps) != trunk.taps[-1:]:
+            raise ArgumentError(
+                f"taps: need the trunk's last, {trunk.taps[-1]}, for its own head, got {', '.join(taps)}"
+            )
+        return trunk.original_head(classes)
+    need_one_of("head", kind, (*HEADS, OriginalHead.kind))
+    if len(set(taps)) < len(taps):
+        raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
+    return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)

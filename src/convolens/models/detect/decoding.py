@@ -1,0 +1,140 @@
+"""Decoding: from what the network says of every default box to the few objects of a picture.
+
+The best of each class above a threshold are kept, and of those that overlap one another the best (non-maximum
+suppression, in the core), class by class, a whole batch at once. Liu et al. 2016, section 3; Bodla et al., "Soft-NMS",
+ICCV 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convolens import _core
+from convolens.arrays import Real
+from convolens.boxes import corners_of
+from convolens.errors import ArgumentError
+from convolens.models.detect.cost import Objectness, Outputs
+from convolens.models.detect.matching import Grids
+from convolens.models.detect.offsets import decode
+
+LOWEST = 0.01  # the paper's threshold, for measuring: nearly everything counts
+SHOWN = 0.5  # the threshold for people
+NMS_IOU = 0.45
+TOP_K, MAX_DETECTIONS = 400, 200
+SIGMA = 0.5  # of soft-NMS, the authors' choice
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The objects found in a picture, likeliest first.
+
+    Attributes:
+        boxes_xyxy: `(objects, 4)` float32, in pixels of the original picture.
+        labels: the name of each one's class.
+        scores: `(objects,)` float32, how likely each is of that class.
+        classes: `(objects,)`, the number of each one's class among the model's `class_names`.
+        default_boxes: `(objects,)`, the number of the default box that each was said of; -1 after merging tiles.
+    """
+
+    boxes_xyxy: Float32[np.ndarray, "objects 4"]
+    labels: tuple[str, ...]
+    scores: Float32[np.ndarray, " objects"]
+    classes: Int64[np.ndarray, " objects"]
+    default_boxes: Int64[np.ndarray, " objects"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What counts as found.
+
+    Attributes:
+        threshold: only scores above it.
+        nms_iou: of two boxes of a class with a larger IoU only the likelier stays.
+        soft: it stays, but its score fades by exp(-IoU² / 0.5); `nms_iou` then plays no role.
+        top_k: the likeliest of each class, before that.
+        max_detections: the likeliest of a picture, after that.
+    """
+
+    threshold: Real = SHOWN
+    nms_iou: Real = NMS_IOU
+    soft: bool = False
+    top_k: int = TOP_K
+    max_detections: int = MAX_DETECTIONS
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "nms_iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ArgumentError(f"{name}: need a number from 0 to 1, got {getattr(self, name)}")
+        for name in ("top_k", "max_detections"):
+            if getattr(self, name) < 1:
+                raise ArgumentError(f"{name}: need at least 1, got {getattr(self, name)}")
+
+
+def probabilities(scores: Float[Tensor, "batch boxes scores"], objectness: Objectness) -> Tensor:
+    """How likely each default box shows each class, background left out: `(batch, boxes, classes)`."""
+    if objectness == "softmax":
+        return scores.softmax(dim=-1)[..., 1:]
+    return scores[..., :1].sigmoid() * scores[..., 1:].softmax(dim=-1)
+
+
+def detections(
+    outputs: Outputs,
+    grids: Grids,
+    objectness: Objectness,
+    sizes: Sequence[tuple[int, int]],
+    class_names: Sequence[str],
+    selection: Selection,
+) -> list[Detections]:
+    """The objects in each picture of a batch.
+
+    Args:
+        outputs: the network's.
+        grids: its default boxes.
+        objectness: how its scores are to be read.
+        sizes: height and width of each original picture.
+        class_names: one for each class.
+        selection: what counts as found.
+    """
+    likely = probabilities(outputs.scores.float(), objectness).contiguous().cpu().numpy()
+    corners = corners_of(decode(outputs.offsets.float(), grids.boxes)).clamp(0, 1)
+    boxes = corners.contiguous().cpu().numpy()
+    found = []
+    for number, (default, kind, score) in enumerate(select(likely, boxes, selection)):
+        height, width = sizes[number]
+        placed = boxes[number, default] * np.array([width, height, width, height], np.float32)
+        found.append(Detections(placed, tuple(class_names[one] for one in kind), score, kind, default))
+    return found
+
+
+def select(
+    likely: Float32[np.ndarray, "batch boxes classes"],
+    boxes: Float32[np.ndarray, "batch boxes 4"],
+    selection: Selection,
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+    """What stays of each picture: numbers of boxes, of their classes, and their scores, likeliest first.
+
+    Equal scores stay in the order of classes, then of boxes.
+    """
+    pictures, count, classes = likely.shape
+    most = min(selection.top_k, max(count, 1))
+    kept = np.empty((pictures, classes, most), np.int64)
+    kept_scores = np.empty((pictures, classes, most), np.float32)
+    counts = np.empty((pictures, classes), np.int64)
+    sigma = SIGMA if selection.soft else 0.0
+    _core.nms(likely, boxes, float(selection.threshold), float(selection.nms_iou), sigma, kept, kept_scores, counts)
+    found = []
+    for number in range(pictures):
+        there = np.arange(most) < counts[number][:, None]
+        scores, kinds = kept_scores[number][there], there.nonzero()[0]
+        order = np.argsort(-scores, kind="stable")[: selection.max_detections]
+        found.append((kept[number][there][order], kinds[order], scores[order]))
+    return found

@@ -1,0 +1,314 @@
+"""The detector: a trunk, further maps, heads on all of them, and default boxes that give what they say its place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import get_args, overload
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from convolens.arrays import Real
+from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.media.files import AnyPath
+from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
+from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
+from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
+from convolens.models.detect.explained import BoxScores
+from convolens.models.detect.feature_maps import (
+    DENSE,
+    MAX_WIDTH,
+    FeatureMaps,
+    initialize,
+    is_vgg,
+    need_taps,
+    plan,
+    scaled,
+)
+from convolens.models.detect.heads import Heads
+from convolens.models.detect.matching import OVERLAP as MATCHING
+from convolens.models.detect.matching import Grids, Matches, match
+from convolens.models.detect.tiles import Tile, merged, tiles
+from convolens.models.inputs import Picture, batches, evaluating, listed, pixels_of
+from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.trunks import Preprocessing, Trunk
+
+ON_CPU, ON_GPU = 1, 8  # pictures at once
+
+
+class Detector(nn.Module):
+    """What is where, many at once. Calling it takes a preprocessed batch and gives `Outputs`. Made by `detector`.
+
+    Args:
+        trunk: the feature extractor; its preprocessing stretches the whole picture to the network's input size.
+        taps: the trunk's maps that are looked at.
+        shapes: of the default boxes, for each map.
+        class_names: one for each class; background has none.
+        steps: pixels between the centres of default boxes on each map; None spreads them evenly.
+        objectness: `softmax`: background is a class like the others; `binary`: whether there is an object is asked
+            first, which of the classes second.
+        width: of the layers after the trunk, times the authors'.
+        metrics: what was measured on pictures it was not trained on; kept in the model file.
+
+    Raises:
+        ArgumentError: parts that do not fit one another.
+    """
+
+    task = "detect"
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        taps: Sequence[str],
+        shapes: Shapes,
+        class_names: Sequence[str],
+        steps: Sequence[float] | None = None,
+        objectness: Objectness = "softmax",
+        width: float = 1.0,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        need_one_of("objectness", objectness, get_args(Objectness))
+        self.trunk, self.taps, self.class_names = trunk, need_taps(trunk, taps), tuple(class_names)
+        self.objectness, self.width, self.steps = objectness, width, tuple(steps) if steps else None
+        self.metrics = dict(metrics or {})
+        if not 0 < width <= MAX_WIDTH:
+            raise ArgumentError(f"width: need a number above 0 and up to {MAX_WIDTH}, got {width}")
+        extra, grids = plan(trunk, self.taps, self.size, width)
+        dense = scaled(DENSE, width) if is_vgg(trunk) else 0
+        self.defaults = lay(checked_shapes(shapes), grids, self.size, self.steps)
+        self.feature_maps = FeatureMaps([trunk.channels(tap) for tap in self.taps], dense=dense, extra=extra)
+        self.heads = Heads(self.feature_maps.channels, [len(level) for level in shapes], len(self.class_names))
+        self._grids: Grids | None = None
+
+    def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Outputs:
+        """What the network says of every default box, see `Outputs`.
+
+        Raises:
+            ShapeError: not of the detector's `size`.
+        """
+        if tuple(batch.shape[2:]) != self.size:
+            raise ShapeError(f"batch: need {self.size[0]}×{self.size[1]} pixels, got {batch.shape[2]}×{batch.shape[3]}")
+        outputs: Outputs = self.heads(self.feature_maps(list(self.trunk(batch, taps=self.taps).values())))
+        return outputs
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input in pixels."""
+        stretch = self.preprocessing.stretch
+        if stretch is None:
+            raise ArgumentError("preprocessing: need one that stretches the whole picture to one size")
+        return (stretch, stretch) if isinstance(stretch, int) else stretch
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From a picture to the network's input."""
+        return self.trunk.preprocessing
+
+    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
+        """Pictures (paths, arrays, one or many) as a batch on the model's device."""
+        return self.trunk.preprocess(pictures)
+
+    @property
+    def grids(self) -> Grids:
+        """The default boxes, on the model's device."""
+        device = next(self.parameters()).device
+        if self._grids is None or self._grids.boxes.device != device:
+            self._grids = Grids.of(self.defaults, self.size, device)
+        return self._grids
+
+    def match(
+        self,
+        boxes: Float[Tensor, "batch objects 4"],
+        labels: Int[Tensor, "batch objects"],
+        *,
+        threshold: float = MATCHING,
+    ) -> Matches:
+        """Which default boxes are to answer for which objects; a batch at once, without gradients.
+
+        Args:
+            boxes: corners `x1, y1, x2, y2` as shares of the picture (of what the network sees); anything where there
+                is no object.
+            labels: numbers of classes, from 0 on; -1 where there is no object, to fill up.
+            threshold: IoU from which on a default box answers for an object.
+
+        Raises:
+            DataError: an object's box is inverted, without area, or not of finite numbers.
+        """
+        return match(boxes, labels, self.grids, threshold=threshold)
+
+    def losses(self, outputs: Outputs, matches: Matches, loss: DetectionLoss | None = None) -> dict[str, Tensor]:
+        """The parts of the loss: weighted, summed over the batch, not divided. Each is a mean over its `counts`.
+
+        `class` and `box`; with `objectness="binary"` also `object`.
+        """
+        return (loss or DetectionLoss()).losses(outputs, matches, self.grids, self.objectness)
+
+    def counts(self, matches: Matches, loss: DetectionLoss | None = None) -> dict[str, float]:
+        """What each part of the loss is a mean over, under the names of `losses`; 0 where nothing was seen."""
+        return (loss or DetectionLoss()).counts(matches, self.objectness)
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self,
+        images: Picture,
+        *,
+        threshold: Real = ...,
+        nms_iou: Real = ...,
+        soft: bool = ...,
+        top_k: int = ...,
+        max_detections: int = ...,
+        tile: int | None = ...,
+        batch: int | None = ...,
+    ) -> Detections: ...
+    @overload
+    def predict(
+        self,
+        images: Iterable[Picture],
+        *,
+        threshold: Real = ...,
+        nms_iou: Real = ...,
+        soft: bool = ...,
+        top_k: int = ...,
+        max_detections: int = ...,
+        tile: int | None = ...,
+        batch: int | None = ...,
+    ) -> list[Detections]: ...
+    def predict(
+        self,
+        images: Picture | Iterable[Picture],
+        *,
+        threshold: Real = SHOWN,
+        nms_iou: Real = NMS_IOU,
+        soft: bool = False,
+        top_k: int = TOP_K,
+        max_detections: int = MAX_DETECTIONS,
+        tile: int | None = None,
+        batch: int | None = None,
+    ) -> Detections | list[Detections]:
+        """What the pictures show, and where.
+
+        Args:
+            images: a path, an array or a tensor, or several, as for a classifier.
+            threshold: the score above which an object is named; 0.01 (`decoding.LOWEST`) is usual for measuring.
+            nms_iou: of two boxes of one class with a larger IoU only the likelier stays.
+            soft: it stays with a lower score instead (soft-NMS).
+            top_k: the likeliest of each class, before that.
+            max_detections: the likeliest of a picture, after that.
+            tile: large pictures are also looked at in overlapping squares of this side, in pixels of the picture; None:
+                only as a whole.
+            batch: how many pictures (or tiles) go through the network at once; None: 8 on a GPU, 1 on the CPU, where
+                more take more memory and are no faster (benchmarks/detect.py).
+
+        Returns:
+            One `Detections`; for several pictures a list, in order. Boxes are in pixels of the original pictures.
+
+        Raises:
+            FileError: a picture cannot be read.
+            ShapeError, DtypeError, ArgumentError: an array is no picture, or an argument out of range.
+        """
+        pictures, many = listed(images)
+        selection = Selection(threshold, nms_iou, soft, top_k, max_detections)
+        if batch is None:
+            batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
+        views: list[list[Tile]] = []  # of each picture
+        parts: list[Detections] = []  # of each view
+        with evaluating(self):
+            sizes = (view for picture in _growing(views) for view in picture)
+            for one in batches(self._views(pictures, tile, views), batch):
+                seen = [next(sizes) for _ in one]
+                parts += self.decode(self(one), [(view.y2 - view.y1, view.x2 - view.x1) for view in seen], selection)
+        waiting = iter(parts)
+        found = [self._whole([next(waiting) for _ in mine], mine, selection) for mine in views]
+        return found if many else found[0]
+
+    def decode(self, outputs: Outputs, sizes: Sequence[tuple[int, int]], selection: Selection) -> list[Detections]:
+        """From the network's outputs to detections; `sizes` are heights and widths of the original pictures."""
+        return detections(outputs, self.grids, self.objectness, sizes, self.class_names, selection)
+
+    def _views(self, pictures: Iterable[Picture], tile: int | None, views: list[list[Tile]]) -> Iterator[Tensor]:
+        """Each picture, and its tiles, preprocessed; where they lie is added to `views`."""
+        for picture in pictures:
+            pixels = pixels_of(picture)
+            views.append(tiles(pixels.shape[0], pixels.shape[1], tile))
+            for view in views[-1]:
+                yield self.preprocess(pixels[view.y1 : view.y2, view.x1 : view.x2])
+
+    def _whole(self, parts: list[Detections], where: list[Tile], selection: Selection) -> Detections:
+        return parts[0] if len(parts) == 1 else merged(parts, where, self.class_names, selection)
+
+    def explained(self, default_boxes: Sequence[int]) -> BoxScores:
+        """What `convolens.explain` looks at for detections: the scores of the default boxes that they were said of."""
+        if not default_boxes or not all(0 <= one < self.defaults.count for one in default_boxes):
+            shown = ", ".join(map(str, default_boxes)) or "none"
+            raise ArgumentError(f"default_boxes: need numbers from 0 to {self.defaults.count - 1}, got {shown}")
+        return BoxScores(self, default_boxes)
+
+    def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
+        """A detector to go on training, of other classes: all is kept but the heads that say which class.
+
+        Those too where the names are the same, in the same order.
+        """
+        other = copy.deepcopy(self)
+        if tuple(class_names) == self.class_names:
+            return other.eval()
+        other.class_names, other.metrics = tuple(class_names), {}
+        counts = [len(level) for level in self.defaults.shapes]
+        heads = Heads(self.feature_maps.channels, counts, len(other.class_names))
+        initialize(heads, seed)
+        heads.boxes = other.heads.boxes
+        other.heads = heads.to(next(self.parameters()).device)
+        return other.eval()
+
+    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+        """Writes the model to one `.safetensors` file that `convolens.load` reads.
+
+        Raises:
+            WeightsError: another suffix.
+            FileError: it cannot be written.
+        """
+        facts = {
+            "task": self.task,
+            **trunk_facts(self.trunk),
+            "taps": self.taps,
+            "default_boxes": self.defaults.shapes,
+            "steps": self.steps,
+            "objectness": self.objectness,
+            "width": self.width,
+            "class_names": self.class_names,
+            "metrics": self.metrics,
+        }
+        write_model_file(path, self, facts, keeping=keeping)
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Detector:
+        """The model that `save` wrote.
+
+        Raises:
+            WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
+        """
+        class_names, taps, steps = file.words("class_names"), file.words("taps"), file.facts.get("steps")
+
+        def make(trunk: Trunk) -> Detector:
+            return cls(
+                trunk,
+                taps=taps,
+                shapes=checked_shapes(file.fact("default_boxes", list)),
+                class_names=class_names,
+                steps=None if steps is None else checked_steps(steps),
+                objectness=file.fact("objectness", str),  # type: ignore[arg-type]
+                width=float(file.fact("width", float)),
+                metrics=file.fact("metrics", dict),
+            )
+
+        return file.build(make)
+
+
+def _growing(views: list[list[Tile]]) -> Iterator[list[Tile]]:
+    """The views of each picture, also of those that are added later."""
+    at = 0
+    while True:
+        yield views[at]
+        at += 1

@@ -1,0 +1,225 @@
+"""Repaint a picture in the manner of another, make a texture, or see what a tap knows of a picture.
+
+A picture is optimised so that at chosen taps of a trunk its features are close to the content's, and their Gram
+matrices close to the style's. It is done coarse to fine: each scale starts from the content at its size plus what the
+scale before changed, so that detail is never lost to enlargement and large shapes are settled where steps are cheap.
+
+Cost of a step: the trunk's layers forward and, with frozen weights, back at the picture's size; of those that go by
+tiles once more forward, and the tiles' halos.
+
+Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks", CVPR 2016.
+"""
+
+from __future__ import annotations
+
+from convolens.errors import need_networks
+
+need_networks()
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from os import PathLike
+from typing import Any
+
+from torch import Tensor
+
+from convolens.arrays import Real
+from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.models.inputs import Picture, listed
+from convolens.stylization.colors import Colors
+from convolens.stylization.goal import Goal, default_taps, known_taps, need_size, number, shared, weighted
+from convolens.stylization.losses import gram
+from convolens.stylization.pictures import as_unit, kind_of, longest, opened, resized, sizes_of
+from convolens.stylization.progress import State, Step
+from convolens.stylization.scales import INITS, OPTIMIZERS, Plan, plan_steps, run
+from convolens.trunks import Trunk
+from convolens.trunks.blocks import PaddingMode, Pooling
+from convolens.trunks.options import pick_device
+from convolens.trunks.registry import trunk as make_trunk
+
+__all__ = ["State", "Step", "default_taps", "gram", "stylize"]
+
+Pictures = Picture | Sequence[Picture]
+
+
+def stylize(
+    content: Picture | None,
+    style: Pictures | None,
+    *,
+    content_weight: Real = 1.0,
+    style_weight: Real = 5.0,
+    tv_weight: Real = 5.0,
+    content_taps: Sequence[str] | None = None,
+    style_taps: Sequence[str] | None = None,
+    tap_weights: Mapping[str, Real] | None = None,
+    mix: Sequence[Real] | None = None,
+    masks: Sequence[Any] | None = None,
+    strength: Real = 0.5,
+    keep_colors: bool | str = False,
+    size: int | tuple[int, int] | None = None,
+    scales: int | Sequence[int] | None = None,
+    steps: int | Sequence[int] = 60,
+    optimizer: str = "lbfgs",
+    init: str | Picture | None = None,
+    seed: int = 0,
+    trunk: str | Trunk = "vgg16",
+    weights: str | PathLike[str] | None = "hed",
+    pooling: Pooling = "max",
+    padding: PaddingMode = "edge",
+    memory: Real = 2.5,
+    device: str = "auto",
+    resume: State | None = None,
+    on_step: Callable[[Step], object] | None = None,
+) -> Any:
+    """The content repainted in the style.
+
+    Losses are relative (see `losses`), so that the default weights suit any trunk, tap and size.
+
+    Args:
+        content: a path, array or tensor `(H, W)` or `(H, W, C)`, uint8, uint16 or float in [0, 1]; None makes a
+            texture.
+        style: one such picture, or several; None keeps to the content: with `init="noise"` the result shows what
+            `content_taps` know of it.
+        content_weight: of the content's features.
+        style_weight: of the style's Gram matrices, shared by taps and styles.
+        tv_weight: of the mean squared step between neighbouring pixels: more is smoother.
+        content_taps: taps of the trunk; None picks one in the middle of the trunk (conv4_2 of a VGG).
+        style_taps: None picks the first at each stride (conv1_1, conv2_1, … of a VGG).
+        tap_weights: style tap → weight relative to the others; 1 where not named.
+        mix: how much each style counts; equal by default.
+        masks: `(H, W)` of the content's size for each style, uint8 or float in [0, 1], a path or an array: where it
+            applies. None lets each style apply everywhere.
+        strength: 0 gives the content, 1 only the style, drawn on the content; the style's weight goes with its cube.
+        keep_colors: True or "luminance" restyles light and dark only; "histogram" first gives the style's colours the
+            content's mean and covariance.
+        size: of the result: the longer side, or (height, width); None keeps the content's.
+        scales: coarse to fine: how many, or the longer side of each; None chooses by size.
+        steps: at the finest scale (each coarser one takes twice as many), or a number for each scale.
+        optimizer: "lbfgs" or "adam".
+        init: "content", "noise", "style" or a picture; None is the content, or noise where there is none.
+        seed: of the noise.
+        trunk: a name from `TRUNKS`, or a trunk itself, whose own weights, pooling and padding then hold.
+        weights: of a trunk given by name, as in `cl.trunk`.
+        pooling: "average" or "max".
+        padding: what the trunk sees past the border: "edge" goes on with the last pixel and leaves no rim; "constant"
+            is as trained.
+        memory: gigabytes that the computation may take; a picture that needs more goes through the trunk's first
+            layers, or all, in tiles, with the same result: slower by a tenth to a half.
+        device: of a trunk given by name: auto, cpu, cuda, …
+        resume: a `State` of an earlier run with the same arguments, to go on from.
+        on_step: called with a `Step` after each. What it raises ends the run.
+
+    Returns:
+        The picture, of the content's kind and dtype: uint8 or uint16 are rounded, transparency is kept, grey becomes
+        RGB. For a path or None an array.
+
+    Raises:
+        ArgumentError: an option that cannot be used; a tap that the trunk lacks.
+        ShapeError: no picture, a mask of another size, or a picture too small for the deepest tap.
+        WeightsError: the trunk's weights are not there.
+
+    Differs from the paper in the losses, which are relative; in the total variation; in going coarse to fine.
+    """
+    source = None if content is None else opened(content)
+    style_list = [] if style is None else listed(style)[0]
+    if source is None and not style_list:
+        raise ArgumentError("stylize: need a content or a style, got neither")
+    network = _trunk(trunk, weights, pooling, padding, device)
+    picture = None if source is None else as_unit(source, "content")
+    styles = [as_unit(one, f"style {at}") for at, one in enumerate(style_list, 1)]
+    whole = _result_size(picture, size)
+    colors = Colors.of(keep_colors, None if picture is None else resized(picture, whole))
+    for_content, for_style = default_taps(network)
+    toward_style = 2 * number("strength", strength, most=1) if styles else 0.0
+    style_total = number("style_weight", style_weight) * toward_style**3  # what is seen goes by orders of magnitude
+    goal = Goal(
+        trunk=network,
+        content=None if picture is None else colors.content(picture),
+        styles=[colors.style(one) for one in styles],
+        masks=_masks(masks, len(styles), picture),
+        content_taps=known_taps(network, content_taps or for_content, "content_taps") if picture is not None else (),
+        content_weight=number("content_weight", content_weight) * (2 - toward_style if styles else 1),
+        style_taps=weighted(known_taps(network, style_taps or for_style, "style_taps"), tap_weights, style_total),
+        mix=shared([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
+        tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
+        memory=number("memory", memory),
+    )
+    sizes = sizes_of(whole, scales)
+    need_size(network, goal.taps, sizes[0], "content" if source is not None else "size")
+    need_one_of("optimizer", optimizer, OPTIMIZERS)
+    plan = Plan(sizes, plan_steps(steps, len(sizes)), optimizer, _init(init, picture), seed)
+    kind = kind_of(source, whole)
+
+    def restore(found: Tensor) -> Any:
+        return kind.restore(colors.result(resized(found.float().cpu(), whole)))
+
+    with _frozen(network):
+        return restore(run(goal, plan, resume, on_step, restore))
+
+
+def _trunk(
+    trunk: str | Trunk, weights: str | PathLike[str] | None, pooling: Pooling, padding: PaddingMode, device: str
+) -> Trunk:
+    if isinstance(trunk, Trunk):
+        return trunk
+    made = _named_trunk(trunk, weights if weights is None else str(weights), pooling, padding)
+    return made.to(pick_device(device))
+
+
+@lru_cache(maxsize=1)  # a folder of pictures, or frame after frame, reads the weights once
+def _named_trunk(name: str, weights: str | None, pooling: Pooling, padding: PaddingMode) -> Trunk:
+    return make_trunk(name, weights=weights, device="cpu", pooling=pooling, padding_mode=padding)
+
+
+@contextmanager
+def _frozen(trunk: Trunk) -> Iterator[None]:
+    """The trunk in evaluation mode with weights that take no gradient, and back as it was."""
+    was_training, learning = trunk.training, [p for p in trunk.parameters() if p.requires_grad]
+    trunk.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        trunk.train(was_training)
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+def _result_size(content: Tensor | None, size: int | tuple[int, int] | None) -> tuple[int, int]:
+    own = None if content is None else (int(content.shape[2]), int(content.shape[3]))
+    if size is None:
+        if own is None:
+            raise ArgumentError("size: need the texture's height and width, or one number for both, got None")
+        return own
+    sides = (size,) if isinstance(size, int) else tuple(size)
+    if any(isinstance(side, bool) or side < 1 for side in sides):
+        raise ArgumentError(f"size: need at least 1 pixel, got {size}")
+    if len(sides) == 2:
+        return sides
+    return (sides[0], sides[0]) if own is None else longest(own, sides[0])
+
+
+def _masks(masks: Sequence[Any] | None, styles: int, content: Tensor | None) -> list[Tensor | None]:
+    """Where each style applies, `(1, 1, H, W)` in [0, 1]."""
+    if masks is None:
+        return [None] * styles
+    if len(masks) != styles:
+        raise ArgumentError(f"masks: need one for each of the {styles} styles, got {len(masks)}")
+    found: list[Tensor | None] = []
+    for at, mask in enumerate(masks, 1):
+        unit = None if mask is None else as_unit(mask, f"mask {at}")[:, :1]
+        if unit is not None and content is not None and unit.shape[2:] != content.shape[2:]:
+            want, have = tuple(content.shape[2:]), tuple(unit.shape[2:])
+            raise ShapeError(f"mask {at}: need the content's {want[0]}×{want[1]} pixels, got {have[0]}×{have[1]}")
+        if unit is not None and not bool(unit.any()):
+            raise ArgumentError(f"mask {at}: need some place where it is above 0, got none")
+        found.append(unit)
+    return found
+
+
+def _init(init: str | Picture | None, content: Tensor | None) -> str | Tensor:
+    if init is None:
+        return "noise" if content is None else "content"
+    if isinstance(init, str) and init in INITS:
+        return init
+    return as_unit(init, "init")

@@ -1,0 +1,124 @@
+"""Pictures on their way in and out: checked, as tensors in [0, 1], at the sizes that the scales ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from convolens.arrays import is_tensor
+from convolens.errors import ArgumentError, ShapeError
+from convolens.media.images import read_image
+from convolens.models.inputs import Picture, pixels_of
+
+LEAST_SIDE = 112  # of the shorter side at the coarsest scale: strokes settle there that at 224 would stay specks
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a result is turned back into."""
+
+    dtype: np.dtype[Any]
+    alpha: NDArray[Any] | None = None
+    tensor_on: torch.device | None = None
+
+    def restore(self, picture: Tensor) -> Any:
+        """`(1, 3, H, W)` in [0, 1] as an array or tensor `(H, W, 3 or 4)` of the content's dtype."""
+        pixels = picture[0].permute(1, 2, 0).double().clamp(0, 1).cpu().numpy()
+        if self.dtype.kind == "u":
+            pixels = np.round(pixels * np.iinfo(self.dtype).max)
+        pixels = pixels.astype(self.dtype)
+        if self.alpha is not None:
+            pixels = np.concatenate([pixels, self.alpha], axis=2)
+        return pixels if self.tensor_on is None else torch.from_numpy(pixels).to(self.tensor_on)
+
+
+def opened(picture: Picture) -> Any:
+    """The pixels of a path; anything else as it is."""
+    return read_image(picture) if isinstance(picture, str | os.PathLike) else picture
+
+
+def as_unit(picture: Picture, subject: str) -> Tensor:
+    """A picture as `(1, 3, H, W)` in [0, 1], float32: grey repeated, transparency over white.
+
+    Errors as in `pixels_of`, with `subject` in front.
+    """
+    try:
+        pixels = pixels_of(picture)
+    except (ShapeError, ArgumentError) as error:
+        raise type(error)(f"{subject}: {error}") from error
+    white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    unit = torch.from_numpy(np.divide(pixels, white, dtype=np.float32).reshape(*pixels.shape[:2], -1))
+    return unit.permute(2, 0, 1).expand(3, -1, -1)[None]
+
+
+def kind_of(picture: Picture | None, size: tuple[int, int]) -> Kind:
+    """The content's kind; its transparency, at the result's size, stays with it."""
+    if picture is None:
+        return Kind(np.dtype(np.uint8))
+    device = picture.device if is_tensor(picture) else None
+    pixels = picture.detach().cpu().numpy() if is_tensor(picture) else np.asarray(picture)
+    alpha = None
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        alpha = pixels[:, :, 3:]
+        if alpha.shape[:2] != size:
+            levels = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
+            sized = resized(torch.from_numpy(alpha.astype(np.float64) / levels).permute(2, 0, 1)[None], size)
+            whole = sized[0].permute(1, 2, 0).numpy() * levels
+            alpha = (whole.round() if alpha.dtype.kind == "u" else whole).astype(alpha.dtype)
+    return Kind(pixels.dtype, alpha, device)
+
+
+def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """At another size, antialiased, within [0, 1]."""
+    if tuple(picture.shape[2:]) == tuple(size):
+        return picture
+    return interpolate(picture, tuple(size), mode="bicubic", align_corners=False, antialias=True).clamp_(0, 1)
+
+
+def longest(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size with its longer side brought to `side`, in the same proportions.
+
+    >>> longest((300, 400), 200)
+    (150, 200)
+    """
+    factor = side / max(size)
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def sizes_of(size: tuple[int, int], scales: int | Sequence[int] | None) -> list[tuple[int, int]]:
+    """The sizes of the scales, coarse to fine, ending with the picture's own.
+
+    Args:
+        size: of the result.
+        scales: how many, each twice as wide as the one before; or the longer side of each; or None, for as many as
+            leave the shorter side at least `LEAST_SIDE`, at most four.
+
+    >>> sizes_of((512, 768), None)
+    [(128, 192), (256, 384), (512, 768)]
+    """
+    if scales is None:
+        scales = max(1, min(4, (min(size) // LEAST_SIDE).bit_length()))
+    if isinstance(scales, int) and not isinstance(scales, bool):
+        if scales < 1:
+            raise ArgumentError(f"scales: need at least 1, got {scales}")
+        return [longest(size, max(1, round(max(size) / 2**number))) for number in reversed(range(scales))]
+    sides = list(scales) if isinstance(scales, Sequence) else [scales]
+    rising = all(isinstance(side, int) and side >= 1 for side in sides) and sides == sorted(set(sides))
+    if not sides or not rising or sides[-1] > max(size):
+        raise ArgumentError(f"scales: need a number, or rising longer sides of at most {max(size)}, got {scales!r}")
+    coarse = [longest(size, side) for side in sides if side < max(size)]
+    return [*coarse, size]
+
+
+def noise(size: tuple[int, int], seed: int) -> Tensor:
+    """Uniform noise around grey, `(1, 3, H, W)`, the same for the same seed on every machine."""
+    numbers = np.random.default_rng(seed).uniform(0.3, 0.7, (1, 3, *size))
+    return torch.from_numpy(numbers)

@@ -1,0 +1,182 @@
+"""The state that a training goes on from: one file of tensors and plain facts, no pickle, written whole or not at all.
+
+The file is `.safetensors` inside: the model's tensors, the optimizer's and the moving average's under their names, and
+one JSON text with the rest. It holds the weights up to four times (AdamW two moments, the moving average one copy).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from convolens.errors import WeightsError
+from convolens.media.files import writing
+from convolens.training.average import ExponentialMovingAverage
+
+# What the first files called it, and what it is called now.
+_NOW_CALLED = {
+    "rate": "lr",
+    "decay": "weight_decay",
+    "average": "ema",
+    "clip": "clip_grad",
+    "cost": "loss",
+    "learn": "finetune",
+    "smoothing": "label_smoothing",
+}
+
+
+@dataclass
+class Place:
+    """How far a training is, and what has been seen on the way.
+
+    Attributes:
+        epoch: how many are complete.
+        step: how many steps of the next one are done.
+        lr: the learning rate of the last step.
+        seconds: of training so far, all runs together.
+        sums: of the losses of this epoch so far, by part.
+        counts: what they are to be divided by.
+        rows: a row of figures for each complete epoch.
+        best: the best value of the goal; None before the first measurement.
+        best_epoch: when it was.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    lr: float = 0.0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None
+    best_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Everything that a step changes."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    ema: ExponentialMovingAverage | None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors, by names that say whose they are."""
+        found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        if self.ema:
+            found |= {f"ema.{name}": value for name, value in self.ema.model.state_dict().items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{number}.{name}": value for name, value in values.items() if value is not None}
+        return found
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `tensors`. In place, so that the order of axes in memory, and with it every sum, stays.
+
+        Raises:
+            KeyError: a tensor is missing.
+        """
+        _fill(self.model, "model.", tensors)
+        if self.ema:
+            _fill(self.ema.model, "ema.", tensors)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            owner, _, rest = name.partition(".")
+            if owner == "optimizer":
+                number, _, key = rest.partition(".")
+                state.setdefault(int(number), {})[key] = value
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
+
+
+def write_checkpoint(path: Path, learner: Learner, place: Place, facts: Mapping[str, Any]) -> None:
+    """Writes the state; what stood there stands until the new file is complete.
+
+    Raises:
+        FileError: it cannot be written, as on a full disk; the old file is untouched.
+    """
+    steps = learner.ema.steps if learner.ema else 0
+    text = json.dumps({"place": asdict(place), "ema_steps": steps, "facts": facts}, default=str)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.tensors().items()}
+    with writing(path) as draft:
+        mode = draft.stat().st_mode
+        try:
+            save_file(tensors, draft, metadata={"convolens": text})
+        except SafetensorError as error:  # how it reports what the file system said
+            raise OSError(str(error)) from error
+        draft.chmod(mode)  # safetensors lets only the owner read what it writes
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds."""
+
+    path: Path
+    place: Place
+    facts: Mapping[str, Any]
+    ema_steps: int
+    tensors: Mapping[str, Tensor]
+
+    def into(self, learner: Learner) -> None:
+        """Puts the state into a learner of the same kind."""
+        try:
+            learner.restore(self.tensors)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise WeightsError(f"{self.path}: need the state of this model, got another's: {error}") from error
+        if learner.ema:
+            learner.ema.steps = self.ema_steps
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads a state.
+
+    Raises:
+        WeightsError: the file is damaged, or no state of a training.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            text = (stored.metadata() or {})["convolens"]
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
+        known = _in_todays_words(json.loads(text))
+        tensors = {_todays_name(name): value for name, value in tensors.items()}
+        return Checkpoint(path, Place(**known["place"]), known["facts"], known["ema_steps"], tensors)
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: need the state of a training to go on from, got a damaged file: {error}"
+        ) from error
+
+
+def _in_todays_words(known: dict[str, Any]) -> dict[str, Any]:
+    """What a file states, under the names of today, whichever version wrote it."""
+    place, facts = _renamed(known["place"]), {part: _renamed(values) for part, values in known["facts"].items()}
+    place["rows"] = [{_todays_name(name): value for name, value in row.items()} for row in place["rows"]]
+    match facts["lesson"].get("augmentation"):
+        case [[_, _], int() | float() as ratio, _, _] as augmentation:  # it was one number, for both ends of the range
+            augmentation[1] = [1 / ratio, ratio]
+    steps = known["average_steps"] if "average_steps" in known else known["ema_steps"]
+    return {"place": place, "facts": facts, "ema_steps": steps}
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NOW_CALLED.get(name, name): value for name, value in values.items()}
+
+
+def _todays_name(name: str) -> str:
+    """Of a column of figures or a tensor: once `cost_class` and `average.weight`, now `loss_class` and `ema.weight`."""
+    for before, now in (("cost_", "loss_"), ("average.", "ema.")):
+        if name.startswith(before):
+            return now + name.removeprefix(before)
+    return _NOW_CALLED.get(name, name)
+
+
+def _fill(model: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    for name, value in model.state_dict().items():
+        value.copy_(tensors[prefix + name])

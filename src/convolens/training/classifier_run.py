@@ -1,0 +1,99 @@
+"""What a classifier's training adds to its run folder.
+
+confusion.png   which class was taken for which, where a picture shows one
+mistakes.png    the pictures it was most sure of and wrong about
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from convolens.data import DataSet, Example, Skipped
+from convolens.evaluation.classify import figures
+from convolens.media.draw import sheet
+from convolens.media.files import write_json, writing
+from convolens.media.images import as_rgb8, read_image, write_image
+from convolens.models.classify import Classifier
+from convolens.training.run_folder import BEST, Run
+
+MISTAKES = 12  # shown at most
+
+
+def write_classifier_run(
+    run: Path,
+    model: Classifier,
+    held_out: DataSet,
+    scores: NDArray[Any],
+    examples: Sequence[Example],
+    settings: dict[str, Any],
+    skipped: Sequence[Skipped],
+) -> Run:
+    """The records of a training whose best model is there already.
+
+    Args:
+        run: the run folder.
+        model: the best model.
+        held_out: what it was measured on.
+        scores: what it said, `(pictures, classes)`.
+        examples: of which pictures.
+        settings: what was asked for.
+        skipped: files that could not be used.
+    """
+    measured = figures(model, scores, examples)
+    facts = {
+        "task": model.task,
+        "class_names": model.class_names,
+        "taps": model.taps,
+        "settings": settings | {"taps": model.taps},
+        "validation": measured,
+        "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
+    }
+    write_json(run / "config.json", facts)
+    if not model.multi_label:
+        draw_confusion(run / "confusion.png", measured["confusion"], model.class_names)
+        draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
+    return Run(run, run / BEST, measured, tuple(skipped))
+
+
+def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> None:
+    """A sheet of the pictures that were wrong with the most confidence; none, and no earlier one, if all were right."""
+    named, confidence = scores.argmax(axis=1), scores.max(axis=1)
+    wrong = np.flatnonzero(named != np.array([example.labels[0] for example in examples]))
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    if not len(worst):
+        path.unlink(missing_ok=True)
+        return
+    captions = [
+        f"{class_names[examples[at].labels[0]]}, taken for {class_names[named[at]]} ({confidence[at]:.0%})"
+        for at in worst
+    ]
+    write_image(path, sheet([as_rgb8(read_image(examples[at].path)) for at in worst], captions))
+
+
+def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -> None:
+    """A PNG of the confusion matrix: a row for each true class, its counts coloured by their share of the row."""
+    size = min(max(3.0, 0.55 * len(class_names) + 1.8), 24.0)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shares = [[count / max(sum(row), 1) for count in row] for row in confusion]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(class_names))
+    axes.set_xticks(ticks, class_names, rotation=45, ha="right")
+    axes.set_yticks(ticks, class_names)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    for row, counts in enumerate(confusion):
+        for column, count in enumerate(counts):
+            if count:
+                color = "white" if shares[row][column] > 0.5 else "black"
+                axes.text(column, row, str(count), ha="center", va="center", color=color)
+    with writing(path) as draft:
+        figure.savefig(draft, format="png", dpi=120)

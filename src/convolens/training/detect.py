@@ -1,0 +1,264 @@
+"""Training a detector: what is where, many at once, by one loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from convolens.data import DataSet, Skipped, read_data, split
+from convolens.data.augment_objects import (
+    SIDES,
+    ObjectAugmentation,
+    draw_object_colors,
+    draw_objects_view,
+    filled,
+    objects_in,
+)
+from convolens.data.loading import load_or_skip
+from convolens.errors import ArgumentError, DataError
+from convolens.evaluation.detect import measure_detector
+from convolens.media.files import AnyPath, make_folder
+from convolens.models.detect import DetectionLoss, Detector
+from convolens.models.detect.build import detector
+from convolens.models.detect.cost import BoxLoss, Objectness
+from convolens.training import Batch, Settings, TrainingOptions
+from convolens.training.distributed import own_device
+from convolens.training.fit_boxes import fitted_shapes, object_sides
+from convolens.training.learning import EVERYTHING, LearningTrunk, normalized, trunk_for
+from convolens.training.lesson import Example as Shown
+from convolens.training.lesson import stacked
+from convolens.training.lesson_run import described_boxes, learned_facts, run_lesson
+from convolens.training.run_folder import Run
+from convolens.trunks import Preprocessing
+
+SIZE = 300  # the paper's
+KEPT = ("ap", "ap50", "ap75", "count")
+
+
+def train_detector(
+    data: AnyPath,
+    *,
+    trunk: str,
+    weights: AnyPath | None,
+    out: AnyPath,
+    taps: Sequence[str] | str | None = None,
+    finetune: str = EVERYTHING,
+    stem: Literal["full", "small"] = "full",
+    width: float = 1.0,
+    validation: float | AnyPath | None = None,
+    size: int | tuple[int, int] | None = None,
+    fit_boxes: bool = False,
+    objectness: Objectness = "softmax",
+    box_loss: BoxLoss = "smooth_l1",
+    object_weight: float = 1.0,
+    class_weight: float = 1.0,
+    box_weight: float = 1.0,
+    negatives: float = 3.0,
+    negatives_when_empty: int = 12,
+    zoom_out: float = 4.0,
+    crop: bool = True,
+    flip: bool = True,
+    color_jitter: float = 1.0,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+    **training: Unpack[TrainingOptions],
+) -> Run:
+    """Trains a detector on pictures with any number of boxes each.
+
+    Args:
+        data: pictures with boxes, in a format of `convolens.data`.
+        trunk: the trunk's name.
+        weights: of the trunk, or a whole detector to go on from, see `convolens.detector`; None for random ones.
+        out: the run folder.
+        taps: the trunk's maps that are looked at; None takes those of `convolens.detector`.
+        finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
+        stem: `small` for pictures of about 8 to 64 pixels (ResNets).
+        width: features of a ResNet and of the layers after it, as a share of the published numbers.
+        validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
+            the data's own split for it, or a share of 0.2.
+        size: pictures are brought to this height and width; one number for both. None takes 300, or what a whole
+            detector in `weights` has.
+        fit_boxes: default boxes are fitted to the data's objects in place of the published shapes.
+        objectness: see `convolens.detector`.
+        box_loss: see `convolens.models.detect.DetectionLoss`, like the next five.
+        object_weight: of whether there is an object, for `objectness="binary"`.
+        class_weight: of which it is.
+        box_weight: of where it is.
+        negatives: default boxes of background that count for each that answers for an object.
+        negatives_when_empty: how many count in a picture without objects.
+        zoom_out: see `convolens.data.augment_objects.ObjectAugmentation`, like the next three.
+        crop: whether parts of pictures are shown.
+        flip: not for what has a left and a right, such as digits.
+        color_jitter: how much light and colours change, as a share of what the paper does.
+        resume: goes on from an earlier run in `out`.
+        device: `auto`, `cpu`, `cuda`, …
+        progress: shows a bar with the time left.
+        training: see `convolens.training.Settings`.
+
+    Errors as in `convolens.train`.
+    """
+    asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
+    settings, augmentation = Settings(**training), ObjectAugmentation(zoom_out, crop, flip, color_jitter)
+    loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
+    read = read_data(data)
+    teaching, held_out = split(read, validation, settings.seed)
+    _need_objects(teaching, "to learn from")
+    _need_objects(held_out, "to measure on")
+    skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
+    body = trunk if (stem, width) == ("full", 1.0) else trunk_for(trunk, weights, stem, settings.seed, width=width)
+    make = partial(
+        detector, body, size=SIZE if size is None else size, classes=read.class_names, weights=weights,
+        taps=(taps,) if isinstance(taps, str) else taps, objectness=objectness, width=width, seed=settings.seed,
+        device="cpu",
+    )  # fmt: skip
+    model = make()
+    make_folder(out)  # before what takes long
+    if fit_boxes:
+        model = _fitted(make, model, teaching, skipped, settings.seed)
+    _need_size(model, size)
+    model.to(own_device(device))
+    lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, finetune, loss)
+    return run_lesson(
+        lesson, settings, out, lambda best: measure_detector(best, held_out.examples, skipped), skipped,
+        asked=asked, resume=resume, device=device, progress=progress,
+    )  # fmt: skip
+
+
+class DetectLesson:
+    """What the training loop asks of a detector; see `training.lesson.Lesson`."""
+
+    goal = "ap"
+
+    def __init__(
+        self,
+        model: Detector,
+        teaching: DataSet,
+        held_out: DataSet,
+        skipped: list[Skipped],
+        augmentation: ObjectAugmentation,
+        finetune: str,
+        loss: DetectionLoss,
+    ) -> None:
+        self.model, self.teaching, self.held_out, self.skipped = model, teaching, held_out, skipped
+        self.augmentation, self.finetune, self.loss = augmentation, finetune, loss
+        self.part = LearningTrunk(model.trunk, model.taps[-1], finetune)
+        self.count = len(teaching)
+        # JPEGs are decoded no larger than what the smallest crop needs.
+        self.least = math.ceil(max(model.size) / (SIDES[0] if augmentation.crop else 1))
+        self.fill = fill_of(model.preprocessing)
+
+    def layers(self) -> Sequence[nn.Module]:
+        """The trunk's layers that learn."""
+        return self.part.layers
+
+    def learning(self) -> None:
+        """Into training mode."""
+        self.part.train(self.model)
+
+    def name_of(self, number: int) -> str:
+        """The file's name."""
+        return self.teaching.examples[number].path.name
+
+    def example(self, number: int, generator: np.random.Generator) -> Shown | None:
+        """A view of a picture and the objects in it."""
+        loaded = load_or_skip(self.teaching.examples[number], self.skipped, at_least=self.least)
+        if loaded is None:
+            return None
+        height, width = loaded.pixels.shape[:2]
+        view = draw_objects_view(width, height, loaded.boxes_xyxy, self.augmentation, generator)
+        boxes, labels = objects_in(view, loaded.boxes_xyxy, loaded.box_labels)
+        colors = draw_object_colors(loaded.pixels, self.augmentation.color_jitter, generator)
+        pixels = filled(view, loaded.pixels, self.model.size, self.fill)
+        return {
+            "picture": torch.from_numpy(pixels.copy()),
+            "colors": torch.from_numpy(colors),
+            "boxes": torch.from_numpy(boxes),
+            "labels": torch.from_numpy(labels),
+        }
+
+    def collate(self, examples: Sequence[Shown]) -> Batch:
+        """Side by side, objects padded to as many as the fullest picture has, with a label of -1."""
+        return stacked([{name: one[name] for name in ("picture", "colors")} for one in examples]) | {
+            "boxes": pad_sequence([one["boxes"] for one in examples], batch_first=True),
+            "labels": pad_sequence([one["labels"] for one in examples], batch_first=True, padding_value=-1),
+        }
+
+    def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
+        """Colours changed, normalised; objects matched to default boxes."""
+        matches = self.model.match(batch["boxes"], batch["labels"])
+        return {"input": normalized(batch, self.model.preprocessing), "matches": matches}
+
+    def counts(self, batch: Batch) -> Mapping[str, float]:
+        """See `convolens.models.detect.DetectionLoss`."""
+        return self.model.counts(batch["matches"], self.loss)
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """The parts of the loss."""
+        return self.model.losses(network(batch["input"]), batch["matches"], self.loss)
+
+    def measure(self, model: nn.Module) -> dict[str, float]:
+        """On the pictures that were kept back."""
+        assert isinstance(model, Detector)
+        found = measure_detector(model, self.held_out.examples, self.skipped)
+        return {name: found[name] or 0.0 for name in KEPT}  # None where no object could be read
+
+    def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
+        """As a model file."""
+        assert isinstance(model, Detector)
+        model.metrics = dict(metrics)
+        model.save(path)
+
+    def facts(self) -> dict[str, Any]:
+        """What a run is known by."""
+        return learned_facts(self.model, self.finetune, self.teaching, described_boxes) | {
+            "size": list(self.model.size),
+            "default_boxes": [list(map(list, level)) for level in self.model.defaults.shapes],
+            "objectness": self.model.objectness,
+            "loss": list(asdict(self.loss).values()),
+            "augmentation": self.augmentation.to_list(),
+        }
+
+
+def fill_of(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    """The mean colour that the network's input is taken about, as RGB."""
+    red, green, blue = (
+        round(255 * value) for value in preprocessing.denormalize(torch.zeros(1, 3, 1, 1)).flatten().tolist()
+    )
+    return red, green, blue
+
+
+def _fitted(
+    make: Callable[..., Detector], model: Detector, teaching: DataSet, skipped: list[Skipped], seed: int
+) -> Detector:
+    """A detector with as many default boxes at a cell, their shapes fitted to the objects to learn from."""
+    grids = [(level.rows, level.columns) for level in model.defaults.levels]
+    count = sum(len(level.shapes) for level in model.defaults.levels)
+    shapes = fitted_shapes(object_sides(teaching.examples, skipped), grids, count, seed=seed)
+    fitted = make(boxes=shapes)
+    if fitted.defaults.shapes != shapes:
+        raise ArgumentError("fit_boxes: need a detector made anew, got weights of a whole one, whose boxes stay")
+    return fitted
+
+
+def _need_size(model: Detector, size: int | tuple[int, int] | None) -> None:
+    """A whole detector brings its own size."""
+    wanted = (size, size) if isinstance(size, int) else size
+    if wanted is not None and model.size != tuple(wanted):
+        raise ArgumentError(f"size: need the {model.size[0]}×{model.size[1]} pixels of these weights, got {size}")
+
+
+def _need_objects(data: DataSet, what: str) -> None:
+    if data.kind != "boxes":
+        raise DataError(f"{data.root}: need pictures with boxes to detect, got classes without; see doctor")
+    if not any(example.objects for example in data.examples):
+        raise DataError(f"{data.root}: need objects {what}, got {len(data):,} pictures without any")

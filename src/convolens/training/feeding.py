@@ -1,0 +1,70 @@
+"""Pictures for the loop, read ahead by threads. What a batch holds is a function of seed, epoch and step alone.
+
+Threads are enough: decoding and resizing release the interpreter. Two batches are held besides the one in use.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from convolens.training.lesson import Example, Lesson
+
+AHEAD = 2
+# Keeps the generators apart that share seed and epoch: of the order, of a picture, of a whole batch.
+_ORDER, _PICTURE, _BATCH = range(3)
+
+
+@dataclass(frozen=True)
+class Fed:
+    """One step's pictures: their numbers, and those of them that could be used."""
+
+    step: int
+    numbers: Sequence[int]
+    examples: Sequence[Example]
+
+
+def parts_of_epoch(count: int, batch: int, seed: int, epoch: int) -> list[list[int]]:
+    """The numbers of an epoch's pictures, shuffled, in steps that differ by one picture at most.
+
+    >>> [len(part) for part in parts_of_epoch(10, 4, 0, 0)]
+    [4, 3, 3]
+    """
+    order = np.random.default_rng([seed, epoch, _ORDER]).permutation(count)
+    return [part.tolist() for part in np.array_split(order, max(-(-count // batch), 1))]
+
+
+def batch_generator(seed: int, epoch: int, step: int, rank: int = 0) -> np.random.Generator:
+    """For what is random about a whole batch."""
+    return np.random.default_rng([seed, epoch, _BATCH, step, rank])
+
+
+def feed(
+    lesson: Lesson, parts: Sequence[Sequence[int]], first: int, seed: int, epoch: int, workers: int
+) -> Iterator[Fed]:
+    """The steps of an epoch from `first` on, each read while those before are learned from."""
+
+    def read(number: int) -> Example | None:
+        return lesson.example(number, np.random.default_rng([seed, epoch, _PICTURE, number]))
+
+    waiting: deque[tuple[int, list[Future[Example | None]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for step in range(first, len(parts) + AHEAD):
+                if step < len(parts):
+                    waiting.append((step, [pool.submit(read, number) for number in parts[step]]))
+                if waiting and (len(waiting) > AHEAD or step >= len(parts)):
+                    yield _taken(*waiting.popleft(), parts)
+            while waiting:
+                yield _taken(*waiting.popleft(), parts)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _taken(step: int, reading: Sequence[Future[Example | None]], parts: Sequence[Sequence[int]]) -> Fed:
+    found = [one.result() for one in reading]
+    return Fed(step, parts[step], [one for one in found if one is not None])

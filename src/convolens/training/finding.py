@@ -1,0 +1,151 @@
+"""What a training finds by itself: a batch that memory has room for, and a learning rate.
+
+The rate is found as by Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: let it
+grow step by step, watch where the loss is least, and stay well below. The weights are put back afterwards.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convolens.errors import DataError
+from convolens.training.feeding import Fed, batch_generator, feed, parts_of_epoch
+from convolens.training.lesson import Batch, Lesson
+from convolens.training.optimizers import optimizer_for, set_lr
+from convolens.training.settings import Settings
+
+LARGEST_BATCH = 64  # more helps no small data set, and larger steps want another rate
+LEAST_STEPS = 8  # of an epoch
+MEMORY_SHARE = 0.5  # of what is free, for what the backward pass needs; scratch and the optimizer take more
+
+LOWEST_LR, HIGHEST_LR, LR_STEPS = 1e-6, 1.0, 80
+SMOOTHING = 0.9
+BELOW_THE_BEST = 0.1
+GIVE_UP = 4.0  # times the least loss: it has diverged
+
+
+@dataclass(frozen=True)
+class LearningRateSearch:
+    """The rates that were tried, the smoothed loss at each, and the one to take."""
+
+    lrs: Sequence[float]
+    losses: Sequence[float]
+    lr: float
+
+
+def find_lr(lesson: Lesson, settings: Settings) -> LearningRateSearch:
+    """A tenth of the rate, of 80 from 1e-6 to 1, at which the loss is least.
+
+    Raises:
+        DataError: none of the pictures can be used.
+    """
+    before = copy.deepcopy(lesson.model.state_dict())
+    optimizer = optimizer_for(
+        lesson.model,
+        lesson.layers(),
+        name=settings.optimizer,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        layer_decay=settings.layer_decay,
+    )
+    lesson.learning()
+    lrs = np.geomspace(LOWEST_LR, HIGHEST_LR, LR_STEPS).tolist()
+    losses: list[float] = []
+    smooth = 0.0
+    for number, (lr, batch) in enumerate(zip(lrs, _endless(lesson, settings), strict=False), 1):
+        set_lr(optimizer, lr)
+        optimizer.zero_grad()
+        loss = _loss(lesson, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        smooth = SMOOTHING * smooth + (1 - SMOOTHING) * float(loss.detach())
+        losses.append(smooth / (1 - SMOOTHING**number))  # without the pull of the first value's zero
+        if not math.isfinite(losses[-1]) or losses[-1] > GIVE_UP * min(losses):
+            break
+    lesson.model.load_state_dict(before)
+    if not losses:
+        raise DataError("lr: need pictures to find it with, got none that can be used")
+    return LearningRateSearch(lrs[: len(losses)], losses, _safe(lrs, losses))
+
+
+def find_batch(lesson: Lesson) -> int:
+    """The largest power of two that memory has room for, at most 64 or an eighth of the pictures.
+
+    What a picture needs is measured: the bytes that one backward pass would hold.
+    """
+    room = _free_bytes(next(lesson.model.parameters()).device) * MEMORY_SHARE
+    most = min(LARGEST_BATCH, max(lesson.count // LEAST_STEPS, 2), room // max(_bytes_a_picture(lesson), 1))
+    return int(2 ** math.floor(math.log2(max(most, 1))))
+
+
+def _safe(lrs: Sequence[float], losses: Sequence[float]) -> float:
+    """A tenth of the rate at which the loss is least: the edge of what still works is too near."""
+    return lrs[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))] * BELOW_THE_BEST
+
+
+def _endless(lesson: Lesson, settings: Settings) -> Iterator[Batch]:
+    """Batches as training would see them, epoch after epoch, each once."""
+    assert isinstance(settings.batch, int)
+    for epoch in range(LR_STEPS):
+        parts = parts_of_epoch(lesson.count, settings.batch, settings.seed, epoch)
+        for fed in feed(lesson, parts, 0, settings.seed, epoch, settings.workers):
+            if fed.examples:
+                yield _prepared(lesson, fed, settings.seed, epoch)
+
+
+def _prepared(lesson: Lesson, fed: Fed, seed: int, epoch: int) -> Batch:
+    device = next(lesson.model.parameters()).device
+    batch = lesson.collate(fed.examples)
+    moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    return lesson.prepare(moved, batch_generator(seed, epoch, fed.step))
+
+
+def _loss(lesson: Lesson, batch: Batch) -> Tensor:
+    counts, terms = lesson.counts(batch), lesson.losses(lesson.model, batch)
+    return torch.stack([term / max(counts[name], 1.0) for name, term in terms.items()]).sum()
+
+
+def _bytes_a_picture(lesson: Lesson) -> int:
+    held: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    lesson.learning()
+    state = copy.deepcopy(lesson.model.state_dict())
+    parts = parts_of_epoch(lesson.count, 2, 0, 0)
+    for fed in feed(lesson, parts, 0, 0, 0, 1):
+        if len(fed.examples) == 2:
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                _loss(lesson, _prepared(lesson, fed, 0, 0))
+            break
+    lesson.model.load_state_dict(state)  # batch norms have seen two pictures
+    weights = {value.untyped_storage().data_ptr() for value in lesson.model.state_dict().values()}
+    return sum(size for at, size in held.items() if at not in weights) // 2
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    for line in _memory_lines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _memory_lines() -> list[str]:
+    try:
+        return Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return []

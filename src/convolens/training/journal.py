@@ -1,0 +1,140 @@
+"""What a training tells: a bar while it runs, and in the run folder the log, the figures of each epoch and the curves.
+
+log.jsonl     a line for each thing that happened, with its time; only ever appended to
+metrics.csv   a row for each epoch
+curves.png    loss, goal and learning rate by epoch
+lr.png        the loss at each rate that was tried, where the rate was to be found
+tensorboard/  the figures of each epoch as TensorBoard reads them, where asked for
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from convolens.errors import need_package
+from convolens.media.files import write_rows, writing
+from convolens.progress import terminal
+from convolens.training.finding import LearningRateSearch
+
+SMOOTHING = 0.9  # of the speed shown
+
+
+class Journal:
+    """Keeps the run folder's records. Silent in processes that do not lead."""
+
+    def __init__(self, folder: Path, *, leads: bool, progress: bool, tensorboard: bool = False) -> None:
+        self.folder, self.leads, self.shown = folder, leads, progress and leads
+        self.boards = _boards(folder / "tensorboard") if tensorboard and leads else None
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Appends a line to the log."""
+        if not self.leads:
+            return
+        line = json.dumps({"time": datetime.now().astimezone().isoformat(timespec="seconds"), "event": event, **facts})
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes the table of epochs."""
+        if self.leads and rows:
+            write_rows(self.folder / "metrics.csv", rows)
+            if self.boards:
+                for name, value in rows[-1].items():
+                    self.boards.add_scalar(name, value, rows[-1]["epoch"])
+                self.boards.flush()
+
+    def search(self, search: LearningRateSearch) -> None:
+        """Notes and draws how a learning rate was found."""
+        self.note("lr found", lr=search.lr, tried=len(search.lrs))
+        if self.leads:
+            draw_search(self.folder / "lr.png", search)
+
+    def curves(self, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
+        """Draws how loss, goal and rate went."""
+        if self.leads and rows:
+            draw_curves(self.folder / "curves.png", rows, goal)
+
+    @contextmanager
+    def bar(self, epochs: int | None) -> Iterator[Bar]:
+        """A bar over the whole training, drawn where somebody watches."""
+        console = terminal()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, disable=not (self.shown and console.is_terminal)) as shown:
+            yield Bar(shown, shown.add_task("training", total=1.0, figures=""), epochs)
+
+
+class Bar:
+    """How far it is, with loss, goal and speed."""
+
+    def __init__(self, shown: Progress, task: TaskID, epochs: int | None) -> None:
+        self.shown, self.task, self.epochs, self.speed = shown, task, epochs, 0.0
+
+    def step(self, done: float, epoch: int, loss: float, goal: float | None, pictures: int, seconds: float) -> None:
+        """After a step on so many pictures in so many seconds."""
+        speed = pictures / max(seconds, 1e-9)
+        self.speed = SMOOTHING * self.speed + (1 - SMOOTHING) * speed if self.speed else speed
+        known = "" if goal is None else f"best {goal:.3f}  "
+        of = f"/{self.epochs}" if self.epochs else ""
+        self.shown.update(
+            self.task,
+            completed=min(done, 1.0),
+            figures=f"epoch {epoch + 1}{of}  loss {loss:.3f}  {known}{self.speed:.0f} pictures/s",
+        )
+
+
+def _boards(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise need_package("tensorboard", "tensorboard", "tensorboard") from None
+    return SummaryWriter(folder)
+
+
+def draw_search(path: Path, search: LearningRateSearch) -> None:
+    """A PNG: the loss at each rate that was tried, and the rate that was taken."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.semilogx(search.lrs, search.losses)
+    axes.axvline(search.lr, color="tab:orange", label=f"taken: {search.lr:.2g}")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss, smoothed")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _write(figure, path)
+
+
+def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
+    """A PNG: the loss and, below it, the goal, by epoch; the learning rate under both."""
+    figure = Figure(figsize=(7, 6.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    epochs = [row["epoch"] for row in rows]
+    for axes, name in zip(figure.subplots(3, sharex=True, height_ratios=(2, 2, 1)), ("loss", goal, "lr"), strict=True):
+        axes.plot(epochs, [row[name] for row in rows], marker="." if len(rows) < 40 else None)
+        axes.set_ylabel(name.replace("_", " "))
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> None:
+    with writing(path) as draft:
+        figure.savefig(draft, format="png", dpi=110)

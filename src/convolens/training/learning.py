@@ -1,0 +1,162 @@
+"""What the lessons of different tasks share: which part of a trunk learns, and pictures as the loop wants them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convolens.data import DataSet, Example, Loaded, Skipped, load
+from convolens.data.augment import Augmentation, View, draw_colors
+from convolens.data.loading import load_or_skip
+from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
+from convolens.media.files import AnyPath
+from convolens.trunks import Preprocessing, Trunk
+from convolens.trunks.registry import trunk as make_trunk
+
+EVERYTHING = "all"
+KEPT_BYTES = 256 << 20  # of decoded pictures that stay in memory
+
+
+class LearningTrunk:
+    """A trunk that learns at and after some tap.
+
+    Args:
+        trunk: changed in place: what does not learn takes no gradients.
+        until: the deepest tap that the head takes; nothing beyond it is run.
+        first: the tap that learning begins at, or `all`.
+
+    Raises:
+        ArgumentError: no such tap, or one that lies beyond `until`.
+    """
+
+    def __init__(self, trunk: Trunk, until: str, first: str) -> None:
+        taps = trunk.taps[: trunk.taps.index(until) + 1]
+        if first != EVERYTHING and first not in taps:
+            hint = did_you_mean(first, (EVERYTHING, *taps))
+            raise ArgumentError(f"finetune: need all or a tap up to {until} ({', '.join(taps)}), got {first!r}{hint}")
+        start = 0 if first == EVERYTHING else taps.index(first)
+        parts = [nn.ModuleList(trunk.get_submodule(path) for path in trunk.steps[tap].layers) for tap in taps]
+        self.fixed, self.layers = parts[:start], parts[start:]
+        trunk.requires_grad_(False)
+        for layer in self.layers:
+            layer.requires_grad_(True)
+
+    def train(self, model: nn.Module) -> None:
+        """Training mode for all but what stays as it is: its norms keep the statistics that they came with."""
+        model.train()
+        for part in self.fixed:
+            part.eval()
+
+
+class Pictures:
+    """The pictures to learn from, each time another view of them.
+
+    What was decoded stays in memory as far as `KEPT_BYTES` go: of small pictures, reading takes a third of a step.
+
+    Args:
+        data: which.
+        side: of what the network sees, in pixels.
+        augmentation: how they are changed.
+        skipped: what cannot be used is added here, once.
+    """
+
+    def __init__(self, data: DataSet, side: int, augmentation: Augmentation, skipped: list[Skipped]) -> None:
+        self.data, self.side, self.augmentation, self.skipped = data, side, augmentation, skipped
+        # JPEGs are decoded no larger than what the smallest view needs.
+        stretch = max(1 / augmentation.ratio[0], augmentation.ratio[1])
+        self.least = int(np.ceil(side / min(augmentation.scale[0], 1) ** 0.5 * stretch**0.5))
+        self._kept: dict[int, Loaded] = {}
+        self._room, self._keeping = KEPT_BYTES, threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.data.examples)
+
+    def read(self, number: int) -> Loaded | None:
+        """One picture, or None if it cannot be used."""
+        if number in self._kept:
+            return self._kept[number]
+        loaded = load_or_skip(self.data.examples[number], self.skipped, at_least=self.least)
+        if loaded is not None:
+            with self._keeping:
+                if loaded.pixels.nbytes <= self._room:
+                    self._kept[number] = loaded
+                    self._room -= loaded.pixels.nbytes
+        return loaded
+
+    def seen(self, loaded: Loaded, view: View, generator: np.random.Generator) -> dict[str, Tensor]:
+        """A view of the picture, and the change of its colours that `normalized` makes."""
+        pixels = view.picture(loaded.pixels, self.side)
+        colors = draw_colors(pixels, self.augmentation.color_jitter, generator)
+        return {"picture": torch.from_numpy(pixels.copy()), "colors": torch.from_numpy(colors)}
+
+
+def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
+    """The pictures `(N, H, W, 3)` of a batch, with their colours changed, as the network's input, channels last."""
+    pixels, colors = batch["picture"], batch["colors"]
+    count, height, width, channels = pixels.shape
+    # Normalising is affine too, so it goes into the matrices; 0 and 1, where colours are cut off, go along.
+    ends = torch.tensor([0.0, 1.0], device=pixels.device).view(2, 1, 1, 1)
+    black, white = preprocessing.normalize(ends.expand(2, channels, 1, 1)).flatten(2)
+    folded = preprocessing.normalize(colors[:, :, None]).squeeze(2)
+    folded[:, :, :3] -= black
+    # In planes, three rows by three: BLAS is four times as fast at this as at three columns.
+    planes = pixels.permute(0, 3, 1, 2).float().reshape(count, channels, height * width)
+    changed = torch.baddbmm(folded[:, :, 3:], folded[:, :, :3], planes, alpha=1 / 255)
+    pictures = changed.clamp_(black, white).view(count, channels, height, width)
+    return pictures.contiguous(memory_format=torch.channels_last)
+
+
+def trunk_for(
+    name: str, weights: AnyPath | None, stem: Literal["full", "small"], seed: int, *, width: float = 1.0
+) -> Trunk:
+    """The trunk to train, on the CPU, with another stem or width if asked for. Errors as in `convolens.trunk`."""
+    options: dict[str, Any] = {"stem": stem, "width": width}
+    published = {"stem": "full", "width": 1.0}
+    asked = {option: value for option, value in options.items() if value != published[option]}
+    return make_trunk(name, weights=weights, seed=seed, device="cpu", **asked)
+
+
+def side_for(size: int | None, data: DataSet) -> int:
+    """The side that pictures are brought to: as asked for, or the first picture's shorter side.
+
+    Raises:
+        ArgumentError: less than a pixel.
+        DataError: none of the pictures can be read.
+    """
+    if size is not None:
+        if size < 1:
+            raise ArgumentError(f"size: need at least 1 pixel, got {size}")
+        return size
+    reason = ""
+    for example in data.examples:
+        try:
+            height, width = load(example).pixels.shape[:2]
+            return int(min(height, width))
+        except (FileError, DataError) as error:
+            reason = reason or str(error)
+    raise DataError(f"{data.root}: need pictures that can be used, got none; {reason}")
+
+
+def cropped(preprocessing: Preprocessing, side: int) -> Preprocessing:
+    """Pictures brought to the side: the shorter side resized, the centre cut out."""
+    return replace(preprocessing, resize=side, crop=side, stretch=None)
+
+
+def stretched(preprocessing: Preprocessing, side: int) -> Preprocessing:
+    """Whole pictures brought to the side, whatever their shape."""
+    return replace(preprocessing, resize=None, crop=None, stretch=side)
+
+
+def fingerprint(examples: Sequence[Example], describe: Callable[[Example], str]) -> str:
+    """Tells data sets apart: a digest of names and of what is said of each picture, not of the pixels."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(f"{example.path.name}\t{describe(example)}\n".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,225 @@
+"""Training a localizer: whether there is an object, which, and where, by one loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convolens.data import DataSet, read_data, split
+from convolens.data.augment import Augmentation, draw_view, view_keeping
+from convolens.errors import ArgumentError, DataError, need_one_of
+from convolens.evaluation.localize import measure_localizer
+from convolens.media.files import AnyPath
+from convolens.models.localize import BOX_LOSSES, HIDDEN, Localizer, localizer, losses
+from convolens.training import Batch, Settings, TrainingOptions
+from convolens.training.distributed import own_device
+from convolens.training.learning import EVERYTHING, LearningTrunk, Pictures, normalized, side_for, stretched, trunk_for
+from convolens.training.lesson import Example as Shown
+from convolens.training.lesson import stacked
+from convolens.training.lesson_run import described_boxes, learned_facts, run_lesson
+from convolens.training.run_folder import Run
+
+KEPT = ("quality", "object_accuracy", "class_accuracy", "mean_iou", "count")
+
+
+def train_localizer(
+    data: AnyPath,
+    *,
+    trunk: str,
+    weights: AnyPath | None,
+    out: AnyPath,
+    taps: str | Sequence[str] | None = None,
+    finetune: str = EVERYTHING,
+    hidden: int = HIDDEN,
+    stem: Literal["full", "small"] = "full",
+    width: float = 1.0,
+    validation: float | AnyPath | None = None,
+    size: int | None = None,
+    object_weight: float = 1.0,
+    class_weight: float = 1.0,
+    box_weight: float = 1.0,
+    box_loss: str = "giou",
+    scale: tuple[float, float] = (0.6, 1.4),
+    ratio: tuple[float, float] = (1 / 1.2, 1.2),
+    flip: bool = True,
+    color_jitter: float = 0.2,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+    **training: Unpack[TrainingOptions],
+) -> Run:
+    """Trains a localizer on pictures with a box each, or none.
+
+    Args:
+        data: pictures with boxes, in a format of `convolens.data`; at most one box a picture.
+        trunk: the trunk's name.
+        weights: of the trunk; None for random ones.
+        out: the run folder.
+        taps: one tap, whose cells are asked; None takes the last.
+        finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
+        hidden: features between the tap and what is said of it.
+        stem: `small` for pictures of about 8 to 64 pixels (ResNets).
+        width: features of every layer, as a share of the published numbers (ResNets); less is faster.
+        validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
+            the data's own split for it, or a share of 0.2.
+        size: pictures are brought to a square of this side; None takes the first picture's shorter side.
+        object_weight: of the first part of the loss, whether there is an object (binary cross-entropy).
+        class_weight: of the second, which it is (cross-entropy).
+        box_weight: of the third, where it is.
+        box_loss: `giou`, `mse`, `l1` or `smooth_l1`.
+        scale: see `convolens.data.augment.Augmentation`, like the next three.
+        ratio: of width to height, least and greatest.
+        flip: not for what has a left and a right, such as digits.
+        color_jitter: how much light and colours change.
+        resume: goes on from an earlier run in `out`.
+        device: `auto`, `cpu`, `cuda`, …
+        progress: shows a bar with the time left.
+        training: see `convolens.training.Settings`.
+
+    Errors as in `convolens.train`.
+    """
+    asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
+    settings, augmentation = Settings(**training), Augmentation(scale, ratio, flip, color_jitter)
+    part_weights = {"object": object_weight, "class": class_weight, "box": box_weight}
+    _check_loss(part_weights, box_loss)
+    read = read_data(data)
+    _need_one_box(read)
+    teaching, held_out = split(read, validation, settings.seed)
+    _need_one_box(held_out)
+    body = trunk_for(trunk, weights, stem, settings.seed, width=width)
+    side = side_for(size, teaching)
+    body.preprocessing = stretched(body.preprocessing, side)
+    model = localizer(body, classes=read.class_names, taps=taps, hidden=hidden, seed=settings.seed)
+    model.to(own_device(device))
+    skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
+    lesson = LocalizeLesson(
+        model, Pictures(teaching, side, augmentation, skipped), held_out, finetune, part_weights, box_loss
+    )
+    return run_lesson(
+        lesson, settings, out, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
+        asked=asked, resume=resume, device=device, progress=progress,
+    )  # fmt: skip
+
+
+class LocalizeLesson:
+    """What the training loop asks of a localizer; see `training.lesson.Lesson`."""
+
+    goal = "quality"
+
+    def __init__(
+        self,
+        model: Localizer,
+        pictures: Pictures,
+        held_out: DataSet,
+        finetune: str,
+        weights: Mapping[str, float],
+        box_loss: str,
+    ) -> None:
+        self.model, self.pictures, self.held_out = model, pictures, held_out
+        self.finetune, self.weights, self.box_loss = finetune, dict(weights), box_loss
+        self.part = LearningTrunk(model.trunk, model.taps[0], finetune)
+        self.count = len(pictures)
+
+    def layers(self) -> Sequence[nn.Module]:
+        """The trunk's layers that learn."""
+        return self.part.layers
+
+    def learning(self) -> None:
+        """Into training mode."""
+        self.part.train(self.model)
+
+    def name_of(self, number: int) -> str:
+        """The file's name."""
+        return self.pictures.data.examples[number].path.name
+
+    def example(self, number: int, generator: np.random.Generator) -> Shown | None:
+        """A view of a picture in which all of its object is, if it has one."""
+        loaded = self.pictures.read(number)
+        if loaded is None:
+            return None
+        height, width = loaded.pixels.shape[:2]
+        augmentation = self.pictures.augmentation
+        if len(loaded.boxes_xyxy):
+            x1, y1, x2, y2 = loaded.boxes_xyxy[0].tolist()
+            view = view_keeping((x1, y1, x2, y2), width, height, augmentation, generator)
+            box, label = view.boxes(loaded.boxes_xyxy)[0], int(loaded.box_labels[0])
+        else:
+            view = draw_view(width, height, augmentation, generator)
+            box, label = np.zeros(4, np.float32), -1
+        center, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        return self.pictures.seen(loaded, view, generator) | {
+            "box": torch.from_numpy(np.concatenate([center, size])),
+            "label": torch.tensor(max(label, 0)),
+            "present": torch.tensor(label >= 0),
+        }
+
+    def collate(self, examples: Sequence[Shown]) -> Batch:
+        """Side by side."""
+        return stacked(examples)
+
+    def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
+        """Colours changed, normalised."""
+        return batch | {"input": normalized(batch, self.model.preprocessing)}
+
+    def counts(self, batch: Batch) -> Mapping[str, float]:
+        """All pictures for objectness, those with an object for the rest."""
+        present = float(batch["present"].sum())
+        return {"object": float(len(batch["present"])), "class": present, "box": present}
+
+    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """The three parts of the loss."""
+        found = losses(
+            network(batch["input"], gathered=False).float(),
+            batch["present"],
+            batch["label"],
+            batch["box"],
+            object_weight=self.weights["object"],
+            class_weight=self.weights["class"],
+            box_weight=self.weights["box"],
+            box_loss=self.box_loss,
+        )
+        return {"object": found.object, "class": found.classes, "box": found.box}
+
+    def measure(self, model: nn.Module) -> dict[str, float]:
+        """On the pictures that were kept back."""
+        assert isinstance(model, Localizer)
+        found = measure_localizer(model, self.held_out.examples, self.pictures.skipped)
+        return {name: found[name] for name in KEPT}
+
+    def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
+        """As a model file."""
+        assert isinstance(model, Localizer)
+        model.metrics = dict(metrics)
+        model.save(path)
+
+    def facts(self) -> dict[str, Any]:
+        """What a run is known by."""
+        return learned_facts(self.model, self.finetune, self.pictures.data, described_boxes) | {
+            "size": self.pictures.side,
+            "loss": [*self.weights.values(), self.box_loss],
+            "augmentation": self.pictures.augmentation.to_list(),
+        }
+
+
+def _check_loss(weights: Mapping[str, float], box_loss: str) -> None:
+    for name, weight in weights.items():
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ArgumentError(f"{name}_weight: need a finite number of at least 0, got {weight}")
+    if not any(weights.values()):
+        raise ArgumentError("weights: need a part of the loss that counts, got 0 for object, class and box")
+    need_one_of("box_loss", box_loss, BOX_LOSSES)
+
+
+def _need_one_box(data: DataSet) -> None:
+    if data.kind != "boxes":
+        raise DataError(f"{data.root}: need pictures with boxes to localize, got classes without; see doctor")
+    for example in data.examples:
+        if len(example.objects) > 1:
+            raise DataError(f"{example.path}: need one object or none to localize, got {len(example.objects)}")
+    if not any(example.objects for example in data.examples):
+        raise DataError(f"{data.root}: need pictures with an object, got none")

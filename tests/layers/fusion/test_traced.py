@@ -1,0 +1,229 @@
+import copy
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+import convolens as cl
+from convolens.layers import core
+from convolens.layers.fusion.fused import Convolution, Fused
+
+
+def settled(model, seed=0):
+    """The model in evaluation mode, with norms that do something."""
+    torch.manual_seed(seed)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.normal_(layer.bias)
+    return model.eval()
+
+
+class Residual(nn.Module):
+    def __init__(self, inputs, outputs, stride=1, *, turned=False):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = cl.layers.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)
+        changes = stride > 1 or inputs != outputs
+        projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential(*projection) if changes else nn.Identity()
+        self.relu, self.turned = nn.ReLU(inplace=True), turned
+
+    def forward(self, x):
+        shortcut = self.shortcut(x) if self.turned else None
+        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        y += shortcut if self.turned else self.shortcut(x)
+        return self.relu(y)
+
+
+def network():
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        Residual(64, 64), Residual(64, 96, 2), Residual(96, 96, turned=True), Residual(96, 64, turned=True),
+        nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+
+
+def picture(*shape, seed=1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_fused_network_is_the_network_again_and_again(order):
+    model, x = settled(network()), picture(2, 3, 97, 81).contiguous(memory_format=order)
+    fused = cl.fuse(model)
+    with torch.no_grad():
+        wanted = model(x)
+    for _ in range(3):  # the second call takes its maps from the first one's buffers
+        torch.testing.assert_close(fused(x), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_norms_sums_and_relus_disappear_into_the_convolutions():
+    fused = cl.fuse(settled(network()))
+    assert isinstance(fused, Fused)
+    kinds = [type(fused.layers.get_submodule(n.target)) for n in fused.layers.graph.nodes if n.op == "call_module"]
+    assert kinds.count(Convolution) == 1 + 2 + 3 + 2 + 3
+    assert nn.BatchNorm2d not in kinds
+    assert nn.ReLU not in kinds
+    assert not [n for n in fused.layers.graph.nodes if n.op == "call_function"]
+
+
+@pytest.mark.parametrize("size", [(2, 2), (40, 52), (41, 53)])
+def test_pooling_by_two_is_done_where_the_outputs_are_made(monkeypatch, size):
+    layers = [nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 40, 1), nn.MaxPool2d(2, 2)]
+    model = settled(nn.Sequential(*layers[:3] if size == (2, 2) else layers))
+    fused, x = cl.fuse(model), picture(2, 32, *size)
+    kinds = [type(fused.layers.get_submodule(n.target)) for n in fused.layers.graph.nodes if n.op == "call_module"]
+    assert set(kinds) == {Convolution}
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), model(x), rtol=1e-4, atol=1e-4)
+    pools = []
+    monkeypatch.setattr(cl.layers.MaxPool2d, "forward", lambda self, y: pools.append(y) or y[:, :, ::2, ::2])
+    fused(x)
+    assert len(pools) == 1  # behind 1×1, which is no Winograd, and on a map too small for one
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2, ceil_mode=True), nn.MaxPool2d(3, 2), nn.MaxPool2d(2, 1),
+                                  nn.MaxPool2d(2, padding=1)])  # fmt: skip
+def test_other_pooling_stays_a_layer(pool):
+    model, x = settled(nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), pool)), picture(1, 32, 41, 53)
+    with torch.no_grad():
+        torch.testing.assert_close(cl.fuse(model)(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+def test_results_do_not_share_the_networks_buffers():
+    model = settled(nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1)))
+    fused, a, b = cl.fuse(model), picture(1, 64, 40, 40), picture(1, 64, 40, 40, seed=2)
+    first = fused(a)
+    kept = first.clone()
+    fused(b)
+    assert torch.equal(first, kept)
+    last = fused(a.contiguous(memory_format=torch.channels_last))
+    kept = last.clone()
+    fused(b.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(last, kept)
+
+
+def test_a_value_used_twice_is_not_fused_away():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.next = nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 1)
+
+        def forward(self, x):
+            before = self.conv(x)
+            return before, self.next(torch.relu(before)) + before.mean((2, 3), keepdim=True), before.flatten(1)
+
+    model, x = Twice().eval(), picture(1, 64, 40, 40)
+    with torch.no_grad():
+        for got, wanted in zip(cl.fuse(model)(x), model(x), strict=True):
+            torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_model_itself_does_not_change_and_later_writes_do_not_reach_the_copy():
+    model, x = settled(network()), picture(1, 3, 64, 64)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fused = cl.fuse(model)
+    wanted = fused(x)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    model[0].weight.data.zero_()
+    assert torch.equal(fused(x), wanted)
+
+
+def test_a_forward_that_cannot_be_traced_has_its_parts_fused():
+    class Choosing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+
+        def forward(self, x):
+            return self.block(x if x.sum() > 0 else -x)
+
+    model, x = settled(Choosing()), picture(1, 3, 9, 9)
+    fused = cl.fuse(model)
+    assert isinstance(fused.block, Fused)
+    torch.testing.assert_close(fused(x), model(x).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_fused_network_can_be_copied_pickled_and_called_from_threads():
+    model, x = settled(network()), picture(1, 3, 64, 64)
+    fused = cl.fuse(model)
+    wanted = fused(x)
+    assert torch.equal(copy.deepcopy(fused)(x), wanted)
+    results = [None] * 4
+
+    def work(slot):
+        results[slot] = [fused(x) for _ in range(3)]
+
+    threads = [threading.Thread(target=work, args=(slot,)) for slot in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(y, wanted) for ys in results for y in ys)
+
+
+def test_fused_layers_follow_the_precision_in_force():
+    model = nn.Sequential(nn.Conv2d(256, 64, 3, padding=1), nn.ReLU()).eval()
+    fused, x = cl.fuse(model), picture(1, 256, 40, 40)
+    fast = fused(x)
+    cl.precision("exact")
+    exact = fused(x)
+    cl.precision("fast")
+    wanted = model.double()(x.double()).detach()
+    errors = [((y - wanted).abs().max() / wanted.max()).item() for y in (exact, fast)]
+    assert errors[0] <= 2e-6 < errors[1] <= 2e-5
+
+
+@pytest.mark.bad_input
+def test_other_dtypes_are_refused():
+    with pytest.raises(
+        cl.errors.DtypeError, match=r"0.weight: need float32 on the CPU to fuse, got torch.float64 on cpu"
+    ):
+        cl.fuse(nn.Sequential(nn.Conv2d(3, 8, 3)).double())
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_filter_for_each_channel_runs_in_the_core_with_what_follows_it(size, stride):
+    layer = nn.Conv2d(40, 40, size, stride, size // 2, groups=40, bias=False)
+    model, x = settled(nn.Sequential(layer, nn.BatchNorm2d(40), nn.ReLU())), picture(2, 40, 19, 17)
+    fused = cl.fuse(model)
+    (convolution,) = (m for m in fused.modules() if isinstance(m, Convolution))
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), model(x), rtol=1e-4, atol=1e-4)
+    (call,) = convolution._calls.values()
+    assert call.method == "depthwise"
+
+
+def test_a_sum_is_written_over_a_shortcut_only_where_nothing_sees_that_again():
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.third = (nn.Conv2d(64, 64, 3, padding=1) for _ in range(3))
+
+        def forward(self, x):
+            a = self.first(x)
+            b = self.second(a) + a  # the last to read a, but as its input too
+            c = self.third(b)
+            view = c.flatten(2)
+            d = self.first(b) + c  # the last to read c, of which a view lives on
+            e = self.second(d)
+            return self.third(e) + d, self.first(e) + d, view  # d is read once more
+
+    model, x = Sums().eval(), picture(1, 64, 50, 50)
+    fused = cl.fuse(model)
+    with torch.no_grad():
+        for got, wanted in zip(fused(x), model(x), strict=True):
+            torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_shortcut_that_nothing_else_reads_gives_its_memory_to_the_sum(monkeypatch):
+    taken = []
+    recycled = core.recycled
+    monkeypatch.setattr(core, "recycled", lambda shape: taken.append(shape) or recycled(shape))
+    cl.fuse(settled(nn.Sequential(nn.Conv2d(3, 64, 3), Residual(64, 64))))(picture(1, 3, 30, 30))
+    assert len(taken) == 2  # of three convolutions

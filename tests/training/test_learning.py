@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from convolens.data import read_data
+from convolens.data.augment import UNCHANGED
+from convolens.media.images import write_image
+from convolens.training import learning
+from convolens.training.learning import Pictures
+
+
+@pytest.fixture
+def four(tmp_path):
+    """Four pictures of 8 × 6 pixels, 144 bytes each when decoded."""
+    for number in range(4):
+        (tmp_path / f"kind{number % 2}").mkdir(exist_ok=True)
+        write_image(tmp_path / f"kind{number % 2}" / f"{number}.png", np.full((6, 8, 3), number, np.uint8))
+    return read_data(tmp_path)
+
+
+def readings(data, monkeypatch):
+    """How often each file is decoded when all pictures are asked for three times, and what was read."""
+    counts, load = dict.fromkeys(range(4), 0), learning.load
+
+    def counting(example, **options):
+        counts[int(example.path.stem)] += 1
+        return load(example, **options)
+
+    monkeypatch.setattr(learning, "load", counting)
+    pictures = Pictures(data, 8, UNCHANGED, [])
+    for _ in range(3):
+        for number, example in enumerate(data.examples):
+            assert (pictures.read(number).pixels == int(example.path.stem)).all()
+    return sorted(counts.values())
+
+
+def test_small_pictures_are_decoded_once(four, monkeypatch):
+    assert readings(four, monkeypatch) == [1, 1, 1, 1]
+
+
+def test_pictures_beyond_what_memory_may_hold_are_decoded_each_time(four, monkeypatch):
+    monkeypatch.setattr(learning, "KEPT_BYTES", 2 * 144)
+    assert readings(four, monkeypatch) == [1, 1, 3, 3]

@@ -1,0 +1,473 @@
+import importlib.util
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from convolens.errors import ArgumentError, FileError, MissingExtraError, TrainingError, WeightsError
+from convolens.media.images import read_image
+from convolens.training import Settings, fit
+from convolens.training.checkpoint import read_checkpoint
+from convolens.training.feeding import parts_of_epoch
+from convolens.training.finding import find_batch, find_lr
+from convolens.training.loop import LAST
+from convolens.training.schedules import SCHEDULES, lr_fraction
+
+TOY = Path(__file__).with_name("toy.py")
+_spec = importlib.util.spec_from_file_location("toy", TOY)
+toy = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(toy)
+
+
+def trained(folder, lesson=None, **changes):
+    folder.mkdir(exist_ok=True)
+    resume = changes.pop("resume", False)
+    lesson = lesson or toy.Toy()
+    outcome = fit(lesson, toy.settings(**changes), folder, resume=resume, progress=False)
+    return outcome, lesson
+
+
+def weights(folder):
+    """What a run ends with: the model, its average and the optimizer's memory."""
+    return load_file(folder / LAST)
+
+
+def same(first, second):
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def stopped_after(steps, folder, **changes):
+    """A run that is interrupted by a signal after so many steps."""
+    lesson, seen = toy.Toy(), []
+    losses = lesson.losses
+
+    def counting(network, batch):
+        seen.append(1)
+        if len(seen) == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+        return losses(network, batch)
+
+    lesson.losses = counting
+    with pytest.raises(KeyboardInterrupt, match=r"holds the state after step \d of epoch \d; .* --resume goes on"):
+        trained(folder, lesson, **changes)
+    return len(seen)
+
+
+BEFORE = {"lr": "rate", "weight_decay": "decay", "ema": "average", "clip_grad": "clip", "loss": "cost"}
+BEFORE |= {"loss_class": "cost_class"}
+
+
+def earlier(values):
+    return {BEFORE.get(name, name): value for name, value in values.items()}
+
+
+def as_earlier_versions_wrote(path):
+    """Writes a state anew under the names that the first versions had for things."""
+    with safe_open(path, framework="pt") as stored:
+        known = json.loads(stored.metadata()["convolens"])
+    before = {name.replace("ema.", "average."): value for name, value in load_file(path).items()}
+    known["average_steps"] = known.pop("ema_steps")
+    known["place"] = earlier(known["place"]) | {"rows": [earlier(row) for row in known["place"]["rows"]]}
+    known["facts"] |= {part: earlier(known["facts"][part]) for part in ("settings", "found")}
+    save_file(before, path, metadata={"convolens": json.dumps(known)})
+
+
+def test_it_learns(tmp_path):
+    outcome, _ = trained(tmp_path)
+    assert outcome.best >= 0.95
+    assert outcome.rows[-1]["loss"] < 0.5 * outcome.rows[0]["loss"]
+    assert outcome.ended_by == "epochs"
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("steps", [1, 6, 9])
+def test_a_run_that_was_stopped_and_taken_up_again_ends_with_the_same_bits(tmp_path, optimizer, steps):
+    trained(tmp_path / "whole", optimizer=optimizer)
+    ended_at = stopped_after(steps, tmp_path / "parts", optimizer=optimizer)
+    assert ended_at == steps  # the signal was heeded after the step in hand
+    outcome, _ = trained(tmp_path / "parts", optimizer=optimizer, resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert len(outcome.rows) == 3
+    assert (tmp_path / "whole" / "metrics.csv").read_text() == (tmp_path / "parts" / "metrics.csv").read_text()
+    best = [load_file(tmp_path / name / "best.safetensors") for name in ("whole", "parts")]
+    assert same(*best)
+
+
+def test_a_finished_run_can_be_given_more_epochs(tmp_path):
+    trained(tmp_path / "a", schedule="constant", epochs=2)
+    outcome, _ = trained(tmp_path / "a", schedule="constant", epochs=4, resume=True)
+    assert [row["epoch"] for row in outcome.rows] == [1, 2, 3, 4]
+
+
+def test_another_seed_is_another_run_and_the_same_seed_the_same(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        trained(tmp_path / name, seed=seed)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_the_number_of_reading_threads_changes_nothing(tmp_path):
+    for workers in (1, 5):
+        trained(tmp_path / str(workers), workers=workers)
+    assert same(weights(tmp_path / "1"), weights(tmp_path / "5"))
+
+
+def test_the_callers_random_numbers_go_on_as_if_nothing_had_been(tmp_path):
+    lesson = toy.Toy()
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    trained(tmp_path, lesson)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
+    results = []
+    for parts in (1, 3):
+        exact = {"optimizer": "sgd", "epochs": 1, "precision": "float32"}
+        _, lesson = trained(tmp_path / str(parts), toy.Toy(norm=False), accumulate=parts, **exact)
+        results.append(lesson.model.state_dict())
+    for name, value in results[0].items():
+        torch.testing.assert_close(results[1][name], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("precision", "able", "expected"),
+    [
+        ("auto", True, "bfloat16"),
+        ("auto", False, "float32"),
+        ("float32", True, "float32"),
+        ("bfloat16", False, "bfloat16"),
+    ],
+)
+def test_networks_run_in_bfloat16_where_that_is_fast_or_asked_for(tmp_path, monkeypatch, precision, able, expected):
+    monkeypatch.setattr("convolens.training.loop.multiplies_bfloat16", lambda device: able)
+    lesson, seen = toy.Toy(), set()
+    losses = lesson.losses
+
+    def noting(network, batch):
+        return losses(lambda picture: (seen.add(str((found := network(picture)).dtype)), found)[1], batch)
+
+    lesson.losses = noting
+    trained(tmp_path, lesson, precision=precision, epochs=1)
+    assert seen == {f"torch.{expected}"}
+    assert all(value.dtype == torch.float32 for name, value in lesson.model.named_parameters())
+
+
+def test_pictures_that_cannot_be_used_are_passed_over(tmp_path):
+    outcome, _ = trained(tmp_path, toy.Toy(bad=range(8)))
+    assert outcome.best >= 0.9
+
+
+def test_a_loss_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_last_good_state(tmp_path):
+    bad = parts_of_epoch(48, 8, 0, 0)[3][1]  # the second picture of the fourth batch
+    with pytest.raises(
+        TrainingError, match=rf"got nan in epoch 1, batch 4 \(blob \d+, blob {bad}, .*; the last good state"
+    ):
+        trained(tmp_path, toy.Toy(poison=[bad]))
+    assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["event"] == "stopped"
+    with pytest.raises(TrainingError):  # the same batch again
+        trained(tmp_path, toy.Toy(poison=[bad]), resume=True)
+    outcome, _ = trained(tmp_path, toy.Toy(bad=[bad]), resume=True)
+    assert outcome.best >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch": 4}, r"resume: need the batch of the run in .*, 8, got 4; start another run in another folder"),
+        ({"optimizer": "sgd"}, "resume: need the optimizer of the run in .*, 'adamw', got 'sgd'"),
+        ({"seed": 5}, "resume: need the seed"),
+    ],
+)
+def test_a_run_is_not_taken_up_again_as_another(tmp_path, change, message):
+    trained(tmp_path, epochs=1)
+    with pytest.raises(ArgumentError, match=message):
+        trained(tmp_path, resume=True, **change)
+
+
+def test_nor_with_another_trunk(tmp_path):
+    trained(tmp_path, epochs=1)
+    other = toy.Toy()
+    other.facts = lambda: {"trunk": "resnet18", "class_names": ["left", "right"]}
+    with pytest.raises(ArgumentError, match=r"resume: need the trunk of the run in .*, 'toy', got 'resnet18'"):
+        trained(tmp_path, other, resume=True)
+
+
+def test_a_damaged_state_is_refused_in_a_sentence(tmp_path):
+    trained(tmp_path, epochs=1)
+    whole = (tmp_path / LAST).read_bytes()
+    for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"\x00" * 1000):
+        (tmp_path / LAST).write_bytes(damaged)
+        with pytest.raises(WeightsError, match="need the state of a training to go on from, got a damaged file"):
+            trained(tmp_path, resume=True)
+
+
+def test_resuming_where_nothing_is_yet_starts(tmp_path):
+    trained(tmp_path / "a")
+    trained(tmp_path / "b", resume=True)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_it_ends_when_nothing_gets_better(tmp_path):
+    outcome, _ = trained(tmp_path, epochs=50, patience=2)
+    assert outcome.ended_by == "patience"
+    assert len(outcome.rows) == outcome.best_epoch + 2
+
+
+def test_it_ends_in_time_with_the_rate_brought_down(tmp_path):
+    start = time.monotonic()
+    outcome, _ = trained(tmp_path, minutes=0.05, checkpoint_seconds=30.0)
+    assert time.monotonic() - start < 9  # 3 seconds, and a loaded machine
+    assert outcome.ended_by == "minutes" if len(outcome.rows) < 3 else "epochs"
+    outcome, _ = trained(tmp_path / "free", minutes=0.05, epochs=None, checkpoint_seconds=30.0)
+    assert outcome.ended_by == "minutes"
+    assert outcome.rows[-1]["lr"] < 0.2 * max(row["lr"] for row in outcome.rows)
+
+
+def test_a_full_disk_while_a_state_is_written_loses_nothing(tmp_path, monkeypatch):
+    import convolens.training.checkpoint as checkpoint
+
+    trained(tmp_path / "whole")
+    written = []
+
+    def full(tensors, path, metadata):
+        written.append(path)
+        if len(written) == 7:
+            Path(path).write_bytes(b"a part")
+            raise OSError(28, "No space left on device")
+        return save(tensors, path, metadata=metadata)
+
+    save = checkpoint.save_file
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(FileError, match=r"last\.ckpt: cannot be written: No space left on device"):
+        trained(tmp_path / "full")
+    assert not list((tmp_path / "full").glob(".*"))
+    trained(tmp_path / "full", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "full"))
+
+
+def start(folder, epochs):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(TOY), str(folder), str(epochs)], env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def killed_at_random_moments(folder, times, epochs):
+    """Runs it to its end through so many kill -9, each after a random while of work."""
+    folder.mkdir()
+    moments, killed = random.Random(times), 0
+    while killed < times:
+        process = start(folder, epochs)
+        before = (folder / "log.jsonl").stat().st_size if (folder / "log.jsonl").exists() else 0
+        while process.poll() is None and (
+            not (folder / "log.jsonl").exists() or (folder / "log.jsonl").stat().st_size == before
+        ):
+            time.sleep(0.002)  # until it has read the state and goes on
+        time.sleep(moments.uniform(0, 0.12))
+        if process.poll() is None:
+            process.kill()
+            killed += 1
+        elif killed < times:
+            assert process.returncode == 0
+            break
+        process.wait()
+    assert start(folder, epochs).wait() == 0
+    return killed
+
+
+@pytest.mark.parametrize(("times", "epochs"), [(2, 4), pytest.param(25, 30, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times, epochs):
+    (tmp_path / "whole").mkdir()
+    assert start(tmp_path / "whole", epochs).wait() == 0
+    killed = killed_at_random_moments(tmp_path / "killed", times, epochs)
+    resumed = (tmp_path / "killed" / "log.jsonl").read_text().count('"resumed"')
+    print(f"killed {killed} times, {resumed} of them with a state to go on from")
+    assert killed == times
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    best = [load_file(tmp_path / name / "best.safetensors") for name in ("whole", "killed")]
+    assert same(*best)
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for size in (1, 2):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        ranks = [environment | {"WORLD_SIZE": str(size), "RANK": str(rank)} for rank in range(size)]
+        command = [sys.executable, str(TOY), str(folder), "several"]
+        processes = [subprocess.Popen(command, env=rank, stderr=subprocess.PIPE) for rank in ranks]
+        for process in processes:
+            _, complaint = process.communicate(timeout=120)
+            assert process.returncode == 0, complaint.decode()[-2000:]
+            assert "gloo" not in complaint.decode()  # the threads left, by `toy.py`; one alive at the end may abort it
+    alone, together = weights(tmp_path / "1"), weights(tmp_path / "2")
+    models = [name for name in alone if name.startswith("model.")]
+    assert models
+    for name in models:
+        torch.testing.assert_close(together[name], alone[name], rtol=0, atol=1e-5)
+    start = torch.nn.utils.parameters_to_vector(toy.Toy(40, norm=False).model.parameters())
+    moved = torch.cat([alone[name].flatten() for name in models]) - start
+    assert moved.abs().max() > 1e-3  # it did learn something in those five steps
+
+
+def free_port():
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return asked.getsockname()[1]
+
+
+def test_batches_hold_every_picture_once_and_none_is_much_smaller_than_another():
+    parts = parts_of_epoch(65, 32, 0, 0)
+    assert sorted(number for part in parts for number in part) == list(range(65))
+    assert {len(part) for part in parts} == {21, 22}
+    assert parts != parts_of_epoch(65, 32, 0, 1)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_rates_rise_over_the_warmup_and_never_after(name):
+    shares = [lr_fraction(name, 0.2, done) for done in np.linspace(0, 1, 101)]
+    assert shares[0] == 0 and max(shares) == shares[20] == 1
+    assert all(a <= b for a, b in pairwise(shares[:21]))
+    assert all(a >= b for a, b in pairwise(shares[20:]))
+    assert 0 < shares[-1] <= 1
+
+
+def test_layers_nearer_the_picture_move_less_and_vectors_have_no_decay(tmp_path):
+    from convolens.training.optimizers import optimizer_for, set_lr
+
+    lesson = toy.Toy()
+    made = optimizer_for(lesson.model, lesson.layers(), name="sgd", momentum=0.9, weight_decay=0.1, layer_decay=0.5)
+    set_lr(made, 2.0)
+    found = {id(value): group for group in made.param_groups for value in group["params"]}
+    model = lesson.model
+    assert [found[id(layer.weight)]["lr"] for layer in (model[0], model[1], model[5])] == [0.5, 1.0, 2.0]
+    assert [found[id(layer.weight)]["weight_decay"] for layer in (model[0], model[1], model[5])] == [0.1, 0.0, 0.1]
+    assert found[id(model[0].bias)]["weight_decay"] == 0.0
+
+
+def test_a_run_that_an_earlier_version_was_stopped_in_ends_with_the_same_bits(tmp_path):
+    trained(tmp_path / "whole")
+    stopped_after(9, tmp_path / "parts")
+    as_earlier_versions_wrote(tmp_path / "parts" / LAST)
+    trained(tmp_path / "parts", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert (tmp_path / "whole" / "metrics.csv").read_text() == (tmp_path / "parts" / "metrics.csv").read_text()
+
+
+def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path):
+    lesson = {"learn": "all", "smoothing": 0.1, "cost": [1.0, 1.0, 1.0, "giou"]}
+    lesson |= {"augmentation": [[0.6, 1.4], 1.25, True, 0.2]}
+    known = {"place": {"epoch": 1, "rate": 0.5, "rows": []}, "average_steps": 3}
+    known |= {"facts": {"settings": {"rate": "find"}, "found": {"rate": 0.5}, "lesson": lesson}}
+    save_file({}, tmp_path / LAST, metadata={"convolens": json.dumps(known)})
+    found = read_checkpoint(tmp_path / LAST)
+    assert (found.place.lr, found.ema_steps) == (0.5, 3)
+    assert (found.facts["settings"], found.facts["found"]) == ({"lr": "find"}, {"lr": 0.5})
+    assert found.facts["lesson"] == {
+        "finetune": "all",
+        "label_smoothing": 0.1,
+        "loss": [1.0, 1.0, 1.0, "giou"],
+        "augmentation": [[0.6, 1.4], [0.8, 1.25], True, 0.2],
+    }
+
+
+def test_the_average_is_the_mean_that_its_decay_says():
+    from convolens.training.average import ExponentialMovingAverage
+
+    model = torch.nn.Linear(1, 1, bias=False)
+    values = [3.0, -1.0, 2.0, 5.0]
+    with torch.no_grad():
+        model.weight.fill_(values[0])
+        average, expected = ExponentialMovingAverage(model, 0.25), values[0]
+        for steps, value in enumerate(values[1:], 1):
+            model.weight.fill_(value)
+            average.follow(model)
+            decay = min(0.25, (1 + steps) / (10 + steps))
+            expected = decay * expected + (1 - decay) * value
+    assert float(average.model.weight) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_rate_and_a_batch_are_found_and_leave_the_model_as_it_was():
+    lesson = toy.Toy()
+    before = {name: value.clone() for name, value in lesson.model.state_dict().items()}
+    found = find_lr(lesson, toy.settings())
+    assert 1e-4 < found.lr < 0.5
+    assert min(found.losses) < 0.5 * found.losses[0]
+    assert find_batch(toy.Toy(count=4000)) == 64
+    assert find_batch(toy.Toy(count=40)) == 4
+    assert same(before, lesson.model.state_dict())
+
+
+def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
+    outcome, _ = trained(tmp_path, lr="find")
+    assert read_image(tmp_path / "lr.png").ndim == 3
+    [note] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if "lr found" in line]
+    assert note["lr"] == outcome.settings.lr
+
+
+def test_tensorboard_gets_the_figures_of_each_epoch(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    stopped_after(8, tmp_path, tensorboard=True)
+    trained(tmp_path, resume=True, tensorboard=True)
+    outcome, _ = trained(tmp_path, resume=True, epochs=6, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    told = {event.step: event.value for event in events.Scalars("loss")}
+    assert told == {row["epoch"]: pytest.approx(row["loss"]) for row in outcome.rows}
+
+
+@pytest.mark.bad_input
+def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"needs the package tensorboard, .* 'convolens\[tensorboard\]'"):
+        trained(tmp_path, tensorboard=True)
+
+
+def test_a_batch_fits_the_memory_there_is(monkeypatch):
+    import convolens.training.finding as finding
+
+    lesson = toy.Toy(count=4000)
+    need = finding._bytes_a_picture(lesson)
+    assert 36 * 8 * 4 <= need <= 20 * 36 * 8 * 4  # maps of 8 features of 6×6 floats
+    monkeypatch.setattr(finding, "_free_bytes", lambda device: 2 * 9 * need)
+    assert find_batch(lesson) == 8
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs: need a whole number of at least 1, got 0"),
+        ({"batch": 2.5}, "batch: need a whole number of at least 1, got 2.5"),
+        ({"lr": 0}, "lr: need a number above 0, got 0"),
+        ({"lr": float("inf")}, "lr: need a number above 0, got inf"),
+        ({"minutes": -1}, "minutes: need a number above 0, got -1"),
+        ({"momentum": 1.0}, "momentum: need a number at least 0 and below 1, got 1.0"),
+        ({"ema": 1.0}, "ema: need a number above 0 and below 1, got 1.0"),
+        ({"layer_decay": 1.5}, "layer_decay: need a number above 0 and at most 1, got 1.5"),
+        ({"optimizer": "adam"}, "optimizer: need one of adamw, sgd, got 'adam'"),
+        ({"schedule": "linear"}, "schedule: need one of cosine, step, constant, got 'linear'"),
+        ({"precision": "half"}, "precision: need one of auto, float32, bfloat16, got 'half'"),
+        ({"batch": 4, "accumulate": 8}, "accumulate: need at most the batch's 4, got 8"),
+        ({"patience": 0}, "patience: need a whole number of at least 1, got 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change, message):
+    with pytest.raises(ArgumentError, match=message):
+        Settings(**change)

@@ -1,0 +1,100 @@
+"""A lesson small enough that a training takes a moment: which of two blobs is brighter. No files, no trunk."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from convolens.training import Settings, fit
+from convolens.training.lesson import stacked
+
+
+class Toy:
+    """Pictures of noise, brighter on the left or on the right."""
+
+    goal = "accuracy"
+
+    def __init__(self, count=48, *, norm=True, bad=(), poison=(), seed=0):
+        self.count, self.bad, self.poison = count, set(bad), set(poison)
+        torch.manual_seed(seed)
+        self.model = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1),
+            nn.BatchNorm2d(8) if norm else nn.Identity(),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(0.2) if norm else nn.Identity(),
+            nn.Linear(8 * 36, 2),
+        )
+
+    def layers(self):
+        return [self.model[0], self.model[1]]
+
+    def learning(self):
+        self.model.train()
+
+    def example(self, number, generator):
+        if number in self.bad:
+            return None
+        picture, label = self._picture(number)
+        picture = picture + generator.normal(0, 0.05, picture.shape)
+        if number in self.poison:
+            picture[0, 0, 0] = np.nan
+        return {"picture": torch.tensor(picture, dtype=torch.float32), "label": torch.tensor(label)}
+
+    def name_of(self, number):
+        return f"blob {number}"
+
+    def collate(self, examples):
+        return stacked(examples)
+
+    def prepare(self, batch, generator):
+        return batch
+
+    def counts(self, batch):
+        return {"class": float(len(batch["label"]))}
+
+    def losses(self, network, batch):
+        return {"class": cross_entropy(network(batch["picture"]), batch["label"], reduction="sum")}
+
+    def measure(self, model):
+        model.eval()
+        pictures, labels = zip(*(self._picture(number) for number in range(1000, 1040)), strict=True)
+        with torch.no_grad():
+            named = model(torch.tensor(np.array(pictures), dtype=torch.float32)).argmax(1)
+        return {"accuracy": float((named == torch.tensor(labels)).float().mean())}
+
+    def save(self, model, path, metrics):
+        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+
+    def facts(self):
+        return {"trunk": "toy", "class_names": ["left", "right"]}
+
+    def _picture(self, number):
+        random = np.random.default_rng([7, number])
+        picture, label = random.normal(0, 0.3, (1, 6, 6)), number % 2
+        picture[:, :, 3 * label : 3 * label + 3] += 0.5
+        return picture, label
+
+
+def settings(**changes):
+    return Settings(**{"epochs": 3, "batch": 8, "checkpoint_seconds": 0.0, "ema": 0.9, "lr": 0.01, **changes})
+
+
+if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kill it, or start several of it
+    torch.set_num_threads(1)
+    if sys.argv[2:] == ["several"]:  # five steps; a norm's statistics would be each process's own
+        lesson = Toy(40, norm=False)
+        fit(
+            lesson,
+            settings(epochs=1, optimizer="sgd", ema=None, precision="float32"),
+            Path(sys.argv[1]),
+            progress=False,
+        )
+        for thread in Path("/proc/self/task").glob("*/comm"):
+            print(thread.read_text().strip(), file=sys.stderr)
+    else:
+        fit(Toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)
