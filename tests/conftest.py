@@ -1,5 +1,6 @@
 """Shared by all tests: arrays' shapes are checked by beartype while tests run, and everything random is seeded."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,9 @@ def _annotations_are_not_checked_where_input_is_bad(request):
     config.update("jaxtyping_disable", unchecked)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=os.environ.get("CONVOLENS_TEST_BFLOAT16") == "1")
+def _trainings_are_in_bfloat16(monkeypatch):
+    """As on a processor that multiplies it: `make test-avx2` where the processor does not."""
+    monkeypatch.setattr("convolens.training.loop.multiplies_bfloat16", lambda device: True)
