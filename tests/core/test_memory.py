@@ -1,4 +1,5 @@
 import resource
+import time
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,18 @@ def test_no_more_is_kept_than_the_limit_and_the_oldest_goes_first():
     del third
     assert _core.kept_bytes() == 6 * MEGABYTE
     assert address(empty((4, MEGABYTE), np.uint8)) == where
+
+
+def test_what_lay_idle_for_three_seconds_is_the_systems_again_when_the_next_is_taken():
+    idle, used = empty((6, MEGABYTE), np.uint8), empty((4, MEGABYTE), np.uint8)
+    del idle
+    time.sleep(1.6)
+    del used
+    time.sleep(1.6)
+    again = empty((4, MEGABYTE), np.uint8)
+    assert _core.kept_bytes() == 0
+    del again
+    assert _core.kept_bytes() == 4 * MEGABYTE
 
 
 def test_a_much_larger_block_is_not_wasted_on_a_small_result():
