@@ -1,12 +1,11 @@
-import resource
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from convolens import _core, arrays
 from convolens.arrays import empty
+from tests.memory import resident
 
 MEGABYTE = 1 << 20
 
@@ -96,8 +95,3 @@ def test_memory_that_is_let_go_is_the_systems_again():
     del held
     arrays.let_go()
     assert resident() < before + 10 * MEGABYTE
-
-
-def resident():
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()

@@ -18,6 +18,7 @@ from convolens import _core
 from convolens.layers import core, methods
 from convolens.layers.geometry import Geometry, conv_geometry
 from tests.instruction_sets import EACH, using
+from tests.memory import resident
 
 # Of the largest output, against float64: the transforms' own error, some way below what `cl.precision` promises.
 ALLOWED = {2: 2e-6, 4: 2e-5}
@@ -283,6 +284,21 @@ def test_transformed_weights_are_computed_once_and_die_with_the_weights():
     del weight, first
     gc.collect()
     assert gone() is None
+
+
+def test_two_hundred_networks_made_used_and_dropped_leave_no_memory_behind():
+    x = pictures(1, 64, 16, 16)
+
+    def make_use_and_drop(count):
+        for _ in range(count):
+            network = torch.nn.Sequential(cl.layers.Conv2d(64, 64, 3, padding=1), cl.layers.Conv2d(64, 64, 3))
+            with torch.no_grad():
+                network(x)
+
+    make_use_and_drop(5)  # what is made once: code, plans, scratch
+    before = resident()
+    make_use_and_drop(200)
+    assert resident() - before < 20e6  # the transformed weights of all of them are 236 MB
 
 
 def test_a_fingerprint_changes_with_any_word_and_not_with_threads():
