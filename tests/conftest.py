@@ -1,10 +1,14 @@
 """Shared by all tests: arrays' shapes are checked by beartype while tests run, and everything random is seeded."""
 
+import ctypes
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import config, install_import_hook
+
+from tests.memory import resident
 
 # Only where shapes are named: the check takes 50 µs a call, which doubled the time of tests of small inner functions.
 SOURCE = Path(__file__).parents[1] / "src"
@@ -21,6 +25,9 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
+MUCH = 100_000_000  # bytes more than after the last time: a step of milliseconds, taken some thirty times
+_resident = 0
+
 
 @pytest.fixture(autouse=True)
 def _annotations_are_not_checked_where_input_is_bad(request):
@@ -28,3 +35,17 @@ def _annotations_are_not_checked_where_input_is_bad(request):
     config.update("jaxtyping_disable", unchecked)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True)
+def _freed_memory_goes_back_once_it_is_much():
+    """Freed tensors of less than 32 MB stay in glibc's heap: gigabytes of them by the end of all tests."""
+    yield
+    global _resident
+    if sys.platform == "linux" and resident() > _resident + MUCH:
+        from convolens.arrays import let_go  # not above: the hook must see every import
+
+        let_go()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
+            trim(0)
+        _resident = resident()

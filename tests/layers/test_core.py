@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -284,6 +285,21 @@ def test_transformed_weights_are_computed_once_and_die_with_the_weights():
     del weight, first
     gc.collect()
     assert gone() is None
+
+
+def test_transformed_weights_that_lay_idle_for_ten_seconds_go_when_others_are_made(monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(core, "monotonic", lambda: clock.now)
+    idle, used, new = (pictures(32, 32, 3, 3, seed=seed) for seed in range(3))
+    gone = weakref.ref(core.transformed(idle, 4))
+    still = core.transformed(used, 4)
+    clock.now += 9
+    assert core.transformed(used, 4) is still
+    assert gone() is not None
+    clock.now += 2
+    core.transformed(new, 4)
+    assert gone() is None
+    assert core.transformed(used, 4) is still
 
 
 def test_two_hundred_networks_made_used_and_dropped_leave_no_memory_behind():
