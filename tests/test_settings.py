@@ -9,6 +9,8 @@ import convolens as cl
 from convolens import _core
 from convolens.errors import ArgumentError
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
 
 @pytest.fixture(autouse=True)
 def _same_threads_after():
@@ -35,8 +37,8 @@ def test_a_count_of_threads_that_is_none_is_refused(count):
         ({"CONVOLENS_THREADS": "5"}, 5),
         ({"OMP_NUM_THREADS": "3"}, 3),
         ({"CONVOLENS_THREADS": "5", "OMP_NUM_THREADS": "3"}, 5),
-        ({"OMP_NUM_THREADS": "none"}, len(os.sched_getaffinity(0))),
-        ({}, len(os.sched_getaffinity(0))),
+        ({"OMP_NUM_THREADS": "none"}, CORES),
+        ({}, CORES),
     ],
 )
 def test_the_environment_sets_the_number_of_threads(variables, count):
