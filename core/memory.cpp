@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <mutex>
@@ -15,9 +16,15 @@ namespace {
 constexpr size_t huge_page = size_t(2) << 20;
 constexpr size_t default_limit = size_t(512) << 20;
 
+// What nobody asked for this long served other sizes or another model. A step that takes longer loses 3 % at most:
+// 512 MB of fresh pages take 70 ms.
+using Clock = std::chrono::steady_clock;
+constexpr auto longest_idle = std::chrono::seconds(3);
+
 struct Block {
     void *at;
     size_t bytes;
+    Clock::time_point since;
 };
 
 // Memory straight from the system, which gets it back as soon as it is let go: malloc takes blocks below 32 MB from a
@@ -41,7 +48,8 @@ struct Shelf {
     size_t bytes = 0, limit = default_limit;
 
     void trim() {
-        while (bytes > limit) {
+        const auto oldest = Clock::now() - longest_idle;
+        while (bytes > limit || (!kept.empty() && kept.back().since < oldest)) {
             bytes -= kept.back().bytes;
             munmap(kept.back().at, kept.back().bytes);
             kept.pop_back();
@@ -66,8 +74,10 @@ void *take_block(size_t bytes) {
             s.lent.emplace(at, block->bytes);
             s.bytes -= block->bytes;
             s.kept.erase(block);
+            s.trim();
             return at;
         }
+    s.trim();
     void *at = map_block(size);
     if (!at)
         throw std::bad_alloc();
@@ -82,7 +92,7 @@ void give_block(void *at) {
     Shelf &s = shelf();
     std::lock_guard guard(s.lock);
     const auto entry = s.lent.find(at);
-    s.kept.push_front({at, entry->second});
+    s.kept.push_front({at, entry->second, Clock::now()});
     s.bytes += entry->second;
     s.lent.erase(entry);
     s.trim();

@@ -2,7 +2,7 @@
 //
 // The system hands out a large block as untouched pages and zeroes each at its first write: for a 33 MB picture that
 // takes longer than filtering it. So a large block that is let go is kept, up to a limit, for the next result of about
-// its size.
+// its size. What has been kept for three seconds is given back to the system when the next block is taken or let go.
 #pragma once
 #include <cstddef>
 

@@ -133,10 +133,13 @@ int cores_of_this_process() {
     return std::clamp(int(std::thread::hardware_concurrency()), 1, max_threads);
 }
 
+// OpenMP's own variable counts too: who runs several processes side by side sets it, and threads that wait for a core
+// that another process has spin, at many times the cost of the work.
 int initial_threads() {
-    if (const char *text = std::getenv("CONVOLENS_THREADS"))
-        if (int count = std::atoi(text); count >= 1)
-            return std::min(count, max_threads);
+    for (const char *name : {"CONVOLENS_THREADS", "OMP_NUM_THREADS"})
+        if (const char *text = std::getenv(name))
+            if (int count = std::atoi(text); count >= 1)
+                return std::min(count, max_threads);
     return cores_of_this_process();
 }
 

@@ -1,11 +1,15 @@
 """Shared by all tests: arrays' shapes are checked by beartype while tests run, and everything random is seeded."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import config, install_import_hook
+
+from tests.memory import resident
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # networks are made on a GPU where there is one; truths are the CPU's
 
@@ -24,6 +28,9 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
+MUCH = 100_000_000  # bytes more than after the last time: a step of milliseconds, taken some thirty times
+_resident = 0
+
 
 @pytest.fixture(autouse=True)
 def _annotations_are_not_checked_where_input_is_bad(request):
@@ -31,3 +38,23 @@ def _annotations_are_not_checked_where_input_is_bad(request):
     config.update("jaxtyping_disable", unchecked)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=os.environ.get("CONVOLENS_TEST_BFLOAT16") == "1")
+def _trainings_are_in_bfloat16(monkeypatch):
+    """As on a processor that multiplies it: `make test-avx2` where the processor does not."""
+    monkeypatch.setattr("convolens.training.loop.multiplies_bfloat16", lambda device: True)
+
+
+@pytest.fixture(autouse=True)
+def _freed_memory_goes_back_once_it_is_much():
+    """Freed tensors of less than 32 MB stay in glibc's heap: gigabytes of them by the end of all tests."""
+    yield
+    global _resident
+    if sys.platform == "linux" and resident() > _resident + MUCH:
+        from convolens.arrays import let_go  # not above: the hook must see every import
+
+        let_go()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
+            trim(0)
+        _resident = resident()

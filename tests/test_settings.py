@@ -9,6 +9,8 @@ import convolens as cl
 from convolens import _core
 from convolens.errors import ArgumentError
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
 
 @pytest.fixture(autouse=True)
 def _same_threads_after():
@@ -29,11 +31,23 @@ def test_a_count_of_threads_that_is_none_is_refused(count):
         cl.threads(count)
 
 
-def test_the_environment_sets_the_number_of_threads():
+@pytest.mark.parametrize(
+    ("variables", "count"),
+    [
+        ({"CONVOLENS_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"CONVOLENS_THREADS": "5", "OMP_NUM_THREADS": "3"}, 5),
+        ({"OMP_NUM_THREADS": "none"}, CORES),
+        ({}, CORES),
+    ],
+)
+def test_the_environment_sets_the_number_of_threads(variables, count):
     code = "import convolens as cl; print(cl.threads())"
-    environment = {**os.environ, "CONVOLENS_THREADS": "5"}
-    out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "5"
+    others = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=others | variables, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == str(count)
 
 
 def test_a_forked_child_computes_with_threads_of_its_own():

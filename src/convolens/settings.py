@@ -37,8 +37,8 @@ def threads(count: int | None = None) -> int:
     """Sets how many threads Convolens computes with, and returns the number in force.
 
     The core's loops, its Fourier transforms and, where it is loaded, torch's CPU operators use it. The default is the
-    number of cores this process may run on, or the environment variable `CONVOLENS_THREADS`. Results do not depend
-    on it.
+    environment variable `CONVOLENS_THREADS`, else `OMP_NUM_THREADS`, else the number of cores this process may run on.
+    Results do not depend on it.
 
     Args:
         count: at least 1; `None` only asks.

@@ -99,6 +99,8 @@ def test_a_map_that_reads_beyond_the_signal_is_refused():
         _core.correlate_direct(x, np.ones(4)[::2], out[:2], _core.Maps([np.array([0, 1, 2])]))
 
 
-def test_an_output_without_samples_is_left_alone():
+def test_an_output_without_samples_leaves_what_lies_around_it_alone():
+    around = np.full((3, 4), 7.0)
     maps = _core.Maps([np.arange(5), np.zeros(0, np.int64)])
-    _core.correlate_direct(np.zeros((5, 0)), np.ones((3, 1)), np.zeros((3, 0)), maps)
+    _core.correlate_direct(np.zeros((5, 0)), np.ones((3, 1)), around[:, 2:2], maps)
+    np.testing.assert_array_equal(around, np.full((3, 4), 7.0))

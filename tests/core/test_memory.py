@@ -1,11 +1,11 @@
-import resource
-from pathlib import Path
+import time
 
 import numpy as np
 import pytest
 
 from convolens import _core, arrays
 from convolens.arrays import empty
+from tests.memory import resident
 
 MEGABYTE = 1 << 20
 
@@ -52,6 +52,18 @@ def test_no_more_is_kept_than_the_limit_and_the_oldest_goes_first():
     assert address(empty((4, MEGABYTE), np.uint8)) == where
 
 
+def test_what_lay_idle_for_three_seconds_is_the_systems_again_when_the_next_is_taken():
+    idle, used = empty((6, MEGABYTE), np.uint8), empty((4, MEGABYTE), np.uint8)
+    del idle
+    time.sleep(1.6)
+    del used
+    time.sleep(1.6)
+    again = empty((4, MEGABYTE), np.uint8)
+    assert _core.kept_bytes() == 0
+    del again
+    assert _core.kept_bytes() == 4 * MEGABYTE
+
+
 def test_a_much_larger_block_is_not_wasted_on_a_small_result():
     large = empty((64, MEGABYTE), np.uint8)
     where = address(large)
@@ -83,8 +95,3 @@ def test_memory_that_is_let_go_is_the_systems_again():
     del held
     arrays.let_go()
     assert resident() < before + 10 * MEGABYTE
-
-
-def resident():
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()

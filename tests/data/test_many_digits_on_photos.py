@@ -10,7 +10,7 @@ SIDE = 128
 @pytest.fixture(scope="module")
 def pairs():
     """The background of each of some pictures, and it with its digits."""
-    return [digits.with_digits("train", SIDE, np.random.default_rng(seed)) for seed in range(60)]
+    return [digits.with_digits("train", SIDE, np.random.default_rng(seed)) for seed in range(30)]
 
 
 def test_there_are_one_to_eight_digits_of_all_the_sizes(pairs):
@@ -42,7 +42,7 @@ def test_boxes_overlap_but_no_more_than_four_tenths_of_a_digits_strokes_is_cover
         masks.append((drawn, digit.box, drawn.strokes[-1]))
 
     monkeypatch.setattr(digits._Drawn, "add", noted)
-    list(digits.pictures("train", 40, side=SIDE))
+    list(digits.pictures("train", 25, side=SIDE))
     covered = []
     for number, (drawn, _, strokes) in enumerate(masks):
         above = np.zeros_like(strokes)

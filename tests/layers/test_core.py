@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from convolens import _core
 from convolens.layers import core, methods
 from convolens.layers.geometry import Geometry, conv_geometry
 from tests.instruction_sets import EACH, using
+from tests.memory import resident
 
 # Of the largest output, against float64: the transforms' own error, some way below what `cl.precision` promises.
 ALLOWED = {2: 2e-6, 4: 2e-5}
@@ -283,6 +285,36 @@ def test_transformed_weights_are_computed_once_and_die_with_the_weights():
     del weight, first
     gc.collect()
     assert gone() is None
+
+
+def test_transformed_weights_that_lay_idle_for_ten_seconds_go_when_others_are_made(monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(core, "monotonic", lambda: clock.now)
+    idle, used, new = (pictures(32, 32, 3, 3, seed=seed) for seed in range(3))
+    gone = weakref.ref(core.transformed(idle, 4))
+    still = core.transformed(used, 4)
+    clock.now += 9
+    assert core.transformed(used, 4) is still
+    assert gone() is not None
+    clock.now += 2
+    core.transformed(new, 4)
+    assert gone() is None
+    assert core.transformed(used, 4) is still
+
+
+def test_two_hundred_networks_made_used_and_dropped_leave_no_memory_behind():
+    x = pictures(1, 64, 16, 16)
+
+    def make_use_and_drop(count):
+        for _ in range(count):
+            network = torch.nn.Sequential(cl.layers.Conv2d(64, 64, 3, padding=1), cl.layers.Conv2d(64, 64, 3))
+            with torch.no_grad():
+                network(x)
+
+    make_use_and_drop(5)  # what is made once: code, plans, scratch
+    before = resident()
+    make_use_and_drop(200)
+    assert resident() - before < 20e6  # the transformed weights of all of them are 236 MB
 
 
 def test_a_fingerprint_changes_with_any_word_and_not_with_threads():

@@ -12,6 +12,7 @@ from convolens.media.images import write_image
 from convolens.tour import SECTIONS
 from convolens.tour.surfaces import mosaic
 from examples import many_digits_on_photos, textures
+from tests.tour.hurry import hurried
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,11 +38,6 @@ def blocks(page, language):
 def commands(page):
     lines = hurried("".join(blocks(page, "sh"))).replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("convolens ")]
-
-
-def hurried(text):
-    """With seconds where it says to train for minutes."""
-    return re.sub(r"(minutes[ =])\d+", r"\g<1>0.02", text)
 
 
 @pytest.mark.weights

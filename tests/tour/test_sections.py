@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import chdir
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ from convolens.media.audio import read_audio
 from convolens.media.images import read_image
 from convolens.tour import SECTIONS, surfaces
 from convolens.tour.guide import visit
+from tests.tour.hurry import hurried
 
 pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("small_tour")]
-BY_NAME = {section.name: section for section in SECTIONS}
+QUICK = [
+    replace(section, python=hurried(section.python), commands=tuple(map(hurried, section.commands)))
+    for section in SECTIONS
+]
+BY_NAME = {section.name: section for section in QUICK}
 
 
 def run_commands(section):
@@ -29,7 +35,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("tour")
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
+@pytest.mark.parametrize("section", QUICK, ids=lambda section: section.name)
 def test_a_section_runs_as_printed(section, folder):
     visited = visit(section, folder)
     if visited.failure:
@@ -49,20 +55,27 @@ def both_ways(name, folder):
     return variables
 
 
-def test_commands_and_lines_make_the_same_sounds(tmp_path):
-    made = both_ways("sound", tmp_path)
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """The folder of the commands' files, and the lines' variables."""
+    folder = tmp_path_factory.mktemp("sounds")
+    return folder, both_ways("sound", folder)
+
+
+def test_commands_and_lines_make_the_same_sounds(sounds):
+    folder, made = sounds
     for name, file in {"echoed": "echoed", "canon": "canon", "church": "inside"}.items():
-        samples, rate = read_audio(tmp_path / f"{file}.wav")
+        samples, rate = read_audio(folder / f"{file}.wav")
         assert rate == made["rate"]
         np.testing.assert_allclose(samples, made[name], atol=1 / 32767)
 
 
-def test_the_echo_is_found_as_it_was_made_and_taken_out(tmp_path):
-    made = both_ways("sound", tmp_path)
+def test_the_echo_is_found_as_it_was_made_and_taken_out(sounds):
+    folder, made = sounds
     assert made["found"].delays == pytest.approx((0.3, 0.6))
     assert made["found"].weights == pytest.approx((0.5, 0.25), rel=0.02)
     tune, echoed = made["samples"], made["echoed"]
-    for cleaned in (made["cleaned"], read_audio(tmp_path / "cleaned.wav")[0]):
+    for cleaned in (made["cleaned"], read_audio(folder / "cleaned.wav")[0]):
         left, was = cleaned[: len(tune)] - tune, echoed[: len(tune)] - tune
         assert 10 * np.log10(np.sum(left**2) / np.sum(was**2)) < -30
 

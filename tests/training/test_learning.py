@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convolens.data import read_data
+from convolens.data import loading, read_data
 from convolens.data.augment import UNCHANGED
 from convolens.media.images import write_image
 from convolens.training import learning
@@ -19,13 +19,13 @@ def four(tmp_path):
 
 def readings(data, monkeypatch):
     """How often each file is decoded when all pictures are asked for three times, and what was read."""
-    counts, load = dict.fromkeys(range(4), 0), learning.load
+    counts, load = dict.fromkeys(range(4), 0), loading.load
 
     def counting(example, **options):
         counts[int(example.path.stem)] += 1
         return load(example, **options)
 
-    monkeypatch.setattr(learning, "load", counting)
+    monkeypatch.setattr(loading, "load", counting)
     pictures = Pictures(data, 8, UNCHANGED, [])
     for _ in range(3):
         for number, example in enumerate(data.examples):

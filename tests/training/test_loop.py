@@ -24,6 +24,7 @@ from convolens.training.feeding import parts_of_epoch
 from convolens.training.finding import find_batch, find_lr
 from convolens.training.loop import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
+from convolens.training.speed import multiplies_bfloat16
 
 TOY = Path(__file__).with_name("toy.py")
 _spec = importlib.util.spec_from_file_location("toy", TOY)
@@ -165,6 +166,17 @@ def test_networks_run_in_bfloat16_where_that_is_fast_or_asked_for(tmp_path, monk
     trained(tmp_path, lesson, precision=precision, epochs=1)
     assert seen == {f"torch.{expected}"}
     assert all(value.dtype == torch.float32 for name, value in lesson.model.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"), [(None, True), ("AVX512_CORE_BF16", True), ("AVX2", False), ("AVX512_CORE", False)]
+)
+def test_bfloat16_is_not_fast_where_torch_may_not_use_its_instructions(monkeypatch, allowed, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if allowed:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", allowed)
+    assert multiplies_bfloat16(torch.device("cpu")) == expected
 
 
 def test_pictures_that_cannot_be_used_are_passed_over(tmp_path):

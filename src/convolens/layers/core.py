@@ -1,13 +1,16 @@
 """The core's layer kernels on torch tensors: float32, CPU, channels side by side in memory.
 
 Arguments were checked by the callers; here tensors become addresses, and results torch's. Transformed weights are kept
-beside the weights they came from, for as long as those live and hold the same numbers.
+beside the weights they came from, for as long as those live and hold the same numbers; those of a network that has not
+run for ten seconds go when another's are made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
 from typing import TypeVar
 
 import numpy as np
@@ -196,9 +199,15 @@ Numbers = TypeVar("Numbers", bound=Tensor | None)
 class _Kept:
     state: tuple[object, ...]
     numbers: Tensor | None
+    used: float
 
+
+# Winograd's transform is four times its weights. Of a network that did not run for this long, it goes when another
+# network's is made: a cached trunk then holds its weights alone.
+_IDLE_SECONDS = 10.0
 
 _kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
+_keeping = Lock()
 
 
 def transformed(weight: Tensor, tile: int, *, turned: bool = False) -> Tensor:
@@ -250,13 +259,25 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:
         return make()  # a slice of something: nothing lasting to keep it beside
     mark = _core.fingerprint(weight.data_ptr(), weight.numel())
     state = (mark, weight.data_ptr(), weight.stride(), _core.instruction_set())
-    kept = _kept.setdefault(weight, {})
-    found = kept.get(key)
+    found = _kept.get(weight, {}).get(key)
     if found is None or found.state != state:
-        kept.pop(key, None)
         del found  # its memory is what `make` takes
-        found = kept[key] = _Kept(state, make())
+        kept = _room_for(weight, key)
+        found = kept[key] = _Kept(state, make(), monotonic())
+    found.used = monotonic()
     return found.numbers  # type: ignore[return-value] # what `make` gave for this key
+
+
+def _room_for(weight: Tensor, key: object) -> dict[object, _Kept]:
+    """Where to keep what is made of the weight; what was kept there goes, and so does what has been idle for long."""
+    with _keeping:
+        oldest = monotonic() - _IDLE_SECONDS
+        for others in _kept.values():
+            for other in [name for name, one in list(others.items()) if one.used < oldest]:
+                others.pop(other, None)
+        kept = _kept.setdefault(weight, {})
+        kept.pop(key, None)
+        return kept
 
 
 def _winograd(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import nn
 
@@ -16,10 +18,18 @@ def prepare_for_speed(model: nn.Module) -> None:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16: recent GPUs, CPUs with AVX-512 BF16 or AMX. Others emulate."""
+    """Whether the device has instructions for bfloat16: recent GPUs, CPUs with AVX-512 BF16 or AMX. Others emulate.
+
+    A CPU has none where `ONEDNN_MAX_CPU_ISA` keeps torch from using them.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.9 does not tell
         return False
     able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16")) and _may_use_bfloat16()
+
+
+def _may_use_bfloat16() -> bool:
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    return allowed in ("ALL", "DEFAULT") or any(word in allowed for word in ("BF16", "FP16", "AMX", "AVX10"))
