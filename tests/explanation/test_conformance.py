@@ -118,7 +118,7 @@ def test_a_method_that_looks_at_pixels_refuses_a_tap(network, method):
 @pytest.mark.parametrize("method", [name for name in ELSEWHERE if not METHODS[name].at_input])
 def test_several_taps_are_each_brought_to_one_and_averaged(method):
     network = cl.wrap_module(color_network(), ("1", "2"), class_names=CLASSES, preprocessing=PLAIN).eval()
-    alone = two_squares(red=(36, 20))  # the blue one lies over it: of two as strong, eigencam's first direction is either
+    alone = two_squares(red=(36, 20))  # below the blue one: of two as strong, eigencam's first direction is either
     found = cl.explain(network, alone, target="blue", method=method, taps=("1", "2"))
     assert set(found.grids) == {"1", "2"}
     assert found.grids["1"].shape == (40, 64)
