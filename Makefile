@@ -12,9 +12,10 @@ FOLDERS := $(shell find src -type d -not -name __pycache__)
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
 
-# Two processes on two cores: with two threads each, torch's would wait for one another most of the time.
+# Two processes on two cores: with two threads each, they would wait for one another most of the time. Each begins with a
+# half of the tests and takes from the other at the end (worksteal): so a file's trained model is made once, not twice.
 test: setup  ## the default tests: no network, no GPU
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -q --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -q --durations=15
 
 # What torch, oneDNN and the core would do on a processor that has no more than these instructions. A processor that
 # itself has no AVX-512 tries the other way: trainings in bfloat16.
@@ -23,9 +24,9 @@ BASELINE := ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default CONVOLENS_ISA=b
 NETWORKS := $(addprefix tests/,layers trunks/test_conformance.py trunks/test_residual.py features models explanation training)
 test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs them, and some without AVX2
 	if $(BIN)/python -c "from convolens import _core; raise SystemExit('avx512' not in _core.instruction_sets())"; then \
-	  OMP_NUM_THREADS=1 $(AVX2) $(BIN)/pytest -n 2 -q $(NETWORKS); \
-	else OMP_NUM_THREADS=1 CONVOLENS_TEST_BFLOAT16=1 $(BIN)/pytest -n 2 -q tests/training; fi
-	OMP_NUM_THREADS=1 $(BASELINE) $(BIN)/pytest -n 2 -q tests/layers tests/convolution/test_conformance.py
+	  OMP_NUM_THREADS=1 $(AVX2) $(BIN)/pytest -n 2 --dist worksteal -q $(NETWORKS); \
+	else OMP_NUM_THREADS=1 CONVOLENS_TEST_BFLOAT16=1 $(BIN)/pytest -n 2 --dist worksteal -q tests/training; fi
+	OMP_NUM_THREADS=1 $(BASELINE) $(BIN)/pytest -n 2 --dist worksteal -q tests/layers tests/convolution/test_conformance.py
 
 test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s

@@ -28,7 +28,7 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
-MUCH = 100_000_000  # bytes more than after the last time: a step of milliseconds, taken some thirty times
+MUCH = 100_000_000  # bytes more than at the least since the last time: the step takes milliseconds
 _resident = 0
 
 
@@ -51,7 +51,10 @@ def _freed_memory_goes_back_once_it_is_much():
     """Freed tensors of less than 32 MB stay in glibc's heap: gigabytes of them by the end of all tests."""
     yield
     global _resident
-    if sys.platform == "linux" and resident() > _resident + MUCH:
+    if sys.platform != "linux":
+        return
+    _resident = min(_resident, resident())
+    if resident() > _resident + MUCH:
         from convolens.arrays import let_go  # not above: the hook must see every import
 
         let_go()

@@ -10,13 +10,13 @@ from tests.one_thread import one_thread  # noqa: F401
 CONTENT, STYLES = "conv2_2", ("conv1_1", "conv2_1", "conv3_1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small_trunk():
     """VGG13 with random weights: quick, and everything about restyling but its looks is there."""
     return cl.trunk("vgg13").requires_grad_(False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def objective(small_trunk):
     def make(size, cutting=WHOLE, *, trunk=small_trunk, mask=None, tv_weight=2.0):
         generator = torch.Generator().manual_seed(3)

@@ -305,8 +305,7 @@ def killed_at_random_moments(folder, times, epochs):
 
 @pytest.mark.parametrize(("times", "epochs"), [(2, 4), pytest.param(25, 30, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times, epochs):
-    (tmp_path / "whole").mkdir()
-    assert start(tmp_path / "whole", epochs).wait() == 0
+    trained(tmp_path / "whole", epochs=epochs)
     killed = killed_at_random_moments(tmp_path / "killed", times, epochs)
     resumed = (tmp_path / "killed" / "log.jsonl").read_text().count('"resumed"')
     print(f"killed {killed} times, {resumed} of them with a state to go on from")
@@ -317,17 +316,17 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times, ep
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path):
+    trained(tmp_path / "1", toy.Toy(40, norm=False), **toy.FIVE_STEPS)
+    folder = tmp_path / "2"
+    folder.mkdir()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    for size in (1, 2):
-        folder = tmp_path / str(size)
-        folder.mkdir()
-        ranks = [environment | {"WORLD_SIZE": str(size), "RANK": str(rank)} for rank in range(size)]
-        command = [sys.executable, str(TOY), str(folder), "several"]
-        processes = [subprocess.Popen(command, env=rank, stderr=subprocess.PIPE) for rank in ranks]
-        for process in processes:
-            _, complaint = process.communicate(timeout=120)
-            assert process.returncode == 0, complaint.decode()[-2000:]
-            assert "gloo" not in complaint.decode()  # the threads left, by `toy.py`; one alive at the end may abort it
+    ranks = [environment | {"WORLD_SIZE": "2", "RANK": str(rank)} for rank in range(2)]
+    command = [sys.executable, str(TOY), str(folder), "several"]
+    processes = [subprocess.Popen(command, env=rank, stderr=subprocess.PIPE) for rank in ranks]
+    for process in processes:
+        _, complaint = process.communicate(timeout=120)
+        assert process.returncode == 0, complaint.decode()[-2000:]
+        assert "gloo" not in complaint.decode()  # the threads left, by `toy.py`; one alive at the end may abort it
     alone, together = weights(tmp_path / "1"), weights(tmp_path / "2")
     models = [name for name in alone if name.startswith("model.")]
     assert models

@@ -84,16 +84,13 @@ def settings(**changes):
     return Settings(**{"epochs": 3, "batch": 8, "checkpoint_seconds": 0.0, "ema": 0.9, "lr": 0.01, **changes})
 
 
+FIVE_STEPS = {"epochs": 1, "optimizer": "sgd", "ema": None, "precision": "float32"}
+
+
 if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kill it, or start several of it
     torch.set_num_threads(1)
-    if sys.argv[2:] == ["several"]:  # five steps; a norm's statistics would be each process's own
-        lesson = Toy(40, norm=False)
-        fit(
-            lesson,
-            settings(epochs=1, optimizer="sgd", ema=None, precision="float32"),
-            Path(sys.argv[1]),
-            progress=False,
-        )
+    if sys.argv[2:] == ["several"]:  # a norm's statistics would be each process's own
+        fit(Toy(40, norm=False), settings(**FIVE_STEPS), Path(sys.argv[1]), progress=False)
         for thread in Path("/proc/self/task").glob("*/comm"):
             print(thread.read_text().strip(), file=sys.stderr)
     else:
