@@ -1,6 +1,7 @@
 """Layers one by one, each in a process of its own that glibc's heap checks watch: a fault in one ends that one alone.
 
     python -m tests.layers.each_apart ours|torch dangerous|around|all
+    python -m tests.layers.each_apart train resnet|ssd float32|bfloat16 STEPS
 
 As torch's memory faults depend on the processor, `environment` makes it take the way of a lesser one. Prints a line for
 each layer whose process died or whose numbers are wrong, and how many were run.
@@ -132,7 +133,28 @@ def apart(layer: Layer, order: str, kind: type[nn.Conv2d]) -> str:
     return f"{found} wrong" if found else died if status else ""
 
 
-def main(who: str, which: str) -> None:
+def train(name: str, precision: str, steps: str) -> None:
+    """Steps of a network whose projections have 4 channels, each against the same random target."""
+    torch.manual_seed(0)
+    if name == "ssd":
+        network = cl.detector("resnet18", size=64, classes=["a", "b"], width=0.0625)
+    else:
+        network = cl.classifier(cl.trunk("resnet18", width=0.0625), classes=["a", "b"])
+    x = torch.randn(4, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.train().parameters(), lr=1e-3)
+    for _ in range(int(steps)):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            outputs = network(x)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = sum((output.float() - 1).square().mean() for output in outputs)
+        loss.backward()
+        optimizer.step()
+    assert loss.isfinite()
+    print(f"{steps} steps, loss {loss.item():.3g}: done")
+
+
+def survey(who: str, which: str) -> None:
     kind = {"ours": cl.layers.Conv2d, "torch": nn.Conv2d}[who]
     layers = {"dangerous": dangerous, "all": everything, "around": around}[which]()
     wrong(Layer(8, 8, (3, 3), 1, 1, 1, 1, (8, 8)), torch.contiguous_format, kind)  # what is loaded at first use, once
@@ -144,4 +166,4 @@ def main(who: str, which: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (train if sys.argv[1] == "train" else survey)(*sys.argv[2 if sys.argv[1] == "train" else 1 :])

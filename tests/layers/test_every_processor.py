@@ -12,8 +12,8 @@ HERE = _core.instruction_sets().split(",")
 EACH = [pytest.param(name, marks=() if name in HERE else pytest.mark.skip(f"no {name} here")) for name in CAPABILITIES]
 
 
-def lines_of(who, which, capability):
-    command = [sys.executable, "-m", "tests.layers.each_apart", who, which]
+def lines_of(capability, *words):
+    command = [sys.executable, "-m", "tests.layers.each_apart", *words]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(capability), check=True)
     *faults, last = done.stdout.splitlines()
     assert last.endswith("done")
@@ -22,10 +22,17 @@ def lines_of(who, which, capability):
 
 @pytest.mark.parametrize("capability", ["avx2"])
 def test_layers_that_torch_cannot_be_trusted_with_train_unharmed(capability):
-    assert lines_of("ours", "dangerous", capability) == []
+    assert lines_of(capability, "ours", "dangerous") == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("capability", EACH)
 def test_no_layer_dies_or_errs_on_any_processor(capability):
-    assert lines_of("ours", "all", capability) == []
+    assert lines_of(capability, "ours", "all") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("network", ["resnet", "ssd"])
+def test_thin_networks_train_for_a_thousand_steps(network, precision):
+    assert lines_of("avx2", "train", network, precision, "1000") == []

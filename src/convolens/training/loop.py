@@ -33,6 +33,7 @@ from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
 from convolens.training.stopping import Asked, listening
+from convolens.training.threads import threads_for
 
 EPOCHS = 30  # where neither epochs nor minutes are given
 LAST = "last.ckpt"
@@ -84,7 +85,9 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
             before.into(training.learner)
             training.place = before.place
         journal.note("resumed" if before else "started", epoch=training.place.epoch, step=training.place.step)
-        outcome = training.run()
+        assert isinstance(found.batch, int)
+        with threads_for(lesson, found.batch):
+            outcome = training.run()
         del training  # and with it what binds this process to the others; `joined` parts from them
         return outcome
 
@@ -327,7 +330,9 @@ def _found(lesson: Lesson, settings: Settings, before: Checkpoint | None, journa
     if settings.batch == "auto":
         settings = replace(settings, batch=find_batch(lesson))
     if settings.lr == "find":
-        search = find_lr(lesson, settings)
+        assert isinstance(settings.batch, int)
+        with threads_for(lesson, settings.batch):
+            search = find_lr(lesson, settings)
         journal.search(search)
         settings = replace(settings, lr=search.lr)
     return settings

@@ -1,0 +1,76 @@
+"""How many threads a training computes with: one, where a step is too small to be worth sharing.
+
+Threads wait for one another after every layer. Of a small network a layer takes a fraction of a millisecond, less than
+a core that is busy otherwise keeps a thread waiting: on two cores of which other programs had their part, a step of a
+ResNet18 at a quarter of its width took 15 times as long by two threads as by one. The choice depends on sizes alone,
+never on a measured time, so that a run is the same again on the same machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from convolens.settings import threads
+from convolens.training.feeding import batch_generator, feed
+from convolens.training.lesson import Lesson
+
+WORTH_SHARING = 1_000_000_000  # multiplications of a forward pass: some 0.1 s of one core, with the backward pass
+TRIED = 8  # pictures, until one can be used
+
+
+@contextmanager
+def threads_for(lesson: Lesson, batch: int) -> Iterator[None]:
+    """One thread within it, if a step on `batch` pictures is small and runs on the CPU; else as many as before."""
+    before = threads(), torch.get_num_threads()
+    if next(lesson.model.parameters()).device.type != "cpu" or max(before) == 1 or worth_sharing(lesson, batch):
+        yield
+        return
+    threads(1)
+    try:
+        yield
+    finally:
+        threads(before[0])
+        torch.set_num_threads(before[1])
+
+
+def worth_sharing(lesson: Lesson, batch: int) -> bool:
+    """Whether a step has work for several threads; of weights alone if there are that many."""
+    weights = sum(value.numel() for value in lesson.model.parameters())  # each is used at least once a picture
+    return batch * weights >= WORTH_SHARING or batch * multiplications(lesson) >= WORTH_SHARING
+
+
+def multiplications(lesson: Lesson) -> int:
+    """Those of a forward pass on one picture, of convolutions and dense layers; 0 if no picture can be used."""
+    numbers = [[number] for number in range(min(lesson.count, TRIED))]
+    for fed in islice((fed for fed in feed(lesson, numbers, 0, 0, 0, 1) if fed.examples), 1):
+        return _counted(lesson, lesson.collate(fed.examples))
+    return 0
+
+
+def _counted(lesson: Lesson, batch: Any) -> int:
+    found = [0]
+
+    def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+        weight: Any = layer.weight
+        found[0] += output.numel() * prod(weight.shape[1:])
+
+    layers = [layer for layer in lesson.model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    training = [module for module in lesson.model.modules() if module.training]
+    try:
+        lesson.model.eval()  # batch norms must not see the picture
+        with torch.no_grad():
+            lesson.losses(lesson.model, lesson.prepare(batch, batch_generator(0, 0, 0)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module in training:
+            module.training = True
+    return found[0]
