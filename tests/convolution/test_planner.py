@@ -37,6 +37,21 @@ def test_the_choice_is_clear_where_one_method_is_far_ahead(x, kernel, method):
     assert cl.plan(x, kernel).method == method
 
 
+@pytest.mark.parametrize(
+    ("shape", "kernel_shape"), [((216, 300, 3), (200, 300, 3)), ((200, 316, 3), (200, 300, 3)), ((10**6,), (10**6,))]
+)
+def test_few_outputs_of_a_huge_kernel_are_dot_products(shape, kernel_shape):
+    assert cl.plan(normal(*shape), normal(*kernel_shape), "valid").method == "reduction"
+
+
+def test_of_few_outputs_the_direct_method_is_predicted_to_take_far_longer_than_its_multiplications():
+    # 17 times a picture of 180,000 numbers: each output is a tile of its own, and reads all of the picture anew.
+    few = cl.plan(normal(216, 300, 3), normal(200, 300, 3), "valid").candidates
+    many = cl.plan(normal(200, 300, 3), normal(17, 1, 1), "same").candidates
+    few, many = (next(c.cost.seconds for c in candidates if c.algorithm.NAME == "direct") for candidates in (few, many))
+    assert few > 20 * many
+
+
 def test_the_explanation_lists_every_method_with_its_cost_or_why_not():
     text = cl.plan(normal(700, 700), normal(31, 31)).explain()
     for line in ("direct", "sparse      cannot: more than half of the weights are not zero", "overlap_save"):

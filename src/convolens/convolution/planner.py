@@ -11,14 +11,14 @@ from time import perf_counter
 
 import numpy as np
 
-from convolens.convolution.algorithms import direct, fft, outer, overlap_save, separable, sparse
+from convolens.convolution.algorithms import direct, fft, outer, overlap_save, reduction, separable, sparse
 from convolens.convolution.job import Algorithm, Cost, Job
 from convolens.convolution.spec import Spec
 from convolens.errors import MethodError, need_one_of
 
 # Every algorithm there is. A new one is a module of `job.Algorithm`'s shape and a line here; the conformance tests
 # run over this tuple.
-ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, separable, fft, overlap_save)
+ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, reduction, separable, fft, overlap_save)
 
 METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
 

@@ -102,6 +102,11 @@ class Spec:
         return self.dtype.kind == "i"
 
     @property
+    def real_bytes(self) -> int:
+        """Bytes of a number, or of a complex one's part."""
+        return self.dtype.itemsize // (2 if self.dtype.kind == "c" else 1)
+
+    @property
     def epsilon(self) -> float:
         """Rounding unit of the arithmetic; 0 for integers."""
         return 0.0 if self.exact else float(np.finfo(self.dtype).eps)
