@@ -26,7 +26,7 @@ from convolens.convolution.algorithms import direct, fft, outer, overlap_save, r
 from convolens.convolution.arrange import arrange
 from convolens.convolution.job import Job
 from convolens.convolution.planner import best_cost, solve
-from convolens.convolution.windows import specify
+from convolens.convolution.windows import planned
 
 DTYPES = ("float32", "float64", "complex64", "complex128", "int64")
 TABLE = Path(costs.__file__).with_name("costs.json")
@@ -104,7 +104,7 @@ def a_job(
         kernel[...] = 0
         kernel.flat[random.choice(kernel.size, nonzeros, replace=False)] = 1
     window = arrange(shape, kernel_shape, mode, None, "constant", 0).window
-    spec = specify(x, kernel, window, "separable")
+    spec = planned(x, kernel, window, seek_rank=True).spec
     return Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
 
 
@@ -275,7 +275,7 @@ def separable_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel: tuple[in
     job = a_job(dtype, shape, kernel)
     job.weights[...] = 1
     window = arrange(shape, kernel, "full", None, "constant", 0).window
-    return replace(job, spec=specify(job.x, job.weights, window, "separable"))
+    return replace(job, spec=planned(job.x, job.weights, window, seek_rank=True).spec)
 
 
 MEASURES = {

@@ -75,13 +75,17 @@ class Plan:
         return "\n".join(lines)
 
 
-@lru_cache(maxsize=4096)
 def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
     """The plan of a problem.
 
     Raises:
         MethodError: there is no such method, or it cannot do this problem.
     """
+    return _made_once(spec, method, local)
+
+
+@lru_cache(maxsize=4096)
+def _made_once(spec: Spec, method: str, local: bool) -> Plan:
     need_one_of("method", method, METHODS, MethodError)
     candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
     able = [c for c in candidates if c.cost is not None and (c.algorithm.LOCAL or not local)]

@@ -10,8 +10,8 @@ differentiation: both gradients of it are again of it (see `gradients.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -71,6 +71,13 @@ class Spec:
     contiguous: bool = True
     peak: float = np.inf
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # asked for at every look-up of a plan
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
     @cached_property
     def out(self) -> Shape:
         """Shape of the result."""
@@ -117,6 +124,7 @@ def result_shape(shape: Shape, kernel: Shape, before: Shape, after: Shape) -> Sh
     return tuple(max(n + b + a - k + 1, 0) for n, k, b, a in zip(shape, kernel, before, after, strict=True))
 
 
+@lru_cache(maxsize=256)
 def compute_dtypes(signal: np.dtype[Any], kernel: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The dtype the signal is read in, and the one computed in: int64, or float or complex of 32 or 64 bits each.
 
@@ -132,6 +140,7 @@ def compute_dtypes(signal: np.dtype[Any], kernel: np.dtype[Any]) -> tuple[np.dty
     return (signal if signal in _READ_AS_THEY_ARE and wide.kind == "f" else wide), wide
 
 
+@lru_cache(maxsize=256)
 def result_dtype(signal: np.dtype[Any], kernel: np.dtype[Any]) -> np.dtype[Any]:
     """The result's dtype: int64 for integers, otherwise what NumPy's arithmetic gives."""
     if signal.kind in "bui" and kernel.kind in "bui":

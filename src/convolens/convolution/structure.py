@@ -49,9 +49,20 @@ class Structure:
 
 def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
     """The structure of a kernel; its rank only where it is sought, as that takes a decomposition."""
-    taps = int(np.count_nonzero(weights))
     if not seek_rank or sum(k > 1 for k in weights.shape) < 2:
-        return Structure(taps)
+        return Structure(int(np.count_nonzero(weights)))
+    if weights.nbytes > _REMEMBERED_BYTES:
+        return _described(weights)
+    return _remembered_structure(weights.shape, weights.dtype, weights.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _remembered_structure(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> Structure:
+    return _described(np.frombuffer(content, dtype).reshape(shape))
+
+
+def _described(weights: NDArray[Any]) -> Structure:
+    taps = int(np.count_nonzero(weights))
     split, terms = terms_of(weights)
     if split is None:
         return Structure(taps)
@@ -60,6 +71,7 @@ def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
     return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True), 2.0 ** ceil(log2(max(growth, 1))))
 
 
+@lru_cache(maxsize=1024)
 def decomposition_seconds(shape: tuple[int, ...]) -> float:
     """About how long the search for the rank takes: a decomposition for each axis, at a modest rate."""
     long = [k for k in shape if k > 1]

@@ -6,6 +6,7 @@ Both public functions, both gradients and torch's CPU tensors come through here.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 from convolens.arrays import empty
 from convolens.convolution import integers
 from convolens.convolution.job import Job
-from convolens.convolution.planner import plan_for
-from convolens.convolution.spec import Spec, Window, check_fill, compute_dtypes, result_dtype
+from convolens.convolution.planner import Plan, plan_for
+from convolens.convolution.spec import Shape, Spec, Window, check_fill, compute_dtypes, result_dtype
 from convolens.convolution.structure import Structure, decomposition_seconds, describe
 from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.shapes import Boundary
 
 # Products (outputs × weights) up to which the kernel's values cannot matter: looking at them takes longer.
 TINY = 1 << 18
@@ -28,15 +30,40 @@ def windows(
     x: NDArray[Any], weights: NDArray[Any], window: Window, method: str = "auto", out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
     """`out[i] = Σ_k weights[k] · X[i + k]`, X being x extended; `weights` has as many axes as x."""
-    spec = specify(x, weights, window, method)
+    return carry_out(planned(x, weights, window, method), x, weights, window, out)
+
+
+def planned(
+    x: NDArray[Any], weights: NDArray[Any], window: Window, method: str = "auto", *, seek_rank: bool = False
+) -> Plan:
+    """The plan for these arrays, made with as much known of the kernel's values as is worth knowing.
+
+    Its rank is sought where that takes less time than may be saved, or on demand.
+
+    Raises:
+        DtypeError: more precise than float64, or a fill value the result cannot hold.
+        MethodError: there is no such method, or it cannot do this problem.
+    """
+    spec = _specified(x, weights, window)
+    if method == "auto" and not seek_rank and depends_on_shapes_only(spec):
+        return plan_for(spec)
+    weights = weights.astype(spec.dtype, copy=False)
+    spec = _with_structure(spec, describe(weights, seek_rank=False))
+    decomposable = len(spec.axes) > 1 and weights.size > 0
+    if not decomposable or not (seek_rank or method == "separable" or _worth_decomposing(spec)):
+        return plan_for(spec, method)
+    return plan_for(_with_structure(spec, describe(weights, seek_rank=True)), method)
+
+
+def carry_out(
+    plan: Plan, x: NDArray[Any], weights: NDArray[Any], window: Window, out: NDArray[Any] | None
+) -> NDArray[Any]:
+    """What the plan says, done with these arrays, for which it was made."""
+    spec = plan.spec
     result = _result(spec, result_dtype(x.dtype, weights.dtype), out)
     if spec.size == 0:
-        plan_for(spec, method)  # refuses a method that there is not
         return result
-    plan = plan_for(spec, method)
-    overlapping = out is not None and any(np.may_share_memory(out, other) for other in (x, weights))
-    written = result.dtype == spec.dtype and _orderly(result) and not overlapping
-    target = result if written else empty(spec.out, spec.dtype)
+    target = result if result.dtype == spec.dtype and _writable(out, x, weights) else empty(spec.out, spec.dtype)
     if spec.exact and not integers.fits(spec.peak):
         integers.run_unlimited(Job(spec, x, weights, window.fill, target))
     else:
@@ -53,41 +80,51 @@ def job_of(spec: Spec, x: NDArray[Any], weights: NDArray[Any], window: Window, o
     return Job(spec, _readable(x, spec.source), weights.astype(spec.dtype, copy=False), fill, out)
 
 
-def specify(x: NDArray[Any], weights: NDArray[Any], window: Window, method: str = "auto") -> Spec:
-    """The problem these arrays pose, with as much known of the kernel's values as is worth knowing.
+def depends_on_shapes_only(spec: Spec) -> bool:
+    """Whether the plan is the same whatever the kernel's values: the problem is too small for them to matter."""
+    return spec.size * spec.weights <= TINY
 
-    Raises:
-        DtypeError: more precise than float64, or a fill value the result cannot hold.
-    """
-    source, dtype = compute_dtypes(x.dtype, weights.dtype)
+
+def _specified(x: NDArray[Any], weights: NDArray[Any], window: Window) -> Spec:
+    """The problem these arrays pose, with nothing known of the kernel's values."""
+    _, dtype = compute_dtypes(x.dtype, weights.dtype)
     check_fill(window.fill, dtype)
-    spec = Spec(
-        x.shape, weights.shape, window.before, window.after, window.boundary, source, dtype,
-        structure=Structure(weights.size),
+    spec = _spec(
+        x.shape, x.dtype, weights.shape, weights.dtype, window.before, window.after, window.boundary,
         zeros=window.boundary == "constant" and window.fill == 0,
         contiguous=x.flags.c_contiguous,
     )  # fmt: skip
-    if spec.exact:
-        spec = replace(spec, peak=integers.peak(x, weights, int(window.fill)))
-    if depends_on_shapes_only(spec, method):
-        return spec
-    return replace(spec, structure=_structure(spec, weights, method))
+    return _with_bound(spec, integers.peak(x, weights, int(window.fill))) if spec.exact else spec
 
 
-def depends_on_shapes_only(spec: Spec, method: str) -> bool:
-    """Whether the plan is the same whatever the kernel's values: the problem is too small for them to matter."""
-    return method == "auto" and spec.size * spec.weights <= TINY
+@lru_cache(maxsize=1024)
+def _spec(
+    shape: Shape,
+    signal: np.dtype[Any],
+    kernel: Shape,
+    weights: np.dtype[Any],
+    before: Shape,
+    after: Shape,
+    boundary: Boundary,
+    *,
+    zeros: bool,
+    contiguous: bool,
+) -> Spec:
+    source, dtype = compute_dtypes(signal, weights)
+    structure = Structure(prod(kernel))
+    return Spec(
+        shape, kernel, before, after, boundary, source, dtype, structure=structure, zeros=zeros, contiguous=contiguous
+    )
 
 
-def _structure(spec: Spec, weights: NDArray[Any], method: str) -> Structure:
-    """The kernel's structure; its rank is sought where that takes less time than may be saved."""
-    weights = weights.astype(spec.dtype, copy=False)
-    few = describe(weights, seek_rank=False)
-    if len(spec.axes) < 2 or prod(weights.shape) == 0:
-        return few
-    if method == "separable" or _worth_decomposing(replace(spec, structure=few)):
-        return describe(weights, seek_rank=True)
-    return few
+@lru_cache(maxsize=1024)
+def _with_structure(spec: Spec, structure: Structure) -> Spec:
+    return replace(spec, structure=structure)
+
+
+@lru_cache(maxsize=1024)
+def _with_bound(spec: Spec, peak: float) -> Spec:
+    return replace(spec, peak=peak)
 
 
 def _worth_decomposing(spec: Spec) -> bool:
@@ -96,7 +133,12 @@ def _worth_decomposing(spec: Spec) -> bool:
 
 def _readable(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The signal in a dtype, itself where the core can read it: its samples at multiples of their size."""
-    return x.astype(dtype, copy=not _orderly(x))
+    return x if x.dtype == dtype and x.flags.carray else x.astype(dtype, copy=not _orderly(x))
+
+
+def _writable(out: NDArray[Any] | None, *others: NDArray[Any]) -> bool:
+    """Whether algorithms can write into a result: memory of our own, or a caller's that they do not read from."""
+    return out is None or (_orderly(out) and not any(np.may_share_memory(out, other) for other in others))
 
 
 def _orderly(a: NDArray[Any]) -> bool:
