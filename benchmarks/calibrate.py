@@ -22,13 +22,17 @@ from scipy.optimize import nnls
 import convolens as cl
 from benchmarks.harness import machine
 from convolens.convolution import costs, spectral
-from convolens.convolution.algorithms import direct, fft, outer, overlap_save, reduction, separable, sparse
+from convolens.convolution.algorithms import direct, fft, multirate, outer, overlap_save, reduction, separable, sparse
 from convolens.convolution.arrange import arrange
+from convolens.convolution.gaussian import radius_within
 from convolens.convolution.job import Job
 from convolens.convolution.planner import best_cost, solve
+from convolens.convolution.product import gaussian_product
+from convolens.convolution.spec import Window
 from convolens.convolution.windows import planned
 
-DTYPES = ("float32", "float64", "complex64", "complex128", "int64")
+REAL = ("float32", "float64")
+DTYPES = (*REAL, "complex64", "complex128", "int64")
 TABLE = Path(costs.__file__).with_name("costs.json")
 
 Measured = tuple[tuple[float, ...], float]
@@ -42,10 +46,11 @@ def run(chosen: Collection[str] = ()) -> None:
     for name, measure in MEASURES.items():
         if chosen and name not in chosen:
             continue
+        dtypes = REAL if name == "multirate" else DTYPES
         to_table = pace() if chosen else 1.0
         seconds[name] = {
             dtype: [float(f"{rate * to_table:.4g}") for rate in fitted(name, dtype, list(measure(np.dtype(dtype))))]
-            for dtype in DTYPES
+            for dtype in dtypes
         }
         write(seconds, whole=not chosen)  # what follows may need it
     cl.threads(found)
@@ -271,6 +276,24 @@ def measure_bands(dtype: np.dtype[Any]) -> Iterable[Measured]:
         yield (1.0, float(separable.count(job.spec))), max(taken - passes, 2e-5)
 
 
+def measure_multirate(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    """Gaussians of pictures, of their rows or columns alone, and of lines; of real numbers only."""
+    cases: list[tuple[tuple[int, ...], tuple[float, ...]]] = [
+        ((n, n), (s, s)) for n in (60, 300, 1000) for s in (6, 20)
+    ]
+    cases += [((1500, 2000), (s, s)) for s in (5, 9, 40)] + [((400, 500, 3), (s, s, 0)) for s in (5, 15, 60)]
+    cases += [((700, 700), (20, 0)), ((700, 700), (0, 20)), ((700, 700), (2, 15)), ((2, 100_000), (0, 300))]
+    cases += [((40, 100, 100), (6, 6, 6)), ((200_000,), (50,)), ((20_000, 2), (12, 0))]
+    for shape, sigmas in cases:
+        radii = tuple(radius_within(s, 5e-5) if s else 0 for s in sigmas)
+        x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+        kernel, window = gaussian_product(sigmas, radii, dtype), Window(radii, radii, "symmetric")
+        spec = replace(planned(x, kernel, window).spec, tolerance=1e-4)  # planned with it, it would be priced
+        job = Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
+        amounts = tuple(map(sum, zip(*(each.amounts for each in multirate.passes(spec)), strict=True)))
+        yield amounts, seconds_of(lambda job=job: multirate.run(job, solve))
+
+
 def separable_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel: tuple[int, ...]) -> Job:
     job = a_job(dtype, shape, kernel)
     job.weights[...] = 1
@@ -289,6 +312,7 @@ MEASURES = {
     "blocks": measure_blocks,
     "sweep": measure_sweep,
     "bands": measure_bands,
+    "multirate": measure_multirate,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ factor, so the choice carries over; the number of threads is taken from where it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from math import ceil, log2, prod
@@ -44,6 +45,11 @@ _FOLDED_BYTES = 64 << 10
 
 # Transforms shorter than this take the time of their calls, not of their octaves.
 _SHORT_TRANSFORM = 16
+# Seconds for the array of a product of lines, and for each of its weights.
+_FORMING = (1e-5, 1e-9)
+
+# Seconds a number: three passes over memory by NumPy.
+_ROUNDING = 3e-9
 
 # Lines that the transforms' vectors hold.
 _SIDE_BY_SIDE = 4
@@ -233,6 +239,22 @@ def sweep_amounts(spec: Spec) -> tuple[float, ...]:
 def sweep_seconds(spec: Spec) -> float:
     """A separable kernel's time where the core does it in one sweep."""
     return _shared(spec, "sweep", sweep_amounts(spec), spec.structure.terms * sum(spec.kernel[d] for d in spec.axes))
+
+
+def multirate_seconds(spec: Spec, passes: Sequence[tuple[float, ...]]) -> float:
+    """Time of passes of weighted means, by the sum of their amounts; see `algorithms/multirate.py`."""
+    amounts = tuple(map(sum, zip(*passes, strict=True)))
+    return _shared(spec, "multirate", amounts, ceil((amounts[1] + amounts[2]) / max(spec.size, 1)))
+
+
+def forming_seconds(spec: Spec) -> float:
+    """Time of forming the array of a kernel that came as lines."""
+    return _FORMING[0] + _FORMING[1] * spec.weights
+
+
+def rounding_seconds(spec: Spec) -> float:
+    """Time of rounding and clipping a result to integers, where an algorithm does not do it on the way."""
+    return _ROUNDING * spec.size
 
 
 def bands_seconds(spec: Spec, bands: int) -> float:

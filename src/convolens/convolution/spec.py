@@ -57,6 +57,8 @@ class Spec:
         contiguous: whether the signal lies in memory in its axes' order.
         structure: what the kernel's values allow.
         peak: for integers a bound of every |result|, rounded up to a power of two; else inf.
+        tolerance: error that is allowed beside rounding, against the kernel that the weights are known to stand for.
+        rounded: dtype of integers that the result is rounded and clipped to; None where it stays as it is.
     """
 
     shape: Shape
@@ -70,6 +72,8 @@ class Spec:
     zeros: bool = True
     contiguous: bool = True
     peak: float = np.inf
+    tolerance: float = 0.0
+    rounded: np.dtype[Any] | None = None
 
     def __hash__(self) -> int:
         return self._hash

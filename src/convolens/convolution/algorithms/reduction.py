@@ -66,7 +66,7 @@ def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
     if len(job.spec.shape) == 1:
         spec = _with_rows(job.spec)
-        job = replace(job, spec=spec, x=job.x[None], weights=job.weights[None], out=job.out[None])
+        job = replace(job, spec=spec, x=job.x[None], weights=np.asarray(job.weights)[None], out=job.out[None])
     total = np.zeros(job.spec.out, job.spec.dtype)
     with np.errstate(all="ignore"):
         for rows in _bands(job.spec):
@@ -112,7 +112,7 @@ def _add_band(job: Job, rows: Span, total: NDArray[Any]) -> None:
     if not spec.zeros:
         spans |= {d: (0, n) for d, n in enumerate(spec.extended) if d}
     signal = _with_lines(extended_block(job, spans, spec.dtype), axis)
-    kernel = _with_lines(job.weights[slice(*rows)], axis)
+    kernel = _with_lines(np.asarray(job.weights)[slice(*rows)], axis)
     windows = sliding_window_view(signal, spec.out[0], axis=0)
     before = spec.before if spec.zeros else (0,) * len(spec.before)
     step = prod(spec.kernel[axis + 1 :])

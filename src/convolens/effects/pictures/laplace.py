@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_array, is_tensor
 from convolens.convolution import correlate
+from convolens.convolution.gaussian import gaussian
 from convolens.effects import tensors
-from convolens.effects.gaussian import gaussian
 from convolens.effects.pictures.blur import blur
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
