@@ -10,6 +10,8 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from functools import cache
+from operator import mul
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -20,36 +22,50 @@ from scipy.optimize import nnls
 import convolens as cl
 from benchmarks.harness import machine
 from convolens.convolution import costs, spectral
-from convolens.convolution.algorithms import direct, fft, outer, overlap_save, separable, sparse
+from convolens.convolution.algorithms import direct, fft, multirate, outer, overlap_save, reduction, separable, sparse
 from convolens.convolution.arrange import arrange
+from convolens.convolution.gaussian import radius_within
 from convolens.convolution.job import Job
 from convolens.convolution.planner import best_cost, solve
-from convolens.convolution.windows import specify
+from convolens.convolution.product import gaussian_product
+from convolens.convolution.spec import Window
+from convolens.convolution.windows import planned
 
-DTYPES = ("float32", "float64", "complex64", "complex128", "int64")
+REAL = ("float32", "float64")
+DTYPES = (*REAL, "complex64", "complex128", "int64")
 TABLE = Path(costs.__file__).with_name("costs.json")
 
 Measured = tuple[tuple[float, ...], float]
 
 
 def run(chosen: Collection[str] = ()) -> None:
-    """Measures all, or only the kinds of work named."""
+    """Measures all, or only the kinds of work named, whose times are brought to the table's machine by one factor."""
     found = cl.threads()
     cl.threads(1)
     seconds: dict[str, dict[str, list[float]]] = {}
     for name, measure in MEASURES.items():
         if chosen and name not in chosen:
             continue
-        seconds[name] = {dtype: fitted(name, dtype, list(measure(np.dtype(dtype)))) for dtype in DTYPES}
-        write(seconds)  # what follows may need it
+        dtypes = REAL if name == "multirate" else DTYPES
+        to_table = pace() if chosen else 1.0
+        seconds[name] = {
+            dtype: [float(f"{rate * to_table:.4g}") for rate in fitted(name, dtype, list(measure(np.dtype(dtype))))]
+            for dtype in dtypes
+        }
+        write(seconds, whole=not chosen)  # what follows may need it
     cl.threads(found)
 
 
-def write(seconds: dict[str, Any]) -> None:
+def write(seconds: dict[str, Any], *, whole: bool) -> None:
     """The table as committed; coefficients not measured yet stay as they are."""
-    old = json.loads(TABLE.read_text())["seconds"] if TABLE.exists() else {}
-    note = "One thread's processor time, by kind of work and dtype; see costs.py for the amounts."
-    table = {"note": note, "machine": machine(), "seconds": old | seconds}
+    old = json.loads(TABLE.read_text()) if TABLE.exists() else {"seconds": {}}
+    scaled = {} if whole else old.get("scaled", {}) | dict.fromkeys(seconds, machine())
+    table = {
+        "note": "One thread's processor time, by kind of work and dtype; see costs.py for the amounts.",
+        "machine": machine() if whole else old["machine"],
+        "scaled": scaled,
+        "seconds": old["seconds"] | seconds,
+    }
     TABLE.write_text(json.dumps(table, indent=1) + "\n")
     costs.coefficients.cache_clear()
     costs._rates.cache_clear()
@@ -66,18 +82,34 @@ def fitted(name: str, dtype: str, measured: list[Measured]) -> list[float]:
     print(
         f"{name:<8} {dtype:<11} {len(times):3} problems, off by ×{np.median(errors):.2f}, at most ×{errors.max():.2f}"
     )
-    return [float(f"{rate:.4g}") for rate in rates]
+    return list(map(float, rates))
 
 
-def a_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel_shape: tuple[int, ...], taps: int | None = None) -> Job:
-    """A full convolution of random values; of a kernel with `taps` weights that are not zero, if given."""
+@cache
+def pace() -> float:
+    """How much faster the table's machine is than this one, by the direct method on a picture; 1 without a table."""
+    if "direct" not in costs.coefficients():
+        return 1.0
+    job = a_job(np.dtype("float32"), (1000, 1000), (7, 7))
+    rates = costs.coefficients()["direct"]["float32"]
+    return float(sum(map(mul, rates, costs.direct_amounts(job.spec)))) / seconds_of(lambda: direct.run(job, solve))
+
+
+def a_job(
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    nonzeros: int | None = None,
+    mode: str = "full",
+) -> Job:
+    """A convolution of random values; of a kernel with so many weights that are not zero, if given."""
     random = np.random.default_rng(0)
     x, kernel = ((10 * random.normal(size=size)).astype(dtype) for size in (shape, kernel_shape))
-    if taps is not None:
+    if nonzeros is not None:
         kernel[...] = 0
-        kernel.flat[random.choice(kernel.size, taps, replace=False)] = 1
-    window = arrange(shape, kernel_shape, "full", None, "constant", 0).window
-    spec = specify(x, kernel, window, "separable")
+        kernel.flat[random.choice(kernel.size, nonzeros, replace=False)] = 1
+    window = arrange(shape, kernel_shape, mode, None, "constant", 0).window
+    spec = planned(x, kernel, window, seek_rank=True).spec
     return Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
 
 
@@ -118,6 +150,37 @@ def measure_direct(dtype: np.dtype[Any]) -> Iterable[Measured]:
         yield costs.direct_amounts(job.spec), seconds_of(lambda job=job: direct.run(job, solve))
 
 
+# Few outputs under a huge kernel: the gradients in small kernels, and sizes between those and the others.
+REDUCTIONS = [((216, 300, 3), (200, 300, 3)), ((200, 316, 3), (200, 300, 3)), ((500, 500), (498, 498))]
+REDUCTIONS += [((300, 400), (296, 396)), ((50, 60, 9), (50, 58, 3)), ((100_030,), (100_000,)), ((1003,), (1000,))]
+REDUCTIONS += [((5000,), (4000,)), ((20_000, 8), (19_990, 8)), ((30, 40), (26, 33)), ((400, 40), (380, 25))]
+REDUCTIONS += [((90, 90), (40, 40)), ((40, 50, 3), (36, 46, 3)), ((1000, 1000), (1000, 1000)), ((8, 9), (8, 8))]
+
+
+def measure_overhang(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    """What the direct method takes besides, where that is most of its time: where outputs are few."""
+    for shape, kernel in REDUCTIONS:
+        job = a_job(dtype, shape, kernel, mode="valid")
+        regular = sum(map(mul, costs.coefficients()["direct"][dtype.name], costs.direct_amounts(job.spec)))
+        taken = seconds_of(lambda job=job: direct.run(job, solve)) * pace()
+        if taken > 2 * regular:
+            yield tuple(map(float, costs.direct_cut(job.spec)[1:])), (taken - regular) / pace()
+
+
+def measure_reduction(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    jobs = [a_job(dtype, shape, kernel, mode="valid") for shape, kernel in REDUCTIONS]
+    for job in (*jobs, *map(edged, jobs)):
+        amounts = costs.reduction_amounts(job.spec, *reduction.amounts(job.spec))
+        yield amounts, seconds_of(lambda job=job: reduction.run(job, solve))
+
+
+def edged(job: Job) -> Job:
+    """The same problem with the first sample of each axis extended from the second, which must be copied."""
+    ones = tuple(int(n > 1) for n in job.spec.shape)
+    x = job.x[tuple(slice(one, None) for one in ones)]
+    return replace(job, x=x, spec=replace(job.spec, shape=x.shape, before=ones, boundary="edge", zeros=False))
+
+
 def measure_sparse(dtype: np.dtype[Any]) -> Iterable[Measured]:
     for shape, kernel in shapes():
         for taps in {1, 3, 12} if np.prod(kernel) > 24 else {1}:
@@ -155,6 +218,17 @@ def measure_fft(dtype: np.dtype[Any]) -> Iterable[Measured]:
         width = spectral.transform_dtype(job.spec)
         amounts = costs.fft_amounts(job.spec, width, fft.transform_sizes(job.spec))
         yield amounts, seconds_of(lambda job=job: fft.run(job, solve))
+
+
+def measure_short_fft(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    """What transforms take besides where an axis is a few samples long, as a picture's colours are."""
+    for shape, kernel in (((200, 316, 3), (200, 300, 3)), ((60, 70, 3), (60, 60, 3)), ((4, 3, 5000), (4, 3, 4000))):
+        job = a_job(dtype, shape, kernel, mode="valid")
+        width, sizes = spectral.transform_dtype(job.spec), fft.transform_sizes(job.spec)
+        amounts = costs.fft_amounts(job.spec, width, sizes)
+        regular = sum(map(mul, costs.coefficients()["fft"][dtype.name], amounts)) / pace()
+        taken = seconds_of(lambda job=job: fft.run(job, solve))
+        yield costs.short_fft_amounts(sizes, amounts[1]), max(taken - regular, taken / 10)
 
 
 def measure_blocks(dtype: np.dtype[Any]) -> Iterable[Measured]:
@@ -202,21 +276,43 @@ def measure_bands(dtype: np.dtype[Any]) -> Iterable[Measured]:
         yield (1.0, float(separable.count(job.spec))), max(taken - passes, 2e-5)
 
 
+def measure_multirate(dtype: np.dtype[Any]) -> Iterable[Measured]:
+    """Gaussians of pictures, of their rows or columns alone, and of lines; of real numbers only."""
+    cases: list[tuple[tuple[int, ...], tuple[float, ...]]] = [
+        ((n, n), (s, s)) for n in (60, 300, 1000) for s in (6, 20)
+    ]
+    cases += [((1500, 2000), (s, s)) for s in (5, 9, 40)] + [((400, 500, 3), (s, s, 0)) for s in (5, 15, 60)]
+    cases += [((700, 700), (20, 0)), ((700, 700), (0, 20)), ((700, 700), (2, 15)), ((2, 100_000), (0, 300))]
+    cases += [((40, 100, 100), (6, 6, 6)), ((200_000,), (50,)), ((20_000, 2), (12, 0))]
+    for shape, sigmas in cases:
+        radii = tuple(radius_within(s, 5e-5) if s else 0 for s in sigmas)
+        x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+        kernel, window = gaussian_product(sigmas, radii, dtype), Window(radii, radii, "symmetric")
+        spec = replace(planned(x, kernel, window).spec, tolerance=1e-4)  # planned with it, it would be priced
+        job = Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
+        amounts = tuple(map(sum, zip(*(each.amounts for each in multirate.passes(spec)), strict=True)))
+        yield amounts, seconds_of(lambda job=job: multirate.run(job, solve))
+
+
 def separable_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel: tuple[int, ...]) -> Job:
     job = a_job(dtype, shape, kernel)
     job.weights[...] = 1
     window = arrange(shape, kernel, "full", None, "constant", 0).window
-    return replace(job, spec=specify(job.x, job.weights, window, "separable"))
+    return replace(job, spec=planned(job.x, job.weights, window, seek_rank=True).spec)
 
 
 MEASURES = {
     "direct": measure_direct,
+    "overhang": measure_overhang,
+    "reduction": measure_reduction,
     "sparse": measure_sparse,
     "outer": measure_outer,
     "fft": measure_fft,
+    "short_fft": measure_short_fft,
     "blocks": measure_blocks,
     "sweep": measure_sweep,
     "bands": measure_bands,
+    "multirate": measure_multirate,
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convolens as cl
-from convolens.convolution import planner
+from convolens.convolution import planner, windows
 from convolens.convolution.structure import describe, terms_of
 
 RNG = np.random.default_rng(0)
@@ -37,6 +37,21 @@ def test_the_choice_is_clear_where_one_method_is_far_ahead(x, kernel, method):
     assert cl.plan(x, kernel).method == method
 
 
+@pytest.mark.parametrize(
+    ("shape", "kernel_shape"), [((216, 300, 3), (200, 300, 3)), ((200, 316, 3), (200, 300, 3)), ((10**6,), (10**6,))]
+)
+def test_few_outputs_of_a_huge_kernel_are_dot_products(shape, kernel_shape):
+    assert cl.plan(normal(*shape), normal(*kernel_shape), "valid").method == "reduction"
+
+
+def test_of_few_outputs_the_direct_method_is_predicted_to_take_far_longer_than_its_multiplications():
+    # 17 times a picture of 180,000 numbers: each output is a tile of its own, and reads all of the picture anew.
+    few = cl.plan(normal(216, 300, 3), normal(200, 300, 3), "valid").candidates
+    many = cl.plan(normal(200, 300, 3), normal(17, 1, 1), "same").candidates
+    few, many = (next(c.cost.seconds for c in candidates if c.algorithm.NAME == "direct") for candidates in (few, many))
+    assert few > 20 * many
+
+
 def test_the_explanation_lists_every_method_with_its_cost_or_why_not():
     text = cl.plan(normal(700, 700), normal(31, 31)).explain()
     for line in ("direct", "sparse      cannot: more than half of the weights are not zero", "overlap_save"):
@@ -48,6 +63,35 @@ def test_the_explanation_lists_every_method_with_its_cost_or_why_not():
 def test_a_plan_is_made_once():
     x, kernel = normal(700, 700), normal(31, 31)
     assert cl.plan(x, kernel) is cl.plan(x, kernel)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel_shape"), [((2003,), (301,)), ((251, 253), (15, 13)), ((61, 67), (3, 5)), ((100_003,), (61,))]
+)
+def test_a_call_specifies_once_and_plans_once_and_the_next_one_finds_the_plan(shape, kernel_shape, monkeypatch):
+    specified = counting(monkeypatch, windows, "_specified")
+    x, kernel = normal(*shape), normal(*kernel_shape)
+    for plans in (1, 0, 0):
+        specified.clear()
+        made = planner._made_once.cache_info().misses
+        cl.convolve(x, kernel, "same")
+        assert planner._made_once.cache_info().misses == made + plans
+        assert len(specified) <= 1
+
+
+def test_a_tiny_call_like_an_earlier_one_is_neither_specified_nor_planned(monkeypatch):
+    x, kernel = normal(31, 37), normal(3, 3)
+    expected = cl.convolve(x, kernel)
+    specified, looked_up = counting(monkeypatch, windows, "_specified"), counting(monkeypatch, windows, "plan_for")
+    np.testing.assert_array_equal(cl.convolve(x, kernel), expected)
+    assert specified == looked_up == []
+
+
+def counting(monkeypatch, module, name):
+    """The calls of a module's function, from now on."""
+    calls, function = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args, **kwargs: calls.append(args) or function(*args, **kwargs))
+    return calls
 
 
 def test_measuring_keeps_what_is_fastest_by_the_clock_whatever_was_predicted(monkeypatch):

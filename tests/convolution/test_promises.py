@@ -10,6 +10,8 @@ import torch
 
 import convolens as cl
 from convolens.convolution.planner import ALGORITHMS
+from convolens.convolution.spec import Window
+from convolens.convolution.windows import windows
 
 METHODS = [algorithm.NAME for algorithm in ALGORITHMS]
 
@@ -50,6 +52,25 @@ def test_a_bad_sample_spoils_only_the_outputs_whose_window_holds_it(shape, kerne
         assert not spoiled.any(), method
         elsewhere = np.isfinite(result)
         np.testing.assert_allclose(result[elsewhere], expected[elsewhere], atol=1e-9, err_msg=method)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("fill_value", [0, 2])
+def test_a_bad_sample_reaches_only_the_dot_products_that_hold_it(bad, fill_value):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(40, 31, 3)), rng.normal(size=(40, 31, 3))
+    x[38, 5, 1] = bad
+    window = Window((2, 1, 0), (2, 1, 0), "constant", fill_value)
+    result = windows(x, kernel, window, method="reduction")
+    assert result.shape == (5, 3, 1)
+    extended = np.pad(x, ((2, 2), (1, 1), (0, 0)), constant_values=fill_value)
+    expected = [[(extended[i : i + 40, j : j + 31] * kernel).sum() for j in range(3)] for i in range(5)]
+    np.testing.assert_allclose(result[..., 0], expected, rtol=1e-10)
+    one_below = windows(x, kernel, Window((0, 0, 0), (3, 0, 0)), method="reduction").ravel()
+    assert np.isfinite(one_below).tolist() == [False, False, False, False]
+    x[38, 5, 1], x[0, 0, 0] = 0, bad
+    one_below = windows(x, kernel, Window((0, 0, 0), (3, 0, 0)), method="reduction").ravel()
+    assert np.isfinite(one_below).tolist() == [False, True, True, True]
 
 
 def test_a_bad_fill_value_spoils_only_the_border():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from operator import index
 from typing import Any
 
@@ -37,8 +39,18 @@ class Arrangement:
 
     def weights(self, kernel: NDArray[Any], *, flip: bool) -> NDArray[Any]:
         """The weights, a view of the kernel."""
-        ordered = kernel.transpose(self.order)
-        return (np.flip(ordered) if flip else ordered).reshape(self.sizes)
+        ordered = kernel if self.in_order else kernel.transpose(self.order)
+        return (ordered[self.backwards] if flip else ordered).reshape(self.sizes)
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the kernel's axes are in the order of the signal's."""
+        return self.order == tuple(range(len(self.order)))
+
+    @cached_property
+    def backwards(self) -> tuple[slice, ...]:
+        """What flips an array of the kernel's axes."""
+        return (slice(None, None, -1),) * len(self.order)
 
     def check_upstream(self, shape: Shape, upstream: Shape) -> None:
         """Refuses a gradient that has not the shape of the result for a signal of `shape`."""
@@ -56,6 +68,13 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
         ArgumentError: no such mode or axis.
         BoundaryError: not one of `numpy.pad`'s, or any but the default with `valid`.
     """
+    if axes is None:
+        with suppress(TypeError):  # a word that cannot be hashed: what is wrong with it is said below
+            return _remembered(shape, kernel, mode, boundary, fill_value)
+    return _arrange(shape, kernel, mode, axes, boundary, fill_value)
+
+
+def _arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, fill_value: Any) -> Arrangement:
     if len(shape) > MOST_AXES:
         raise ShapeError(f"x: need at most {MOST_AXES} dimensions, got {len(shape)}; join some by reshape")
     chosen = kernel_axes(len(shape), len(kernel), axes)
@@ -67,6 +86,11 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
     check_window(shape, tuple(sizes), mode, known, fill)
     window = Window(*extension(mode, tuple(sizes)), known, fill)
     return Arrangement(order, tuple(kernel[i] for i in order), tuple(sizes), window)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _remembered(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: Any) -> Arrangement:
+    return _arrange(shape, kernel, mode, None, boundary, fill_value)
 
 
 def _plain(fill_value: Any) -> Any:

@@ -8,6 +8,7 @@ factor, so the choice carries over; the number of threads is taken from where it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from math import ceil, log2, prod
@@ -33,6 +34,22 @@ _CACHED_BYTES = 1 << 18
 # What a core's first and second cache hold.
 _FIRST_CACHE_BYTES = 1 << 15
 _NEAR_CACHE_BYTES = 1 << 20
+
+# How the core's direct method cuts its work: results of a tile, at most this many rows by two vectors; a unit, which is
+# one thread's, of at most so many rows, and bytes of input.
+_TILE_ROWS = 12
+_TILE_BYTES = 128
+_UNIT_ROWS = 64
+_UNIT_BYTES = 256 << 10
+_FOLDED_BYTES = 64 << 10
+
+# Transforms shorter than this take the time of their calls, not of their octaves.
+_SHORT_TRANSFORM = 16
+# Seconds for the array of a product of lines, and for each of its weights.
+_FORMING = (1e-5, 1e-9)
+
+# Seconds a number: three passes over memory by NumPy.
+_ROUNDING = 3e-9
 
 # Lines that the transforms' vectors hold.
 _SIDE_BY_SIDE = 4
@@ -63,7 +80,57 @@ def direct_amounts(spec: Spec) -> tuple[float, ...]:
 
 def direct_seconds(spec: Spec) -> float:
     """The direct method's time."""
-    return _shared(spec, "direct", direct_amounts(spec), spec.weights)
+    units, *overhang = direct_cut(spec)
+    regular = _seconds("direct", spec.dtype, direct_amounts(spec))
+    besides = _seconds("overhang", spec.dtype, tuple(map(float, overhang)))
+    return _among(min(_sharing(spec.size * spec.weights), max(units, 1)), regular + besides)
+
+
+def direct_cut(spec: Spec) -> tuple[int, int, int]:
+    """Units of work; products of what tiles hang over the results; lines of the signal read besides one each result's.
+
+    Next to nothing where there are many outputs. Under a huge kernel, a few outputs fill no tile, and outputs along
+    the axes before the last two read all of the signal again.
+    """
+    lines = _lines(spec)
+    along = spec.axes[-1] if spec.contiguous and spec.axes else len(spec.out) - 1
+    row = max((axis for axis in spec.axes if axis < along), default=None)
+    rows, row_weights = (1, 1) if row is None else (spec.out[row], spec.kernel[row])
+    length, width = spec.size // max(lines, 1), _TILE_BYTES // spec.real_bytes
+    planes = prod(spec.kernel[:along]) // row_weights
+    if row_weights == 1 and length >= _TILE_ROWS * width:  # a line is folded to rows
+        units = lines * ceil(length * spec.dtype.itemsize / _FOLDED_BYTES)
+        tiled, read = lines * _whole(length, _TILE_ROWS * width), units * planes
+    else:
+        read_each = planes * (min(rows, _UNIT_ROWS) + row_weights - 1)
+        strip = max(_UNIT_BYTES // (max(read_each, 1) * spec.dtype.itemsize) // width, 1) * width
+        positions = lines // max(rows, 1)
+        units = positions * ceil(rows / _UNIT_ROWS) * ceil(length / strip)
+        tiled, read = positions * _whole(rows, _TILE_ROWS) * _whole(length, width), units * read_each
+    return units, (tiled - spec.size) * spec.weights, max(read - lines, 0)
+
+
+def _whole(count: int, unit: int) -> int:
+    """The count rounded up to whole units."""
+    return ceil(count / unit) * unit
+
+
+def reduction_amounts(spec: Spec, bands: int, calls: int, rows: int, copied: int) -> tuple[float, ...]:
+    """A call; outputs; bands; calls of NumPy; products of a row with a matrix; samples copied; products of numbers."""
+    return (
+        1.0,
+        float(spec.size),
+        float(bands),
+        float(calls),
+        float(rows),
+        float(copied),
+        float(spec.size * spec.weights),
+    )
+
+
+def reduction_seconds(spec: Spec, *amounts: int) -> float:
+    """The time of a few huge dot products, by one thread."""
+    return _seconds("reduction", spec.dtype, reduction_amounts(spec, *amounts))
 
 
 def _lines(spec: Spec) -> int:
@@ -94,9 +161,12 @@ def sparse_seconds(spec: Spec) -> float:
 
 def _shared(spec: Spec, work: str, amounts: tuple[float, ...], taps: int) -> float:
     """Seconds for work that the core's threads share where there is enough of it."""
-    products = spec.size * taps
-    sharing = 1 if products < _SERIAL_BELOW else min(threads(), products // _WORK_PER_TASK)
-    return _among(float(sharing), _seconds(work, spec.dtype, amounts))
+    return _among(_sharing(spec.size * taps), _seconds(work, spec.dtype, amounts))
+
+
+def _sharing(products: int) -> float:
+    """Threads that the core wakes for so many multiply-adds."""
+    return 1.0 if products < _SERIAL_BELOW else float(min(threads(), products // _WORK_PER_TASK))
 
 
 def _among(sharing: float, seconds: float) -> float:
@@ -129,7 +199,13 @@ def fft_amounts(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> tuple[float, 
 def fft_seconds(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> float:
     """Time of transforms of the whole signal; a single line has nothing that threads could share."""
     amounts = fft_amounts(spec, dtype, sizes)
-    return _among(threads() ** 0.5 if amounts[-1] == 0 else 1.0, _seconds("fft", dtype, amounts))
+    seconds = _seconds("fft", dtype, amounts) + _seconds("short_fft", dtype, short_fft_amounts(sizes, amounts[1]))
+    return _among(threads() ** 0.5 if amounts[-1] == 0 else 1.0, seconds)
+
+
+def short_fft_amounts(sizes: Shape, points: float) -> tuple[float, ...]:
+    """Lines along axes so short that each is mostly a call."""
+    return (sum(points / size for size in sizes if size < _SHORT_TRANSFORM),)
 
 
 def blocks_amounts(spec: Spec, sizes: Shape, tasks: float) -> tuple[float, ...]:
@@ -163,6 +239,22 @@ def sweep_amounts(spec: Spec) -> tuple[float, ...]:
 def sweep_seconds(spec: Spec) -> float:
     """A separable kernel's time where the core does it in one sweep."""
     return _shared(spec, "sweep", sweep_amounts(spec), spec.structure.terms * sum(spec.kernel[d] for d in spec.axes))
+
+
+def multirate_seconds(spec: Spec, passes: Sequence[tuple[float, ...]]) -> float:
+    """Time of passes of weighted means, by the sum of their amounts; see `algorithms/multirate.py`."""
+    amounts = tuple(map(sum, zip(*passes, strict=True)))
+    return _shared(spec, "multirate", amounts, ceil((amounts[1] + amounts[2]) / max(spec.size, 1)))
+
+
+def forming_seconds(spec: Spec) -> float:
+    """Time of forming the array of a kernel that came as lines."""
+    return _FORMING[0] + _FORMING[1] * spec.weights
+
+
+def rounding_seconds(spec: Spec) -> float:
+    """Time of rounding and clipping a result to integers, where an algorithm does not do it on the way."""
+    return _ROUNDING * spec.size
 
 
 def bands_seconds(spec: Spec, bands: int) -> float:

@@ -43,10 +43,10 @@ def run_unlimited(job: Job) -> None:
     spec = job.spec
     wide = np.dtype(object)
     x = extended_block(replace(job, x=job.x.astype(wide)), {d: (0, n) for d, n in enumerate(spec.extended)}, wide)
-    total = np.zeros(spec.out, object)
+    weights, total = np.asarray(job.weights), np.zeros(spec.out, object)
     for at in product(*map(range, spec.kernel)):
         window = x[tuple(slice(i, i + n) for i, n in zip(at, spec.out, strict=True))]
-        total += int(job.weights[at]) * window
+        total += int(weights[at]) * window
     wrong = [value for value in total.flat if not -_LIMIT <= value < _LIMIT]
     if wrong:
         raise OverflowRefused(

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from convolens.convolution.product import Product
 from convolens.convolution.spec import Spec
 
 
@@ -18,14 +19,16 @@ class Job:
     Attributes:
         spec: the problem.
         x: signal of `spec.shape` and dtype `spec.source`, of any strides.
-        weights: of `spec.kernel` and `spec.dtype`, in the order of the window (a convolution's kernel is flipped).
+        weights: of `spec.kernel` and `spec.dtype`, in the order of the window (a convolution's kernel is flipped). A
+            product of lines is one array only to who asks NumPy for it.
         fill: value of the `constant` boundary.
-        out: of `spec.out` and `spec.dtype`, of any strides, sharing no memory with the others.
+        out: of `spec.out` and `spec.dtype`, of any strides, sharing no memory with the others. Of `spec.rounded`, if
+            that is given, for an algorithm whose cost says that it rounds.
     """
 
     spec: Spec
     x: NDArray[Any]
-    weights: NDArray[Any]
+    weights: NDArray[Any] | Product
     fill: Any
     out: NDArray[Any]
 
@@ -38,11 +41,15 @@ class Cost:
         seconds: wall time.
         memory: bytes besides the signal, the kernel and the output.
         error: bound of the error of any output, in units of max|x| · Σ|kernel|; 0 for integers.
+        rounds: whether it can write a result that is rounded to integers, with no pass of its own for that.
+        by_lines: whether it reads the lines of a product, whose array need then not be formed.
     """
 
     seconds: float
     memory: float
     error: float
+    rounds: bool = False
+    by_lines: bool = False
 
 
 # Runs another problem with the best algorithm for it; with `local`, only one that keeps NaN and infinities where they

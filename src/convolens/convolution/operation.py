@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from convolens.arrays import as_array, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
-from convolens.convolution.planner import measured, plan_for
-from convolens.convolution.windows import job_of, specify, windows
+from convolens.convolution.planner import measured
+from convolens.convolution.windows import carry_out, job_of, planned
 from convolens.shapes import Boundary, Mode
 
 
@@ -116,9 +116,9 @@ def plan(
     arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
     weights = arranged.weights(kernel, flip=True)
     if measure:
-        spec = specify(x, weights, arranged.window, "separable")
+        spec = planned(x, weights, arranged.window, seek_rank=True).spec
         return measured(job_of(spec, x, weights, arranged.window, np.empty(spec.out, spec.dtype)))
-    return plan_for(specify(x, weights, arranged.window, method), method)
+    return planned(x, weights, arranged.window, method)
 
 
 def convolve_gradients(
@@ -163,16 +163,19 @@ def convolve_gradients(
 def _apply(
     x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
 ) -> Any:
-    key = quick.key_of(x, kernel, fill_value, mode, axes, boundary, flip) if out is None and method == "auto" else None
-    if recipe := quick.find(key):
+    words = fill_value, mode, axes, boundary, flip
+    remembered = out is None and method == "auto"
+    if remembered and (recipe := quick.find(x, kernel, *words)):
         return recipe.run(x, kernel)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 
         return tensors.apply(x, kernel, mode, axes, boundary, fill_value, method, out, flip=flip)
-    x = as_array(x, "x")
-    kernel = as_kernel(kernel, x.dtype)
-    arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
-    result = windows(x, arranged.weights(kernel, flip=flip), arranged.window, method, out)
-    quick.keep(key, x, kernel, arranged, flip=flip)
-    return result
+    signal = as_array(x, "x")
+    filters = as_kernel(kernel, signal.dtype)
+    arranged = arrange(signal.shape, filters.shape, mode, axes, boundary, fill_value)
+    weights = arranged.weights(filters, flip=flip)
+    plan = planned(signal, weights, arranged.window, method)
+    if remembered:
+        quick.keep(plan, arranged, x, kernel, *words)
+    return carry_out(plan, signal, weights, arranged.window, out)

@@ -11,14 +11,15 @@ from time import perf_counter
 
 import numpy as np
 
-from convolens.convolution.algorithms import direct, fft, outer, overlap_save, separable, sparse
+from convolens.convolution import costs
+from convolens.convolution.algorithms import direct, fft, multirate, outer, overlap_save, reduction, separable, sparse
 from convolens.convolution.job import Algorithm, Cost, Job
 from convolens.convolution.spec import Spec
 from convolens.errors import MethodError, need_one_of
 
 # Every algorithm there is. A new one is a module of `job.Algorithm`'s shape and a line here; the conformance tests
 # run over this tuple.
-ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, separable, fft, overlap_save)
+ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, reduction, separable, fft, overlap_save, multirate)
 
 METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
 
@@ -75,13 +76,17 @@ class Plan:
         return "\n".join(lines)
 
 
-@lru_cache(maxsize=4096)
 def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
     """The plan of a problem.
 
     Raises:
         MethodError: there is no such method, or it cannot do this problem.
     """
+    return _made_once(spec, method, local)
+
+
+@lru_cache(maxsize=4096)
+def _made_once(spec: Spec, method: str, local: bool) -> Plan:
     need_one_of("method", method, METHODS, MethodError)
     candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
     able = [c for c in candidates if c.cost is not None and (c.algorithm.LOCAL or not local)]
@@ -114,7 +119,17 @@ def _timed(candidate: Candidate, job: Job) -> Candidate:
 
 def _candidate(algorithm: Algorithm, spec: Spec) -> Candidate:
     refusal = algorithm.refuses(spec)
-    return Candidate(algorithm, None if refusal else algorithm.cost(spec, best_cost), refusal)
+    if refusal:
+        return Candidate(algorithm, None, refusal)
+    cost = algorithm.cost(spec, best_cost)
+    return Candidate(algorithm, replace(cost, seconds=cost.seconds + _besides(cost, spec)))
+
+
+def _besides(cost: Cost, spec: Spec) -> float:
+    """Seconds for what is done before and after the algorithm, where that does not do it on the way."""
+    forming = spec.structure.lines and not cost.by_lines
+    rounding = spec.rounded is not None and not cost.rounds
+    return (costs.forming_seconds(spec) if forming else 0.0) + (costs.rounding_seconds(spec) if rounding else 0.0)
 
 
 def _seconds(candidate: Candidate) -> float:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from convolens import _core
 from convolens.convolution.arrange import Arrangement
 from convolens.convolution.extend import core_maps
-from convolens.convolution.planner import plan_for
+from convolens.convolution.planner import Plan
 from convolens.convolution.spec import Shape
-from convolens.convolution.windows import depends_on_shapes_only, specify
+from convolens.convolution.windows import depends_on_shapes_only
 
 # Recipes kept, and samples along their axes (8 bytes each in a recipe's maps); when there are more, the table starts
 # anew.
@@ -40,42 +40,46 @@ class Recipe:
     def run(self, x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
         """The result."""
         out = np.empty(self.shape, self.dtype)
-        weights = np.ascontiguousarray(kernel[self.turn]).reshape(self.sizes)
+        weights = kernel[self.turn].copy()
+        if kernel.ndim != x.ndim:
+            weights = weights.reshape(self.sizes)
         _core.correlate_direct(x, weights, out, self.maps, self.fill)
         return out
 
 
 _recipes: dict[Any, Recipe] = {}
 
-
-def key_of(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Any:
-    """What the recipe of such a call is kept under; None where it can have none."""
-    if type(x) is np.ndarray and type(kernel) is np.ndarray and x.flags.c_contiguous and x.flags.aligned:
-        return (x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), *words)
-    return None
+# What NumPy's flags of an array hold whose samples lie in order, at multiples of their size.
+_PLAIN = 0x101
 
 
-def find(key: Any) -> Recipe | None:
+def find(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Recipe | None:
     """The recipe of a call like this one, if there is one."""
+    if type(x) is not np.ndarray or type(kernel) is not np.ndarray or x.flags.num & _PLAIN != _PLAIN:
+        return None
     try:
-        return _recipes.get(key)
+        return _recipes.get((x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), words))
     except TypeError:  # a word that cannot be hashed: what is wrong with it is said where it is used
         return None
 
 
-def keep(key: Any, x: NDArray[Any], kernel: NDArray[Any], arranged: Arrangement, *, flip: bool) -> None:
-    """Keeps the recipe of a call that went the whole way, where later ones need not."""
-    if key is None or kernel.dtype.kind not in "fc" or arranged.order != tuple(range(kernel.ndim)):
+def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, *words: Any) -> None:
+    """Keeps the recipe of a call that went the whole way, where later ones need not; the last word: whether to flip."""
+    if not _same_for_all(plan) or not (type(x) is type(kernel) is np.ndarray and x.flags.num & _PLAIN == _PLAIN):
         return
-    spec = specify(x, arranged.weights(kernel, flip=flip), arranged.window)
-    as_it_is = spec.source == x.dtype and spec.dtype == kernel.dtype and kernel.dtype.isnative
-    if not as_it_is or spec.size == 0 or sum(spec.extended) > _LONGEST:
-        return
-    if not depends_on_shapes_only(spec, "auto") or plan_for(spec).method != "direct":
+    spec = plan.spec
+    as_they_are = spec.source == x.dtype and spec.dtype == kernel.dtype and kernel.dtype.isnative
+    if not as_they_are or kernel.dtype.kind not in "fc" or not arranged.in_order:
         return
     if len(_recipes) >= _MOST:
         _recipes.clear()
-    turn = (slice(None, None, -1 if flip else 1),) * kernel.ndim
+    turn = arranged.backwards if words[-1] else (slice(None),) * kernel.ndim
     recipe = Recipe(turn, spec.kernel, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
     with suppress(TypeError):  # axes in a list are fine, but no key
-        _recipes[key] = recipe
+        _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), words] = recipe
+
+
+def _same_for_all(plan: Plan) -> bool:
+    """Whether the plan is the direct method's for all arrays of these shapes, and short enough for a recipe."""
+    spec = plan.spec
+    return plan.method == "direct" and depends_on_shapes_only(spec) and spec.size > 0 and sum(spec.extended) <= _LONGEST

@@ -10,8 +10,8 @@ differentiation: both gradients of it are again of it (see `gradients.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -57,6 +57,8 @@ class Spec:
         contiguous: whether the signal lies in memory in its axes' order.
         structure: what the kernel's values allow.
         peak: for integers a bound of every |result|, rounded up to a power of two; else inf.
+        tolerance: error that is allowed beside rounding, against the kernel that the weights are known to stand for.
+        rounded: dtype of integers that the result is rounded and clipped to; None where it stays as it is.
     """
 
     shape: Shape
@@ -70,6 +72,15 @@ class Spec:
     zeros: bool = True
     contiguous: bool = True
     peak: float = np.inf
+    tolerance: float = 0.0
+    rounded: np.dtype[Any] | None = None
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # asked for at every look-up of a plan
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
     @cached_property
     def out(self) -> Shape:
@@ -102,6 +113,11 @@ class Spec:
         return self.dtype.kind == "i"
 
     @property
+    def real_bytes(self) -> int:
+        """Bytes of a number, or of a complex one's part."""
+        return self.dtype.itemsize // (2 if self.dtype.kind == "c" else 1)
+
+    @property
     def epsilon(self) -> float:
         """Rounding unit of the arithmetic; 0 for integers."""
         return 0.0 if self.exact else float(np.finfo(self.dtype).eps)
@@ -112,6 +128,7 @@ def result_shape(shape: Shape, kernel: Shape, before: Shape, after: Shape) -> Sh
     return tuple(max(n + b + a - k + 1, 0) for n, k, b, a in zip(shape, kernel, before, after, strict=True))
 
 
+@lru_cache(maxsize=256)
 def compute_dtypes(signal: np.dtype[Any], kernel: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The dtype the signal is read in, and the one computed in: int64, or float or complex of 32 or 64 bits each.
 
@@ -127,6 +144,7 @@ def compute_dtypes(signal: np.dtype[Any], kernel: np.dtype[Any]) -> tuple[np.dty
     return (signal if signal in _READ_AS_THEY_ARE and wide.kind == "f" else wide), wide
 
 
+@lru_cache(maxsize=256)
 def result_dtype(signal: np.dtype[Any], kernel: np.dtype[Any]) -> np.dtype[Any]:
     """The result's dtype: int64 for integers, otherwise what NumPy's arithmetic gives."""
     if signal.kind in "bui" and kernel.kind in "bui":

@@ -7,13 +7,15 @@ as its rows; the other factor may then be split further, by its own structure. I
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, log2, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from convolens.convolution.product import Product
 
 # What is left out of a low-rank sum, relative to Σ|kernel|, in rounding units of the kernel's dtype: an outer product
 # rounded to its dtype is half a unit off; a decomposition adds a few. Part of the promised error.
@@ -25,7 +27,7 @@ _MOST_TERMS = 8
 # Kernels up to this size are remembered by their bytes.
 _REMEMBERED_BYTES = 1 << 20
 
-Term = tuple[NDArray[Any], NDArray[Any]]
+Term = tuple[NDArray[Any], NDArray[Any] | Product]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Structure:
         terms: how many there are.
         rest: structure of what remains of the first term.
         growth: Σ|terms| / Σ|kernel|, by which their rounding errors outgrow the kernel's own; a power of two.
+        lines: whether it came as a product of lines, whose array is not formed yet.
+        sigmas: where it is known to be a Gaussian, its width along each axis, 0 on those with one weight; else None.
+        cut: how far it errs from the infinite Gaussian because it ends, for a signal within ±1.
     """
 
     taps: int
@@ -45,13 +50,29 @@ class Structure:
     terms: int = 0
     rest: Structure | None = None
     growth: float = 1.0
+    lines: bool = False
+    sigmas: tuple[float, ...] | None = None
+    cut: float = 0.0
 
 
-def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
-    """The structure of a kernel; its rank only where it is sought, as that takes a decomposition."""
-    taps = int(np.count_nonzero(weights))
+def describe(weights: NDArray[Any] | Product, *, seek_rank: bool) -> Structure:
+    """The structure of a kernel; its rank only where it is sought, as that takes a decomposition, or known."""
+    if isinstance(weights, Product):
+        return _of_product(weights)
     if not seek_rank or sum(k > 1 for k in weights.shape) < 2:
-        return Structure(taps)
+        return Structure(int(np.count_nonzero(weights)))
+    if weights.nbytes > _REMEMBERED_BYTES:
+        return _described(weights)
+    return _remembered_structure(weights.shape, weights.dtype, weights.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _remembered_structure(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> Structure:
+    return _described(np.frombuffer(content, dtype).reshape(shape))
+
+
+def _described(weights: NDArray[Any]) -> Structure:
+    taps = int(np.count_nonzero(weights))
     split, terms = terms_of(weights)
     if split is None:
         return Structure(taps)
@@ -60,17 +81,29 @@ def describe(weights: NDArray[Any], *, seek_rank: bool) -> Structure:
     return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True), 2.0 ** ceil(log2(max(growth, 1))))
 
 
+def _of_product(weights: Product) -> Structure:
+    found = Structure(weights.size, lines=True, sigmas=weights.sigmas, cut=weights.cut)
+    if sum(k > 1 for k in weights.shape) < 2:
+        return found
+    axis, _, rest = weights.split
+    return replace(found, split=axis, terms=1, rest=describe(rest, seek_rank=True))
+
+
+@lru_cache(maxsize=1024)
 def decomposition_seconds(shape: tuple[int, ...]) -> float:
     """About how long the search for the rank takes: a decomposition for each axis, at a modest rate."""
     long = [k for k in shape if k > 1]
     return sum(30e-6 + 2e-9 * prod(long) * min(k, prod(long) // k) for k in long)
 
 
-def terms_of(weights: NDArray[Any]) -> tuple[int | None, list[Term]]:
+def terms_of(weights: NDArray[Any] | Product) -> tuple[int | None, list[Term]]:
     """The axis to split off and the terms `(along the axis, along the others)` whose products sum to the weights.
 
     Of all axes the one that needs fewest terms; `(None, [])` where none is worth it.
     """
+    if isinstance(weights, Product):
+        axis, line, rest = weights.split
+        return axis, [(line, rest)]
     if weights.nbytes > _REMEMBERED_BYTES:
         return _terms(weights)
     return _remembered(weights.shape, weights.dtype, weights.tobytes())

@@ -6,6 +6,7 @@ Both public functions, both gradients and torch's CPU tensors come through here.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -15,79 +16,149 @@ from numpy.typing import NDArray
 from convolens.arrays import empty
 from convolens.convolution import integers
 from convolens.convolution.job import Job
-from convolens.convolution.planner import plan_for
-from convolens.convolution.spec import Spec, Window, check_fill, compute_dtypes, result_dtype
+from convolens.convolution.planner import Plan, plan_for
+from convolens.convolution.product import Product
+from convolens.convolution.spec import Shape, Spec, Window, check_fill, compute_dtypes, result_dtype
 from convolens.convolution.structure import Structure, decomposition_seconds, describe
 from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.shapes import Boundary
 
 # Products (outputs × weights) up to which the kernel's values cannot matter: looking at them takes longer.
 TINY = 1 << 18
 
 
 def windows(
-    x: NDArray[Any], weights: NDArray[Any], window: Window, method: str = "auto", out: NDArray[Any] | None = None
+    x: NDArray[Any],
+    weights: NDArray[Any] | Product,
+    window: Window,
+    method: str = "auto",
+    out: NDArray[Any] | None = None,
+    *,
+    tolerance: float = 0.0,
+    rounded: np.dtype[Any] | None = None,
 ) -> NDArray[Any]:
-    """`out[i] = Σ_k weights[k] · X[i + k]`, X being x extended; `weights` has as many axes as x."""
-    spec = specify(x, weights, window, method)
-    result = _result(spec, result_dtype(x.dtype, weights.dtype), out)
+    """`out[i] = Σ_k weights[k] · X[i + k]`, X being x extended; `weights` has as many axes as x.
+
+    What it may err by beside rounding is `tolerance`; the result is rounded and clipped to integers of dtype `rounded`.
+    """
+    plan = planned(x, weights, window, method, tolerance=tolerance, rounded=rounded)
+    return carry_out(plan, x, weights, window, out)
+
+
+def planned(
+    x: NDArray[Any],
+    weights: NDArray[Any] | Product,
+    window: Window,
+    method: str = "auto",
+    *,
+    seek_rank: bool = False,
+    tolerance: float = 0.0,
+    rounded: np.dtype[Any] | None = None,
+) -> Plan:
+    """The plan for these arrays, made with as much known of the kernel's values as is worth knowing.
+
+    Its rank is sought where that takes less time than may be saved, or on demand.
+
+    Raises:
+        DtypeError: more precise than float64, or a fill value the result cannot hold.
+        MethodError: there is no such method, or it cannot do this problem.
+    """
+    spec = _specified(x, weights, window, tolerance, rounded)
+    if isinstance(weights, Product):
+        return plan_for(_of_product(spec, weights), method)
+    if method == "auto" and not seek_rank and depends_on_shapes_only(spec):
+        return plan_for(spec)
+    weights = weights.astype(spec.dtype, copy=False)
+    spec = _with_structure(spec, describe(weights, seek_rank=False))
+    decomposable = len(spec.axes) > 1 and weights.size > 0
+    if not decomposable or not (seek_rank or method == "separable" or _worth_decomposing(spec)):
+        return plan_for(spec, method)
+    return plan_for(_with_structure(spec, describe(weights, seek_rank=True)), method)
+
+
+def carry_out(
+    plan: Plan, x: NDArray[Any], weights: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None
+) -> NDArray[Any]:
+    """What the plan says, done with these arrays, for which it was made."""
+    spec = plan.spec
+    result = _result(spec, spec.rounded or result_dtype(x.dtype, weights.dtype), out)
     if spec.size == 0:
-        plan_for(spec, method)  # refuses a method that there is not
         return result
-    plan = plan_for(spec, method)
-    overlapping = out is not None and any(np.may_share_memory(out, other) for other in (x, weights))
-    written = result.dtype == spec.dtype and _orderly(result) and not overlapping
-    target = result if written else empty(spec.out, spec.dtype)
+    fits = plan.cost.rounds if spec.rounded else result.dtype == spec.dtype
+    target = result if fits and _writable(out, x, weights) else empty(spec.out, spec.dtype)
     if spec.exact and not integers.fits(spec.peak):
         integers.run_unlimited(Job(spec, x, weights, window.fill, target))
     else:
         plan.run(job_of(spec, x, weights, window, target))
-    if target is not result:
+    if target is not result and spec.rounded:
+        np.rint(target, out=target)
+        np.clip(target, 0, np.iinfo(spec.rounded).max, out=result, casting="unsafe")
+    elif target is not result:
         with np.errstate(over="ignore"):  # a float16 result that is too large is infinite, as in NumPy
             result[...] = target
     return result
 
 
-def job_of(spec: Spec, x: NDArray[Any], weights: NDArray[Any], window: Window, out: NDArray[Any]) -> Job:
+def job_of(spec: Spec, x: NDArray[Any], weights: NDArray[Any] | Product, window: Window, out: NDArray[Any]) -> Job:
     """The problem with its arrays in the dtypes it is read and computed in."""
     fill = int(window.fill) if spec.exact else window.fill
     return Job(spec, _readable(x, spec.source), weights.astype(spec.dtype, copy=False), fill, out)
 
 
-def specify(x: NDArray[Any], weights: NDArray[Any], window: Window, method: str = "auto") -> Spec:
-    """The problem these arrays pose, with as much known of the kernel's values as is worth knowing.
-
-    Raises:
-        DtypeError: more precise than float64, or a fill value the result cannot hold.
-    """
-    source, dtype = compute_dtypes(x.dtype, weights.dtype)
-    check_fill(window.fill, dtype)
-    spec = Spec(
-        x.shape, weights.shape, window.before, window.after, window.boundary, source, dtype,
-        structure=Structure(weights.size),
-        zeros=window.boundary == "constant" and window.fill == 0,
-        contiguous=x.flags.c_contiguous,
-    )  # fmt: skip
-    if spec.exact:
-        spec = replace(spec, peak=integers.peak(x, weights, int(window.fill)))
-    if depends_on_shapes_only(spec, method):
-        return spec
-    return replace(spec, structure=_structure(spec, weights, method))
-
-
-def depends_on_shapes_only(spec: Spec, method: str) -> bool:
+def depends_on_shapes_only(spec: Spec) -> bool:
     """Whether the plan is the same whatever the kernel's values: the problem is too small for them to matter."""
-    return method == "auto" and spec.size * spec.weights <= TINY
+    return spec.size * spec.weights <= TINY
 
 
-def _structure(spec: Spec, weights: NDArray[Any], method: str) -> Structure:
-    """The kernel's structure; its rank is sought where that takes less time than may be saved."""
-    weights = weights.astype(spec.dtype, copy=False)
-    few = describe(weights, seek_rank=False)
-    if len(spec.axes) < 2 or prod(weights.shape) == 0:
-        return few
-    if method == "separable" or _worth_decomposing(replace(spec, structure=few)):
-        return describe(weights, seek_rank=True)
-    return few
+def _specified(
+    x: NDArray[Any],
+    weights: NDArray[Any] | Product,
+    window: Window,
+    tolerance: float,
+    rounded: np.dtype[Any] | None,
+) -> Spec:
+    """The problem these arrays pose, with nothing known of the kernel's values."""
+    _, dtype = compute_dtypes(x.dtype, weights.dtype)
+    check_fill(window.fill, dtype)
+    spec = _spec(
+        x.shape, x.dtype, weights.shape, weights.dtype, window.before, window.after, window.boundary,
+        zeros=window.boundary == "constant" and window.fill == 0,
+        contiguous=x.flags.c_contiguous, tolerance=tolerance, rounded=rounded,
+    )  # fmt: skip
+    if spec.exact and not isinstance(weights, Product):
+        return _with_bound(spec, integers.peak(x, weights, int(window.fill)))
+    return spec
+
+
+@lru_cache(maxsize=1024)
+def _spec(
+    shape: Shape,
+    signal: np.dtype[Any],
+    kernel: Shape,
+    weights: np.dtype[Any],
+    before: Shape,
+    after: Shape,
+    boundary: Boundary,
+    **rest: Any,
+) -> Spec:
+    source, dtype = compute_dtypes(signal, weights)
+    return Spec(shape, kernel, before, after, boundary, source, dtype, structure=Structure(prod(kernel)), **rest)
+
+
+@lru_cache(maxsize=256)
+def _of_product(spec: Spec, weights: Product) -> Spec:
+    """With the kernel's structure, which need not be found out: made once for a kernel that is used again."""
+    return replace(spec, structure=describe(weights, seek_rank=True))
+
+
+@lru_cache(maxsize=1024)
+def _with_structure(spec: Spec, structure: Structure) -> Spec:
+    return replace(spec, structure=structure)
+
+
+@lru_cache(maxsize=1024)
+def _with_bound(spec: Spec, peak: float) -> Spec:
+    return replace(spec, peak=peak)
 
 
 def _worth_decomposing(spec: Spec) -> bool:
@@ -96,7 +167,12 @@ def _worth_decomposing(spec: Spec) -> bool:
 
 def _readable(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The signal in a dtype, itself where the core can read it: its samples at multiples of their size."""
-    return x.astype(dtype, copy=not _orderly(x))
+    return x if x.dtype == dtype and x.flags.carray else x.astype(dtype, copy=not _orderly(x))
+
+
+def _writable(out: NDArray[Any] | None, *others: NDArray[Any] | Product) -> bool:
+    """Whether algorithms can write into a result: memory of our own, or a caller's that they do not read from."""
+    return out is None or (_orderly(out) and not any(np.may_share_memory(out, other) for other in others))
 
 
 def _orderly(a: NDArray[Any]) -> bool:

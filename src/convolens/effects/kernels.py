@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.arrays import Real
-from convolens.effects.gaussian import gaussian, radius_within
+from convolens.convolution.gaussian import gaussian, radius_within
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.kernels import read_kernel
 

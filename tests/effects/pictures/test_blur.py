@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import convolens as cl
-from convolens.effects.gaussian import gaussian, radius_within, thinning
+from convolens.convolution.algorithms.multirate import spacing
+from convolens.convolution.gaussian import gaussian, radius_within
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.shapes import BOUNDARIES
 from tests.instruction_sets import EACH, using
@@ -43,7 +44,7 @@ def test_a_blurred_impulse_is_the_gaussian_within_tolerance(sigma):
 @pytest.mark.parametrize("sigma", [6.0, 7.7, 20.0, 33.3])
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
 def test_a_wide_blur_in_two_steps_keeps_its_tolerance_at_every_place(sigma, tolerance):
-    assert thinning(sigma, tolerance) > 1
+    assert spacing(sigma, tolerance) > 1
     reach = int(7 * sigma)
     size = 2 * reach + 40
     impulses = np.eye(size)

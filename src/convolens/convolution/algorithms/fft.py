@@ -47,7 +47,7 @@ def run(job: Job, solve: Solve) -> None:
     dtype = spectral.transform_dtype(spec)
     whole = {axis: (0, spec.extended[axis]) for axis in spec.axes}
     x = job.x.astype(dtype, copy=False) if spec.zeros else extended_block(job, whole, dtype)
-    weights = job.weights[tuple(slice(None, None, -1) for _ in spec.kernel)]
+    weights = np.asarray(job.weights)[tuple(slice(None, None, -1) for _ in spec.kernel)]
     spectra = spectral.spectrum(x, sizes, spec.axes, threads())
     turned = spectral.spectrum(weights.astype(dtype, copy=False), sizes, spec.axes, threads())
     with np.errstate(all="ignore"):  # what is spoiled is noticed by its sum

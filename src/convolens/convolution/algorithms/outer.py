@@ -43,5 +43,5 @@ def run(job: Job, solve: Solve) -> None:
         slice(start, start + n) if k > 1 else slice(None)
         for start, n, k in zip(starts, job.spec.out, job.spec.kernel, strict=True)
     )
-    weights = np.ascontiguousarray(job.weights[flipped][window])
+    weights = np.ascontiguousarray(np.asarray(job.weights)[flipped][window])
     _core.multiply_outer(job.x.astype(job.spec.dtype, copy=False), weights, job.out)

@@ -21,6 +21,7 @@ from convolens import _core
 from convolens.convolution import costs
 from convolens.convolution.extend import core_maps, slab
 from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.resampling import filtered, reads, resample
 from convolens.convolution.spec import Shape, Spec
 from convolens.convolution.structure import LEFT_OUT, Structure, terms_of
 
@@ -32,6 +33,9 @@ _BAND_BYTES = 1 << 20
 
 # Scalars after the second axis that the core takes along.
 _CORE_CHANNELS = 4096
+
+# Planes that are gone through one by one, a call of the core each.
+_MOST_PLANES = 64
 
 
 def refuses(spec: Spec) -> str | None:
@@ -48,7 +52,8 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
     error = LEFT_OUT * spec.epsilon
     if _in_one_sweep(spec):
         rounded = sum(spec.kernel[axis] for axis in spec.axes) * spec.structure.terms + 2
-        return Cost(costs.sweep_seconds(spec), 0.0, error + rounded * spec.structure.growth * spec.epsilon)
+        error += rounded * spec.structure.growth * spec.epsilon
+        return Cost(costs.sweep_seconds(spec), 0.0, error, rounds=_by_means(spec), by_lines=True)
     bands = list(_bands(spec))
     across, along = _passes(spec, *bands[0])
     parts = best(across), best(along)
@@ -56,11 +61,13 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
     seconds = passes + costs.bands_seconds(spec, len(bands))
     between = (prod(across.out) + prod(along.out)) * spec.dtype.itemsize
     error += spec.structure.terms * spec.structure.growth * sum(part.error for part in parts)
-    return Cost(seconds, between + sum(part.memory for part in parts), error)
+    return Cost(seconds, between + sum(part.memory for part in parts), error, by_lines=True)
 
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
+    if _in_one_sweep(job.spec) and _by_means(job.spec):
+        return _means(job)
     if _in_one_sweep(job.spec) and job.out.flags.c_contiguous:
         return _sweep(job)
     return _in_bands(job, solve)
@@ -74,12 +81,30 @@ def _in_one_sweep(spec: Spec) -> bool:
     return after == 1 or (spec.contiguous and after <= _CORE_CHANNELS)
 
 
+def _by_means(spec: Spec) -> bool:
+    """Whether the core's weighted means can do it, which round to integers on the way and are faster for long lines."""
+    first, second = spec.axes
+    few = prod(spec.shape[:first]) <= _MOST_PLANES
+    return few and reads(spec) and spec.structure.terms == 1 and second == first + 1
+
+
+def _means(job: Job) -> None:
+    spec = job.spec
+    _, [(line, rest)] = terms_of(job.weights)
+    sides = zip(spec.axes, sorted((line, np.asarray(rest)), key=lambda side: side.shape[spec.axes[1]]), strict=True)
+    along = (
+        filtered(spec.shape[axis], spec.before[axis], spec.after[axis], spec.boundary, side.ravel())
+        for axis, side in sides
+    )
+    resample(job.x, spec.axes[0], tuple(along), job.out)
+
+
 def _sweep(job: Job) -> None:
     first, second = job.spec.axes
     terms = terms_of(job.weights)[1]
     # Which axis was split off does not matter here: of each term, the line along the first axis comes first.
     pairs = [term if term[0].shape[first] > 1 else term[::-1] for term in terms]
-    down, across = (np.stack([pair[side].ravel() for pair in pairs]) for side in (0, 1))
+    down, across = (np.stack([np.ravel(pair[side]) for pair in pairs]) for side in (0, 1))
     maps = core_maps(job.spec)
     _core.correlate_separable(job.x, down, across, job.out, maps, (first, second), job.fill, job.spec.peak)
 

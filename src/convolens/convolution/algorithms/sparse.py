@@ -34,10 +34,11 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
-    offsets = np.argwhere(job.weights)
+    weights = np.asarray(job.weights)
+    offsets = np.argwhere(weights)
     if not len(offsets):
         job.out[...] = 0
         return
-    weights = job.weights[tuple(offsets.T)]
+    weights = weights[tuple(offsets.T)]
     for part in slabs(job):
         _core.correlate_sparse(part.x, offsets, weights, part.out, core_maps(part.spec), part.fill, part.spec.peak)

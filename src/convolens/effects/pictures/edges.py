@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from convolens import _core
 from convolens.arrays import as_array, empty, is_tensor
+from convolens.convolution import correlate
 from convolens.effects import tensors
 from convolens.errors import DtypeError, ShapeError
 from convolens.shapes import Boundary, boundary_map, check_boundary
@@ -33,6 +34,11 @@ class Smoothing(NamedTuple):
     def step(self) -> float:
         """The magnitude of a step of height 1."""
         return 2 * self.side + self.middle
+
+    @property
+    def derivative(self) -> NDArray[np.float64]:
+        """The kernel for `correlate` that grows with brightness to the right; its transpose, downwards."""
+        return np.multiply.outer((self.side, self.middle, self.side), (-1.0, 0.0, 1.0))
 
 
 SOBEL = Smoothing(1.0, 2.0)
@@ -141,14 +147,9 @@ def _tensor_gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[
         raise _not_a_picture(tuple(image.shape))
     if image.is_complex():
         raise DtypeError(f"image: need real numbers, got {image.dtype}")
-    work = image if image.is_floating_point() else image.float()
-    side, middle = smoothing
-    gx = tensors.correlate_axis(
-        tensors.correlate_axis(work, (side, middle, side), 0, known), (-1.0, 0.0, 1.0), 1, known
-    )
-    gy = tensors.correlate_axis(
-        tensors.correlate_axis(work, (side, middle, side), 1, known), (-1.0, 0.0, 1.0), 0, known
-    )
+    work = tensors.in_floats(image)
+    to_the_right = work.new_tensor(smoothing.derivative)
+    gx, gy = (correlate(work, kernel, "same", axes=(0, 1), boundary=known) for kernel in (to_the_right, to_the_right.T))
     return gx, gy
 
 

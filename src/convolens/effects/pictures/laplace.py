@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_array, is_tensor
 from convolens.convolution import correlate
+from convolens.convolution.gaussian import gaussian
 from convolens.effects import tensors
-from convolens.effects.gaussian import gaussian
 from convolens.effects.pictures.blur import blur
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
@@ -64,13 +64,15 @@ def laplacian_of_gaussian(
         raise ArgumentError(f"sigma: need widths above 0 and up to {_WIDEST:g}, got {', '.join(map(str, widths))}")
     if not 0 < truncate <= _LONGEST_TRUNCATE:
         raise ArgumentError(f"truncate: need a positive number of sigmas, at most {_LONGEST_TRUNCATE}, got {truncate}")
-    reaches = tuple(max(1, int(truncate * s + 0.5)) for s in widths)
+    radii = tuple(max(1, int(truncate * s + 0.5)) for s in widths)
     if is_tensor(picture):
-        return tensors.laplacian_of_gaussian(picture, given, reaches, known)
-    (bell_down, curve_down), (bell_across, curve_across) = map(_bell_and_curvature, widths, reaches)
-    kernel = np.multiply.outer(curve_down, bell_across) + np.multiply.outer(bell_down, curve_across)
+        picture = tensors.in_floats(picture)
+        kernel = tensors.laplacian_of_gaussian(given, radii, picture)
+        return correlate(picture, kernel, "same", axes=(0, 1), boundary=known)
+    (down, curved_down), (across, curved_across) = map(_gaussian_and_curvature, widths, radii)
+    weights = np.multiply.outer(curved_down, across) + np.multiply.outer(down, curved_across)
     kind = np.float64 if picture.dtype == np.float64 else np.float32
-    return correlate(picture, kernel.astype(kind), "same", axes=(0, 1), boundary=known)
+    return correlate(picture, weights.astype(kind), "same", axes=(0, 1), boundary=known)
 
 
 def difference_of_gaussians(
@@ -104,11 +106,11 @@ def difference_of_gaussians(
     return blur(floats, sigma, boundary=boundary) - blur(floats, other, boundary=boundary)
 
 
-def _bell_and_curvature(sigma: float, reach: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _gaussian_and_curvature(sigma: float, radius: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The sampled Gaussian and its second derivative, of sum 1 and 0."""
-    bell = gaussian(sigma, reach)
-    curve = ((np.arange(-reach, reach + 1) / sigma) ** 2 - 1) / sigma**2 * bell
-    return bell, curve - curve.sum() * bell
+    weights = gaussian(sigma, radius)
+    curvature = ((np.arange(-radius, radius + 1) / sigma) ** 2 - 1) / sigma**2 * weights
+    return weights, curvature - curvature.sum() * weights
 
 
 def _in_floats(picture: NDArray[Any]) -> NDArray[Any]:

@@ -8,19 +8,19 @@ the sound going round a loop; without, it is the sound.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from convolens.arrays import Real, is_tensor
 from convolens.convolution import convolve
 from convolens.effects import tensors
 from convolens.effects.sounds.echo_stream import looped, spread
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
-from convolens.effects.sounds.sound import check_sound
+from convolens.effects.sounds.sound import check_sound, stacked
 
 
 def echo(
@@ -68,23 +68,27 @@ def echo(
     wide = taps.channels(1 if sound.ndim == 1 else sound.shape[1])
     if taps.weights.ndim == 2:
         sound = sound.reshape(len(sound), -1).expand(-1, wide) if is_tensor(sound) else spread(sound, wide)
-    if is_tensor(sound):
-        return tensors.echo(sound, taps)
     if taps.feedback == 0:
         return _convolved(sound, taps, taps.dry)
-    silence = np.zeros((taps.tail, *sound.shape[1:]), sound.dtype)
-    round_and_round, _ = looped(None, np.concatenate([sound, silence]), taps)
-    result = _convolved(round_and_round, taps, 0.0)[: len(round_and_round)]
-    result[: len(sound)] += sound * sound.dtype.type(taps.dry)
+    heard = _looped(sound, taps)
+    result = _convolved(heard, taps, 0.0)[: len(heard)]
+    result[: len(sound)] += taps.dry * sound
     return result
 
 
-def _convolved(sound: NDArray[Any], taps: Taps, dry: float) -> NDArray[Any]:
+def _looped(sound: Any, taps: Taps) -> Any:
+    """The sound and the silence after it, as they go round the loop."""
+    rest = (taps.tail, *sound.shape[1:])
+    if is_tensor(sound):
+        whole = sys.modules["torch"].cat([sound, sound.new_zeros(rest)])
+        return tensors.looped(whole, taps.loop, taps.feedback)
+    return looped(None, np.concatenate([sound, np.zeros(rest, sound.dtype)]), taps)[0]
+
+
+def _convolved(sound: Any, taps: Taps, dry: float) -> Any:
     """The whole sound by the planner, which may know better than adding up taps where there are many."""
-    impulse = np.zeros((taps.reach + 1, *taps.weights.shape[1:]), sound.dtype)
-    np.add.at(impulse, taps.at, taps.weights.astype(sound.dtype))  # two echoes may share a frame
-    impulse[0] += sound.dtype.type(dry)
+    impulse: Any = taps.kernel(dry)
+    impulse = sound.new_tensor(impulse) if is_tensor(sound) else impulse.astype(sound.dtype)
     if impulse.ndim == 1:
-        result: NDArray[Any] = convolve(sound, impulse, axes=0)
-        return result
-    return np.stack([convolve(sound[:, c], impulse[:, c]) for c in range(sound.shape[1])], axis=1)
+        return convolve(sound, impulse, axes=0)
+    return stacked([convolve(sound[:, c], impulse[:, c]) for c in range(sound.shape[1])])

@@ -56,6 +56,13 @@ class Taps(NamedTuple):
         """Frames by which the result is longer than the sound."""
         return self.reach + self.repeats * self.loop
 
+    def kernel(self, dry: float) -> NDArray[np.float64]:
+        """The taps as an array, with the sound itself as loud as `dry`; for each channel, where they differ."""
+        impulse = np.zeros((self.reach + 1, *self.weights.shape[1:]))
+        np.add.at(impulse, self.at, self.weights)  # two echoes may share a frame
+        impulse[0] += dry
+        return impulse
+
     def channels(self, has: int) -> int:
         """How many channels a sound of `has` has afterwards.
 

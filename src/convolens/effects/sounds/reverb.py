@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from convolens.arrays import Real, is_tensor
 from convolens.convolution import convolve
 from convolens.effects.sounds.resampling import resample_impulse
-from convolens.effects.sounds.sound import check_rate, check_sound
+from convolens.effects.sounds.sound import check_rate, check_sound, stacked
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 
 # A true stereo impulse response: what each ear hears of a click on each side.
@@ -199,14 +199,14 @@ def _in_the_room(sound: Any, room: Any) -> Any:
     sides = [sound] * room.shape[1] if sound.ndim == 1 else [sound[:, c] for c in range(sound.shape[1])]
     if len(sides) == 2 and room.shape[1] == 4:
         left, right = sides
-        return _stacked(
+        return stacked(
             [
                 convolve(left, room[:, _LEFT_TO_LEFT]) + convolve(right, room[:, _RIGHT_TO_LEFT]),
                 convolve(left, room[:, _LEFT_TO_RIGHT]) + convolve(right, room[:, _RIGHT_TO_RIGHT]),
             ]
         )
     sides = sides * room.shape[1] if len(sides) == 1 else sides
-    return _stacked([convolve(side, room[:, c]) for c, side in enumerate(sides)])
+    return stacked([convolve(side, room[:, c]) for c, side in enumerate(sides)])
 
 
 def channels_after(channels: int, of_impulse: int) -> int:
@@ -216,10 +216,6 @@ def channels_after(channels: int, of_impulse: int) -> int:
     (2, 2, 2)
     """
     return of_impulse if channels == 1 else channels
-
-
-def _stacked(channels: list[Any]) -> Any:
-    return sys.modules["torch"].stack(channels, dim=1) if is_tensor(channels[0]) else np.stack(channels, axis=1)
 
 
 def _check_impulse(room: Any, sound: Any) -> None:

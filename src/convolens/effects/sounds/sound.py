@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from convolens.arrays import Real
+from convolens.arrays import Real, is_tensor
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -34,6 +35,11 @@ def check_rate(rate: Real) -> None:
     """
     if not (math.isfinite(rate) and rate > 0):
         raise ArgumentError(f"rate: need a positive number of frames a second, got {rate}")
+
+
+def stacked(channels: list[Any]) -> Any:
+    """Channels, each `(frames,)`, as one sound: tensors as a tensor."""
+    return sys.modules["torch"].stack(channels, dim=1) if is_tensor(channels[0]) else np.stack(channels, axis=1)
 
 
 def soften(samples: Float[np.ndarray, ...], knee: Real = 0.8) -> Float[np.ndarray, ...]:

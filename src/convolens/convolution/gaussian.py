@@ -1,0 +1,72 @@
+"""The sampled Gaussian: its weights, how far it must reach, and how its weights are rounded."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FURTHEST = 10  # sigmas; what lies beyond, exp(-50), is below the rounding of float64
+
+
+def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
+    """The sampled Gaussian at -radius … radius, with sum 1.
+
+    >>> gaussian(1.0, 1).round(4)
+    array([0.2741, 0.4519, 0.2741])
+    """
+    return gaussian_at(np.arange(-radius, radius + 1), sigma)
+
+
+def gaussian_at(distance: NDArray[np.integer], sigma: float) -> NDArray[np.float64]:
+    """The Gaussian at these distances, each row with sum 1."""
+    weights = np.exp(-0.5 * (distance / sigma) ** 2)
+    normalized: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
+    return normalized
+
+
+@lru_cache(maxsize=64)
+def radius_within(sigma: float, tolerance: float) -> int:
+    """How far a Gaussian must reach so that cutting it errs by at most `tolerance` for a signal within ±1.
+
+    >>> radius_within(5.0, 1e-4)
+    20
+    """
+    return int(np.argmax(_cut(sigma) <= tolerance))
+
+
+@lru_cache(maxsize=64)
+def cut_error(sigma: float, radius: int) -> float:
+    """How far a Gaussian that is cut at this radius errs from the infinite one, for a signal within ±1.
+
+    >>> cut_error(5.0, 20) <= 1e-4 < cut_error(5.0, 19)
+    True
+    """
+    cut = _cut(sigma)
+    return float(cut[min(radius, len(cut) - 1)])
+
+
+def _cut(sigma: float) -> NDArray[np.float64]:
+    """The error for each radius.
+
+    What is cut off, t of the whole, is missing once, and once more because the rest is scaled up to sum 1: 2t.
+    """
+    furthest = max(1, math.ceil(_FURTHEST * sigma))
+    weights = np.exp(-0.5 * (np.arange(furthest + 1) / sigma) ** 2)
+    beyond = np.concatenate([weights[::-1].cumsum()[::-1][1:], [0.0]])  # one side, from r + 1 on
+    lost: NDArray[np.float64] = 4 * beyond / (2 * weights.sum() - weights[0])
+    return lost
+
+
+def rounded(weights: NDArray[np.floating], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    """Rows of weights in another dtype, each still of sum 1, so that a constant stays constant.
+
+    The largest weight of a row takes what rounding left over.
+    """
+    rows = weights.astype(dtype)
+    largest = weights.argmax(axis=-1)
+    missing = 1 - rows.sum(axis=-1, dtype=np.float64)
+    rows[np.arange(len(rows)), largest] += missing.astype(dtype)
+    return rows
