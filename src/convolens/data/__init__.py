@@ -14,7 +14,7 @@ need_networks()
 
 from convolens.data.dataset import Box, DataSet, Example, Skipped
 from convolens.data.files import PICTURE_SUFFIXES
-from convolens.data.loading import Loaded, load, pictures
+from convolens.data.loading import Loaded, load
 from convolens.data.reading import FORMATS, read_data, read_with_faults
 from convolens.data.splitting import split
 
@@ -27,7 +27,6 @@ __all__ = [
     "Loaded",
     "Skipped",
     "load",
-    "pictures",
     "read_data",
     "read_with_faults",
     "split",

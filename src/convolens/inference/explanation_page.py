@@ -21,8 +21,7 @@ from PIL import Image
 from convolens.errors import ArgumentError, FileError, ShapeError
 from convolens.explanation import Explainable, Explanation, HasExplained, explain, explain_top
 from convolens.explanation.subject import FindsObjects
-from convolens.media.images import as_rgb8
-from convolens.models.inputs import pixels_of
+from convolens.media.pixels import as_pixels, as_rgb8, over_white
 from convolens.pages import Part, report
 from convolens.pages.figures import looks, row, table
 from convolens.pages.pictures import SHOWN_SIDE
@@ -95,7 +94,7 @@ def explanation_page(
 
 def _look(model: Explainable, file: Path) -> _Seen:
     with torch.inference_mode():
-        likely = model.probabilities(model(model.preprocess(pixels_of(file))))[0].tolist()
+        likely = model.probabilities(model(model.preprocess(over_white(as_pixels(file)))))[0].tolist()
     names = model.class_names or tuple(map(str, range(len(likely))))
     truth = file.resolve().parent.name
     return _Seen(file, dict(zip(names, likely, strict=True)), truth if truth in names else None)
@@ -107,7 +106,7 @@ def _figure(model: Explainable | HasExplained, seen: _Seen, methods: Sequence[st
         for one in _explained(model, seen.path, method, options):
             share = f" {seen.likely[one.label]:.0%}" if one.label in seen.likely else ""
             layers[f"{one.label}{share}{f' · {one.method}' if len(methods) > 1 else ''}"] = _shown(one.overlay())
-    picture = _shown(pixels_of(seen.path))
+    picture = _shown(over_white(as_pixels(seen.path)))
     return looks(picture, layers, seen.words, describe=seen.path.name)
 
 

@@ -29,7 +29,7 @@ from convolens.data.files import files_below, is_picture, read_text
 from convolens.errors import ArgumentError, FileError, FormatError, ShapeError, did_you_mean
 from convolens.inference.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json
-from convolens.models.inputs import pixels_of
+from convolens.media.pixels import as_pixels, over_white
 from convolens.progress import track
 from convolens.settings import threads
 
@@ -204,7 +204,7 @@ def _decoded(files: Iterable[Path]) -> Iterator[tuple[Path, NDArray[Any] | str]]
 
 def _pixels(path: Path) -> NDArray[Any] | str:
     try:
-        return pixels_of(path)
+        return over_white(as_pixels(path))
     except FileError as error:
         return str(error)
 

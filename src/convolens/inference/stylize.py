@@ -176,7 +176,7 @@ def _following(file: Path, before: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def _unit(path: Path) -> Any:
-    from convolens.media.images import as_rgb8
+    from convolens.media.pixels import as_rgb8
 
     return as_rgb8(read_picture(path).pixels) / np.float64(255)
 
