@@ -29,12 +29,12 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from convolens.errors import FormatError
 from convolens.media.files import AnyPath, OpenFile, need_file, need_target, writing
+from convolens.media.picture_files import SUFFIXES
 from convolens.media.pixels import as_levels, as_rgb8
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
-SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
 _CHANNELS = {"L": "grey", "I;16": "grey", "I;16B": "grey", "1": "black and white", "RGB": "colour", "P": "palette"}
 _CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency", "PA": "palette with transparency"}
 _opening = threading.Lock()  # warnings.catch_warnings changes the whole process

@@ -15,18 +15,25 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-def read_ahead(read: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[tuple[Item, Found]]:
-    """Each item with what `read` makes of it, in order; at most `READ_AHEAD` wait. What `read` raises is raised here.
+def read_ahead(
+    read: Callable[[Item], Found], items: Iterable[Item], *, ahead: int = READ_AHEAD
+) -> Iterator[tuple[Item, Found]]:
+    """Each item with what `read` makes of it, in order. What `read` raises is raised here.
+
+    Args:
+        read: called from several threads.
+        items: taken as they are needed.
+        ahead: how many may wait for those before them.
 
     >>> list(read_ahead(len, ["a", "bcd"]))
     [('a', 1), ('bcd', 3)]
     """
-    with ThreadPoolExecutor(min(threads(), READ_AHEAD)) as pool:
+    with ThreadPoolExecutor(min(threads(), ahead)) as pool:
         waiting: deque[tuple[Item, Future[Found]]] = deque()
         try:
             for item in items:
                 waiting.append((item, pool.submit(read, item)))
-                if len(waiting) > READ_AHEAD:
+                if len(waiting) > ahead:
                     first, future = waiting.popleft()
                     yield first, future.result()
             while waiting:
