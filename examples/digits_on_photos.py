@@ -25,7 +25,8 @@ from PIL import Image
 from skimage import data
 from sklearn.datasets import load_digits
 
-from convolens.media.images import as_rgb8, read_image, write_image
+from convolens.media.images import read_image, write_image
+from convolens.media.pixels import as_rgb8
 
 # scikit-image's photos without writing on them; `clock_motion`, `page` and `text` show letters or digits.
 PHOTOS = {

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convolens.data import pictures, read_data
+from convolens.data import load, read_data
+from convolens.data.loading import read_usable
 from convolens.errors import DataError, FileError
 from convolens.media.images import write_image
 
@@ -50,7 +51,7 @@ def test_pictures_come_gray_or_in_color_and_without_transparency(tmp_path):
     write_image(tmp_path / "brick" / "deep.png", np.full((4, 5, 3), 65535, np.uint16))
     write_image(tmp_path / "grass" / "clear.png", np.zeros((4, 5, 4), np.uint8))
     data = read_data(tmp_path)
-    values = {example.path.stem: picture for example, picture in pictures(data.examples, [])}
+    values = {example.path.stem: load(example).pixels for example in data.examples}
     assert values["grey"].shape == (4, 5)
     assert values["deep"].shape == values["clear"].shape == (4, 5, 3)
     assert values["deep"].min() == 65535
@@ -63,7 +64,7 @@ def test_an_unreadable_picture_is_skipped_with_its_reason_and_the_others_are_rea
     (tmp_path / "brick" / "00.png").write_bytes(b"")
     data = read_data(tmp_path)
     skipped = []
-    read = [example.path.name for example, _ in pictures(data.examples, skipped)]
+    read = [example.path.name for example, _ in read_usable(load, data.examples, skipped)]
     assert read == ["01.png", "00.png", "01.png"]
     assert [one.path for one in skipped] == [tmp_path / "brick" / "00.png"]
     assert "got 0 bytes" in skipped[0].reason

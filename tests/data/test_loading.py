@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from convolens.data import Box, Example, load
+from convolens.data.loading import load_small
 from convolens.errors import DataError, FormatError
 from convolens.media.images import read_header, read_image, read_rgb8
 
@@ -48,7 +49,7 @@ def test_a_large_jpeg_is_decoded_small_with_its_boxes(tmp_path):
     exif[0x0112] = 6
     gradient(800, 400).save(tmp_path / "a.jpg", exif=exif, quality=95)
     example = Example(tmp_path / "a.jpg", (3,), (Box(3, (100, 200, 300, 600)),))
-    loaded = load(example, at_least=100)
+    loaded = load_small(example, 100)
     assert loaded.pixels.shape == (200, 100, 3)
     np.testing.assert_allclose(loaded.boxes_xyxy, [[25, 50, 75, 150]])
     assert loaded.box_labels.tolist() == [3]
@@ -59,7 +60,7 @@ def test_a_large_jpeg_is_decoded_small_with_its_boxes(tmp_path):
 @pytest.mark.parametrize("at_least", [1, 99, 101, 400, 4000])
 def test_the_shorter_side_keeps_at_least_what_is_asked_for(tmp_path, at_least):
     gradient(403, 811).save(tmp_path / "a.jpg")
-    assert min(load(Example(tmp_path / "a.jpg", ()), at_least=at_least).pixels.shape[:2]) >= min(at_least, 403)
+    assert min(load_small(Example(tmp_path / "a.jpg", ()), at_least).pixels.shape[:2]) >= min(at_least, 403)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "I;16"])
@@ -70,7 +71,7 @@ def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
     else:
         picture.convert(mode).save(tmp_path / ("a.jpg" if mode == "CMYK" else "a.png"))
     path = next(tmp_path.iterdir())
-    loaded = load(Example(path, ()))
+    loaded = load_small(Example(path, ()), 6)
     assert (loaded.pixels.shape, loaded.pixels.dtype) == ((6, 8, 3), np.uint8)
     assert loaded.boxes_xyxy.shape == (0, 4)
 

@@ -15,8 +15,9 @@ from torch import nn
 import convolens as cl
 from convolens import cli
 from convolens.errors import ArgumentError, FileError, ShapeError
-from convolens.inference.predict import picture_files, predict_files, predictions
+from convolens.inference.predict import predict_files, predictions
 from convolens.media.images import read_image, write_image
+from convolens.media.picture_files import find_pictures
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def test_every_picture_has_its_line_and_is_annotated(tmp_path):
         "path": str(photos / "a" / "01.png"), "label": "light", "score": 15 / 255,
         "box_xyxy": [0, 0, 15, 10], "objectness": 15 / 255,
     }  # fmt: skip
-    drawn = read_image(tmp_path / "out" / "pictures" / "a" / "01.png.jpg")
+    drawn = read_image(tmp_path / "out" / "pictures" / "a" / "01.jpg")
     assert drawn.shape == (320, 480, 3)  # large enough to read what stands on the boxes
     assert drawn[:160, :240].max() > 150  # its box
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.json", "pictures", "predictions.jsonl"]
@@ -141,14 +142,14 @@ def test_files_folders_and_patterns_are_taken_in_order(tmp_path):
     fill(tmp_path / "a", 2)
     fill(tmp_path / "b", 2)
     (tmp_path / "a" / "notes.txt").write_text("")
-    found = picture_files([tmp_path / "b" / "01.png", tmp_path / "a", f"{tmp_path}/**/00.*"])
+    found = find_pictures([tmp_path / "b" / "01.png", tmp_path / "a", f"{tmp_path}/**/00.*"])
     assert [str(path.relative_to(tmp_path)) for path in found] == [
         "b/01.png", "a/00.png", "a/01.png", "a/00.png", "b/00.png",
     ]  # fmt: skip
     for nothing in (tmp_path / "a" / "*.jpg", (tmp_path / "empty")):
         (tmp_path / "empty").mkdir(exist_ok=True)
-        with pytest.raises(FileError, match="need pictures, found none"):
-            list(picture_files([nothing]))
+        with pytest.raises(FileError, match=r"need pictures \(\.png .*\), found none"):
+            list(find_pictures([nothing]))
 
 
 def test_pictures_of_one_name_in_two_folders_keep_apart(tmp_path):
@@ -156,7 +157,7 @@ def test_pictures_of_one_name_in_two_folders_keep_apart(tmp_path):
         fill(tmp_path / name, 1)
     predict_files(Finder(), [tmp_path / "a" / "00.png", tmp_path / "b" / "00.png"], tmp_path / "out", progress=False)
     drawn = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.jpg"))
-    assert [str(path) for path in drawn] == ["pictures/a/00.png.jpg", "pictures/b/00.png.jpg"]
+    assert [str(path) for path in drawn] == ["pictures/a/00.jpg", "pictures/b/00.jpg"]
 
 
 def test_few_pictures_are_held_at_a_time_whatever_the_batch(monkeypatch, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from convolens.errors import ArgumentError, DtypeError, FileError, FormatError, ShapeError
-from convolens.media.images import Picture, as_rgb8, read_image, read_picture, write_image, write_picture
+from convolens.media.images import Picture, read_image, read_picture, write_image, write_picture
+from convolens.media.pixels import as_rgb8
 
 
 def noise(*shape, dtype=np.uint8, seed=0):

@@ -238,7 +238,7 @@ def test_any_trunk_will_do_residual_ones_too(coffee, brick):
         ({"content": None, "style": None}, ArgumentError, "need a content or a style, got neither"),
         ({"content": None}, ArgumentError, "size: need the texture's height and width"),
         ({"content": None, "size": 48, "init": "content"}, ArgumentError, "init: need a content to start from"),
-        ({"content": np.full((80, 80, 3), np.nan)}, ArgumentError, r"content: picture: need floats in \[0, 1\]"),
+        ({"content": np.full((80, 80, 3), np.nan)}, ArgumentError, r"content: need floats in \[0, 1\]"),
         ({"content": np.zeros((80, 80, 3), int)}, DtypeError, "need uint8, uint16 or floats"),
         (
             {"content": np.zeros((2, 2, 3), np.uint8)},

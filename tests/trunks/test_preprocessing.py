@@ -92,8 +92,8 @@ def test_it_survives_a_model_files_header():
     ("bad", "message"),
     [
         ([], "pictures: need at least one, got none"),
-        (np.zeros((2, 2, 5)), "picture: need 3 channels, got 5"),
-        (np.zeros(4), r"picture: need \(height, width\) or \(height, width, channels\), got \(4,\)"),
+        (np.zeros((2, 2, 5)), r"picture: need .*width, 1, 3 or 4\), not empty, got \(2, 2, 5\)"),
+        (np.zeros(4), r"picture: need \(height, width\) or .* got \(4,\)"),
     ],
 )
 def test_what_is_no_picture_is_refused(bad, message):
@@ -102,5 +102,5 @@ def test_what_is_no_picture_is_refused(bad, message):
 
 
 def test_what_is_no_picture_at_all_is_refused():
-    with pytest.raises(ArgumentError, match="pictures: need a path, an array or a sequence of them, got int"):
+    with pytest.raises(ArgumentError, match=r"pictures: need a path, .* or several, got int"):
         PLAIN(3)

@@ -84,25 +84,19 @@ def explain(
         return
     if out is None and html is None:
         raise ArgumentError("--out: need a folder or a picture's name to write, or --html a page's, got none")
-    from convolens.inference.explain import explain_files, write_explanation_page
-    from convolens.inference.predict import picture_files
+    from convolens.inference.explain import explain_files
     from convolens.media.files import need_target
 
     if html is not None:
         need_target(html)
     options = {"target": target, "against": against, "counterfactual": counterfactual, "taps": tap}
     smoothing = {"relu_weights": relu_weights, "flip": flip, "noise_samples": noise_samples, "seed": seed}
-    loaded, pictures, methods = load(model, device=device), list(picture_files(files)), method or ["auto"]
+    loaded, methods = load(model, device=device), method or ["auto"]
     failed = False
-    if out is not None:
-        for line in explain_files(loaded, pictures, out, methods, maps=maps, **options, **smoothing):
-            failed |= "error" in line
-            _report(line, as_json)
-    if html is not None:
-        for error in write_explanation_page(loaded, pictures, html, methods, **options, **smoothing):
-            failed = True
-            if out is None:
-                _report({"error": error}, as_json)
+    for outcome in explain_files(loaded, files, out, methods, page=html, maps=maps, **options, **smoothing):
+        failed |= bool(outcome.error)
+        if out is not None or outcome.error:
+            _report(outcome.line(), as_json)
     if failed:
         raise typer.Exit(2)
 

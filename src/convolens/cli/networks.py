@@ -97,17 +97,18 @@ def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch:
     import json
 
     from convolens.inference.annotate import in_words
-    from convolens.inference.predict import picture_files, predictions
+    from convolens.inference.predict import predictions
+    from convolens.media.picture_files import find_pictures
 
     failed = 0
-    for one in predictions(model, picture_files(files), batch=batch, **options):
+    for one in predictions(model, find_pictures(files), batch=batch, **options):
         if one.error:
             failed += 1
             typer.echo(f"error: {one.error}", err=True)
         if as_json:
             print(json.dumps(one.line()), flush=True)
         elif not one.error:
-            print(f"{one.path}  {in_words(one.prediction)}", flush=True)
+            print(f"{one.path}  {in_words(one.result)}", flush=True)
     return failed
 
 

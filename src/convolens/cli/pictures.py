@@ -110,17 +110,20 @@ def _widths(words: str) -> Any:
 
 def _change(source: Path, target: Path, change: Any) -> None:
     """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
-    from convolens.effects.pictures.files import change_picture_file, change_picture_files, is_many, pictures_in
+    from convolens.effects.pictures.files import change_picture_file, change_picture_files
+    from convolens.media.picture_files import ResultPaths, find_pictures, is_many
 
     if not is_many(source):
         return change_picture_file(source, target, change)
-    sources = pictures_in(source)
+    results, failures = ResultPaths([source], target), []
+    sources = list(find_pictures([source], outside=target))
     with typer.progressbar(length=len(sources), label=target.name, file=sys.stderr, show_eta=True) as bar:
-        outcomes = change_picture_files(sources, target, change, progress=bar.update)
-    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+        for outcome in change_picture_files(sources, results, change):
+            bar.update(1)
+            failures += [outcome.error] if outcome.error else []
     for failure in failures:
         typer.echo(f"skipped: {failure}", err=True)
-    typer.echo(f"{len(outcomes) - len(failures)} written to {target}, {len(failures)} skipped")
+    typer.echo(f"{len(sources) - len(failures)} written to {target}, {len(failures)} skipped")
     if failures:
         raise typer.Exit(2)
     return None

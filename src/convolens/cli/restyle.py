@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def stylize(
     content: Annotated[
-        str, typer.Argument(metavar="CONTENT", help="A picture, a folder of them, or - for a texture of the style.")
+        str, typer.Argument(metavar="CONTENT", help="A picture, a folder or 'photos/*.jpg', or - for a texture.")
     ],
     style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture whose manner is taken.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: a picture, or a folder for a folder.")],
@@ -70,6 +70,7 @@ def stylize(
     """
     from convolens.errors import ArgumentError
     from convolens.inference.stylize import stylize_file, stylize_folder
+    from convolens.media.picture_files import is_many
 
     if keep_colors and match_colors:
         raise ArgumentError("colors: need --keep-colors or --match-colors, got both")
@@ -83,10 +84,11 @@ def stylize(
     }  # fmt: skip
     styles = [style, *(style2 or [])]
     with telling_what_is_kept():
-        if not Path(content).is_dir():
+        if content == NO_CONTENT or not is_many(content):
             print(stylize_file(None if content == NO_CONTENT else Path(content), styles, out, **options))
             return
-        done = stylize_folder(Path(content), styles, out, sequence=sequence, **options)
-    print(f"{len(done.written)} written to {out}, {len(done.failed)} could not be done")
-    if done.failed:
+        outcomes = stylize_folder(content, styles, out, sequence=sequence, **options)
+    failed = sum(bool(outcome.error) for outcome in outcomes)
+    print(f"{len(outcomes) - failed} written to {out}, {failed} could not be done")
+    if failed:
         raise typer.Exit(2)

@@ -13,21 +13,18 @@ from convolens.errors import need_networks
 need_networks()
 
 from convolens.data.dataset import Box, DataSet, Example, Skipped
-from convolens.data.files import PICTURE_SUFFIXES
-from convolens.data.loading import Loaded, load, pictures
+from convolens.data.loading import Loaded, load
 from convolens.data.reading import FORMATS, read_data, read_with_faults
 from convolens.data.splitting import split
 
 __all__ = [
     "FORMATS",
-    "PICTURE_SUFFIXES",
     "Box",
     "DataSet",
     "Example",
     "Loaded",
     "Skipped",
     "load",
-    "pictures",
     "read_data",
     "read_with_faults",
     "split",

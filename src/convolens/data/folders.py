@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped
-from convolens.data.files import files_below, folders_in, is_picture, listed, no_picture, split_folders
+from convolens.data.files import folders_in, listed, no_picture, split_folders
 from convolens.errors import DataError
+from convolens.media.picture_files import files_below, is_picture
 
 
 def recognize(path: Path) -> bool:

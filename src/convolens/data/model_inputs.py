@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from convolens.data import Example, Skipped, pictures
-from convolens.errors import ShapeError
+from convolens.data import Example, Skipped
+from convolens.data.loading import read_usable
 from convolens.models.classify import Classifier
 from convolens.models.inputs import batches
 from convolens.progress import track
@@ -35,14 +35,13 @@ def model_batches(
         progress: shows the bar.
     """
 
+    def read(example: Example) -> Tensor:
+        one = model.preprocess([example.path])
+        model.need_room(one)
+        return one
+
     def singles() -> Iterator[Tensor]:
-        for example, picture in pictures(track(examples, what, len(examples), show=progress), skipped):
-            try:
-                one = model.preprocess(picture)
-                model.need_room(one)
-            except ShapeError as error:
-                skipped.append(Skipped(example.path, f"{example.path}: {error}"))
-                continue
+        for example, one in read_usable(read, track(examples, what, len(examples), show=progress), skipped):
             used.append(example)
             yield one
 

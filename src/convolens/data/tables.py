@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Kind, Reading
-from convolens.data.files import SPLITS, is_picture, listed, numbered, read_text, split_in
+from convolens.data.files import SPLITS, listed, numbered, read_text, split_in
 from convolens.errors import DataError, FormatError
+from convolens.media.picture_files import is_picture
 
 PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "picture", "id", "name")
 LABELS = ("label", "class", "category", "target", "class_name", "label_name", "name")

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading, Skipped
-from convolens.data.files import SPLITS, files_below, is_picture, listed, no_picture, read_text
+from convolens.data.files import SPLITS, listed, no_picture, read_text
 from convolens.data.yaml_subset import read_yaml
 from convolens.errors import DataError, FileError, FormatError
 from convolens.media.images import read_header
+from convolens.media.picture_files import files_below, is_picture
 
 NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from convolens.data import Example, Loaded, Skipped
-from convolens.data.loading import load_or_skip
+from numpy.typing import NDArray
+
+from convolens.data import Example, Skipped, load
+from convolens.data.loading import read_usable
 from convolens.errors import DataError
 from convolens.evaluation.detections import Found, coco_metrics, voc_metrics
 from convolens.models.detect import LOWEST, Detector
@@ -39,12 +40,16 @@ def detect_all(
     model: Detector, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 16, progress: bool = False
 ) -> tuple[list[Found], list[Example]]:
     """What the model finds, however unsure it is, and which examples could be used. Errors as in `measure_detector`."""
-    found: list[Found] = []
     used: list[Example] = []
-    for chunk in _chunks(track(examples, "pictures", len(examples), show=progress), skipped, batch):
-        said = model.predict([loaded.pixels for _, loaded in chunk], threshold=LOWEST, batch=batch)
-        found += [Found(one.boxes_xyxy, one.classes, one.scores) for one in said]
-        used += [example for example, _ in chunk]
+
+    def pictures() -> Iterator[NDArray[Any]]:
+        shown = track(examples, "pictures", len(examples), show=progress)
+        for example, loaded in read_usable(load, shown, skipped):
+            used.append(example)
+            yield loaded.pixels
+
+    detections = model.predict(pictures(), threshold=LOWEST, batch=batch)
+    found = [Found(one.boxes_xyxy, one.classes, one.scores) for one in detections]
     if not used:
         raise DataError(
             f"detect: need pictures that can be used, got none{f'; {skipped[-1].reason}' if skipped else ''}"
@@ -60,11 +65,3 @@ def detection_metrics(
     per_class = {name: one | voc["per_class"].get(name, {}) for name, one in coco["per_class"].items()}
     objects = sum(len(example.objects) for example in examples)
     return {"count": len(examples), "objects": objects, **coco, **voc, "per_class": per_class}
-
-
-def _chunks(examples: Iterable[Example], skipped: list[Skipped], batch: int) -> Iterator[list[tuple[Example, Loaded]]]:
-    """So many examples that can be read at a time, each with its picture."""
-    both = ((example, load_or_skip(example, skipped)) for example in examples)
-    read = ((example, loaded) for example, loaded in both if loaded is not None)
-    while chunk := list(islice(read, batch)):
-        yield chunk

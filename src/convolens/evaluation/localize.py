@@ -14,7 +14,8 @@ from torch import Tensor
 
 from convolens.boxes import corners_of, overlaps
 from convolens.data import Example, Loaded, Skipped, load
-from convolens.errors import DataError, FileError
+from convolens.data.loading import read_usable
+from convolens.errors import DataError
 from convolens.models.inputs import batches, evaluating
 from convolens.models.localize import PRESENT, Answers, Localizer
 from convolens.progress import track
@@ -61,17 +62,16 @@ def locate_all(
     truths: list[tuple[int, list[float]]] = []
     used: list[Example] = []
 
+    def read(example: Example) -> tuple[tuple[int, list[float]], Tensor]:
+        loaded = load(example)
+        return _truth(loaded), model.preprocess(loaded.pixels)
+
     def singles() -> Iterator[Tensor]:
-        for example in track(examples, "pictures", len(examples), show=progress):
-            try:
-                loaded = load(example)
-            except (FileError, DataError) as error:
-                if all(one.path != example.path for one in skipped):
-                    skipped.append(Skipped(example.path, str(error)))
-                continue
-            truths.append(_truth(loaded))
+        shown = track(examples, "pictures", len(examples), show=progress)
+        for example, (truth, one) in read_usable(read, shown, skipped):
+            truths.append(truth)
             used.append(example)
-            yield model.preprocess(loaded.pixels)
+            yield one
 
     with evaluating(model):
         outputs = [model(one).float().cpu() for one in batches(singles(), batch)]

@@ -34,7 +34,8 @@ from convolens.explanation.smoothing import Smoothing
 from convolens.explanation.subject import Explainable, FindsObjects, Found, HasExplained
 from convolens.explanation.targets import ClassLike, Scoring, Target, class_number, of_group, ranked_target, targets_of
 from convolens.explanation.truth import box_overlap, points_at
-from convolens.models.inputs import Picture, listed, running_on
+from convolens.media.pixels import Picture, as_pictures
+from convolens.models.inputs import running_on
 
 __all__ = [
     "METHODS",
@@ -105,7 +106,7 @@ def explain(
     Args:
         model: a classifier, localizer or detector, in evaluation mode, or what `convolens.wrap_module` made of a
             module.
-        images: a path, an array or a tensor, or several, as for `predict`.
+        images: a picture (path, bytes, open file, Pillow's, array, tensor), or several, as for `predict`.
         target: the class to explain, by name or number; None for the likeliest of each picture; or a function from
             the scores `(N, classes)` to `(N,)`.
         against: a class whose score is subtracted: why `target` rather than this.
@@ -131,7 +132,7 @@ def explain(
         MethodError: the method cannot explain this head or target; the message names one that can.
         FileError, ShapeError, DtypeError: as for `predict`; or the map at the tap has only one cell.
     """
-    pictures, many = listed(images)
+    pictures, many = as_pictures(images)
     smoothing = Smoothing(flip, noise_samples, seed)
     if isinstance(model, FindsObjects):
         if callable(target):
@@ -200,7 +201,7 @@ def explain_top(
         wanted = [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
         return [one.turned() for one in wanted] if counterfactual else wanted
 
-    pictures, many = listed(images)
+    pictures, many = as_pictures(images)
     way = checked_way(subject, method, taps, linear=True, relu_weights=relu_weights)
     with running_on(model, device):
         found = explain_each(subject, pictures, asked, way, Smoothing(flip, noise_samples, seed), batch)

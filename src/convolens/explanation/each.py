@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,19 +16,20 @@ from convolens.explanation.placing import to_input, to_picture
 from convolens.explanation.smoothing import Smoothing
 from convolens.explanation.subject import INPUT, Explainable, View
 from convolens.explanation.targets import Target
-from convolens.models.inputs import Picture, batches, pixels_of
+from convolens.media.pixels import Picture, as_pixels, over_white
+from convolens.models.inputs import batches
 
 
 def explain_each(
     model: Explainable,
-    pictures: Sequence[Picture],
+    pictures: Iterable[Picture],
     asked: Callable[[Tensor], Sequence[Target]],
     way: Way,
     smoothing: Smoothing,
     batch: int,
 ) -> list[list[Explanation]]:
     """For each picture an explanation of each target that is asked for given the scores."""
-    shown = [pixels_of(picture) for picture in pictures]
+    shown = [over_white(as_pixels(picture)) for picture in pictures]
     found: list[list[Explanation]] = []
     for one in batches((model.preprocess(picture) for picture in shown), batch):
         part = shown[len(found) : len(found) + len(one)]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from convolens.media.draw import boxes, sheet
 from convolens.media.files import writing
-from convolens.media.images import as_rgb8
+from convolens.media.pixels import as_rgb8
 
 LONGEST = 1280  # pixels of an annotated picture's side: enough to look at, and quick to write
 SHORTEST = 480  # with boxes: on a smaller picture their labels would hide it

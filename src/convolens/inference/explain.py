@@ -5,116 +5,151 @@
     OUT/NAME.heat.png        with them: their positive parts in colours, black where nothing spoke for the class
     OUT/explanations.jsonl   a line for each picture: path, and for each method class, score and box; or its error
 
-One picture is held at a time.
+Results lie as their pictures do, in the same folders; of `0.png` and `0.jpg` in one folder they are `0-png.png` and
+`0-jpg.png`. A few pictures are held at a time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.data import PICTURE_SUFFIXES
-from convolens.errors import ArgumentError, FileError, ShapeError
+from convolens.errors import ArgumentError
 from convolens.explanation import Explanation, explain
-from convolens.inference.explanation_page import explanation_page
+from convolens.inference.explanation_page import ExplanationPage
 from convolens.media.draw import boxes, heatmap, sheet
-from convolens.media.files import make_folder, writing
-from convolens.media.images import Picture, read_rgb8, write_picture
+from convolens.media.files import AnyPath, writing
+from convolens.media.images import Picture, write_picture
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_picture
+from convolens.media.pixels import as_pixels, as_rgb8, over_white
+from convolens.media.read_ahead import read_ahead
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a line says of a picture.
+
+    Attributes:
+        written: where the overlay is; empty where none was asked for.
+        explanations: each with `method label score box_xyxy`, and of a detector's objects `found_xyxy`.
+    """
+
+    written: str
+    explanations: list[dict[str, Any]]
 
 
 def explain_files(
-    model: Any, files: Sequence[Path], out: Path, methods: Sequence[str], *, maps: bool = False, **options: Any
-) -> Iterator[dict[str, Any]]:
-    """Explains each file by each method and writes what the module says.
+    model: Any,
+    sources: Sequence[AnyPath],
+    out: Path | None,
+    methods: Sequence[str],
+    *,
+    page: Path | None = None,
+    maps: bool = False,
+    **options: Any,
+) -> Iterator[Outcome[Explained]]:
+    """Explains each picture by each method and writes what the module says; each file is decoded once.
 
     Args:
         model: what `explain` takes.
-        files: pictures. One that cannot be read is reported in its line, and the others are done.
-        out: a folder, made where it is missing; for a single file also the name of the overlay to write.
+        sources: files, folders, patterns. A picture that cannot be read is reported in its line, and the others are
+            done.
+        out: a folder, made where it is missing; for a single file also the name of the overlay to write; None writes
+            none.
         methods: as for `explain`.
+        page: also writes a page of the worst `explanation_page.MOST` pictures there; of more, these are decoded again.
         maps: also writes the maps.
         options: as for `explain`.
 
     Yields:
-        The line of each file, as a dict: `path`, `written` and `explanations` (each with `method label score
-        box_xyxy`, and of a detector's objects `found_xyxy`), or `path` and `error`.
+        What became of each, in order.
 
     Raises:
-        ArgumentError: `out` is neither a folder nor a picture's name, or two files would have one overlay.
+        ArgumentError: `out` is neither a folder nor a picture's name, or a picture's name for several; or a page of a
+            detector is asked for.
         FileError: the folder cannot be made, or nothing be written there.
     """
-    targets = overlay_paths(files, out)
-    if targets == [out]:
-        yield from _each(model, files, targets, methods, maps, options)
-        return
-    with writing(out / "explanations.jsonl") as draft, draft.open("w", encoding="utf-8") as lines:
-        for line in _each(model, files, targets, methods, maps, options):
-            lines.write(json.dumps(line) + "\n")
-            yield line
+    folder = None if out is None or _is_one_overlay(out, sources) else out
+    target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
+    meant = partial(find_pictures, sources, outside=folder)
+    shown = None if page is None else ExplanationPage(model, methods, sum(1 for _ in meant()), options)
+
+    def explained(file: Path, pixels: NDArray[Any]) -> Explained:
+        if shown is not None:
+            shown.add(file, pixels)
+        return _written(model, file, pixels, target(file), methods, maps, options)
+
+    with _lines_in(folder) as write_line:
+        for file, decoded in read_ahead(_decoded, meant()):
+            outcome: Outcome[Any] = decoded
+            if decoded.result is not None:
+                outcome = attempt(file, partial(explained, file, decoded.result))
+            if shown is not None and outcome.error:
+                shown.skip(file, outcome.error)
+            write_line(outcome.line())
+            yield outcome
+    if page is not None and shown is not None:
+        with writing(page) as draft:
+            draft.write_text(shown.html(), encoding="utf-8")
 
 
-def write_explanation_page(
-    model: Any, files: Sequence[Path], page: Path, methods: Sequence[str], **options: Any
-) -> list[str]:
-    """Writes `explanation_page` of the files, and gives the errors of those that could not be read.
-
-    Arguments as for `explain_files`.
-
-    Raises:
-        FileError: the page cannot be written.
-    """
-    text, errors = explanation_page(model, files, methods, **options)
-    with writing(page) as draft:
-        draft.write_text(text, encoding="utf-8")
-    return errors
-
-
-def overlay_paths(files: Sequence[Path], out: Path) -> list[Path]:
-    """Where each file's overlay goes: `out` itself if it is a picture's name, or a file of the same name in `out`."""
-    if out.suffix.lower() in PICTURE_SUFFIXES:
-        if len(files) > 1:
-            raise ArgumentError(f"--out: need a folder for {len(files)} pictures, got the picture {out}")
-        return [out]
+def _is_one_overlay(out: Path, sources: Sequence[AnyPath]) -> bool:
+    """Whether `out` names the overlay itself rather than a folder of them."""
+    if is_picture(out.name):
+        if len(list(islice(find_pictures(sources), 2))) > 1:
+            raise ArgumentError(f"--out: need a folder for several pictures, got the picture {out}")
+        return True
     if out.suffix[1:].isalpha() and not out.is_dir():  # such as .pdf: hardly meant as a folder
         raise ArgumentError(f"--out: need a folder or a picture's name (.png, .jpg, .webp, .tif), got {out}")
-    names = [f"{file.stem}.png" for file in files]
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled:
-        raise ArgumentError(f"files: need names that differ, as overlays go to one folder; {doubled} would be two")
-    folder = make_folder(out)
-    return [folder / name for name in names]
+    return False
 
 
-def _each(
+@contextmanager
+def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
+    """What writes a line of the folder's `explanations.jsonl`; nothing where there is no folder."""
+    if folder is None:
+        yield lambda line: None
+        return
+    with writing(folder / "explanations.jsonl") as draft, draft.open("w", encoding="utf-8") as stream:
+        yield lambda line: stream.write(json.dumps(line) + "\n")
+
+
+def _decoded(path: Path) -> Outcome[NDArray[Any]]:
+    return attempt(path, lambda: over_white(as_pixels(path)))
+
+
+def _written(
     model: Any,
-    files: Sequence[Path],
-    targets: Sequence[Path],
+    file: Path,
+    pixels: NDArray[Any],
+    target: Path | None,
     methods: Sequence[str],
     maps: bool,
     options: dict[str, Any],
-) -> Iterator[dict[str, Any]]:
-    for file, target in zip(files, targets, strict=True):
-        try:
-            found = _found(model, file, methods, options)
-            write_picture(target, Picture(_drawn(found) if found else read_rgb8(file)[0]), keeping=(file,))
-            if maps and found:
-                _write_maps(target.with_suffix(".npy"), found)
-        except (FileError, ShapeError) as error:
-            yield {"path": str(file), "error": str(error) if str(file) in str(error) else f"{file}: {error}"}
-            continue
-        yield {"path": str(file), "written": str(target), "explanations": [_in_plain_data(one) for one in found]}
+) -> Explained:
+    if target is None:
+        return Explained("", [])
+    found = _found(model, pixels, methods, options)
+    write_picture(target, Picture(_drawn(found) if found else as_rgb8(pixels)), keeping=(file,))
+    if maps and found:
+        _write_maps(target.with_suffix(".npy"), found)
+    return Explained(str(target), [_in_plain_data(one) for one in found])
 
 
-def _found(model: Any, file: Path, methods: Sequence[str], options: dict[str, Any]) -> list[Explanation]:
+def _found(model: Any, pixels: NDArray[Any], methods: Sequence[str], options: dict[str, Any]) -> list[Explanation]:
     """By each method; of a detector the explanations of all objects, one after another."""
     found: list[Explanation] = []
     for method in methods:
-        one: Any = explain(model, file, method=method, **options)
+        one: Any = explain(model, pixels, method=method, **options)
         found += one if isinstance(one, list) else [one]
     return found
 

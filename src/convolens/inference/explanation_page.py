@@ -18,11 +18,10 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from convolens.errors import ArgumentError, FileError, ShapeError
+from convolens.errors import ArgumentError
 from convolens.explanation import Explainable, Explanation, HasExplained, explain, explain_top
 from convolens.explanation.subject import FindsObjects
-from convolens.media.images import as_rgb8
-from convolens.models.inputs import pixels_of
+from convolens.media.pixels import as_pixels, as_rgb8, over_white
 from convolens.pages import Part, report
 from convolens.pages.figures import looks, row, table
 from convolens.pages.pictures import SHOWN_SIDE
@@ -54,70 +53,90 @@ class _Seen:
         return f"<b>{right} {escape(self.truth)}</b> {escape(self.path.name)}"
 
 
-def explanation_page(
-    model: Explainable | HasExplained, files: Sequence[Path], methods: Sequence[str] = ("auto",), **options: Any
-) -> tuple[str, list[str]]:
-    """The page, and the errors of files that could not be read.
+class ExplanationPage:
+    """The page, made picture by picture.
 
     Args:
-        model: what `explain` takes.
-        files: pictures; those that cannot be read are named at its end.
+        model: what `explain` takes, no detector.
         methods: as for `explain`; each adds its maps.
+        count: how many pictures will come. Where all have room on the page, each is explained as it comes; of more,
+            the worst are read and explained in the end.
         options: as for `explain`. Without a `target` each picture's likeliest classes are explained.
 
     Raises:
-        ArgumentError, MethodError: as for `explain`; or the model is a detector.
+        ArgumentError: the model is a detector.
     """
-    if isinstance(model, FindsObjects):
-        raise ArgumentError("--html: need a classifier or a localizer, got a detector; take --out for its objects")
+
+    def __init__(
+        self, model: Explainable | HasExplained, methods: Sequence[str], count: int, options: Mapping[str, Any]
+    ) -> None:
+        if isinstance(model, FindsObjects):
+            raise ArgumentError("--html: need a classifier or a localizer, got a detector; take --out for its objects")
+        self.model, self.methods, self.options = model, methods, options
+        self.at_once = count <= MOST
+        self._seen: list[_Seen] = []
+        self._figures: dict[Path, str] = {}
+        self._skipped: list[tuple[str, str]] = []
+
+    def add(self, file: Path, pixels: NDArray[Any]) -> None:
+        """A picture. Errors as in `explain`."""
+        seen = _look(self.model, file, pixels)
+        if self.at_once:
+            self._figures[file] = self._figure(seen, pixels)
+        self._seen.append(seen)
+
+    def skip(self, file: Path, error: str) -> None:
+        """A file that could not be used, and why; it is named at the page's end."""
+        self._skipped.append((file.name, error.removeprefix(f"{file}: ")))
+
+    def html(self) -> str:
+        """All of it."""
+        worst = sorted(self._seen, key=lambda one: -one.doubt)[:MOST]
+        figures = [
+            self._figures[one.path] if self.at_once else self._figure(one, over_white(as_pixels(one.path)))
+            for one in worst
+        ]
+        known = [one for one in self._seen if one.truth is not None]
+        some = len(worst) < len(self._seen)
+        shown = f"The worst {len(worst):,} of {len(self._seen):,}, worst first." if some else "Worst first."
+        text = f"{shown} Point at a picture or at a class to see where it was seen."
+        parts = [Part("Pictures", text, [row(*figures)] if figures else [])]
+        if self._skipped:
+            rows = table(("file", "reason"), self._skipped, "")
+            parts.append(Part("Skipped", f"{len(self._skipped):,} files.", [rows]))
+        lead = f"{len(self._seen):,} pictures"
+        if known:
+            right = sum(one.doubt == 1 - max(one.likely.values()) for one in known)
+            lead += f", of {len(known):,} of which the class is known; {right:,} of these were named rightly"
+        return report("What the network looked at", f"{lead}.", parts)
+
+    def _figure(self, seen: _Seen, pixels: NDArray[Any]) -> str:
+        layers = {}
+        for method in self.methods:
+            for one in _explained(self.model, pixels, method, self.options):
+                share = f" {seen.likely[one.label]:.0%}" if one.label in seen.likely else ""
+                layers[f"{one.label}{share}{f' · {one.method}' if len(self.methods) > 1 else ''}"] = _shown(
+                    one.overlay()
+                )
+        return looks(_shown(pixels), layers, seen.words, describe=seen.path.name)
+
+
+def _look(model: Explainable | HasExplained, file: Path, pixels: NDArray[Any]) -> _Seen:
     subject = model.explained() if isinstance(model, HasExplained) else model
-    seen, skipped, errors = [], [], []
-    for file in files:
-        try:
-            seen.append(_look(subject, file))
-        except (FileError, ShapeError) as error:
-            errors.append(str(error) if str(file) in str(error) else f"{file}: {error}")
-            skipped.append((file.name, str(error).removeprefix(f"{file}: ")))
-    worst = sorted(seen, key=lambda one: -one.doubt)[:MOST]
-    figures = [_figure(model, one, methods, options) for one in worst]
-    known = [one for one in seen if one.truth is not None]
-    shown = f"The worst {len(worst):,} of {len(seen):,}, worst first." if len(worst) < len(seen) else "Worst first."
-    text = f"{shown} Point at a picture or at a class to see where it was seen."
-    parts = [Part("Pictures", text, [row(*figures)] if figures else [])]
-    if skipped:
-        parts.append(Part("Skipped", f"{len(skipped):,} files.", [table(("file", "reason"), skipped, "")]))
-    lead = f"{len(seen):,} pictures"
-    if known:
-        right = sum(one.doubt == 1 - max(one.likely.values()) for one in known)
-        lead += f", of {len(known):,} of which the class is known; {right:,} of these were named rightly"
-    return report("What the network looked at", f"{lead}.", parts), errors
-
-
-def _look(model: Explainable, file: Path) -> _Seen:
     with torch.inference_mode():
-        likely = model.probabilities(model(model.preprocess(pixels_of(file))))[0].tolist()
-    names = model.class_names or tuple(map(str, range(len(likely))))
+        likely = subject.probabilities(subject(subject.preprocess(pixels)))[0].tolist()
+    names = subject.class_names or tuple(map(str, range(len(likely))))
     truth = file.resolve().parent.name
     return _Seen(file, dict(zip(names, likely, strict=True)), truth if truth in names else None)
 
 
-def _figure(model: Explainable | HasExplained, seen: _Seen, methods: Sequence[str], options: Mapping[str, Any]) -> str:
-    layers = {}
-    for method in methods:
-        for one in _explained(model, seen.path, method, options):
-            share = f" {seen.likely[one.label]:.0%}" if one.label in seen.likely else ""
-            layers[f"{one.label}{share}{f' · {one.method}' if len(methods) > 1 else ''}"] = _shown(one.overlay())
-    picture = _shown(pixels_of(seen.path))
-    return looks(picture, layers, seen.words, describe=seen.path.name)
-
-
 def _explained(
-    model: Explainable | HasExplained, path: Path, method: str, options: Mapping[str, Any]
+    model: Explainable | HasExplained, pixels: NDArray[Any], method: str, options: Mapping[str, Any]
 ) -> Sequence[Explanation]:
     if options.get("target") is not None or options.get("against") is not None:
-        return [explain(model, path, method=method, **options)]
+        return [explain(model, pixels, method=method, **options)]
     others = {name: value for name, value in options.items() if name not in ("target", "against")}
-    found: Any = explain_top(model, path, CLASSES, method=method, **others)
+    found: Any = explain_top(model, pixels, CLASSES, method=method, **others)
     return list(found)
 
 

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +20,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from convolens.errors import ArgumentError, FileError, ShapeError
-from convolens.media.files import make_folder, writing
+from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
+from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
 from convolens.progress import terminal
 from convolens.stylization import State, Step, stylize
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
-
-
-@dataclass
-class Done:
-    """What became of a folder.
-
-    Attributes:
-        written: the results, in order.
-        failed: what could not be done, with the reason.
-    """
-
-    written: list[Path] = field(default_factory=list)
-    failed: dict[Path, str] = field(default_factory=dict)
 
 
 def stylize_file(
@@ -116,7 +104,7 @@ def stylize_file(
 
 
 def stylize_folder(
-    contents: Path,
+    contents: AnyPath,
     style: Sequence[Path],
     out: Path,
     *,
@@ -124,11 +112,11 @@ def stylize_folder(
     resume: bool = False,
     tell: Callable[[str], object] = lambda _: None,
     **options: Any,
-) -> Done:
-    """Every picture of a folder, by name, into another folder; one that cannot be read is left out.
+) -> list[Outcome[Path]]:
+    """Every picture of a folder or pattern, in order of path, into another folder; one that cannot be read is left out.
 
     Args:
-        contents: the folder.
+        contents: the folder, with all below, or the pattern.
         style: one or more pictures.
         out: a folder; made where it is missing.
         sequence: the pictures are the frames of a film: each starts from the last one's result, moved by what changed
@@ -137,31 +125,41 @@ def stylize_folder(
         tell: gets notes, in a sentence each.
         options: of `stylize_file`.
 
+    Returns:
+        What became of each: where the result is, or why there is none.
+
     Raises:
-        FileError: no folder, or no pictures in it.
+        FileError: no pictures there.
         KeyboardInterrupt: Ctrl-C.
     """
-    if not contents.is_dir():
-        raise FileError(f"{contents}: need a folder of pictures, found none")
-    files = sorted(path for path in contents.iterdir() if path.suffix.lower() in PICTURES)
-    if not files:
-        raise FileError(f"{contents}: need pictures ({' '.join(PICTURES)}), found none")
-    folder, done, before = make_folder(out), Done(), None
-    if folder.resolve() == contents.resolve():
-        raise FileError(f"{out}: is the folder of the inputs, which are never overwritten; give another")
-    for file in files:
-        target = folder / file.name
-        try:
-            if not (resume and target.exists() and not _state_path(target).exists()):
-                following: dict[str, Any] = _following(file, before) if sequence and before else {}
-                going_on = resume and _state_path(target).exists()
-                stylize_file(file, style, target, resume=going_on, tell=tell, **(options | following))
-            done.written.append(target)
+    results, outcomes = ResultPaths([contents], out), list[Outcome[Path]]()
+    before: tuple[Path, Path] | None = None
+    for file in find_pictures([contents], outside=out):
+        target = results(file)
+        following = partial(_following, file, before) if sequence and before else dict[str, Any]
+        one = partial(_stylize_one, file, style, target, following, resume=resume, tell=tell, **options)
+        outcomes.append(attempt(file, one))
+        if outcomes[-1].error:
+            tell(outcomes[-1].error)
+        else:
             before = (file, target)
-        except (FileError, ShapeError) as error:
-            done.failed[file] = str(error) if str(file) in str(error) else f"{file}: {error}"
-            tell(done.failed[file])
-    return done
+    return outcomes
+
+
+def _stylize_one(
+    file: Path,
+    style: Sequence[Path],
+    target: Path,
+    following: Callable[[], dict[str, Any]],
+    *,
+    resume: bool,
+    **options: Any,
+) -> Path:
+    """One of many; what an earlier run has finished stays."""
+    begun = _state_path(target).exists()
+    if resume and target.exists() and not begun:
+        return target
+    return stylize_file(file, style, target, resume=resume and begun, **(options | following()))
 
 
 def _following(file: Path, before: tuple[Path, Path]) -> dict[str, Any]:
@@ -176,16 +174,15 @@ def _following(file: Path, before: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def _unit(path: Path) -> Any:
-    from convolens.media.images import as_rgb8
-
-    return as_rgb8(read_picture(path).pixels) / np.float64(255)
+    pixels = to_unit(over_white(as_pixels(path)), np.float64)
+    return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3))
 
 
 def _fitting(picture: Picture, out: Path) -> Picture:
     """16 bits as 8 where the format holds no more; without transparency for JPEG."""
     pixels = picture.pixels
     if pixels.dtype == np.uint16 and out.suffix.lower() not in (".png", ".tif", ".tiff"):
-        pixels = np.round(pixels / 257).astype(np.uint8)
+        pixels = from_unit(to_unit(pixels), np.uint8)
     if pixels.shape[2] == 4 and out.suffix.lower() in (".jpg", ".jpeg"):
         pixels = pixels[:, :, :3]
     return picture.with_pixels(pixels)

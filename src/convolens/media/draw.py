@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError
-from convolens.media.images import as_rgb8
 from convolens.media.outline import Outline, outline
+from convolens.media.pixels import as_rgb8
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,11 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from convolens.errors import FileError
 
 AnyPath = str | os.PathLike[str]
+
+
+@runtime_checkable
+class OpenFile(Protocol):
+    """A file that is open for reading bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes; all where it is negative."""
 
 
 def need_file(path: AnyPath, what: str = "a file") -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import threading
 import warnings
@@ -26,14 +27,14 @@ from jaxtyping import Num, Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from convolens.arrays import as_array
-from convolens.errors import ArgumentError, DtypeError, FormatError, ShapeError
-from convolens.media.files import AnyPath, need_file, need_target, writing
+from convolens.errors import FormatError
+from convolens.media.files import AnyPath, OpenFile, need_file, need_target, writing
+from convolens.media.picture_files import SUFFIXES
+from convolens.media.pixels import as_levels, as_rgb8
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
-SUFFIXES = [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
 _CHANNELS = {"L": "grey", "I;16": "grey", "I;16B": "grey", "1": "black and white", "RGB": "colour", "P": "palette"}
 _CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency", "PA": "palette with transparency"}
 _opening = threading.Lock()  # warnings.catch_warnings changes the whole process
@@ -52,23 +53,28 @@ class Picture:
         return replace(self, pixels=pixels)
 
 
-def read_image(path: AnyPath) -> Num[np.ndarray, "height width *channels"]:
+Source = AnyPath | bytes | OpenFile  # of a picture: where it is, or what the file holds
+
+
+def read_image(source: Source) -> Num[np.ndarray, "height width *channels"]:
     """The pixels of a picture file as displayed: `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, uint8 or uint16.
 
     The first frame of an animation.
+
+    Args:
+        source: a path, the file's bytes, or the file, open for reading bytes.
 
     Raises:
         FileError: nothing is there.
         FormatError: not a picture, damaged, or more than `MAX_PIXELS` pixels.
     """
-    return read_picture(path).pixels
+    return read_picture(source).pixels
 
 
-def read_picture(path: AnyPath) -> Picture:
-    """A picture file with its colour profile and metadata. Errors as in `read_image`."""
-    file = _need_picture(path)
-    data = file.read_bytes()
-    with _wording_of(file), _opened(data) as image:
+def read_picture(source: Source) -> Picture:
+    """A picture file with its colour profile and metadata. Arguments and errors as in `read_image`."""
+    name, data = _contents(source)
+    with _wording_of(name), _opened(data) as image:
         _check_size(image)
         icc, words = image.info.get("icc_profile"), _words_of(image)  # a TIFF's tables cannot be read after loading
         if _is_deep(image, data):
@@ -79,9 +85,42 @@ def read_picture(path: AnyPath) -> Picture:
             image.load()
             shown, icc = _as_displayable(image, icc)
             pixels = np.asarray(shown)
-        # Asked only now: Pillow turns a TIFF upright by itself while loading, and then no longer tells.
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return Picture(_upright(pixels, orientation), icc, _upright_exif(image, words))
+        return Picture(_upright(pixels, _orientation(image)), icc, _upright_exif(image, words))
+
+
+def displayed(image: Image.Image) -> Num[np.ndarray, "height width *channels"]:
+    """The pixels of a picture that Pillow holds, as displayed; as `read_image` gives those of a file.
+
+    16 bits stay where Pillow has them, in grey pictures.
+
+    Raises:
+        FormatError: a mode whose white is not known (`I`, `F`), or what it is read from is damaged.
+    """
+    with _wording_of("picture"):
+        image.load()
+        shown = image if image.mode.startswith("I;16") else _as_displayable(image, image.info.get("icc_profile"))[0]
+        return _upright(np.asarray(shown), _orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Asked only after loading: Pillow turns a TIFF upright by itself meanwhile, and then no longer tells."""
+    found: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return found
+
+
+def _contents(source: Source) -> tuple[str, bytes]:
+    """What errors call it, and its bytes."""
+    if isinstance(source, str | os.PathLike):
+        file = _need_picture(source)
+        return str(file), file.read_bytes()
+    if isinstance(source, bytes):
+        name, data = "picture", source
+    else:
+        name, data = str(getattr(source, "name", "picture")), source.read(MAX_BYTES + 1)
+        if not isinstance(data, bytes):
+            raise FormatError(f"{name}: need a file open for reading bytes, got one that gives text; open it with 'rb'")
+    _check_bytes(name, len(data))
+    return name, data
 
 
 class Header(NamedTuple):
@@ -148,12 +187,15 @@ def _need_picture(path: AnyPath) -> Path:
     file = need_file(path, "a picture")
     if not file.is_file():
         raise FormatError(f"{file}: need a picture, got a device or a pipe")
-    size = file.stat().st_size
-    if size == 0:
-        raise FormatError(f"{file}: need a picture, got 0 bytes")
-    if size > MAX_BYTES:
-        raise FormatError(f"{file}: need a picture of at most {MAX_BYTES:,} bytes, got {size:,}")
+    _check_bytes(file, file.stat().st_size)
     return file
+
+
+def _check_bytes(name: object, size: int) -> None:
+    if size == 0:
+        raise FormatError(f"{name}: need a picture, got 0 bytes")
+    if size > MAX_BYTES:
+        raise FormatError(f"{name}: need a picture of at most {MAX_BYTES:,} bytes, got {size:,}")
 
 
 def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels"]) -> None:
@@ -167,7 +209,7 @@ def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels
         FormatError: a suffix that is not a picture's, or a format that cannot hold this one.
         ShapeError, DtypeError, ArgumentError: not a picture.
     """
-    write_picture(path, Picture(_writable(image)))
+    write_picture(path, Picture(as_levels(image)))
 
 
 def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ...] = ()) -> None:
@@ -180,7 +222,7 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
 
     Errors as in `write_image`.
     """
-    file, pixels = _named_as_picture(path), _writable(picture.pixels)
+    file, pixels = _named_as_picture(path), as_levels(picture.pixels)
     suffix = file.suffix.lower()
     if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
         raise FormatError(f"{file}: need a format with transparency for an RGBA picture, got JPEG; write a .png")
@@ -211,43 +253,8 @@ def _named_as_picture(path: AnyPath) -> Path:
     return file
 
 
-def as_rgb8(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Any picture as 8-bit RGB: grey repeated, 16 bits rounded, floats in [0, 1] scaled, transparency over white.
-
-    Raises:
-        ShapeError, DtypeError, ArgumentError: not a picture.
-    """
-    pixels = _writable(image)
-    if pixels.dtype == np.uint16:
-        pixels = np.round(pixels / np.float32(257)).astype(np.uint8)
-    if pixels.ndim == 2:
-        return np.repeat(pixels[:, :, None], 3, axis=2)
-    if pixels.shape[2] == 4:
-        alpha = pixels[:, :, 3:] / np.float32(255)
-        return np.round(pixels[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    return np.ascontiguousarray(pixels)
-
-
-def _writable(image: object) -> NDArray[Any]:
-    """Pixels in the shapes and dtypes that files hold: channels 1 dropped, bool and floats to 8 bits."""
-    pixels = as_array(image, "image")
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
-    if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
-        raise ShapeError(f"image: need (height, width) or (height, width, 3 or 4), not empty, got {pixels.shape}")
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8) * np.uint8(255)
-    if pixels.dtype.kind == "f":
-        if not (pixels.min() >= 0 and pixels.max() <= 1):  # so worded that NaN is refused too
-            raise ArgumentError(f"image: need floats in [0, 1], got {pixels.min():.3g} to {pixels.max():.3g}")
-        return np.round(pixels * 255).astype(np.uint8)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise DtypeError(f"image: need uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
-    return pixels
-
-
 @contextmanager
-def _wording_of(file: Path) -> Iterator[None]:
+def _wording_of(file: object) -> Iterator[None]:
     """Turns whatever a decoder raises on bad data into one sentence that names the file."""
     try:
         yield

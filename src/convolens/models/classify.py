@@ -17,17 +17,9 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.files import AnyPath
+from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
-from convolens.models.inputs import (
-    Picture,
-    batches,
-    best_first,
-    class_names_of,
-    device_of,
-    evaluating,
-    listed,
-    pixels_of,
-)
+from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks.receptive import ReceptiveField
@@ -150,8 +142,8 @@ class Classifier(nn.Module):
         """What the pictures show.
 
         Args:
-            images: a path, an array or a tensor `(H, W)` or `(H, W, C)`, uint8, uint16 or float in [0, 1], RGB; or
-                several: a list of any of these, or an array `(N, H, W, C)`.
+            images: a path, bytes, an open file, a Pillow picture, an array or a tensor `(H, W)` or `(H, W, C)`, uint8,
+                uint16 or float in [0, 1], RGB; or several: a list of any of these, or an array `(N, H, W, C)`.
             top: how many classes to name; None names all.
             batch: how many pictures of one size go through the network at once.
 
@@ -164,7 +156,7 @@ class Classifier(nn.Module):
         """
         if top is not None and top < 1:
             raise ArgumentError(f"top: need at least 1 class, got {top}")
-        pictures, many = listed(images)
+        pictures, many = as_pictures(images)
         found = [
             Prediction(*best_first(row, self.class_names, top))
             for scores in self._scores(pictures, batch)
@@ -208,7 +200,7 @@ class Classifier(nn.Module):
         return file.build(make)
 
     def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
-        singles = (self.preprocess(pixels_of(picture)) for picture in pictures)
+        singles = (self.preprocess([picture]) for picture in pictures)
         with evaluating(self):
             return [self.probabilities(self(one)).cpu().numpy() for one in batches(singles, batch)]
 

@@ -1,8 +1,7 @@
-"""What every task is given: one picture or many, as paths, arrays or tensors; and how they become batches."""
+"""What models share on their way from pictures to predictions: batches, names of classes, the mode, the device."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,50 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.arrays import is_tensor
-from convolens.errors import ArgumentError, DtypeError, ShapeError
-from convolens.media.images import read_image
+from convolens.errors import ArgumentError
 from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
-
-Picture = str | os.PathLike[str] | NDArray[Any] | Tensor
-
-
-def listed(images: Picture | Iterable[Picture]) -> tuple[list[Picture], bool]:
-    """The pictures in order, and whether many were given: a list, or an array of four dimensions.
-
-    Raises:
-        ArgumentError: something that is no picture and holds none.
-    """
-    if isinstance(images, str | os.PathLike):
-        return [images], False
-    if is_tensor(images) or isinstance(images, np.ndarray):
-        return (list(images), True) if images.ndim == 4 else ([images], False)
-    if isinstance(images, Iterable):
-        return list(images), True
-    raise ArgumentError(f"images: need a path, an array, a tensor, or several, got {type(images).__name__}")
-
-
-def pixels_of(picture: Picture) -> NDArray[Any]:
-    """The picture as an array: `(H, W)` or `(H, W, 3)`, uint8, uint16, or float in [0, 1]; transparency over white.
-
-    Raises:
-        FileError: a path where no picture can be read.
-        ShapeError, DtypeError, ArgumentError: an array or tensor that is no picture.
-    """
-    if isinstance(picture, str | os.PathLike):
-        return _over_white(read_image(picture))
-    pixels: NDArray[Any] = picture.detach().cpu().numpy() if is_tensor(picture) else np.asarray(picture)
-    if pixels.ndim not in (2, 3) or pixels.size == 0 or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
-        raise ShapeError(
-            f"picture: need (height, width) or (height, width, 1, 3 or 4), not empty, got {pixels.shape}; "
-            "a preprocessed (N, C, H, W) batch goes to the model itself"
-        )
-    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
-        raise DtypeError(f"picture: need uint8, uint16 or floats in [0, 1], got {pixels.dtype}")
-    if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):  # so worded that NaN is refused too
-        raise ArgumentError(f"picture: need floats in [0, 1], got {pixels.min():.3g} to {pixels.max():.3g}")
-    return _over_white(pixels)
 
 
 def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:

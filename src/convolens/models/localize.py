@@ -26,7 +26,8 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cr
 from convolens.boxes import corners_of, overlaps
 from convolens.errors import ArgumentError, ShapeError, WeightsError, need_one_of
 from convolens.media.files import AnyPath
-from convolens.models.inputs import Picture, batches, class_names_of, device_of, evaluating, listed, pixels_of
+from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
+from convolens.models.inputs import batches, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.blocks import convolution
@@ -215,7 +216,7 @@ class Localizer(nn.Module):
         """What the pictures show, and where.
 
         Args:
-            images: a path, an array or a tensor, or several, as for a classifier.
+            images: a picture (path, bytes, open file, Pillow's, array, tensor), or several, as for a classifier.
             threshold: the objectness from which on an object is named; 0 names one in every picture.
             batch: how many pictures of one size go through the network at once.
 
@@ -228,12 +229,12 @@ class Localizer(nn.Module):
         """
         if not 0 <= threshold <= 1:
             raise ArgumentError(f"threshold: need a number from 0 to 1, got {threshold}")
-        pictures, many = listed(images)
+        pictures, many = as_pictures(images)
         sizes: list[tuple[int, int]] = []
 
         def singles() -> Iterable[Tensor]:
             for picture in pictures:
-                pixels = pixels_of(picture)
+                pixels = over_white(as_pixels(picture))
                 sizes.append((pixels.shape[0], pixels.shape[1]))
                 yield self.preprocess(pixels)
 

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
-from convolens.models.inputs import Picture, listed
+from convolens.media.pixels import Picture, as_pictures
 from convolens.stylization.colors import Colors
 from convolens.stylization.goal import Goal, default_taps, known_taps, need_size, number, shared, weighted
 from convolens.stylization.losses import gram
@@ -77,8 +77,8 @@ def stylize(
     Losses are relative (see `losses`), so that the default weights suit any trunk, tap and size.
 
     Args:
-        content: a path, array or tensor `(H, W)` or `(H, W, C)`, uint8, uint16 or float in [0, 1]; None makes a
-            texture.
+        content: a path, bytes, an open file, a Pillow picture, an array or tensor `(H, W)` or `(H, W, C)`, uint8,
+            uint16 or float in [0, 1]; None makes a texture.
         style: one such picture, or several; None keeps to the content: with `init="noise"` the result shows what
             `content_taps` know of it.
         content_weight: of the content's features.
@@ -112,7 +112,7 @@ def stylize(
 
     Returns:
         The picture, of the content's kind and dtype: uint8 or uint16 are rounded, transparency is kept, grey becomes
-        RGB. For a path or None an array.
+        RGB. For what is no tensor an array.
 
     Raises:
         ArgumentError: an option that cannot be used; a tap that the trunk lacks.
@@ -121,8 +121,8 @@ def stylize(
 
     Differs from the paper in the losses, which are relative; in the total variation; in going coarse to fine.
     """
-    source = None if content is None else opened(content)
-    style_list = [] if style is None else listed(style)[0]
+    source = None if content is None else opened(content, "content")
+    style_list = [] if style is None else list(as_pictures(style, "style")[0])
     if source is None and not style_list:
         raise ArgumentError("stylize: need a content or a style, got neither")
     network = _trunk(trunk, weights, pooling, padding, device)

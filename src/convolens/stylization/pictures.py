@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +13,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from convolens.arrays import is_tensor
-from convolens.errors import ArgumentError, ShapeError
-from convolens.media.images import read_image
-from convolens.models.inputs import Picture, pixels_of
+from convolens.errors import ArgumentError
+from convolens.media.pixels import Picture, as_pixels, from_unit, over_white, to_unit
 
 LEAST_SIDE = 112  # of the shorter side at the coarsest scale: strokes settle there that at 224 would stay specks
 
@@ -31,31 +29,24 @@ class Kind:
 
     def restore(self, picture: Tensor) -> Any:
         """`(1, 3, H, W)` in [0, 1] as an array or tensor `(H, W, 3 or 4)` of the content's dtype."""
-        pixels = picture[0].permute(1, 2, 0).double().clamp(0, 1).cpu().numpy()
-        if self.dtype.kind == "u":
-            pixels = np.round(pixels * np.iinfo(self.dtype).max)
-        pixels = pixels.astype(self.dtype)
+        pixels = from_unit(picture[0].permute(1, 2, 0).double().cpu().numpy(), self.dtype)
         if self.alpha is not None:
             pixels = np.concatenate([pixels, self.alpha], axis=2)
         return pixels if self.tensor_on is None else torch.from_numpy(pixels).to(self.tensor_on)
 
 
-def opened(picture: Picture) -> Any:
-    """The pixels of a path; anything else as it is."""
-    return read_image(picture) if isinstance(picture, str | os.PathLike) else picture
+def opened(picture: Picture, subject: str) -> Any:
+    """The pixels, so that a file is read once; a tensor as it is, as the result will be one. Errors as `as_pixels`."""
+    return picture if is_tensor(picture) else as_pixels(picture, subject)
 
 
 def as_unit(picture: Picture, subject: str) -> Tensor:
     """A picture as `(1, 3, H, W)` in [0, 1], float32: grey repeated, transparency over white.
 
-    Errors as in `pixels_of`, with `subject` in front.
+    Errors as in `as_pixels`, about `subject`.
     """
-    try:
-        pixels = pixels_of(picture)
-    except (ShapeError, ArgumentError) as error:
-        raise type(error)(f"{subject}: {error}") from error
-    white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-    unit = torch.from_numpy(np.divide(pixels, white, dtype=np.float32).reshape(*pixels.shape[:2], -1))
+    pixels = over_white(as_pixels(picture, subject))
+    unit = torch.from_numpy(to_unit(pixels).reshape(*pixels.shape[:2], -1))
     return unit.permute(2, 0, 1).expand(3, -1, -1)[None]
 
 
@@ -64,15 +55,13 @@ def kind_of(picture: Picture | None, size: tuple[int, int]) -> Kind:
     if picture is None:
         return Kind(np.dtype(np.uint8))
     device = picture.device if is_tensor(picture) else None
-    pixels = picture.detach().cpu().numpy() if is_tensor(picture) else np.asarray(picture)
+    pixels = as_pixels(picture)
     alpha = None
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         alpha = pixels[:, :, 3:]
         if alpha.shape[:2] != size:
-            levels = np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1
-            sized = resized(torch.from_numpy(alpha.astype(np.float64) / levels).permute(2, 0, 1)[None], size)
-            whole = sized[0].permute(1, 2, 0).numpy() * levels
-            alpha = (whole.round() if alpha.dtype.kind == "u" else whole).astype(alpha.dtype)
+            sized = resized(torch.from_numpy(to_unit(alpha, np.float64)).permute(2, 0, 1)[None], size)
+            alpha = from_unit(sized[0].permute(1, 2, 0).numpy(), alpha.dtype)
     return Kind(pixels.dtype, alpha, device)
 
 

@@ -9,7 +9,8 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from convolens.media.images import as_rgb8, read_image, write_image
+from convolens.media.images import read_image, write_image
+from convolens.media.pixels import as_rgb8
 from convolens.tour import pictures
 
 SIDE = 64

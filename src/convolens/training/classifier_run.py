@@ -19,7 +19,8 @@ from convolens.data import DataSet, Example, Skipped
 from convolens.evaluation.classify import figures
 from convolens.media.draw import sheet
 from convolens.media.files import write_json, writing
-from convolens.media.images import as_rgb8, read_image, write_image
+from convolens.media.images import read_image, write_image
+from convolens.media.pixels import as_rgb8
 from convolens.models.classify import Classifier
 from convolens.training.run_folder import BEST, Run
 

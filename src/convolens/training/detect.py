@@ -171,7 +171,7 @@ class DetectLesson:
 
     def example(self, number: int, generator: np.random.Generator) -> Shown | None:
         """A view of a picture and the objects in it."""
-        loaded = load_or_skip(self.teaching.examples[number], self.skipped, at_least=self.least)
+        loaded = load_or_skip(self.teaching.examples[number], self.skipped, self.least)
         if loaded is None:
             return None
         height, width = loaded.pixels.shape[:2]

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.data import DataSet, Example, Loaded, Skipped, load
+from convolens.data import DataSet, Example, Loaded, Skipped
 from convolens.data.augment import Augmentation, View, draw_colors
 from convolens.data.loading import load_or_skip
 from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
 from convolens.media.files import AnyPath
+from convolens.media.images import read_header
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.registry import trunk as make_trunk
 
@@ -82,7 +83,7 @@ class Pictures:
         """One picture, or None if it cannot be used."""
         if number in self._kept:
             return self._kept[number]
-        loaded = load_or_skip(self.data.examples[number], self.skipped, at_least=self.least)
+        loaded = load_or_skip(self.data.examples[number], self.skipped, self.least)
         if loaded is not None:
             with self._keeping:
                 if loaded.pixels.nbytes <= self._room:
@@ -137,9 +138,8 @@ def side_for(size: int | None, data: DataSet) -> int:
     reason = ""
     for example in data.examples:
         try:
-            height, width = load(example).pixels.shape[:2]
-            return int(min(height, width))
-        except (FileError, DataError) as error:
+            return min(read_header(example.path).size)
+        except FileError as error:
             reason = reason or str(error)
     raise DataError(f"{data.root}: need pictures that can be used, got none; {reason}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,11 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.arrays import as_array, is_tensor
 from convolens.errors import ArgumentError, ShapeError
+from convolens.media.pixels import CHANNELS, as_pictures, as_pixels, over_white, to_unit
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,15 @@ class Preprocessing:
         """Pictures as a float32 batch.
 
         Args:
-            pictures: a path, an array `(H, W)` or `(H, W, C)` (uint8, uint16, or float in [0, 1], RGB), or a
-                sequence of them; grey is repeated where the network wants colour, what is transparent lies over
-                white.
+            pictures: a path, bytes, an open file, a Pillow picture, an array or tensor `(H, W)` or `(H, W, C)` (uint8,
+                uint16, or float in [0, 1], RGB), or several; gray is repeated where the network wants color, what is
+                transparent lies over white.
 
         Raises:
             ShapeError: pictures of different sizes, with nothing that makes them equal.
+            FileError, DtypeError, ArgumentError: what is no picture, as in `convolens.media.pixels.as_pixels`.
         """
-        batch = [self._one(picture) for picture in _each(pictures)]
+        batch = [self._one(picture) for picture in as_pictures(pictures, "pictures")[0]]
         if not batch:
             raise ShapeError("pictures: need at least one, got none")
         sizes = sorted({f"{picture.shape[1]}×{picture.shape[2]}" for picture in batch})
@@ -107,11 +106,10 @@ class Preprocessing:
             raise ArgumentError(f"preprocessing: need the fields {known}, got {', '.join(values)}") from error
 
     def _one(self, picture: object) -> Tensor:
-        pixels = torch.from_numpy(_as_unit_float(_read(picture)))
         channels = len(self.mean)
-        if pixels.shape[2] == 4 and channels != 4:
-            alpha = pixels[:, :, 3:]
-            pixels = pixels[:, :, :3] * alpha + (1 - alpha)
+        array = as_pixels(picture, channels=sorted({*CHANNELS, channels}))
+        unit = to_unit(array if channels == 4 else over_white(array))
+        pixels = torch.from_numpy(np.ascontiguousarray(unit.reshape(*unit.shape[:2], -1)))
         if pixels.shape[2] == 1:
             pixels = pixels.expand(-1, -1, channels)
         if pixels.shape[2] != channels:
@@ -140,34 +138,6 @@ class Preprocessing:
 def any_channels(count: int) -> Preprocessing:
     """For inputs that are not colour: from [0, 1] to [-2, 2], about what ImageNet's statistics do to colour."""
     return Preprocessing(mean=(0.5,) * count, deviation=(0.25,) * count)
-
-
-def _each(pictures: object) -> list[object]:
-    """One picture or many, as a list; a 4-D array is a batch of pictures."""
-    if isinstance(pictures, str | os.PathLike):
-        return [pictures]
-    if is_tensor(pictures) or isinstance(pictures, np.ndarray):
-        return list(pictures) if pictures.ndim == 4 else [pictures]
-    if isinstance(pictures, list | tuple):
-        return list(pictures)
-    raise ArgumentError(f"pictures: need a path, an array or a sequence of them, got {type(pictures).__name__}")
-
-
-def _read(picture: object) -> NDArray[Any]:
-    if isinstance(picture, str | os.PathLike):
-        from convolens.media.images import read_image
-
-        return read_image(picture)
-    array = picture.detach().cpu().numpy() if is_tensor(picture) else as_array(picture, "picture")
-    if array.ndim not in (2, 3) or array.size == 0:
-        raise ShapeError(f"picture: need (height, width) or (height, width, channels), got {array.shape}")
-    return array
-
-
-def _as_unit_float(picture: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows × columns × channels, float32 in [0, 1]."""
-    white = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1
-    return np.ascontiguousarray(picture.reshape(*picture.shape[:2], -1), dtype=np.float32) / np.float32(white)
 
 
 def _center(picture: Tensor, side: int) -> Tensor:

@@ -3,13 +3,18 @@ import pytest
 from PIL import ExifTags, Image
 
 import convolens as cl
-from convolens.effects.pictures.files import change_picture_file, change_picture_files, is_many, pictures_in
+from convolens.effects.pictures.files import change_picture_file, change_picture_files
 from convolens.errors import FileError
 from convolens.media.images import read_image, write_image
+from convolens.media.picture_files import ResultPaths, find_pictures
 
 
 def soften(pixels):
     return cl.blur(pixels, 2)
+
+
+def changed(sources, out):
+    return list(change_picture_files(find_pictures(sources), ResultPaths(sources, out), soften))
 
 
 @pytest.fixture
@@ -26,43 +31,37 @@ def folder(tmp_path):
 
 
 def test_a_folder_becomes_a_folder_and_a_bad_file_is_skipped(folder, tmp_path):
-    counted = []
-    outcomes = change_picture_files(pictures_in(folder), tmp_path / "out", soften, progress=counted.append)
-    assert [o.source.name for o in outcomes] == sorted(p.name for p in folder.iterdir() if p.name != "notes.txt")
-    assert sum(counted) == 9
-    failed = [o for o in outcomes if o.failure]
-    assert [o.source.name for o in failed] == ["letter.jpg"]
-    assert "letter.jpg: need a picture" in str(failed[0].failure)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {o.source.name for o in outcomes} - {"letter.jpg"}
+    outcomes = changed([folder], tmp_path / "out")
+    assert [o.path.name for o in outcomes] == sorted(p.name for p in folder.iterdir() if p.name != "notes.txt")
+    failed = [o for o in outcomes if o.error]
+    assert [o.path.name for o in failed] == ["letter.jpg"]
+    assert "letter.jpg: need a picture" in failed[0].error
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {o.path.name for o in outcomes} - {"letter.jpg"}
     for outcome in outcomes:
-        if not outcome.failure:
-            np.testing.assert_array_equal(read_image(outcome.target), soften(read_image(outcome.source)))
+        if not outcome.error:
+            np.testing.assert_array_equal(read_image(outcome.result), soften(read_image(outcome.path)))
 
 
-def test_a_pattern_chooses_and_a_file_of_that_name_is_a_file(folder, tmp_path):
-    assert [p.name for p in pictures_in(folder / "[0-2].png")] == ["0.png", "1.png", "2.png"]
-    assert is_many(folder) and is_many(folder / "*.png")
-    write_image(tmp_path / "odd[1].png", np.zeros((3, 3), np.uint8))
-    assert not is_many(tmp_path / "odd[1].png") and not is_many(tmp_path / "gone.png")
+def test_folders_below_are_done_into_folders_below(folder, tmp_path):
+    (folder / "more").mkdir()
+    write_image(folder / "more" / "0.png", np.zeros((3, 3), np.uint8))
+    changed([folder], tmp_path / "out")
+    assert read_image(tmp_path / "out" / "more" / "0.png").shape == (3, 3)
+    assert read_image(tmp_path / "out" / "0.png").shape == (20, 30, 3)
 
 
 def test_the_folder_itself_is_not_written_into(folder):
     before = {p: p.read_bytes() for p in folder.iterdir()}
-    outcomes = change_picture_files(pictures_in(folder / "*.png"), folder, soften)
-    assert all("is the input, which is never overwritten" in str(o.failure) for o in outcomes)
+    for sources in ([folder], [folder / "*.png"]):
+        with pytest.raises(FileError, match="is the folder of the inputs, which are never overwritten; give another"):
+            changed(sources, folder)
     assert {p: p.read_bytes() for p in folder.iterdir()} == before
 
 
-def test_no_pictures_and_two_of_one_name_are_refused(folder, tmp_path):
-    with pytest.raises(FileError, match=r"need pictures \(\.png .*\), found none there"):
-        pictures_in(folder / "*.bmp")
-    (tmp_path / "more").mkdir()
-    write_image(tmp_path / "more" / "0.png", np.zeros((3, 3), np.uint8))
-    with pytest.raises(FileError, match=r"need names that differ, as all go to one folder, got .*in/0\.png and "):
-        pictures_in(tmp_path / "*" / "0.png")
+def test_where_no_folder_can_be_is_said(folder, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="file: need a folder to write into"):
-        change_picture_files(pictures_in(folder), tmp_path / "file", soften)
+        changed([folder], tmp_path / "file")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.files import AnyPath
+from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
 from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
@@ -30,7 +31,7 @@ from convolens.models.detect.heads import Heads
 from convolens.models.detect.matching import OVERLAP as MATCHING
 from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
-from convolens.models.inputs import Picture, batches, evaluating, listed, pixels_of
+from convolens.models.inputs import batches, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.trunks import Preprocessing, Trunk
 
@@ -191,7 +192,7 @@ class Detector(nn.Module):
         """What the pictures show, and where.
 
         Args:
-            images: a path, an array or a tensor, or several, as for a classifier.
+            images: a picture (path, bytes, open file, Pillow's, array, tensor), or several, as for a classifier.
             threshold: the score above which an object is named; 0.01 (`decoding.LOWEST`) is usual for measuring.
             nms_iou: of two boxes of one class with a larger IoU only the likelier stays.
             soft: it stays with a lower score instead (soft-NMS).
@@ -209,7 +210,7 @@ class Detector(nn.Module):
             FileError: a picture cannot be read.
             ShapeError, DtypeError, ArgumentError: an array is no picture, or an argument out of range.
         """
-        pictures, many = listed(images)
+        pictures, many = as_pictures(images)
         selection = Selection(threshold, nms_iou, soft, top_k, max_detections)
         if batch is None:
             batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
@@ -231,7 +232,7 @@ class Detector(nn.Module):
     def _views(self, pictures: Iterable[Picture], tile: int | None, views: list[list[Tile]]) -> Iterator[Tensor]:
         """Each picture, and its tiles, preprocessed; where they lie is added to `views`."""
         for picture in pictures:
-            pixels = pixels_of(picture)
+            pixels = over_white(as_pixels(picture))
             views.append(tiles(pixels.shape[0], pixels.shape[1], tile))
             for view in views[-1]:
                 yield self.preprocess(pixels[view.y1 : view.y2, view.x1 : view.x2])

@@ -1,0 +1,200 @@
+"""Picture files, many at a time: which are meant, where their results go, and what became of each.
+
+One rule for what a folder holds: every picture below it, by its suffix, in order of path; none that is hidden or lies
+in a hidden folder or in `__MACOSX`, which archives made on a Mac bring along. A linked folder counts as a folder; each
+is entered once, so links that lead back end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from convolens.errors import DtypeError, FileError, ShapeError
+from convolens.media.files import AnyPath, make_folder
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+_NOT_MEANT = "__MACOSX"
+
+Result = TypeVar("Result")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name ends as a picture's does."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - three times as fast as a Path
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a file or folder of this name is passed over: hidden, or what a Mac puts into archives."""
+    return name.startswith(".") or name == _NOT_MEANT
+
+
+def files_below(folder: AnyPath) -> Iterator[str]:
+    """Paths of all files below, in order of path, but for what is left out."""
+    return _below(os.fspath(folder), set())
+
+
+def _below(folder: str, entered: set[tuple[int, int]]) -> Iterator[str]:
+    here = os.stat(folder)  # noqa: PTH116 - a Path for each of many folders takes longer
+    if (here.st_dev, here.st_ino) in entered:
+        return
+    entered.add((here.st_dev, here.st_ino))
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if not is_left_out(entry.name)), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir():
+            yield from _below(entry.path, entered)
+        else:
+            yield entry.path
+
+
+def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) -> Iterator[Path]:
+    """The picture files that are meant: files as they are, folders with all below, patterns such as `"photos/*.jpg"`.
+
+    Args:
+        sources: in order; a file is taken whatever its suffix, in folders and patterns only pictures'.
+        outside: a folder whose files are left out, as they are results.
+
+    Raises:
+        FileError: a folder or pattern without pictures.
+    """
+    hidden = outside.resolve() if outside else None
+    for source in sources:
+        path, found = Path(source), False
+        for file in _meant(path):
+            if hidden is None or not file.resolve().is_relative_to(hidden):
+                found = True
+                yield file
+        if not found:
+            raise FileError(f"{path}: need pictures ({' '.join(SUFFIXES)}), found none")
+
+
+def is_many(source: AnyPath) -> bool:
+    """Whether it names a folder or a pattern rather than a file."""
+    path = Path(source)
+    return path.is_dir() or (not path.exists() and has_magic(str(path)))
+
+
+def _meant(path: Path) -> Iterator[Path]:
+    if not is_many(path):
+        yield path
+    elif path.is_dir():
+        yield from (Path(name) for name in files_below(path) if is_picture(name))
+    else:
+        yield from (Path(name) for name in _matching(str(path)) if is_picture(name))
+
+
+def _matching(pattern: str) -> list[str]:
+    found = glob(pattern, recursive=True)  # noqa: PTH207 - Path's needs the root and the pattern apart
+    return sorted(name for name in found if _NOT_MEANT not in Path(name).parts and Path(name).is_file())
+
+
+class ResultPaths:
+    """Where the results of pictures go: in the same folders below `folder` as below what their sources have in common.
+
+    Args:
+        sources: what `find_pictures` was given.
+        folder: where results go; made where it is missing.
+        suffix: of the results, in place of the pictures' own; None keeps theirs. Pictures of one folder whose names
+            differ by their suffix only then have it in the result's name: `0-png.jpg` and `0-tif.jpg`.
+
+    Raises:
+        FileError: the folder cannot be made; or it is where the pictures themselves are, and would be overwritten.
+    """
+
+    def __init__(self, sources: Sequence[AnyPath], folder: AnyPath, suffix: str | None = None) -> None:
+        self.folder, self.suffix = make_folder(folder), suffix
+        self._base = Path(os.path.commonpath([_absolute(_folder_of(Path(source))) for source in sources]))
+        if suffix is None and self.folder.resolve() == self._base.resolve():
+            raise FileError(f"{folder}: is the folder of the inputs, which are never overwritten; give another")
+        self._last: tuple[Path | None, dict[str, str]] = (None, {})  # a folder, and its pictures' names of results
+
+    def __call__(self, path: Path) -> Path:
+        """Where the picture's result goes; the folders above it are made."""
+        place = self.folder / _absolute(path).parent.relative_to(self._base)
+        place.mkdir(parents=True, exist_ok=True)
+        if self.suffix is None:
+            return place / path.name
+        return place / (self._names(path).get(path.name, path.name.replace(".", "-")) + self.suffix)
+
+    def _names(self, path: Path) -> dict[str, str]:
+        """For each picture beside this one, what its result is called; pictures come folder by folder."""
+        if self._last[0] != path.parent:
+            self._last = (path.parent, _result_names(path.parent))
+        return self._last[1]
+
+
+def _result_names(folder: Path) -> dict[str, str]:
+    """The stem of each picture, or with its suffix where another picture has the same; each different.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a.png", "b.png", "b.JPG"):
+    ...     (folder / name).touch()
+    >>> _result_names(folder)
+    {'a.png': 'a', 'b.JPG': 'b-JPG', 'b.png': 'b-png'}
+    """
+    pictures = sorted(name for name in os.listdir(folder) if is_picture(name)) if folder.is_dir() else []  # noqa: PTH208
+    stems = [Path(name).stem for name in pictures]
+    counts: dict[str, int] = {}
+    for stem in stems:
+        counts[stem] = counts.get(stem, 0) + 1
+    names = {name: stem for name, stem in zip(pictures, stems, strict=True) if counts[stem] == 1}
+    taken = set(names.values())
+    for name, stem in zip(pictures, stems, strict=True):
+        if counts[stem] > 1:
+            wanted = f"{stem}-{Path(name).suffix[1:]}"
+            while wanted in taken:  # `0-png.jpg` beside `0.png` and `0.jpg`
+                wanted += "-"
+            names[name] = wanted
+            taken.add(wanted)
+    return dict(sorted(names.items()))
+
+
+def _folder_of(source: Path) -> Path:
+    """The folder of a source: itself, or the one that it lies in, up to a pattern's first sign."""
+    if source.is_dir():
+        return source
+    while has_magic(str(source.parent)) and not source.parent.exists():
+        source = source.parent
+    return source.parent
+
+
+def _absolute(path: Path) -> Path:
+    """From the root and without `..`, links as they are."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """What became of a file: a result, or the sentence that says why there is none."""
+
+    path: Path
+    result: Result | None = None
+    error: str = ""
+
+    def line(self) -> dict[str, Any]:
+        """As plain data: the path as it was given, and the error or the result's fields."""
+        if self.error:
+            return {"path": str(self.path), "error": self.error}
+        fields = asdict(self.result) if is_dataclass(self.result) and not isinstance(self.result, type) else {}
+        return {"path": str(self.path), **fields}
+
+
+def attempt(path: Path, work: Callable[[], Result]) -> Outcome[Result]:
+    """Does the work of one file of many: one that cannot be read or used is an outcome, and the others are done."""
+    try:
+        return Outcome(path, work())
+    except (FileError, ShapeError, DtypeError) as error:
+        return failed(path, error)
+    except MemoryError:
+        return Outcome(path, error=f"{path}: need more memory than this machine has")
+
+
+def failed(path: Path, error: Exception) -> Outcome[Any]:
+    """The outcome of a file that cannot be used; its sentence names the file."""
+    return Outcome(path, error=str(error) if str(path) in str(error) else f"{path}: {error}")
