@@ -55,7 +55,7 @@ class Classifier(nn.Module):
             one.
     """
 
-    task = "classify"
+    task: Literal["classify"] = "classify"
 
     def __init__(
         self,

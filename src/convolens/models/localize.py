@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -163,7 +163,7 @@ class Localizer(nn.Module):
         metrics: what was measured on pictures it was not trained on; kept in the model file.
     """
 
-    task = "localize"
+    task: Literal["localize"] = "localize"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import get_args, overload
+from typing import Literal, get_args, overload
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -55,7 +55,7 @@ class Detector(nn.Module):
         ArgumentError: parts that do not fit one another.
     """
 
-    task = "detect"
+    task: Literal["detect"] = "detect"
 
     def __init__(
         self,
