@@ -35,6 +35,14 @@ def load(path: AnyPath, *, device: str = "auto") -> Model:
         FileError: nothing is there.
         WeightsError: not a model, damaged, or of a task that this version does not know.
         DeviceError: the device is not there.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from convolens.models.classify import classifier
+    >>> with TemporaryDirectory() as folder:
+    ...     classifier("resnet18", classes=["cat", "dog"]).save(f"{folder}/model.safetensors")
+    ...     model = load(f"{folder}/model.safetensors")
+    >>> model.task, model.class_names
+    ('classify', ('cat', 'dog'))
     """
     where = pick_device(device)
     file = read_model_file(path)

@@ -289,7 +289,10 @@ class Localizer(nn.Module):
         """
         class_names, taps = file.words("class_names"), file.words("taps")
         if file.fact("head", str) != PlaceHead.kind or len(taps) != 1 or not class_names:
-            raise WeightsError(f"{file.path}: need a head {PlaceHead.kind!r} on one tap and names of classes")
+            raise WeightsError(
+                f"{file.path}: need a head {PlaceHead.kind!r} on one tap and names of classes, got "
+                f"{file.fact('head', str)!r} on {len(taps)} and {len(class_names)} names; train it again"
+            )
 
         def make(trunk: Trunk) -> Localizer:
             head = PlaceHead(trunk.channels(taps[0]), len(class_names), file.fact("hidden", int))

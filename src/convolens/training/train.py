@@ -164,6 +164,21 @@ def train(
         FileError: the data is not there, or the run folder cannot be written.
         WeightsError: the weights are not there or another network's.
         TrainingError: the loss is no longer a number, or `resume` finds a run of something else.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from convolens.media.images import write_image
+    >>> dark, light = (np.full((16, 16, 3), level, np.uint8) for level in (40, 200))
+    >>> with TemporaryDirectory() as folder:
+    ...     for name, picture in (("dark", dark), ("light", light)):
+    ...         (Path(folder) / "data" / name).mkdir(parents=True)
+    ...         for number in range(4):
+    ...             write_image(f"{folder}/data/{name}/{number}.png", picture + np.uint8(number))
+    ...     run = train("classify", f"{folder}/data", trunk="resnet18", stem="small", width=0.25, finetune="head",
+    ...                 out=f"{folder}/run", progress=False)
+    ...     run.load().predict([dark, light], top=1)
+    [Prediction(labels=('dark',), scores=(...,)), Prediction(labels=('light',), scores=(...,))]
     """
     asked = dict(locals())
     need_one_of("task", task, TRAINERS)

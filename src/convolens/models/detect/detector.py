@@ -99,7 +99,10 @@ class Detector(nn.Module):
         """Height and width of the network's input in pixels."""
         stretch = self.preprocessing.stretch
         if stretch is None:
-            raise ArgumentError("preprocessing: need one that stretches the whole picture to one size")
+            raise ArgumentError(
+                f"preprocessing: need one that stretches the whole picture to one size, got {self.preprocessing}; "
+                "make the detector by convolens.detector"
+            )
         return (stretch, stretch) if isinstance(stretch, int) else stretch
 
     @property
