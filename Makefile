@@ -31,12 +31,13 @@ test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs the
 test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
 
-check: setup  ## format, lint, types, import layers, documentation examples
+check: setup  ## format, lint, types, import layers, the reference and the examples in docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/clang-format --dry-run -Werror core/*.?pp core/kernels/*.?pp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/make_reference.py --check
 	$(BIN)/pytest -q --doctest-modules src/convolens
 
 # The sanitized core stands beside a copy of the package; -S keeps the editable install from taking its place. The

@@ -26,8 +26,8 @@ def test_every_public_name_can_be_reached():
         assert getattr(cl, name) is not None
 
 
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'convolute'"):
+def test_an_unknown_name_is_an_attribute_error_that_names_the_nearest():
+    with pytest.raises(AttributeError, match=r"no attribute 'convolute'; did you mean 'convolve'\?"):
         cl.convolute
 
 

@@ -64,7 +64,9 @@ def __getattr__(name: str) -> Any:
         return version("convolens")
     home = _HOME.get(name)
     if home is None:
-        raise AttributeError(f"module 'convolens' has no attribute {name!r}")
+        from convolens.errors import did_you_mean
+
+        raise AttributeError(f"module 'convolens' has no attribute {name!r}{did_you_mean(name, _HOME)}")
     module = import_module(f"convolens.{home or name}")
     value = module if not home else getattr(module, name)
     globals()[name] = value

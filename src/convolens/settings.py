@@ -23,6 +23,9 @@ def precision(mode: Precision | None = None) -> Precision:
     Args:
         mode: `"exact"` or `"fast"`; `None` only asks.
 
+    Raises:
+        ArgumentError: another word.
+
     >>> precision()
     'fast'
     """
@@ -42,6 +45,9 @@ def threads(count: int | None = None) -> int:
 
     Args:
         count: at least 1; `None` only asks.
+
+    Raises:
+        ArgumentError: not a whole number, or less than 1.
 
     >>> threads() >= 1
     True

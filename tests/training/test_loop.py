@@ -465,9 +465,9 @@ def test_a_batch_fits_the_memory_there_is(monkeypatch):
     ("change", "message"),
     [
         ({"epochs": 0}, "epochs: need a whole number of at least 1, got 0"),
-        ({"batch": 2.5}, "batch: need a whole number of at least 1, got 2.5"),
-        ({"lr": 0}, "lr: need a number above 0, got 0"),
-        ({"lr": float("inf")}, "lr: need a number above 0, got inf"),
+        ({"batch": 2.5}, "batch: need a whole number of at least 1, or 'auto', got 2.5"),
+        ({"lr": 0}, "lr: need a number above 0, or 'find', got 0"),
+        ({"lr": float("inf")}, "lr: need a number above 0, or 'find', got inf"),
         ({"minutes": -1}, "minutes: need a number above 0, got -1"),
         ({"momentum": 1.0}, "momentum: need a number at least 0 and below 1, got 1.0"),
         ({"ema": 1.0}, "ema: need a number above 0 and below 1, got 1.0"),

@@ -179,7 +179,7 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
         ({"taps": "conv9_9"}, ArgumentError, "tap: need one of conv1_1"),
         ({"validation": 1.5}, ArgumentError, "validation: need a fraction between 0 and 1, got 1.5"),
         ({"validation": "nowhere"}, FileError, "nowhere: need a folder with one folder of pictures"),
-        ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, got 0"),
+        ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, or 'auto', got 0"),
         ({"weight_decay": float("nan")}, ArgumentError, "weight_decay: need a number at least 0, got nan"),
         ({"learning_rate": 0.1}, ArgumentError, "learning_rate: is no option of train classify"),
         ({"weigth_decay": 0.1}, ArgumentError, r"weigth_decay: is no option .*; did you mean 'weight_decay'\?"),

@@ -40,6 +40,19 @@ def predict(
         float | None,
         typer.Option(help="From which objectness a localizer, score a detector names an object; 0.5 by default."),
     ] = None,
+    nms_iou: Annotated[
+        float | None,
+        typer.Option(help="Detectors: of two boxes of a class with a larger IoU one stays; 0.45 by default."),
+    ] = None,
+    soft: Annotated[
+        bool, typer.Option("--soft", help="Detectors: the other stays too, with a lower score (soft-NMS).")
+    ] = False,
+    top_k: Annotated[
+        int | None, typer.Option(help="Detectors: the likeliest of each class, before that; 400 by default.")
+    ] = None,
+    max_detections: Annotated[
+        int | None, typer.Option(help="Detectors: the likeliest of a picture, after that; 200 by default.")
+    ] = None,
     tile: Annotated[
         int | None,
         typer.Option(help="Detectors: look at large pictures also in overlapping squares of this side in pixels."),
@@ -71,7 +84,17 @@ def predict(
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {
-        name: value for name, value in (("top", top), ("threshold", threshold), ("tile", tile)) if value is not None
+        name: value
+        for name, value in (
+            ("top", top),
+            ("threshold", threshold),
+            ("nms_iou", nms_iou),
+            ("soft", soft or None),
+            ("top_k", top_k),
+            ("max_detections", max_detections),
+            ("tile", tile),
+        )
+        if value is not None
     }
     if coco is not None and (out is None or loaded.task != "detect"):
         raise ArgumentError("coco: need a detector and --out, which results.json goes into")

@@ -15,6 +15,10 @@ Target = Annotated[
     Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format. A folder for many.")
 ]
 
+Boundary = Annotated[
+    str, typer.Option(help="What lies past the border: symmetric, reflect, edge, wrap or constant (black).")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
@@ -27,6 +31,13 @@ def blur(
     source: Source,
     target: Target,
     sigma: Annotated[str, typer.Option(help="Width of the blur in pixels; ROWS,COLUMNS for one down, one across.")],
+    boundary: Boundary = "symmetric",
+    tolerance: Annotated[
+        float, typer.Option(help="Error at most, of the picture's largest value: more is faster for a large sigma.")
+    ] = 1e-4,
+    truncate: Annotated[
+        float | None, typer.Option(help="Cut the Gaussian off at this many sigmas, in place of --tolerance.")
+    ] = None,
 ) -> None:
     """Blur pictures by a Gaussian.
 
@@ -39,7 +50,8 @@ def blur(
     from convolens.effects.pictures.blur import blur as blurred
 
     widths = _widths(sigma)
-    _change(source, target, lambda pixels: blurred(pixels, widths))
+    options: dict[str, Any] = {"boundary": boundary, "tolerance": tolerance, "truncate": truncate}
+    _change(source, target, lambda pixels: blurred(pixels, widths, **options))
 
 
 def sharpen(
@@ -48,6 +60,7 @@ def sharpen(
     sigma: Annotated[float, typer.Option(help="Size of the detail in pixels.")] = 1.5,
     amount: Annotated[float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
+    boundary: Boundary = "symmetric",
 ) -> None:
     """Sharpen pictures by unsharp masking: add what a blur of them leaves out.
 
@@ -58,7 +71,8 @@ def sharpen(
     """
     from convolens.effects.pictures.sharpen import sharpen as sharpened
 
-    _change(source, target, lambda pixels: sharpened(pixels, sigma, amount=amount, threshold=threshold))
+    options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary}
+    _change(source, target, lambda pixels: sharpened(pixels, sigma, **options))
 
 
 def edges(
@@ -69,6 +83,7 @@ def edges(
     sigma: Annotated[float, typer.Option(help="Size in pixels, for canny, log and dog.")] = 1.0,
     low: Annotated[float, typer.Option(help="For canny: the weakest gradient of a line.")] = 0.1,
     high: Annotated[float, typer.Option(help="For canny: what a line must reach somewhere.")] = 0.2,
+    boundary: Boundary = "symmetric",
     learned: Annotated[
         bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
     ] = False,
@@ -87,7 +102,9 @@ def edges(
     from convolens.effects.pictures.edge_pictures import edge_picture
 
     if not learned:
-        options: dict[str, Any] = {"method": method, "gain": gain, "sigma": sigma, "low": low, "high": high}
+        options: dict[str, Any] = {
+            "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "boundary": boundary,
+        }  # fmt: skip
         return _change(source, target, lambda pixels: edge_picture(pixels, **options))
     if method != "sobel":
         from convolens.errors import ArgumentError

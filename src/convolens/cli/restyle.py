@@ -31,7 +31,9 @@ def stylize(
         list[Path] | None, typer.Option(help="Where a style applies, white: a picture for each, STYLE first.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. Default: CONTENT's.")] = None,
-    style_weight: Annotated[float, typer.Option(help="Of the style's loss, beside the content's of 1.")] = 5.0,
+    content_weight: Annotated[float, typer.Option(help="Of the content's loss.")] = 1.0,
+    style_weight: Annotated[float, typer.Option(help="Of the style's loss.")] = 5.0,
+    tv_weight: Annotated[float, typer.Option(help="Of the steps between neighbouring pixels: more is smoother.")] = 5.0,
     strength: Annotated[float, typer.Option(help="From 0, the content as it is, to 1, nothing but style.")] = 0.5,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep CONTENT's colours: restyle light and dark only.")
@@ -39,12 +41,16 @@ def stylize(
     match_colors: Annotated[
         bool, typer.Option("--match-colors", help="Bring the style's colours to CONTENT's first.")
     ] = False,
+    scales: Annotated[int | None, typer.Option(help="How many, coarse to fine. Default: by size.")] = None,
     steps: Annotated[int, typer.Option(help="At full size; each coarser scale takes twice as many.")] = 60,
     content_tap: Annotated[list[str] | None, typer.Option(help="Tap for the content; again for more.")] = None,
     style_tap: Annotated[list[str] | None, typer.Option(help="Tap for the style; again for more.")] = None,
     trunk: Annotated[str, typer.Option(help="The network.")] = "vgg16",
     weights: Annotated[str, typer.Option(help="Its weights: a name, such as hed, or a file.")] = "hed",
     pooling: Annotated[str, typer.Option(help="max or average.")] = "max",
+    padding: Annotated[
+        str, typer.Option(help="Past the border the network sees: edge, the last pixel again, or constant, as trained.")
+    ] = "edge",
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
     start: Annotated[str | None, typer.Option("--init", help="Start from content, noise, style, or a picture.")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
@@ -75,8 +81,9 @@ def stylize(
     if keep_colors and match_colors:
         raise ArgumentError("colors: need --keep-colors or --match-colors, got both")
     options: dict[str, Any] = {
-        "size": size, "strength": strength, "style_weight": style_weight, "steps": steps,
-        "trunk": trunk, "weights": weights, "pooling": pooling,
+        "size": size, "strength": strength, "content_weight": content_weight, "style_weight": style_weight,
+        "tv_weight": tv_weight, "scales": scales, "steps": steps, "trunk": trunk, "weights": weights,
+        "pooling": pooling, "padding": padding,
         "keep_colors": "histogram" if match_colors else keep_colors, "optimizer": optimizer, "init": start,
         "seed": seed, "memory": memory, "mix": mix or None, "masks": mask or None,
         "content_taps": content_tap or None, "style_taps": style_tap or None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,68 +17,86 @@ if TYPE_CHECKING:
     from convolens.data import Skipped
     from convolens.training.run_folder import Run
 
-Trunk = Annotated[str, typer.Option(help="The network, such as resnet18 or vgg16.")]
-Weights = Annotated[
-    str | None, typer.Option(help="The trunk's weights: a name, such as hed, or a file. Default: random ones.")
+Trunk = Annotated[
+    str | None,
+    typer.Option(
+        help="The network (backbone), such as resnet18. Default: vgg16 with the weights hed, good for photos."
+    ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder for the model and the figures; made if missing.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="The trunk's weights: a name, such as hed, or a file. Default: random, where --trunk is given."),
+]
+Out = Annotated[Path, typer.Option(help="Folder for the model and the metrics; made if missing.")]
 Stem = Annotated[str, typer.Option(help="ResNets: small for pictures of about 8 to 64 pixels.")]
 Width = Annotated[
-    float, typer.Option(help="ResNets: features of every layer as a share of the published; less is faster.")
+    float, typer.Option(help="ResNets: features of every layer as a fraction of the published; less is faster.")
 ]
 Validation = Annotated[
     str | None,
-    typer.Option(help="Share kept back to measure on, a list of pictures (.txt), or other data. Default: the "
-                      "data's own split for it, or 0.2."),
+    typer.Option(help="Fraction kept to measure on, a list of pictures (.txt), or other data. Default: the data's own "
+                      "split for it, or 0.2."),
 ]  # fmt: skip
-Epochs = Annotated[int | None, typer.Option(help="Times every picture is seen. Default: 30, or what --minutes allow.")]
-Minutes = Annotated[float | None, typer.Option(help="A budget of time; the learning rate is brought down by its end.")]
-Batch = Annotated[str | None, typer.Option(help="Pictures to a step, or auto: as many as memory allows, at most 64.")]
-Accumulate = Annotated[int | None, typer.Option(help="Parts that a batch goes through the network in.")]
-Optimizer = Annotated[str | None, typer.Option(help="adamw or sgd. Default: adamw.")]
-LearningRate = Annotated[str | None, typer.Option(help="The learning rate at its highest, or find.")]
-Schedule = Annotated[str | None, typer.Option(help="How the rate falls: cosine, step or constant.")]
-Warmup = Annotated[float | None, typer.Option(help="Share of the training over which the rate rises. Default: 0.05.")]
-WeightDecay = Annotated[float | None, typer.Option(help="Of the weights; more suits few pictures.")]
-LayerDecay = Annotated[float | None, typer.Option(help="A layer's learning rate as a share of the next one's.")]
-ClipGrad = Annotated[float | None, typer.Option(help="Length that gradients are shortened to. Default: 1.")]
-Ema = Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")]
-Patience = Annotated[int | None, typer.Option(help="End after so many epochs without a better model.")]
 Scale = Annotated[
     tuple[float, float] | None,
-    typer.Option(help="Least and greatest share of the picture's area that is shown.", metavar="LEAST GREATEST"),
+    typer.Option(help="Least and greatest fraction of the picture's area that is shown.", metavar="LEAST GREATEST"),
+]
+Ratio = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Least and greatest width to height shown, of the picture's.", metavar="LEAST GREATEST"),
 ]
 Flip = Annotated[
     bool | None,
     typer.Option("--flip/--no-flip", help="Mirror every other time (default); not for digits or text."),
 ]
-ColorJitter = Annotated[float | None, typer.Option(help="How much light and colours are changed, from 0 to below 1.")]
-Tensorboard = Annotated[
-    bool | None, typer.Option("--tensorboard", help="Write each epoch's figures for TensorBoard into the run folder.")
+ColorJitter = Annotated[
+    float | None, typer.Option(help="How much light and colours are changed, from 0 to below 1. Default: 0.2.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: 0.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from an earlier run in the same folder.")]
-Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
 
 
 def _training(
-    epochs: Epochs = None,
-    minutes: Minutes = None,
-    batch: Batch = None,
-    accumulate: Accumulate = None,
-    optimizer: Optimizer = None,
-    lr: LearningRate = None,
-    schedule: Schedule = None,
-    warmup: Warmup = None,
-    weight_decay: WeightDecay = None,
-    layer_decay: LayerDecay = None,
-    clip_grad: ClipGrad = None,
-    ema: Ema = None,
-    patience: Patience = None,
-    seed: Seed = None,
-    tensorboard: Tensorboard = None,
-    resume: Resume = False,
-    device: Device = "auto",
+    epochs: Annotated[
+        int | None, typer.Option(help="Times every picture is seen. Default: 30, or what --minutes allow.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="A budget of time; the learning rate is brought down by its end.")
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(help="Pictures to a step, or auto: as many as memory allows. Default: 32, for a head 16."),
+    ] = None,
+    accumulate: Annotated[int, typer.Option(help="Parts that a batch goes through the network in.")] = 1,
+    optimizer: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    lr: Annotated[
+        str | None,
+        typer.Option(
+            help="The learning rate at its highest, or find. Default: 1e-3, or 3e-4 to classify with weights."
+        ),
+    ] = None,
+    momentum: Annotated[float, typer.Option(help="Of sgd, and adamw's first beta.")] = 0.9,
+    schedule: Annotated[str, typer.Option(help="How the rate falls: cosine, step or constant.")] = "cosine",
+    warmup: Annotated[float, typer.Option(help="Fraction of the training over which the rate rises.")] = 0.05,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Of the weights; more suits few pictures. Default: 0.05, for a head 0.01.")
+    ] = None,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(help="A layer's learning rate as a fraction of the next one's. Default: 1, or 0.75 as for --lr."),
+    ] = None,
+    clip_grad: Annotated[float, typer.Option(help="Length that gradients are shortened to.")] = 1.0,
+    ema: Annotated[float | None, typer.Option(help="Keep the running mean of the weights, with this decay.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End after this number of epochs without a better model.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="Of the computation: auto, float32 or bfloat16.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    workers: Annotated[int, typer.Option(help="Threads that read pictures.")] = 2,
+    checkpoint_seconds: Annotated[float, typer.Option(help="How often a state to resume from is written.")] = 30.0,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write each epoch's metrics for TensorBoard into the run folder.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from an earlier run in the same folder.")] = False,
+    device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")] = "auto",
 ) -> None:
     """The options of every training, whatever the task; its signature is all that is used of it."""
 
@@ -108,8 +126,8 @@ def classify(
             metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."
         ),
     ],
-    trunk: Trunk,
     out: Out,
+    trunk: Trunk = None,
     weights: Weights = None,
     tap: Annotated[
         list[str] | None, typer.Option(help="A tap of the trunk, such as conv4_3; again for more. Default: the last.")
@@ -127,12 +145,13 @@ def classify(
     size: Annotated[
         int | None, typer.Option(help="Bring pictures to this side in pixels. Default: as they are, or the first's.")
     ] = None,
-    label_smoothing: Annotated[
-        float | None, typer.Option(help="Share of a label that is spread over all classes.")
-    ] = None,
+    label_smoothing: Annotated[float, typer.Option(help="Fraction of a label that is spread over all classes.")] = 0.0,
     class_weights: Annotated[str | None, typer.Option(help="balanced: rare classes count for more.")] = None,
-    mixup: Annotated[float | None, typer.Option(help="Mix pictures and labels by shares of Beta(m, m).")] = None,
+    mixup: Annotated[
+        float | None, typer.Option(help="Mix pictures and labels by fractions drawn from Beta(m, m).")
+    ] = None,
     scale: Scale = None,
+    ratio: Ratio = None,
     flip: Flip = None,
     color_jitter: ColorJitter = None,
     **training: Any,
@@ -143,6 +162,7 @@ def classify(
 
     \b
     Examples:
+      convolens train classify photos --out runs/photos
       convolens train classify photos --trunk vgg16 --weights hed --tap conv4_3 --out runs/photos
       convolens train classify digits --trunk resnet18 --stem small --no-flip --minutes 3 --out runs/digits
     """
@@ -156,22 +176,24 @@ def classify(
 @with_training_options
 def localize(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Pictures with a box or none: COCO, VOC, YOLO, CSV.")],
-    trunk: Trunk,
     out: Out,
+    trunk: Trunk = None,
     weights: Weights = None,
     tap: Annotated[list[str] | None, typer.Option(help="The tap whose cells are asked. Default: the last.")] = None,
-    finetune: Annotated[str, typer.Option(help="all, or the tap that learning begins at.")] = "all",
+    finetune: Annotated[str | None, typer.Option(help="all (default), or the tap that learning begins at.")] = None,
     stem: Stem = "full",
     width: Width = 1.0,
     validation: Validation = None,
     size: Annotated[
         int | None, typer.Option(help="Bring pictures to a square of this side. Default: the first's shorter side.")
     ] = None,
-    object_weight: Annotated[float | None, typer.Option(help="Of whether there is an object. Default: 1.")] = None,
-    class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
-    box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
+    hidden: Annotated[int, typer.Option(help="Features between the tap and the outputs.")] = 128,
+    object_weight: Annotated[float, typer.Option(help="Of whether there is an object, in the loss.")] = 1.0,
+    class_weight: Annotated[float, typer.Option(help="Of which it is.")] = 1.0,
+    box_weight: Annotated[float, typer.Option(help="Of where it is.")] = 1.0,
     box_loss: Annotated[str | None, typer.Option(help="giou, mse, l1 or smooth_l1. Default: giou.")] = None,
     scale: Scale = None,
+    ratio: Ratio = None,
     flip: Flip = None,
     color_jitter: ColorJitter = None,
     **training: Any,
@@ -196,42 +218,35 @@ def detect(
     data: Annotated[
         Path, typer.Argument(metavar="DATA", help="Pictures with any number of boxes: COCO, VOC, YOLO, CSV.")
     ],
-    trunk: Trunk,
     out: Out,
+    trunk: Trunk = None,
     weights: Weights = None,
     tap: Annotated[
         list[str] | None, typer.Option(help="A map that is looked at; again for more. Default: one for each size.")
     ] = None,
-    finetune: Annotated[str, typer.Option(help="all, or the tap that learning begins at.")] = "all",
+    finetune: Annotated[str | None, typer.Option(help="all (default), or the tap that learning begins at.")] = None,
     stem: Stem = "full",
     width: Annotated[
-        float | None,
-        typer.Option(help="Features of a ResNet and of the layers after it, of the published. Default: 1."),
-    ] = None,
+        float, typer.Option(help="Features of a ResNet and of the layers after it, as a fraction of the published.")
+    ] = 1.0,
     validation: Validation = None,
     size: Annotated[int | None, typer.Option(help="Bring pictures to a square of this side. Default: 300.")] = None,
     fit_boxes: Annotated[
         bool, typer.Option("--fit-boxes", help="Default boxes fitted to the data's objects, not the published shapes.")
     ] = False,
     objectness: Annotated[
-        str | None, typer.Option(help="softmax: background is one of the classes (default); or binary.")
-    ] = None,
+        str, typer.Option(help="softmax: background is one of the classes; or binary: it is asked first.")
+    ] = "softmax",
     box_loss: Annotated[str | None, typer.Option(help="smooth_l1, l1, mse or giou. Default: smooth_l1.")] = None,
-    object_weight: Annotated[float | None, typer.Option(help="Of whether there is an object, if binary.")] = None,
-    class_weight: Annotated[float | None, typer.Option(help="Of which it is. Default: 1.")] = None,
-    box_weight: Annotated[float | None, typer.Option(help="Of where it is. Default: 1.")] = None,
+    object_weight: Annotated[float, typer.Option(help="Of whether there is an object, in the loss, if binary.")] = 1.0,
+    class_weight: Annotated[float, typer.Option(help="Of which it is.")] = 1.0,
+    box_weight: Annotated[float, typer.Option(help="Of where it is.")] = 1.0,
     negatives: Annotated[
-        float | None, typer.Option(help="Places of background that count for each with an object. Default: 3.")
-    ] = None,
-    negatives_when_empty: Annotated[
-        int | None, typer.Option(help="How many count in a picture without objects. Default: 12.")
-    ] = None,
-    zoom_out: Annotated[
-        float | None, typer.Option(help="Show pictures up to so many times smaller, on a canvas. Default: 4.")
-    ] = None,
-    crop: Annotated[
-        bool | None, typer.Option("--crop/--no-crop", help="Show parts that hold an object (default).")
-    ] = None,
+        float, typer.Option(help="Default boxes of background that count for each matched to an object.")
+    ] = 3.0,
+    negatives_when_empty: Annotated[int, typer.Option(help="How many count in a picture without objects.")] = 12,
+    zoom_out: Annotated[float, typer.Option(help="Show pictures up to this many times smaller, on a canvas.")] = 4.0,
+    crop: Annotated[bool, typer.Option("--crop/--no-crop", help="Show parts that hold an object.")] = True,
     flip: Flip = None,
     color_jitter: Annotated[
         float | None, typer.Option(help="How much light and colours change, of what the paper does. Default: 1.")
@@ -250,7 +265,7 @@ def detect(
     print(run.best)
 
 
-def _train(task: str, given: dict[str, Any], **renamed: str) -> Run:
+def _train(task: Literal["classify", "localize", "detect"], given: dict[str, Any], **renamed: str) -> Run:
     """Trains by what was given on the line; what was not keeps its default in Python. `renamed`: Python's word=ours."""
     from convolens.training.train import train
 
@@ -264,7 +279,7 @@ def _train(task: str, given: dict[str, Any], **renamed: str) -> Run:
     if "validation" in options:
         options["validation"] = _share_or_path(options["validation"])
     with telling_what_is_kept():
-        run = train(task, **{"weights": None, **options})
+        run = train(task, **options)
     _report_skipped(run.skipped)
     return run
 

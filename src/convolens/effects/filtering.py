@@ -27,7 +27,10 @@ def arranged(
         raise ShapeError(f"kernel: need one line of weights for a sound, got {weights.shape}")
     if normalize:
         if not weights.sum():
-            raise ArgumentError("kernel: need weights that do not sum to 0 to normalize them")
+            raise ArgumentError(
+                f"kernel: need weights that do not sum to 0 to normalize them, got {weights.size} that do; "
+                "take them as they are"
+            )
         weights = weights / weights.sum()
     return weights.astype(np.float32), tuple(range(weights.ndim))
 

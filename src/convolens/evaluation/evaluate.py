@@ -72,6 +72,17 @@ def evaluate(
     Raises:
         FileError: the data is not there, or the page cannot be written.
         DataError: a class that the model does not know, no such split, or no picture that can be used.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from convolens.media.images import write_image
+    >>> from convolens.models.classify import classifier
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("cat", "dog"):
+    ...         (Path(folder) / name).mkdir()
+    ...         write_image(f"{folder}/{name}/1.png", np.zeros((32, 32, 3), np.uint8))
+    ...     found = evaluate(classifier("resnet18", classes=["cat", "dog"]), folder, progress=False)
+    >>> found["count"], found["top1"]
+    (2, 0.5)
     """
     if html is not None:
         need_target(html)

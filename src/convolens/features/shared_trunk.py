@@ -21,6 +21,14 @@ def share_trunk(trunk: Trunk, heads: Mapping[str, nn.Module]) -> SharedTrunk:
 
     Raises:
         ArgumentError: no heads, or one on another trunk.
+
+    >>> from torch import zeros
+    >>> from convolens.models.classify import classifier
+    >>> from convolens.trunks.registry import trunk
+    >>> body = trunk("resnet18", width=0.25)
+    >>> both = share_trunk(body, {"animal": classifier(body, classes=3), "weather": classifier(body, classes=2)})
+    >>> {name: scores.shape for name, scores in both(zeros(1, 3, 64, 64)).items()}
+    {'animal': torch.Size([1, 3]), 'weather': torch.Size([1, 2])}
     """
     if not heads:
         raise ArgumentError("share_trunk: need at least one head, got none")

@@ -42,6 +42,14 @@ def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[n
     Raises:
         FileError: nothing is there.
         FormatError: not a sound file, damaged, or shorter than its header claims.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/clicks.wav", np.float32([[0, 0], [0.5, -0.5]]), 48000)
+    ...     samples, rate = read_audio(f"{folder}/clicks.wav")
+    >>> samples, rate
+    (array([[ 0. ,  0. ],
+           [ 0.5, -0.5]], dtype=float32), 48000)
     """
     with reading(path) as sound:
         blocks = _first(sound_blocks(sound, path), np.inf if seconds is None else float(seconds) * sound.samplerate)
@@ -78,6 +86,12 @@ def write_audio(
         FormatError: a suffix or encoding that libsndfile cannot write, or a format that cannot hold no samples.
         ShapeError: not one or two dimensions.
         ArgumentError: samples that are not floats, or a rate that is not a positive whole number.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/tone.flac", np.sin(np.arange(480.0) / 10), 48000, subtype="PCM_24")
+    ...     read_audio(f"{folder}/tone.flac")[0].shape
+    (480,)
     """
     array = as_array(samples, "samples")
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):

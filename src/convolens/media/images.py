@@ -67,6 +67,12 @@ def read_image(source: Source) -> Num[np.ndarray, "height width *channels"]:
     Raises:
         FileError: nothing is there.
         FormatError: not a picture, damaged, or more than `MAX_PIXELS` pixels.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_image(f"{folder}/dot.png", np.uint8([[0, 255]]))
+    ...     read_image(f"{folder}/dot.png")
+    array([[  0, 255]], dtype=uint8)
     """
     return read_picture(source).pixels
 
@@ -208,6 +214,12 @@ def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels
     Raises:
         FormatError: a suffix that is not a picture's, or a format that cannot hold this one.
         ShapeError, DtypeError, ArgumentError: not a picture.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_image(f"{folder}/deep.tif", np.uint16([[0, 65535]]))
+    ...     read_image(f"{folder}/deep.tif").dtype
+    dtype('uint16')
     """
     write_picture(path, Picture(as_levels(image)))
 

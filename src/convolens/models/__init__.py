@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from convolens.errors import WeightsError, need_networks
 
 need_networks()
@@ -19,10 +17,14 @@ from convolens.models.localize import Localizer
 from convolens.models.model_file import read_model_file
 from convolens.trunks.options import pick_device
 
-TASKS = {task.task: task for task in (Classifier, Localizer, Detector)}
+__all__ = ["TASKS", "Classifier", "Detector", "Localizer", "Model", "load"]
+
+Model = Classifier | Localizer | Detector  # told apart by `task`, by checkers too
+
+TASKS: dict[str, type[Model]] = {task.task: task for task in (Classifier, Localizer, Detector)}
 
 
-def load(path: AnyPath, *, device: str = "auto") -> Any:
+def load(path: AnyPath, *, device: str = "auto") -> Model:
     """A trained model from its file, ready to use: a `Classifier`, a `Localizer`, …. Nothing in the file is run.
 
     Args:
@@ -33,6 +35,14 @@ def load(path: AnyPath, *, device: str = "auto") -> Any:
         FileError: nothing is there.
         WeightsError: not a model, damaged, or of a task that this version does not know.
         DeviceError: the device is not there.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from convolens.models.classify import classifier
+    >>> with TemporaryDirectory() as folder:
+    ...     classifier("resnet18", classes=["cat", "dog"]).save(f"{folder}/model.safetensors")
+    ...     model = load(f"{folder}/model.safetensors")
+    >>> model.task, model.class_names
+    ('classify', ('cat', 'dog'))
     """
     where = pick_device(device)
     file = read_model_file(path)

@@ -47,7 +47,7 @@ class Classifier(nn.Module):
             one.
     """
 
-    task = "classify"
+    task: Literal["classify"] = "classify"
 
     def __init__(
         self,
@@ -263,7 +263,8 @@ def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] 
     """The whole network as somebody published it."""
     if not isinstance(trunk, str) or weights is None or taps is not None:
         raise ArgumentError(
-            "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps"
+            "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps, "
+            f"got trunk {trunk if isinstance(trunk, str) else type(trunk).__name__}, weights {weights}, taps {taps}"
         )
     need_one_of("head", head, (PooledHead.kind, OriginalHead.kind))
     body, own, class_names = published(trunk, weights)

@@ -45,7 +45,8 @@ class PooledHead(nn.Module):
         dense = list(head.children())
         if head.side != 1 or len(dense) != 1 or not isinstance(dense[0], nn.Linear):
             raise ArgumentError(
-                "head: need classes for a new pooled head: this network's own has dense layers on a map"
+                "head: need classes for a new pooled head: this network's own has dense layers on a map of "
+                f"{head.side}×{head.side} cells; give classes, or take head='original'"
             )
         with torch.device("meta"):
             pooled = cls((dense[0].in_features,), dense[0].out_features)

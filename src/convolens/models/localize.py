@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -164,7 +164,7 @@ class Localizer(nn.Module):
         metrics: what was measured on pictures it was not trained on; kept in the model file.
     """
 
-    task = "localize"
+    task: Literal["localize"] = "localize"
 
     def __init__(
         self,
@@ -290,7 +290,10 @@ class Localizer(nn.Module):
         """
         class_names, taps = file.words("class_names"), file.words("taps")
         if file.fact("head", str) != PlaceHead.kind or len(taps) != 1 or not class_names:
-            raise WeightsError(f"{file.path}: need a head {PlaceHead.kind!r} on one tap and names of classes")
+            raise WeightsError(
+                f"{file.path}: need a head {PlaceHead.kind!r} on one tap and names of classes, got "
+                f"{file.fact('head', str)!r} on {len(taps)} and {len(class_names)} names; train it again"
+            )
 
         def make(trunk: Trunk) -> Localizer:
             head = PlaceHead(trunk.channels(taps[0]), len(class_names), file.fact("hidden", int))

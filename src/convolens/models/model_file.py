@@ -226,7 +226,10 @@ def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
     if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
         raise ArgumentError(f"preprocessing: need finite numbers, got {numbers}")
     if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
-        raise ArgumentError(f"preprocessing: need a mean and a deviation for each of {channels} channels")
+        raise ArgumentError(
+            f"preprocessing: need a mean and a deviation for each of {channels} channels, "
+            f"got {len(preprocessing.mean)} and {len(preprocessing.deviation)}"
+        )
     for name in ("resize", "crop", "stretch"):
         given = getattr(preprocessing, name)
         pair = name == "stretch" and isinstance(given, tuple) and len(given) == 2

@@ -120,6 +120,12 @@ def stylize(
         WeightsError: the trunk's weights are not there.
 
     Differs from the paper in the losses, which are relative; in the total variation; in going coarse to fine.
+
+    >>> import numpy as np
+    >>> photo, painting = np.zeros((32, 48, 3), np.uint8), np.full((32, 32, 3), 200, np.uint8)
+    >>> restyled = stylize(photo, painting, steps=2, trunk="vgg11", weights=None)
+    >>> restyled.shape, restyled.dtype
+    ((32, 48, 3), dtype('uint8'))
     """
     source = None if content is None else opened(content, "content")
     style_list = [] if style is None else list(as_pictures(style, "style")[0])

@@ -150,6 +150,7 @@ def train_classifier(
     run = make_folder(out)
     outcome = fit(lesson, settings, run, resume=resume, progress=progress)
     best = load_model(run / BEST, device=device)
+    assert isinstance(best, Classifier)
     scores, used = score_pictures(best, held_out.examples, skipped, source=held_out.root, progress=progress)
     chosen = asked | {"size": side, "mixup": mixup, **asdict(seen_as), **outcome.settings.to_dict()}
     chosen |= {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convolens.data import Skipped
-from convolens.models import load
+from convolens.models import Model, load
 
 BEST = "best.safetensors"
 
@@ -33,6 +33,6 @@ class Run:
     metrics: dict[str, Any]
     skipped: tuple[Skipped, ...]
 
-    def load(self, *, device: str = "auto") -> Any:
+    def load(self, *, device: str = "auto") -> Model:
         """The best model."""
         return load(self.best, device=device)

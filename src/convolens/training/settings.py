@@ -97,12 +97,12 @@ class Settings:
         _whole("workers", self.workers, 1)
         _whole("seed", self.seed, 0)
         if self.batch != "auto":
-            _whole("batch", self.batch, 1)
+            _whole("batch", self.batch, 1, instead="auto")
             _need(self.accumulate <= self.batch, f"accumulate: need at most the batch's {self.batch}", self.accumulate)
         if self.patience is not None:
             _whole("patience", self.patience, 1)
         if self.lr != "find":
-            _number("lr", self.lr, above=0.0)
+            _number("lr", self.lr, above=0.0, instead="find")
         _number("momentum", self.momentum, least=0.0, below=1.0)
         _number("weight_decay", self.weight_decay, least=0.0)
         _number("layer_decay", self.layer_decay, above=0.0, most=1.0)
@@ -125,9 +125,9 @@ class Settings:
 OPTION_NAMES = tuple(field.name for field in fields(Settings))
 
 
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name}: need a whole number of at least {least}, got {value!r}")
+def _whole(name: str, value: object, least: int, instead: str = "") -> None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    _need(fits, f"{name}: need a whole number of at least {least}{_or(instead)}", value)
 
 
 def _number(
@@ -138,6 +138,7 @@ def _number(
     above: float | None = None,
     most: float | None = None,
     below: float | None = None,
+    instead: str = "",
 ) -> None:
     bounds = {"at least": least, "above": above, "at most": most, "below": below}
     words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
@@ -150,7 +151,11 @@ def _number(
         and (most is None or value <= most)
         and (below is None or value < below)
     )
-    _need(fits, f"{name}: need a number {words}", value)
+    _need(fits, f"{name}: need a number {words}{_or(instead)}", value)
+
+
+def _or(word: str) -> str:
+    return f", or {word!r}" if word else ""
 
 
 def _need(fits: bool, sentence: str, value: object) -> None:

@@ -104,6 +104,12 @@ def _builder(name: str) -> Callable[..., Trunk]:
 def receptive_fields(trunk: Trunk) -> ReceptiveFields:
     """What a feature of every tap sees, as a table: channels, stride, size and offset in input pixels.
 
+    Args:
+        trunk: any of `TRUNKS`, as `trunk` makes it.
+
+    Returns:
+        The table: `rows`, one for each tap; `str` and a notebook show it.
+
     >>> table = receptive_fields(trunk("vgg16"))
     >>> table.rows[3]
     TapSees(tap='conv2_1', channels=128, stride=2, size=10, offset=-4)

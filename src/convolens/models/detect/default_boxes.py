@@ -185,7 +185,8 @@ def checked_shapes(shapes: object) -> Shapes:
         raise ArgumentError(f"shapes: need pairs of width and height for each map, got {shapes!r:.80}") from error
     if not found or not all(found) or not all(0 < side <= 1 for level in found for shape in level for side in shape):
         raise ArgumentError(
-            "shapes: need at least one for each map, with sides above 0 and up to 1, shares of the picture"
+            "shapes: need at least one for each map, with sides above 0 and up to 1, as fractions of the picture's, "
+            f"got {shapes!r:.80}; divide by the picture's sides"
         )
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import get_args, overload
+from typing import Literal, get_args, overload
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class Detector(nn.Module):
         ArgumentError: parts that do not fit one another.
     """
 
-    task = "detect"
+    task: Literal["detect"] = "detect"
 
     def __init__(
         self,
@@ -100,7 +100,10 @@ class Detector(nn.Module):
         """Height and width of the network's input in pixels."""
         stretch = self.preprocessing.stretch
         if stretch is None:
-            raise ArgumentError("preprocessing: need one that stretches the whole picture to one size")
+            raise ArgumentError(
+                f"preprocessing: need one that stretches the whole picture to one size, got {self.preprocessing}; "
+                "make the detector by convolens.detector"
+            )
         return (stretch, stretch) if isinstance(stretch, int) else stretch
 
     @property

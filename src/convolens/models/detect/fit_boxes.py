@@ -43,7 +43,10 @@ def fit_shapes(sizes: Float[np.ndarray, "objects 2"], counts: Sequence[int], *, 
             f"counts: need at least one shape for each map, got {', '.join(map(str, counts)) or 'none'}"
         )
     if not (np.isfinite(sizes).all() and (sizes > 0).all() and (sizes <= 1).all()):
-        raise ArgumentError("sizes: need widths and heights above 0 and up to 1, shares of the picture's")
+        raise ArgumentError(
+            "sizes: need widths and heights above 0 and up to 1, as fractions of the picture's, "
+            f"got {sizes.min():.3g} to {sizes.max():.3g}; divide by the picture's sides"
+        )
     different = np.unique(sizes, axis=0)
     if len(different) < wanted:
         raise ArgumentError(f"sizes: need at least {wanted} different ones for as many shapes, got {len(different)}")

@@ -1,0 +1,523 @@
+"""The public names with their types, for editors and checkers; at run time `__init__.py` looks them up on first use.
+
+NumPy in gives NumPy out, with its dtype where that is kept; a tensor in gives a tensor out. What says its types itself
+is taken from where it is defined. `tests/test_stub.py` holds both kinds to what runs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from convolens import errors as errors
+from convolens import layers as layers
+from convolens.arrays import Real
+from convolens.convolution.arrange import Axes
+from convolens.convolution.planner import Plan
+from convolens.effects.sounds.echo_search import find_echoes as find_echoes
+from convolens.effects.sounds.echo_taps import Weights
+from convolens.evaluation.evaluate import evaluate as evaluate
+from convolens.explanation import Explainable, Explanation, HasExplained
+from convolens.explanation import explain as explain
+from convolens.explanation.wrap import wrap_module as wrap_module
+from convolens.features.convolutionalize import convolutionalize as convolutionalize
+from convolens.features.shared_trunk import share_trunk as share_trunk
+from convolens.layers import fuse as fuse
+from convolens.media.audio import write_audio as write_audio
+from convolens.media.files import AnyPath
+from convolens.media.images import write_image as write_image
+from convolens.models import load as load
+from convolens.models.classify import classifier as classifier
+from convolens.models.detect.build import detector as detector
+from convolens.models.inputs import Picture
+from convolens.models.localize import localizer as localizer
+from convolens.settings import precision as precision
+from convolens.settings import threads as threads
+from convolens.shapes import Boundary, Mode
+from convolens.stylization import Pictures, State, Step
+from convolens.training.train import train as train
+from convolens.trunks import Trunk
+from convolens.trunks import receptive_fields as receptive_fields
+from convolens.trunks.blocks import PaddingMode, Pooling
+from convolens.trunks.registry import trunk as trunk
+
+__version__: str
+
+_Number = TypeVar("_Number", bound=np.number | np.bool_)
+_Inexact = TypeVar("_Inexact", bound=np.inexact)
+_Floating = TypeVar("_Floating", bound=np.floating)
+_Single = TypeVar("_Single", np.float32, np.float64)  # kept by filters that give every other dtype as float32
+
+_Exact = np.integer | np.bool_  # their convolution is int64, exactly
+_Plain = float | Sequence[float] | Sequence[Sequence[float]]  # a kernel written out takes the other array's dtype
+_Sigma = Real | Sequence[Real] | NDArray[np.floating | np.integer]
+_NoKeeper = np.integer | np.bool_ | np.float16
+
+# The convolution.
+
+@overload
+def convolve(
+    x: Tensor,
+    kernel: Tensor | ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: None = None,
+) -> Tensor: ...
+@overload
+def convolve(
+    x: ArrayLike,
+    kernel: Tensor,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: None = None,
+) -> Tensor: ...
+@overload
+def convolve(
+    x: NDArray[_Inexact],
+    kernel: NDArray[_Inexact] | _Plain,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: NDArray[_Inexact] | None = None,
+) -> NDArray[_Inexact]: ...
+@overload
+def convolve(
+    x: NDArray[_Exact],
+    kernel: NDArray[_Exact],
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]: ...
+@overload
+def convolve(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]: ...
+@overload
+def correlate(
+    x: Tensor,
+    kernel: Tensor | ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: None = None,
+) -> Tensor: ...
+@overload
+def correlate(
+    x: ArrayLike,
+    kernel: Tensor,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: None = None,
+) -> Tensor: ...
+@overload
+def correlate(
+    x: NDArray[_Inexact],
+    kernel: NDArray[_Inexact] | _Plain,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: NDArray[_Inexact] | None = None,
+) -> NDArray[_Inexact]: ...
+@overload
+def correlate(
+    x: NDArray[_Exact],
+    kernel: NDArray[_Exact],
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]: ...
+@overload
+def correlate(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]: ...
+def plan(
+    x: Tensor | ArrayLike,
+    kernel: Tensor | ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+    method: str = "auto",
+    measure: bool = False,
+) -> Plan: ...
+@overload
+def convolve_gradients(
+    x: Tensor,
+    kernel: Tensor | ArrayLike,
+    upstream: Tensor | ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def convolve_gradients(
+    x: ArrayLike,
+    kernel: Tensor,
+    upstream: Tensor | ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def convolve_gradients(
+    x: NDArray[_Inexact],
+    kernel: NDArray[_Inexact],
+    upstream: NDArray[_Inexact],
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+) -> tuple[NDArray[_Inexact], NDArray[_Inexact]]: ...
+@overload
+def convolve_gradients(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    upstream: ArrayLike,
+    mode: Mode = "full",
+    *,
+    axes: Axes = None,
+    boundary: Boundary = "constant",
+    fill_value: complex = 0,
+) -> tuple[NDArray[Any], NDArray[Any]]: ...
+
+# Sounds.
+
+def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[NDArray[np.float32], int]: ...
+@overload
+def echo(
+    samples: Tensor,
+    rate: Real,
+    delays: Real | Sequence[Real],
+    weights: Weights,
+    *,
+    dry: Real = 1.0,
+    feedback: Real = 0.0,
+    sub_sample: bool = False,
+) -> Tensor: ...
+@overload
+def echo(
+    samples: NDArray[_Floating],
+    rate: Real,
+    delays: Real | Sequence[Real],
+    weights: Weights,
+    *,
+    dry: Real = 1.0,
+    feedback: Real = 0.0,
+    sub_sample: bool = False,
+) -> NDArray[_Floating]: ...
+@overload
+def reverb(
+    samples: Tensor,
+    impulse: Tensor,
+    *,
+    dry: Real = 0.7,
+    wet: Real = 0.3,
+    rate: Real | None = None,
+    impulse_rate: Real | None = None,
+    pre_delay: Real = 0.0,
+) -> Tensor: ...
+@overload
+def reverb(
+    samples: NDArray[_Floating],
+    impulse: NDArray[np.floating],
+    *,
+    dry: Real = 0.7,
+    wet: Real = 0.3,
+    rate: Real | None = None,
+    impulse_rate: Real | None = None,
+    pre_delay: Real = 0.0,
+) -> NDArray[_Floating]: ...
+def unecho(
+    samples: NDArray[_Floating],
+    rate: Real,
+    delays: Real | Sequence[Real] | None = None,
+    weights: Real | Sequence[Real] | None = None,
+    *,
+    dry: NDArray[np.floating] | None = None,
+    regularization: Real = 0.0,
+) -> NDArray[_Floating]: ...
+
+# Pictures.
+
+def read_image(path: AnyPath) -> NDArray[np.uint8 | np.uint16]: ...
+@overload
+def blur(
+    image: Tensor,
+    sigma: _Sigma,
+    *,
+    boundary: Boundary = "symmetric",
+    tolerance: Real = 0.0001,
+    truncate: Real | None = None,
+) -> Tensor: ...
+@overload
+def blur(
+    image: NDArray[_Number],
+    sigma: _Sigma,
+    *,
+    boundary: Boundary = "symmetric",
+    tolerance: Real = 0.0001,
+    truncate: Real | None = None,
+) -> NDArray[_Number]: ...
+@overload
+def sharpen(
+    image: Tensor, sigma: _Sigma = 1.5, *, amount: Real = 1.0, threshold: Real = 0.0, boundary: Boundary = "symmetric"
+) -> Tensor: ...
+@overload
+def sharpen(
+    image: NDArray[_Number],
+    sigma: _Sigma = 1.5,
+    *,
+    amount: Real = 1.0,
+    threshold: Real = 0.0,
+    boundary: Boundary = "symmetric",
+) -> NDArray[_Number]: ...
+@overload
+def sobel(image: Tensor, *, boundary: Boundary = "symmetric") -> Tensor: ...
+@overload
+def sobel(image: NDArray[_Single], *, boundary: Boundary = "symmetric") -> NDArray[_Single]: ...  # type: ignore[overload-overlap]
+@overload
+def sobel(image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric") -> NDArray[np.float32]: ...
+@overload
+def scharr(image: Tensor, *, boundary: Boundary = "symmetric") -> Tensor: ...
+@overload
+def scharr(image: NDArray[_Single], *, boundary: Boundary = "symmetric") -> NDArray[_Single]: ...  # type: ignore[overload-overlap]
+@overload
+def scharr(image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric") -> NDArray[np.float32]: ...
+@overload
+def prewitt(image: Tensor, *, boundary: Boundary = "symmetric") -> Tensor: ...
+@overload
+def prewitt(image: NDArray[_Single], *, boundary: Boundary = "symmetric") -> NDArray[_Single]: ...  # type: ignore[overload-overlap]
+@overload
+def prewitt(image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric") -> NDArray[np.float32]: ...
+@overload
+def sobel_gradients(image: Tensor, *, boundary: Boundary = "symmetric") -> tuple[Tensor, Tensor]: ...
+@overload
+def sobel_gradients(  # type: ignore[overload-overlap]
+    image: NDArray[_Single], *, boundary: Boundary = "symmetric"
+) -> tuple[NDArray[_Single], NDArray[_Single]]: ...
+@overload
+def sobel_gradients(
+    image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric"
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+@overload
+def laplacian_of_gaussian(
+    image: Tensor, sigma: _Sigma, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+) -> Tensor: ...
+@overload
+def laplacian_of_gaussian(  # type: ignore[overload-overlap]
+    image: NDArray[_Single], sigma: _Sigma, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+) -> NDArray[_Single]: ...
+@overload
+def laplacian_of_gaussian(
+    image: NDArray[_NoKeeper], sigma: _Sigma, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+) -> NDArray[np.float32]: ...
+@overload
+def difference_of_gaussians(
+    image: Tensor, sigma: Real, wider: Real | None = None, *, boundary: Boundary = "symmetric"
+) -> Tensor: ...
+@overload
+def difference_of_gaussians(  # type: ignore[overload-overlap]
+    image: NDArray[_Single], sigma: Real, wider: Real | None = None, *, boundary: Boundary = "symmetric"
+) -> NDArray[_Single]: ...
+@overload
+def difference_of_gaussians(
+    image: NDArray[_NoKeeper], sigma: Real, wider: Real | None = None, *, boundary: Boundary = "symmetric"
+) -> NDArray[np.float32]: ...
+@overload
+def canny(
+    image: Tensor, sigma: Real = 1.0, *, low: Real = 0.1, high: Real = 0.2, boundary: Boundary = "symmetric"
+) -> Tensor: ...
+@overload
+def canny(
+    image: NDArray[np.number | np.bool_],
+    sigma: Real = 1.0,
+    *,
+    low: Real = 0.1,
+    high: Real = 0.2,
+    boundary: Boundary = "symmetric",
+) -> NDArray[np.bool_]: ...
+def learned_edges(image: NDArray[np.number | np.bool_], *, device: str = "auto") -> NDArray[np.float32]: ...
+def kernel(name: str, size: Real | None = None) -> NDArray[np.float64]: ...
+
+# Networks.
+
+@overload
+def explain_top(  # type: ignore[overload-overlap]
+    model: Explainable | HasExplained,
+    images: Picture,
+    count: int,
+    *,
+    counterfactual: bool = False,
+    method: str = "auto",
+    taps: str | Sequence[str] | None = None,
+    relu_weights: bool = False,
+    flip: bool = False,
+    noise_samples: int = 0,
+    seed: int = 0,
+    batch: int = 8,
+    device: str = "auto",
+) -> list[Explanation]: ...
+@overload
+def explain_top(
+    model: Explainable | HasExplained,
+    images: Iterable[Picture],
+    count: int,
+    *,
+    counterfactual: bool = False,
+    method: str = "auto",
+    taps: str | Sequence[str] | None = None,
+    relu_weights: bool = False,
+    flip: bool = False,
+    noise_samples: int = 0,
+    seed: int = 0,
+    batch: int = 8,
+    device: str = "auto",
+) -> list[list[Explanation]]: ...
+@overload
+def stylize(
+    content: Tensor,
+    style: Pictures | None,
+    *,
+    content_weight: Real = 1.0,
+    style_weight: Real = 5.0,
+    tv_weight: Real = 5.0,
+    content_taps: Sequence[str] | None = None,
+    style_taps: Sequence[str] | None = None,
+    tap_weights: Mapping[str, Real] | None = None,
+    mix: Sequence[Real] | None = None,
+    masks: Sequence[Picture | None] | None = None,
+    strength: Real = 0.5,
+    keep_colors: bool | str = False,
+    size: int | tuple[int, int] | None = None,
+    scales: int | Sequence[int] | None = None,
+    steps: int | Sequence[int] = 60,
+    optimizer: str = "lbfgs",
+    init: str | Picture | None = None,
+    seed: int = 0,
+    trunk: str | Trunk = "vgg16",
+    weights: str | PathLike[str] | None = "hed",
+    pooling: Pooling = "max",
+    padding: PaddingMode = "edge",
+    memory: Real = 2.5,
+    device: str = "auto",
+    resume: State | None = None,
+    on_step: Callable[[Step], object] | None = None,
+) -> Tensor: ...
+@overload
+def stylize(
+    content: NDArray[_Number],
+    style: Pictures | None,
+    *,
+    content_weight: Real = 1.0,
+    style_weight: Real = 5.0,
+    tv_weight: Real = 5.0,
+    content_taps: Sequence[str] | None = None,
+    style_taps: Sequence[str] | None = None,
+    tap_weights: Mapping[str, Real] | None = None,
+    mix: Sequence[Real] | None = None,
+    masks: Sequence[Picture | None] | None = None,
+    strength: Real = 0.5,
+    keep_colors: bool | str = False,
+    size: int | tuple[int, int] | None = None,
+    scales: int | Sequence[int] | None = None,
+    steps: int | Sequence[int] = 60,
+    optimizer: str = "lbfgs",
+    init: str | Picture | None = None,
+    seed: int = 0,
+    trunk: str | Trunk = "vgg16",
+    weights: str | PathLike[str] | None = "hed",
+    pooling: Pooling = "max",
+    padding: PaddingMode = "edge",
+    memory: Real = 2.5,
+    device: str = "auto",
+    resume: State | None = None,
+    on_step: Callable[[Step], object] | None = None,
+) -> NDArray[_Number]: ...
+@overload
+def stylize(
+    content: str | PathLike[str] | None,
+    style: Pictures | None,
+    *,
+    content_weight: Real = 1.0,
+    style_weight: Real = 5.0,
+    tv_weight: Real = 5.0,
+    content_taps: Sequence[str] | None = None,
+    style_taps: Sequence[str] | None = None,
+    tap_weights: Mapping[str, Real] | None = None,
+    mix: Sequence[Real] | None = None,
+    masks: Sequence[Picture | None] | None = None,
+    strength: Real = 0.5,
+    keep_colors: bool | str = False,
+    size: int | tuple[int, int] | None = None,
+    scales: int | Sequence[int] | None = None,
+    steps: int | Sequence[int] = 60,
+    optimizer: str = "lbfgs",
+    init: str | Picture | None = None,
+    seed: int = 0,
+    trunk: str | Trunk = "vgg16",
+    weights: str | PathLike[str] | None = "hed",
+    pooling: Pooling = "max",
+    padding: PaddingMode = "edge",
+    memory: Real = 2.5,
+    device: str = "auto",
+    resume: State | None = None,
+    on_step: Callable[[Step], object] | None = None,
+) -> NDArray[np.uint8 | np.uint16]: ...
+@overload
+def gram(features: Tensor, mask: Tensor | None = None) -> Tensor: ...
+@overload
+def gram(features: NDArray[_Floating], mask: NDArray[np.number | np.bool_] | None = None) -> NDArray[_Floating]: ...
