@@ -3,7 +3,6 @@
 #if CONVOLENS_CHECK_EXTENTS
 #include <pthread.h>
 
-#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -50,10 +49,12 @@ void check_touched(const void *at, int64_t bytes, bool written) {
     thread_local const Extent stack = stack_of_this_thread();
     if (bytes <= 0 || holds(own_scratch, at, bytes) || holds(stack, at, bytes))
         return;
-    auto allowed = [&](const Extent &extent) { return (extent.written || !written) && holds(extent, at, bytes); };
-    if (!current || std::none_of(current->list.begin(), current->list.end(), allowed))
-        throw std::out_of_range("core: need a " + std::string(written ? "store" : "load") + " inside the arrays, got " +
-                                std::to_string(bytes) + " bytes outside");
+    if (current)
+        for (const Extent &extent : current->list)
+            if ((extent.written || !written) && holds(extent, at, bytes))
+                return;
+    throw std::out_of_range("core: need a " + std::string(written ? "store" : "load") + " inside the arrays, got " +
+                            std::to_string(bytes) + " bytes outside");
 }
 
 } // namespace convolens

@@ -24,6 +24,7 @@ struct Extent {
 
 constexpr bool checks_extents() { return true; }
 
+[[gnu::access(none, 1)]]                                         // it reads nothing there itself
 void check_touched(const void *at, int64_t bytes, bool written); // throws std::out_of_range
 
 // The arrays of the call in progress, until this object goes.
