@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-CORE := CMakeLists.txt $(wildcard core/*.?pp core/kernels/*.?pp)
+SOURCES := $(wildcard core/*/*.?pp)
+CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
@@ -34,7 +35,7 @@ test-slow: setup  ## long trainings and exhaustive checks
 check: setup  ## format, lint, types, import layers, the reference and the examples in docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/clang-format --dry-run -Werror core/*.?pp core/kernels/*.?pp
+	$(BIN)/clang-format --dry-run -Werror $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_reference.py --check
@@ -43,8 +44,9 @@ check: setup  ## format, lint, types, import layers, the reference and the examp
 # The sanitized core stands beside a copy of the package; -S keeps the editable install from taking its place. The
 # address sanitizer must be loaded first, and libstdc++ with it, as it intercepts exceptions.
 SANITIZED := build/sanitize
-sanitize: setup  ## the core's tests under the address and undefined-behaviour sanitizers
-	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCONVOLENS_SANITIZE=ON -DPython_EXECUTABLE=$(abspath $(BIN))/python
+sanitize: setup  ## the core's tests under the address and undefined-behaviour sanitizers, loads and stores checked
+	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCONVOLENS_SANITIZE=ON -DCONVOLENS_CHECK_EXTENTS=ON \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
 	$(BIN)/cmake --build $(SANITIZED)
 	rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site && cp -r src/convolens $(SANITIZED)/site
 	$(BIN)/cmake --install $(SANITIZED) --prefix $(SANITIZED)/site
@@ -65,7 +67,7 @@ wheel: setup $(VENV)/.wheel  ## a manylinux wheel in wheelhouse/, tried in an en
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i core/*.?pp core/kernels/*.?pp
+	$(BIN)/clang-format -i $(SOURCES)
 
 setup: $(VENV)/.built
 

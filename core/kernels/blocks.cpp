@@ -1,10 +1,11 @@
-// Correlation by transforms of overlapping blocks; see blocks.hpp.
+// Correlation by transforms of overlapping blocks; see jobs/blocks.hpp.
 //
 // A block lies in memory as panels of as many columns as a vector has lanes: the rows' transforms then run down a panel
-// that is contiguous and fits the first cache. For the columns' transforms as many rows are turned into lanes, and come
-// back multiplied, so that a block is read from memory once on its way in and once on its way out.
-#include "lines.hpp"
-#include "transform.hpp"
+// that is contiguous and fits the first cache. For the columns' transforms as many rows are transposed into lanes, and
+// come back multiplied, so that a block is read from memory once on its way in and once on its way out.
+#include "kernels/lines.hpp"
+#include "kernels/transform.hpp"
+#include "kernels/transpose.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
@@ -17,13 +18,13 @@ template <class T> struct Layout {
     int leading;
     int64_t sizes[max_axes], strides[max_axes]; // of the leading axes, strides in planes
     const Length<T> *of_rows, *of_columns, *of_leading[max_axes];
-    const T *turns;
+    const T *twiddles;
 
     explicit Layout(const BlockShape &shape) {
         leading = shape.axes - 2;
         auto length = [&](int axis) { return static_cast<const Length<T> *>(shape.lengths[axis]); };
         of_rows = length(leading), of_columns = length(leading + 1);
-        turns = static_cast<const T *>(shape.turns);
+        twiddles = static_cast<const T *>(shape.twiddles);
         rows = of_rows->n, columns = of_columns->n;
         panels = columns / V, groups = rows / V;
         panel = rows * 2 * V;
@@ -43,13 +44,11 @@ template <class T> struct Workspace {
     T *block, *group, *line;
     explicit Workspace(const Layout<T> &at, int64_t line_scalars) {
         const int64_t block_scalars = at.scalars(), group_scalars = at.columns * 2 * at.V;
-        block = static_cast<T *>(working_memory((block_scalars + group_scalars + line_scalars) * int64_t(sizeof(T))));
+        block = working_memory<T>(Scratch::own, block_scalars + group_scalars + line_scalars);
         group = block + block_scalars;
         line = group + group_scalars;
     }
 };
-
-template <class T> void clear(T *at, int64_t n) { __builtin_memset(at, 0, size_t(n) * sizeof(T)); }
 
 // The leading axes' transforms: every vector of a plane is one of `size` that lie planes apart.
 template <class T, bool back> void leading_axes(T *block, const Layout<T> &at) {
@@ -82,7 +81,7 @@ template <class T, bool back> void regroup(T *plane, int64_t g, T *group, const 
 }
 
 // Every complex element of `group` times that of `factors`, or its conjugate.
-template <class T, bool conjugate> void multiply(T *group, const T *factors, int64_t elements) {
+template <class T, bool conjugate> void multiply_spectrum(T *group, const T *factors, int64_t elements) {
     constexpr int V = lanes<T>;
     for (int64_t i = 0; i < elements; ++i, group += 2 * V, factors += 2 * V) {
         const Vector<T> re = load(group), im = load(group + V), c = load(factors);
@@ -95,8 +94,8 @@ template <class T, bool conjugate> void multiply(T *group, const T *factors, int
 // Forward transform of V rows into `group`, whose rows' transforms are done.
 template <class T> void columns_forward(T *plane, int64_t g, T *group, const Layout<T> &at) {
     regroup<T, false>(plane, g, group, at);
-    if (at.turns)
-        multiply<T, false>(group, at.turns + g * at.columns * 2 * at.V, at.columns);
+    if (at.twiddles)
+        multiply_spectrum<T, false>(group, at.twiddles + g * at.columns * 2 * at.V, at.columns);
     forward<T>(group, 2 * at.V, *at.of_columns);
 }
 
@@ -110,10 +109,10 @@ template <class T> void filter(const Workspace<T> &work, const T *spectrum, cons
             forward<T>(plane + p * at.panel, 2 * V, *at.of_rows);
         for (int64_t g = 0; g < at.groups; ++g, spectrum += at.columns * 2 * V) {
             columns_forward(plane, g, work.group, at);
-            multiply<T, false>(work.group, spectrum, at.columns);
+            multiply_spectrum<T, false>(work.group, spectrum, at.columns);
             inverse<T>(work.group, 2 * V, *at.of_columns);
-            if (at.turns)
-                multiply<T, true>(work.group, at.turns + g * at.columns * 2 * V, at.columns);
+            if (at.twiddles)
+                multiply_spectrum<T, true>(work.group, at.twiddles + g * at.columns * 2 * V, at.columns);
             regroup<T, true>(plane, g, work.group, at);
         }
         for (int64_t p = 0; p < at.panels; ++p)
@@ -127,7 +126,7 @@ template <class T> void spectrum_of(const SpectrumJob &job) {
     const Layout<T> at(job.shape);
     const Workspace<T> work(at, 0);
     clear(work.block, at.scalars());
-    const bool folded = job.shape.turns;
+    const bool folded = job.shape.twiddles;
     int64_t count = 1;
     for (int d = 0; d < job.axes; ++d)
         count *= job.taps[d];
@@ -149,8 +148,8 @@ template <class T> void spectrum_of(const SpectrumJob &job) {
             row = wrapped(place[at.leading], at.rows), column = wrapped(place[at.leading + 1], at.columns);
         }
         T *to = work.block + plane * at.plane + column / V * at.panel + row * 2 * V + column % V;
-        to[0] = weights[k] * scale;
-        to[V] = job.parts == 2 ? weights[count + k] * scale : T(0);
+        checked(to) = checked(weights + k) * scale;
+        checked(to + V) = job.parts == 2 ? checked(weights + count + k) * scale : T(0);
     }
     leading_axes<T, false>(work.block, at);
     T *to = static_cast<T *>(job.spectrum);
@@ -164,7 +163,7 @@ template <class T> void spectrum_of(const SpectrumJob &job) {
 }
 
 // The signal's blocks: where they lie, how they come in and how their outputs leave.
-template <class T> struct Cutting {
+template <class T> struct Tiling {
     static constexpr int V = lanes<T>;
     const Correlation &c;
     const Lines<T> lines;
@@ -173,7 +172,7 @@ template <class T> struct Cutting {
     int64_t sizes[max_axes], steps[max_axes], many[max_axes]; // of blocks, along each axis
     int64_t blocks = 1;
 
-    explicit Cutting(const BlocksJob &job) : c(job.correlation), lines(c), at(job.shape) {
+    explicit Tiling(const BlocksJob &job) : c(job.correlation), lines(c), at(job.shape) {
         axes = c.count, batch = axes - job.convolved;
         for (int d = 0; d < axes; ++d) {
             sizes[d] = d < batch ? 1 : job.convolved == 1 ? at.rows * at.columns : length(d - batch);
@@ -196,8 +195,8 @@ template <class T> struct Cutting {
         return o;
     }
 
-    void gather(T *block, T *scratch, int64_t number) const;
-    bool scatter(const T *block, T *scratch, int64_t number, int part, T factor) const;
+    void gather(T *block, T *spare, int64_t number) const;
+    bool scatter(const T *block, T *spare, int64_t number, int part, T factor) const;
 
 private:
     // Steps through the rows of a block: for each, its first element in the block, the positions on the axes above the
@@ -227,11 +226,11 @@ template <class T> void put_row(const T *from, int64_t n, int64_t hop, T *to, co
             continue;
         }
         for (int64_t i = 0; i < V; ++i)
-            to[i] = i < n ? from[i * hop] : T(0);
+            checked(to + i) = i < n ? checked(from + i * hop) : T(0);
     }
 }
 
-template <class T> void Cutting<T>::gather(T *block, T *scratch, int64_t number) const {
+template <class T> void Tiling<T>::gather(T *block, T *spare, int64_t number) const {
     const Axis &line = c.axes[axes - 1];
     const int64_t available = line.size + line.taps - 1;
     for (int64_t one = 0; one < (c.parts == 2 ? 1 : 2); ++one) {
@@ -239,7 +238,7 @@ template <class T> void Cutting<T>::gather(T *block, T *scratch, int64_t number)
         const Origin o = origin(which < blocks ? which : 0);
         each_row(o, [&](const Origin &p, int64_t place) {
             T *to = block + place + one * V;
-            const int64_t begin = p.at[axes - 1], n = least(row_length(), available - begin);
+            const int64_t begin = p.at[axes - 1], n = min(row_length(), available - begin);
             bool inside = which < blocks && n > 0, filled = false;
             int64_t offset = 0;
             for (int d = 0; d < axes - 1 && inside; ++d) {
@@ -250,7 +249,7 @@ template <class T> void Cutting<T>::gather(T *block, T *scratch, int64_t number)
                 }
                 const int64_t m = axis.map[p.at[d]];
                 filled |= m < 0;
-                offset += most(m, 0) * axis.x_stride;
+                offset += max(m, 0) * axis.x_stride;
             }
             if (!inside) {
                 for (int part = 0; part < c.parts; ++part)
@@ -258,13 +257,13 @@ template <class T> void Cutting<T>::gather(T *block, T *scratch, int64_t number)
                 return;
             }
             const char *row = advance(c.x, c.from, offset);
-            const T *from = scratch;
+            const T *from = spare;
             if (filled)
-                lines.fill_line(scratch, n * c.parts);
+                lines.fill_line(spare, n * c.parts);
             else if (lines.readable(begin, begin + n))
                 from = lines.at(row, begin);
             else
-                lines.gather(row, begin, begin + n, scratch);
+                lines.gather(row, begin, begin + n, spare);
             for (int part = 0; part < c.parts; ++part)
                 put_row<T>(from + part, n, c.parts, to + part * V, at);
         });
@@ -280,24 +279,24 @@ template <class T> struct Balance {
 // it is brought to about the same size by a power of two, which is exact; and one of zeros stays zeros.
 template <class T> Balance<T> balanced(T *block, const Layout<T> &at) {
     constexpr int V = lanes<T>;
-    Vector<T> most_re{}, most_im{};
+    Vector<T> max_re{}, max_im{};
     auto widen_to = [](Vector<T> &to, Vector<T> v) {
         const Vector<T> size = v < 0 ? -v : v;
         to = size > to ? size : to;
     };
     for (int64_t q = 0; q < at.planes; ++q)
         for (T *v = block + q * at.plane, *end = v + at.panels * at.panel; v < end; v += 2 * V)
-            widen_to(most_re, load(v)), widen_to(most_im, load(v + V));
+            widen_to(max_re, load(v)), widen_to(max_im, load(v + V));
     T re = 0, im = 0;
     for (int i = 0; i < V; ++i)
-        re = re < most_re[i] ? most_re[i] : re, im = im < most_im[i] ? most_im[i] : im;
+        re = re < max_re[i] ? max_re[i] : re, im = im < max_im[i] ? max_im[i] : im;
     Balance<T> balance;
     balance.out[0] = re > 0, balance.out[1] = im > 0;
     if (!(re > 0 && im > 0 && __builtin_isfinite(re) && __builtin_isfinite(im)))
         return balance;
-    constexpr int most_power = sizeof(T) == 4 ? 120 : 1000;
+    constexpr int max_power = sizeof(T) == 4 ? 120 : 1000;
     int up = __builtin_ilogb(re) - __builtin_ilogb(im);
-    up = up > most_power ? most_power : up < -most_power ? -most_power : up;
+    up = up > max_power ? max_power : up < -max_power ? -max_power : up;
     if (up > -4 && up < 4)
         return balance;
     balance.in = T(__builtin_ldexp(1.0, up)), balance.out[1] = T(__builtin_ldexp(1.0, -up));
@@ -309,42 +308,43 @@ template <class T> Balance<T> balanced(T *block, const Layout<T> &at) {
 
 // Writes the outputs of a block that is the real (part 0) or imaginary part of what came back, times `factor`; complex
 // ones have both parts. False if one of them is a NaN or infinity.
-template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t number, int part, T factor) const {
+template <class T> bool Tiling<T>::scatter(const T *block, T *spare, int64_t number, int part, T factor) const {
     const Origin o = origin(number);
-    Vector<T> sum = spread(T(0)); // 0 · x is 0 only for finite x
+    Vector<T> sum = broadcast(T(0)); // 0 · x is 0 only for finite x
     T last = 0;
     each_row(o, [&](const Origin &p, int64_t place) {
         int64_t offset = 0;
         for (int d = 0; d < axes; ++d) {
-            const int64_t stop = least(o.at[d] + steps[d], c.axes[d].size);
+            const int64_t stop = min(o.at[d] + steps[d], c.axes[d].size);
             if (p.at[d] >= stop)
                 return;
             if (d < axes - 1)
                 offset += p.at[d] * c.axes[d].out_stride;
         }
         const int64_t begin = p.at[axes - 1];
-        const int64_t end = least(least(begin + row_length(), o.at[axes - 1] + steps[axes - 1]), c.axes[axes - 1].size);
+        const int64_t end = min(min(begin + row_length(), o.at[axes - 1] + steps[axes - 1]), c.axes[axes - 1].size);
         const T *from = block + place + part * V;
         for (int64_t i = 0; i < end - begin; i += V, from += at.panel) {
-            const int64_t n = least(V, end - begin - i);
+            const int64_t n = min(V, end - begin - i);
             if (c.parts == 2) {
                 for (int64_t k = 0; k < n; ++k) {
-                    scratch[2 * (i + k)] = from[k], scratch[2 * (i + k) + 1] = from[V + k];
+                    will_write(spare + 2 * (i + k), 2);
+                    spare[2 * (i + k)] = from[k], spare[2 * (i + k) + 1] = from[V + k];
                     last += T(0) * from[k] + T(0) * from[V + k];
                 }
             } else if (n == V) {
                 const Vector<T> v = load(from);
                 sum += T(0) * v;
-                store(scratch + i, factor * v);
+                store(spare + i, factor * v);
             } else {
                 for (int64_t k = 0; k < n; ++k)
-                    scratch[i + k] = factor * from[k], last += T(0) * from[k];
+                    checked(spare + i + k) = factor * checked(from + k), last += T(0) * from[k];
             }
         }
         if (c.to == Scalar::i64)
             for (int64_t i = 0; i < end - begin; ++i)
-                scratch[i] = __builtin_rint(scratch[i]);
-        lines.finish(scratch, const_cast<char *>(advance(c.out, c.to, offset)), begin, end);
+                spare[i] = __builtin_rint(spare[i]);
+        lines.write(spare, const_cast<char *>(advance(c.out, c.to, offset)), begin, end);
     });
     for (int i = 0; i < V; ++i)
         last += sum[i];
@@ -354,20 +354,20 @@ template <class T> bool Cutting<T>::scatter(const T *block, T *scratch, int64_t 
 constexpr int64_t few_points = 1 << 14; // worth about 30 µs: not worth waking a thread
 
 template <class T> void run(const BlocksJob &job) {
-    const Cutting<T> cutting(job);
+    const Tiling<T> tiling(job);
     const int each = job.correlation.parts == 2 ? 1 : 2;
     const auto one = [&](int64_t task, int) {
-        const Workspace<T> work(cutting.at, cutting.row_length() * 2 + cutting.V);
-        cutting.gather(work.block, work.line, task * each);
-        const Balance<T> balance = each == 2 ? balanced(work.block, cutting.at) : Balance<T>{};
-        filter(work, static_cast<const T *>(job.spectrum), cutting.at);
+        const Workspace<T> work(tiling.at, tiling.row_length() * 2 + tiling.V);
+        tiling.gather(work.block, work.line, task * each);
+        const Balance<T> balance = each == 2 ? balanced(work.block, tiling.at) : Balance<T>{};
+        filter(work, static_cast<const T *>(job.spectrum), tiling.at);
         bool finite = true;
-        for (int64_t one = 0; one < each && task * each + one < cutting.blocks; ++one)
-            finite &= cutting.scatter(work.block, work.line, task * each + one, int(one), balance.out[one]);
-        job.spoiled[task] = !finite;
+        for (int64_t one = 0; one < each && task * each + one < tiling.blocks; ++one)
+            finite &= tiling.scatter(work.block, work.line, task * each + one, int(one), balance.out[one]);
+        job.contaminated[task] = !finite;
         fence(); // after streaming stores
     };
-    if (job.tasks * cutting.at.scalars() / 2 > few_points)
+    if (job.tasks * tiling.at.scalars() / 2 > few_points)
         return parallel(job.tasks, one);
     for (int64_t task = 0; task < job.tasks; ++task)
         one(task, 0);

@@ -7,9 +7,9 @@
 //     y = sums + bias + residual, ReLU
 //
 // Channels run innermost, as they lie side by side; what a block's neighbours see again comes from the cache.
-#include "../gemm.hpp"
-#include "../layers.hpp"
-#include "../threads.hpp"
+#include "jobs/layers.hpp"
+#include "kernels/epilogue.hpp"
+#include "runtime/threads.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -17,22 +17,16 @@ namespace {
 constexpr int block = 4; // outputs; more was measured to gain nothing
 
 // One vector of channels of R outputs, from their sums.
-template <int R> inline void finish(const PatchesJob &job, const Floats *sums, int64_t pixel, int64_t c, int64_t some) {
-    const auto &f = job.finish;
-    const Floats bias = f.bias ? load_some(f.bias + c, some) : Floats{};
-    for (int i = 0; i < R; ++i) {
-        const int64_t to = pixel + i * job.y.step_w + c;
-        Floats sum = sums[i] + bias;
-        if (f.residual)
-            sum += load_some(f.residual + to, some);
-        if (f.relu)
-            sum = sum < Floats{} ? Floats{} : sum;
-        store_some(job.y.data + to, sum, some);
-    }
+template <int R>
+inline void store_outputs(const ConvJob &job, const Floats *sums, int64_t pixel, int64_t c, int64_t some) {
+    const Epilogue &e = job.epilogue;
+    const Floats bias = e.bias ? load_some(e.bias + c, some) : Floats{};
+    for (int i = 0; i < R; ++i)
+        store_output(e, sums[i] + bias, job.y.data, pixel + i * job.y.step_w + c, some);
 }
 
 // One output near a border, or of any kernel: cells outside the picture are left out.
-void output(const PatchesJob &job, int64_t n, int64_t row, int64_t column) {
+void output(const ConvJob &job, int64_t n, int64_t row, int64_t column) {
     const auto &x = job.x;
     const auto &w = job.weights;
     const int64_t top = row * job.stride_h - job.pad_top, left = column * job.stride_w - job.pad_left;
@@ -47,14 +41,14 @@ void output(const PatchesJob &job, int64_t n, int64_t row, int64_t column) {
                 sum += weight * load_some(x.data + n * x.step_n + at_h * x.step_h + at_w * x.step_w + c, x.c - c);
             }
         const int64_t pixel = n * job.y.step_n + row * job.y.step_h + column * job.y.step_w;
-        finish<1>(job, &sum, pixel, c, x.c - c);
+        store_outputs<1>(job, &sum, pixel, c, x.c - c);
     }
 }
 
 // One vector of channels of a row of outputs, of a K×K kernel with step S and no column of it outside. The weights stay
 // in registers; a value that several outputs of a block see is loaded once.
 template <int K, int S, bool whole>
-inline void vector_of_row(const PatchesJob &job, const float *const *lines, int64_t pixel, int64_t blocks, int64_t c) {
+inline void vector_of_row(const ConvJob &job, const float *const *lines, int64_t pixel, int64_t blocks, int64_t c) {
     constexpr int seen = (block - 1) * S + K;
     const int64_t some = whole ? lanes<float> : job.x.c - c, width = round_up(job.x.c, lanes<float>);
     Floats weight[K][K];
@@ -77,12 +71,11 @@ inline void vector_of_row(const PatchesJob &job, const float *const *lines, int6
                         sums[i] += weight[r][at - i * S] * value;
             }
         }
-        finish<block>(job, sums, pixel + b * block * job.y.step_w, c, some);
+        store_outputs<block>(job, sums, pixel + b * block * job.y.step_w, c, some);
     }
 }
 
-template <int K, int S>
-void blocks_of_row(const PatchesJob &job, int64_t n, int64_t row, int64_t column, int64_t blocks) {
+template <int K, int S> void blocks_of_row(const ConvJob &job, int64_t n, int64_t row, int64_t column, int64_t blocks) {
     const auto &x = job.x;
     const float *lines[K];
     for (int64_t r = 0; r < K; ++r) {
@@ -98,10 +91,10 @@ void blocks_of_row(const PatchesJob &job, int64_t n, int64_t row, int64_t column
         vector_of_row<K, S, false>(job, lines, pixel, blocks, c);
 }
 
-using Blocks = void (*)(const PatchesJob &, int64_t n, int64_t row, int64_t column, int64_t blocks);
+using Blocks = void (*)(const ConvJob &, int64_t n, int64_t row, int64_t column, int64_t blocks);
 
 // How blocks of outputs of this kernel are done; null where one output after the other is.
-Blocks blocks_of(const PatchesJob &job) {
+Blocks blocks_of(const ConvJob &job) {
     if (job.dilation_w != 1 || job.weights.rows != job.weights.columns || job.stride_w > 2)
         return nullptr;
     switch (job.weights.columns * 2 + job.stride_w) {
@@ -130,18 +123,18 @@ void depthwise_weights(const Weights &w, float *packed) {
     for (int64_t cell = 0; cell < w.rows * w.columns; ++cell)
         for (int64_t c = 0; c < width; ++c) {
             const int64_t from = c * w.step_filter + cell / w.columns * w.step_row + cell % w.columns * w.step_column;
-            packed[cell * width + c] = c < w.filters ? w.data[from] : 0;
+            checked(packed + cell * width + c) = c < w.filters ? checked(w.data + from) : 0;
         }
 }
 
-void depthwise(const PatchesJob &job) {
+void depthwise(const ConvJob &job) {
     const auto &x = job.x;
     const auto &y = job.y;
     const Blocks outputs = blocks_of(job);
     // Outputs [first, end) see only columns inside the picture.
     const int64_t last = x.w - job.weights.columns + job.pad_left; // in inputs
-    const int64_t first = least(ceil_div(job.pad_left, job.stride_w), y.w);
-    const int64_t end = !outputs || last < 0 ? first : most(first, least(last / job.stride_w + 1, y.w));
+    const int64_t first = min(ceil_div(job.pad_left, job.stride_w), y.w);
+    const int64_t end = !outputs || last < 0 ? first : max(first, min(last / job.stride_w + 1, y.w));
     parallel(y.n * y.h, [&](int64_t task, int) {
         const int64_t n = task / y.h, row = task % y.h;
         int64_t column = 0;

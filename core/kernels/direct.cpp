@@ -9,9 +9,9 @@
 // folded: results i, i + D, i + 2D, … are rows, and taps 0 … D-1, D … 2D-1, … the rows of a kernel D wide.
 //
 // The strip is narrow enough for the unit's input to stay in the second-level cache.
-#include "lines.hpp"
-#include "tile.hpp"
-#include "units.hpp"
+#include "kernels/lines.hpp"
+#include "kernels/tile.hpp"
+#include "kernels/units.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -68,29 +68,29 @@ template <class T, int P> struct Direct {
         folded = row.taps == 1 && size * block() >= tile_rows<P> * tile_width<T>;
         int64_t width;
         if (folded) {
-            width = most(folded_strip_bytes / (block() * int64_t(sizeof(T))), 1);
+            width = max(folded_strip_bytes / (block() * int64_t(sizeof(T))), 1);
             const int64_t unit = tile_rows<P> * tile_width<T>;
-            width = most(width * block() / unit * unit / block(), 1);
+            width = max(width * block() / unit * unit / block(), 1);
         } else {
-            rows_each = least(row.size, rows_per_unit);
+            rows_each = min(row.size, rows_per_unit);
             const int64_t lines_read = planes * (rows_each + row.taps - 1);
             width = unit_bytes / (lines_read * int64_t(sizeof(T)));
-            width = most(width / tile_width<T>, 1) * tile_width<T> / block();
-            width = most(width, 1);
+            width = max(width / tile_width<T>, 1) * tile_width<T> / block();
+            width = max(width, 1);
         }
         row_blocks = ceil_div(row.size, rows_each);
         int64_t middle = 0, end = size; // whole lines
         if (lines.in_place && line_bytes > split_above_bytes) {
-            const int64_t from = least(lines.axis.run_begin, size);
-            const int64_t to = most(lines.axis.run_end - taps() + 1, from);
+            const int64_t from = min(lines.axis.run_begin, size);
+            const int64_t to = max(lines.axis.run_end - taps() + 1, from);
             if ((to - from) * block() >= 4 * tile_width<T>)
-                middle = from, end = least(to, size);
+                middle = from, end = min(to, size);
         }
         strips.cut(size, width, middle, end);
     }
 
     // Scratch of one unit.
-    struct Room {
+    struct Workspace {
         const T **at; // pointers to lines
         Group<T> *groups;
         T *filled, *gathered, *results;
@@ -99,12 +99,13 @@ template <class T, int P> struct Direct {
         mutable bool has_fill;
     };
 
-    Room room(int64_t pointers, int64_t groups, int64_t line_scalars, int64_t gathered, int64_t results) const {
+    Workspace workspace(int64_t pointers, int64_t groups, int64_t line_scalars, int64_t gathered,
+                        int64_t results) const {
         const int64_t pitch = ceil_div(line_scalars + tile_width<T>, 16) * 16;
         const int64_t at_bytes = ceil_div(pointers * int64_t(sizeof(T *)), 64) * 64;
         const int64_t group_bytes = ceil_div(groups * int64_t(sizeof(Group<T>)), 64) * 64;
         const int64_t scalars = (1 + gathered) * pitch + results + 64;
-        char *memory = static_cast<char *>(working_memory(at_bytes + group_bytes + scalars * int64_t(sizeof(T))));
+        char *memory = working_memory<char>(Scratch::own, at_bytes + group_bytes + scalars * int64_t(sizeof(T)));
         T *filled = reinterpret_cast<T *>(memory + at_bytes + group_bytes);
         return {reinterpret_cast<const T **>(memory),
                 reinterpret_cast<Group<T> *>(memory + at_bytes),
@@ -139,7 +140,7 @@ template <class T, int P> struct Direct {
     }
 
     // A line of x for padded positions [begin, end): in place, the fill line, or gathered as number `slot`.
-    const T *line(const Room &m, const char *plane, int64_t padded_row, int64_t begin, int64_t end,
+    const T *line(const Workspace &m, const char *plane, int64_t padded_row, int64_t begin, int64_t end,
                   int64_t slot) const {
         const int64_t r = plane ? row.map[padded_row] : -1;
         if (r < 0) {
@@ -158,7 +159,7 @@ template <class T, int P> struct Direct {
 
     void unit(int64_t index) const {
         const int64_t strip = index % strips.count, rest = index / strips.count;
-        const int64_t r0 = rest % row_blocks * rows_each, r1 = least(r0 + rows_each, row.size);
+        const int64_t r0 = rest % row_blocks * rows_each, r1 = min(r0 + rows_each, row.size);
         if (folded)
             folded_unit(strip, r0, rest / row_blocks);
         else
@@ -169,8 +170,8 @@ template <class T, int P> struct Direct {
         const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + taps() - 1;
         const int64_t height = r1 - r0 + row.taps - 1, width = (stop - begin) * block();
         const bool exact = lines.readable(begin, end) && width >= lanes<T>;
-        Room m =
-            room(planes * height, planes, (end - begin) * block(), exact ? 0 : planes * height, tile_rows<P> * width);
+        Workspace m = workspace(planes * height, planes, (end - begin) * block(), exact ? 0 : planes * height,
+                                tile_rows<P> * width);
         m.exact = exact;
         for (int64_t p = 0; p < planes; ++p) {
             const char *plane = plane_at(flat, p);
@@ -181,7 +182,7 @@ template <class T, int P> struct Direct {
         }
         char *out = out_at(flat);
         for (int64_t r = r0; r < r1; r += tile_rows<P>) {
-            write_tiles<T, P>(lines, {m.groups, planes, imaginary}, least(tile_rows<P>, r1 - r), begin, stop,
+            write_tiles<T, P>(lines, {m.groups, planes, imaginary}, min(tile_rows<P>, r1 - r), begin, stop,
                               out_scalars(out, r * row.out_stride), row.out_stride, m.results, m.exact);
             for (int64_t p = 0; p < planes; ++p)
                 m.groups[p].lines += tile_rows<P>;
@@ -197,7 +198,8 @@ template <class T, int P> struct Direct {
         const int64_t per_row = D % block() == 0 ? D / block() : 1; // taps in a row of the folded kernel
         const int64_t height = D % block() == 0 ? taps() / per_row : 0, left = taps() - height * per_row;
         const bool exact = lines.readable(begin, end) && width >= lanes<T>;
-        Room m = room(planes * (rows + height + 1), 2 * planes, (end - begin) * block(), exact ? 0 : planes, width);
+        Workspace m =
+            workspace(planes * (rows + height + 1), 2 * planes, (end - begin) * block(), exact ? 0 : planes, width);
         m.exact = exact;
         for (int64_t p = 0; p < planes; ++p) {
             const T *from = line(m, plane_at(flat, p), r, begin, end, p);
@@ -215,7 +217,7 @@ template <class T, int P> struct Direct {
             m.groups[g].lines += rows;
         tiles<T, P>({m.groups, 2 * planes, imaginary}, block(), tail > 0, tail, to + rows * D, D, m.exact);
         if (!lines.straight())
-            lines.finish(m.results, out, begin, stop);
+            lines.write(m.results, out, begin, stop);
     }
 
     void run() const {
@@ -223,7 +225,7 @@ template <class T, int P> struct Direct {
         if (units == 0)
             return;
         const int64_t results = positions * row.size * strips.size * block();
-        const int64_t work = results * most(planes * row.taps * taps() * P, 4);
+        const int64_t work = results * max(planes * row.taps * taps() * P, 4);
         each_unit(units, work, [&](int64_t u) { unit(u); });
     }
 };

@@ -2,10 +2,9 @@
 //
 // Each lane multiplies and adds (x·p + word, several chains to hide the multiplier's latency), chunk by chunk; a change
 // of one word always changes its chain, as p is odd. Chunks are folded in order, so threads do not matter.
-#include "../layers.hpp"
-#include "../scratch.hpp"
-#include "../simd.hpp"
-#include "../threads.hpp"
+#include "kernels/simd.hpp"
+#include "runtime/scratch.hpp"
+#include "runtime/threads.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -22,7 +21,7 @@ uint64_t mix(uint64_t h, uint64_t word) {
 uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
     Words sums[chains];
     for (int i = 0; i < chains; ++i)
-        sums[i] = spread<uint32_t>(uint32_t(i + 1));
+        sums[i] = broadcast<uint32_t>(uint32_t(i + 1));
     constexpr int64_t step = chains * lanes<uint32_t>;
     int64_t at = 0;
     for (; at + step <= count; at += step)
@@ -33,7 +32,7 @@ uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
         for (int lane = 0; lane < lanes<uint32_t>; ++lane)
             h = mix(h, sums[i][lane]);
     for (; at < count; ++at)
-        h = mix(h, words[at]);
+        h = mix(h, checked(words + at));
     return h;
 }
 
@@ -45,7 +44,7 @@ uint64_t fingerprint(const void *data, int64_t words) {
     uint64_t *parts = reinterpret_cast<uint64_t *>(scratch(Scratch::shared, 2 * chunks));
     parallel(chunks, [&](int64_t task, int) {
         const int64_t first = task * chunk_words;
-        parts[task] = chunk_fingerprint(from + first, least(chunk_words, words - first));
+        parts[task] = chunk_fingerprint(from + first, min(chunk_words, words - first));
     });
     uint64_t h = uint64_t(words);
     for (int64_t i = 0; i < chunks; ++i)

@@ -1,10 +1,10 @@
 // Lines: the innermost axis of a correlation, gathered into scratch where it cannot be read in place, and results
 // written back in whatever type and stride the output has.
 #pragma once
-#include "../correlation.hpp"
-#include "../scratch.hpp"
-#include "../simd.hpp"
-#include "../threads.hpp"
+#include "jobs/correlation.hpp"
+#include "kernels/simd.hpp"
+#include "kernels/working_memory.hpp"
+#include "runtime/threads.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
@@ -32,9 +32,6 @@ template <class F> inline void with_type(Scalar scalar, const F &f) {
     }
 }
 
-// Memory of this thread for one unit of work.
-inline void *working_memory(int64_t bytes) { return scratch(Scratch::own, ceil_div(bytes, sizeof(float))); }
-
 // What every line of one correlation has in common.
 template <class T> struct Lines {
     Axis axis;
@@ -58,7 +55,7 @@ template <class T> struct Lines {
         return static_cast<const T *>(row) + axis.map[begin] * axis.x_stride;
     }
 
-    // Results may be written where they belong; else they go by way of scratch, and finish() puts them there.
+    // Results may be written where they belong; else they go by way of scratch, and write() puts them there.
     bool straight() const { return contiguous && to_same && !streaming; }
 
     // Padded positions [begin, end) of the line that starts at `row`, into `to`.
@@ -66,12 +63,13 @@ template <class T> struct Lines {
 
     // `scalars` fill values.
     void fill_line(T *to, int64_t scalars) const {
+        will_write(to, scalars);
         for (int64_t i = 0; i < scalars; ++i)
             to[i] = fill[parts == 2 ? i & 1 : 0];
     }
 
     // Results of positions [begin, end) from `from_line` to the output line at `row`.
-    void finish(const T *from_line, void *row, int64_t begin, int64_t end) const;
+    void write(const T *from_line, void *row, int64_t begin, int64_t end) const;
 };
 
 inline int64_t bytes_of(Scalar s) {
@@ -120,22 +118,23 @@ template <class T> void Lines<T>::gather(const void *row, int64_t begin, int64_t
                 const int64_t m = axis.map[p];
                 T *at = line + (p - begin) * size;
                 for (int64_t b = 0; b < size; ++b)
-                    at[b] = m < 0 ? fill[parts == 2 ? b & 1 : 0] : T(x[m * stride + b * inner]);
+                    checked(at + b) = m < 0 ? fill[parts == 2 ? b & 1 : 0] : T(checked(x + m * stride + b * inner));
             }
         };
-        const int64_t r0 = most(least(axis.run_begin, end), begin), r1 = most(least(axis.run_end, end), r0);
+        const int64_t r0 = max(min(axis.run_begin, end), begin), r1 = max(min(axis.run_end, end), r0);
         one_by_one(begin, r0);
         if (r1 > r0) {
             const auto *run = x + axis.map[r0] * stride;
             T *at = line + (r0 - begin) * size;
             const int64_t n = r1 - r0;
+            will_write(at, n * size);
             if ((size == 1 || inner == 1) && stride == size)
                 for (int64_t i = 0; i < n * size; ++i)
-                    at[i] = T(run[i]);
+                    at[i] = T(checked(run + i));
             else
                 for (int64_t b = 0; b < size; ++b)
                     for (int64_t i = 0; i < n; ++i)
-                        at[i * size + b] = T(run[i * stride + b * inner]);
+                        at[i * size + b] = T(checked(run + i * stride + b * inner));
         }
         one_by_one(r1, end);
     });
@@ -143,31 +142,32 @@ template <class T> void Lines<T>::gather(const void *row, int64_t begin, int64_t
 
 // n scalars past the caches; head and tail by ordinary stores.
 template <class T> inline void stream_line(const T *from, T *to, int64_t n) {
-    int64_t i = least(n, int64_t((-(uintptr_t)to % vector_bytes) / sizeof(T)));
+    int64_t i = min(n, int64_t((-(uintptr_t)to % vector_bytes) / sizeof(T)));
+    will_write(to, n), will_read(from, n);
     __builtin_memcpy(to, from, size_t(i) * sizeof(T));
     for (; i + lanes<T> <= n; i += lanes<T>)
         stream(to + i, load(from + i));
     __builtin_memcpy(to + i, from + i, size_t(n - i) * sizeof(T));
 }
 
-template <class T> void Lines<T>::finish(const T *line, void *row, int64_t begin, int64_t end) const {
+template <class T> void Lines<T>::write(const T *line, void *row, int64_t begin, int64_t end) const {
     const int64_t size = block.size, inner = block.out_stride, stride = axis.out_stride, n = end - begin;
-    auto write = [&]<class Out>(Out *__restrict out) {
+    auto put = [&]<class Out>(Out *__restrict out) {
         if (contiguous)
             for (int64_t i = 0; i < n * size; ++i)
-                out[i] = Out(line[i]);
+                checked(out + i) = Out(checked(line + i));
         else
             for (int64_t b = 0; b < size; ++b)
                 for (int64_t i = 0; i < n; ++i)
-                    out[i * stride + b * inner] = Out(line[i * size + b]);
+                    checked(out + i * stride + b * inner) = Out(checked(line + i * size + b));
     };
     if (to == Scalar::i64)
-        return write(static_cast<int64_t *>(row) + begin * stride);
+        return put(static_cast<int64_t *>(row) + begin * stride);
     T *out = static_cast<T *>(row) + begin * stride;
     if (streaming)
         stream_line(line, out, n * size);
     else
-        write(out);
+        put(out);
 }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -2,30 +2,29 @@
 //
 //   for each strip of columns × chunk of rows (a thread's task)
 //     for each block of R output rows
-//       down:    R lines of the strip, 8 or 4 at a time, so that a loaded vector serves as many sums     (lines)
-//       turn:    the lines become columns of R values that lie together, borders put in by the map       (turned)
-//                (windows of a few columns are summed as they lie instead)
-//       across:  the same loop as down, on columns instead of lines                                      (few)
-//       turn back, round, write; large outputs are streamed past the caches
+//       down:       R lines of the strip, 8 or 4 at a time, so that a loaded vector serves as many sums
+//       transpose:  the lines become columns of R values that lie together, borders put in by the map
+//                   (windows of a few columns are summed as they lie instead)
+//       across:     the same loop as down, on columns instead of lines
+//       transpose back, round, write; large outputs are streamed past the caches
 //
-// Turning costs 8 shuffles a vector and makes every load of the across pass aligned, whatever the step from output to
-// output and however many channels: a direct pass would load K overlapping, misaligned vectors for each output.
+// Transposing costs 8 shuffles a vector and makes every load of the across pass aligned, whatever the step from output
+// to output and however many channels: a direct pass would load K overlapping, misaligned vectors for each output.
 //
 // Where windows move by one (a plain filter), sums take only what their window holds, so that a NaN stays in its
 // window. Otherwise neighbours share the union of their windows, padded with zero weights, and the caller sees to NaNs.
-#include "../resample.hpp"
-#include "../memory.hpp"
-#include "../simd.hpp"
-#include "../threads.hpp"
-
-#include <string.h>
+#include "jobs/resample.hpp"
+#include "kernels/simd.hpp"
+#include "kernels/transpose.hpp"
+#include "kernels/working_memory.hpp"
+#include "runtime/threads.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
 constexpr int64_t strip_elements = 1024; // of a line: 32 lines of float32 are 128 KiB
 constexpr int64_t blocks_per_task = 4;
-constexpr int64_t batch = 16;         // outputs of a line turned back at once
+constexpr int64_t batch = 16;         // outputs of a line transposed back at once
 constexpr int shared = 4;             // outputs that share the union of their windows
 constexpr int64_t longest_slide = 64; // taps; by measurement
 constexpr int moving = 8;             // outputs of windows that move by one
@@ -39,12 +38,12 @@ template <class In, class T> inline Vector<T> widened(const In *from) {
         return __builtin_convertvector(widen(from), Vector<T>);
 }
 
-// Where the p-th line of a window is: one of the picture's rows, or one of the turned columns.
-template <class In> struct Lines {
+// Where the p-th line of a window is: one of the picture's rows, or one of the transposed columns.
+template <class In> struct PictureLines {
     const In *const *at;
     const In *operator()(int64_t p) const { return at[p]; }
 };
-template <class T> struct Columns {
+template <class T> struct ColumnLines {
     const T *base;
     int64_t pitch;
     const T *operator()(int64_t p) const { return base + p * pitch; }
@@ -57,7 +56,7 @@ template <class T> struct Sum {
     int64_t taps;
 };
 
-template <class T, int B, int V> struct Block {
+template <class T, int B, int V> struct SumBlock {
     Vector<T> sum[B][V] = {};
 
     template <class In> [[gnu::always_inline]] void read(const In *from, Vector<T> (&value)[V]) {
@@ -68,7 +67,7 @@ template <class T, int B, int V> struct Block {
     [[gnu::always_inline]] void add(int b, T weight, const Vector<T> (&value)[V]) {
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v)
-            sum[b][v] += spread(weight) * value[v];
+            sum[b][v] += broadcast(weight) * value[v];
     }
     [[gnu::always_inline]] void write(T *out, int64_t pitch) {
 #pragma GCC unroll 8
@@ -82,7 +81,7 @@ template <class T, int B, int V> struct Block {
 // Windows that begin at lines 0, 1, … B-1; needs taps >= B.
 template <class T, int B, int V, class Source>
 inline void moving_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t pitch) {
-    Block<T, B, V> block;
+    SumBlock<T, B, V> block;
     Vector<T> value[V];
 #pragma GCC unroll 8
     for (int p = 0; p < B - 1; ++p) {
@@ -109,7 +108,7 @@ inline void moving_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t
 
 template <class T, int B, int V, class Source>
 inline void shared_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t pitch) {
-    Block<T, B, V> block;
+    SumBlock<T, B, V> block;
     Vector<T> value[V];
     for (int64_t p = 0; p < s.taps; ++p) {
         block.read(line(p) + x, value);
@@ -144,48 +143,59 @@ inline void lines_of_sums(const Source &line, Sum<T> s, int64_t width, bool padd
         for (int b = 0; b < B; ++b) {
             T sum = 0;
             for (int64_t p = 0; p < s.taps; ++p)
-                sum += s.weights[moves ? p : p * B + b] * T(line(moves ? p + b : p)[x]);
-            out[b * pitch + x] = sum;
+                sum += s.weights[moves ? p : p * B + b] * T(checked(line(moves ? p + b : p) + x));
+            checked(out + b * pitch + x) = sum;
         }
 }
 
-// The windows of one axis, grouped: outputs of a group are summed together.
-template <class T> struct Plan {
-    const Windows &w;
-    bool moves, copies;
-    int64_t *begin = nullptr; // of each group of `shared` in the table
-    T *table = nullptr;       // for each group, span × shared weights; behind `begin` in memory
+// Whether windows move by one, all with the same weights.
+inline bool moves_by_one(const Windows &w) { return w.phases == 1 && w.first[w.outputs - 1] == w.outputs - 1; }
 
-    explicit Plan(const Windows &windows) : w(windows) {
-        moves = w.phases == 1 && w.first[w.outputs - 1] == w.outputs - 1;
+// Positions that the `shared` outputs from i on see together.
+inline int64_t span(const Windows &w, int64_t i) {
+    return w.first[min(i + shared, w.outputs) - 1] + w.taps - w.first[i];
+}
+
+// The windows of one axis, grouped: outputs of a group are summed together.
+template <class T> struct AxisPlan {
+    const Windows &w;
+    const bool moves;
+    bool copies;
+    int64_t *begin = nullptr; // of each group of `shared` in the table
+    T *table = nullptr;       // for each group, span × shared weights
+
+    // What a plan keeps in the memory it is given.
+    struct Table {
+        int64_t groups, weights;
+
+        explicit Table(const Windows &w) : groups(moves_by_one(w) ? 0 : ceil_div(w.outputs, shared)), weights(0) {
+            for (int64_t g = 0; g < groups; ++g)
+                weights += span(w, g * shared) * shared;
+        }
+        int64_t bytes() const {
+            return round_up(groups * int64_t(sizeof(int64_t)) + weights * int64_t(sizeof(T)), vector_bytes);
+        }
+    };
+
+    AxisPlan(const Windows &windows, char *memory) : w(windows), moves(moves_by_one(windows)) {
         copies = moves && w.taps == 1 && *static_cast<const T *>(w.weights) == T(1);
         for (int64_t p = 0; copies && p < w.outputs; ++p)
             copies = w.map[p] == p;
         if (moves)
             return;
-        const int64_t groups = (w.outputs + shared - 1) / shared;
-        int64_t total = 0;
-        for (int64_t g = 0; g < groups; ++g)
-            total += span(g * shared) * shared;
-        begin = static_cast<int64_t *>(take_block(size_t(groups) * sizeof(int64_t) + size_t(total) * sizeof(T)));
-        table = reinterpret_cast<T *>(begin + groups);
-        memset(table, 0, size_t(total) * sizeof(T));
-        for (int64_t g = 0, at = 0; g < groups; at += span(g++ * shared) * shared)
+        const Table size(w);
+        begin = reinterpret_cast<int64_t *>(memory);
+        table = reinterpret_cast<T *>(begin + size.groups);
+        clear(table, size.weights);
+        for (int64_t g = 0, at = 0; g < size.groups; at += span(w, g++ * shared) * shared)
             begin[g] = at;
         for (int64_t i = 0; i < w.outputs; ++i) {
             const int64_t g = i / shared;
             T *to = table + begin[g] + (w.first[i] - w.first[g * shared]) * shared + i % shared;
             for (int64_t k = 0; k < w.taps; ++k)
-                to[k * shared] = static_cast<const T *>(w.weights)[w.phase[i] * w.taps + k];
+                checked(to + k * shared) = static_cast<const T *>(w.weights)[w.phase[i] * w.taps + k];
         }
     }
-    Plan(const Plan &) = delete;
-    ~Plan() {
-        if (begin)
-            give_block(begin);
-    }
-
-    int64_t span(int64_t i) const { return w.first[least(i + shared, w.outputs) - 1] + w.taps - w.first[i]; }
 
     // How many of the outputs from i on, `left` at most, are summed together.
     int64_t together(int64_t left) const {
@@ -199,7 +209,7 @@ template <class T> struct Plan {
     void sum(const Source &line, int64_t i, int64_t count, int64_t width, bool padded, T *out, int64_t pitch) const {
         const T *weights = static_cast<const T *>(w.weights);
         if (!moves)
-            return lines_of_sums<T, shared, false>(line, {table + begin[i / shared], span(i)}, width, padded, out,
+            return lines_of_sums<T, shared, false>(line, {table + begin[i / shared], span(w, i)}, width, padded, out,
                                                    pitch);
         if (count == moving)
             lines_of_sums<T, moving, true>(line, {weights, w.taps}, width, padded, out, pitch);
@@ -210,33 +220,13 @@ template <class T> struct Plan {
     }
 };
 
-// A square of lanes × lanes values, turned: log₂ lanes rounds that swap blocks of 1, 2, 4, … values.
-template <class T> inline void turn(Vector<T> (&v)[lanes<T>]) {
-    constexpr int L = lanes<T>;
-    using Index = __typeof__(Vector<T>{} < Vector<T>{});
-#pragma GCC unroll 8
-    for (int s = 1; s < L; s *= 2) {
-        Index low, high;
-        for (int i = 0; i < L; ++i) {
-            low[i] = i & s ? i - s + L : i;
-            high[i] = i & s ? i + L : i + s;
-        }
-#pragma GCC unroll 64
-        for (int i = 0; i < L; ++i)
-            if (!(i & s)) {
-                const Vector<T> a = v[i], b = v[i + s];
-                v[i] = __builtin_shuffle(a, b, low);
-                v[i + s] = __builtin_shuffle(a, b, high);
-            }
-    }
-}
-
 // `count` values, at most a vector, rounded and clipped to integers.
 template <class Out, class T> inline void put_integers(Vector<T> v, T largest, int64_t count, Out *to) {
     v = v > T(0) ? v : Vector<T>{}; // so written, NaN becomes 0
-    v = v < largest ? v : spread(largest);
+    v = v < largest ? v : broadcast(largest);
     Out few[lanes<T>];
     narrow(__builtin_convertvector(v + T(0.5), Vector<int32_t>), few);
+    will_write(to, count);
     if (count == lanes<T>) [[likely]]
         __builtin_memcpy(to, few, sizeof few);
     else
@@ -244,26 +234,25 @@ template <class Out, class T> inline void put_integers(Vector<T> v, T largest, i
 }
 
 // `count` values, at most a vector, written as `to`; past the caches if `streamed` and the place is aligned.
-template <class T> inline void put(Dtype to, void *out, int64_t at, Vector<T> v, int64_t count, bool streamed) {
+template <class T> inline void put(Scalar to, void *out, int64_t at, Vector<T> v, int64_t count, bool streamed) {
     if constexpr (sizeof(T) == sizeof(int32_t)) {
-        if (to == Dtype::u8)
+        if (to == Scalar::u8)
             return put_integers(v, T(255), count, static_cast<uint8_t *>(out) + at);
-        if (to == Dtype::u16)
+        if (to == Scalar::u16)
             return put_integers(v, T(65535), count, static_cast<uint16_t *>(out) + at);
     }
     T *where = static_cast<T *>(out) + at;
-    if (count < lanes<T>)
-        __builtin_memcpy(where, &v, size_t(count) * sizeof(T));
-    else if (streamed && uintptr_t(where) % vector_bytes == 0)
+    if (count == lanes<T> && streamed && uintptr_t(where) % vector_bytes == 0)
         stream(where, v);
     else
-        store(where, v);
+        store_some(where, v, count);
 }
 
 template <class In, class T> struct Sweep {
     static constexpr int64_t R = block_rows<T>, L = lanes<T>;
+    using Table = typename AxisPlan<T>::Table;
     const ResampleJob &job;
-    Plan<T> down, across;
+    AxisPlan<T> down, across;
     In *zeros;
     int64_t C, strip, strips; // outputs of a strip
     bool streamed;
@@ -275,19 +264,24 @@ template <class In, class T> struct Sweep {
         int64_t start, stop; // the padded positions of a run of neighbours that holds all these columns; none if equal
     };
 
-    explicit Sweep(const ResampleJob &j) : job(j), down(j.down), across(j.across), C(j.channels) {
+    // `memory` is for both plans and for a row of zeros.
+    Sweep(const ResampleJob &j, char *memory)
+        : job(j), down(j.down, memory), across(j.across, memory + Table(j.down).bytes()), C(j.channels) {
         const Windows &w = job.across;
-        const int64_t step = w.outputs > 1 ? most(w.first[w.outputs - 1] / (w.outputs - 1), 1) : 1;
-        const int64_t wanted = most(strip_elements / C, 2 * w.taps);
+        const int64_t step = w.outputs > 1 ? max(w.first[w.outputs - 1] / (w.outputs - 1), 1) : 1;
+        const int64_t wanted = max(strip_elements / C, 2 * w.taps);
         strip = (wanted / step + batch) / batch * batch;
         strips = (w.outputs + strip - 1) / strip;
         streamed = job.down.outputs * w.outputs * C * int64_t(sizeof(T)) > stream_above_bytes;
-        const size_t bytes = (size_t(job.columns * C) + 64) * sizeof(In);
-        zeros = static_cast<In *>(take_block(bytes));
-        memset(zeros, 0, bytes);
+        zeros = reinterpret_cast<In *>(memory + Table(j.down).bytes() + Table(j.across).bytes());
+        clear(zeros, row_scalars(job));
     }
-    Sweep(const Sweep &) = delete;
-    ~Sweep() { give_block(zeros); }
+
+    static int64_t row_scalars(const ResampleJob &job) { return job.columns * job.channels; }
+
+    static int64_t bytes(const ResampleJob &job) {
+        return Table(job.down).bytes() + Table(job.across).bytes() + row_scalars(job) * int64_t(sizeof(In));
+    }
 
     int64_t run_end(int64_t p, int64_t last) const {
         const int64_t *map = job.across.map;
@@ -298,11 +292,11 @@ template <class In, class T> struct Sweep {
 
     Strip strip_at(int64_t s) const {
         const Windows &w = job.across;
-        Strip at{s * strip, least((s + 1) * strip, w.outputs), 0, 0, job.columns, 0, 0, 0};
+        Strip at{s * strip, min((s + 1) * strip, w.outputs), 0, 0, job.columns, 0, 0, 0};
         at.from = w.first[at.begin], at.to = w.first[at.end - 1] + w.taps;
         for (int64_t p = at.from; p < at.to; ++p)
             if (w.map[p] >= 0)
-                at.left = least(at.left, w.map[p]), at.right = most(at.right, w.map[p] + 1);
+                at.left = min(at.left, w.map[p]), at.right = max(at.right, w.map[p] + 1);
         if (at.right <= at.left) // nothing but fill
             at.left = 0, at.right = 1;
         for (int64_t p = at.from; p < at.to && at.start == at.stop; ++p)
@@ -313,8 +307,8 @@ template <class In, class T> struct Sweep {
         return at;
     }
 
-    // Scratch of one task. Turned columns hold R values each, those of rows beyond the last of them 0.
-    struct Scratch {
+    // What one task works in. Transposed columns hold R values each, those of rows beyond the last of them 0.
+    struct Workspace {
         int64_t pitch;
         T *lines, *columns, *sums;
         const In **rows;
@@ -322,21 +316,22 @@ template <class In, class T> struct Sweep {
 
     void task(int64_t s, int64_t first_row, int64_t last_row) const {
         const Strip at = strip_at(s);
-        Scratch m;
+        Workspace m;
         m.pitch = ((at.to - at.from + at.right - at.left) * C + 6 * L) / L * L;
         const int64_t columns = (at.to - at.from) * C * R, sums = (batch + moving) * C * R;
         const int64_t lines = m.pitch * (R + shared), all = lines + columns + sums;
-        void *memory = take_block(size_t(all) * sizeof(T) + size_t(job.down.padded) * sizeof(In *));
-        m.lines = static_cast<T *>(memory), m.columns = m.lines + lines, m.sums = m.columns + columns;
+        const int64_t bytes = all * int64_t(sizeof(T)) + job.down.padded * int64_t(sizeof(In *));
+        m.lines = reinterpret_cast<T *>(working_memory<char>(Scratch::own, bytes)), m.columns = m.lines + lines,
+        m.sums = m.columns + columns;
         m.rows = reinterpret_cast<const In **>(m.lines + all); // aligned, as `all` is even
-        memset(m.lines, 0, size_t(lines) * sizeof(T));
+        clear(m.lines, lines);
         const In *image = static_cast<const In *>(job.image);
         for (int64_t p = job.down.first[first_row]; p < job.down.first[last_row - 1] + job.down.taps; ++p) {
             const int64_t row = job.down.map[p];
             m.rows[p] = (row < 0 ? zeros : image + row * job.row_stride) + at.left * C;
         }
         for (int64_t row = first_row; row < last_row; row += R) {
-            const int64_t count = least(R, last_row - row);
+            const int64_t count = min(R, last_row - row);
             sum_down(at, m, row, count);
             if (across.copies)
                 write_lines(at, m, row, count);
@@ -345,34 +340,33 @@ template <class In, class T> struct Sweep {
             else
                 sum_across(at, m, row, count);
         }
-        give_block(memory);
     }
 
-    void sum_down(const Strip &at, const Scratch &m, int64_t row, int64_t count) const {
+    void sum_down(const Strip &at, const Workspace &m, int64_t row, int64_t count) const {
         const int64_t shift = slides(at) ? (at.start - at.from) * C : 0;
         for (int64_t r = 0; r < count;) {
             const int64_t together = down.together(count - r);
-            down.sum(Lines<In>{m.rows + job.down.first[row + r]}, row + r, together, (at.right - at.left) * C, false,
-                     m.lines + r * m.pitch + shift, m.pitch);
+            down.sum(PictureLines<In>{m.rows + job.down.first[row + r]}, row + r, together, (at.right - at.left) * C,
+                     false, m.lines + r * m.pitch + shift, m.pitch);
             r += together;
         }
     }
 
-    void write_lines(const Strip &at, const Scratch &m, int64_t row, int64_t count) const {
+    void write_lines(const Strip &at, const Workspace &m, int64_t row, int64_t count) const {
         for (int64_t r = 0; r < count; ++r) {
             const int64_t n = (at.end - at.begin) * C, to = ((row + r) * job.across.outputs + at.begin) * C;
             for (int64_t x = 0; x < n; x += L)
-                put<T>(job.to, job.out, to + x, load(m.lines + r * m.pitch + x), least(L, n - x), streamed);
+                put<T>(job.to, job.out, to + x, load(m.lines + r * m.pitch + x), min(L, n - x), streamed);
         }
     }
 
-    // Short windows that move by one are summed where they lie: their few misaligned loads cost less than turning.
+    // Short windows that move by one are summed where they lie: their few misaligned loads cost less than transposing.
     bool slides(const Strip &at) const {
         return across.moves && job.across.taps <= longest_slide && at.stop > at.start;
     }
 
     // Lines begin at their strip's padded start, so that the borders can be put in beside them.
-    void slide_across(const Strip &at, const Scratch &m, int64_t row, int64_t count) const {
+    void slide_across(const Strip &at, const Workspace &m, int64_t row, int64_t count) const {
         const int64_t n = (at.end - at.begin) * C;
         for (int64_t r = 0; r < count; ++r) {
             T *line = m.lines + r * m.pitch;
@@ -382,7 +376,7 @@ template <class In, class T> struct Sweep {
             for (; x + 4 * L <= n; x += 4 * L)
                 slide<4>(line + x, to + x, 4 * L);
             for (; x < n; x += L)
-                slide<1>(line + x, to + x, least(L, n - x));
+                slide<1>(line + x, to + x, min(L, n - x));
         }
     }
 
@@ -394,30 +388,32 @@ template <class In, class T> struct Sweep {
             if (p == at.to)
                 break;
             for (int64_t c = 0; c < C; ++c)
-                line[(p - at.from) * C + c] = map[p] < 0 ? T(0) : line[(at.start - at.from + map[p] - at.left) * C + c];
+                checked(line + (p - at.from) * C + c) =
+                    map[p] < 0 ? T(0) : line[(at.start - at.from + map[p] - at.left) * C + c];
         }
     }
 
     template <int V> void slide(const T *line, int64_t to, int64_t count) const {
         const T *weights = static_cast<const T *>(job.across.weights);
-        Block<T, 1, V> block;
+        SumBlock<T, 1, V> block;
         Vector<T> value[V];
         for (int64_t k = 0; k < job.across.taps; ++k) {
             block.read(line + k * C, value);
             block.add(0, weights[k], value);
         }
         for (int v = 0; v < V; ++v)
-            put<T>(job.to, job.out, to + v * L, block.sum[0][v], least(L, count - v * L), streamed);
+            put<T>(job.to, job.out, to + v * L, block.sum[0][v], min(L, count - v * L), streamed);
     }
 
-    void sum_across(const Strip &at, const Scratch &m, int64_t row, int64_t count) const {
-        turn_lines(at, m);
+    void sum_across(const Strip &at, const Workspace &m, int64_t row, int64_t count) const {
+        transpose_lines(at, m);
         for (int64_t begin = at.begin; begin < at.end; begin += batch) {
-            const int64_t end = least(begin + batch, at.end);
+            const int64_t end = min(begin + batch, at.end);
             for (int64_t i = begin; i < end;) {
                 const int64_t together = across.together(end - i);
                 const T *window = m.columns + (job.across.first[i] - at.from) * C * R;
-                across.sum(Columns<T>{window, C * R}, i, together, C * R, true, m.sums + (i - begin) * C * R, C * R);
+                across.sum(ColumnLines<T>{window, C * R}, i, together, C * R, true, m.sums + (i - begin) * C * R,
+                           C * R);
                 i += together;
             }
             write_columns(m, begin, end, row, count);
@@ -425,21 +421,21 @@ template <class In, class T> struct Sweep {
     }
 
     // Columns at.from … at.to of the padded axis, from the lines; runs of neighbours go by squares.
-    void turn_lines(const Strip &at, const Scratch &m) const {
+    void transpose_lines(const Strip &at, const Workspace &m) const {
         const int64_t *map = job.across.map;
         for (int64_t p = at.from; p < at.to;) {
             if (map[p] < 0) {
-                memset(m.columns + (p - at.from) * C * R, 0, size_t(C * R) * sizeof(T));
+                clear(m.columns + (p - at.from) * C * R, C * R);
                 ++p;
                 continue;
             }
             const int64_t q = run_end(p, at.to);
-            turn_run(m, m.lines + (map[p] - at.left) * C, m.columns + (p - at.from) * C * R, (q - p) * C);
+            transpose_run(m, m.lines + (map[p] - at.left) * C, m.columns + (p - at.from) * C * R, (q - p) * C);
             p = q;
         }
     }
 
-    void turn_run(const Scratch &m, const T *from, T *to, int64_t n) const {
+    void transpose_run(const Workspace &m, const T *from, T *to, int64_t n) const {
         int64_t x = 0;
         for (; x + L <= n; x += L)
             for (int64_t r = 0; r < R; r += L) {
@@ -447,38 +443,38 @@ template <class In, class T> struct Sweep {
 #pragma GCC unroll 64
                 for (int i = 0; i < L; ++i)
                     square[i] = load(from + (r + i) * m.pitch + x);
-                turn<T>(square);
+                transpose<T>(square);
 #pragma GCC unroll 64
                 for (int i = 0; i < L; ++i)
                     store(to + (x + i) * R + r, square[i]);
             }
         for (; x < n; ++x)
             for (int64_t r = 0; r < R; ++r)
-                to[x * R + r] = from[r * m.pitch + x];
+                checked(to + x * R + r) = checked(from + r * m.pitch + x);
     }
 
-    void write_columns(const Scratch &m, int64_t begin, int64_t end, int64_t row, int64_t count) const {
+    void write_columns(const Workspace &m, int64_t begin, int64_t end, int64_t row, int64_t count) const {
         const int64_t n = (end - begin) * C;
         for (int64_t x = 0; x < n; x += L)
             for (int64_t r = 0; r < count; r += L) {
                 Vector<T> square[L];
 #pragma GCC unroll 64
                 for (int i = 0; i < L; ++i)
-                    square[i] = load(m.sums + least(x + i, n - 1) * R + r);
-                turn<T>(square);
+                    square[i] = load(m.sums + min(x + i, n - 1) * R + r);
+                transpose<T>(square);
                 const int64_t to = ((row + r) * job.across.outputs + begin) * C + x;
-                for (int64_t i = 0; i < least(L, count - r); ++i)
-                    put<T>(job.to, job.out, to + i * job.across.outputs * C, square[i], least(L, n - x), streamed);
+                for (int64_t i = 0; i < min(L, count - r); ++i)
+                    put<T>(job.to, job.out, to + i * job.across.outputs * C, square[i], min(L, n - x), streamed);
             }
     }
 };
 
 template <class In, class T> void run(const ResampleJob &job) {
-    const Sweep<In, T> sweep(job);
+    const Sweep<In, T> sweep(job, working_memory<char>(Scratch::shared, Sweep<In, T>::bytes(job)));
     const int64_t rows = Sweep<In, T>::R * blocks_per_task, chunks = (job.down.outputs + rows - 1) / rows;
     parallel(chunks * sweep.strips, [&](int64_t task, int) {
         const int64_t chunk = task / sweep.strips;
-        sweep.task(task % sweep.strips, chunk * rows, least((chunk + 1) * rows, job.down.outputs));
+        sweep.task(task % sweep.strips, chunk * rows, min((chunk + 1) * rows, job.down.outputs));
         fence();
     });
 }
@@ -487,13 +483,13 @@ template <class In, class T> void run(const ResampleJob &job) {
 
 void resample(const ResampleJob &job) {
     switch (job.from) {
-    case Dtype::u8:
+    case Scalar::u8:
         return run<uint8_t, float>(job);
-    case Dtype::u16:
+    case Scalar::u16:
         return run<uint16_t, float>(job);
-    case Dtype::f32:
+    case Scalar::f32:
         return run<float, float>(job);
-    case Dtype::f64:
+    default: // f64
         return run<double, double>(job);
     }
 }

@@ -9,7 +9,7 @@
 //
 // The lines between the two stay in the first or second-level cache: memory is read once and written once, where two
 // separate passes would do so twice.
-#include "units.hpp"
+#include "kernels/units.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -35,29 +35,29 @@ template <class T, int P> struct Separable {
                 row = c.axes[a];
             else
                 positions *= c.axes[a].size;
-        rows_each = most(rows_per_unit, lines_per_unit * row.taps);
+        rows_each = max(rows_per_unit, lines_per_unit * row.taps);
         row_blocks = ceil_div(row.size, rows_each);
-        width = most(strip_bytes / (lines.block.size * int64_t(sizeof(T))), 1);
+        width = max(strip_bytes / (lines.block.size * int64_t(sizeof(T))), 1);
         strips = ceil_div(lines.axis.size, width);
         ring = ceil_div(row.taps - 1 + R, R) * R;
     }
 
-    struct Room {
+    struct Workspace {
         const T **at; // rank × padded rows of the unit: the ring, over and over
         T *filled, *gathered, *rings, *results;
         int64_t line_pitch, ring_pitch, padded_rows;
         bool exact;
     };
 
-    Room room(int64_t begin, int64_t stop, int64_t padded_rows) const {
+    Workspace workspace(int64_t begin, int64_t stop, int64_t padded_rows) const {
         const int64_t n = (stop - begin) * lines.block.size;
-        Room m;
+        Workspace m;
         m.padded_rows = padded_rows;
         m.line_pitch = ceil_div(n + (lines.axis.taps - 1) * lines.block.size + tile_width<T>, 16) * 16;
         m.ring_pitch = ceil_div(n, 16) * 16 + tile_width<T>;
         const int64_t at_bytes = ceil_div(job.rank * padded_rows * int64_t(sizeof(T *)), 64) * 64;
         const int64_t scalars = (1 + R) * m.line_pitch + job.rank * ring * m.ring_pitch + R * n;
-        char *memory = static_cast<char *>(working_memory(at_bytes + scalars * int64_t(sizeof(T))));
+        char *memory = working_memory<char>(Scratch::own, at_bytes + scalars * int64_t(sizeof(T)));
         m.at = reinterpret_cast<const T **>(memory);
         m.filled = reinterpret_cast<T *>(memory + at_bytes);
         m.gathered = m.filled + m.line_pitch;
@@ -94,19 +94,19 @@ template <class T, int P> struct Separable {
     }
 
     void unit(int64_t index) const {
-        const int64_t begin = index % strips * width, stop = least(begin + width, lines.axis.size);
+        const int64_t begin = index % strips * width, stop = min(begin + width, lines.axis.size);
         const int64_t rest = index / strips, r0 = rest % row_blocks * rows_each;
-        const int64_t r1 = least(r0 + rows_each, row.size), padded_rows = r1 - r0 + row.taps - 1;
+        const int64_t r1 = min(r0 + rows_each, row.size), padded_rows = r1 - r0 + row.taps - 1;
         const Place p = place(rest / row_blocks);
-        const Room m = room(begin, stop, padded_rows);
-        Group<T> groups[most_rank];
+        const Workspace m = workspace(begin, stop, padded_rows);
+        Group<T> groups[max_rank];
         for (int64_t q = 0; q < job.rank; ++q)
             groups[q] = {m.at + q * padded_rows, first + q * row.taps, row.taps, 1};
         int64_t done = 0; // scratch lines
         for (int64_t r = r0; r < r1; r += R) {
-            const int64_t rows = least(R, r1 - r);
+            const int64_t rows = min(R, r1 - r);
             for (const int64_t needed = r - r0 + rows + row.taps - 1; done < needed; done += R)
-                along_line(m, p.x, r0 + done, least(R, padded_rows - done), begin, stop, done);
+                along_line(m, p.x, r0 + done, min(R, padded_rows - done), begin, stop, done);
             write_tiles<T, P>(lines, {groups, job.rank, job.rank * row.taps}, rows, begin, stop,
                               const_cast<char *>(advance(p.out, c.to, r * row.out_stride)), row.out_stride, m.results,
                               false);
@@ -116,7 +116,7 @@ template <class T, int P> struct Separable {
     }
 
     // `rows` padded rows of x, from `padded_row`, correlated with every second[q] into line `done` of each ring and on.
-    void along_line(const Room &m, const char *x, int64_t padded_row, int64_t rows, int64_t begin, int64_t stop,
+    void along_line(const Workspace &m, const char *x, int64_t padded_row, int64_t rows, int64_t begin, int64_t stop,
                     int64_t done) const {
         const int64_t taps = lines.axis.taps, end = stop + taps - 1, n = (stop - begin) * lines.block.size;
         const T *from[R];

@@ -5,9 +5,9 @@
 //     for each 8 vectors of the strip: sum over all taps in registers, write once
 //
 // O(taps × samples), and the output goes to memory once however many taps there are.
-#include "lines.hpp"
-#include "tile.hpp"
-#include "units.hpp"
+#include "kernels/lines.hpp"
+#include "kernels/tile.hpp"
+#include "kernels/units.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
@@ -20,6 +20,7 @@ constexpr int sum_vectors = 8;
 // Results [i, i + count) of a strip: the sum over taps of weight · at[tap][i …].
 template <class T, int P, int V>
 inline void add_taps(const T *const *at, const T *weights, int64_t taps, int64_t i, T *out, int64_t count) {
+    will_read(weights, P * taps);
     Vector<T> sums[P][V] = {};
     for (int64_t t = 0; t < taps; ++t)
 #pragma GCC unroll 8
@@ -27,17 +28,13 @@ inline void add_taps(const T *const *at, const T *weights, int64_t taps, int64_t
             const Vector<T> value = load(at[t] + i + v * lanes<T>);
 #pragma GCC unroll 2
             for (int p = 0; p < P; ++p)
-                sums[p][v] += spread(weights[p * taps + t]) * value;
+                sums[p][v] += broadcast(weights[p * taps + t]) * value;
         }
     for (int v = 0; v < V; ++v) {
         Vector<T> sum = sums[0][v];
         if constexpr (P == 2)
             sum = complex_sum<T>(sum, sums[1][v]);
-        const int64_t some = least(count - v * lanes<T>, lanes<T>);
-        if (some == lanes<T>)
-            store(out + i + v * lanes<T>, sum);
-        else if (some > 0)
-            __builtin_memcpy(out + i + v * lanes<T>, &sum, size_t(some) * sizeof(T));
+        store_some(out + i + v * lanes<T>, sum, count - v * lanes<T>);
     }
 }
 
@@ -52,8 +49,8 @@ template <class T, int P> struct Sparse {
         : job(j), c(j.correlation), weights(static_cast<const T *>(j.weights)), lines(j.correlation) {
         for (int a = 0; a < c.count - 1; ++a)
             positions *= c.axes[a].size;
-        const int64_t bytes = most(least(all_strips_bytes / j.taps, longest_strip_bytes), shortest_strip_bytes);
-        width = most(bytes / (lines.block.size * int64_t(sizeof(T))), 1);
+        const int64_t bytes = max(min(all_strips_bytes / j.taps, longest_strip_bytes), shortest_strip_bytes);
+        width = max(bytes / (lines.block.size * int64_t(sizeof(T))), 1);
         strips = ceil_div(lines.axis.size, width);
     }
 
@@ -83,7 +80,7 @@ template <class T, int P> struct Sparse {
     }
 
     void unit(int64_t index) const {
-        const int64_t begin = index % strips * width, end = least(begin + width, lines.axis.size);
+        const int64_t begin = index % strips * width, end = min(begin + width, lines.axis.size);
         const int64_t flat = index / strips, n = (end - begin) * lines.block.size;
         const int64_t pitch = ceil_div(n, 16) * 16 + sum_vectors * lanes<T>;
         const bool in_place = n >= lanes<T>;
@@ -93,7 +90,7 @@ template <class T, int P> struct Sparse {
             gathered += !(in_place && lines.readable(begin + o, end + o));
         }
         const int64_t at_bytes = ceil_div(job.taps * int64_t(sizeof(T *)), 64) * 64;
-        char *memory = static_cast<char *>(working_memory(at_bytes + (2 + gathered) * pitch * int64_t(sizeof(T))));
+        char *memory = working_memory<char>(Scratch::own, at_bytes + (2 + gathered) * pitch * int64_t(sizeof(T)));
         const T **at = reinterpret_cast<const T **>(memory);
         T *results = reinterpret_cast<T *>(memory + at_bytes), *filled = results + pitch, *next = filled + pitch;
         bool has_fill = false;
@@ -124,18 +121,18 @@ template <class T, int P> struct Sparse {
             add_taps<T, P, V>(at, weights, job.taps, i, to, V * L);
         for (; i < n; i += L) {
             if (exact)
-                i = least(i, n - L);
+                i = min(i, n - L);
             add_taps<T, P, 1>(at, weights, job.taps, i, to, n - i);
         }
         if (!lines.straight())
-            lines.finish(results, out, begin, end);
+            lines.write(results, out, begin, end);
     }
 
     void run() const {
         const int64_t units = positions * strips;
         if (units == 0)
             return;
-        const int64_t work = positions * lines.axis.size * lines.block.size * most(job.taps * P, 2) * cost;
+        const int64_t work = positions * lines.axis.size * lines.block.size * max(job.taps * P, 2) * cost;
         each_unit(units, work, [&](int64_t u) { unit(u); });
     }
 };

@@ -1,15 +1,7 @@
-// The innermost loops of a correlation: R rows × V vectors of results held in registers.
-//
-//   for each group of kernel rows (one plane of the kernel)
-//     for every 5 or fewer of its rows, K
-//       for each tap k along the line
-//         for each of the R + K - 1 lines that these results look at
-//           load V vectors once; multiply-add them into every result row whose window holds the line
-//
-// So a loaded vector serves up to min(R, K) results and a loaded weight R·V; the sum runs in one order for a given
-// kernel whatever R and V are. Nothing outside a result's window is multiplied by zero: 0·NaN would spoil it.
+// A correlation's results in tiles of rows × vectors, from lines of its input. tile.cpp has the loops, compiled once
+// for all kernels that end in them.
 #pragma once
-#include "../simd.hpp"
+#include "kernels/simd.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
@@ -26,40 +18,6 @@ template <class T> struct Groups {
     int64_t count, imaginary;
 };
 
-template <class T, int P, int R, int V> struct Sums {
-    Vector<T> at[P][R][V];
-};
-
-template <int K, class T, int P, int R, int V>
-[[gnu::always_inline]] inline void add_rows(Sums<T, P, R, V> &sums, const T *const *lines, int64_t offset,
-                                            const T *weights, int64_t imaginary, int64_t taps, int64_t step) {
-    const T *x[R + K - 1];
-#pragma GCC unroll 16
-    for (int r = 0; r < R + K - 1; ++r)
-        x[r] = lines[r] + offset;
-    for (int64_t k = 0; k < taps; ++k) {
-        Vector<T> w[P][K];
-#pragma GCC unroll 2
-        for (int p = 0; p < P; ++p)
-#pragma GCC unroll 16
-            for (int j = 0; j < K; ++j)
-                w[p][j] = spread(weights[p * imaginary + j * taps + k]);
-#pragma GCC unroll 16
-        for (int r = 0; r < R + K - 1; ++r)
-#pragma GCC unroll 16
-            for (int v = 0; v < V; ++v) {
-                Vector<T> value = load(x[r] + k * step + v * lanes<T>);
-                hold<T>(value);
-#pragma GCC unroll 16
-                for (int j = 0; j < R; ++j)
-                    if (r - j >= 0 && r - j < K)
-#pragma GCC unroll 2
-                        for (int p = 0; p < P; ++p)
-                            sums.at[p][j][v] += w[p][r - j] * value;
-            }
-    }
-}
-
 template <class T> inline Vector<T> swap_pairs(Vector<T> v) {
     Vector<T> swapped;
     for (int i = 0; i < lanes<T>; ++i)
@@ -75,69 +33,6 @@ template <class T> inline Vector<T> complex_sum(Vector<T> by_real, Vector<T> by_
     return by_real + sign * swap_pairs<T>(by_imaginary);
 }
 
-// How many kernel rows are applied together: as many as leave registers for the rest (more was measured to gain
-// nothing), and no single one at the end.
-constexpr int most_rows = 5;
-
-inline int64_t rows_at_once(int64_t left) {
-    return left <= most_rows ? left : left == most_rows + 1 ? (left + 1) / 2 : most_rows;
-}
-
-// Results [offset, offset + count) of R rows beginning with `row` of the groups' lines, to out, out + pitch, …
-// count is V·lanes or less; reading runs over V·lanes in any case.
-template <class T, int P, int R, int V>
-inline void tile(Groups<T> groups, int64_t step, int64_t row, int64_t offset, T *out, int64_t pitch, int64_t count) {
-    Sums<T, P, R, V> sums;
-#pragma GCC unroll 2
-    for (int p = 0; p < P; ++p)
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-            for (int v = 0; v < V; ++v)
-                sums.at[p][r][v] = Vector<T>{};
-    for (int64_t g = 0; g < groups.count; ++g) {
-        const T *const *lines = groups.at[g].lines + row;
-        const T *weights = groups.at[g].weights;
-        const int64_t taps = groups.at[g].taps;
-        for (int64_t left = groups.at[g].height; left > 0;) {
-            const int64_t rows = rows_at_once(left);
-            auto add = [&]<int K>() [[gnu::always_inline]] {
-                add_rows<K>(sums, lines, offset, weights, groups.imaginary, taps, step);
-            };
-            switch (rows) {
-            case 1:
-                add.template operator()<1>();
-                break;
-            case 2:
-                add.template operator()<2>();
-                break;
-            case 3:
-                add.template operator()<3>();
-                break;
-            case 4:
-                add.template operator()<4>();
-                break;
-            default:
-                add.template operator()<5>();
-            }
-            left -= rows, lines += rows, weights += rows * taps;
-        }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) {
-            Vector<T> sum = sums.at[0][r][v];
-            if constexpr (P == 2)
-                sum = complex_sum<T>(sum, sums.at[1][r][v]);
-            const int64_t some = least(count - v * lanes<T>, lanes<T>);
-            if (some == lanes<T>)
-                store(out + r * pitch + v * lanes<T>, sum);
-            else if (some > 0)
-                __builtin_memcpy(out + r * pitch + v * lanes<T>, &sum, size_t(some) * sizeof(T));
-        }
-}
-
 // How many rows and vectors fill the registers: sums, one line's vectors and five weights must fit.
 template <int P> constexpr int tile_rows = 4 / P;
 constexpr int tile_vectors = vector_bytes == 64 ? 4 : 2;
@@ -146,24 +41,6 @@ template <class T> constexpr int64_t tile_width = tile_vectors * lanes<T>;
 // `rows` × `width` results to out. May read and write only where it must if `exact`: then width is a vector or more,
 // and the last vector of a line overlaps its neighbour; otherwise lines may be read up to tile_width beyond their end.
 template <class T, int P>
-inline void tiles(Groups<T> groups, int64_t step, int64_t rows, int64_t width, T *out, int64_t pitch, bool exact) {
-    constexpr int R = tile_rows<P>, V = tile_vectors, L = lanes<T>;
-    auto row_of_tiles = [&]<int Rows>(int64_t row) {
-        T *to = out + row * pitch;
-        int64_t i = 0;
-        for (; i + V * L <= width; i += V * L)
-            tile<T, P, Rows, V>(groups, step, row, i, to + i, pitch, V * L);
-        for (; i < width; i += L) {
-            if (exact)
-                i = least(i, width - L);
-            tile<T, P, Rows, 1>(groups, step, row, i, to + i, pitch, width - i);
-        }
-    };
-    int64_t row = 0;
-    for (; row + R <= rows; row += R)
-        row_of_tiles.template operator()<R>(row);
-    for (; row < rows; ++row)
-        row_of_tiles.template operator()<1>(row);
-}
+void tiles(Groups<T> groups, int64_t step, int64_t rows, int64_t width, T *out, int64_t pitch, bool exact);
 
 } // namespace convolens::CONVOLENS_ISA

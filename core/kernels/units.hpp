@@ -1,7 +1,7 @@
 // How a correlation is cut into units of work, independently of the number of threads, and how a unit's results leave.
 #pragma once
-#include "lines.hpp"
-#include "tile.hpp"
+#include "kernels/lines.hpp"
+#include "kernels/tile.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
@@ -22,7 +22,7 @@ struct Strips {
     int64_t begin(int64_t s) const {
         return s < first ? s * width : s < second ? middle + (s - first) * width : end + (s - second) * width;
     }
-    int64_t stop(int64_t s) const { return least(begin(s) + width, s < first ? middle : s < second ? end : size); }
+    int64_t stop(int64_t s) const { return min(begin(s) + width, s < first ? middle : s < second ? end : size); }
 };
 
 // Calls unit(u) for every u; `work` is that of all of them together, in multiply-adds.
@@ -32,9 +32,9 @@ template <class F> void each_unit(int64_t units, int64_t work, const F &unit) {
             unit(u);
         return;
     }
-    const int64_t each = most(work_per_task / most(work / units, 1), 1);
+    const int64_t each = max(work_per_task / max(work / units, 1), 1);
     parallel(ceil_div(units, each), [&](int64_t task, int) {
-        for (int64_t u = task * each; u < least((task + 1) * each, units); ++u)
+        for (int64_t u = task * each; u < min((task + 1) * each, units); ++u)
             unit(u);
         fence(); // after streaming stores
     });
@@ -52,7 +52,7 @@ void write_tiles(const Lines<T> &lines, Groups<T> groups, int64_t rows, int64_t 
     }
     tiles<T, P>(groups, step, rows, width, results, width, exact);
     for (int64_t i = 0; i < rows; ++i)
-        lines.finish(results + i * width, const_cast<char *>(advance(out, lines.to, i * row_stride)), begin, stop);
+        lines.write(results + i * width, const_cast<char *>(advance(out, lines.to, i * row_stride)), begin, stop);
 }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -7,7 +7,7 @@
 //       m[p][tile][filter] = Σ_channel v · u           p small matrix products
 //       y = Aᵀ m A + bias + residual, ReLU, 2×2 max    m never leaves the cache
 //
-// Weights that are being learned are transformed for one use: a panel's where it is used, so that u need not go through
+// Trainable weights are transformed for one use: a panel's where it is used, so that u need not go through
 // memory.
 //
 // Two ways to share this among threads. Few channels: a task takes a block of tiles through all of it while v stays in
@@ -16,21 +16,20 @@
 //
 // A tile whose sums are not all finite is recomputed by the definition: the transforms mix the tile's inputs, so one
 // infinity or NaN (or an overflow) would reach outputs that do not see it.
-#include "../winograd.hpp"
-#include "../gemm.hpp"
-#include "../layers.hpp"
-#include "../scratch.hpp"
-#include "../threads.hpp"
-
-#include <math.h>
+#include "kernels/winograd.hpp"
+#include "jobs/layers.hpp"
+#include "kernels/epilogue.hpp"
+#include "kernels/gemm.hpp"
+#include "runtime/scratch.hpp"
+#include "runtime/threads.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
-constexpr int64_t cache_floats = 160 * 1024;       // a task's share of v: 640 KiB of a second-level cache
+constexpr int64_t cache_floats = 160 * 1024;       // a task's part of v: 640 KiB of a second-level cache
 constexpr int64_t shared_floats = 3 * 1024 * 1024; // v for all threads: 12 MiB, about a third-level cache
 constexpr int64_t own_channels = 128;              // up to here a task keeps v to itself
-constexpr int64_t chunk_tiles = 4 * most_rows;     // tiles a task takes from the shared v
+constexpr int64_t chunk_tiles = 4 * max_rows;      // tiles a task takes from the shared v
 constexpr int64_t task_panels = 2;                 // panels it computes for them
 constexpr int64_t tiles_per_transform = 8;         // tiles a task adds to the shared v
 
@@ -68,7 +67,7 @@ inline Spot seen(const WinogradJob &job, int64_t row, int64_t column) {
     column -= job.pad_left;
     const bool inside = row >= 0 && row < x.h && column >= 0 && column < x.w;
     // Two past the border only in tiles that hang over the end, whose outputs there are dropped.
-    return {most(0, least(row, x.h - 1)), most(0, least(column, x.w - 1)), inside || job.edge};
+    return {max(0, min(row, x.h - 1)), max(0, min(column, x.w - 1)), inside || job.edge};
 }
 
 // v for one tile, at `slot` of a block of `slots`: [p][channel block][slot][depth_block].
@@ -118,7 +117,7 @@ void direct_tile(const WinogradJob &job, Place at, int64_t filter, int64_t count
                     const float *pixel = x.data + at.n * x.step_n + spot.row * x.step_h + spot.column * x.step_w;
                     const float *weight = w.data + (filter + f) * w.step_filter + r * w.step_row + s * w.step_column;
                     for (int64_t c = 0; c < x.c; ++c)
-                        sum += pixel[c] * weight[c * w.step_channel];
+                        sum += checked(pixel + c) * checked(weight + c * w.step_channel);
                 }
             sums[out][f] = sum;
         }
@@ -134,44 +133,39 @@ inline bool all_zero(Floats v) {
 }
 
 // A tile's outputs for one panel of filters, from m: [p][slot][panel].
-template <int M> void finish_tile(const WinogradJob &job, Place at, int64_t filter, const float *m, int64_t slots) {
+template <int M> void tile_outputs(const WinogradJob &job, Place at, int64_t filter, const float *m, int64_t slots) {
     constexpr int side = Winograd<M>::side;
     const auto &y = job.y;
-    const int64_t count = least(panel, y.c - filter), each = outputs_each(job);
+    const int64_t count = min(panel, y.c - filter), each = outputs_each(job);
     float sums[M * M][panel];
-    Floats spoiled{}; // stays zero while everything is finite: ∞ - ∞ and NaN - NaN are NaN
+    Floats contaminated{}; // stays zero while everything is finite: ∞ - ∞ and NaN - NaN are NaN
     for (int v = 0; v < panel_vectors; ++v) {
         Floats in[side * side], out[side * side];
         for (int p = 0; p < side * side; ++p)
             in[p] = load(m + p * slots * panel + v * lanes<float>);
         both_ways<side, M>(in, out, [](const Floats *from, Floats *to) { Winograd<M>::output(from, to); });
         for (int p = 0; p < M * M; ++p) {
-            spoiled += out[p] - out[p];
+            contaminated += out[p] - out[p];
             store(sums[p] + v * lanes<float>, out[p]);
         }
     }
-    if (!all_zero(spoiled))
+    if (!all_zero(contaminated))
         direct_tile<M>(job, at, filter, count, sums);
 
     for (int v = 0; v < panel_vectors; ++v) {
         const int64_t first = filter + v * lanes<float>, some = y.c - first;
         if (some <= 0)
             break;
-        const Floats bias = job.finish.bias ? load_some(job.finish.bias + first, some) : Floats{};
+        const Floats bias = job.epilogue.bias ? load_some(job.epilogue.bias + first, some) : Floats{};
         const auto output = [&](int64_t r, int64_t c) { return load(sums[r * M + c] + v * lanes<float>); };
-        for (int64_t r = 0; r < least(M, y.h * each - at.row); r += each)
-            for (int64_t c = 0; c < least(M, y.w * each - at.column); c += each) {
+        for (int64_t r = 0; r < min(M, y.h * each - at.row); r += each)
+            for (int64_t c = 0; c < min(M, y.w * each - at.column); c += each) {
                 const int64_t to =
                     at.n * y.step_n + (at.row + r) / each * y.step_h + (at.column + c) / each * y.step_w + first;
                 Floats sum = output(r, c);
                 if (job.pool)
                     sum = larger(larger(sum, output(r, c + 1)), larger(output(r + 1, c), output(r + 1, c + 1)));
-                sum += bias;
-                if (job.finish.residual)
-                    sum += load_some(job.finish.residual + to, some);
-                if (job.finish.relu)
-                    sum = sum < Floats{} ? Floats{} : sum;
-                store_some(y.data + to, sum, some);
+                store_output(job.epilogue, sum + bias, y.data, to, some);
             }
     }
 }
@@ -181,9 +175,9 @@ template <int M> void transform_filters(const Weights &w, int64_t first, int64_t
     constexpr int side = Winograd<M>::side, places = side * side;
     const float *from = w.data + first * w.step_filter + c * w.step_channel;
     float kernels[9][panel] = {};
-    for (int64_t f = 0; f < least(panel, w.filters - first); ++f)
+    for (int64_t f = 0; f < min(panel, w.filters - first); ++f)
         for (int k = 0; k < 9; ++k)
-            kernels[k][f] = from[f * w.step_filter + k / 3 * w.step_row + k % 3 * w.step_column];
+            kernels[k][f] = checked(from + f * w.step_filter + k / 3 * w.step_row + k % 3 * w.step_column);
     for (int v = 0; v < panel_vectors; ++v) {
         Floats in[9], out[places];
         for (int k = 0; k < 9; ++k)
@@ -212,24 +206,26 @@ void some_panels(const WinogradJob &job, const Tiling &tiles, int64_t block, con
     const int64_t depth = job.x.c, place_stride = round_up(depth, depth_block) * slots;
     for (int p = 0; p < places; ++p)
         for (int64_t q = 0; q < panels; ++q) {
-            float *sums = m + (q * places + p) * count * panel;
+            float *m_p = m + (q * places + p) * count * panel;
             multiply_rows(v + p * place_stride + first * depth_block, slots, u + (q * places + p) * depth * panel,
-                          depth, count, [sums](int64_t row, int vector, Floats sum) {
-                              store(sums + row * panel + vector * lanes<float>, sum);
+                          depth, count, [m_p](int64_t first, auto &sums) {
+                              each_sum(sums, [=](int row, int vector, Floats sum) {
+                                  store(m_p + (first + row) * panel + vector * lanes<float>, sum);
+                              });
                           });
         }
     for (int64_t i = 0; i < count; ++i)
         for (int64_t q = 0; q < panels; ++q)
-            finish_tile<M>(job, place<M>(tiles, block + first + i), filter + q * panel,
-                           m + (q * places * count + i) * panel, count);
+            tile_outputs<M>(job, place<M>(tiles, block + first + i), filter + q * panel,
+                            m + (q * places * count + i) * panel, count);
 }
 
 // Few channels: each task takes a block of tiles through everything.
 template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, const float *zeros, const float *u) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
     const int64_t deep = round_up(job.x.c, depth_block);
-    const int64_t fitting = most(cache_floats / (places * deep) / most_rows, 1) * most_rows;
-    const int64_t slots = least(fitting, chunk_tiles), tasks = (tiles.count + slots - 1) / slots;
+    const int64_t fitting = max(cache_floats / (places * deep) / max_rows, 1) * max_rows;
+    const int64_t slots = min(fitting, chunk_tiles), tasks = (tiles.count + slots - 1) / slots;
     parallel(tasks, [&](int64_t task, int) {
         const int64_t first = tiles.count * task / tasks, count = tiles.count * (task + 1) / tasks - first;
         float *v = scratch(Scratch::own, places * count * (deep + task_panels * panel)), *m = v + places * count * deep;
@@ -237,7 +233,7 @@ template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, con
             transform_tile<M>(job, place<M>(tiles, first + i), zeros, v, i, count);
         const int64_t panels = (job.y.c + panel - 1) / panel;
         for (int64_t q = 0; q < panels; q += task_panels)
-            some_panels<M>(job, tiles, first, v, count, 0, count, q * panel, least(task_panels, panels - q),
+            some_panels<M>(job, tiles, first, v, count, 0, count, q * panel, min(task_panels, panels - q),
                            u + q * panel * job.x.c * places, m);
     });
 }
@@ -247,18 +243,18 @@ template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, con
 template <int M> void by_panels(const WinogradJob &job, const Tiling &tiles, const float *zeros, float *v) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
     const int64_t deep = round_up(job.x.c, depth_block), u_panel = places * job.x.c * panel;
-    const int64_t fitting = most(shared_floats / (places * deep), chunk_tiles);
+    const int64_t fitting = max(shared_floats / (places * deep), chunk_tiles);
     const int64_t blocks = (tiles.count + fitting - 1) / fitting, panels = (job.y.c + panel - 1) / panel;
     for (int64_t block = 0; block < blocks; ++block) {
         const int64_t first = tiles.count * block / blocks, slots = tiles.count * (block + 1) / blocks - first;
         parallel((slots + tiles_per_transform - 1) / tiles_per_transform, [&](int64_t task, int) {
-            for (int64_t i = task * tiles_per_transform; i < least((task + 1) * tiles_per_transform, slots); ++i)
+            for (int64_t i = task * tiles_per_transform; i < min((task + 1) * tiles_per_transform, slots); ++i)
                 transform_tile<M>(job, place<M>(tiles, first + i), zeros, v, i, slots);
         });
         const int64_t chunks = (slots + chunk_tiles - 1) / chunk_tiles;
         auto chunk_of = [&](int64_t chunk, int64_t q, int64_t many, const float *u, float *m) {
             const int64_t from = slots * chunk / chunks, to = slots * (chunk + 1) / chunks;
-            some_panels<M>(job, tiles, first, v, slots, from, to - from, q * panel, least(many, panels - q), u, m);
+            some_panels<M>(job, tiles, first, v, slots, from, to - from, q * panel, min(many, panels - q), u, m);
         };
         if (job.transformed)
             parallel(chunks * ((panels + task_panels - 1) / task_panels), [&](int64_t task, int) {
@@ -282,10 +278,10 @@ template <int M> void run(const WinogradJob &job) {
     const Tiling tiles = tiling<M>(job);
     const int64_t deep = round_up(job.x.c, depth_block);
     const bool few = job.x.c <= own_channels;
-    const int64_t v = few ? 0 : places * deep * least(most(shared_floats / (places * deep), chunk_tiles), tiles.count);
+    const int64_t v = few ? 0 : places * deep * min(max(shared_floats / (places * deep), chunk_tiles), tiles.count);
     const int64_t u = few && !job.transformed ? round_up(job.y.c, panel) * job.x.c * places : 0;
     float *zeros = scratch(Scratch::shared, deep + v + u), *free = zeros + deep;
-    __builtin_memset(zeros, 0, size_t(deep) * sizeof(float));
+    clear(zeros, deep);
     if (!few)
         return by_panels<M>(job, tiles, zeros, free);
     if (!job.transformed)

@@ -57,17 +57,17 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     size = math.prod(shape) * kind.itemsize
     if size < _LARGE_BYTES:
         return np.empty(shape, kind)
-    return _core.block(size).view(kind).reshape(shape)
+    return _core.pooled(size).view(kind).reshape(shape)
 
 
 @contextmanager
 def keeping(size: int) -> Iterator[None]:
     """At most so many bytes of memory that was let go are kept for the next large result meanwhile."""
-    before = _core.set_kept_limit(size)
+    before = _core.set_pool_limit(size)
     try:
         yield
     finally:
-        _core.set_kept_limit(before)
+        _core.set_pool_limit(before)
 
 
 def let_go() -> None:

@@ -96,7 +96,7 @@ def winograd(
 
 
 def windowed(kernel, x, weight, window, size, bias=None, residual=None, relu=False):
-    """`patches` or `depthwise`, with its weights packed as it wants them."""
+    """`im2col` or `depthwise`, with its weights packed as it wants them."""
     count = getattr(_core, f"{kernel}_weights_size")(view(weight))
     numbers = packed(view(weight), count, getattr(_core, f"{kernel}_weights"))
     y = np.full((len(x), *size, len(weight)), np.nan, np.float32)
@@ -134,10 +134,10 @@ def kernels_up_to(rows, columns):
 @each_instruction_set
 @settings(max_examples=60)
 @given(layers(kernels_up_to(4, 7)))
-def test_patches_are_the_convolution_with_all_that_follows_it(instruction_set, layer):
+def test_im2col_is_the_convolution_with_all_that_follows_it(instruction_set, layer):
     x, weight, window, size, finish = layer
     with using(instruction_set):
-        got = windowed("patches", x, weight, window, size, *finish)
+        got = windowed("im2col", x, weight, window, size, *finish)
     wanted = finished(convolution(x, weight, window, size), *finish)
     assert error(got, wanted, weight[0].size) <= of_a_sum(weight[0].size)
 
@@ -216,7 +216,7 @@ def test_winograds_gradient_in_the_weights_is_the_convolutions(instruction_set, 
     g = numbers(len(x), *size, len(weight), seed=4)
     got = np.full(weight.shape, np.nan, np.float32)
     with using(instruction_set):
-        _core.winograd_gradient(pictures(x), pictures(g), *before, address(got))
+        _core.winograd_weight_gradient(pictures(x), pictures(g), *before, address(got))
     assert error(got, weight_gradient(x, g, before), g[..., 0].size) <= ALLOWED[4]
 
 
@@ -236,9 +236,9 @@ def test_large_layers_are_the_convolution_with_any_number_of_threads(instruction
         for count in (1, 2, 4):
             _core.set_threads(count)
             gradient = np.empty(weight.shape, np.float32)
-            _core.winograd_gradient(pictures(x), pictures(g), 1, 1, address(gradient))
+            _core.winograd_weight_gradient(pictures(x), pictures(g), 1, 1, address(gradient))
             outputs = [winograd(x, weight, (1, 1), size, tile, once=once) for tile in (2, 4) for once in (False, True)]
-            results.append((*outputs, windowed("patches", x, weight, window, size), gradient))
+            results.append((*outputs, windowed("im2col", x, weight, window, size), gradient))
     assert all(one.tobytes() == other.tobytes() for r in results for one, other in zip(r, results[0], strict=True))
     wanted = convolution(x, weight, window, size)
     *outputs, gradient = results[0]
@@ -254,10 +254,10 @@ def test_what_is_not_finite_reaches_exactly_what_sees_it(instruction_set, channe
     x, weight = numbers(1, 20, 21, channels), numbers(40, channels, 3, 3, seed=1)
     clean, size = convolution(x, weight, (PLAIN[0], (1, 1), PLAIN[1]), (20, 21)), (20, 21)
     x[0, 7, 8, 3] = x[0, 0, 20, 5] = bad
-    spoiled = np.zeros(size, bool)
-    spoiled[6:9, 7:10] = spoiled[:2, 19:] = True
+    contaminated = np.zeros(size, bool)
+    contaminated[6:9, 7:10] = contaminated[:2, 19:] = True
     with using(instruction_set):
         for tile in (2, 4):
             got = winograd(x, weight, (1, 1), size, tile)
-            assert not np.isfinite(got[0, spoiled]).any()
-            assert error(got[0, ~spoiled], clean[0, ~spoiled], 1) <= ALLOWED[tile]
+            assert not np.isfinite(got[0, contaminated]).any()
+            assert error(got[0, ~contaminated], clean[0, ~contaminated], 1) <= ALLOWED[tile]

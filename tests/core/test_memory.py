@@ -12,8 +12,8 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture(autouse=True)
 def _nothing_kept_before():
-    _core.set_kept_limit(0)
-    _core.set_kept_limit(512 * MEGABYTE)
+    _core.set_pool_limit(0)
+    _core.set_pool_limit(512 * MEGABYTE)
 
 
 def address(array):
@@ -24,7 +24,7 @@ def test_a_large_result_takes_the_memory_of_one_let_go():
     first = empty((3, MEGABYTE), np.float32)
     where = address(first)
     del first
-    assert _core.kept_bytes() == 12 * MEGABYTE
+    assert _core.pooled_bytes() == 12 * MEGABYTE
     assert address(empty((1, 3 * MEGABYTE), np.float32)) == where
 
 
@@ -40,15 +40,15 @@ def test_memory_in_use_is_never_lent_twice_and_a_view_keeps_it_in_use():
 
 
 def test_no_more_is_kept_than_the_limit_and_the_oldest_goes_first():
-    _core.set_kept_limit(10 * MEGABYTE)
+    _core.set_pool_limit(10 * MEGABYTE)
     oldest, newest = empty((6, MEGABYTE), np.uint8), empty((4, MEGABYTE), np.uint8)
     where = address(newest)
     del oldest
     del newest
-    assert _core.kept_bytes() == 10 * MEGABYTE
+    assert _core.pooled_bytes() == 10 * MEGABYTE
     third = empty((2, MEGABYTE), np.uint8)
     del third
-    assert _core.kept_bytes() == 6 * MEGABYTE
+    assert _core.pooled_bytes() == 6 * MEGABYTE
     assert address(empty((4, MEGABYTE), np.uint8)) == where
 
 
@@ -59,9 +59,9 @@ def test_what_lay_idle_for_three_seconds_is_the_systems_again_when_the_next_is_t
     del used
     time.sleep(1.6)
     again = empty((4, MEGABYTE), np.uint8)
-    assert _core.kept_bytes() == 0
+    assert _core.pooled_bytes() == 0
     del again
-    assert _core.kept_bytes() == 4 * MEGABYTE
+    assert _core.pooled_bytes() == 4 * MEGABYTE
 
 
 def test_a_much_larger_block_is_not_wasted_on_a_small_result():
@@ -78,13 +78,13 @@ def test_small_arrays_are_plain_ones():
 def test_less_is_kept_ready_for_a_while_and_none_once_it_is_let_go():
     arrays.empty((12 * MEGABYTE,), np.uint8)
     with arrays.keeping(4 * MEGABYTE):
-        assert _core.kept_bytes() == 0
+        assert _core.pooled_bytes() == 0
         arrays.empty((12 * MEGABYTE,), np.uint8)
-        assert _core.kept_bytes() == 0
+        assert _core.pooled_bytes() == 0
     arrays.empty((12 * MEGABYTE,), np.uint8)
-    assert _core.kept_bytes() == 12 * MEGABYTE
+    assert _core.pooled_bytes() == 12 * MEGABYTE
     arrays.let_go()
-    assert _core.kept_bytes() == 0
+    assert _core.pooled_bytes() == 0
 
 
 def test_memory_that_is_let_go_is_the_systems_again():

@@ -39,8 +39,8 @@ def gradients(image, boundary, fill, side, middle):
 def run_gradient(image, maps, fill, weights):
     dtype = "f8" if image.dtype == np.float64 else "f4"
     magnitude, gx, gy = (np.full(image.shape, np.nan, dtype) for _ in range(3))
-    _core.gradient(image, *maps, fill, *weights, magnitude)
-    _core.gradient(image, *maps, fill, *weights, gx, gy)
+    _core.sobel(image, *maps, fill, *weights, magnitude)
+    _core.sobel(image, *maps, fill, *weights, gx, gy)
     return magnitude, gx, gy
 
 
@@ -69,7 +69,7 @@ def test_a_magnitude_larger_than_the_caches_is_the_definitions(instruction_set):
 
 @st.composite
 def axes(draw, size):
-    """One axis of a weighted mean: a filter, a thinning or an enlargement; and the same as a matrix."""
+    """One axis of a weighted mean: a filter, a decimation or an enlargement; and the same as a matrix."""
     taps, step = draw(st.sampled_from([1, 2, 3, 9, 20])), draw(st.sampled_from([0, 1, 1, 3]))
     random = np.random.default_rng(draw(st.integers(0, 999)))
     padding = boundary_map(size, taps, taps, draw(st.sampled_from(["symmetric", "constant", "edge"])))

@@ -1,4 +1,4 @@
-"""Pooling, gates and fingerprints on plain arrays, against their definitions."""
+"""Pooling, ReLU masks and fingerprints on plain arrays, against their definitions."""
 
 from __future__ import annotations
 
@@ -104,16 +104,16 @@ def test_averages_and_their_gradient_are_the_definitions(instruction_set, shape,
 
 @each_instruction_set
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 70_001])
-def test_a_gate_lets_through_where_the_value_was_above_zero_or_no_number(instruction_set, count):
+def test_a_mask_lets_through_where_the_value_was_above_zero_or_no_number(instruction_set, count):
     y, g = numbers(count), numbers(count, seed=1)
     y[::7], y[3::11] = np.nan, 0
     passing = ~(y <= 0)  # as in torch, NaN among them
     wanted = np.where(passing, g, 0)
-    signs = np.full(count, 9, np.uint8)
+    mask = np.full(count, 9, np.uint8)
     with using(instruction_set):
-        _core.signs(address(y), address(signs), count)
-        _core.gate(address(g), address(signs), count)
-    np.testing.assert_array_equal(signs, passing)
+        _core.relu_mask(address(y), address(mask), count)
+        _core.apply_mask(address(g), address(mask), count)
+    np.testing.assert_array_equal(mask, passing)
     np.testing.assert_array_equal(g, wanted)
 
 

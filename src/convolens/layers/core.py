@@ -95,7 +95,7 @@ def winograd_output(
 
 def patches_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
     """A convolution of one group of any kernel, channels-last; `numbers` are its weights, packed."""
-    return _windowed(_core.patches, x, weight, geometry, finish, numbers)
+    return _windowed(_core.im2col, x, weight, geometry, finish, numbers)
 
 
 def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor
     x, g = x.contiguous(memory_format=LAST), g.contiguous(memory_format=LAST)
     gradient = torch.empty(geometry.weight_shape)
     if x.numel() and g.numel():
-        _core.winograd_gradient(_pictures(x), _pictures(g), *geometry.before, gradient.data_ptr())
+        _core.winograd_weight_gradient(_pictures(x), _pictures(g), *geometry.before, gradient.data_ptr())
     else:
         gradient.zero_()
     return gradient
@@ -170,13 +170,13 @@ def average_gradient(g: Tensor, side: int, gradient: Tensor) -> Tensor:
 def signs(y: Tensor) -> Tensor:
     """One byte for each value in memory: whether it is above 0, or NaN."""
     found = torch.empty(y.numel(), dtype=torch.uint8)
-    _core.signs(y.data_ptr(), found.data_ptr(), y.numel())
+    _core.relu_mask(y.data_ptr(), found.data_ptr(), y.numel())
     return found
 
 
 def gate(g: Tensor, signs: Tensor) -> Tensor:
     """Zero, in place, where the value of the same place in memory was not above 0."""
-    _core.gate(g.data_ptr(), signs.data_ptr(), g.numel())
+    _core.apply_mask(g.data_ptr(), signs.data_ptr(), g.numel())
     return g
 
 
@@ -230,8 +230,8 @@ def packed(weight: Tensor) -> Tensor | None:
 
     def make() -> Tensor | None:
         view = _view(weight)
-        numbers = _unset(_core.patches_weights_size(view))
-        _core.patches_weights(view, numbers.data_ptr())
+        numbers = _unset(_core.im2col_weights_size(view))
+        _core.im2col_weights(view, numbers.data_ptr())
         return numbers if finite(numbers) else None
 
     return _keep(weight, "packed", make)

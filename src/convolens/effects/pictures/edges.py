@@ -170,4 +170,4 @@ def _run(
 ) -> None:
     known = check_boundary(boundary)
     rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
-    _core.gradient(picture, rows, columns, 0.0, *smoothing, first, second)
+    _core.sobel(picture, rows, columns, 0.0, *smoothing, first, second)

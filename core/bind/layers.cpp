@@ -1,0 +1,240 @@
+// The layer kernels' bindings. Tensors come as addresses with their sizes and strides: making a capsule for each of
+// four tensors would cost more than a small layer takes. convolens/layers/core.py is the only caller and keeps them
+// alive.
+#include "bind/bind.hpp"
+
+#include <nanobind/stl/array.h>
+
+#include <array>
+
+namespace convolens {
+namespace {
+
+// address, n, h, w, c, and the steps of n, h, w in elements
+using PicturesView = std::array<int64_t, 8>;
+// address, filters, channels, rows, columns, and their steps in elements
+using WeightsView = std::array<int64_t, 9>;
+// stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
+using Window = std::array<int64_t, 6>;
+
+template <class T> T *at(int64_t address) { return reinterpret_cast<T *>(static_cast<uintptr_t>(address)); }
+
+template <class T> Pictures<T> pictures(const PicturesView &v) {
+    return {at<T>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7]};
+}
+
+Weights weights(const WeightsView &v) {
+    return {at<const float>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
+}
+
+Epilogue epilogue(int64_t bias, int64_t residual, bool relu) {
+    return {at<const float>(bias), at<const float>(residual), relu};
+}
+
+// Numbers from the first of some pictures to the last.
+template <class T> int64_t span(const Pictures<T> &p) {
+    if (p.n * p.h * p.w * p.c == 0)
+        return 0;
+    return (p.n - 1) * p.step_n + (p.h - 1) * p.step_h + (p.w - 1) * p.step_w + p.c;
+}
+
+using convolens::reads, convolens::writes;
+
+Extent reads(const Pictures<const float> &p) { return reads(p.data, span(p)); }
+Extent writes(const Pictures<float> &p) { return writes(p.data, span(p)); }
+
+Extent reads(const Weights &w) {
+    const int64_t sizes[] = {w.filters, w.channels, w.rows, w.columns};
+    const int64_t steps[] = {w.step_filter, w.step_channel, w.step_row, w.step_column};
+    int64_t below = 0, above = 0;
+    for (int d = 0; d < 4; ++d) {
+        if (sizes[d] == 0)
+            return {};
+        below += std::min((sizes[d] - 1) * steps[d], int64_t(0));
+        above += std::max((sizes[d] - 1) * steps[d], int64_t(0));
+    }
+    return reads(w.data + below, above - below + 1);
+}
+
+// What an epilogue reads, for outputs laid out as y.
+Extent reads_bias(const Epilogue &e, const Pictures<float> &y) { return reads(e.bias, y.c); }
+Extent reads_residual(const Epilogue &e, const Pictures<float> &y) { return reads(e.residual, span(y)); }
+
+int64_t winograd_weights_size(int64_t filters, int64_t channels, int tile) {
+    return kernels().winograd_weights_size(filters, channels, tile);
+}
+
+void winograd_weights(const WeightsView &w, int tile, int64_t transformed) {
+    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4), "winograd_weights: sizes");
+    const Extents extents([&] {
+        return Extents::List{reads(weights(w)),
+                             writes(at<float>(transformed), winograd_weights_size(w[1], w[2], tile))};
+    });
+    nb::gil_scoped_release release;
+    kernels().winograd_weights(weights(w), tile, at<float>(transformed));
+}
+
+void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, int tile, int64_t pad_top,
+              int64_t pad_left, bool edge, bool pool, int64_t bias, int64_t residual, bool relu,
+              const PicturesView &y) {
+    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4) && !(pool && residual), "winograd: sizes");
+    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "winograd: shapes");
+    const WinogradJob job{pictures<const float>(x),
+                          weights(w),
+                          at<const float>(transformed),
+                          tile,
+                          pad_top,
+                          pad_left,
+                          edge,
+                          pool,
+                          epilogue(bias, residual, relu),
+                          pictures<float>(y)};
+    const Extents extents([&] {
+        return Extents::List{reads(job.x),
+                             reads(job.weights),
+                             reads(job.transformed, winograd_weights_size(w[1], w[2], tile)),
+                             reads_bias(job.epilogue, job.y),
+                             reads_residual(job.epilogue, job.y),
+                             writes(job.y)};
+    });
+    nb::gil_scoped_release release;
+    kernels().winograd(job);
+}
+
+void winograd_weight_gradient(const PicturesView &x, const PicturesView &g, int64_t pad_top, int64_t pad_left,
+                              int64_t gradient) {
+    need(x[1] == g[1], "winograd_weight_gradient: shapes");
+    const WinogradWeightGradientJob job{pictures<const float>(x), pictures<const float>(g), pad_top, pad_left,
+                                        at<float>(gradient)};
+    const Extents extents(
+        [&] { return Extents::List{reads(job.x), reads(job.g), writes(job.gradient, job.g.c * job.x.c * 9)}; });
+    nb::gil_scoped_release release;
+    kernels().winograd_weight_gradient(job);
+}
+
+int64_t im2col_weights_size(const WeightsView &w) { return kernels().im2col_weights_size(weights(w)); }
+int64_t depthwise_weights_size(const WeightsView &w) { return kernels().depthwise_weights_size(weights(w)); }
+
+void im2col_weights(const WeightsView &w, int64_t packed) {
+    const Extents extents(
+        [&] { return Extents::List{reads(weights(w)), writes(at<float>(packed), im2col_weights_size(w))}; });
+    nb::gil_scoped_release release;
+    kernels().im2col_weights(weights(w), at<float>(packed));
+}
+
+void depthwise_weights(const WeightsView &w, int64_t packed) {
+    const Extents extents(
+        [&] { return Extents::List{reads(weights(w)), writes(at<float>(packed), depthwise_weights_size(w))}; });
+    nb::gil_scoped_release release;
+    kernels().depthwise_weights(weights(w), at<float>(packed));
+}
+
+ConvJob conv_job(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &s, const Epilogue &after,
+                 const PicturesView &y) {
+    return {pictures<const float>(x), weights(w), at<const float>(packed), s[0], s[1], s[2], s[3], s[4], s[5], after,
+            pictures<float>(y)};
+}
+
+Extents::List touched(const ConvJob &job, int64_t packed_size) {
+    return {reads(job.x), reads(job.packed, packed_size), reads_bias(job.epilogue, job.y),
+            reads_residual(job.epilogue, job.y), writes(job.y)};
+}
+
+void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, int64_t bias,
+            int64_t residual, bool relu, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "im2col: shapes");
+    const ConvJob job = conv_job(x, w, packed, window, epilogue(bias, residual, relu), y);
+    const Extents extents([&] { return touched(job, im2col_weights_size(w)); });
+    nb::gil_scoped_release release;
+    kernels().im2col(job);
+}
+
+void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, int64_t bias,
+               int64_t residual, bool relu, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == w[1] && w[2] == 1 && y[4] == w[1], "depthwise: shapes");
+    const ConvJob job = conv_job(x, w, packed, window, epilogue(bias, residual, relu), y);
+    const Extents extents([&] { return touched(job, depthwise_weights_size(w)); });
+    nb::gil_scoped_release release;
+    kernels().depthwise(job);
+}
+
+void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y,
+          int64_t argmax) {
+    need(x[1] == y[1] && x[4] == y[4] && x[2] * x[3] < (int64_t(1) << 31), "pool: shapes");
+    const PoolJob job{pictures<const float>(x), rows, columns, s[0], s[1], s[2], s[3], s[4], s[5], pictures<float>(y),
+                      at<int64_t>(argmax)};
+    const Extents extents([&] { return Extents::List{reads(job.x), writes(job.y), writes(job.argmax, span(job.y))}; });
+    nb::gil_scoped_release release;
+    kernels().pool(job);
+}
+
+void pool_gradient(const PicturesView &g, int64_t argmax, int64_t rows, int64_t columns, const PicturesView &gradient) {
+    need(g[1] == gradient[1] && g[4] == gradient[4], "pool_gradient: shapes");
+    const PoolGradientJob job{pictures<const float>(g), at<const int64_t>(argmax), rows, columns,
+                              pictures<float>(gradient)};
+    const Extents extents(
+        [&] { return Extents::List{reads(job.g), reads(job.argmax, span(job.g)), writes(job.gradient)}; });
+    nb::gil_scoped_release release;
+    kernels().pool_gradient(job);
+}
+
+void average(const PicturesView &x, int64_t side, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == y[4] && side > 0, "average: shapes");
+    const AverageJob job{pictures<const float>(x), side, pictures<float>(y)};
+    const Extents extents([&] { return Extents::List{reads(job.x), writes(job.y)}; });
+    nb::gil_scoped_release release;
+    kernels().average(job);
+}
+
+void average_gradient(const PicturesView &g, int64_t side, const PicturesView &gradient) {
+    need(g[1] == gradient[1] && g[4] == gradient[4] && side > 0, "average_gradient: shapes");
+    const AverageGradientJob job{pictures<const float>(g), side, pictures<float>(gradient)};
+    const Extents extents([&] { return Extents::List{reads(job.g), writes(job.gradient)}; });
+    nb::gil_scoped_release release;
+    kernels().average_gradient(job);
+}
+
+void relu_mask(int64_t y, int64_t mask, int64_t count) {
+    const Extents extents(
+        [&] { return Extents::List{reads(at<const float>(y), count), writes(at<uint8_t>(mask), count)}; });
+    nb::gil_scoped_release release;
+    kernels().relu_mask(at<const float>(y), at<uint8_t>(mask), count);
+}
+
+void apply_mask(int64_t g, int64_t mask, int64_t count) {
+    const Extents extents(
+        [&] { return Extents::List{writes(at<float>(g), count), reads(at<const uint8_t>(mask), count)}; });
+    nb::gil_scoped_release release;
+    kernels().apply_mask(at<float>(g), at<const uint8_t>(mask), count);
+}
+
+uint64_t fingerprint(int64_t address, int64_t words) {
+    const Extents extents([&] { return Extents::List{reads(at<const uint32_t>(address), words)}; });
+    nb::gil_scoped_release release;
+    return kernels().fingerprint(at<const void>(address), words);
+}
+
+} // namespace
+
+void bind_layers(nb::module_ &m) {
+    m.def("winograd_weights_size", &winograd_weights_size, "filters"_a, "channels"_a, "tile"_a);
+    m.def("winograd_weights", &winograd_weights, "weights"_a, "tile"_a, "transformed"_a);
+    m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "edge"_a,
+          "pool"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("winograd_weight_gradient", &winograd_weight_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
+    m.def("im2col_weights_size", &im2col_weights_size, "weights"_a);
+    m.def("im2col_weights", &im2col_weights, "weights"_a, "packed"_a);
+    m.def("im2col", &im2col, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("depthwise_weights_size", &depthwise_weights_size, "weights"_a);
+    m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
+    m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "argmax"_a);
+    m.def("pool_gradient", &pool_gradient, "g"_a, "argmax"_a, "rows"_a, "columns"_a, "gradient"_a);
+    m.def("average", &average, "x"_a, "side"_a, "y"_a);
+    m.def("average_gradient", &average_gradient, "g"_a, "side"_a, "gradient"_a);
+    m.def("relu_mask", &relu_mask, "y"_a, "mask"_a, "count"_a);
+    m.def("apply_mask", &apply_mask, "g"_a, "mask"_a, "count"_a);
+    m.def("fingerprint", &fingerprint, "address"_a, "words"_a);
+}
+
+} // namespace convolens

@@ -1,0 +1,90 @@
+// The jobs of the layer kernels. Pictures are float32 with their channels side by side ("channels last"); strides are
+// in elements. Every kernel is deterministic: the same bits on any number of threads.
+#pragma once
+#include <cstdint>
+
+namespace convolens {
+
+// A stack of pictures n × h × w × c; channels are contiguous.
+template <class T> struct Pictures {
+    T *data;
+    int64_t n, h, w, c;
+    int64_t step_n, step_h, step_w;
+};
+
+// A convolution's weights filters × channels × rows × columns at any strides: a negative one flips.
+struct Weights {
+    const float *data;
+    int64_t filters, channels, rows, columns;
+    int64_t step_filter, step_channel, step_row, step_column;
+};
+
+// What is done to a sum before it is stored: y = max(sum + bias + residual, 0), each part where it is wanted.
+struct Epilogue {
+    const float *bias;     // one number a filter, or null
+    const float *residual; // laid out as the output, or null
+    bool relu;
+};
+
+// 3×3, stride 1. `transformed` comes from winograd_weights with the same tile; null: the kernel makes it, for one use.
+struct WinogradJob {
+    Pictures<const float> x;
+    Weights weights; // also for tiles that hold infinities or NaN
+    const float *transformed;
+    int tile; // outputs a side of a tile: 2 or 4
+    int64_t pad_top, pad_left;
+    bool edge; // past the border lies its last pixel again, rather than zero
+    bool pool; // y holds the largest of each 2×2 outputs, side by side; without a residual
+    Epilogue epilogue;
+    Pictures<float> y;
+};
+
+// The gradient in 3×3 weights, stride 1: gradient[f][c][r][s] = Σ g[n, y, x, f] · x[n, y + r - top, x + s - left, c].
+struct WinogradWeightGradientJob {
+    Pictures<const float> x, g;
+    int64_t pad_top, pad_left;
+    float *gradient; // filters × channels × 3 × 3, contiguous
+};
+
+// Any kernel, stride and dilation, one group or a filter for each channel. `packed` comes from im2col_weights or
+// depthwise_weights.
+struct ConvJob {
+    Pictures<const float> x;
+    Weights weights; // sizes
+    const float *packed;
+    int64_t stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+    Epilogue epilogue;
+    Pictures<float> y;
+};
+
+// Max pooling. `argmax`, where wanted, is laid out as y and gets row · width + column of each maximum.
+struct PoolJob {
+    Pictures<const float> x;
+    int64_t rows, columns, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+    Pictures<float> y;
+    int64_t *argmax;
+};
+
+// Its gradient: `argmax` laid out as g; both pictures dense. Where windows lie one beside the other from the corner on,
+// `rows` and `columns` are their size; otherwise 0.
+struct PoolGradientJob {
+    Pictures<const float> g;
+    const int64_t *argmax;
+    int64_t rows, columns;
+    Pictures<float> gradient;
+};
+
+// Averages of windows of side × side, one beside the other from the top left corner on.
+struct AverageJob {
+    Pictures<const float> x;
+    int64_t side;
+    Pictures<float> y;
+};
+
+struct AverageGradientJob {
+    Pictures<const float> g;
+    int64_t side;
+    Pictures<float> gradient;
+};
+
+} // namespace convolens

@@ -1,0 +1,215 @@
+// Any convolution of one group as a matrix product: each output's inputs are gathered into a row, in cache.
+//
+//   for each task: a block of outputs and a group of panels of filters
+//     rows[block of depth][output][depth_block]     the inputs under the kernel, by kernel row, column, channel
+//     for each panel of filters
+//       sums = rows · weights                       register block by register block
+//       y = sums + bias + residual, ReLU            while they are in the first-level cache
+//
+// A 1×1 layer gathers nothing but copies its pixels once, for a constant distance between rows (gemm.hpp). A first
+// layer, of up to four channels, reads its inputs where they are: a kernel's row is one run of columns × channels.
+#include "jobs/layers.hpp"
+#include "kernels/epilogue.hpp"
+#include "kernels/gemm.hpp"
+#include "runtime/scratch.hpp"
+#include "runtime/threads.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+constexpr int64_t max_outputs = 4 * max_rows; // of a task
+constexpr int64_t cache_floats = 128 * 1024;  // its gathered rows: half a MiB
+constexpr int64_t enough_tasks = 16;          // below this, tasks are made of panels as well as of outputs
+
+struct Row {
+    float *rows;
+    int64_t outputs, output;
+};
+
+// `count` inputs (zeros where from is null) to depth k of a row.
+inline void put(const Row &row, int64_t k, const float *from, int64_t count) {
+    while (count > 0) {
+        const int64_t some = min(count, depth_block - k % depth_block);
+        float *to = row.rows + (k / depth_block * row.outputs + row.output) * depth_block + k % depth_block;
+        will_write(to, some);
+        if (from) {
+            will_read(from, some);
+            if (some == depth_block) // inline, where a call would cost as much as the copy
+                __builtin_memcpy(to, from, depth_block * sizeof(float));
+            else
+                __builtin_memcpy(to, from, size_t(some) * sizeof(float));
+            from += some;
+        } else {
+            clear(to, some);
+        }
+        k += some, count -= some;
+    }
+}
+
+// The inputs that output (n, y, x) sees.
+void gather(const ConvJob &job, int64_t n, int64_t y, int64_t x, const Row &row) {
+    const auto &in = job.x;
+    const auto &w = job.weights;
+    const int64_t left = x * job.stride_w - job.pad_left;
+    const bool one_run = in.step_w == in.c && job.dilation_w == 1 && left >= 0 && left + w.columns <= in.w;
+    for (int64_t r = 0; r < w.rows; ++r) {
+        const int64_t at_h = y * job.stride_h - job.pad_top + r * job.dilation_h, k = r * w.columns * in.c;
+        const float *line = at_h >= 0 && at_h < in.h ? in.data + n * in.step_n + at_h * in.step_h : nullptr;
+        if (!line || one_run) {
+            put(row, k, line ? line + left * in.step_w : nullptr, w.columns * in.c);
+            continue;
+        }
+        for (int64_t s = 0; s < w.columns; ++s) {
+            const int64_t at_w = left + s * job.dilation_w;
+            put(row, k + s * in.c, at_w >= 0 && at_w < in.w ? line + at_w * in.step_w : nullptr, in.c);
+        }
+    }
+}
+
+// Sums of `count` outputs for a panel that ends beyond the last filter.
+[[gnu::noinline]] void store_last_panel(const ConvJob &job, const float *sums, const int64_t *at, int64_t count,
+                                        int64_t filter) {
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t f = 0; filter + f < job.y.c; f += lanes<float>)
+            store_output(job.epilogue, load(sums + i * panel + f), job.y.data, at[i] + filter + f,
+                         job.y.c - filter - f);
+}
+
+// What is done to a panel's sums while they are in registers: by one branch for all of them, not one each, as all of
+// this is compiled for every number of rows.
+struct PanelEpilogue {
+    const ConvJob &job;
+    int64_t filter;
+    Floats bias[panel_vectors] = {};
+
+    PanelEpilogue(const ConvJob &job, int64_t filter) : job(job), filter(filter) {
+        for (int v = 0; v < panel_vectors && job.epilogue.bias; ++v)
+            bias[v] = load_some(job.epilogue.bias + filter + v * lanes<float>, job.y.c - filter - v * lanes<float>);
+    }
+
+    // Output i goes to at[i], counted from y's first filter.
+    template <int R> [[gnu::always_inline]] void store_all(Sums<R> &sums, const int64_t *at) const {
+        each_sum(sums, [&](int, int v, Floats &sum) { sum += bias[v]; });
+        if (filter + panel > job.y.c) {
+            float stored[R * panel];
+            each_sum(sums, [&](int i, int v, Floats &sum) { store(stored + i * panel + v * lanes<float>, sum); });
+            return store_last_panel(job, stored, at, R, filter);
+        }
+        const float *residual = job.epilogue.residual;
+        if (residual)
+            each_sum(sums,
+                     [&](int i, int v, Floats &sum) { sum += load(residual + at[i] + filter + v * lanes<float>); });
+        if (job.epilogue.relu)
+            each_sum(sums, [&](int, int, Floats &sum) { sum = sum < Floats{} ? Floats{} : sum; });
+        each_sum(sums, [&](int i, int v, Floats &sum) { store(job.y.data + at[i] + filter + v * lanes<float>, sum); });
+    }
+};
+
+// A first layer: so few channels that neighbouring outputs' inputs lie a small constant apart, and nothing is gathered.
+// A task is a row of outputs; it copies the lines under the kernel once, for the zeros at both ends.
+template <int Apart> void by_lines(const ConvJob &job) {
+    const auto &x = job.x;
+    const auto &y = job.y;
+    const auto &w = job.weights;
+    const int64_t run = w.columns * x.c, length = (y.w - 1) * Apart + run, depth = w.rows * run;
+    parallel(y.n * y.h, [&](int64_t task, int) {
+        const int64_t n = task / y.h, row = task % y.h;
+        float *lines = scratch(Scratch::own, w.rows * length);
+        const int64_t left = min(job.pad_left * x.c, length), inside = min(x.w * x.c, length - left);
+        for (int64_t r = 0; r < w.rows; ++r) {
+            const int64_t from = row * job.stride_h - job.pad_top + r;
+            float *line = lines + r * length;
+            clear(line, length);
+            if (from < 0 || from >= x.h)
+                continue;
+            const float *pixels = x.data + n * x.step_n + from * x.step_h;
+            will_read(pixels, inside);
+            __builtin_memcpy(line + left, pixels, size_t(inside) * sizeof(float));
+        }
+        const int64_t pixel = n * y.step_n + row * y.step_h;
+        for (int64_t filter = 0; filter < y.c; filter += panel) {
+            const PanelEpilogue epilogue(job, filter);
+            row_blocks(y.w, [&](int64_t first, int64_t count) {
+                int64_t at[max_rows];
+                for (int64_t i = 0; i < count; ++i)
+                    at[i] = pixel + (first + i) * y.step_w;
+                with_rows(count, [&](auto constant) {
+                    constexpr int R = decltype(constant)::value;
+                    Sums<R> sums{};
+                    for (int64_t r = 0; r < w.rows; ++r)
+                        multiply<R, Apart, 1, panel>(lines + r * length + first * Apart,
+                                                     job.packed + filter * depth + r * run * panel, run, sums);
+                    epilogue.store_all(sums, at);
+                });
+            });
+        }
+    });
+}
+
+void by_gathering(const ConvJob &job) {
+    const auto &y = job.y;
+    const int64_t depth = job.weights.rows * job.weights.columns * job.x.c, deep = round_up(depth, depth_block);
+    const int64_t outputs = y.n * y.h * y.w, panels = (y.c + panel - 1) / panel;
+    const int64_t fitting = min(max_outputs, max(cache_floats / deep / max_rows, 1) * max_rows);
+    const int64_t blocks = (outputs + fitting - 1) / fitting;
+    const int64_t groups = min(panels, (enough_tasks + blocks - 1) / max(blocks, 1));
+    parallel(blocks * groups, [&](int64_t task, int) {
+        const int64_t block = task / groups, group = task % groups;
+        const int64_t first = outputs * block / blocks, count = outputs * (block + 1) / blocks - first;
+        float *rows = scratch(Scratch::own, deep * count);
+        int64_t to[max_outputs];
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t n = (first + i) / (y.h * y.w), pixel = (first + i) % (y.h * y.w);
+            gather(job, n, pixel / y.w, pixel % y.w, {rows, count, i});
+            to[i] = n * y.step_n + pixel / y.w * y.step_h + pixel % y.w * y.step_w;
+        }
+        for (int64_t q = panels * group / groups; q < panels * (group + 1) / groups; ++q) {
+            const PanelEpilogue epilogue(job, q * panel);
+            multiply_rows(rows, count, job.packed + q * panel * depth, depth, count,
+                          [&](int64_t first, auto &sums) { epilogue.store_all(sums, to + first); });
+        }
+    });
+}
+
+} // namespace
+
+int64_t im2col_weights_size(const Weights &w) { return round_up(w.filters, panel) * w.rows * w.columns * w.channels; }
+
+// [panel of filters][kernel row][column][channel][panel]; filters beyond the last are zero.
+void im2col_weights(const Weights &w, float *packed) {
+    const int64_t cells = w.rows * w.columns, depth = cells * w.channels;
+    parallel((w.filters + panel - 1) / panel, [&](int64_t task, int) {
+        float *to = packed + task * depth * panel;
+        for (int64_t k = 0; k < depth; ++k) {
+            const int64_t cell = k / w.channels, c = k % w.channels;
+            const float *from =
+                w.data + c * w.step_channel + cell / w.columns * w.step_row + cell % w.columns * w.step_column;
+            for (int64_t f = 0; f < panel; ++f) {
+                const int64_t filter = task * panel + f;
+                checked(to + k * panel + f) = filter < w.filters ? checked(from + filter * w.step_filter) : 0;
+            }
+        }
+    });
+}
+
+void im2col(const ConvJob &job) {
+    const bool lines = job.dilation_h == 1 && job.dilation_w == 1 && job.x.step_w == job.x.c && job.x.c <= 4;
+    switch (lines ? job.x.c * job.stride_w : 0) {
+    case 1:
+        return by_lines<1>(job);
+    case 2:
+        return by_lines<2>(job);
+    case 3:
+        return by_lines<3>(job);
+    case 4:
+        return by_lines<4>(job);
+    case 6:
+        return by_lines<6>(job);
+    case 8:
+        return by_lines<8>(job);
+    default:
+        return by_gathering(job);
+    }
+}
+
+} // namespace convolens::CONVOLENS_ISA

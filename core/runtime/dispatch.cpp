@@ -1,0 +1,97 @@
+// Chooses the instruction set once, when the module is imported; CONVOLENS_ISA in the environment overrides it.
+#include "runtime/kernels.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace convolens {
+
+#if defined(__aarch64__)
+#define CONVOLENS_BASE neon
+#else
+#define CONVOLENS_BASE baseline
+#endif
+
+namespace CONVOLENS_BASE { // what every processor of this kind can run
+extern const Kernels table;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const Kernels table;
+}
+namespace avx512 {
+extern const Kernels table;
+}
+#endif
+
+namespace {
+
+std::vector<const Kernels *> runnable_here() {
+    std::vector<const Kernels *> sets{&CONVOLENS_BASE::table};
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl");
+    if (avx2)
+        sets.push_back(&avx2::table);
+    if (avx512)
+        sets.push_back(&avx512::table);
+#endif
+    return sets;
+}
+
+const std::vector<const Kernels *> &sets() {
+    static const std::vector<const Kernels *> found = runnable_here();
+    return found;
+}
+
+const Kernels *find(const char *name) {
+    for (const Kernels *set : sets())
+        if (std::strcmp(set->name, name) == 0)
+            return set;
+    return nullptr;
+}
+
+const Kernels *initial() {
+    const char *name = std::getenv("CONVOLENS_ISA");
+    if (!name || !*name)
+        return sets().back();
+    if (const Kernels *set = find(name))
+        return set;
+    throw std::invalid_argument("CONVOLENS_ISA: need one of " + std::string(instruction_sets()) + ", got " + name);
+}
+
+std::atomic<const Kernels *> &chosen() {
+    static std::atomic<const Kernels *> set{initial()};
+    return set;
+}
+
+} // namespace
+
+const Kernels &kernels() { return *chosen().load(std::memory_order_relaxed); }
+
+const char *instruction_sets() {
+    static const std::string names = [] {
+        std::string text;
+        for (const Kernels *set : sets())
+            text.append(text.empty() ? "" : ",").append(set->name);
+        return text;
+    }();
+    return names.c_str();
+}
+
+bool use_instruction_set(const char *name) {
+    const Kernels *set = find(name);
+    if (set)
+        chosen() = set;
+    return set != nullptr;
+}
+
+} // namespace convolens

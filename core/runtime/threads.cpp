@@ -1,0 +1,205 @@
+#include "runtime/threads.hpp"
+#include "runtime/extents.hpp"
+#include "runtime/openmp.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace convolens {
+namespace {
+
+// The tasks of one call, taken one by one by whoever works on them.
+struct Job {
+    int64_t tasks;
+    Body body;
+    void *context;
+    std::atomic<int64_t> next{0};
+    std::atomic<int> slots{0};    // given out, where the threads have no numbers of their own
+    std::exception_ptr failure{}; // the first
+    std::mutex failing{};
+    InheritedExtents extents{};
+
+    // A task that fails (for want of memory) ends the job; the caller gets its exception when all have left.
+    void work(int slot) {
+        auto *const before = extents.enter();
+        try {
+            for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
+                body(context, task, slot);
+        } catch (...) {
+            next.store(tasks, std::memory_order_relaxed);
+            std::lock_guard lock(failing);
+            if (!failure)
+                failure = std::current_exception();
+        }
+        extents.leave(before);
+    }
+};
+
+// One job at a time: it is set by the caller before it opens and read by workers that joined it.
+//
+// `state` holds how many workers are in the job, whether it is open to more, and its number. A caller that has done all
+// tasks closes the job and waits for those who are in it, not for those still waking up: to wake a sleeping thread
+// takes tens of microseconds, in which many a job is done.
+struct Pool {
+    static constexpr uint32_t one_inside = 1, all_inside = (1 << 10) - 1, open = 1 << 10, next_number = 1 << 11;
+
+    std::vector<std::thread> workers;
+    std::mutex busy;
+    std::atomic<uint32_t> state{0}, finished{0};
+    std::atomic<bool> stopping{false};
+    Job *job = nullptr;
+    int asked = 1; // threads last asked for; there may be fewer, where the system gives no more
+
+    static uint32_t number(uint32_t s) { return s / next_number; }
+
+    // Joins the first open job with a number other than `seen`; false if the pool stops.
+    bool join(uint32_t &seen) {
+        // A short spin catches the next of many small calls; then sleep, so as not to take the core from torch.
+        for (int spin = 0;; ++spin) {
+            uint32_t s = state.load(std::memory_order_acquire);
+            if (stopping.load(std::memory_order_acquire))
+                return false;
+            if ((s & open) && number(s) != seen) {
+                if (state.compare_exchange_weak(s, s + one_inside, std::memory_order_acq_rel)) {
+                    seen = number(s);
+                    return true;
+                }
+            } else if (spin < 2000) {
+#if defined(__x86_64__)
+                __builtin_ia32_pause();
+#else
+                std::this_thread::yield();
+#endif
+            } else {
+                state.wait(s, std::memory_order_acquire);
+            }
+        }
+    }
+
+    void loop(int slot, uint32_t seen) {
+        while (join(seen)) {
+            job->work(slot);
+            const uint32_t s = state.fetch_sub(one_inside, std::memory_order_acq_rel);
+            if (!(s & open) && (s & all_inside) == one_inside) { // the last to leave a closed job
+                finished.fetch_add(1, std::memory_order_release);
+                finished.notify_one();
+            }
+        }
+    }
+
+    void resize(int count) {
+        stop();
+        asked = count;
+        try {
+            for (int slot = 1; slot < count; ++slot)
+                workers.emplace_back([this, slot, seen = number(state.load())] { loop(slot, seen); });
+        } catch (const std::system_error &) { // those that there are do the work
+        }
+    }
+
+    void stop() {
+        stopping = true;
+        state.fetch_add(next_number, std::memory_order_release);
+        state.notify_all();
+        for (auto &worker : workers)
+            worker.join();
+        workers.clear();
+        stopping = false;
+    }
+
+    void run(Job &the_job) {
+        job = &the_job;
+        const uint32_t before = finished.load(std::memory_order_relaxed);
+        state.fetch_add(next_number + open, std::memory_order_release);
+        state.notify_all();
+        job->work(0);
+        if (state.fetch_and(~open, std::memory_order_acq_rel) & all_inside)
+            finished.wait(before, std::memory_order_acquire);
+    }
+};
+
+int cores_of_this_process() {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return std::clamp(CPU_COUNT(&set), 1, max_threads);
+#endif
+    return std::clamp(int(std::thread::hardware_concurrency()), 1, max_threads);
+}
+
+// OpenMP's own variable counts too: who runs several processes side by side sets it, and threads that wait for a core
+// that another process has spin, at many times the cost of the work.
+int initial_threads() {
+    for (const char *name : {"CONVOLENS_THREADS", "OMP_NUM_THREADS"})
+        if (const char *text = std::getenv(name))
+            if (int count = std::atoi(text); count >= 1)
+                return std::min(count, max_threads);
+    return cores_of_this_process();
+}
+
+std::atomic<int> wanted{initial_threads()};
+std::atomic<Parallel> borrowed{nullptr}; // torch's threads; not in a forked child, where OpenMP's are gone for good
+Pool *pool = nullptr;                    // never destroyed: a worker may outlive the interpreter's exit
+std::mutex making;
+
+Pool *the_pool() {
+    std::lock_guard lock(making);
+    if (!pool) {
+        pool = new Pool;
+        static std::once_flag once; // in a forked child the workers are gone: forget the pool, keep its memory
+        std::call_once(once, [] {
+            pthread_atfork([] { making.lock(); }, [] { making.unlock(); },
+                           [] {
+                               pool = nullptr;
+                               borrowed = nullptr;
+                               making.unlock();
+                           });
+        });
+    }
+    return pool;
+}
+
+} // namespace
+
+int threads() { return wanted; }
+
+void set_threads(int count) { wanted = std::clamp(count, 1, max_threads); }
+
+bool share_threads() {
+    the_pool(); // its lock, and what is to happen in a forked child
+    borrowed = torch_parallel();
+    return borrowed;
+}
+
+void for_each(int64_t tasks, Body body, void *context) {
+    const int count = wanted;
+    Job job{tasks, body, context};
+    Pool *p = tasks > 1 && count > 1 ? the_pool() : nullptr;
+    std::unique_lock<std::mutex> lock;
+    if (p)
+        lock = std::unique_lock(p->busy, std::try_to_lock);
+    if (!lock) {
+        job.work(0);
+    } else if (const Parallel parallel = borrowed) {
+        parallel([](void *j) { static_cast<Job *>(j)->work(static_cast<Job *>(j)->slots++); }, &job, unsigned(count),
+                 0);
+    } else {
+        if (p->asked != count)
+            p->resize(count);
+        p->run(job);
+    }
+    if (job.failure)
+        std::rethrow_exception(job.failure);
+}
+
+} // namespace convolens
