@@ -53,7 +53,7 @@ _recipes: dict[Any, Recipe] = {}
 _PLAIN = 0x101
 
 
-def find(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Recipe | None:
+def find(x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> Recipe | None:
     """The recipe of a call like this one, if there is one."""
     if type(x) is not np.ndarray or type(kernel) is not np.ndarray or x.flags.num & _PLAIN != _PLAIN:
         return None
@@ -63,7 +63,7 @@ def find(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Recipe | None:
         return None
 
 
-def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, *words: Any) -> None:
+def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> None:
     """Keeps the recipe of a call that went the whole way, where later ones need not; the last word: whether to flip."""
     if not _same_for_all(plan) or not (type(x) is type(kernel) is np.ndarray and x.flags.num & _PLAIN == _PLAIN):
         return
