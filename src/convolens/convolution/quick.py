@@ -25,10 +25,13 @@ from convolens.convolution.windows import depends_on_shapes_only
 _MOST = 1024
 _LONGEST = 1 << 14
 
+# What NumPy's flags of an array hold whose samples lie in order, at multiples of their size.
+_PLAIN = 0x101
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A direct convolution in which only the arrays' values are open."""
+    """A direct convolution in which only the arrays' values are open; `turn` flips the kernel, where it is flipped."""
 
     turn: tuple[slice, ...]
     sizes: Shape
@@ -40,7 +43,10 @@ class Recipe:
     def run(self, x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
         """The result."""
         out = np.empty(self.shape, self.dtype)
-        weights = kernel[self.turn].copy()
+        if self.turn:
+            weights = kernel[self.turn].copy()
+        else:
+            weights = kernel if kernel.flags.num & _PLAIN == _PLAIN else kernel.copy()
         if kernel.ndim != x.ndim:
             weights = weights.reshape(self.sizes)
         _core.correlate_direct(x, weights, out, self.maps, self.fill)
@@ -48,9 +54,6 @@ class Recipe:
 
 
 _recipes: dict[Any, Recipe] = {}
-
-# What NumPy's flags of an array hold whose samples lie in order, at multiples of their size.
-_PLAIN = 0x101
 
 
 def find(x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> Recipe | None:
@@ -73,7 +76,7 @@ def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any
         return
     if len(_recipes) >= _MOST:
         _recipes.clear()
-    turn = arranged.backwards if words[-1] else (slice(None),) * kernel.ndim
+    turn = arranged.backwards if words[-1] else ()
     recipe = Recipe(turn, spec.kernel, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
     with suppress(TypeError):  # axes in a list are fine, but no key
         _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), words] = recipe
