@@ -146,7 +146,7 @@ def test_gradients_agree_with_central_differences_and_can_be_differentiated_agai
     leaves = [t.detach().clone().requires_grad_() for t in (x, weight, bias) if t is not None]
     geometry = conv_geometry(case["x_shape"], case["weight_shape"], **arguments)
     public = lambda x, weight, bias=None: conv2d(x, weight, bias, **arguments)  # noqa: E731
-    written_out = lambda x, weight, bias=None: trilinear._Output.apply(x, weight, bias, geometry)  # noqa: E731
+    written_out = lambda x, weight, bias=None: trilinear._Output.apply(x, weight, bias, "torch", True, geometry)  # noqa: E731
     for apply in (public, written_out):
         torch.autograd.gradcheck(apply, leaves, fast_mode=True)
         torch.autograd.gradgradcheck(apply, leaves, fast_mode=True)

@@ -36,6 +36,25 @@ def test_the_plan_of_a_layer_is_what_runs(method, taken):
     assert taken == [method]
 
 
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("method", LAYERS)
+def test_a_layers_method_is_chosen_once_a_call(method, channels_last, trainable, monkeypatch):
+    layer = LAYERS[method].requires_grad_(trainable)
+    x = torch.ones(1, layer.in_channels, 24, 20, requires_grad=True)
+    if channels_last:
+        x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    chosen, choose = [], methods.choose
+    monkeypatch.setattr(methods, "choose", lambda *args, **kwargs: chosen.append(args) or choose(*args, **kwargs))
+    y = cl.layers.conv2d(x, layer.weight, layer.bias, padding=layer.padding, groups=layer.groups)
+    assert len(chosen) == 1
+    y.sum().backward()
+    assert len(chosen) == 1
+    with torch.no_grad():
+        cl.layers.conv2d(x, layer.weight, layer.bias, padding=layer.padding, groups=layer.groups)
+    assert len(chosen) == 2
+
+
 def test_weights_that_are_being_learned_are_not_packed(taken):
     layer = cl.layers.Conv2d(128, 128, 1)
     x = torch.ones(1, 128, 24, 20).contiguous(memory_format=torch.channels_last)

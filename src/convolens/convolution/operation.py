@@ -57,6 +57,8 @@ def convolve(
     >>> convolve([1, 2, 3], [1, 1])
     array([1, 3, 5, 3])
     """
+    if out is None and method == "auto" and (recipe := quick.find(x, kernel, fill_value, (mode, axes, boundary, True))):
+        return recipe.run(x, kernel)
     return _apply(x, kernel, mode, axes, boundary, fill_value, method, out, flip=True)
 
 
@@ -76,6 +78,12 @@ def correlate(
     >>> correlate([1, 2, 3], [1, 10], "valid")
     array([21, 32])
     """
+    if (
+        out is None
+        and method == "auto"
+        and (recipe := quick.find(x, kernel, fill_value, (mode, axes, boundary, False)))
+    ):
+        return recipe.run(x, kernel)
     return _apply(x, kernel, mode, axes, boundary, fill_value, method, out, flip=False)
 
 
@@ -163,10 +171,6 @@ def convolve_gradients(
 def _apply(
     x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
 ) -> Any:
-    words = fill_value, mode, axes, boundary, flip
-    remembered = out is None and method == "auto"
-    if remembered and (recipe := quick.find(x, kernel, *words)):
-        return recipe.run(x, kernel)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 
@@ -176,6 +180,6 @@ def _apply(
     arranged = arrange(signal.shape, filters.shape, mode, axes, boundary, fill_value)
     weights = arranged.weights(filters, flip=flip)
     plan = planned(signal, weights, arranged.window, method)
-    if remembered:
-        quick.keep(plan, arranged, x, kernel, *words)
+    if out is None and method == "auto":
+        quick.keep(plan, arranged, x, kernel, fill_value, (mode, axes, boundary, flip))
     return carry_out(plan, signal, weights, arranged.window, out)

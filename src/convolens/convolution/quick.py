@@ -25,10 +25,13 @@ from convolens.convolution.windows import depends_on_shapes_only
 _MOST = 1024
 _LONGEST = 1 << 14
 
+# What NumPy's flags of an array hold whose samples lie in order, at multiples of their size.
+_PLAIN = 0x101
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A direct convolution in which only the arrays' values are open."""
+    """A direct convolution in which only the arrays' values are open; `turn` flips the kernel, where it is flipped."""
 
     turn: tuple[slice, ...]
     sizes: Shape
@@ -40,7 +43,10 @@ class Recipe:
     def run(self, x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
         """The result."""
         out = np.empty(self.shape, self.dtype)
-        weights = kernel[self.turn].copy()
+        if self.turn:
+            weights = kernel[self.turn].copy()
+        else:
+            weights = kernel if kernel.flags.num & _PLAIN == _PLAIN else kernel.copy()
         if kernel.ndim != x.ndim:
             weights = weights.reshape(self.sizes)
         _core.correlate_direct(x, weights, out, self.maps, self.fill)
@@ -49,11 +55,8 @@ class Recipe:
 
 _recipes: dict[Any, Recipe] = {}
 
-# What NumPy's flags of an array hold whose samples lie in order, at multiples of their size.
-_PLAIN = 0x101
 
-
-def find(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Recipe | None:
+def find(x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> Recipe | None:
     """The recipe of a call like this one, if there is one."""
     if type(x) is not np.ndarray or type(kernel) is not np.ndarray or x.flags.num & _PLAIN != _PLAIN:
         return None
@@ -63,7 +66,7 @@ def find(x: Any, kernel: Any, fill_value: Any, *words: Any) -> Recipe | None:
         return None
 
 
-def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, *words: Any) -> None:
+def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> None:
     """Keeps the recipe of a call that went the whole way, where later ones need not; the last word: whether to flip."""
     if not _same_for_all(plan) or not (type(x) is type(kernel) is np.ndarray and x.flags.num & _PLAIN == _PLAIN):
         return
@@ -73,7 +76,7 @@ def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any
         return
     if len(_recipes) >= _MOST:
         _recipes.clear()
-    turn = arranged.backwards if words[-1] else (slice(None),) * kernel.ndim
+    turn = arranged.backwards if words[-1] else ()
     recipe = Recipe(turn, spec.kernel, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
     with suppress(TypeError):  # axes in a list are fine, but no key
         _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), words] = recipe

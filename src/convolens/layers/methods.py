@@ -153,9 +153,10 @@ def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, learning: bool 
     return choose(geometry, channels_last=core.is_channels_last(x), learning=learning)
 
 
-def output(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False) -> Tensor:
+def output(
+    method: Method, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False
+) -> Tensor:
     """The layer itself; where its weights are being learned, what is made of them serves once."""
-    method = method_for(x, weight, geometry, learning=learning)
     y = finished(method, x, weight, geometry, core.Finish(bias), learning=learning)
     return torch_output(x, weight, bias, geometry) if y is None else core.like(y, x)
 

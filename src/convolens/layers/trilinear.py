@@ -7,7 +7,7 @@ With upstream g, the number ⟨g, conv(x, w)⟩ is linear in each of x, w and g.
     weight_gradient(x, g)       what each weight saw      (partial in w)
 
 so the gradients of each are the other two, and any number of differentiations stays within the three.
-`methods` says how each is best computed. A layer that torch computes anyway keeps torch's own gradients.
+`methods` says how each is best computed, once a call. A layer that torch computes anyway keeps torch's own gradients.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from torch.autograd import Function
 
 from convolens.layers import methods
 from convolens.layers.geometry import Geometry
+from convolens.layers.methods import Method
 
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
-    if methods.method_for(x, weight, geometry, learning=_watched(weight)) == "torch":
+    trainable = _watched(weight)
+    method = methods.method_for(x, weight, geometry, learning=trainable)
+    if method == "torch":
         return methods.torch_output(x, weight, bias, geometry)  # with torch's own gradients, which cost no detour
     if _watched(x, weight, bias):
-        return _Output.apply(x, weight, bias, geometry)  # type: ignore[no-any-return, no-untyped-call]
-    return methods.output(x, weight, bias, geometry)
+        return _Output.apply(x, weight, bias, method, trainable, geometry)  # type: ignore[no-any-return, no-untyped-call]
+    return methods.output(method, x, weight, bias, geometry)
 
 
 def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -52,8 +55,10 @@ def _watched(*tensors: Tensor | None) -> bool:
 
 class _Output(Function):
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-        return methods.output(x, weight, bias, geometry, learning=weight.requires_grad)
+    def forward(
+        x: Tensor, weight: Tensor, bias: Tensor | None, method: Method, trainable: bool, geometry: Geometry
+    ) -> Tensor:
+        return methods.output(method, x, weight, bias, geometry, learning=trainable)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -63,11 +68,13 @@ class _Output(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        for_x, for_weight, for_bias, _ = ctx.needs_input_grad
+        for_x, for_weight, for_bias, *_ = ctx.needs_input_grad
         return (
             input_gradient(g, weight, ctx.geometry) if for_x else None,
             weight_gradient(x, g, ctx.geometry) if for_weight else None,
             g.sum((0, 2, 3)) if for_bias else None,
+            None,
+            None,
             None,
         )
 
