@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import resource
 import sys
@@ -57,9 +58,10 @@ def digits(folder: Path) -> list[str]:
         write_classes(folder / f"{fold}" / "test", images[held_out], found.target[held_out])
         training = cl.train(
             "classify", folder / f"{fold}" / "train", validation=folder / f"{fold}" / "test",
-            out=folder / f"{fold}" / "run", progress=False, **DIGITS,
+            out=folder / f"{fold}" / "run", overwrite=True, progress=False, **DIGITS,
         )  # fmt: skip
-        last = float((training.folder / "metrics.csv").read_text().splitlines()[-1].split(",")[LAST_TOP1])
+        with (training.folder / "metrics.csv").open() as stream:
+            last = float(list(csv.DictReader(stream))[-1]["top1"])
         figures.append(last)
         print(f"fold {fold}: last epoch {last:.2%}, {start}", flush=True)
     return [
@@ -67,9 +69,6 @@ def digits(folder: Path) -> list[str]:
         f"stratified folds of scikit-learn's 1,797 digits, accuracy at the end: mean **{np.mean(figures):.2%}** "
         f"({', '.join(f'{value:.2%}' for value in figures)}), {start}.",
     ]
-
-
-LAST_TOP1 = 4  # column of metrics.csv: epoch, lr, loss, loss_class, top1
 
 
 def faces(folder: Path) -> list[str]:
@@ -82,7 +81,8 @@ def faces(folder: Path) -> list[str]:
         write_classes(folder / f"{fold}" / "test", images[held_out], labels[held_out])
         training = cl.train(
             "classify", folder / f"{fold}" / "train", validation=folder / f"{fold}" / "test", trunk="vgg16",
-            weights="hed", taps=("conv2_2", "conv3_3"), size=64, out=folder / f"{fold}" / "run", progress=False,
+            weights="hed", taps=("conv2_2", "conv3_3"), size=64, out=folder / f"{fold}" / "run",
+            overwrite=True, progress=False,
         )  # fmt: skip
         right.append(training.metrics["top1"])
     return [
@@ -95,7 +95,7 @@ def localize(folder: Path) -> list[str]:
     """One digit or none on crops of photos; other photos and other writers' digits to measure on."""
     write_digits(folder / "digits", train=20000, val=1000)
     start = Clock()
-    training = cl.train("localize", folder / "digits", out=folder / "run", minutes=10, **LOCALIZE)
+    training = cl.train("localize", folder / "digits", out=folder / "run", overwrite=True, minutes=10, **LOCALIZE)
     return [f"At most 10 minutes of training: {_found(training.metrics)}; {start}."]
 
 
@@ -105,7 +105,9 @@ def ablation(folder: Path) -> list[str]:
     lines = ["| loss | object or none | AUC | class | mean IoU |", "|---|---|---|---|---|"]
     for left_out in (None, "object", "class", "box"):
         weights = {} if left_out is None else {f"{left_out}_weight": 0.0}
-        training = cl.train("localize", folder / "digits", out=folder / f"{left_out}", epochs=1, **LOCALIZE, **weights)
+        training = cl.train(
+            "localize", folder / "digits", out=folder / f"{left_out}", overwrite=True, epochs=1, **LOCALIZE, **weights
+        )
         found = training.metrics
         name = "all three" if left_out is None else f"without {left_out}"
         row = [found[key] for key in ("object_accuracy", "object_auc", "class_accuracy", "mean_iou")]
@@ -164,7 +166,7 @@ PHOTOS = 96  # 6 steps
 def our_rate(data: Path, out: Path) -> float:
     """Pictures a second of the second of two epochs, without measuring."""
     cl.train("classify", data, trunk="resnet18", weights=None, size=224, batch=16, epochs=2, validation=1 / PHOTOS,
-             out=out, progress=False, checkpoint_seconds=1e9)  # fmt: skip
+             out=out, overwrite=True, progress=False, checkpoint_seconds=1e9)  # fmt: skip
     steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     epochs = [step for step in steps if step["event"] == "epoch"]
     return float(epochs[1]["pictures_per_second"])

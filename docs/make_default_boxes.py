@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import convolens as cl
-from convolens.media.draw import boxes, sheet
+from convolens.media.draw import draw_boxes, sheet
 from convolens.tour.pictures import photo
 
 PICTURE = Path(__file__).parent / "pictures" / "default-boxes.jpg"
@@ -26,7 +26,7 @@ def main() -> None:
     objects = torch.tensor(list(OBJECTS.values())) / torch.from_numpy(scale)
     matches = model.match(objects.float()[None], torch.arange(len(objects))[None])
     corners = (model.grids.corners / model.grids.scale).numpy() * scale
-    drawn, captions = [boxes(picture, np.array(list(OBJECTS.values())), list(OBJECTS))], ["three objects"]
+    drawn, captions = [draw_boxes(picture, np.array(list(OBJECTS.values())), list(OBJECTS))], ["three objects"]
     names = list(OBJECTS)
     for level, first in zip(model.defaults.levels, model.defaults.firsts, strict=True):
         shapes = len(level.shapes)
@@ -35,7 +35,7 @@ def main() -> None:
         mine = matches.object_of[0, first : first + level.count]
         matched = (mine >= 0).nonzero()[:, 0]
         labels = [""] * shapes + [names[int(mine[box])] for box in matched]
-        drawn.append(boxes(picture, np.concatenate([cell, corners[first + matched.numpy()]]), labels))
+        drawn.append(draw_boxes(picture, np.concatenate([cell, corners[first + matched.numpy()]]), labels))
         captions.append(f"{level.rows}×{level.columns} cells of {shapes} boxes: {len(matched)} match")
     PICTURE.parent.mkdir(exist_ok=True)
     cl.write_image(PICTURE, sheet(drawn, captions, columns=4, height=220))

@@ -19,7 +19,7 @@ def main(tour: Path) -> None:
     """Writes docs/pictures/tour.jpg."""
     photo, mosaic = cl.read_image(tour / "coffee.png"), cl.read_image(tour / "mosaic.png")
     learned = np.round(255 * cl.learned_edges(photo)).astype(np.uint8)
-    model = cl.load(tour / "surfaces/run/best.safetensors")
+    model = cl.load(tour / "surfaces/run")
     places = [cl.explain(model, mosaic, target=name).overlay() for name in ("brick", "gravel")]
     shown = {
         "a photo": photo,

@@ -57,7 +57,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "training": (
         "Your own pictures in, a model file out; and how good it is.",
-        ("train", "training.run_folder.Run", "evaluate"),
+        ("train", "training.run_folder.Run", "evaluate", "evaluation.summary.Evaluation"),
     ),
     "explaining": (
         "Which part of a picture made a model say so.",
@@ -68,8 +68,8 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("stylize", "stylization.Step", "stylization.State", "gram"),
     ),
     "files": (
-        "Sounds and pictures from files and into them; and the errors that everything raises.",
-        ("read_audio", "write_audio", "read_image", "write_image", "errors"),
+        "Sounds and pictures from files and into them, boxes on pictures, and the errors that everything raises.",
+        ("read_audio", "write_audio", "read_image", "write_image", "draw_boxes", "errors"),
     ),
 }  # fmt: skip
 

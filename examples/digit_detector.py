@@ -37,7 +37,7 @@ def make(out: Path, *, minutes: float = 24.0, train_on: int = 12000, test_on: in
     """Makes pictures, trains, writes the small file; gives its figures on the test pictures."""
     if not (out / "data").exists():
         write_many_digits(out / "data", train=train_on, test=test_on, side=SIDE)
-    run = train("detect", out / "data", weights=None, out=out / "run", minutes=minutes, **RECIPE)
+    run = train("detect", out / "data", weights=None, out=out / "run", overwrite=True, minutes=minutes, **RECIPE)
     write_tour(run.best, out / "tour")
     model = cl.load(out / "tour" / "digits.safetensors")
     found = evaluate(model, out / "data", split="test", html=out / "digits.html")

@@ -18,6 +18,7 @@ _HOME = {
     "write_audio": "media.audio",
     "read_image": "media.images",
     "write_image": "media.images",
+    "draw_boxes": "media.draw",
     "convolve": "convolution",
     "convolve_gradients": "convolution",
     "correlate": "convolution",

@@ -27,12 +27,13 @@ from convolens.features.convolutionalize import convolutionalize as convolutiona
 from convolens.features.shared_trunk import share_trunk as share_trunk
 from convolens.layers import fuse as fuse
 from convolens.media.audio import write_audio as write_audio
+from convolens.media.draw import draw_boxes as draw_boxes
 from convolens.media.files import AnyPath
 from convolens.media.images import write_image as write_image
+from convolens.media.pixels import Picture
 from convolens.models import load as load
 from convolens.models.classify import classifier as classifier
 from convolens.models.detect.build import detector as detector
-from convolens.models.inputs import Picture
 from convolens.models.localize import localizer as localizer
 from convolens.settings import precision as precision
 from convolens.settings import threads as threads

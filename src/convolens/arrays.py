@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
@@ -41,6 +42,21 @@ def is_tensor(x: object) -> TypeGuard[torch.Tensor]:
     """Whether `x` is a torch tensor. Never imports torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+def to_plain(value: object) -> Any:
+    """NumPy's and torch's arrays and numbers as lists and numbers, as JSON has them; all else as it is.
+
+    >>> to_plain(np.float32([0.5, 1])), to_plain("cat")
+    ([0.5, 1.0], 'cat')
+    """
+    to_list: Any = getattr(value, "tolist", None)
+    return value if to_list is None else to_list()
+
+
+def plain_fields(result: Any) -> dict[str, Any]:
+    """A dataclass's fields as plain data, but for a field `picture`, which is what it is about."""
+    return {one.name: to_plain(getattr(result, one.name)) for one in fields(result) if one.name != "picture"}
 
 
 # Below this the allocator reuses memory by itself; above it, the system would hand out pages to be zeroed anew.

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from convolens.arrays import Array, is_tensor
 
@@ -38,13 +38,13 @@ def centers_of(boxes_xyxy: Float[Array, "*boxes 4"]) -> Any:
     return _maths(boxes_xyxy).concatenate([(low + high) * 0.5, high - low], -1)
 
 
-def areas(boxes_xyxy: Float[Array, "*boxes 4"]) -> Any:
-    """Width times height."""
-    sides = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]  # type: ignore[index]
+def areas(boxes_xyxy: Num[Array, "*boxes 4"]) -> Any:
+    """Width times height: of halves in float32 and of integers in float64, as areas go past what these hold."""
+    sides = _widened(boxes_xyxy[..., 2:]) - _widened(boxes_xyxy[..., :2])  # type: ignore[index]
     return sides[..., 0] * sides[..., 1]
 
 
-def overlaps(a_xyxy: Float[Array, "*#boxes 4"], b_xyxy: Float[Array, "*#boxes 4"]) -> tuple[Any, Any]:
+def overlaps(a_xyxy: Num[Array, "*#boxes 4"], b_xyxy: Num[Array, "*#boxes 4"]) -> tuple[Any, Any]:
     """Intersection over union, pair by pair, and its generalised form, which is below 0 where boxes lie apart.
 
     Shapes broadcast: `overlaps(a[:, None], b)` compares each with each.
@@ -55,6 +55,7 @@ def overlaps(a_xyxy: Float[Array, "*#boxes 4"], b_xyxy: Float[Array, "*#boxes 4"
     >>> round(float(iou), 4), round(float(generalized), 4)
     (0.1429, -0.0794)
     """
+    a_xyxy, b_xyxy = _widened(a_xyxy), _widened(b_xyxy)
     iou, union = _overlap(a_xyxy, b_xyxy)
     maths = _maths(a_xyxy)
     low = maths.minimum(a_xyxy[..., :2], b_xyxy[..., :2])  # type: ignore[index]
@@ -63,9 +64,9 @@ def overlaps(a_xyxy: Float[Array, "*#boxes 4"], b_xyxy: Float[Array, "*#boxes 4"
     return iou, iou - (hull - union) / hull.clip(_LEAST_AREA)
 
 
-def overlap(a_xyxy: Float[Array, "*#boxes 4"], b_xyxy: Float[Array, "*#boxes 4"]) -> Any:
+def overlap(a_xyxy: Num[Array, "*#boxes 4"], b_xyxy: Num[Array, "*#boxes 4"]) -> Any:
     """Intersection over union, pair by pair; shapes broadcast."""
-    return _overlap(a_xyxy, b_xyxy)[0]
+    return _overlap(_widened(a_xyxy), _widened(b_xyxy))[0]
 
 
 def clipped(boxes_xyxy: Float[Array, "*boxes 4"], width: float, height: float) -> Any:
@@ -90,6 +91,17 @@ def _overlap(a_xyxy: Any, b_xyxy: Any) -> tuple[Any, Any]:
     shared = sides[..., 0] * sides[..., 1]
     union = areas(a_xyxy) + areas(b_xyxy) - shared
     return shared / union.clip(_LEAST_AREA), union
+
+
+def _widened(boxes: Any) -> Any:
+    """In a type that areas of boxes on any picture fit into."""
+    if is_tensor(boxes):
+        if boxes.is_floating_point():
+            return boxes.float() if boxes.element_size() < 4 else boxes
+        return boxes.double()
+    if boxes.dtype.kind == "f":
+        return boxes.astype(np.float32) if boxes.itemsize < 4 else boxes
+    return boxes.astype(np.float64)
 
 
 def _maths(boxes: object) -> Any:

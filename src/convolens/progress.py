@@ -1,37 +1,124 @@
-"""A bar with the time left, on the terminal's error stream; silent where nobody watches."""
+"""How far a piece of work is, on the error stream: a bar on a terminal, a plain line every few seconds elsewhere.
+
+Within 80 columns: what it is, the bar, how many are done, a few words, the time gone and the time left.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 Item = TypeVar("Item")
 
+FIRST_LINE = 5.0  # seconds until the first plain line: what is done sooner needs none
+GROWTH = 0.05  # of the time gone so far: how far apart plain lines are later, so that a night's log can be read
+NAME_WIDTH, LEAST_BAR, MOST_BAR = 16, 6, 40  # columns
+WORDS_WIDTH = 64  # columns beside name and bar: "epoch 99/100 loss 10.53 best 0.812 6400/s 0:01:12, 0:05:33 left"
+
+
+class Watched:
+    """Work that somebody watches, on a terminal or in a log.
+
+    Args:
+        what: what is done.
+        total: how much there is to do.
+        console: where it is shown.
+        bar: draws the bar; None writes plain lines.
+        counted: whether steps are shown as `3/40`, or only as a share.
+    """
+
+    def __init__(self, what: str, total: float, console: Console, bar: Progress | None, *, counted: bool) -> None:
+        self.what, self.total, self.console, self.bar, self.counted = what, total, console, bar, counted
+        self.started = self.spoken = time.monotonic()
+        self.task = bar.add_task(what, total=total, words="") if bar else None
+
+    def update(self, done: float, words: str = "", *, total: float | None = None) -> None:
+        """So much is done now, with a few words on how it goes; `total` changes how much there is."""
+        self.total = self.total if total is None else total
+        count = f"{done:.0f}/{self.total:.0f}" if self.counted else ""
+        if self.bar and self.task is not None:
+            shown = " ".join(filter(None, (count, words)))
+            self.bar.update(self.task, completed=min(done, self.total), total=self.total, words=shown)
+            return
+        now = time.monotonic()
+        gone = now - self.started
+        if gone < FIRST_LINE or now - self.spoken < max(FIRST_LINE, GROWTH * gone):
+            return
+        self.spoken = now
+        share = done / self.total if self.total else 0.0
+        parts = (count or f"{share:.0%}", words, times(gone, share))
+        self.console.out(f"{self.what}: {'  '.join(filter(None, parts))}", highlight=False)
+
+
+@contextmanager
+def watching(what: str, total: float, *, show: bool = True, counted: bool = True) -> Iterator[Watched]:
+    """Shows work while it lasts.
+
+    Args:
+        what: what is done, in a word or two.
+        total: how much there is to do.
+        show: False shows nothing.
+        counted: whether steps are shown as `3/40`.
+    """
+    console = terminal()
+    if not show:
+        yield Watched(what, total, Console(quiet=True), None, counted=counted)
+    elif not console.is_terminal:
+        yield Watched(what, total, console, None, counted=counted)
+    else:
+        name = what if len(what) <= NAME_WIDTH else f"{what[: NAME_WIDTH - 1]}…"
+        width = min(max(console.width - WORDS_WIDTH - len(name) - 2, LEAST_BAR), MOST_BAR)
+        columns = (TextColumn("{task.description}"), BarColumn(width), TextColumn("{task.fields[words]}"), _Times())
+        with Progress(*columns, console=console) as bar:
+            yield Watched(name, total, console, bar, counted=counted)
+
 
 def track(items: Iterable[Item], what: str, total: int, *, show: bool = True) -> Iterator[Item]:
-    """The items as they come, with a bar that counts them.
+    """The items as they come, counted.
 
     Args:
         items: anything that gives one item at a time.
-        what: stands before the bar.
+        what: what is counted.
         total: how many there will be.
-        show: False shows nothing; nor is anything shown where the error stream is no terminal.
+        show: False shows nothing.
     """
-    console = terminal()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
-        yield from bar.track(items, total=total, description=what)
+    with watching(what, total, show=show) as watched:
+        for number, item in enumerate(items, 1):
+            yield item
+            watched.update(number)
+
+
+def times(gone: float, share: float) -> str:
+    """The time gone, and the time left at this pace.
+
+    >>> times(72, 0.25)
+    '0:01:12, 0:03:36 left'
+    """
+    return f"{clock(gone)}, {clock(gone * (1 - share) / share)} left" if share > 0 else clock(gone)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> clock(3672.4)
+    '1:01:12'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class _Times(ProgressColumn):
+    """The time gone and the time left."""
+
+    def render(self, task: Task) -> Text:
+        return Text(times(task.elapsed or 0.0, (task.percentage or 0.0) / 100))
 
 
 @cache

@@ -82,11 +82,11 @@ def test_a_folder_in_gives_a_folder_out_and_the_exit_code_says_if_one_was_skippe
     for name in ("a.png", "b.png"):
         (tmp_path / "in" / name).write_bytes(photo.read_bytes())
     assert cli.run(["blur", str(tmp_path / "in"), str(tmp_path / "out"), "--sigma", "2"]) == 0
-    assert "2 written to" in capsys.readouterr().out
+    assert f"wrote {tmp_path / 'out'}: 2 pictures, 0 skipped" in capsys.readouterr().err
     (tmp_path / "in" / "bad.png").write_text("Dear picture")
     assert cli.run(["edges", str(tmp_path / "in" / "*.png"), str(tmp_path / "lines"), "--method", "canny"]) == 2
     said = capsys.readouterr()
-    assert "2 written to" in said.out and "1 skipped" in said.out
+    assert "2 pictures, 1 skipped" in said.err and said.out == ""
     assert "skipped: " in said.err and "bad.png: need a picture" in said.err
     assert {p.name for p in (tmp_path / "lines").iterdir()} == {"a.png", "b.png"}
 

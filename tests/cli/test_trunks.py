@@ -37,9 +37,9 @@ def test_trace_draws_the_box_and_prints_what_it_sees(photo, tmp_path, capsys):
     assert len(strongest) == 2
     assert all(line.startswith("channel ") for line in strongest)
     before, drawn = read_image(photo), read_image(out)
-    assert drawn.shape == before.shape
+    assert drawn.shape == (4 * 96, 4 * 128, 3)  # large enough for its labels
     x1, y1, *_ = cl.trunk("vgg16").trace("conv3_3", 5, 7, clip=(96, 128))
-    assert (drawn[y1 + 30, x1] != before[y1 + 30, x1]).any()
+    assert (drawn[4 * (y1 + 30), 4 * x1] != before[y1 + 30, x1]).any()
 
 
 @pytest.mark.weights

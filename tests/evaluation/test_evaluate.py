@@ -87,7 +87,7 @@ def test_the_page_shows_the_worst_mistakes_and_fetches_nothing(model, tmp_path, 
     assert "top-1 0.0%" in capsys.readouterr().out
     page = (tmp_path / "page.html").read_text()
     assert "The worst 6 of 6." in page
-    assert page.count(", taken for") == 2 * 6  # as text and for those who cannot see it
+    assert page.count(", predicted as") == 2 * 6  # as text and for those who cannot see it
     assert "How far its confidence can be trusted" in page
     assert "http" not in page
 
@@ -125,7 +125,7 @@ def test_a_localizers_mistakes_go_from_missed_over_misnamed_to_misplaced(tmp_pat
     assert [one.words for one in found.worst] == [
         "is cat, found nothing (objectness 5%)",
         "shows nothing, found cat (objectness 95%)",
-        "is cat, taken for dog (98%)",
+        "is cat, predicted as dog (98%)",
         "is cat, overlap 0.00",
     ]
     assert [one.label for one in found.worst[2].boxes] == ["dog", "is cat"]

@@ -184,11 +184,14 @@ def test_the_command_line_prints_or_fills_a_folder_with_the_same_answers(classif
     arguments = ["predict", str(classifier), str(photos), "--out", str(tmp_path / "out")]
     assert cli.run(arguments) == 2
     out, err = capsys.readouterr()
-    assert out.strip() == str(tmp_path / "out" / "predictions.jsonl")
-    assert err == "4 done, 1 failed\n"
+    assert out == ""  # answers alone go to stdout
+    assert err.splitlines() == [
+        "4 done, 1 failed",
+        f"wrote {tmp_path / 'out' / 'predictions.jsonl'}: annotated pictures are in {tmp_path / 'out' / 'pictures'}",
+    ]
     assert lines(tmp_path / "out" / "predictions.jsonl") == [json.loads(line) for line in printed.out.splitlines()]
     assert cli.run(arguments) == 0
-    assert capsys.readouterr().err == "0 done, 0 failed, 5 before\n"
+    assert capsys.readouterr().err.startswith("0 done, 0 failed, 5 before\n")
     model = cl.load(classifier, device="cpu")
     alone = model.predict(photos / "01.png", top=3)
     assert lines(tmp_path / "out" / "predictions.jsonl")[1]["labels"] == list(alone.labels)

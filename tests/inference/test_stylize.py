@@ -26,7 +26,7 @@ def hidden(folder):
 
 def test_a_picture_is_restyled_from_file_to_file(folder, capsys):
     assert run(["stylize", "photo.png", "style.png", "out.png", *QUICK]) == 0
-    assert capsys.readouterr().out == "out.png\n"
+    assert capsys.readouterr().err == "wrote out.png\n"
     out, photo_ = read_image("out.png"), read_image("photo.png")
     assert out.shape == photo_.shape and out.dtype == np.uint8 and not np.array_equal(out, photo_)
     assert not hidden(folder)
@@ -89,7 +89,7 @@ def test_a_folder_is_done_but_for_what_cannot_be_read(folder, capsys):
     (folder / "in" / "b.png").write_bytes(b"no picture")
     assert run(["stylize", "in", "style.png", "out", *QUICK]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "2 written to out, 1 could not be done\n"
+    assert "wrote out: 2 pictures, 1 could not be done\n" in captured.err
     assert "in/b.png: need a picture" in captured.err
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.png", "c.png"]
 

@@ -37,22 +37,47 @@ def test_an_overlay_leaves_cold_places_as_they_are_and_covers_hot_ones():
 
 
 def test_boxes_are_drawn_where_they_are_and_labels_stay_on_the_picture():
-    out = draw.boxes(
+    out = draw.draw_boxes(
         GRAY, np.array([[10, 30, 40, 50], [-5, -5, 20, 20]]), ["cat", "a name far longer than the picture"]
     )
-    changed = (out != GRAY).any(axis=2)
+    changed = (out != 128).any(axis=2).reshape(60, 6, 80, 6).any(axis=(1, 3))  # it was enlarged six times
     assert (
         changed[30, 10:40].all() and changed[49, 10:40].all() and changed[30:50, 10].all() and changed[30:50, 39].all()
     )
     assert not changed[35:45, 15:35].any()
-    assert changed[:15, :60].any()
-    np.testing.assert_array_equal(draw.boxes(GRAY, np.zeros((0, 4))), GRAY)
+    assert changed[:25, :40].any()
+    np.testing.assert_array_equal(draw.draw_boxes(GRAY, np.zeros((0, 4))), GRAY)
 
 
 def test_equal_labels_have_equal_colors():
-    out = draw.boxes(GRAY, np.array([[0, 20, 20, 40], [40, 20, 60, 40], [60, 45, 80, 60]]), ["a", "a", "b"])
-    assert (out[39, 10] == out[39, 50]).all()
-    assert not (out[39, 10] == out[59, 70]).all()
+    out = draw.draw_boxes(GRAY, np.array([[0, 20, 20, 40], [40, 20, 60, 40], [60, 45, 80, 60]]), ["a", "a", "b"])
+    ends = [out[239, 6 * x] for x in (10, 50)], out[359, 6 * 70]
+    assert (ends[0][0] == ends[0][1]).all()
+    assert not (ends[0][0] == ends[1]).all()
+
+
+def test_labels_stand_whole_and_on_no_other_label_however_small_the_picture():
+    small, boxes, names = np.full((32, 32, 3), 128, np.uint8), np.array([[1, 0, 6, 6], [7, 0, 12, 6]]), ["plane", "car"]
+    out = draw.draw_boxes(small, boxes, ["airplane", "automobile"], [0.9, 0.8], kinds=names)
+    assert out.shape == (480, 480, 3)
+    for number in (0, 1):
+        shown = [label if at == number else "" for at, label in enumerate(["airplane 90%", "automobile 80%"])]
+        alone = draw.draw_boxes(small, boxes, shown, kinds=names)
+        many, expected = ((one == draw.COLORS[number]).all(axis=2).sum() for one in (out, alone))
+        assert many > 0.95 * expected  # little of it lies under the other: at most the lines of its box
+
+
+def test_boxes_without_words_leave_the_picture_its_size():
+    assert draw.draw_boxes(GRAY, np.array([[10, 30, 40, 50]])).shape == GRAY.shape
+    large = np.zeros((500, 600), np.uint8)
+    assert draw.draw_boxes(large, np.array([[10, 30, 40, 50]]), ["cat"]).shape == (500, 600, 3)
+
+
+def test_no_word_of_a_caption_is_cut_however_narrow_the_picture():
+    narrow = np.zeros((200, 20), np.uint8)
+    out = draw.sheet([narrow], ["incomprehensibilities"], height=200, gap=0)
+    words = (out[206:] < 120).any(axis=2).any(axis=0)
+    assert out.shape[1] > 100 and not words[-1:].any()
 
 
 def test_a_sheet_holds_every_picture_in_reading_order():
@@ -108,7 +133,11 @@ def test_what_cannot_be_drawn_is_refused():
             ArgumentError,
             "strength: need a number from 0 to 1",
         ),
-        (lambda: draw.boxes(GRAY, np.zeros((2, 4)), ["one"]), ArgumentError, "need one for each of the 2 boxes, got 1"),
+        (
+            lambda: draw.draw_boxes(GRAY, np.zeros((2, 4)), ["one"]),
+            ArgumentError,
+            "need one for each of the 2 boxes, got 1",
+        ),
         (lambda: draw.sheet([]), ArgumentError, "pictures: need at least one, got none"),
         (lambda: draw.sheet([GRAY], ["a", "b"]), ArgumentError, "need one for each of the 1 pictures, got 2"),
         (lambda: draw.sounds([("a", np.zeros(0))], 10), ArgumentError, "tracks: need at least one sound"),

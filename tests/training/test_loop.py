@@ -22,7 +22,7 @@ from convolens.training import Settings, fit
 from convolens.training.checkpoint import read_checkpoint
 from convolens.training.feeding import parts_of_epoch
 from convolens.training.finding import find_batch, find_lr
-from convolens.training.loop import LAST
+from convolens.training.run_folder import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
 from convolens.training.speed import multiplies_bfloat16
 
@@ -482,3 +482,19 @@ def test_a_batch_fits_the_memory_there_is(monkeypatch):
 def test_settings_that_cannot_be_are_refused(change, message):
     with pytest.raises(ArgumentError, match=message):
         Settings(**change)
+
+
+class Slow(toy.Toy):
+    """What measuring it takes is a good part of the time that it has."""
+
+    def measure(self, model):
+        time.sleep(0.5)
+        return super().measure(model)
+
+
+def test_minutes_hold_what_was_done_before_and_the_measuring_after(tmp_path):
+    began = time.monotonic() - 3.0  # seconds of reading data
+    settings = toy.settings(minutes=5 / 60, epochs=None, checkpoint_seconds=30.0)
+    outcome = fit(Slow(), settings, tmp_path, progress=False, started=began)
+    assert outcome.ended_by == "minutes"
+    assert time.monotonic() - began < 6.5  # 5, and a loaded machine; 8 with what was before left out

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import convolens as cl
 from convolens import cli
-from convolens.errors import ArgumentError, DataError, FileError
+from convolens.errors import ArgumentError, DataError, FileError, WeightsError
 from convolens.media.images import read_image, write_image
 
 _spec = importlib.util.spec_from_file_location("textures", Path(__file__).parents[2] / "examples" / "textures.py")
@@ -84,6 +84,7 @@ def test_the_run_folder_holds_the_model_and_how_it_came_about(run):
         "best.safetensors",
         "config.json",
         "confusion.png",
+        "curves.png",
         "metrics.csv",
         "mistakes.png",
     ]
@@ -128,7 +129,7 @@ def test_pictures_of_many_sizes_are_brought_to_one(tmp_path):
     assert model.preprocess(np.zeros((40, 70, 3), np.uint8)).shape == (1, 3, 16, 16)
     assert model.predict(np.zeros((40, 70, 3), np.uint8)).labels[0] == "dark"
     with pytest.raises(ArgumentError, match="size: need at least 1 pixel, got 0"):
-        cl.train("classify", tmp_path / "data", size=0, out=tmp_path / "run", **TRUNK)
+        cl.train("classify", tmp_path / "data", size=0, out=tmp_path / "none", **TRUNK)
 
 
 def spoil(folder):
@@ -145,9 +146,9 @@ def test_pictures_that_cannot_be_used_are_counted_with_their_reasons_and_the_res
     arguments = ["--trunk", "vgg16", "--weights", "hed", "--tap", "conv2_1", "--out", str(tmp_path / "run")]
     assert cli.run(["train", "classify", str(tmp_path / "train"), *arguments]) == 0
     out, err = capsys.readouterr()
-    assert out.endswith(f"{tmp_path / 'run' / 'best.safetensors'}\n")
+    assert out.startswith("6 pictures: top-1 ")  # the answer alone
     assert err.count("skipped: ") == 3
-    assert err.endswith("skipped 3 files\n")
+    assert "skipped 3 files\n" in err and f"wrote {tmp_path / 'run'}: the model is " in err
     for name, reason in [
         ("empty.png", "got 0 bytes"),
         ("cut.png", "damaged picture"),
@@ -203,8 +204,8 @@ def test_the_command_line_trains_predicts_and_evaluates(surfaces, tmp_path, caps
     trained = ["train", "classify", str(surfaces / "train"), "--trunk", "vgg16", "--weights", "hed"]
     assert cli.run([*trained, "--tap", "conv1_2", "--tap", "conv2_1", "--validation", str(surfaces / "test"),
                     "--out", out]) == 0  # fmt: skip
-    model = f"{out}/best.safetensors"
-    assert capsys.readouterr().out.splitlines()[-1] == model
+    assert f"the model is {out}/best.safetensors" in capsys.readouterr().err
+    model = out  # the run folder will do
 
     shown = [str(surfaces / "test" / name / "0000.png") for name in ("grass", "brick")]
     assert cli.run(["predict", model, *shown, "--top", "1"]) == 0
@@ -213,10 +214,47 @@ def test_the_command_line_trains_predicts_and_evaluates(surfaces, tmp_path, caps
 
     assert cli.run(["evaluate", model, str(surfaces / "test")]) == 0
     report = capsys.readouterr().out
-    assert report.startswith("pictures 60, top-1 ")
+    assert report.startswith("60 pictures: top-1 ")
+    assert report.splitlines()[1].split() == ["class", "precision", "recall", "f1", "pictures"]
     assert cli.run(["evaluate", model, str(surfaces / "test"), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert f"top-1 {figures['top1']:.1%}" in report
+
+
+@pytest.mark.parametrize("there", ["best.safetensors", "last.ckpt"])
+def test_a_run_that_is_there_is_neither_replaced_nor_touched_unless_that_is_asked_for(
+    surfaces, tmp_path, capsys, there
+):
+    before = tmp_path / "run" / there
+    before.parent.mkdir()
+    before.write_text("what a night of training gave")
+    train = ["train", "classify", str(surfaces / "train"), "--trunk", "vgg16", "--weights", "hed", "--tap", "conv2_1"]
+    assert cli.run([*train, "--out", str(before.parent)]) == 2
+    said = capsys.readouterr().err
+    assert f"error: {before.parent}: need a folder without a run, found {there} there; " in said
+    assert "--overwrite replaces it" in said and ("--resume goes on from it" in said) == (there == "last.ckpt")
+    assert before.read_text() == "what a night of training gave"
+    with pytest.raises(ArgumentError, match="overwrite: need one of resume=True and overwrite=True, got both"):
+        cl.train("localize", surfaces, trunk="vgg16", weights=None, out=before.parent, resume=True, overwrite=True)
+    run = cl.train("classify", surfaces / "train", out=before.parent, overwrite=True, **TRUNK)
+    assert run.load(device="cpu").class_names == ("brick", "grass", "gravel")
+
+
+def test_a_run_shows_itself_and_its_folder_is_a_model(run):
+    assert cl.load(run.folder, device="cpu").class_names == ("brick", "grass", "gravel")
+    assert f"top-1 {run.metrics['top1']:.1%}" in repr(run) and len(repr(run)) < 250
+    assert "gravel" in run._repr_html_() and run._repr_png_().startswith(b"\x89PNG")
+    with (run.folder / "metrics.csv").open() as stream:
+        losses = [float(row["validation_loss"]) for row in csv.DictReader(stream)]
+    assert losses[0] == pytest.approx(np.log(3), abs=0.5) and losses[-1] < losses[0]
+
+
+def test_a_folder_without_a_run_and_a_resumable_state_are_no_models(tmp_path):
+    with pytest.raises(FileError, match=r"need a model or the folder of a run, found no best\.safetensors there"):
+        cl.load(tmp_path)
+    save_file({"x": torch.zeros(1)}, tmp_path / "last.ckpt", metadata={"convolens": "{}"})
+    with pytest.raises(WeightsError, match=r"need a model, got the state that .* its best model so far is .*best\."):
+        cl.load(tmp_path / "last.ckpt")
 
 
 def test_one_bad_file_among_many_is_reported_the_rest_predicted_and_the_exit_code_says_so(run, surfaces, capsys):
@@ -271,10 +309,10 @@ def test_the_command_line_refuses_what_is_no_model_in_one_line(tmp_path, surface
 def test_the_command_line_explains_into_one_picture_or_a_folder(run, surfaces, tmp_path, capsys):
     shown = [surfaces / "test" / name / "0001.png" for name in ("grass", "brick")]
     assert cli.run(["explain", str(run.best), str(shown[0]), "--out", str(tmp_path / "why.png")]) == 0
-    line = capsys.readouterr().out
-    assert line.startswith(f"{shown[0]}  grass ") and line.endswith(f"  {tmp_path / 'why.png'}\n")
+    line, said = capsys.readouterr()
+    assert line.startswith(f"{shown[0]}  grass ") and said == f"wrote {tmp_path / 'why.png'}\n"
     with Image.open(tmp_path / "why.png") as overlay:
-        assert overlay.size == (32, 32) and overlay.mode == "RGB"
+        assert overlay.size == (480, 480) and overlay.mode == "RGB"
 
     other = tmp_path / "other.png"
     other.write_bytes(shown[1].read_bytes())
@@ -282,7 +320,7 @@ def test_the_command_line_explains_into_one_picture_or_a_folder(run, surfaces, t
     asked = ["--target", "brick", "--method", "gradcam", "--out", str(out)]
     assert cli.run(["explain", str(run.best), str(shown[0]), "nowhere.png", str(other), *asked]) == 2
     found = capsys.readouterr()
-    assert found.err == "error: nowhere.png: need a picture, found nothing there\n"
+    assert found.err == f"error: nowhere.png: need a picture, found nothing there\nwrote {out}\n"
     assert found.out.count("  brick ") == 2
     assert sorted(path.name for path in out.iterdir()) == ["0001.png", "explanations.jsonl", "other.png"]
 

@@ -20,6 +20,7 @@ class Toy:
 
     def __init__(self, count=48, *, norm=True, bad=(), poison=(), seed=0):
         self.count, self.bad, self.poison = count, set(bad), set(poison)
+        self.validation_count = 1
         torch.manual_seed(seed)
         self.model = nn.Sequential(
             nn.Conv2d(1, 8, 3, padding=1),

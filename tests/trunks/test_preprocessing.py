@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+import convolens as cl
 from convolens.errors import ArgumentError, ShapeError
 from convolens.trunks import Preprocessing
 
@@ -104,3 +105,13 @@ def test_what_is_no_picture_is_refused(bad, message):
 def test_what_is_no_picture_at_all_is_refused():
     with pytest.raises(ArgumentError, match=r"pictures: need a path, .* or several, got int"):
         PLAIN(3)
+
+
+def test_pictures_of_any_sizes_are_one_batch_at_a_size():
+    trunk = cl.trunk("resnet18", seed=0)
+    pictures = [np.full(shape, 200, np.uint8) for shape in ((40, 70, 3), (90, 33, 3), (20, 20, 3))]
+    batch = trunk.preprocess(pictures, size=32)
+    assert batch.shape == (3, 3, 32, 32)
+    torch.testing.assert_close(batch[0], batch[2])
+    with pytest.raises(ArgumentError, match="size: need at least 1 pixel, got 0"):
+        trunk.preprocess(pictures, size=0)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from convolens.cli.telling import tell, tell_written
+
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
@@ -64,7 +66,7 @@ def convolve(
             audio.write_blocks(out, result)
         clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio.clipped(result)
         if clipped:
-            typer.echo(f"warning: {target}: {clipped} samples were too loud for the format and were clipped", err=True)
+            tell(f"warning: {target}: {clipped} samples were too loud for the format and were clipped")
     else:
         from convolens.media.images import read_picture, write_picture
 
@@ -72,5 +74,6 @@ def convolve(
         signal = picture.pixels
         result = filtered(signal, weights, offset=offset, **options)
         write_picture(target, picture.with_pixels(result), keeping=(source, kernel))
+    tell_written(target)
     if explain:
         typer.echo(planned(signal, weights, **options).explain())

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from convolens.cli.telling import tell_written
+
 FAULTS = 1  # the exit code where something has to be mended
 
 
@@ -47,6 +49,7 @@ def doctor(
     if html is not None:
         with writing(html) as draft:
             draft.write_text(as_page(found), encoding="utf-8")
+        tell_written(html)
     print(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
     if found.faults:
         raise typer.Exit(FAULTS)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from convolens.cli.networks import AsJson, Device, Model
+from convolens.cli.telling import tell, tell_written
 
 
 def register(app: typer.Typer) -> None:
@@ -64,15 +65,15 @@ def explain(
 ) -> None:
     """Show which part of pictures made a model say so, as a warm overlay.
 
-    Prints for each the class, its score before softmax, and the box around the hottest part; a folder also gets them
-    as JSON Lines. A file that cannot be read is reported, the others are done, and the exit code is 2.
+    Prints for each the class, its probability, and the box around the hottest part; a folder also gets them as JSON
+    Lines. A file that cannot be read is reported, the others are done, and the exit code is 2.
 
     \b
     Examples:
-      convolens explain runs/photos/best.safetensors photo.jpg --out why.png
-      convolens explain runs/photos/best.safetensors holiday/*.jpg --target beach --out why
-      convolens explain runs/photos/best.safetensors photos-kept-back --html why.html
-      convolens explain runs/photos/best.safetensors photos-kept-back --measure
+      convolens explain runs/photos photo.jpg --out why.png
+      convolens explain runs/photos holiday/*.jpg --target beach --out why
+      convolens explain runs/photos photos-kept-back --html why.html
+      convolens explain runs/photos photos-kept-back --measure
     """
     from convolens.errors import ArgumentError
     from convolens.models import load
@@ -92,11 +93,15 @@ def explain(
     options = {"target": target, "against": against, "counterfactual": counterfactual, "taps": tap}
     smoothing = {"relu_weights": relu_weights, "flip": flip, "noise_samples": noise_samples, "seed": seed}
     loaded, methods = load(model, device=device), method or ["auto"]
-    failed = False
+    done = failed = 0
     for outcome in explain_files(loaded, files, out, methods, page=html, maps=maps, **options, **smoothing):
-        failed |= bool(outcome.error)
+        done, failed = done + (not outcome.error), failed + bool(outcome.error)
         if out is not None or outcome.error:
             _report(outcome.line(), as_json)
+    if out is not None and done:
+        tell_written(out)
+    if html is not None:
+        tell_written(html, f"{done:,} pictures")
     if failed:
         raise typer.Exit(2)
 
@@ -104,17 +109,20 @@ def explain(
 def _report(line: dict[str, Any], as_json: bool) -> None:
     import json
 
+    from convolens.media.annotate import place
+
     if "error" in line:
-        typer.echo(f"error: {line['error']}", err=True)
+        tell(f"error: {line['error']}")
     if as_json:
         print(json.dumps(line))
         return
     if line.get("explanations") == []:
-        print(f"{line['path']}  nothing  {line['written']}")
+        print(f"{line['path']}  nothing")
     for one in line.get("explanations", ()):
-        box = one["box_xyxy"]
-        place = f"x {box[0]}–{box[2]}, y {box[1]}–{box[3]}" if box else "nowhere"
-        print(f"{line['path']}  {one['label']} {one['score']:.2f}  {place}  {line['written']}")
+        where = place(one["box_xyxy"]) if one["box_xyxy"] else "nowhere"
+        likely = one["probability"]
+        said = f"(score {one['score']:.2f})" if likely is None else f"{likely:.1%}"
+        print(f"{line['path']}  {one['label']} {said}  {where}")
 
 
 def _measure(

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from convolens.cli.telling import tell, tell_written
+
 if TYPE_CHECKING:
     from convolens.inference.predict import Predictor
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder of train, or a .safetensors file.")]
 Data = Annotated[
     Path,
     typer.Argument(metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."),
@@ -65,16 +67,16 @@ def predict(
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
-    """Say what pictures show: a line for each, or, with --out, JSON Lines and annotated pictures.
+    """Say what pictures show: a line for each picture or object, or, with --out, JSON Lines and annotated pictures.
 
     A file that cannot be read is reported, the others are done, and the exit code is 2. Into the same --out again, an
     interrupted run is gone on with.
 
     \b
     Examples:
-      convolens predict runs/photos/best.safetensors holiday/*.jpg
-      convolens predict runs/photos/best.safetensors holiday --out predicted
-      convolens predict runs/street/best.safetensors street --tile 600 --out found --coco street/instances.json
+      convolens predict runs/photos holiday/*.jpg
+      convolens predict runs/photos holiday --out predicted
+      convolens predict runs/street street --tile 600 --out found --coco street/instances.json
     """
     from convolens.errors import ArgumentError
     from convolens.inference.predict import predict_files
@@ -104,34 +106,35 @@ def predict(
         found = predict_files(loaded, files, out, batch=batch, **options)
         failed = found.failed
         before = f", {found.before:,} before" if found.before else ""
-        typer.echo(f"{found.done:,} done, {found.failed:,} failed{before}", err=True)
-        print(found.lines)
+        tell(f"{found.done:,} done, {found.failed:,} failed{before}")
+        tell_written(found.lines, f"annotated pictures are in {out / 'pictures'}")
         if coco is not None:
             from convolens.evaluation.detections import write_coco_results
 
             write_coco_results(found.lines, coco, out / "results.json")
-            print(out / "results.json")
+            tell_written(out / "results.json")
     if failed:
         raise typer.Exit(2)
 
 
 def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch: int, options: dict[str, Any]) -> int:
-    """A line for each picture as soon as it is done; how many failed."""
+    """A line for each picture or object as soon as it is done; how many failed."""
     import json
 
-    from convolens.inference.annotate import in_words
     from convolens.inference.predict import predictions
+    from convolens.media.annotate import in_lines
     from convolens.media.picture_files import find_pictures
 
     failed = 0
     for one in predictions(model, find_pictures(files), batch=batch, **options):
         if one.error:
             failed += 1
-            typer.echo(f"error: {one.error}", err=True)
+            tell(f"error: {one.error}")
         if as_json:
             print(json.dumps(one.line()), flush=True)
         elif not one.error:
-            print(f"{one.path}  {in_words(one.result)}", flush=True)
+            for line in in_lines(one.result):
+                print(f"{one.path}  {line}", flush=True)
     return failed
 
 
@@ -152,48 +155,15 @@ def evaluate(
 
     \b
     Examples:
-      convolens evaluate runs/photos/best.safetensors photos-kept-back
-      convolens evaluate runs/photos/best.safetensors photos-kept-back --html photos.html
+      convolens evaluate runs/photos photos-kept-back
+      convolens evaluate runs/photos photos-kept-back --html photos.html
     """
-    import json
-
     from convolens.evaluation.evaluate import evaluate as measure
     from convolens.models import load
 
     found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
     for one in found["skipped"]:
-        typer.echo(f"skipped: {one['reason']}", err=True)
-    if "voc10" in found:
-        _print_detections(found)
-        return
-    if "mean_iou" in found:
-        print(f"pictures {found['count']}, object or none right {found['object_accuracy']:.1%}, ", end="")
-        print(f"AUC {found['object_auc']:.3f}; of {found['objects']} objects ", end="")
-        print(f"class {found['class_accuracy']:.1%}, mean IoU {found['mean_iou']:.3f}, IoU of .5 {found['iou50']:.1%}")
-        return
-    if "mean_ap" in found:
-        print(f"pictures {found['count']}, mean average precision {found['mean_ap']:.1%}, ", end="")
-        print(f"macro-F1 {found['macro_f1']:.3f}, all classes right {found['exact']:.1%}")
-        return
-    print(f"pictures {found['count']}, top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}, ", end="")
-    print(f"macro-F1 {found['macro_f1']:.3f}, calibration error {found['ece']:.3f}")
-    width = max(map(len, found["per_class"]))
-    for name, one in found["per_class"].items():
-        print(f"{name:<{width}}  right {one['recall']:6.1%} of {one['count']:>5}, when named {one['precision']:6.1%}")
-
-
-def _print_detections(found: dict[str, Any]) -> None:
-    def shown(name: str) -> str:
-        return "none" if found[name] is None else f"{found[name]:.3f}"
-
-    print(
-        f"pictures {found['count']}, objects {found['objects']}, AP {shown('ap')}, at IoU .5 {shown('ap50')}, ", end=""
-    )
-    print(f"at .75 {shown('ap75')}; small {shown('ap_small')}, medium {shown('ap_medium')}, ", end="")
-    print(f"large {shown('ap_large')}; VOC07 {shown('voc07')}, VOC10 {shown('voc10')}")
-    width = max(map(len, found["per_class"]), default=0)
-    for name, one in found["per_class"].items():
-        print(f"{name:<{width}}  AP {one['ap']:.3f}, at IoU .5 {one['ap50']:.3f} of {one['count']:>5}")
+        tell(f"skipped: {one['reason']}")
+    if html is not None:
+        tell_written(html)
+    print(found.to_json() if as_json else found)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from convolens.cli.telling import tell, tell_written
+
 Source = Annotated[
     Path, typer.Argument(metavar="IN", help="A picture (PNG, JPEG, TIFF, WebP, BMP, GIF), a folder, or 'photos/*.jpg'.")
 ]
@@ -131,7 +133,8 @@ def _change(source: Path, target: Path, change: Any) -> None:
     from convolens.media.picture_files import ResultPaths, find_pictures, is_many
 
     if not is_many(source):
-        return change_picture_file(source, target, change)
+        change_picture_file(source, target, change)
+        return tell_written(target)
     results, failures = ResultPaths([source], target), []
     sources = list(find_pictures([source], outside=target))
     with typer.progressbar(length=len(sources), label=target.name, file=sys.stderr, show_eta=True) as bar:
@@ -139,8 +142,8 @@ def _change(source: Path, target: Path, change: Any) -> None:
             bar.update(1)
             failures += [outcome.error] if outcome.error else []
     for failure in failures:
-        typer.echo(f"skipped: {failure}", err=True)
-    typer.echo(f"{len(sources) - len(failures)} written to {target}, {len(failures)} skipped")
+        tell(f"skipped: {failure}")
+    tell_written(target, f"{len(sources) - len(failures)} pictures, {len(failures)} skipped")
     if failures:
         raise typer.Exit(2)
     return None

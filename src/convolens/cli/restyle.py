@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli.interrupts import telling_what_is_kept
+from convolens.cli.telling import tell, tell_written, telling_what_is_kept
 
 NO_CONTENT = "-"
 
@@ -87,15 +87,15 @@ def stylize(
         "keep_colors": "histogram" if match_colors else keep_colors, "optimizer": optimizer, "init": start,
         "seed": seed, "memory": memory, "mix": mix or None, "masks": mask or None,
         "content_taps": content_tap or None, "style_taps": style_tap or None,
-        "device": device, "save_every": save_every, "resume": resume, "tell": lambda note: typer.echo(note, err=True),
+        "device": device, "save_every": save_every, "resume": resume, "tell": tell,
     }  # fmt: skip
     styles = [style, *(style2 or [])]
     with telling_what_is_kept():
         if content == NO_CONTENT or not is_many(content):
-            print(stylize_file(None if content == NO_CONTENT else Path(content), styles, out, **options))
+            tell_written(stylize_file(None if content == NO_CONTENT else Path(content), styles, out, **options))
             return
         outcomes = stylize_folder(content, styles, out, sequence=sequence, **options)
     failed = sum(bool(outcome.error) for outcome in outcomes)
-    print(f"{len(outcomes) - failed} written to {out}, {failed} could not be done")
+    tell_written(out, f"{len(outcomes) - failed} pictures, {failed} could not be done")
     if failed:
         raise typer.Exit(2)

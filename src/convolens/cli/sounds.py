@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from convolens.cli.telling import tell, tell_written
+
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A sound: WAV, FLAC, OGG or MP3.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
 Normalize = Annotated[
@@ -213,13 +215,14 @@ def _from_file_to_file(
             source, target, change, longer=longer, channels=channels, keeping=keeping, normalize=normalize,
             limit=limit, progress=bar.update, **watchers,
         )  # fmt: skip
+    tell_written(target)
     if plot:
         _draw(plot, watched, rate)
+        tell_written(plot)
     if written.clipped:
-        typer.echo(
+        tell(
             f"warning: {target}: {written.clipped} samples were louder than the format can hold and were clipped, "
-            f"the loudest {written.peak:.3g} times full scale; --normalize or --limit keep them whole",
-            err=True,
+            f"the loudest {written.peak:.3g} times full scale; --normalize or --limit keep them whole"
         )
 
 

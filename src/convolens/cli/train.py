@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from convolens.cli.interrupts import telling_what_is_kept
+from convolens.cli.telling import tell, tell_written, telling_what_is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from convolens.data import Skipped
-    from convolens.training.run_folder import Run
 
 Trunk = Annotated[
     str | None,
@@ -96,6 +95,7 @@ def _training(
         bool, typer.Option("--tensorboard", help="Write each epoch's metrics for TensorBoard into the run folder.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from an earlier run in the same folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")] = False,
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")] = "auto",
 ) -> None:
     """The options of every training, whatever the task; its signature is all that is used of it."""
@@ -166,11 +166,7 @@ def classify(
       convolens train classify photos --trunk vgg16 --weights hed --tap conv4_3 --out runs/photos
       convolens train classify digits --trunk resnet18 --stem small --no-flip --minutes 3 --out runs/digits
     """
-    run = _train("classify", locals(), taps="tap")
-    name = "top1" if "top1" in run.metrics else "mean_ap"
-    words = "right" if name == "top1" else "mean average precision"
-    print(f"{run.metrics[name]:.1%} {words} of {run.metrics['count']} pictures kept back")
-    print(run.best)
+    _train("classify", locals(), taps="tap")
 
 
 @with_training_options
@@ -204,13 +200,7 @@ def localize(
     Example:
       convolens train localize digits --trunk resnet18 --width 0.5 --tap layer2.1 --no-flip --minutes 10 --out runs/1
     """
-    run = _train("localize", locals(), taps="tap")
-    found = run.metrics
-    print(
-        f"object or none right {found['object_accuracy']:.1%}, class {found['class_accuracy']:.1%}, "
-        f"mean IoU {found['mean_iou']:.2f} of {found['count']} pictures kept back"
-    )
-    print(run.best)
+    _train("localize", locals(), taps="tap")
 
 
 @with_training_options
@@ -260,13 +250,15 @@ def detect(
       convolens train detect photos --trunk vgg16 --weights hed --out runs/photos
       convolens train detect digits --trunk resnet18 --width 0.375 --size 128 --no-flip --minutes 25 --out runs/digits
     """
-    found = (run := _train("detect", locals(), taps="tap")).metrics
-    print(f"AP {found['ap']:.3f}, at IoU .5 {found['ap50']:.3f}, of {found['objects']:,} objects kept back")
-    print(run.best)
+    _train("detect", locals(), taps="tap")
 
 
-def _train(task: Literal["classify", "localize", "detect"], given: dict[str, Any], **renamed: str) -> Run:
-    """Trains by what was given on the line; what was not keeps its default in Python. `renamed`: Python's word=ours."""
+def _train(task: Literal["classify", "localize", "detect"], given: dict[str, Any], **renamed: str) -> None:
+    """Trains by what was given on the line and says how good it became; what was not given keeps Python's default.
+
+    `renamed`: Python's word=ours.
+    """
+    from convolens.training.run_folder import CURVES
     from convolens.training.train import train
 
     options = {**given, **given["training"]}
@@ -281,7 +273,10 @@ def _train(task: Literal["classify", "localize", "detect"], given: dict[str, Any
     with telling_what_is_kept():
         run = train(task, **options)
     _report_skipped(run.skipped)
-    return run
+    if run.advice:
+        tell(run.advice)
+    tell_written(run.folder, f"the model is {run.best}, how it went {run.folder / CURVES}")
+    print(run)
 
 
 def _number(name: str, text: str, kind: type[int] | type[float], word: str) -> int | float:
@@ -303,6 +298,6 @@ def _share_or_path(text: str) -> float | Path:
 def _report_skipped(skipped: Iterable[Skipped]) -> None:
     several = list(skipped)
     for one in several:
-        typer.echo(f"skipped: {one.reason}", err=True)
+        tell(f"skipped: {one.reason}")
     if several:
-        typer.echo(f"skipped {len(several)} files", err=True)
+        tell(f"skipped {len(several)} files")

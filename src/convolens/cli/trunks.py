@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from convolens.cli.networks import Device
+from convolens.cli.telling import tell_written
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write the drawing.")]
@@ -53,6 +54,7 @@ def trace(
     named = {f"{tap} {at[0]},{at[1]}": network.trace(tap, *at, clip=image.shape[:2])} if at else {}
     features = strongest_features(network, image, tap, strongest)
     write_picture(target, Picture(draw_trace(image, features, named)), keeping=(source,))
+    tell_written(target)
     for name, box in named.items():
         print(f"{name} sees {box}")
     for feature in features:
@@ -60,7 +62,7 @@ def trace(
 
 
 def scan(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file that training wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder of train, or a .safetensors file.")],
     source: Source,
     target: Target,
     class_name: Annotated[str, typer.Option("--class", help="The class to look for.")],
@@ -72,7 +74,7 @@ def scan(
 
     \b
     Example:
-      convolens scan runs/textures/best.safetensors wall.jpg map.png --class brick --window 64
+      convolens scan runs/textures wall.jpg map.png --class brick --window 64
     """
     from convolens.features.scan import draw_scan, stride_of
     from convolens.features.scan import scan as score
@@ -83,6 +85,7 @@ def scan(
     likely = score(loaded, image, class_name, window=window, stride=stride)
     drawing = draw_scan(image, likely, window=window, stride=stride or stride_of(loaded, window))
     write_picture(target, Picture(drawing), keeping=(source, model))
+    tell_written(target)
     print(f"{likely.shape[0]} × {likely.shape[1]} windows, {(likely > 0.5).mean():.1%} of them {class_name}")
 
 

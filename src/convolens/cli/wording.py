@@ -33,6 +33,8 @@ def in_words_of(options: Mapping[str, str], sentence: str, *, subject: bool = Tr
 
     >>> in_words_of({"finetune": "--finetune", "taps": "--tap"}, "taps: need one; give finetune='all'")
     '--tap: need one; give --finetune all'
+    >>> in_words_of({"overwrite": "--overwrite"}, "runs: overwrite=True replaces it")
+    'runs: --overwrite replaces it'
     """
     first = re.match(r"\w+", sentence)
     if subject and first:
@@ -43,6 +45,7 @@ def in_words_of(options: Mapping[str, str], sentence: str, *, subject: bool = Tr
 def _option(options: Mapping[str, str]) -> Any:
     def worded(found: re.Match[str]) -> str:
         flag = options.get(found[1])
-        return f"{flag} {found[2] or found[3]}".rstrip() if flag else found[0]
+        value = found[2] or found[3]
+        return (flag if value == "True" else f"{flag} {value}".rstrip()) if flag else found[0]
 
     return worded

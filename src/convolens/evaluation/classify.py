@@ -56,6 +56,16 @@ def figures(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]
     return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
 
 
+def log_loss(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> float:
+    """The loss of probabilities, as `ClassificationLoss` has it without smoothing and weights, a picture."""
+    truth = targets_of(examples, len(model.class_names)).numpy()
+    likely = np.clip(scores, 1e-12, 1.0)
+    if not model.multi_label:
+        return float(-(truth * np.log(likely)).sum(axis=1).mean())
+    unlikely = np.clip(1 - scores, 1e-12, 1.0)
+    return float(-(truth * np.log(likely) + (1 - truth) * np.log(unlikely)).sum(axis=1).mean())
+
+
 def targets_of(examples: Sequence[Example], classes: int) -> Float[Tensor, "samples classes"]:
     """1 for each class that an example shows, 0 for the others."""
     targets = torch.zeros(len(examples), classes)

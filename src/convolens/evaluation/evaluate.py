@@ -23,6 +23,7 @@ from convolens.evaluation.page import (
     precision_recall_part,
     reliability_part,
 )
+from convolens.evaluation.summary import Evaluation
 from convolens.media.files import AnyPath, need_target, writing
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
@@ -48,7 +49,7 @@ def evaluate(
     html: AnyPath | None = None,
     progress: bool = True,
     device: str = "auto",
-) -> dict[str, Any]:
+) -> Evaluation:
     """Runs the model over data whose answers are known, and compares.
 
     Args:
@@ -58,12 +59,13 @@ def evaluate(
         split: `train`, `validation` or `test` of data that has splits. None takes the test split, or else that for
             validation, so that nothing is measured on what was learned from.
         batch: pictures of one size that go through the network at once.
-        html: writes a page there too: what was taken for what, how far confidence can be trusted or how precision
+        html: writes a page there too: what was predicted as what, how far confidence can be trusted or how precision
             falls with recall, worst mistakes.
         progress: shows a bar with the time left.
         device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
 
     Returns:
+        A dict of plain numbers, which shows itself in a notebook, and in words as `str`; `save` writes its page later.
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
         classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`; for a localizer the
         figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`. And
@@ -91,12 +93,12 @@ def evaluate(
     with running_on(model, device):
         measured = _MEASURES[model.task](model, chosen, skipped, batch, progress)
     found = measured.found | {"skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped]}
+    title = f"{model.task.capitalize()}: {model.trunk.name} on {Path(data).name}"
+    evaluation = Evaluation(model.task, found, lambda: evaluation_page(title, str(data), found, measured.parts()))
     if html is not None:
-        title = f"{model.task.capitalize()}: {model.trunk.name} on {Path(data).name}"
-        page = evaluation_page(title, str(data), found, measured.parts())
         with writing(html) as draft:
-            draft.write_text(page, encoding="utf-8")
-    return found
+            draft.write_text(evaluation.page(), encoding="utf-8")
+    return evaluation
 
 
 def _chosen(data: DataSet, split: str | None) -> DataSet:

@@ -76,7 +76,7 @@ def several_metrics(
 def confusion_matrix(
     predicted: Int[np.ndarray, " samples"], labels: Int[np.ndarray, " samples"], classes: int
 ) -> Int[np.ndarray, "classes classes"]:
-    """How often each true class (row) was taken for each class (column)."""
+    """How often each true class (row) was predicted as each class (column)."""
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes)
 

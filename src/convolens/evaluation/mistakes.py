@@ -42,13 +42,13 @@ class Mistakes:
 
 
 def wrong_class(scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> Mistakes:
-    """Pictures of one class that were taken for another, those first about which the model was surest."""
+    """Pictures of one class that were predicted as another, those first about which the model was surest."""
     named, confidence = scores.argmax(axis=1), scores.max(axis=1)
     wrong = named != np.array([example.labels[0] for example in examples])
 
     def mistake(at: int) -> Mistake:
         truth = class_names[examples[at].labels[0]]
-        return Mistake(examples[at], f"is {truth}, taken for {class_names[named[at]]} ({confidence[at]:.0%})")
+        return Mistake(examples[at], f"is {truth}, predicted as {class_names[named[at]]} ({confidence[at]:.0%})")
 
     order, count = _worst(np.where(wrong, confidence, -1.0))
     return Mistakes(tuple(map(mistake, order)), count)
@@ -100,7 +100,7 @@ def wrong_places(
         if not noticed[at]:
             return Mistake(examples[at], f"is {truth}, found nothing ({guess})", drawn)
         if named[at] != labels[at]:
-            return Mistake(examples[at], f"is {truth}, taken for {name} ({float(score[at]):.0%})", drawn)
+            return Mistake(examples[at], f"is {truth}, predicted as {name} ({float(score[at]):.0%})", drawn)
         return Mistake(examples[at], f"is {truth}, overlap {float(iou[at]):.2f}", drawn)
 
     order, count = _worst(badness.numpy())
@@ -110,7 +110,7 @@ def wrong_places(
 def wrong_detections(
     found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str], *, sure: float = SURE
 ) -> Mistakes:
-    """Pictures with objects that were missed, made up or taken for others, those with the most first.
+    """Pictures with objects that were missed, made up or predicted as others, those with the most first.
 
     Args:
         found: what was detected in each picture.
@@ -127,7 +127,7 @@ def wrong_detections(
     def mistake(at: int) -> Mistake:
         missed, made_up = int(counts[at][:-1, -1].sum()), int(counts[at][-1, :-1].sum())
         taken = int(wrong[at]) - missed - made_up
-        parts = ((missed, "missed"), (made_up, "found where nothing is"), (taken, "taken for another"))
+        parts = ((missed, "missed"), (made_up, "found where nothing is"), (taken, "predicted as another"))
         kept = found[at].scores >= sure
         rows = zip(found[at].boxes_xyxy[kept].tolist(), found[at].labels[kept].tolist(), strict=True)
         drawn = tuple(Labeled((x1, y1, x2, y2), class_names[label]) for (x1, y1, x2, y2), label in rows)

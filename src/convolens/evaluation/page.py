@@ -1,4 +1,4 @@
-"""What was measured, as a page: numbers, what was taken for what, how far to trust it, and what went worst."""
+"""What was measured, as a page: numbers, what was predicted as what, how far to trust it, and what went worst."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from convolens.pages.pictures import file_picture
 
 MATRIX = 20  # classes up to which the whole confusion matrix is shown
 NAMED_CURVES = 12  # of precision against recall, one a class
-PAIRS = 12  # of classes that were taken for one another, named where the matrix is too large
+PAIRS = 12  # of classes that were confused with one another, named where the matrix is too large
 
 # Each figure in words, for whom the field's short name says nothing.
 MEANING = {
@@ -33,7 +33,7 @@ MEANING = {
     "exact": "of pictures have every class right",
     "object_accuracy": "right about whether there is an object",
     "object_auc": "of pairs, one with an object and one without, are in the right order",
-    "class_accuracy": "of objects are named rightly",
+    "class_accuracy": "of objects have their class right",
     "mean_iou": "mean overlap (IoU) of found and true boxes",
     "iou50": "of boxes overlap the true one by at least half",
     "ap": "COCO's average precision, over overlaps of .5 to .95",
@@ -72,14 +72,14 @@ def precision_recall_part(curves: Sequence[Curve], class_names: Sequence[str]) -
 
 
 def confusion_part(counts: Int[np.ndarray, "classes classes"], class_names: Sequence[str]) -> Part:
-    """Which class was taken for which: the matrix, or, for many classes, the most frequent mistakes."""
+    """Which class was predicted as which: the matrix, or, for many classes, the most frequent mistakes."""
     if len(class_names) <= MATRIX:
-        return Part("What was taken for what", "", [confusion(counts, class_names, "Rows: what it is.")])
+        return Part("Confusion", "", [confusion(counts, class_names, "Rows: what it is; columns: what was predicted.")])
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
     pairs = [divmod(int(at), len(class_names)) for at in order if wrong.flat[at]]
     rows = [(class_names[truth], class_names[named], f"{wrong[truth, named]:,}") for truth, named in pairs]
-    return Part("What was taken for what", "The most frequent mistakes.", [table(("is", "named", "times"), rows, "")])
+    return Part("Confusion", "The most frequent mistakes.", [table(("actual", "predicted", "times"), rows, "")])
 
 
 def reliability_part(scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"]) -> Part:

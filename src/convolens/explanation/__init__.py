@@ -253,7 +253,9 @@ def _explain_objects(
         asked = partial(_object_targets, labels=labels, names=names, against=against, counterfactual=counterfactual)
         (several,) = explain_each(subject, [picture], asked, way, smoothing, 1)
         for number, one in zip(numbers, several, strict=True):
-            explained[number] = replace(one, found_xyxy=tuple(found.boxes_xyxy[number].tolist()))
+            likely = None if one.probability is None else float(found.scores[number])
+            box = tuple(found.boxes_xyxy[number].tolist())
+            explained[number] = replace(one, found_xyxy=box, probability=likely)
     return [explained[number] for number in sorted(explained)]
 
 

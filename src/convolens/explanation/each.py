@@ -95,7 +95,7 @@ def _placed(
     name: str,
 ) -> list[Explanation]:
     heat = _stretched(model, grids, name, batch.shape[2:])
-    values = target.score(scores).tolist()
+    values, likely = target.score(scores).tolist(), target.probability(model.probabilities(scores))
     return [
         Explanation(
             heatmap=to_picture(heat[number], model.preprocessing, picture.shape[:2]),
@@ -104,6 +104,7 @@ def _placed(
             method=name,
             grids={tap: grid[number].float().cpu().numpy() for tap, grid in grids.items()},
             picture=picture,
+            probability=likely[number],
         )
         for number, picture in enumerate(pictures)
     ]

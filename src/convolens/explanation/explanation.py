@@ -10,17 +10,22 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 
+from convolens.media.annotate import place
+from convolens.media.showing import Drawn
+
 # Of the maximum: Zhou et al. 2016, section 3.
 BOX_THRESHOLD = 0.2
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(Drawn):
     """Where in a picture a number came from.
 
     Attributes:
         heatmap: `(H, W)` float32 in the picture's own pixels; 0 where the network did not look (outside a crop).
         score: the number explained: the class's score before softmax.
+        probability: how likely the class is, of a detection's object its score; None for what is no class: a function,
+            or why one class rather than another.
         label: what it is called: the class's name.
         method: how the map was made.
         grids: the map at each tap (or at the input) before ReLU and stretching, in the method's own units.
@@ -35,6 +40,7 @@ class Explanation:
     grids: Mapping[str, NDArray[np.float32]]
     picture: NDArray[Any]
     found_xyxy: tuple[float, float, float, float] | None = None
+    probability: float | None = None
 
     def overlay(self, *, strength: float = 0.5) -> UInt8[np.ndarray, "height width 3"]:
         """The picture with its map over it: hot where most spoke for the answer, untouched where nothing did.
@@ -45,6 +51,29 @@ class Explanation:
         from convolens.media.draw import overlay
 
         return overlay(self.picture, self.shares(), strength=strength)
+
+    def drawn(self) -> UInt8[np.ndarray, "height width 3"]:
+        """The overlay, enlarged where it is too small to be looked at, and of a detection its own box."""
+        from convolens.media.draw import draw_boxes, legible, overlay
+
+        shown = overlay(legible(self.picture)[0], self.shares())
+        if self.found_xyxy is None:
+            return shown
+        scale = shown.shape[1] / self.picture.shape[1]
+        return draw_boxes(shown, np.array([self.found_xyxy]) * scale, [self.label], [self.probability or 0.0])
+
+    def __str__(self) -> str:
+        where = place(self.box()) if self.box() else "nowhere"
+        return f"{self.label} {self.said}  {where}"
+
+    def __repr__(self) -> str:
+        height, width = self.heatmap.shape
+        return f"Explanation({self.label} {self.said}, {self.method} at {', '.join(self.grids)}, {height}×{width})"
+
+    @property
+    def said(self) -> str:
+        """How likely the class is, in words, or the score of what is no class."""
+        return f"(score {self.score:.2f})" if self.probability is None else f"{self.probability:.1%}"
 
     def shares(self) -> Float32[np.ndarray, "height width"]:
         """The map from 0 to 1: its positive part over its maximum; 0 everywhere where nothing is positive."""

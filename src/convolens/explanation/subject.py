@@ -86,6 +86,10 @@ class Found(Protocol):
         """The name of each one's class."""
 
     @property
+    def scores(self) -> NDArray[np.float32]:
+        """How likely each is of its class."""
+
+    @property
     def boxes_xyxy(self) -> NDArray[np.float32]:
         """`(objects, 4)`, in pixels of the picture."""
 

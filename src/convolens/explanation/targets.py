@@ -36,6 +36,14 @@ class Target:
             return Target(self.labels[number : number + 1], None, self.score)
         return linear_target(self.labels[number : number + 1], self.direction[number : number + 1])
 
+    def probability(self, probabilities: Float[Tensor, "batch classes"]) -> list[float | None]:
+        """How likely each picture's class is; None where it is not one class that is scored."""
+        if self.direction is None:
+            return [None] * len(self.labels)
+        single = (self.direction != 0).sum(dim=1) == 1
+        likely = (probabilities * self.direction.abs()).sum(dim=1)
+        return [value if one else None for value, one in zip(likely.tolist(), single.tolist(), strict=True)]
+
     def turned(self) -> Target:
         """What speaks against it: the same number with its sign turned."""
         labels = tuple(f"against {label}" for label in self.labels)

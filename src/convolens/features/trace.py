@@ -11,7 +11,7 @@ from jaxtyping import Num, UInt8
 from torch import Tensor
 
 from convolens.errors import ArgumentError
-from convolens.media.draw import boxes
+from convolens.media.draw import draw_boxes
 from convolens.trunks import Trunk
 from convolens.trunks.receptive import Box
 
@@ -56,10 +56,11 @@ def draw_trace(
     image: Num[np.ndarray, "height width *channels"],
     features: Sequence[Feature] = (),
     named: Mapping[str, Box] | None = None,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """The picture with boxes: those that have names, and what the strongest features see."""
-    labeled = [*(named or {}).items(), *(("strongest", feature.box_xyxy) for feature in features)]
-    return boxes(image, np.array([box for _, box in labeled]).reshape(-1, 4), [label for label, _ in labeled])
+    labeled = [*(named or {}).items(), *((f"channel {one.channel}", one.box_xyxy) for one in features)]
+    labels, boxes = [label for label, _ in labeled], np.array([box for _, box in labeled]).reshape(-1, 4)
+    return draw_boxes(image, boxes, labels, kinds=[*(named or {}), *("strongest" for _ in features)])
 
 
 def _around(values: Tensor, row: int, column: int, apart: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Pictures explained, and the explanations kept.
 
-    OUT/NAME.png             the overlay; with several methods one beside the other
+    OUT/NAME.png             the overlay, enlarged where it is too small to be looked at; with several methods one
+                             beside the other
     OUT/NAME.npy             where asked for: the maps, (methods, height, width) float32 in the picture's own pixels
     OUT/NAME.heat.png        with them: their positive parts in colours, black where nothing spoke for the class
     OUT/explanations.jsonl   a line for each picture: path, and for each method class, score and box; or its error
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from convolens.errors import ArgumentError
 from convolens.explanation import Explanation, explain
 from convolens.inference.explanation_page import ExplanationPage
-from convolens.media.draw import boxes, heatmap, sheet
+from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, write_picture
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_picture
@@ -40,7 +41,7 @@ class Explained:
 
     Attributes:
         written: where the overlay is; empty where none was asked for.
-        explanations: each with `method label score box_xyxy`, and of a detector's objects `found_xyxy`.
+        explanations: each with `method label score probability box_xyxy`, and of a detector's objects `found_xyxy`.
     """
 
     written: str
@@ -155,19 +156,12 @@ def _found(model: Any, pixels: NDArray[Any], methods: Sequence[str], options: di
 
 
 def _drawn(found: Sequence[Explanation]) -> NDArray[np.uint8]:
-    shown = [_overlay(one) for one in found]
+    shown = [one.drawn() for one in found]
     return shown[0] if len(found) == 1 else sheet(shown, [_title(one) for one in found])
 
 
-def _overlay(one: Explanation) -> NDArray[np.uint8]:
-    """With a detection's own box."""
-    if one.found_xyxy is None:
-        return one.overlay()
-    return boxes(one.overlay(), np.array([one.found_xyxy]), labels=[one.label])
-
-
 def _title(one: Explanation) -> str:
-    return f"{one.method}: {one.label}"
+    return f"{one.method}: {one.label} {one.said}"
 
 
 def _write_maps(path: Path, found: Sequence[Explanation]) -> None:
@@ -179,6 +173,5 @@ def _write_maps(path: Path, found: Sequence[Explanation]) -> None:
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:
-    return {"method": one.method, "label": one.label, "score": one.score, "box_xyxy": one.box()} | (
-        {} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy}
-    )
+    said = {"method": one.method, "label": one.label, "score": one.score, "probability": one.probability}
+    return said | {"box_xyxy": one.box()} | ({} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy})

@@ -49,7 +49,7 @@ class _Seen:
         named = max(self.likely, key=lambda name: self.likely[name])
         if self.truth is None:
             return f"<b>{escape(named)}</b> {escape(self.path.name)}"
-        right = "is" if named == self.truth else f"taken for {escape(named)}, is"
+        right = "is" if named == self.truth else f"predicted as {escape(named)}, is"
         return f"<b>{right} {escape(self.truth)}</b> {escape(self.path.name)}"
 
 

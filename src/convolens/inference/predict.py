@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mean
-from convolens.inference.annotate import annotated, write_jpeg
+from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, over_white
@@ -117,7 +117,7 @@ def predict_files(
         for outcome, pixels in track(outcomes, "pictures", count - len(before), show=progress):
             if annotations and outcome.result is not None and pixels is not None:
                 write_jpeg(annotations(outcome.path), annotated(pixels, outcome.result))
-            stream.write(json.dumps(outcome.line(), default=_plain) + "\n")
+            stream.write(json.dumps(outcome.line()) + "\n")
             stream.flush()
             done, failed = done + (not outcome.error), failed + bool(outcome.error)
         os.fsync(stream.fileno())
@@ -223,11 +223,3 @@ def _resume(folder: Path) -> set[str]:
     with part.open("r+b") as stream:
         stream.truncate(whole)
     return paths
-
-
-def _plain(value: object) -> object:
-    """NumPy's and torch's numbers and arrays as JSON's."""
-    to_list: Callable[[], object] | None = getattr(value, "tolist", None)
-    if to_list is None:
-        raise TypeError(f"{type(value).__name__} is no plain data")
-    return to_list()

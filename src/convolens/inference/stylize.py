@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -24,7 +23,7 @@ from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
-from convolens.progress import terminal
+from convolens.progress import watching
 from convolens.stylization import State, Step, stylize
 
 SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
@@ -223,25 +222,11 @@ def _load_state(out: Path, marks: str) -> State:
 
 @contextmanager
 def _bar(what: str, show: bool) -> Iterator[Callable[[Step], None]]:
-    """A bar that shows steps, the losses and the time left."""
-    console = terminal()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]} left"),
-        TextColumn("{task.fields[losses]}"),
-    )
-    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as bar:
-        task = bar.add_task(what, total=None, left="", losses="")
+    """Shows steps, losses and the time left."""
+    with watching(what, 1, show=show) as watched:
 
         def advance(step: Step) -> None:
-            losses = "  ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
-            bar.update(task, completed=step.number, total=step.total, left=_clock(step.seconds_left), losses=losses)
+            losses = " ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+            watched.update(step.number, losses, total=step.total)
 
         yield advance
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

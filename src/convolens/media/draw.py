@@ -19,15 +19,20 @@ from PIL import Image, ImageDraw, ImageFont
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError
 from convolens.media.outline import Outline, outline
-from convolens.media.pixels import as_rgb8
+from convolens.media.pixels import Picture, as_pixels, as_rgb8
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LEGIBLE = 480  # pixels of a picture's longer side: on a smaller one labels would hide what they name
+SMALLEST = 13  # points of a label
 
 PAPER, INK, PLATE = (250, 250, 248), (30, 30, 34), (20, 20, 24)
 
 # Distinct on photographs and told apart by most colour-blind readers (Okabe & Ito, 2008).
 COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+
+_Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; half-open
 
 
 def heatmap(
@@ -92,41 +97,68 @@ def overlay(
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-def boxes(
-    image: Shaped[np.ndarray, "height width ..."],
+def draw_boxes(
+    image: Picture,
     boxes_xyxy: Num[np.ndarray, "boxes 4"],
     labels: Sequence[str] | None = None,
+    scores: Sequence[Real] | Num[np.ndarray, " boxes"] | None = None,
     *,
     kinds: Sequence[str] | None = None,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """A picture with boxes drawn on it, each with its label on a plate of the box's colour.
 
+    Labels stand above, below or inside their boxes, where first they are whole and on no other label. A picture that is
+    too small for labels to be read is enlarged by a whole number (`legible`), and the boxes with it.
+
     Args:
-        image: any picture.
+        image: a path, an array, a tensor, a Pillow picture, …, as for `predict`.
         boxes_xyxy: in pixels of the picture.
         labels: one for each box.
+        scores: one for each box, from 0 to 1; written behind the label in percent.
         kinds: one for each box; equal ones get equal colours. None takes the labels.
 
     Raises:
-        ArgumentError: not one label or kind for each box.
+        ArgumentError: not one label, score or kind for each box.
+        FileError: no picture is there.
+
+    >>> found = np.array([[10, 30, 40, 50]])
+    >>> draw_boxes(np.zeros((60, 80, 3), np.uint8), found, ["cat"], [0.93]).shape
+    (360, 480, 3)
     """
-    if kinds is not None and len(kinds) != len(boxes_xyxy):
-        raise ArgumentError(f"kinds: need one for each of the {len(boxes_xyxy)} boxes, got {len(kinds)}")
-    if labels is not None and len(labels) != len(boxes_xyxy):
-        raise ArgumentError(f"labels: need one for each of the {len(boxes_xyxy)} boxes, got {len(labels)}")
-    canvas = Image.fromarray(as_rgb8(image))
+    for name, given in (("kinds", kinds), ("labels", labels), ("scores", scores)):
+        if given is not None and len(given) != len(boxes_xyxy):
+            raise ArgumentError(f"{name}: need one for each of the {len(boxes_xyxy)} boxes, got {len(given)}")
+    texts = _texts(labels, scores, len(boxes_xyxy))
+    pixels = as_rgb8(as_pixels(image))
+    shown, scale = legible(pixels) if any(texts) else (pixels, 1)
+    canvas = Image.fromarray(shown)
     pen = ImageDraw.Draw(canvas)
-    line = max(2, round(min(canvas.size) / 200))
-    names = list(labels) if labels is not None else [""] * len(boxes_xyxy)
-    alike = names if kinds is None else list(kinds)
+    line = max(2, round(min(canvas.size) / 250))
+    alike = list(kinds or labels or [""] * len(texts))
     numbers = {kind: i for i, kind in enumerate(dict.fromkeys(alike))}
-    for box, name, kind in zip(boxes_xyxy, names, alike, strict=True):
-        color = COLORS[numbers[kind] % len(COLORS)]
-        x1, y1, x2, y2 = (round(float(v)) for v in box)
+    colors = [COLORS[numbers[kind] % len(COLORS)] for kind in alike]
+    corners = [[round(float(value) * scale) for value in box] for box in boxes_xyxy]
+    for (x1, y1, x2, y2), color in zip(corners, colors, strict=True):
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color, width=line)
-        if name:
-            _plate(pen, (x1, y1), name, _font(max(12, line * 7)), color, canvas.size)
+    taken: list[_Rectangle] = []
+    for box, text, color in zip(corners, texts, colors, strict=True):
+        if text:
+            taken.append(_plate(pen, box, text, canvas.size, color, taken))
     return np.array(canvas)
+
+
+def legible(image: Shaped[np.ndarray, "height width ..."]) -> tuple[UInt8[np.ndarray, "rows columns 3"], int]:
+    """A picture large enough to be looked at and written on, and the whole number that its sides were multiplied by.
+
+    >>> legible(np.zeros((32, 32), np.uint8))[1]
+    15
+    """
+    pixels = as_rgb8(image)
+    height, width = pixels.shape[:2]
+    scale = math.ceil(LEGIBLE / max(height, width))
+    if scale <= 1:
+        return pixels, 1
+    return np.asarray(_resized(Image.fromarray(pixels), (width * scale, height * scale))), scale
 
 
 def sheet(
@@ -232,12 +264,13 @@ def _figure(width: int, height: int) -> Figure:
 def _tile(picture: NDArray[Any], caption: str, height: int) -> Image.Image:
     """One picture at the sheet's height, with its caption on paper below."""
     shown = Image.fromarray(as_rgb8(picture))
-    way = Image.Resampling.NEAREST if shown.height * 4 <= height else Image.Resampling.LANCZOS
-    shown = shown.resize((max(1, round(shown.width * height / shown.height)), height), way)
+    shown = _resized(shown, (max(1, round(shown.width * height / shown.height)), height))
     if not caption:
         return shown
-    lines, font = list(_wrapped(caption, shown.width, _font(15))), _font(15)
-    tile = Image.new("RGB", (shown.width, height + 6 + 20 * len(lines)), PAPER)
+    font = _font(15)
+    width = max(shown.width, *(math.ceil(font.getlength(word)) for word in caption.split()))  # no word is cut
+    lines = list(_wrapped(caption, width, font))
+    tile = Image.new("RGB", (width, height + 6 + 20 * len(lines)), PAPER)
     tile.paste(shown, (0, 0))
     pen = ImageDraw.Draw(tile)
     for i, line in enumerate(lines):
@@ -258,22 +291,66 @@ def _wrapped(text: str, width: int, font: Any) -> Iterator[str]:
         yield line
 
 
+def _texts(labels: Sequence[str] | None, scores: Any, count: int) -> list[str]:
+    """What stands on each box's plate."""
+    names = list(labels) if labels is not None else [""] * count
+    if scores is None:
+        return names
+    return [f"{name} {float(score):.0%}".strip() for name, score in zip(names, scores, strict=True)]
+
+
 def _plate(
     pen: ImageDraw.ImageDraw,
-    at: tuple[int, int],
+    box: Sequence[int],
     text: str,
-    font: Any,
-    color: tuple[int, int, int],
     size: tuple[int, int],
-) -> None:
-    """Text on a plate just above a point, moved so that all of it is on the canvas."""
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    color: tuple[int, int, int],
+    taken: Sequence[_Rectangle],
+) -> _Rectangle:
+    """Writes a box's text on a plate, on the canvas as a whole and on as little of other plates as can be."""
+    points = max(SMALLEST, round(min(size) / 40))
+    text = _cut_to(text, size[0] - 8, _font(points))
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=_font(points))
     wide, high = math.ceil(right - left) + 8, math.ceil(bottom - top) + 6
-    x = min(max(0, at[0]), max(0, size[0] - wide))
-    y = min(max(0, at[1] - high), max(0, size[1] - high))
-    pen.rectangle((x, y, x + wide - 1, y + high - 1), fill=color)
+    found = min(_places(box, wide, high, size), key=lambda one: _shared(one, taken))
+    pen.rectangle((found[0], found[1], found[2] - 1, found[3] - 1), fill=color)
     bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
-    pen.text((x + 4 - left, y + 3 - top), text, fill=PLATE if bright else PAPER, font=font)
+    pen.text((found[0] + 4 - left, found[1] + 3 - top), text, fill=PLATE if bright else PAPER, font=_font(points))
+    return found
+
+
+def _cut_to(text: str, width: int, font: Any) -> str:
+    """The text, or as much of its start as fits, with a sign that there is more."""
+    if font.getlength(text) <= width:
+        return text
+    return next((f"{text[:end]}…" for end in range(len(text), 0, -1) if font.getlength(f"{text[:end]}…") <= width), "…")
+
+
+def _places(box: Sequence[int], wide: int, high: int, size: tuple[int, int]) -> Iterator[_Rectangle]:
+    """Where a plate may stand, best first: above its box, below it, in it at top or bottom, all at its left or right.
+
+    All of it is on the canvas.
+    """
+    x1, y1, x2, y2 = box
+    for x in (x1, x2 - wide):
+        for y in (y1 - high, y2, y1, y2 - high):
+            left = min(max(0, x), max(0, size[0] - wide))
+            top = min(max(0, y), max(0, size[1] - high))
+            yield left, top, left + wide, top + high
+
+
+def _shared(one: _Rectangle, taken: Sequence[_Rectangle]) -> int:
+    """How many pixels of a rectangle lie on others."""
+    return sum(
+        max(0, min(one[2], other[2]) - max(one[0], other[0])) * max(0, min(one[3], other[3]) - max(one[1], other[1]))
+        for other in taken
+    )
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Enlarged four times and more, the pixels stay visible."""
+    enlarged = size[1] >= 4 * image.height
+    return image.resize(size, Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
 
 
 @lru_cache(maxsize=16)

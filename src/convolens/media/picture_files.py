@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from convolens.arrays import plain_fields
 from convolens.errors import DtypeError, FileError, ShapeError
 from convolens.media.files import AnyPath, make_folder
 
@@ -181,8 +182,7 @@ class Outcome(Generic[Result]):
         """As plain data: the path as it was given, and the error or the result's fields."""
         if self.error:
             return {"path": str(self.path), "error": self.error}
-        fields = asdict(self.result) if is_dataclass(self.result) and not isinstance(self.result, type) else {}
-        return {"path": str(self.path), **fields}
+        return {"path": str(self.path), **(plain_fields(self.result) if is_dataclass(self.result) else {})}
 
 
 def attempt(path: Path, work: Callable[[], Result]) -> Outcome[Result]:

@@ -28,7 +28,7 @@ def load(path: AnyPath, *, device: str = "auto") -> Model:
     """A trained model from its file, ready to use: a `Classifier`, a `Localizer`, …. Nothing in the file is run.
 
     Args:
-        path: a `.safetensors` file that `save` or training wrote.
+        path: a `.safetensors` file that `save` or training wrote, or a run folder of `train`, for its best model.
         device: where it shall run: `auto` (the GPU where there is one), `cpu`, `cuda`, …
 
     Raises:

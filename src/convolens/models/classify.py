@@ -21,13 +21,14 @@ from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
 from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.results import Predicted, of_pictures, remembering
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks.receptive import ReceptiveField
 from convolens.trunks.registry import trunk as make_trunk
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Predicted):
     """The classes, likeliest first, and their scores: they add up to 1 over all, unless several may be shown."""
 
     labels: tuple[str, ...]
@@ -157,11 +158,13 @@ class Classifier(nn.Module):
         if top is not None and top < 1:
             raise ArgumentError(f"top: need at least 1 class, got {top}")
         pictures, many = as_pictures(images)
+        kept: list[Picture | None] = []
         found = [
             Prediction(*best_first(row, self.class_names, top))
-            for scores in self._scores(pictures, batch)
+            for scores in self._scores(remembering(pictures, kept), batch)
             for row in scores
         ]
+        found = of_pictures(found, kept)
         return found if many else found[0]
 
     def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:

@@ -29,6 +29,7 @@ from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.results import Predicted, of_pictures, remembering
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.blocks import convolution
 from convolens.trunks.receptive import ReceptiveField
@@ -41,8 +42,8 @@ HEARD = 0.5  # weight, beside the box's loss, of the right cell's being heard
 PRESENT = 0.5  # objectness from which on an object is named
 
 
-@dataclass(frozen=True)
-class Location:
+@dataclass(frozen=True, repr=False)
+class Location(Predicted):
     """What was found in a picture.
 
     Attributes:
@@ -231,9 +232,10 @@ class Localizer(nn.Module):
             raise ArgumentError(f"threshold: need a number from 0 to 1, got {threshold}")
         pictures, many = as_pictures(images)
         sizes: list[tuple[int, int]] = []
+        kept: list[Picture | None] = []
 
         def singles() -> Iterable[Tensor]:
-            for picture in pictures:
+            for picture in remembering(pictures, kept):
                 pixels = over_white(as_pixels(picture))
                 sizes.append((pixels.shape[0], pixels.shape[1]))
                 yield self.preprocess(pixels)
@@ -242,6 +244,7 @@ class Localizer(nn.Module):
         with evaluating(self):
             for one in batches(singles(), batch):
                 found += self._locations(self(one), sizes[len(found) : len(found) + len(one)], threshold)
+        found = of_pictures(found, kept)
         return found if many else found[0]
 
     def _locations(self, output: Tensor, sizes: Sequence[tuple[int, int]], threshold: float) -> list[Location]:

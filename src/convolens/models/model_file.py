@@ -21,11 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ConvolensError, WeightsError
+from convolens.errors import ArgumentError, ConvolensError, FileError, WeightsError
 from convolens.media.files import AnyPath, need_file, writing
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 
 FORMAT = "convolens model"
+BEST = "best.safetensors"  # the model in a run folder
+RESUMED = "convolens"  # the fact that a training's `last.ckpt` has, in place of a model's
 VERSION = 1
 # A model file may not ask for pictures so large that a small file takes all memory.
 MAX_SIDE = 8192
@@ -157,16 +159,27 @@ def trunk_facts(trunk: Trunk) -> dict[str, Any]:
     }
 
 
+def model_path(path: AnyPath) -> Path:
+    """The file that is meant: a model file, or the best model of a run folder."""
+    file = Path(path)
+    return file / BEST if file.is_dir() else file
+
+
 def read_model_file(path: AnyPath) -> ModelFile:
     """Reads a model file's facts and tensors. Nothing in the file is run.
+
+    Args:
+        path: a model file, or a run folder that training left, for its best model.
 
     Raises:
         FileError: nothing is there.
         WeightsError: a pickle, a damaged file, a header that lies about its tensors, plain weights without facts, or a
             file of a later version.
     """
-    file = need_file(path, "a model")
-    _refuse_pickle(file)
+    file = model_path(path)
+    if file != Path(path) and not file.exists():
+        raise FileError(f"{path}: need a model or the folder of a run, found no {BEST} there")
+    _refuse_pickle(need_file(file, "a model"))
     try:
         with safe_open(file, framework="pt") as stored:
             facts = _facts(file, stored.metadata() or {})
@@ -199,6 +212,11 @@ def _refuse_pickle(file: Path) -> None:
 
 
 def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if RESUMED in metadata:
+        raise WeightsError(
+            f"{file}: need a model, got the state that an unfinished training is resumed from; its best model so far "
+            f"is {file.parent / BEST}"
+        )
     if metadata.get("format") != json.dumps(FORMAT):
         raise WeightsError(
             f"{file}: need a model that Convolens saved, got a .safetensors file without its facts; "

@@ -117,7 +117,7 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(
-            f'<td class="{"hit" if truth == named else "miss"}" style="--share:{shares[truth, named]:.3f}">'
+            f'<td class="{_kind(truth, named, counts)}" style="--share:{shares[truth, named]:.3f}">'
             f"{counts[truth, named]}</td>"
             for named in range(len(classes))
         )
@@ -125,8 +125,15 @@ def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str]
         for truth, name in enumerate(classes)
     )
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in classes)
-    corner = '<th class="corner">is ↓ &nbsp; named →</th>'
+    corner = '<th class="corner">actual ↓ &nbsp; predicted →</th>'
     return _figure(f'<table class="confusion"><tr>{corner}{columns}</tr>{rows}</table>', caption, "table")
+
+
+def _kind(truth: int, named: int, counts: Int[np.ndarray, "classes classes"]) -> str:
+    """How a cell is coloured: not at all where nothing was confused."""
+    if truth == named:
+        return "hit"
+    return "miss" if counts[truth, named] else "none"
 
 
 def numbers(values: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:

@@ -65,7 +65,7 @@ from pathlib import Path
 import convolens as cl
 
 run = cl.train(
-    "localize", "hidden/train/pictures.csv", out="hidden/run",
+    "localize", "hidden/train/pictures.csv", out="hidden/run", overwrite=True,
     validation="hidden/test/pictures.csv",
     trunk="resnet18", weights=None, width=0.25, taps="layer2.1",
     batch=16, lr=2e-3, epochs=10, scale=(0.8, 1.2), flip=False,

@@ -21,7 +21,7 @@ TRAIN = """\
 import convolens as cl
 
 run = cl.train(
-    "classify", "surfaces/train", out="surfaces/run",
+    "classify", "surfaces/train", out="surfaces/run", overwrite=True,
     trunk="vgg16", weights="hed", taps="conv4_3",
 )
 """

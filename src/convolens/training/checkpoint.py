@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from convolens.errors import WeightsError
 from convolens.media.files import writing
+from convolens.models.model_file import RESUMED
 from convolens.training.average import ExponentialMovingAverage
 
 # What the first files called it, and what it is called now.
@@ -109,7 +110,7 @@ def write_checkpoint(path: Path, learner: Learner, place: Place, facts: Mapping[
     with writing(path) as draft:
         mode = draft.stat().st_mode
         try:
-            save_file(tensors, draft, metadata={"convolens": text})
+            save_file(tensors, draft, metadata={RESUMED: text})
         except SafetensorError as error:  # how it reports what the file system said
             raise OSError(str(error)) from error
         draft.chmod(mode)  # safetensors lets only the owner read what it writes
@@ -143,7 +144,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, framework="pt") as stored:
-            text = (stored.metadata() or {})["convolens"]
+            text = (stored.metadata() or {})[RESUMED]
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
         known = _in_todays_words(json.loads(text))
         tensors = {_todays_name(name): value for name, value in tensors.items()}

@@ -1,6 +1,6 @@
 """What a classifier's training adds to its run folder.
 
-confusion.png   which class was taken for which, where a picture shows one
+confusion.png   which class was predicted as which, where a picture shows one
 mistakes.png    the pictures it was most sure of and wrong about
 """
 
@@ -22,7 +22,8 @@ from convolens.media.files import write_json, writing
 from convolens.media.images import read_image, write_image
 from convolens.media.pixels import as_rgb8
 from convolens.models.classify import Classifier
-from convolens.training.run_folder import BEST, Run
+from convolens.training.advice import advice_on
+from convolens.training.run_folder import Run
 
 MISTAKES = 12  # shown at most
 
@@ -35,6 +36,8 @@ def write_classifier_run(
     examples: Sequence[Example],
     settings: dict[str, Any],
     skipped: Sequence[Skipped],
+    *,
+    epochs: int | None = None,
 ) -> Run:
     """The records of a training whose best model is there already.
 
@@ -46,6 +49,7 @@ def write_classifier_run(
         examples: of which pictures.
         settings: what was asked for.
         skipped: files that could not be used.
+        epochs: how many there were; None where only a head was trained.
     """
     measured = figures(model, scores, examples)
     facts = {
@@ -60,7 +64,8 @@ def write_classifier_run(
     if not model.multi_label:
         draw_confusion(run / "confusion.png", measured["confusion"], model.class_names)
         draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
-    return Run(run, run / BEST, measured, tuple(skipped))
+    advice = advice_on(model.task, measured, epochs=epochs, weights=settings["weights"] is not None)
+    return Run(run, model.task, measured, tuple(skipped), advice)
 
 
 def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> None:
@@ -72,7 +77,7 @@ def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example],
         path.unlink(missing_ok=True)
         return
     captions = [
-        f"{class_names[examples[at].labels[0]]}, taken for {class_names[named[at]]} ({confidence[at]:.0%})"
+        f"{class_names[examples[at].labels[0]]}, predicted as {class_names[named[at]]} ({confidence[at]:.0%})"
         for at in worst
     ]
     write_image(path, sheet([as_rgb8(read_image(examples[at].path)) for at in worst], captions))
@@ -89,8 +94,8 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     ticks = range(len(class_names))
     axes.set_xticks(ticks, class_names, rotation=45, ha="right")
     axes.set_yticks(ticks, class_names)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("actual")
     for row, counts in enumerate(confusion):
         for column, count in enumerate(counts):
             if count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,19 +16,28 @@ from convolens.data import DataSet, read_data, split
 from convolens.data.augment import Augmentation, draw_view
 from convolens.data.dataset import need_one_label
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.classify import KEPT, ClassificationLoss, figures, score_pictures, targets_of, weights_of
+from convolens.evaluation.classify import (
+    KEPT,
+    ClassificationLoss,
+    figures,
+    log_loss,
+    score_pictures,
+    targets_of,
+    weights_of,
+)
 from convolens.media.files import AnyPath, make_folder
 from convolens.models import load as load_model
 from convolens.models.classify import Classifier, classifier
+from convolens.models.model_file import BEST
 from convolens.training import Batch, Settings, TrainingOptions, fit
 from convolens.training.classifier_run import write_classifier_run
 from convolens.training.distributed import own_device
 from convolens.training.head import train_head
-from convolens.training.learning import EVERYTHING, LearningTrunk, Pictures, cropped, normalized, side_for, trunk_for
+from convolens.training.learning import EVERYTHING, LearningTrunk, Pictures, normalized, side_for, trunk_for
 from convolens.training.lesson import Example as Shown
 from convolens.training.lesson import stacked
 from convolens.training.lesson_run import learned_facts
-from convolens.training.run_folder import BEST, Run
+from convolens.training.run_folder import Run, need_free_run
 
 HEAD = "head"
 HEAD_WEIGHT_DECAY, HEAD_BATCH = 0.01, 16  # where only the head learns
@@ -54,6 +64,7 @@ def train_classifier(
     flip: bool | None = None,
     color_jitter: float | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     progress: bool = True,
     **training: Unpack[TrainingOptions],
@@ -72,7 +83,7 @@ def train_classifier(
             without them `all`.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
-        validation: the share of every class that is kept back to measure on, a list of pictures (`.txt`), or other
+        validation: the share of every class that is measured on, a list of pictures (`.txt`), or other
             data. None takes the data's own split for it, or 0.2.
         size: pictures are brought to this side (the shorter side resized, the centre cut out). None takes them, for
             `head`, as the weights' preprocessing leaves them, otherwise to the first picture's shorter side.
@@ -86,6 +97,7 @@ def train_classifier(
         flip: not for what has a left and a right, such as digits and text.
         color_jitter: how much light and colours change.
         resume: goes on from an earlier run in `out`.
+        overwrite: replaces an earlier run in `out`, which is otherwise refused.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
         training: see `convolens.training.Settings`. For `head` only `weight_decay`, `seed` and `batch` mean
@@ -93,6 +105,7 @@ def train_classifier(
 
     Errors as in `convolens.train`.
     """
+    started = time.monotonic()
     finetune = finetune or (EVERYTHING if weights is None else HEAD)
     augmentation = {"scale": scale, "ratio": ratio, "flip": flip, "color_jitter": color_jitter}
     given = {name: value for name, value in augmentation.items() if value is not None}
@@ -116,10 +129,12 @@ def train_classifier(
         )
     settings = Settings(**({**(TRUNK_DEFAULTS if weights is not None else {}), **training}))  # type: ignore[arg-type]
     seen_as = Augmentation(**given)  # type: ignore[arg-type]
+    run = need_free_run(out, resume=resume, overwrite=overwrite)
     read = read_data(data)
     multi_label = read.kind != "label"
     if read.kind == "boxes":
-        raise DataError(f"{read.root}: need pictures with classes, got pictures with boxes; train localize on them")
+        task = "detect" if any(len(example.objects) > 1 for example in read.examples) else "localize"
+        raise DataError(f"{read.root}: need pictures with classes, got pictures with boxes; train {task} on them")
     if not multi_label:
         need_one_label(read)
     teaching, held_out = split(read, validation, settings.seed)
@@ -133,7 +148,7 @@ def train_classifier(
             model,
             teaching,
             held_out,
-            out,
+            run,
             size=size,
             weight_decay=training.get("weight_decay", HEAD_WEIGHT_DECAY),
             batch=_fixed(training.get("batch", HEAD_BATCH)),
@@ -143,18 +158,18 @@ def train_classifier(
             progress=progress,
         )
     side = side_for(size, teaching)
-    model.trunk.preprocessing = cropped(model.trunk.preprocessing, side)
+    model.trunk.preprocessing = model.trunk.preprocessing.cropped(side)
     model.need_room(torch.zeros(1, 3, side, side))
     pictures = Pictures(teaching, side, seen_as, skipped)
     lesson = ClassifyLesson(model, pictures, held_out, finetune, loss, mixup)
-    run = make_folder(out)
-    outcome = fit(lesson, settings, run, resume=resume, progress=progress)
+    make_folder(run)
+    outcome = fit(lesson, settings, run, resume=resume, progress=progress, started=started)
     best = load_model(run / BEST, device=device)
     assert isinstance(best, Classifier)
     scores, used = score_pictures(best, held_out.examples, skipped, source=held_out.root, progress=progress)
     chosen = asked | {"size": side, "mixup": mixup, **asdict(seen_as), **outcome.settings.to_dict()}
     chosen |= {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch}
-    return write_classifier_run(run, best, held_out, scores, used, chosen, skipped)
+    return write_classifier_run(run, best, held_out, scores, used, chosen, skipped, epochs=len(outcome.rows))
 
 
 class ClassifyLesson:
@@ -174,7 +189,7 @@ class ClassifyLesson:
         deepest = max(model.taps, key=model.trunk.taps.index)
         self.part = LearningTrunk(model.trunk, deepest, finetune)
         self.goal = KEPT[model.multi_label][0]
-        self.count = len(pictures)
+        self.count, self.validation_count = len(pictures), len(held_out)
 
     def layers(self) -> Sequence[nn.Module]:
         """The trunk's layers that learn."""
@@ -218,10 +233,12 @@ class ClassifyLesson:
         return {"class": self.loss.total(network(batch["input"]).float(), batch["target"])}
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """On the pictures that were kept back."""
+        """On the validation pictures."""
         assert isinstance(model, Classifier)
-        found = figures(model, *score_pictures(model, self.held_out.examples, [], source=self.held_out.root))
-        return {name: found[name] for name in KEPT[model.multi_label]}
+        scores, used = score_pictures(model, self.held_out.examples, [], source=self.held_out.root)
+        found = figures(model, scores, used)
+        loss = {"validation_loss": log_loss(model, scores, used)}
+        return loss | {name: found[name] for name in KEPT[model.multi_label]}
 
     def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
         """As a model file."""

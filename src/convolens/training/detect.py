@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -37,10 +38,12 @@ from convolens.training.learning import EVERYTHING, LearningTrunk, normalized, t
 from convolens.training.lesson import Example as Shown
 from convolens.training.lesson import stacked
 from convolens.training.lesson_run import described_boxes, learned_facts, run_lesson
-from convolens.training.run_folder import Run
+from convolens.training.run_folder import Run, need_free_run
+from convolens.training.validation_loss import validation_loss
 from convolens.trunks import Preprocessing
 
 SIZE = 300  # the paper's
+UNCHANGED = ObjectAugmentation(1.0, crop=False, flip=False, color_jitter=0.0)
 KEPT = ("ap", "ap50", "ap75", "count")
 
 
@@ -69,6 +72,7 @@ def train_detector(
     flip: bool = True,
     color_jitter: float = 1.0,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     progress: bool = True,
     **training: Unpack[TrainingOptions],
@@ -84,7 +88,7 @@ def train_detector(
         finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of a ResNet and of the layers after it, as a share of the published numbers.
-        validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
+        validation: the share that is measured on, a list of pictures (`.txt`), or other data. None takes
             the data's own split for it, or a share of 0.2.
         size: pictures are brought to this height and width; one number for both. None takes 300, or what a whole
             detector in `weights` has.
@@ -101,15 +105,22 @@ def train_detector(
         flip: not for what has a left and a right, such as digits.
         color_jitter: how much light and colours change, as a share of what the paper does.
         resume: goes on from an earlier run in `out`.
+        overwrite: replaces an earlier run in `out`, which is otherwise refused.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
         training: see `convolens.training.Settings`.
 
     Errors as in `convolens.train`.
     """
-    asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
+    started = time.monotonic()
+    asked = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("training", "progress", "resume", "overwrite", "started")
+    }
     settings, augmentation = Settings(**training), ObjectAugmentation(zoom_out, crop, flip, color_jitter)
     loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
+    run = need_free_run(out, resume=resume, overwrite=overwrite)
     read = read_data(data)
     teaching, held_out = split(read, validation, settings.seed)
     _need_objects(teaching, "to learn from")
@@ -129,8 +140,9 @@ def train_detector(
     model.to(own_device(device))
     lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, finetune, loss)
     return run_lesson(
-        lesson, settings, out, lambda best: measure_detector(best, held_out.examples, skipped), skipped,
+        lesson, settings, run, lambda best: measure_detector(best, held_out.examples, skipped), skipped,
         asked=asked, resume=resume, device=device, progress=progress,
+        started=started,
     )  # fmt: skip
 
 
@@ -152,7 +164,9 @@ class DetectLesson:
         self.model, self.teaching, self.held_out, self.skipped = model, teaching, held_out, skipped
         self.augmentation, self.finetune, self.loss = augmentation, finetune, loss
         self.part = LearningTrunk(model.trunk, model.taps[-1], finetune)
-        self.count = len(teaching)
+        self.found: dict[str, Any] = {}
+        self.best_found: dict[str, Any] = {}
+        self.count, self.validation_count = len(teaching), len(held_out)
         # JPEGs are decoded no larger than what the smallest crop needs.
         self.least = math.ceil(max(model.size) / (SIDES[0] if augmentation.crop else 1))
         self.fill = fill_of(model.preprocessing)
@@ -207,15 +221,20 @@ class DetectLesson:
         return self.model.losses(network(batch["input"]), batch["matches"], self.loss)
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """On the pictures that were kept back."""
+        """On the validation pictures."""
         assert isinstance(model, Detector)
-        found = measure_detector(model, self.held_out.examples, self.skipped)
-        return {name: found[name] or 0.0 for name in KEPT}  # None where no object could be read
+        found = self.found = measure_detector(model, self.held_out.examples, self.skipped)
+        unseen = DetectLesson(
+            self.model, self.held_out, self.held_out, self.skipped, UNCHANGED, self.finetune, self.loss
+        )
+        return {"validation_loss": validation_loss(unseen, model)} | {
+            name: found[name] or 0.0 for name in KEPT
+        }  # None where no object could be read
 
     def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
         """As a model file."""
         assert isinstance(model, Detector)
-        model.metrics = dict(metrics)
+        model.metrics, self.best_found = dict(metrics), self.found
         model.save(path)
 
     def facts(self) -> dict[str, Any]:
@@ -259,6 +278,6 @@ def _need_size(model: Detector, size: int | tuple[int, int] | None) -> None:
 
 def _need_objects(data: DataSet, what: str) -> None:
     if data.kind != "boxes":
-        raise DataError(f"{data.root}: need pictures with boxes to detect, got classes without; see doctor")
+        raise DataError(f"{data.root}: need pictures with boxes to detect, got classes without; train classify on them")
     if not any(example.objects for example in data.examples):
         raise DataError(f"{data.root}: need objects {what}, got {len(data):,} pictures without any")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,21 +19,22 @@ from torch import Tensor, nn
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.model_inputs import model_batches
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.classify import KEPT, figures, targets_of
-from convolens.media.files import AnyPath, make_folder, write_rows
+from convolens.evaluation.classify import KEPT, figures, log_loss, targets_of
+from convolens.media.files import make_folder, write_rows
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
+from convolens.models.model_file import BEST
 from convolens.training.classifier_run import write_classifier_run
-from convolens.training.learning import cropped
+from convolens.training.journal import draw_curves
 from convolens.training.linear import LinearFit, fit_linear
-from convolens.training.run_folder import BEST, Run
+from convolens.training.run_folder import CURVES, Run
 
 
 def train_head(
     model: Classifier,
     teaching: DataSet,
     held_out: DataSet,
-    out: AnyPath,
+    run: Path,
     *,
     size: int | None,
     weight_decay: float,
@@ -48,7 +50,7 @@ def train_head(
         model: its head is set.
         teaching: what to learn from.
         held_out: what to measure on.
-        out: the run folder.
+        run: the run folder; made if missing.
         size: the side that pictures are brought to; None leaves them to the model's preprocessing.
         weight_decay: holds the head's weights small; more of it suits few pictures.
         batch: pictures of one size that go through the trunk at once.
@@ -64,8 +66,8 @@ def train_head(
     if not (math.isfinite(weight_decay) and weight_decay >= 0):
         raise ArgumentError(f"weight_decay: need a finite number of at least 0, got {weight_decay}")
     if size is not None:
-        model.trunk.preprocessing = cropped(model.trunk.preprocessing, size)
-    run = make_folder(out)
+        model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
+    make_folder(run)
     known, used = pooled_features(model, teaching, skipped, batch, "training pictures", progress)
     tested, tests = pooled_features(model, held_out, skipped, batch, "validation pictures", progress)
     _need_every_class(teaching, used, skipped)
@@ -77,11 +79,14 @@ def train_head(
     )
     for fit in steps:
         _put(model, fit)
-        measured = figures(model, _scores(model, tested), tests)
-        rows.append({"step": len(rows) + 1, "loss": fit.loss} | {f"validation_{name}": measured[name] for name in kept})
+        scores = _scores(model, tested)
+        measured = figures(model, scores, tests)
+        row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": log_loss(model, scores, tests)}
+        rows.append(row | {f"validation_{name}": measured[name] for name in kept})
     model.metrics = {name: measured[name] for name in kept}
     model.save(run / BEST)
     write_rows(run / "metrics.csv", rows)
+    draw_curves(run / CURVES, rows, f"validation_{kept[0]}", by="step")
     return write_classifier_run(run, model, held_out, _scores(model, tested), tests, settings | {"size": size}, skipped)
 
 

@@ -2,7 +2,7 @@
 
 log.jsonl     a line for each thing that happened, with its time; only ever appended to
 metrics.csv   a row for each epoch
-curves.png    loss, goal and learning rate by epoch
+curves.png    loss, monitored metric and learning rate by epoch
 lr.png        the loss at each rate that was tried, where the rate was to be found
 tensorboard/  the figures of each epoch as TensorBoard reads them, where asked for
 """
@@ -19,12 +19,12 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from convolens.errors import need_package
 from convolens.media.files import write_rows, writing
-from convolens.progress import terminal
+from convolens.progress import Watched, watching
 from convolens.training.finding import LearningRateSearch
+from convolens.training.run_folder import CURVES
 
 SMOOTHING = 0.9  # of the speed shown
 
@@ -62,41 +62,28 @@ class Journal:
     def curves(self, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
         """Draws how loss, goal and rate went."""
         if self.leads and rows:
-            draw_curves(self.folder / "curves.png", rows, goal)
+            draw_curves(self.folder / CURVES, rows, goal)
 
     @contextmanager
     def bar(self, epochs: int | None) -> Iterator[Bar]:
-        """A bar over the whole training, drawn where somebody watches."""
-        console = terminal()
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console, disable=not (self.shown and console.is_terminal)) as shown:
-            yield Bar(shown, shown.add_task("training", total=1.0, figures=""), epochs)
+        """Progress over the whole training, shown where it is asked for."""
+        with watching("training", 1.0, show=self.shown, counted=False) as watched:
+            yield Bar(watched, epochs)
 
 
 class Bar:
-    """How far it is, with loss, goal and speed."""
+    """How far it is, with loss, monitored metric and speed."""
 
-    def __init__(self, shown: Progress, task: TaskID, epochs: int | None) -> None:
-        self.shown, self.task, self.epochs, self.speed = shown, task, epochs, 0.0
+    def __init__(self, watched: Watched, epochs: int | None) -> None:
+        self.watched, self.epochs, self.speed = watched, epochs, 0.0
 
-    def step(self, done: float, epoch: int, loss: float, goal: float | None, pictures: int, seconds: float) -> None:
+    def step(self, done: float, epoch: int, loss: float, best: float | None, pictures: int, seconds: float) -> None:
         """After a step on so many pictures in so many seconds."""
         speed = pictures / max(seconds, 1e-9)
         self.speed = SMOOTHING * self.speed + (1 - SMOOTHING) * speed if self.speed else speed
-        known = "" if goal is None else f"best {goal:.3f}  "
+        known = "" if best is None else f" best {best:.3f}"
         of = f"/{self.epochs}" if self.epochs else ""
-        self.shown.update(
-            self.task,
-            completed=min(done, 1.0),
-            figures=f"epoch {epoch + 1}{of}  loss {loss:.3f}  {known}{self.speed:.0f} pictures/s",
-        )
+        self.watched.update(min(done, 1.0), f"epoch {epoch + 1}{of} loss {loss:.4g}{known} {self.speed:.0f}/s")
 
 
 def _boards(folder: Path) -> Any:
@@ -121,16 +108,30 @@ def draw_search(path: Path, search: LearningRateSearch) -> None:
     _write(figure, path)
 
 
-def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
-    """A PNG: the loss and, below it, the goal, by epoch; the learning rate under both."""
-    figure = Figure(figsize=(7, 6.5), layout="constrained")
+def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str, *, by: str = "epoch") -> None:
+    """A PNG: the losses and, below them, the monitored metric, by epoch or step; the learning rate, where there is one.
+
+    Args:
+        path: where to write.
+        rows: as in `metrics.csv`: `loss`, `validation_loss`, the metric, `lr`; those that are there are drawn.
+        goal: the metric's name.
+        by: the name of what is counted.
+    """
+    panels = [[name for name in ("loss", "validation_loss") if name in rows[0]], [goal]]
+    panels += [["lr"]] if "lr" in rows[0] else []
+    figure = Figure(figsize=(7, 2 + 1.5 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
-    epochs = [row["epoch"] for row in rows]
-    for axes, name in zip(figure.subplots(3, sharex=True, height_ratios=(2, 2, 1)), ("loss", goal, "lr"), strict=True):
-        axes.plot(epochs, [row[name] for row in rows], marker="." if len(rows) < 40 else None)
-        axes.set_ylabel(name.replace("_", " "))
+    at = [row[by] for row in rows]
+    heights = (2, 2, 1)[: len(panels)]
+    for axes, names in zip(figure.subplots(len(panels), sharex=True, height_ratios=heights), panels, strict=True):
+        for name in names:
+            label = {"loss": "training", "validation_loss": "validation"}.get(name, name)
+            axes.plot(at, [row[name] for row in rows], marker="." if len(rows) < 40 else None, label=label)
+        if len(names) > 1:
+            axes.legend()
+        axes.set_ylabel({"lr": "learning rate"}.get(names[0], names[0].replace("_", " ")))
         axes.grid(alpha=0.3)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(by)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _write(figure, path)
 

@@ -144,11 +144,6 @@ def side_for(size: int | None, data: DataSet) -> int:
     raise DataError(f"{data.root}: need pictures that can be used, got none; {reason}")
 
 
-def cropped(preprocessing: Preprocessing, side: int) -> Preprocessing:
-    """Pictures brought to the side: the shorter side resized, the centre cut out."""
-    return replace(preprocessing, resize=side, crop=side, stretch=None)
-
-
 def stretched(preprocessing: Preprocessing, side: int) -> Preprocessing:
     """Whole pictures brought to the side, whatever their shape."""
     return replace(preprocessing, resize=None, crop=None, stretch=side)

@@ -21,6 +21,7 @@ class Lesson(Protocol):
         model: what learns; on its device, trained in place.
         goal: the name of the metric that says which model is best; the larger the better.
         count: how many pictures there are to learn from.
+        validation_count: how many there are to measure on.
     """
 
     @property
@@ -34,6 +35,10 @@ class Lesson(Protocol):
     @property
     def count(self) -> int:
         """Of pictures to learn from."""
+
+    @property
+    def validation_count(self) -> int:
+        """Of pictures to measure on."""
 
     def layers(self) -> Sequence[nn.Module]:
         """The parts of the model whose learning rate falls towards the input, first to last."""
@@ -60,7 +65,7 @@ class Lesson(Protocol):
         """The parts of the loss, weighted and summed over the batch, not divided: under the names of `counts`."""
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """The model on the pictures that were kept back; in evaluation mode."""
+        """The model on the validation pictures; in evaluation mode."""
 
     def save(self, model: nn.Module, path: Any, metrics: Mapping[str, float]) -> None:
         """Writes a model as the file that users load."""

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from convolens.data import DataSet, Example, Skipped
-from convolens.media.files import AnyPath, make_folder, write_json
+from convolens.media.files import make_folder, write_json
 from convolens.models import load as load_model
+from convolens.models.model_file import BEST
 from convolens.training import Lesson, Settings, fit
+from convolens.training.advice import advice_on
 from convolens.training.learning import fingerprint
-from convolens.training.run_folder import BEST, Run
+from convolens.training.run_folder import Run
 from convolens.trunks import Trunk
+
+
+@runtime_checkable
+class MeasuringLesson(Lesson, Protocol):
+    """A lesson that remembers what was measured of the model that it saved."""
+
+    @property
+    def best_found(self) -> dict[str, Any]:
+        """All figures of the best model; empty where a run before this one found it."""
 
 
 @runtime_checkable
@@ -32,9 +44,9 @@ class OnTrunk(Protocol):
 
 
 def run_lesson(
-    lesson: Lesson,
+    lesson: MeasuringLesson,
     settings: Settings,
-    out: AnyPath,
+    run: Path,
     measure: Callable[[Any], dict[str, Any]],
     skipped: list[Skipped],
     *,
@@ -42,26 +54,28 @@ def run_lesson(
     resume: bool,
     device: str,
     progress: bool,
+    started: float,
 ) -> Run:
     """Trains, measures the best model, and writes down what was asked and found.
 
     Args:
         lesson: what to learn.
         settings: how.
-        out: the run folder; made if missing.
-        measure: gives the figures of a model on the pictures that were kept back.
+        run: the run folder; made if missing.
+        measure: gives the figures of a model on the validation pictures.
         skipped: files that could not be used; training and measuring add to it.
         asked: the trainer's own arguments, for `config.json`.
-        resume: goes on from an earlier run in `out`.
+        resume: goes on from an earlier run there.
         device: where the best model is measured.
         progress: shows a bar.
+        started: when the work began, by `time.monotonic`.
 
     Errors as in `convolens.train`.
     """
-    run = make_folder(out)
-    outcome = fit(lesson, settings, run, resume=resume, progress=progress)
+    make_folder(run)
+    outcome = fit(lesson, settings, run, resume=resume, progress=progress, started=started)
     best = load_model(run / BEST, device=device)
-    measured = measure(best)
+    measured = lesson.best_found or measure(best)
     facts = {
         "task": best.task,
         "class_names": best.class_names,
@@ -72,7 +86,9 @@ def run_lesson(
         "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
     }
     write_json(run / "config.json", facts)
-    return Run(run, run / BEST, measured, tuple(skipped))
+    weights = asked.get("weights") is not None
+    advice = advice_on(best.task, measured, epochs=len(outcome.rows), weights=weights)
+    return Run(run, best.task, measured, tuple(skipped), advice)
 
 
 def learned_facts(model: OnTrunk, finetune: str, data: DataSet, describe: Callable[[Example], str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -22,8 +23,10 @@ from convolens.training.learning import EVERYTHING, LearningTrunk, Pictures, nor
 from convolens.training.lesson import Example as Shown
 from convolens.training.lesson import stacked
 from convolens.training.lesson_run import described_boxes, learned_facts, run_lesson
-from convolens.training.run_folder import Run
+from convolens.training.run_folder import Run, need_free_run
+from convolens.training.validation_loss import validation_loss
 
+UNCHANGED = Augmentation((1.0, 1.0), (1.0, 1.0), flip=False, color_jitter=0.0)
 KEPT = ("quality", "object_accuracy", "class_accuracy", "mean_iou", "count")
 
 
@@ -49,6 +52,7 @@ def train_localizer(
     flip: bool = True,
     color_jitter: float = 0.2,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     progress: bool = True,
     **training: Unpack[TrainingOptions],
@@ -65,7 +69,7 @@ def train_localizer(
         hidden: features between the tap and what is said of it.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
-        validation: the share that is kept back to measure on, a list of pictures (`.txt`), or other data. None takes
+        validation: the share that is measured on, a list of pictures (`.txt`), or other data. None takes
             the data's own split for it, or a share of 0.2.
         size: pictures are brought to a square of this side; None takes the first picture's shorter side.
         object_weight: of the first part of the loss, whether there is an object (binary cross-entropy).
@@ -77,16 +81,23 @@ def train_localizer(
         flip: not for what has a left and a right, such as digits.
         color_jitter: how much light and colours change.
         resume: goes on from an earlier run in `out`.
+        overwrite: replaces an earlier run in `out`, which is otherwise refused.
         device: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
         training: see `convolens.training.Settings`.
 
     Errors as in `convolens.train`.
     """
-    asked = {name: value for name, value in locals().items() if name not in ("training", "progress", "resume")}
+    started = time.monotonic()
+    asked = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("training", "progress", "resume", "overwrite", "started")
+    }
     settings, augmentation = Settings(**training), Augmentation(scale, ratio, flip, color_jitter)
     part_weights = {"object": object_weight, "class": class_weight, "box": box_weight}
     _check_loss(part_weights, box_loss)
+    run = need_free_run(out, resume=resume, overwrite=overwrite)
     read = read_data(data)
     _need_one_box(read)
     teaching, held_out = split(read, validation, settings.seed)
@@ -101,8 +112,9 @@ def train_localizer(
         model, Pictures(teaching, side, augmentation, skipped), held_out, finetune, part_weights, box_loss
     )
     return run_lesson(
-        lesson, settings, out, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
+        lesson, settings, run, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
         asked=asked, resume=resume, device=device, progress=progress,
+        started=started,
     )  # fmt: skip
 
 
@@ -123,7 +135,9 @@ class LocalizeLesson:
         self.model, self.pictures, self.held_out = model, pictures, held_out
         self.finetune, self.weights, self.box_loss = finetune, dict(weights), box_loss
         self.part = LearningTrunk(model.trunk, model.taps[0], finetune)
-        self.count = len(pictures)
+        self.found: dict[str, Any] = {}
+        self.best_found: dict[str, Any] = {}
+        self.count, self.validation_count = len(pictures), len(held_out)
 
     def layers(self) -> Sequence[nn.Module]:
         """The trunk's layers that learn."""
@@ -186,15 +200,17 @@ class LocalizeLesson:
         return {"object": found.object, "class": found.classes, "box": found.box}
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """On the pictures that were kept back."""
+        """On the validation pictures."""
         assert isinstance(model, Localizer)
-        found = measure_localizer(model, self.held_out.examples, self.pictures.skipped)
-        return {name: found[name] for name in KEPT}
+        found = self.found = measure_localizer(model, self.held_out.examples, self.pictures.skipped)
+        plain = Pictures(self.held_out, self.pictures.side, UNCHANGED, self.pictures.skipped)
+        unseen = LocalizeLesson(self.model, plain, self.held_out, self.finetune, self.weights, self.box_loss)
+        return {"validation_loss": validation_loss(unseen, model)} | {name: found[name] for name in KEPT}
 
     def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
         """As a model file."""
         assert isinstance(model, Localizer)
-        model.metrics = dict(metrics)
+        model.metrics, self.best_found = dict(metrics), self.found
         model.save(path)
 
     def facts(self) -> dict[str, Any]:
@@ -217,9 +233,13 @@ def _check_loss(weights: Mapping[str, float], box_loss: str) -> None:
 
 def _need_one_box(data: DataSet) -> None:
     if data.kind != "boxes":
-        raise DataError(f"{data.root}: need pictures with boxes to localize, got classes without; see doctor")
+        raise DataError(
+            f"{data.root}: need pictures with boxes to localize, got classes without; train classify on them"
+        )
     for example in data.examples:
         if len(example.objects) > 1:
-            raise DataError(f"{example.path}: need one object or none to localize, got {len(example.objects)}")
+            raise DataError(
+                f"{example.path}: need one object or none to localize, got {len(example.objects)}; train detect on them"
+            )
     if not any(example.objects for example in data.examples):
         raise DataError(f"{data.root}: need pictures with an object, got none")

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, TrainingError
+from convolens.models.model_file import BEST
 from convolens.training.average import ExponentialMovingAverage
 from convolens.training.checkpoint import Checkpoint, Learner, Place, read_checkpoint, write_checkpoint
 from convolens.training.distributed import World, joined
@@ -28,7 +29,7 @@ from convolens.training.finding import find_batch, find_lr
 from convolens.training.journal import Bar, Journal
 from convolens.training.lesson import Lesson
 from convolens.training.optimizers import optimizer_for, set_lr
-from convolens.training.run_folder import BEST
+from convolens.training.run_folder import LAST
 from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
@@ -36,7 +37,6 @@ from convolens.training.stopping import Asked, listening
 from convolens.training.threads import threads_for
 
 EPOCHS = 30  # where neither epochs nor minutes are given
-LAST = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,15 @@ class Outcome:
     settings: Settings
 
 
-def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = False, progress: bool = True) -> Outcome:
+def fit(
+    lesson: Lesson,
+    settings: Settings,
+    folder: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    started: float | None = None,
+) -> Outcome:
     """Trains the lesson's model.
 
     Args:
@@ -66,16 +74,21 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
         folder: an existing folder; gets `best.safetensors`, `last.ckpt` and the records (`training.journal`).
         resume: goes on from the `last.ckpt` there; where there is none yet, from the start.
         progress: shows a bar.
+        started: when the work began, by `time.monotonic`: what was read and made before counts for `minutes` too. None:
+            now.
 
     Raises:
         TrainingError: the loss is no longer a number; the message names the batch. The last good state is kept.
         ArgumentError: a run to go on from that was asked for something else.
         FileError: a file cannot be written; what stood there before stands.
     """
+    began = time.monotonic() if started is None else started
     device = next(lesson.model.parameters()).device
     with joined(device) as world, listening() as asked, _own_randomness():
         journal = Journal(folder, leads=world.leads, progress=progress, tensorboard=settings.tensorboard)
         before = read_checkpoint(folder / LAST) if resume and (folder / LAST).exists() else None
+        if world.leads and not resume:  # of an earlier run, which a later `resume` would confuse with this one
+            (folder / LAST).unlink(missing_ok=True)
         if before:
             _check_same(before, settings, lesson.facts())
         prepare_for_speed(lesson.model)
@@ -87,7 +100,7 @@ def fit(lesson: Lesson, settings: Settings, folder: Path, *, resume: bool = Fals
         journal.note("resumed" if before else "started", epoch=training.place.epoch, step=training.place.step)
         assert isinstance(found.batch, int)
         with threads_for(lesson, found.batch):
-            outcome = training.run()
+            outcome = training.run(began)
         del training  # and with it what binds this process to the others; `joined` parts from them
         return outcome
 
@@ -122,14 +135,14 @@ class _Training:
         self.place = Place()
         self.epochs = settings.epochs or (None if settings.minutes else EPOCHS)
         self.saved_at = self.resumed_at = time.monotonic()
-        self.measuring_seconds = 0.0
+        self.measuring_seconds: float | None = None  # of the last time
+        self.step_seconds = 0.0  # of learning from a picture, the mean so far
         if world.size > 1 and _has_live_norms(lesson):
             journal.note("batch norm statistics are of each process's own pictures", processes=world.size)
 
-    def run(self) -> Outcome:
+    def run(self, began: float) -> Outcome:
         """Epoch after epoch, until there is a reason to end."""
-        already = self.place.seconds
-        self.resumed_at = time.monotonic() - already
+        self.resumed_at = began - self.place.seconds
         with self.journal.bar(self.epochs) as bar:
             while not (reason := self.world.agreed(self._over())):
                 self._epoch(bar)
@@ -154,9 +167,17 @@ class _Training:
         return time.monotonic() - self.resumed_at
 
     def _budget(self) -> float:
-        """Seconds to learn in; measuring at the end takes its time too."""
-        minutes = self.settings.minutes
-        return math.inf if minutes is None else max(60 * minutes - self.measuring_seconds, 1e-3)
+        """Seconds to learn in; measuring at the end takes its time too.
+
+        How long, is known from the last time. Before the first, a picture is thought to take two thirds of what
+        learning from it takes: forward once for what is found, once for the loss.
+        """
+        minutes, measuring = self.settings.minutes, self.measuring_seconds
+        if minutes is None:
+            return math.inf
+        if measuring is None:
+            measuring = self.lesson.validation_count * self.step_seconds * 2 / 3
+        return max(60 * minutes - measuring, 1e-3)
 
     def _time_is_up(self) -> bool:
         return self._seconds() >= self._budget()
@@ -179,6 +200,7 @@ class _Training:
             self._step(fed)
             place.step += 1
             seen += len(parts[fed.step])
+            self.step_seconds = (time.monotonic() - start) / seen
             bar.step(done, place.epoch, self._loss(), place.best, len(parts[fed.step]), time.monotonic() - before)
             self._between_steps()
             if self.world.agreed(self._time_is_up()):

@@ -1,38 +1,91 @@
 """The folder that a training leaves behind: the best model, how it got there, and what it was asked to do.
 
 best.safetensors   the model                    metrics.csv     a row for each step or epoch
-config.json        every setting and the data
+config.json        every setting and the data   curves.png      the same, drawn
 Tasks and the training loop add to it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import UInt8
+from numpy import ndarray
+
 from convolens.data import Skipped
+from convolens.errors import ArgumentError, FileError
+from convolens.evaluation.summary import in_a_line, per_class
+from convolens.media.files import AnyPath
+from convolens.media.images import read_image
+from convolens.media.pixels import as_rgb8
+from convolens.media.showing import Drawn
 from convolens.models import Model, load
+from convolens.models.model_file import BEST
 
-BEST = "best.safetensors"
+LAST = "last.ckpt"
+CURVES = "curves.png"
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Drawn):
     """What a training left behind.
 
     Attributes:
         folder: the run folder.
-        best: the model file in it.
+        task: `classify`, `localize` or `detect`.
         metrics: of the best model on the validation pictures, as `evaluate` gives them.
         skipped: files that could not be used, with the reason for each.
+        advice: where little was learned, what to try; otherwise empty.
     """
 
     folder: Path
-    best: Path
+    task: str
     metrics: dict[str, Any]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...] = ()
+    advice: str = ""
+
+    @property
+    def best(self) -> Path:
+        """The model file."""
+        return self.folder / BEST
 
     def load(self, *, device: str = "auto") -> Model:
         """The best model."""
         return load(self.best, device=device)
+
+    def drawn(self) -> UInt8[ndarray, "height width 3"]:
+        """How loss and metrics went."""
+        return as_rgb8(read_image(self.folder / CURVES))
+
+    def __str__(self) -> str:
+        return in_a_line(self.task, self.metrics)
+
+    def __repr__(self) -> str:
+        return f"Run({self.folder}, {self})"
+
+    def _repr_html_(self) -> str:
+        words = "".join(f"<p>{escape(one)}</p>" for one in (repr(self), self.advice) if one)
+        return f"{words}<pre>{escape(chr(10).join(per_class(self.metrics)))}</pre>"
+
+
+def need_free_run(out: AnyPath, *, resume: bool, overwrite: bool) -> Path:
+    """The folder of a run that is about to begin: asked before anything is read or made.
+
+    Raises:
+        FileError: it holds a run that is neither to be resumed nor overwritten.
+        ArgumentError: both at once are asked for.
+    """
+    if resume and overwrite:
+        raise ArgumentError("overwrite: need one of resume=True and overwrite=True, got both")
+    folder = Path(out)
+    there = [name for name in (BEST, LAST) if (folder / name).exists()]
+    if there and not (resume or overwrite):
+        again = "resume=True goes on from it, " if LAST in there else ""
+        raise FileError(
+            f"{folder}: need a folder without a run, found {' and '.join(there)} there; "
+            f"{again}overwrite=True replaces it, or give another folder"
+        )
+    return folder

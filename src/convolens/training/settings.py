@@ -46,8 +46,9 @@ class Settings:
 
     Attributes:
         epochs: times every picture is seen; None: 30, or with `minutes` as many as they allow.
-        minutes: a budget of time, for which the schedule is stretched or shortened. None: no limit. A run that the
-            clock ends depends on the machine; one of a number of epochs does not.
+        minutes: a budget of time for all of it, from reading the data to the last measuring, for which the schedule
+            is stretched or shortened. None: no limit. A run that the clock ends depends on the machine; one of a
+            number of epochs does not.
         batch: pictures to a step; `auto` takes what memory allows, at most 64.
         accumulate: a step's pictures go through the network in so many parts, for a large batch in little memory.
         optimizer: `adamw` or `sgd` (with Nesterov's momentum).

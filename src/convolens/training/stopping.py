@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ class Asked:
         if self.by is not None:
             raise KeyboardInterrupt
         self.by = number
+        # Not by `print`, which the signal may have interrupted.
+        os.write(2, b"\nstopping after this step, with all that was learned so far; once more ends at once\n")
 
     def leave(self, said: str) -> None:
         """Ends as the signal would have: KeyboardInterrupt, or the exit code that shells report for SIGTERM."""

@@ -78,6 +78,7 @@ def train(
     checkpoint_seconds: float = 30.0,
     tensorboard: bool = False,
     resume: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     progress: bool = True,
     **unknown: Never,
@@ -95,7 +96,7 @@ def train(
             others are given: a good start for photos.
         weights: of the trunk: a name from the weights table or a path; to detect, also a whole detector to go on from.
             None, with a trunk named, for random ones, which see little until they are trained.
-        out: the run folder; made if missing, files of an earlier run in it are replaced.
+        out: the run folder; made if missing. A run that is there already is refused without `overwrite` or `resume`.
         taps: the trunk's taps (layers) that the head looks at. None takes the last; to detect, one for each size of
             objects.
         finetune: `head`, to classify: the trunk stays as it is, and the best head on its features is found in seconds;
@@ -131,7 +132,8 @@ def train(
         color_jitter: how much light and colours change: 0 not at all. None is 0.2, or to detect 1, what SSD's paper
             does.
         epochs: times every picture is seen; None: 30, or with `minutes` as many as they allow.
-        minutes: a budget of time, for which the schedule is stretched or shortened; None: no limit.
+        minutes: a budget of time, from reading the data to the last measuring, for which the schedule is stretched or
+            shortened; None: no limit.
         batch: pictures to a step, or `auto`: as many as memory allows, at most 64. None is 32, for `head` 16.
         accumulate: parts that a batch goes through the network in, for a large batch in little memory.
         optimizer: `adamw` or `sgd`, with Nesterov's momentum.
@@ -151,6 +153,7 @@ def train(
         checkpoint_seconds: how often a state to resume from is written; 0 writes one after every step.
         tensorboard: writes the metrics of each epoch for TensorBoard too (the extra `tensorboard`).
         resume: goes on from an earlier run in `out`.
+        overwrite: replaces an earlier run in `out`.
         device: where to run: `auto`, `cpu`, `cuda`, …
         progress: shows a bar with the time left.
         unknown: nothing; a misspelt option is refused with the name that was meant.
@@ -161,7 +164,7 @@ def train(
     Raises:
         ArgumentError: no such task, trunk, tap or option, or a value that cannot be used.
         DataError: fewer than two classes, a class without pictures that can be read, or no boxes where they are needed.
-        FileError: the data is not there, or the run folder cannot be written.
+        FileError: the data is not there, or the run folder cannot be written or holds a run.
         WeightsError: the weights are not there or another network's.
         TrainingError: the loss is no longer a number, or `resume` finds a run of something else.
 
@@ -178,7 +181,7 @@ def train(
     ...     run = train("classify", f"{folder}/data", trunk="resnet18", stem="small", width=0.25, finetune="head",
     ...                 out=f"{folder}/run", progress=False)
     ...     run.load().predict([dark, light], top=1)
-    [Prediction(labels=('dark',), scores=(...,)), Prediction(labels=('light',), scores=(...,))]
+    [Prediction(dark ...%), Prediction(light ...%)]
     """
     asked = dict(locals())
     need_one_of("task", task, TRAINERS)

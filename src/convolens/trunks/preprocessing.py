@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -126,6 +126,16 @@ class Preprocessing:
         if self.crop is not None:
             picture = _center(picture, self.crop)
         return picture
+
+    def cropped(self, side: int) -> Preprocessing:
+        """The same, but pictures are brought to a square: the shorter side resized, the centre cut out.
+
+        Raises:
+            ArgumentError: less than a pixel.
+        """
+        if side < 1:
+            raise ArgumentError(f"size: need at least 1 pixel, got {side}")
+        return replace(self, resize=side, crop=side, stretch=None)
 
     def _statistics(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         mean, deviation = (batch.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.deviation))

@@ -166,10 +166,20 @@ class Trunk(nn.Module):
         (y1, y2), (x1, x2) = seen(windows, row, height), seen(windows, column, width)
         return x1, y1, x2, y2
 
-    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths or arrays, one or many) as the batch that the weights expect, on the trunk's device."""
+    def preprocess(self, pictures: object, *, size: int | None = None) -> Float[Tensor, "batch channels height width"]:
+        """Pictures (paths or arrays, one or many) as the batch that the weights expect, on the trunk's device.
+
+        Args:
+            pictures: of one size, where `size` is None and the weights' own preprocessing leaves sizes as they are.
+            size: brings pictures of any sizes to a square of this side: the shorter side resized, the centre cut out.
+
+        Raises:
+            ShapeError: pictures of several sizes.
+            ArgumentError: a size below 1.
+        """
         parameter = next(self.parameters())
-        return self.preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
+        preprocessing = self.preprocessing if size is None else self.preprocessing.cropped(size)
+        return preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
 
     def fuse_parts(self, fused: Callable[[nn.Module], nn.Module]) -> None:
         """Makes each step one fused module, in place; then there is no value before a ReLU to ask for.

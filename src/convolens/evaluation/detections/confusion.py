@@ -1,4 +1,4 @@
-"""What was taken for what: each detection that counts goes to the object that it overlaps most, whatever its class."""
+"""What was predicted as what: each detection that counts goes to the object that it overlaps most, of any class."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from convolens.errors import ArgumentError
 from convolens.models.detect.cost import Objectness, Outputs
 from convolens.models.detect.matching import Grids
 from convolens.models.detect.offsets import decode
+from convolens.models.results import Predicted
 
 LOWEST = 0.01  # the paper's threshold, for measuring: nearly everything counts
 SHOWN = 0.5  # the threshold for people
@@ -30,8 +31,8 @@ TOP_K, MAX_DETECTIONS = 400, 200
 SIGMA = 0.5  # of soft-NMS, the authors' choice
 
 
-@dataclass(frozen=True)
-class Detections:
+@dataclass(frozen=True, repr=False)
+class Detections(Predicted):
     """The objects found in a picture, likeliest first.
 
     Attributes:

@@ -33,6 +33,7 @@ from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.results import of_pictures, remembering
 from convolens.trunks import Preprocessing, Trunk
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
@@ -218,14 +219,16 @@ class Detector(nn.Module):
         if batch is None:
             batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
         views: list[list[Tile]] = []  # of each picture
+        kept: list[Picture | None] = []
         parts: list[Detections] = []  # of each view
         with evaluating(self):
             sizes = (view for picture in _growing(views) for view in picture)
-            for one in batches(self._views(pictures, tile, views), batch):
+            for one in batches(self._views(remembering(pictures, kept), tile, views), batch):
                 seen = [next(sizes) for _ in one]
                 parts += self.decode(self(one), [(view.y2 - view.y1, view.x2 - view.x1) for view in seen], selection)
         waiting = iter(parts)
         found = [self._whole([next(waiting) for _ in mine], mine, selection) for mine in views]
+        found = of_pictures(found, kept)
         return found if many else found[0]
 
     def decode(self, outputs: Outputs, sizes: Sequence[tuple[int, int]], selection: Selection) -> list[Detections]:

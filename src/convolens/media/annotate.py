@@ -1,0 +1,92 @@
+"""A picture with what was predicted drawn on it: boxes where there are any, otherwise the classes below it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convolens.media.draw import draw_boxes, legible, sheet
+from convolens.media.files import writing
+from convolens.media.pixels import as_rgb8
+
+LONGEST = 1280  # pixels of an annotated picture's side: enough to look at, and quick to write
+QUALITY = 90
+NAMED = 3  # classes that a line names
+LISTED = 5  # objects that a line names
+
+
+def annotated(pixels: NDArray[Any], prediction: Any) -> NDArray[np.uint8]:
+    """The picture, of a size to look at (`draw.legible`, and at most `LONGEST`), with a prediction of any task.
+
+    Args:
+        pixels: any picture.
+        prediction: with `boxes_xyxy labels scores` (a detector's), `box_xyxy label score objectness` (a localizer's)
+            or `labels scores` (a classifier's).
+    """
+    shown, scale = _at_most(as_rgb8(pixels), LONGEST)
+    boxes, labels, scores = _objects(prediction)
+    if len(boxes):
+        return draw_boxes(shown, boxes * scale, labels, scores)
+    shown = legible(shown)[0]
+    return sheet([shown], [in_words(prediction)], columns=1, height=shown.shape[0], gap=0)
+
+
+def in_words(prediction: Any) -> str:
+    """A prediction in a line."""
+    lines = in_lines(prediction)
+    more = len(lines) - LISTED
+    return "; ".join(lines[:LISTED]) + (f"; … {more} more" if more > 0 else "")
+
+
+def in_lines(prediction: Any) -> list[str]:
+    """A prediction in words: a line for each object, or one for the classes or for nothing at all."""
+    boxes, labels, scores = _objects(prediction)
+    sure = f"objectness {prediction.objectness:.1%}" if hasattr(prediction, "objectness") else ""
+    if len(boxes):
+        named = zip(labels, scores, boxes.tolist(), strict=True)
+        return ["  ".join(filter(None, (f"{label} {score:.1%}", place(box), sure))) for label, score, box in named]
+    if sure:
+        return [f"nothing ({sure})"]
+    classes = list(zip(prediction.labels, prediction.scores, strict=True))[:NAMED]
+    return ["  ".join(f"{label} {score:.1%}" for label, score in classes) or "nothing"]
+
+
+def place(box_xyxy: Any) -> str:
+    """Where a box lies, in words.
+
+    >>> place((10, 20.4, 30, 49.6))
+    'x 10–30, y 20–50'
+    """
+    x1, y1, x2, y2 = box_xyxy
+    return f"x {x1:.0f}–{x2:.0f}, y {y1:.0f}–{y2:.0f}"
+
+
+def _objects(prediction: Any) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[float, ...]]:
+    """Boxes, labels and scores; none for a task without boxes, or where nothing was found."""
+    if hasattr(prediction, "boxes_xyxy"):
+        boxes, labels, scores = prediction.boxes_xyxy, prediction.labels, prediction.scores
+    elif getattr(prediction, "box_xyxy", None) is not None:
+        boxes, labels, scores = [prediction.box_xyxy], (prediction.label,), (prediction.score,)
+    else:
+        boxes, labels, scores = [], (), ()
+    return np.array(boxes, np.float64).reshape(-1, 4), tuple(labels), tuple(map(float, scores))
+
+
+def write_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Writes a picture to look at; smaller than `write_image`, which loses nothing that can be seen."""
+    with writing(path) as draft:
+        Image.fromarray(pixels).save(draft, "JPEG", quality=QUALITY)
+
+
+def _at_most(pixels: NDArray[np.uint8], longest: int) -> tuple[NDArray[np.uint8], float]:
+    """The picture at most so many pixels long, and what its size was multiplied by."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    if scale == 1:
+        return pixels, scale
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)), scale

@@ -1,0 +1,47 @@
+"""Progress fits a terminal of 80 columns, and becomes plain lines where there is none."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from convolens import progress
+from convolens.training.journal import Bar
+
+
+def on(monkeypatch, *, width, terminal):
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
+    monkeypatch.setattr(progress, "terminal", lambda: console)
+    return file
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_trainings_longest_line_fits_with_all_its_numbers(monkeypatch, width):
+    file = on(monkeypatch, width=width, terminal=True)
+    with progress.watching("training", 1.0, counted=False) as watched:
+        Bar(watched, 100).step(0.5, 98, 10.532, 0.812, 64, 0.01)
+        watched.bar.refresh()
+    lines = re.split(r"\r|\n", re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", file.getvalue()))
+    last = [line for line in lines if line.strip()][-1]
+    assert len(last) <= width
+    assert re.search(r"training ━.* epoch 99/100 loss 10\.53 best 0\.812 6400/s 0:00:\d\d, 0:00:\d\d left *$", last)
+    assert not any("…" in line for line in lines)
+
+
+def test_without_a_terminal_a_line_now_and_then_says_step_and_time_left(monkeypatch):
+    file, now = on(monkeypatch, width=80, terminal=False), iter(range(0, 10_000, 2))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
+    list(progress.track(range(200), "pictures", 200))  # two seconds each
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "pictures: 3/200  0:00:06, 0:06:34 left"
+    assert 10 < len(lines) < 70  # ever further apart, so that a night's log can be read
+
+
+def test_what_is_not_to_be_shown_is_not(monkeypatch):
+    for terminal in (True, False):
+        file, now = on(monkeypatch, width=80, terminal=terminal), iter(range(0, 10_000, 9))
+        monkeypatch.setattr(progress.time, "monotonic", lambda now=now: float(next(now)))
+        list(progress.track(range(9), "pictures", 9, show=False))
+        assert file.getvalue() == ""
