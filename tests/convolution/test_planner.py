@@ -7,6 +7,8 @@ import pytest
 
 import convolens as cl
 from convolens.convolution import planner, windows
+from convolens.convolution.algorithms import direct, overlap_save
+from convolens.convolution.job import Cost
 from convolens.convolution.structure import describe, terms_of
 
 RNG = np.random.default_rng(0)
@@ -142,3 +144,15 @@ def test_a_cube_of_rank_one_is_split_twice():
     kernel = np.multiply.outer(np.multiply.outer(normal(7), normal(8)), normal(9))
     structure = describe(kernel, seek_rank=True)
     assert structure.terms == structure.rest.terms == 1
+
+
+def test_of_methods_that_are_about_as_fast_the_most_precise_is_taken(monkeypatch):
+    x, kernel = normal(3001), normal(301)
+    by_sums, by_transforms = (SimpleNamespace(**vars(module)) for module in (direct, overlap_save))
+    monkeypatch.setattr(planner, "ALGORITHMS", (by_sums, by_transforms))
+    for seconds, expected in ((1.05, "direct"), (1.2, "overlap_save")):
+        planner._made_once.cache_clear()
+        by_sums.cost = lambda spec, best, seconds=seconds: Cost(seconds, 0.0, 1e-7)
+        by_transforms.cost = lambda spec, best: Cost(1.0, 0.0, 1e-5)
+        assert cl.plan(x, kernel).method == expected
+    planner._made_once.cache_clear()

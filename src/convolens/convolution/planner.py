@@ -21,6 +21,7 @@ from convolens.errors import MethodError, need_one_of
 # run over this tuple.
 ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, reduction, separable, fft, overlap_save, multirate)
 
+ABOUT_AS_FAST = 1.1  # times the least time predicted
 METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
 
 
@@ -97,7 +98,13 @@ def _made_once(spec: Spec, method: str, local: bool) -> Plan:
                 f"method {method!r}: need a problem it can do, but {forced.refusal}; 'auto' finds another"
             )
         return Plan(spec, forced, candidates)
-    return Plan(spec, min(able, key=_seconds), candidates)
+    return Plan(spec, _best(able), candidates)
+
+
+def _best(able: list[Candidate]) -> Candidate:
+    """The fastest; of those that are about as fast, the most precise: predictions are no better than that."""
+    enough = ABOUT_AS_FAST * min(map(_seconds, able))
+    return min((c for c in able if _seconds(c) <= enough), key=lambda c: (_error(c), _seconds(c)))
 
 
 def measured(job: Job) -> Plan:
@@ -135,6 +142,11 @@ def _besides(cost: Cost, spec: Spec) -> float:
 def _seconds(candidate: Candidate) -> float:
     assert candidate.cost is not None
     return candidate.cost.seconds
+
+
+def _error(candidate: Candidate) -> float:
+    assert candidate.cost is not None
+    return candidate.cost.error
 
 
 def best_cost(spec: Spec) -> Cost:
