@@ -107,7 +107,7 @@ class ExplanationPage:
         lead = f"{len(self._seen):,} pictures"
         if known:
             right = sum(one.doubt == 1 - max(one.likely.values()) for one in known)
-            lead += f", of {len(known):,} of which the class is known; {right:,} of these were named rightly"
+            lead += f", of {len(known):,} of which the class is known; {right:,} of these are right"
         return report("What the network looked at", f"{lead}.", parts)
 
     def _figure(self, seen: _Seen, pixels: NDArray[Any]) -> str:
