@@ -28,7 +28,7 @@ from convolens.features.shared_trunk import share_trunk as share_trunk
 from convolens.layers import fuse as fuse
 from convolens.media.audio import write_audio as write_audio
 from convolens.media.draw import draw_boxes as draw_boxes
-from convolens.media.files import AnyPath
+from convolens.media.files import AnyPath, OpenFile
 from convolens.media.images import write_image as write_image
 from convolens.media.pixels import Picture
 from convolens.models import load as load
@@ -294,7 +294,7 @@ def unecho(
 
 # Pictures.
 
-def read_image(path: AnyPath) -> NDArray[np.uint8 | np.uint16]: ...
+def read_image(source: AnyPath | bytes | OpenFile) -> NDArray[np.uint8 | np.uint16]: ...
 @overload
 def blur(
     image: Tensor,

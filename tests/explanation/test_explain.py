@@ -9,7 +9,7 @@ from torch import nn
 
 import convolens as cl
 from convolens.errors import ArgumentError, DtypeError, FileError, MethodError, ShapeError
-from convolens.explanation import METHODS
+from convolens.explanation import METHODS, explain_by, explain_top
 from convolens.media.images import write_image
 from convolens.models.classify import Classifier
 
@@ -254,3 +254,46 @@ def test_a_map_of_one_cell_says_nothing_of_where_and_is_refused(trunk, method):
 def test_a_picture_of_other_integers_than_bytes_is_refused(model, dtype):
     with pytest.raises(DtypeError, match=f"need uint8, uint16 or float.*, got {np.dtype(dtype)}"):
         cl.explain(model, np.ones((20, 30, 3), dtype))
+
+
+@pytest.mark.parametrize("method", ["cam", "gradcam", "ablationcam"])
+def test_a_head_on_several_taps_runs_the_trunk_once(two_taps, picture, method, monkeypatch):
+    passes, forward = [], type(two_taps.trunk).forward
+    monkeypatch.setattr(
+        type(two_taps.trunk), "forward", lambda *given, **named: passes.append(1) or forward(*given, **named)
+    )
+    cl.explain(two_taps, picture, method=method)
+    assert len(passes) == 1
+
+
+def test_several_methods_and_classes_decode_and_run_the_trunk_once_and_say_the_same(two_taps, picture, monkeypatch):
+    methods = ["cam", "gradcam", "occlusion"]
+    alone = [explain_top(two_taps, picture, 2, method=method) for method in methods]
+    passes, forward = [], type(two_taps.trunk).forward
+    monkeypatch.setattr(
+        type(two_taps.trunk), "forward", lambda *given, **named: passes.append(1) or forward(*given, **named)
+    )
+    together = explain_by(two_taps, picture, methods[:2], count=2)
+    assert len(passes) == 1
+    together = explain_by(two_taps, picture, methods, count=2)
+    for of_one, of_all in zip(alone, together, strict=True):
+        for one, other in zip(of_one, of_all, strict=True):
+            assert (one.method, one.label, one.score) == (
+                other.method,
+                other.label,
+                pytest.approx(other.score, abs=1e-5),
+            )
+            np.testing.assert_allclose(one.heatmap, other.heatmap, atol=1e-5 * float(np.abs(one.heatmap).max()))
+
+
+def test_pictures_are_taken_as_they_are_needed(model, picture):
+    taken = []
+
+    def endless():
+        for number in range(100):
+            taken.append(number)
+            yield picture if number < 3 else "nowhere.png"
+
+    with pytest.raises(FileError):
+        cl.explain(model, endless(), batch=1)
+    assert len(taken) < 12  # a few are read ahead

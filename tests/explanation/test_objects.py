@@ -6,6 +6,7 @@ import torch
 
 import convolens as cl
 from convolens.errors import ArgumentError, MethodError
+from convolens.explanation import explain_by
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -55,8 +56,21 @@ def test_objects_share_the_trunks_passes_however_many_they_are(model, picture, m
         type(model.trunk), "forward", lambda *given, **named: passes.append(1) or forward(*given, **named)
     )
     assert len(cl.explain(model, picture)) == len(found) > len(levels)
-    # One to find them; for each level its map, and twice what lies before it, for the scores and for the maps.
-    assert len(passes) == 1 + 3 * len(levels)
+    assert len(passes) == 1 + len(levels)  # one to find them, and for each level one to its taps
+
+
+def test_several_methods_share_them_too(model, picture, monkeypatch):
+    passes, forward = [], type(model.trunk).forward
+    levels = {model.explained([int(box)]).passed_taps for box in model.predict(picture).default_boxes}
+    by_each = [cl.explain(model, picture, method=method) for method in ("gradcam", "hirescam")]
+    monkeypatch.setattr(
+        type(model.trunk), "forward", lambda *given, **named: passes.append(1) or forward(*given, **named)
+    )
+    for alone, together in zip(by_each, explain_by(model, picture, ["gradcam", "hirescam"]), strict=True):
+        for one, other in zip(alone, together, strict=True):
+            assert (one.method, one.label, one.score) == (other.method, other.label, other.score)
+            np.testing.assert_array_equal(one.heatmap, other.heatmap)
+    assert len(passes) == 1 + len(levels)
 
 
 def test_why_an_object_is_one_class_rather_than_another(model, picture):

@@ -34,7 +34,7 @@ from convolens.explanation.smoothing import Smoothing
 from convolens.explanation.subject import Explainable, FindsObjects, Found, HasExplained
 from convolens.explanation.targets import ClassLike, Scoring, Target, class_number, of_group, ranked_target, targets_of
 from convolens.explanation.truth import box_overlap, points_at
-from convolens.media.pixels import Picture, as_pictures
+from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import running_on
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "deletion",
     "drop_and_increase",
     "explain",
+    "explain_by",
     "explain_top",
     "insertion",
     "points_at",
@@ -143,21 +144,18 @@ def explain(
     if isinstance(model, FindsObjects):
         if callable(target):
             raise MethodError("target: of a detector need a class or None, got a function")
-        way_asked = (method, taps, relu_weights)
+        way_asked = ([method], taps, relu_weights)
         with running_on(model, device):
             objects = [
-                _explain_objects(model, one, target, against, counterfactual, way_asked, smoothing) for one in pictures
+                _explain_objects(model, one, target, against, counterfactual, way_asked, smoothing)[0]
+                for one in pictures
             ]
         return objects if many else objects[0]
     subject = _subject(model)
-
-    def asked(scores: Tensor) -> list[Target]:
-        wanted = targets_of(scores, subject.class_names, target, against)
-        return [wanted.turned() if counterfactual else wanted]
-
+    asked = partial(_one_target, subject.class_names, target, against, counterfactual)
     way = checked_way(subject, method, taps, linear=not callable(target), relu_weights=relu_weights)
     with running_on(model, device):
-        found = [one for (one,) in explain_each(subject, pictures, asked, way, smoothing, batch)]
+        found = [one for ((one,),) in explain_each(subject, pictures, asked, [way], smoothing, batch)]
     return found if many else found[0]
 
 
@@ -209,16 +207,81 @@ def explain_top(
         raise ArgumentError(f"count: need at least 1 class, got {count}")
 
     subject = _subject(model)
-
-    def asked(scores: Tensor) -> list[Target]:
-        wanted = [ranked_target(scores, subject.class_names, rank) for rank in range(min(count, scores.shape[1]))]
-        return [one.turned() for one in wanted] if counterfactual else wanted
-
+    asked = partial(_top_targets, subject.class_names, count, counterfactual)
     pictures, many = as_pictures(images)
     way = checked_way(subject, method, taps, linear=True, relu_weights=relu_weights)
     with running_on(model, device):
-        found = explain_each(subject, pictures, asked, way, Smoothing(flip, noise_samples, seed), batch)
+        smoothing = Smoothing(flip, noise_samples, seed)
+        found = [one for (one,) in explain_each(subject, pictures, asked, [way], smoothing, batch)]
     return found if many else found[0]
+
+
+def explain_by(
+    model: Explainable | HasExplained | FindsObjects,
+    picture: Picture,
+    methods: Sequence[str],
+    *,
+    count: int | None = None,
+    target: ClassLike | None = None,
+    against: ClassLike | None = None,
+    counterfactual: bool = False,
+    taps: str | Sequence[str] | None = None,
+    relu_weights: bool = False,
+    flip: bool = False,
+    noise_samples: int = 0,
+    seed: int = 0,
+) -> list[list[Explanation]]:
+    """One picture by several methods, for which it is decoded and preprocessed once, and the trunk run once.
+
+    Args:
+        model: as for `explain`, like all arguments but these two.
+        picture: one.
+        methods: out of `METHODS`, or `auto`.
+        count: how many of the likeliest classes, in place of `target`.
+        target: the class to explain.
+        against: a class whose score is subtracted.
+        counterfactual: shows what speaks against it.
+        taps: where to look.
+        relu_weights: counts only the features whose weight is positive.
+        flip: takes the mean with the mirrored picture's map.
+        noise_samples: takes the mean over so many copies with noise.
+        seed: of the noise.
+
+    Returns:
+        For each method its explanations: one, or `count`, or of a detector one for each object.
+
+    Errors as in `explain`.
+    """
+    smoothing = Smoothing(flip, noise_samples, seed)
+    if isinstance(model, FindsObjects):
+        return _explain_objects(
+            model, picture, target, against, counterfactual, (methods, taps, relu_weights), smoothing
+        )
+    subject = _subject(model)
+    asked = (
+        partial(_one_target, subject.class_names, target, against, counterfactual)
+        if count is None
+        else partial(_top_targets, subject.class_names, count, counterfactual)
+    )
+    ways = [checked_way(subject, method, taps, linear=True, relu_weights=relu_weights) for method in methods]
+    (found,) = explain_each(subject, [picture], asked, ways, smoothing, 1)
+    return found
+
+
+def _one_target(
+    names: Sequence[str],
+    target: ClassLike | Scoring | None,
+    against: ClassLike | None,
+    counterfactual: bool,
+    scores: Tensor,
+) -> list[Target]:
+    wanted = targets_of(scores, names, target, against)
+    return [wanted.turned() if counterfactual else wanted]
+
+
+def _top_targets(names: Sequence[str], count: int, counterfactual: bool, scores: Tensor) -> list[Target]:
+    wanted = [ranked_target(scores, names, rank) for rank in range(min(count, scores.shape[1]))]
+    return [one.turned() for one in wanted] if counterfactual else wanted
 
 
 def _explain_objects(
@@ -227,36 +290,38 @@ def _explain_objects(
     target: ClassLike | None,
     against: ClassLike | None,
     counterfactual: bool,
-    asked_way: tuple[str, str | Sequence[str] | None, bool],
+    asked_ways: tuple[Sequence[str], str | Sequence[str] | None, bool],
     smoothing: Smoothing,
-) -> list[Explanation]:
-    """An explanation of each object found; where `target` names a class, of that class's objects.
+) -> list[list[Explanation]]:
+    """By each method an explanation of each object found; where `target` names a class, of that class's objects.
 
-    Those that look at the same taps share one pass of the network up to there.
+    The picture is decoded once. Objects that look at the same taps share one pass of the network up to there.
     """
-    method, taps, relu_weights = asked_way
-    found: Found = model.predict(picture)
+    methods, taps, relu_weights = asked_ways
+    pixels = over_white(as_pixels(picture))
+    found: Found = model.predict(pixels)
     names = model.class_names
     wanted = None if target is None else names[class_number(target, names, len(names))]
     alike: dict[tuple[str, ...], list[int]] = {}
     for number, (label, default_box) in enumerate(zip(found.labels, found.default_boxes, strict=True)):
         if wanted in (None, label):
             alike.setdefault(model.explained([int(default_box)]).passed_taps, []).append(number)
-    explained: dict[int, Explanation] = {}
+    explained: list[dict[int, Explanation]] = [{} for _ in methods]
     for numbers in alike.values():
         subject = model.explained([int(found.default_boxes[number]) for number in numbers])
         own = [one for one in subject.taps if one in subject.passed_taps][-1:]
-        named, looked_at = LOCAL if method == "auto" else method, own if taps is None else taps
-        way = checked_way(subject, named, looked_at, linear=True, relu_weights=relu_weights)
+        named, looked_at = [LOCAL if one == "auto" else one for one in methods], own if taps is None else taps
+        ways = [checked_way(subject, one, looked_at, linear=True, relu_weights=relu_weights) for one in named]
 
         labels = [found.labels[number] for number in numbers]
         asked = partial(_object_targets, labels=labels, names=names, against=against, counterfactual=counterfactual)
-        (several,) = explain_each(subject, [picture], asked, way, smoothing, 1)
-        for number, one in zip(numbers, several, strict=True):
-            likely = None if one.probability is None else float(found.scores[number])
-            box = tuple(found.boxes_xyxy[number].tolist())
-            explained[number] = replace(one, found_xyxy=box, probability=likely)
-    return [explained[number] for number in sorted(explained)]
+        (by_way,) = explain_each(subject, [pixels], asked, ways, smoothing, 1)
+        for of_way, several in zip(explained, by_way, strict=True):
+            for number, one in zip(numbers, several, strict=True):
+                likely = None if one.probability is None else float(found.scores[number])
+                box = tuple(found.boxes_xyxy[number].tolist())
+                of_way[number] = replace(one, found_xyxy=box, probability=likely)
+    return [[of_way[number] for number in sorted(of_way)] for of_way in explained]
 
 
 def _object_targets(

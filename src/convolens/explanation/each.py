@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ from convolens.errors import ShapeError
 from convolens.explanation.explanation import Explanation
 from convolens.explanation.methods import METHODS, Way
 from convolens.explanation.placing import to_input, to_picture
-from convolens.explanation.smoothing import Smoothing
+from convolens.explanation.smoothing import Look, Smoothing
 from convolens.explanation.subject import INPUT, Explainable, View
 from convolens.explanation.targets import Target
 from convolens.media.pixels import Picture, as_pixels, over_white
+from convolens.media.read_ahead import read_ahead
 from convolens.models.inputs import batches
 
 
@@ -24,44 +26,75 @@ def explain_each(
     model: Explainable,
     pictures: Iterable[Picture],
     asked: Callable[[Tensor], Sequence[Target]],
-    way: Way,
+    ways: Sequence[Way],
     smoothing: Smoothing,
     batch: int,
-) -> list[list[Explanation]]:
-    """For each picture an explanation of each target that is asked for given the scores."""
-    shown = [over_white(as_pixels(picture)) for picture in pictures]
-    found: list[list[Explanation]] = []
-    for one in batches((model.preprocess(picture) for picture in shown), batch):
-        part = shown[len(found) : len(found) + len(one)]
-        with torch.no_grad():
-            maps = _maps(model, one, way.taps)
-            scores = _scores(model, one, maps)
-            targets = asked(scores)
-            several = _grids(model, one, maps, targets, way, smoothing)
-            explained = [
-                _placed(model, one, part, grids, target, scores, way.name)
+) -> Iterator[list[list[Explanation]]]:
+    """For each picture, by each way, an explanation of each target that is asked for given the scores.
+
+    A picture is decoded once, and the trunk run once up to the deepest tap of all ways; few pictures are held.
+    """
+    shown: deque[NDArray[Any]] = deque()  # what was preprocessed and not yet explained
+
+    def singles() -> Iterator[Tensor]:
+        for _, pixels in read_ahead(_opaque, pictures):
+            shown.append(pixels)
+            yield model.preprocess(pixels)
+
+    for one in batches(singles(), batch):
+        yield from _of_batch(model, one, [shown.popleft() for _ in one], asked, ways, smoothing)
+
+
+def _opaque(picture: Picture) -> NDArray[Any]:
+    return over_white(as_pixels(picture))
+
+
+def _of_batch(
+    model: Explainable,
+    batch: Tensor,
+    pictures: Sequence[NDArray[Any]],
+    asked: Callable[[Tensor], Sequence[Target]],
+    ways: Sequence[Way],
+    smoothing: Smoothing,
+) -> Iterator[list[list[Explanation]]]:
+    with torch.no_grad():
+        maps = _maps(model, batch, ways)
+        scores = _scores(model, batch, maps)
+        targets = asked(scores)
+        by_way = [
+            [
+                _placed(model, batch, pictures, grids, target, scores, way.name)
                 for grids, target in zip(several, targets, strict=True)
             ]
-        found += [list(each) for each in zip(*explained, strict=True)]
-    return found
+            for way, several in zip(ways, _grids(model, batch, maps, targets, ways, smoothing), strict=True)
+        ]
+    for number in range(len(pictures)):
+        yield [[of_target[number] for of_target in of_way] for of_way in by_way]
 
 
-def _maps(model: Explainable, batch: Tensor, taps: tuple[str, ...]) -> dict[str, Tensor]:
-    maps = {INPUT: batch} if taps == (INPUT,) else model.maps(batch, taps)
-    if all(one.shape[2:] == (1, 1) for one in maps.values()):
-        raise ShapeError(
-            f"tap {', '.join(taps)}: need a map of more than one cell to say where, got 1×1; take an earlier tap or a "
-            "larger picture"
-        )
+def _maps(model: Explainable, batch: Tensor, ways: Sequence[Way]) -> dict[str, Tensor]:
+    """The batch itself, the maps that the ways look at, and those of the head's taps before them."""
+    looked_at = {tap for way in ways for tap in way.taps} - {INPUT}
+    deepest = max((model.passed_taps.index(tap) for tap in looked_at), default=-1)
+    before = model.passed_taps[: deepest + 1]
+    needed = [tap for tap in before if tap in looked_at or tap in model.taps]
+    maps = {INPUT: batch} | (model.maps(batch, needed) if needed else {})
+    for way in ways:
+        if all(maps[tap].shape[2:] == (1, 1) for tap in way.taps):
+            raise ShapeError(
+                f"tap {', '.join(way.taps)}: need a map of more than one cell to say where, got 1×1; take an earlier "
+                "tap or a larger picture"
+            )
     return maps
 
 
 def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
     """From the deepest map on, rather than from the start again."""
-    if INPUT in maps:
+    taps = [tap for tap in maps if tap != INPUT]
+    if not taps:
         return model(batch)
-    deepest = max(maps, key=model.passed_taps.index)
-    return model.rest(batch, deepest)(maps[deepest])
+    deepest = max(taps, key=model.passed_taps.index)
+    return model.rest(batch, deepest, maps)(maps[deepest])
 
 
 def _grids(
@@ -69,20 +102,29 @@ def _grids(
     batch: Tensor,
     maps: dict[str, Tensor],
     targets: Sequence[Target],
-    way: Way,
+    ways: Sequence[Way],
     smoothing: Smoothing,
-) -> list[dict[str, Tensor]]:
-    """For each target the map at each tap, the mean over what smoothing looks at."""
-    find = METHODS[way.name].find
-    looks: list[list[dict[str, Tensor]]] = []
+) -> list[list[dict[str, Tensor]]]:
+    """By each way, for each target the map at each tap, the mean over what smoothing looks at."""
+    looks: list[list[list[dict[str, Tensor]]]] = []
     for look in smoothing.looks(batch):
-        seen = maps if look.batch is batch else _maps(model, look.batch, way.taps)
-        views = [View(model, look.batch, tap, seen[tap], way.relu_weights) for tap in way.taps]
-        looks.append([{view.tap: look.turned_back(find(view, target)) for view in views} for target in targets])
+        seen = maps if look.batch is batch else _maps(model, look.batch, ways)
+        looks.append([_found(model, look, seen, targets, way) for way in ways])
     return [
-        {tap: torch.stack([look[tap] for look in same]).mean(dim=0) for tap in way.taps}
-        for same in zip(*looks, strict=True)
+        [
+            {tap: torch.stack([look[tap] for look in same]).mean(dim=0) for tap in way.taps}
+            for same in zip(*of_way, strict=True)
+        ]
+        for way, of_way in zip(ways, zip(*looks, strict=True), strict=True)
     ]
+
+
+def _found(
+    model: Explainable, look: Look, maps: Mapping[str, Tensor], targets: Sequence[Target], way: Way
+) -> list[dict[str, Tensor]]:
+    find = METHODS[way.name].find
+    views = [View(model, look.batch, tap, maps[tap], way.relu_weights, maps) for tap in way.taps]
+    return [{view.tap: look.turned_back(find(view, target)) for view in views} for target in targets]
 
 
 def _placed(

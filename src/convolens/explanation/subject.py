@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -57,8 +57,10 @@ class Explainable(Protocol):
     def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
         """The maps at the taps."""
 
-    def rest(self, batch: Tensor, tap: str) -> Rest:
+    def rest(self, batch: Tensor, tap: str, maps: Mapping[str, Tensor] | None = None) -> Rest:
         """The network from a tap on, other inputs being those of `batch`.
+
+        `maps` of taps that are at hand need not be computed again.
 
         What it returns takes several values for each picture of the batch, one picture's after another's.
         """
@@ -127,6 +129,7 @@ class View:
         tap: where to look; `INPUT` is the batch itself.
         activations: the values there.
         relu_weights: whether only features whose weight is positive count.
+        maps: the values at other taps, as far as they are at hand.
     """
 
     model: Explainable
@@ -134,6 +137,7 @@ class View:
     tap: str
     activations: Float[Tensor, "batch _features _rows _columns"]
     relu_weights: bool = False
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
 
     def weighted(self, weights: Float[Tensor, "batch _features"]) -> Float[Tensor, "batch _rows _columns"]:
         """The features weighted and added up, at every place."""
@@ -142,7 +146,7 @@ class View:
     @cached_property
     def rest(self) -> Rest:
         """The network from the tap on."""
-        return self.model.rest(self.batch, self.tap)
+        return self.model.rest(self.batch, self.tap, self.maps)
 
     @cached_property
     def graph(self) -> tuple[Tensor, Tensor]:
@@ -159,7 +163,8 @@ class View:
     def alone(self, number: int) -> View:
         """The view of one picture of the batch."""
         only = slice(number, number + 1)
-        return View(self.model, self.batch[only], self.tap, self.activations[only], self.relu_weights)
+        maps = {tap: values[only] for tap, values in self.maps.items()}
+        return View(self.model, self.batch[only], self.tap, self.activations[only], self.relu_weights, maps)
 
     def plain(self, level: float) -> Float[Tensor, "batch _channels _height _width"]:
         """The batch that pictures of one grey give, from 0 for black to 1 for white."""

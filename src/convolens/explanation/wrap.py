@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,7 +97,9 @@ class Wrapped(nn.Module):
                 raise ArgumentError(f"tap {tap}: need a submodule that runs, got one that was not called")
         return found
 
-    def rest(self, batch: Float[Tensor, "batch channels height width"], tap: str) -> Callable[[Tensor], Tensor]:
+    def rest(
+        self, batch: Float[Tensor, "batch channels height width"], tap: str, maps: Mapping[str, Tensor] | None = None
+    ) -> Callable[[Tensor], Tensor]:
         """Class scores from values at a tap. The part before it runs too, as only the module knows the way."""
 
         def scores(value: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError
-from convolens.explanation import Explanation, explain
+from convolens.explanation import Explanation, explain_by
 from convolens.inference.explanation_page import ExplanationPage
 from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, writing
@@ -139,20 +139,11 @@ def _written(
 ) -> Explained:
     if target is None:
         return Explained("", [])
-    found = _found(model, pixels, methods, options)
+    found = [one for of_method in explain_by(model, pixels, methods, **options) for one in of_method]
     write_picture(target, Picture(_drawn(found) if found else as_rgb8(pixels)), keeping=(file,))
     if maps and found:
         _write_maps(target.with_suffix(".npy"), found)
     return Explained(str(target), [_in_plain_data(one) for one in found])
-
-
-def _found(model: Any, pixels: NDArray[Any], methods: Sequence[str], options: dict[str, Any]) -> list[Explanation]:
-    """By each method; of a detector the explanations of all objects, one after another."""
-    found: list[Explanation] = []
-    for method in methods:
-        one: Any = explain(model, pixels, method=method, **options)
-        found += one if isinstance(one, list) else [one]
-    return found
 
 
 def _drawn(found: Sequence[Explanation]) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ elsewhere the model's own doubt decides. Only those on the page are explained, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convolens.errors import ArgumentError
-from convolens.explanation import Explainable, Explanation, HasExplained, explain, explain_top
+from convolens.explanation import Explainable, Explanation, HasExplained, explain_by
 from convolens.explanation.subject import FindsObjects
+from convolens.media.draw import overlay
 from convolens.media.pixels import as_pixels, as_rgb8, over_white
 from convolens.pages import Part, report
 from convolens.pages.figures import looks, row, table
@@ -111,14 +112,17 @@ class ExplanationPage:
         return report("What the network looked at", f"{lead}.", parts)
 
     def _figure(self, seen: _Seen, pixels: NDArray[Any]) -> str:
-        layers = {}
-        for method in self.methods:
-            for one in _explained(self.model, pixels, method, self.options):
-                share = f" {seen.likely[one.label]:.0%}" if one.label in seen.likely else ""
-                layers[f"{one.label}{share}{f' · {one.method}' if len(self.methods) > 1 else ''}"] = _shown(
-                    one.overlay()
-                )
-        return looks(_shown(pixels), layers, seen.words, describe=seen.path.name)
+        layers, shown = {}, _shown(pixels)
+        for one in self._explanations(pixels):
+            share = f" {seen.likely[one.label]:.0%}" if one.label in seen.likely else ""
+            by = f" · {one.method}" if len(self.methods) > 1 else ""
+            layers[f"{one.label}{share}{by}"] = overlay(shown, one.shares())  # at the size that is shown
+        return looks(shown, layers, seen.words, describe=seen.path.name)
+
+    def _explanations(self, pixels: NDArray[Any]) -> Iterator[Explanation]:
+        named = self.options.get("target") is not None or self.options.get("against") is not None
+        for several in explain_by(self.model, pixels, self.methods, count=None if named else CLASSES, **self.options):
+            yield from several
 
 
 def _look(model: Explainable | HasExplained, file: Path, pixels: NDArray[Any]) -> _Seen:
@@ -128,16 +132,6 @@ def _look(model: Explainable | HasExplained, file: Path, pixels: NDArray[Any]) -
     names = subject.class_names or tuple(map(str, range(len(likely))))
     truth = file.resolve().parent.name
     return _Seen(file, dict(zip(names, likely, strict=True)), truth if truth in names else None)
-
-
-def _explained(
-    model: Explainable | HasExplained, pixels: NDArray[Any], method: str, options: Mapping[str, Any]
-) -> Sequence[Explanation]:
-    if options.get("target") is not None or options.get("against") is not None:
-        return [explain(model, pixels, method=method, **options)]
-    others = {name: value for name, value in options.items() if name not in ("target", "against")}
-    found: Any = explain_top(model, pixels, CLASSES, method=method, **others)
-    return list(found)
 
 
 def _shown(pixels: NDArray[Any]) -> UInt8[np.ndarray, "height width 3"]:

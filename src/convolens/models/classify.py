@@ -19,7 +19,7 @@ from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
-from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
+from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating, maps_at
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.models.results import Predicted, of_pictures, remembering
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
@@ -109,16 +109,21 @@ class Classifier(nn.Module):
         found: dict[str, Tensor] = self.trunk(batch, taps=taps)
         return found
 
-    def rest(self, batch: Float[Tensor, "batch channels height width"], tap: str) -> Callable[[Tensor], Tensor]:
-        """The network from a tap on: from values there, several for each picture of the batch, to class scores."""
+    def rest(
+        self, batch: Float[Tensor, "batch channels height width"], tap: str, maps: Mapping[str, Tensor] | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """The network from a tap on: from values there, several for each picture of the batch, to class scores.
+
+        The head's taps before it come from `maps`, or else from running the trunk on the batch.
+        """
         later = [name for name in self.taps if self.trunk.taps.index(name) >= self.trunk.taps.index(tap)]
-        earlier = self.trunk(batch, taps=[name for name in self.taps if name not in later])
+        earlier = maps_at(self.trunk, batch, [name for name in self.taps if name not in later], maps or {})
 
         def scores(value: Tensor) -> Tensor:
             copies = len(value) // len(batch)
-            maps = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
-            maps |= self.trunk.resume(tap, value, later)
-            found: Tensor = self.head([maps[name] for name in self.taps])
+            at = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
+            at |= self.trunk.resume(tap, value, later)
+            found: Tensor = self.head([at[name] for name in self.taps])
             return found
 
         return scores

@@ -378,7 +378,7 @@ class ClassScores:
         found: dict[str, Tensor] = self.model.trunk(batch, taps=taps)
         return found
 
-    def rest(self, batch: Tensor, tap: str) -> Callable[[Tensor], Tensor]:
+    def rest(self, batch: Tensor, tap: str, maps: Mapping[str, Tensor] | None = None) -> Callable[[Tensor], Tensor]:
         """The network from a tap on."""
         return lambda value: (
             Answers.of(self.model.head([self.model.trunk.resume(tap, value, self.taps)[self.taps[0]]])).classes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor
 
+from convolens.models.inputs import maps_at
 from convolens.trunks.receptive import ReceptiveField
 
 if TYPE_CHECKING:
@@ -50,17 +51,22 @@ class BoxScores:
         found: dict[str, Tensor] = self.model.trunk(batch, taps=taps)
         return found
 
-    def rest(self, batch: Float[Tensor, "batch channels height width"], tap: str) -> Callable[[Tensor], Tensor]:
-        """The network from a tap on: from values there, several for each picture of the batch, to class scores."""
+    def rest(
+        self, batch: Float[Tensor, "batch channels height width"], tap: str, maps: Mapping[str, Tensor] | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """The network from a tap on: from values there, several for each picture of the batch, to class scores.
+
+        The head's taps before it come from `maps`, or else from running the trunk on the batch.
+        """
         trunk = self.model.trunk
         later = [name for name in self.taps if trunk.taps.index(name) >= trunk.taps.index(tap)]
-        earlier = trunk(batch, taps=[name for name in self.taps if name not in later])
+        earlier = maps_at(trunk, batch, [name for name in self.taps if name not in later], maps or {})
 
         def scores(value: Tensor) -> Tensor:
             copies = len(value) // len(batch)
-            maps = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
-            maps |= trunk.resume(tap, value, later)
-            return self._of_boxes(self.model.heads(self.model.feature_maps([maps[name] for name in self.taps])).scores)
+            at = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
+            at |= trunk.resume(tap, value, later)
+            return self._of_boxes(self.model.heads(self.model.feature_maps([at[name] for name in self.taps])).scores)
 
         return scores
 
