@@ -113,7 +113,11 @@ def need_all_names() -> None:
 
 def index_page() -> str:
     """A line for each page, with what is on it."""
-    lines = ["# Reference\n", "`import convolens as cl`; every name below is looked up on first use.\n"]
+    lines = [
+        "# Reference\n",
+        "`import convolens as cl`; every name is looked up on first use. `Array` is a NumPy array or a torch tensor,\n"
+        'and the result is of the same kind; in brackets are its dtypes and axes: `Float[Array, "frames ..."]`.\n',
+    ]
     for name, (about, names) in AREAS.items():
         links = {one: f"[`{public(one)}`]({name}.md#{place})" for one, place in zip(names, anchors(names), strict=True)}
         calls = " ".join(link for one, link in links.items() if is_public(one))
@@ -196,13 +200,13 @@ def signature_of(name: str, what: Callable[..., Any]) -> str:
         return ""
     words, starred = [], False
     for one in signature.parameters.values():
-        if one.name in ("self", "cls") or typed(one.annotation) == "Never":
+        if one.name in ("self", "cls") or one.name.startswith("_") or typed(one.annotation) == "Never":
             continue
         if one.kind is one.KEYWORD_ONLY and not starred:
             words.append("*")
             starred = True
         words.append(parameter(one))
-    gives = "" if inspect.isclass(what) else f" -> {typed(signature.return_annotation)}"
+    gives = "" if inspect.isclass(what) else f" -> {typed(signature.return_annotation)}".removesuffix(" -> Any")
     line = f"{name}({', '.join(words)}){gives}"
     if len(line) > WIDTH:
         line = f"{name}(\n" + "".join(f"    {word},\n" for word in words) + f"){gives}"
@@ -212,7 +216,7 @@ def signature_of(name: str, what: Callable[..., Any]) -> str:
 def parameter(one: inspect.Parameter) -> str:
     """With its type and default."""
     stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
-    annotation = "" if one.annotation is one.empty else f": {typed(one.annotation)}"
+    annotation = "" if one.annotation is one.empty or typed(one.annotation) == "Any" else f": {typed(one.annotation)}"
     default = "" if one.default is one.empty else f" = {shown(one.default)}"
     return f"{stars}{one.name}{annotation}{default}"
 
@@ -225,11 +229,11 @@ def shown(default: object) -> str:
 
 
 def typed(annotation: object) -> str:
-    """An annotation as code."""
+    """An annotation as code; what only says that it has a shape is an array."""
     if annotation is inspect.Signature.empty:
         return "None"
     words = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    return words.replace("'", '"')
+    return re.sub(r"\[Any, (?=\")", "[Array, ", words.replace("'", '"'))
 
 
 def docstring(what: object) -> Iterator[str]:
