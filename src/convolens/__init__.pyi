@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 from torch import Tensor
 
 from convolens import errors as errors
@@ -29,6 +30,7 @@ from convolens.layers import fuse as fuse
 from convolens.media.audio import write_audio as write_audio
 from convolens.media.draw import draw_boxes as draw_boxes
 from convolens.media.files import AnyPath, OpenFile
+from convolens.media.images import Source
 from convolens.media.images import write_image as write_image
 from convolens.media.pixels import Picture
 from convolens.models import load as load
@@ -294,7 +296,7 @@ def unecho(
 
 # Pictures.
 
-def read_image(source: AnyPath | bytes | OpenFile) -> NDArray[np.uint8 | np.uint16]: ...
+def read_image(source: Source) -> NDArray[np.uint8 | np.uint16]: ...
 @overload
 def blur(
     image: Tensor,
@@ -490,7 +492,7 @@ def stylize(
 ) -> NDArray[_Number]: ...
 @overload
 def stylize(
-    content: str | PathLike[str] | None,
+    content: str | PathLike[str] | bytes | OpenFile | Image.Image | None,
     style: Pictures | None,
     *,
     content_weight: Real = 1.0,

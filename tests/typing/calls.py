@@ -58,6 +58,7 @@ assert_type(cl.find_echoes(singles, 48000), Echoes)
 
 # Pictures.
 assert_type(cl.read_image("a.png"), NDArray[np.uint8 | np.uint16])
+assert_type(cl.read_image(b"what the file holds"), NDArray[np.uint8 | np.uint16])
 assert_type(cl.write_image("a.png", bytes_), None)
 assert_type(cl.blur(bytes_, 2), NDArray[np.uint8])
 assert_type(cl.blur(cl.read_image("a.png"), (0, 12)), NDArray[np.uint8 | np.uint16])
