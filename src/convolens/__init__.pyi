@@ -56,7 +56,7 @@ _Single = TypeVar("_Single", np.float32, np.float64)  # kept by filters that giv
 
 _Exact = np.integer | np.bool_  # their convolution is int64, exactly
 _Plain = float | Sequence[float] | Sequence[Sequence[float]]  # a kernel written out takes the other array's dtype
-_Sigma = Real | Sequence[Real] | NDArray[np.floating | np.integer]
+_Sigma = Real | Sequence[Real | Tensor] | NDArray[np.floating | np.integer] | Tensor  # a tensor has a gradient too
 _NoKeeper = np.integer | np.bool_ | np.float16
 
 # The convolution.
