@@ -28,7 +28,6 @@ from convolens.features.convolutionalize import convolutionalize as convolutiona
 from convolens.features.shared_trunk import share_trunk as share_trunk
 from convolens.layers import fuse as fuse
 from convolens.media.audio import write_audio as write_audio
-from convolens.media.draw import draw_boxes as draw_boxes
 from convolens.media.files import AnyPath, OpenFile
 from convolens.media.images import Source
 from convolens.media.images import write_image as write_image
@@ -297,6 +296,14 @@ def unecho(
 # Pictures.
 
 def read_image(source: Source) -> NDArray[np.uint8 | np.uint16]: ...
+def draw_boxes(
+    image: Picture,
+    boxes_xyxy: NDArray[np.number],
+    labels: Sequence[str] | None = None,
+    scores: Sequence[Real] | NDArray[np.number] | None = None,
+    *,
+    kinds: Sequence[str] | None = None,
+) -> NDArray[np.uint8]: ...
 @overload
 def blur(
     image: Tensor,

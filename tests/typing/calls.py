@@ -9,6 +9,7 @@ from torch import Tensor, nn, zeros
 import convolens as cl
 from convolens.convolution import Plan
 from convolens.effects.sounds.echo_search import Echoes
+from convolens.evaluation.summary import Evaluation
 from convolens.explanation import Explanation
 from convolens.explanation.wrap import Wrapped
 from convolens.features.convolutionalize import Scanner
@@ -122,6 +123,9 @@ elif loaded.task == "classify":
 # Training and measuring.
 run = cl.train("classify", "photos", trunk="vgg16", weights="hed", taps="conv4_3", lr=3e-4, out="runs/photos")
 assert_type(run, Run)
+assert_type(cl.evaluate(classifier, "photos", split="test"), Evaluation)
+found = detector.predict(bytes_)
+assert_type(cl.draw_boxes(bytes_, found.boxes_xyxy, found.labels, found.scores), NDArray[np.uint8])
 assert_type(run.load(), Classifier | Localizer | Detector)
 
 # Explaining and stylizing.
