@@ -21,7 +21,7 @@ from convolens.models.classify import Classifier
 from convolens.models.inputs import evaluating
 
 # Numbers that go into the model file and, after each step or epoch, into metrics.csv; by whether it is multi-label.
-KEPT = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
+SAVED_METRICS = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
 
 
 def score_pictures(
@@ -49,8 +49,8 @@ def score_pictures(
     return np.concatenate(scores), used
 
 
-def figures(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
-    """The numbers of `metrics` for what a model said of examples."""
+def metrics_of(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
+    """The metrics of a model by its probabilities for examples."""
     if model.multi_label:
         return several_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
     return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
