@@ -37,7 +37,7 @@ def model_batches(
 
     def read(example: Example) -> Tensor:
         one = model.preprocess([example.path])
-        model.need_room(one)
+        model.trunk.need_size(model.taps, one.shape[2:], "picture")
         return one
 
     def singles() -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.errors import ArgumentError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
@@ -81,13 +81,6 @@ class Classifier(nn.Module):
             raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
         maps = self.trunk(batch, taps=self.taps)
         return self.head.pool([maps[tap] for tap in self.taps])
-
-    def need_room(self, batch: Float[Tensor, "batch channels height width"]) -> None:
-        """Raises a `ShapeError` where the pictures are too small for a tap."""
-        height, width = batch.shape[2:]
-        for tap in self.taps:
-            if 0 in self.trunk.map_size(tap, height, width):
-                raise ShapeError(f"need a picture large enough for {tap}, got {height}×{width} pixels")
 
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
@@ -253,7 +246,7 @@ def classifier(
         return _published(trunk, weights, taps, head).to(where)
     names = class_names_of(classes, 2)
     body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
-    chosen = (body.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+    chosen = body.chosen(taps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         top = _head(head, body, chosen, len(names))
@@ -288,6 +281,4 @@ def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Modu
             )
         return trunk.original_head(classes)
     need_one_of("head", kind, (*HEADS, OriginalHead.kind))
-    if len(set(taps)) < len(taps):
-        raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
-    return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)
+    return HEADS[kind]([trunk.channels(tap) for tap in trunk.chosen(taps)], classes)

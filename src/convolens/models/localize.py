@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from convolens.boxes import corners_of, overlaps
-from convolens.errors import ArgumentError, ShapeError, WeightsError, need_one_of
+from convolens.errors import ArgumentError, WeightsError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating
@@ -177,7 +177,7 @@ class Localizer(nn.Module):
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        self.trunk, self.head, self.taps = trunk, head, _one_tap(taps)
+        self.trunk, self.head, self.taps = trunk, head, _one_tap(trunk.chosen(taps))
         self.class_names = tuple(class_names)
         self.metrics = dict(metrics or {})
 
@@ -196,12 +196,6 @@ class Localizer(nn.Module):
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
         return self.trunk.preprocess(pictures)
-
-    def need_room(self, batch: Float[Tensor, "batch channels height width"]) -> None:
-        """Raises a `ShapeError` where the pictures are too small for the tap."""
-        height, width = batch.shape[2:]
-        if 0 in self.trunk.map_size(self.taps[0], height, width):
-            raise ShapeError(f"need a picture large enough for {self.taps[0]}, got {height}×{width} pixels")
 
     def explained(self) -> ClassScores:
         """What `convolens.explain` looks at: the scores of the classes."""
@@ -340,7 +334,7 @@ def localizer(
     where = device_of(trunk, device)
     body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
     _need_whole(body.preprocessing)
-    (chosen,) = _one_tap(body.taps[-1] if taps is None else taps)
+    (chosen,) = _one_tap(body.chosen(taps))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = PlaceHead(body.channels(chosen), len(names), hidden)
@@ -460,11 +454,10 @@ def _placed(said: Tensor, rows: int, columns: int) -> Tensor:
     return torch.cat([said[:, :-4], center_x[:, None], center_y[:, None], said[:, -2:]], dim=1)
 
 
-def _one_tap(taps: str | Sequence[str]) -> tuple[str]:
-    names = (taps,) if isinstance(taps, str) else tuple(taps)
-    if len(names) != 1:
-        raise ArgumentError(f"taps: need one to localize on, got {', '.join(names) or 'none'}")
-    return names
+def _one_tap(taps: Sequence[str]) -> tuple[str]:
+    if len(taps) != 1:
+        raise ArgumentError(f"taps: need one to localize on, got {', '.join(taps)}")
+    return (taps[0],)
 
 
 def _need_whole(preprocessing: Preprocessing) -> None:

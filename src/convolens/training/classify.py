@@ -153,7 +153,7 @@ def train_classifier(
         )
     side = side_for(size, training_data)
     model.trunk.preprocessing = model.trunk.preprocessing.cropped(side)
-    model.need_room(torch.zeros(1, 3, side, side))
+    model.trunk.need_size(model.taps, (side, side), "size")
     objective = ClassifyObjective(model, side, augmentation, loss, mixup)
 
     def measure(one: Classifier) -> Mapping[str, Any]:

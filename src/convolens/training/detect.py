@@ -126,7 +126,7 @@ def train_detector(
     body = trunk if (stem, width) == ("full", 1.0) else trunk_for(trunk, weights, stem, settings.seed, width=width)
     make = partial(
         detector, body, size=SIZE if size is None else size, classes=read.class_names, weights=weights,
-        taps=(taps,) if isinstance(taps, str) else taps, objectness=objectness, width=width, seed=settings.seed,
+        taps=taps, objectness=objectness, width=width, seed=settings.seed,
         device="cpu",
     )  # fmt: skip
     model = make()

@@ -23,7 +23,6 @@ from convolens.models.detect.feature_maps import (
     FeatureMaps,
     initialize,
     is_vgg,
-    need_taps,
     plan,
     scaled,
 )
@@ -54,7 +53,7 @@ class Detector(nn.Module):
         metrics: what was measured on pictures it was not trained on; kept in the model file.
 
     Raises:
-        ArgumentError: parts that do not fit one another.
+        ArgumentError, ShapeError: parts that do not fit one another.
     """
 
     task: Literal["detect"] = "detect"
@@ -73,7 +72,8 @@ class Detector(nn.Module):
     ) -> None:
         super().__init__()
         need_one_of("objectness", objectness, get_args(Objectness))
-        self.trunk, self.taps, self.class_names = trunk, need_taps(trunk, taps), tuple(class_names)
+        self.trunk, self.class_names = trunk, tuple(class_names)
+        self.taps = tuple(sorted(trunk.chosen(taps), key=trunk.taps.index))
         self.objectness, self.width, self.steps = objectness, width, tuple(steps) if steps else None
         self.metrics = dict(metrics or {})
         if not 0 < width <= MAX_WIDTH:
