@@ -15,15 +15,16 @@ from convolens.explanation.explanation import Explanation
 from convolens.explanation.methods import METHODS, Way
 from convolens.explanation.placing import to_input, to_picture
 from convolens.explanation.smoothing import Look, Smoothing
-from convolens.explanation.subject import INPUT, Explainable, View
+from convolens.explanation.subject import INPUT, View
 from convolens.explanation.targets import Target
 from convolens.media.pixels import Picture, as_pixels, over_white
 from convolens.media.read_ahead import read_ahead
 from convolens.models.inputs import batches
+from convolens.models.tap_scores import TapScores
 
 
 def explain_each(
-    model: Explainable,
+    model: TapScores,
     pictures: Iterable[Picture],
     asked: Callable[[Tensor], Sequence[Target]],
     ways: Sequence[Way],
@@ -50,7 +51,7 @@ def _opaque(picture: Picture) -> NDArray[Any]:
 
 
 def _of_batch(
-    model: Explainable,
+    model: TapScores,
     batch: Tensor,
     pictures: Sequence[NDArray[Any]],
     asked: Callable[[Tensor], Sequence[Target]],
@@ -72,7 +73,7 @@ def _of_batch(
         yield [[of_target[number] for of_target in of_way] for of_way in by_way]
 
 
-def _maps(model: Explainable, batch: Tensor, ways: Sequence[Way]) -> dict[str, Tensor]:
+def _maps(model: TapScores, batch: Tensor, ways: Sequence[Way]) -> dict[str, Tensor]:
     """The batch itself, the maps that the ways look at, and those of the head's taps before them."""
     looked_at = {tap for way in ways for tap in way.taps} - {INPUT}
     deepest = max((model.passed_taps.index(tap) for tap in looked_at), default=-1)
@@ -88,7 +89,7 @@ def _maps(model: Explainable, batch: Tensor, ways: Sequence[Way]) -> dict[str, T
     return maps
 
 
-def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
+def _scores(model: TapScores, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
     """From the deepest map on, rather than from the start again."""
     taps = [tap for tap in maps if tap != INPUT]
     if not taps:
@@ -98,7 +99,7 @@ def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Te
 
 
 def _grids(
-    model: Explainable,
+    model: TapScores,
     batch: Tensor,
     maps: dict[str, Tensor],
     targets: Sequence[Target],
@@ -120,7 +121,7 @@ def _grids(
 
 
 def _found(
-    model: Explainable, look: Look, maps: Mapping[str, Tensor], targets: Sequence[Target], way: Way
+    model: TapScores, look: Look, maps: Mapping[str, Tensor], targets: Sequence[Target], way: Way
 ) -> list[dict[str, Tensor]]:
     find = METHODS[way.name].find
     views = [View(model, look.batch, tap, maps[tap], way.relu_weights, maps) for tap in way.taps]
@@ -128,7 +129,7 @@ def _found(
 
 
 def _placed(
-    model: Explainable,
+    model: TapScores,
     batch: Tensor,
     pictures: Sequence[NDArray[Any]],
     grids: Mapping[str, Tensor],
@@ -152,7 +153,7 @@ def _placed(
     ]
 
 
-def _stretched(model: Explainable, grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
+def _stretched(model: TapScores, grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
     """The taps' maps as one, over the network's input."""
     shown = {tap: grid.relu() if METHODS[name].rectified else grid for tap, grid in grids.items()}
     fields = {tap: None if tap == INPUT else model.field(tap) for tap in grids}

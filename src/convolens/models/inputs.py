@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,12 +51,6 @@ def batches(singles: Iterable[Tensor], size: int) -> Iterator[Tensor]:
         waiting.append(one)
     if waiting:
         yield torch.cat(waiting)
-
-
-def maps_at(trunk: Trunk, batch: Tensor, taps: Sequence[str], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The trunk's maps at the taps; it is run only for those that are not known yet."""
-    missing = [tap for tap in taps if tap not in known]
-    return {tap: known[tap] for tap in taps if tap in known} | (trunk(batch, taps=missing) if missing else {})
 
 
 def best_first(

@@ -30,9 +30,9 @@ from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.models.results import Predicted, of_pictures, remembering
+from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.blocks import convolution
-from convolens.trunks.receptive import ReceptiveField
 from convolens.trunks.registry import trunk as make_trunk
 
 HIDDEN = 128  # features between a tap and what is said of it
@@ -185,7 +185,11 @@ class Localizer(nn.Module):
         self, batch: Float[Tensor, "batch channels height width"], *, gathered: bool = True
     ) -> Float[Tensor, "batch outputs *cells"]:
         """Objectness, class scores and box, as `Answers.of` reads them; `gathered=False`: as every cell says them."""
-        found: Tensor = self.head([self.trunk(batch, taps=self.taps)[self.taps[0]]], gathered=gathered)
+        return self.from_maps(list(self.trunk(batch, taps=self.taps).values()), gathered=gathered)
+
+    def from_maps(self, maps: Sequence[Tensor], *, gathered: bool = True) -> Float[Tensor, "batch outputs *cells"]:
+        """The same from the tap's map."""
+        found: Tensor = self.head(maps, gathered=gathered)
         return found
 
     @property
@@ -197,9 +201,9 @@ class Localizer(nn.Module):
         """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
         return self.trunk.preprocess(pictures)
 
-    def explained(self) -> ClassScores:
-        """What `convolens.explain` looks at: the scores of the classes."""
-        return ClassScores(self)
+    def explained(self) -> TrunkScores:
+        """What `convolens.explain` looks at: the scores of the classes, given that there is an object."""
+        return TrunkScores(self, lambda output: Answers.of(output).classes, lambda scores: scores.softmax(dim=1))
 
     @overload
     def predict(self, images: Picture, *, threshold: float = ..., batch: int = ...) -> Location: ...  # type: ignore[overload-overlap]
@@ -339,52 +343,6 @@ def localizer(
         torch.manual_seed(seed)
         head = PlaceHead(body.channels(chosen), len(names), hidden)
     return Localizer(body, head, taps=chosen, class_names=names).to(where).eval()
-
-
-class ClassScores:
-    """A localizer as `convolens.explain` wants its models: what it gives are the scores of the classes."""
-
-    def __init__(self, model: Localizer) -> None:
-        self.model = model
-        self.class_names, self.taps, self.preprocessing = model.class_names, model.taps, model.preprocessing
-        self.preprocess = model.preprocess
-
-    @property
-    def passed_taps(self) -> tuple[str, ...]:
-        """Every tap that the scores depend on."""
-        return self.model.trunk.taps[: self.model.trunk.taps.index(self.taps[0]) + 1]
-
-    @property
-    def training(self) -> bool:
-        """Whether the model is in training mode."""
-        return self.model.training
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Class scores before softmax."""
-        return Answers.of(self.model(batch)).classes
-
-    def probabilities(self, scores: Tensor) -> Tensor:
-        """How likely each class is, given that there is an object."""
-        return scores.softmax(dim=1)
-
-    def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
-        """The trunk's maps at the taps."""
-        found: dict[str, Tensor] = self.model.trunk(batch, taps=taps)
-        return found
-
-    def rest(self, batch: Tensor, tap: str, maps: Mapping[str, Tensor] | None = None) -> Callable[[Tensor], Tensor]:
-        """The network from a tap on."""
-        return lambda value: (
-            Answers.of(self.model.head([self.model.trunk.resume(tap, value, self.taps)[self.taps[0]]])).classes
-        )
-
-    def field(self, tap: str) -> ReceptiveField:
-        """What a cell of the tap's map sees of the network's input."""
-        return self.model.trunk.receptive_field(tap)
-
-    def class_weights(self) -> dict[str, Tensor]:
-        """None: the head is not linear."""
-        return {}
 
 
 @dataclass(frozen=True)

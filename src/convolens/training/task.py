@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ Sample = dict[str, Tensor]  # one picture as the network sees it this time, and 
 Batch = dict[str, Any]
 
 
+@runtime_checkable
 class TrainingSet(Protocol):
     """What is learned from."""
 
@@ -31,6 +32,7 @@ class TrainingSet(Protocol):
         """Samples as one batch, on the CPU."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What is minimized."""
 
@@ -44,6 +46,7 @@ class Objective(Protocol):
         """The parts of the loss, weighted and summed over the batch, not divided: under the names of `counts`."""
 
 
+@runtime_checkable
 class Trainable(Protocol):
     """Which part of a model is trained."""
 

@@ -16,7 +16,6 @@ from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
 from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
-from convolens.models.detect.explained import BoxScores
 from convolens.models.detect.feature_maps import (
     DENSE,
     MAX_WIDTH,
@@ -33,6 +32,7 @@ from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.models.results import of_pictures, remembering
+from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import Preprocessing, Trunk
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
@@ -93,7 +93,11 @@ class Detector(nn.Module):
         """
         if tuple(batch.shape[2:]) != self.size:
             raise ShapeError(f"batch: need {self.size[0]}×{self.size[1]} pixels, got {batch.shape[2]}×{batch.shape[3]}")
-        outputs: Outputs = self.heads(self.feature_maps(list(self.trunk(batch, taps=self.taps).values())))
+        return self.from_maps(list(self.trunk(batch, taps=self.taps).values()))
+
+    def from_maps(self, maps: Sequence[Tensor]) -> Outputs:
+        """The same from the taps' maps, in order."""
+        outputs: Outputs = self.heads(self.feature_maps(maps))
         return outputs
 
     @property
@@ -246,12 +250,26 @@ class Detector(nn.Module):
     def _whole(self, parts: list[Detections], where: list[Tile], selection: Selection) -> Detections:
         return parts[0] if len(parts) == 1 else merged(parts, where, self.class_names, selection)
 
-    def explained(self, default_boxes: Sequence[int]) -> BoxScores:
-        """What `convolens.explain` looks at for detections: the scores of the default boxes that they were said of."""
+    def explained(self, default_boxes: Sequence[int]) -> TrunkScores:
+        """What `convolens.explain` looks at for detections: the scores of their default boxes, background left out.
+
+        Args:
+            default_boxes: their numbers, as `Detections.default_boxes` has them.
+
+        Returns:
+            Scores `(N, boxes · classes)`, one box's after another's; probabilities given that there is an object.
+        """
         if not default_boxes or not all(0 <= one < self.defaults.count for one in default_boxes):
             shown = ", ".join(map(str, default_boxes)) or "none"
             raise ArgumentError(f"default_boxes: need numbers from 0 to {self.defaults.count - 1}, got {shown}")
-        return BoxScores(self, default_boxes)
+        boxes = list(default_boxes)
+        return TrunkScores(
+            self,
+            lambda outputs: outputs.scores[:, boxes, 1:].flatten(1),
+            lambda scores: scores.view(len(scores), len(boxes), -1).softmax(dim=2).flatten(1),
+            # Maps after the taps are made of the last one's.
+            deepest=self.taps[: max(map(self.defaults.level_of, boxes)) + 1][-1],
+        )
 
     def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
         """A detector to go on training, of other classes: all is kept but the heads that say which class.
