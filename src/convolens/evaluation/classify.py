@@ -40,9 +40,11 @@ def score_pictures(
         DataError: none of them.
     """
     used: list[Example] = []
+    scores: list[NDArray[Any]] = []
     with evaluating(model):
-        inputs = model_batches(model, examples, used, skipped, batch=batch, what=what, progress=progress)
-        scores = [model.probabilities(model(one)).cpu().numpy() for one in inputs]
+        for one, seen in model_batches(model, examples, skipped, batch=batch, what=what, progress=progress):
+            scores.append(model.probabilities(model(one)).cpu().numpy())
+            used += seen
     if not scores:
         reason = f"; {skipped[0].reason}" if skipped else ""
         raise DataError(f"{source}: need pictures that can be used, got none{reason}")

@@ -59,26 +59,26 @@ def locate_all(
     model: Localizer, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 32, progress: bool = False
 ) -> Located:
     """Runs the model over examples. Arguments and errors as in `measure_localizer`; `progress` shows a bar."""
-    truths: list[tuple[int, list[float]]] = []
-    used: list[Example] = []
 
-    def read(example: Example) -> tuple[tuple[int, list[float]], Tensor]:
+    def read(example: Example) -> tuple[Tensor, tuple[Example, int, list[float]]]:
         loaded = load(example)
-        return _truth(loaded), model.preprocess(loaded.pixels)
+        return model.preprocess(loaded.pixels), (example, *_truth(loaded))
 
-    def singles() -> Iterator[Tensor]:
+    def singles() -> Iterator[tuple[Tensor, tuple[Example, int, list[float]]]]:
         shown = track(examples, "pictures", len(examples), show=progress)
-        for example, (truth, one) in read_usable(read, shown, skipped):
-            truths.append(truth)
-            used.append(example)
+        for _, one in read_usable(read, shown, skipped):
             yield one
 
+    outputs: list[Tensor] = []
+    truths: list[tuple[Example, int, list[float]]] = []
     with evaluating(model):
-        outputs = [model(one).float().cpu() for one in batches(singles(), batch)]
+        for one, items in batches(singles(), batch):
+            outputs.append(model(one).float().cpu())
+            truths += items
     if not outputs:
         raise DataError(f"localize: need pictures that can be used, got none; {skipped[-1].reason}")
-    labels, boxes = torch.tensor([label for label, _ in truths]), torch.tensor([box for _, box in truths])
-    return Located(torch.cat(outputs), labels, boxes, tuple(used))
+    used, labels, boxes = zip(*truths, strict=True)
+    return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used)
 
 
 def localization_metrics(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,15 +34,9 @@ def explain_each(
 
     A picture is decoded once, and the trunk run once up to the deepest tap of all ways; few pictures are held.
     """
-    shown: deque[NDArray[Any]] = deque()  # what was preprocessed and not yet explained
-
-    def singles() -> Iterator[Tensor]:
-        for _, pixels in read_ahead(_opaque, pictures):
-            shown.append(pixels)
-            yield model.preprocess(pixels)
-
-    for one in batches(singles(), batch):
-        yield from _of_batch(model, one, [shown.popleft() for _ in one], asked, ways, smoothing)
+    singles = ((model.preprocess(pixels), pixels) for _, pixels in read_ahead(_opaque, pictures))
+    for one, shown in batches(singles, batch):
+        yield from _of_batch(model, one, shown, asked, ways, smoothing)
 
 
 def _opaque(picture: Picture) -> NDArray[Any]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, need_one_of
@@ -21,7 +20,7 @@ from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
 from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.models.results import Predicted, of_pictures, remembering
+from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
 from convolens.trunks.registry import trunk as make_trunk
@@ -130,13 +129,12 @@ class Classifier(nn.Module):
         if top is not None and top < 1:
             raise ArgumentError(f"top: need at least 1 class, got {top}")
         pictures, many = as_pictures(images)
-        kept: list[Picture | None] = []
-        found = [
-            Prediction(*best_first(row, self.class_names, top))
-            for scores in self._scores(remembering(pictures, kept), batch)
-            for row in scores
-        ]
-        found = of_pictures(found, kept)
+        singles = ((self.preprocess([picture]), kept) for picture, kept in remembered(pictures))
+        found: list[Prediction] = []
+        with evaluating(self):
+            for one, kept in batches(singles, batch):
+                scores = self.probabilities(self(one)).cpu().numpy()
+                found += of_pictures((Prediction(*best_first(row, self.class_names, top)) for row in scores), kept)
         return found if many else found[0]
 
     def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
@@ -173,11 +171,6 @@ class Classifier(nn.Module):
             return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, multi_label=multi_label)
 
         return file.build(make)
-
-    def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
-        singles = (self.preprocess([picture]) for picture in pictures)
-        with evaluating(self):
-            return [self.probabilities(self(one)).cpu().numpy() for one in batches(singles, batch)]
 
 
 def classifier(

@@ -14,7 +14,7 @@ an end of a stroke, where its class is hard to tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -29,7 +29,7 @@ from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.models.results import Predicted, of_pictures, remembering
+from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.blocks import convolution
@@ -229,21 +229,18 @@ class Localizer(nn.Module):
         if not 0 <= threshold <= 1:
             raise ArgumentError(f"threshold: need a number from 0 to 1, got {threshold}")
         pictures, many = as_pictures(images)
-        sizes: list[tuple[int, int]] = []
-        kept: list[Picture | None] = []
-
-        def singles() -> Iterable[Tensor]:
-            for picture in remembering(pictures, kept):
-                pixels = over_white(as_pixels(picture))
-                sizes.append((pixels.shape[0], pixels.shape[1]))
-                yield self.preprocess(pixels)
-
         found: list[Location] = []
         with evaluating(self):
-            for one in batches(singles(), batch):
-                found += self._locations(self(one), sizes[len(found) : len(found) + len(one)], threshold)
-        found = of_pictures(found, kept)
+            for one, items in batches(self._singles(pictures), batch):
+                locations = self._locations(self(one), [size for size, _ in items], threshold)
+                found += of_pictures(locations, [kept for _, kept in items])
         return found if many else found[0]
+
+    def _singles(self, pictures: Iterable[Picture]) -> Iterator[tuple[Tensor, tuple[tuple[int, int], Picture | None]]]:
+        """Each picture preprocessed, with its size and what a result keeps of it."""
+        for picture, kept in remembered(pictures):
+            pixels = over_white(as_pixels(picture))
+            yield self.preprocess(pixels), ((pixels.shape[0], pixels.shape[1]), kept)
 
     def _locations(self, output: Tensor, sizes: Sequence[tuple[int, int]], threshold: float) -> list[Location]:
         answers = Answers.of(output.float())

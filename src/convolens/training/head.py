@@ -100,9 +100,11 @@ def pooled_features(
     Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
     """
     used: list[Example] = []
+    found: list[Tensor] = []
     with torch.inference_mode():
-        inputs = model_batches(model, data.examples, used, skipped, batch=batch, what=what, progress=progress)
-        found = [model.features(one).cpu() for one in inputs]
+        for one, seen in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
+            found.append(model.features(one).cpu())
+            used += seen
     if not found:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
     return torch.cat(found).clone(), used

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, get_args, overload
+from dataclasses import replace
+from itertools import groupby
+from typing import Literal, NamedTuple, get_args, overload
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -31,11 +33,25 @@ from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.models.results import of_pictures, remembering
+from convolens.models.results import remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import Preprocessing, Trunk
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
+
+
+class _View(NamedTuple):
+    """What the network sees of a picture: the whole, or a tile.
+
+    Attributes:
+        number: of the picture.
+        kept: what a result keeps of it.
+        tile: the part.
+    """
+
+    number: int
+    kept: Picture | None
+    tile: Tile
 
 
 class Detector(nn.Module):
@@ -222,33 +238,31 @@ class Detector(nn.Module):
         selection = Selection(threshold, nms_iou, soft, top_k, max_detections)
         if batch is None:
             batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
-        views: list[list[Tile]] = []  # of each picture
-        kept: list[Picture | None] = []
-        parts: list[Detections] = []  # of each view
+        parts: list[tuple[_View, Detections]] = []
         with evaluating(self):
-            sizes = (view for picture in _growing(views) for view in picture)
-            for one in batches(self._views(remembering(pictures, kept), tile, views), batch):
-                seen = [next(sizes) for _ in one]
-                parts += self.decode(self(one), [(view.y2 - view.y1, view.x2 - view.x1) for view in seen], selection)
-        waiting = iter(parts)
-        found = [self._whole([next(waiting) for _ in mine], mine, selection) for mine in views]
-        found = of_pictures(found, kept)
+            for one, views in batches(self._views(pictures, tile), batch):
+                sizes = [(view.tile.y2 - view.tile.y1, view.tile.x2 - view.tile.x1) for view in views]
+                parts += zip(views, self.decode(self(one), sizes, selection), strict=True)
+        found = [self._whole(list(mine), selection) for _, mine in groupby(parts, key=lambda part: part[0].number)]
         return found if many else found[0]
 
     def decode(self, outputs: Outputs, sizes: Sequence[tuple[int, int]], selection: Selection) -> list[Detections]:
         """From the network's outputs to detections; `sizes` are heights and widths of the original pictures."""
         return detections(outputs, self.grids, self.objectness, sizes, self.class_names, selection)
 
-    def _views(self, pictures: Iterable[Picture], tile: int | None, views: list[list[Tile]]) -> Iterator[Tensor]:
-        """Each picture, and its tiles, preprocessed; where they lie is added to `views`."""
-        for picture in pictures:
+    def _views(self, pictures: Iterable[Picture], side: int | None) -> Iterator[tuple[Tensor, _View]]:
+        """Each picture, and its tiles, preprocessed."""
+        for number, (picture, kept) in enumerate(remembered(pictures)):
             pixels = over_white(as_pixels(picture))
-            views.append(tiles(pixels.shape[0], pixels.shape[1], tile))
-            for view in views[-1]:
-                yield self.preprocess(pixels[view.y1 : view.y2, view.x1 : view.x2])
+            for tile in tiles(pixels.shape[0], pixels.shape[1], side):
+                yield self.preprocess(pixels[tile.y1 : tile.y2, tile.x1 : tile.x2]), _View(number, kept, tile)
 
-    def _whole(self, parts: list[Detections], where: list[Tile], selection: Selection) -> Detections:
-        return parts[0] if len(parts) == 1 else merged(parts, where, self.class_names, selection)
+    def _whole(self, parts: Sequence[tuple[_View, Detections]], selection: Selection) -> Detections:
+        """What was found in a picture, from what was found in each view of it."""
+        views, found = [view for view, _ in parts], [detections for _, detections in parts]
+        tiles_seen = [view.tile for view in views]
+        whole = found[0] if len(found) == 1 else merged(found, tiles_seen, self.class_names, selection)
+        return replace(whole, picture=views[0].kept)
 
     def explained(self, default_boxes: Sequence[int]) -> TrunkScores:
         """What `convolens.explain` looks at for detections: the scores of their default boxes, background left out.
@@ -329,11 +343,3 @@ class Detector(nn.Module):
             )
 
         return file.build(make)
-
-
-def _growing(views: list[list[Tile]]) -> Iterator[list[Tile]]:
-    """The views of each picture, also of those that are added later."""
-    at = 0
-    while True:
-        yield views[at]
-        at += 1
