@@ -11,13 +11,14 @@ from convolens.media.files import AnyPath
 from convolens.models.detect.cost import Objectness
 from convolens.models.detect.default_boxes import SSD300_STEPS, Shapes, published_shapes
 from convolens.models.detect.detector import Detector
-from convolens.models.detect.feature_maps import default_taps, initialize, is_vgg, plan, take_dense
+from convolens.models.detect.feature_maps import default_taps, initialize, plan, take_dense
 from convolens.models.detect.published import is_published, published_detector
 from convolens.models.inputs import class_names_of, device_of
 from convolens.models.model_file import is_model_file, read_model_file
 from convolens.trunks import TRUNKS, Trunk
 from convolens.trunks.options import ResNetOptions
 from convolens.trunks.registry import trunk as make_trunk
+from convolens.trunks.vgg import VGGS, is_vgg
 from convolens.trunks.weights.checkpoint import State, read_checkpoint
 from convolens.trunks.weights.loading import build_with, open_weights
 
@@ -135,7 +136,7 @@ def _trunk(trunk: str | Trunk, weights: AnyPath | None, seed: int) -> tuple[Trun
     if isinstance(trunk, Trunk):
         return trunk, {}
     options = ResNetOptions()
-    if trunk.startswith("vgg"):
+    if trunk in VGGS:
         options["ceil_mode"] = True  # pools keep the last, incomplete window, as SSD's third one: 75 cells become 38
     if weights is None or trunk not in TRUNKS:
         return make_trunk(trunk, weights=weights, seed=seed, device="cpu", **options), {}

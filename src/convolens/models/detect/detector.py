@@ -23,7 +23,6 @@ from convolens.models.detect.feature_maps import (
     MAX_WIDTH,
     FeatureMaps,
     initialize,
-    is_vgg,
     plan,
     scaled,
 )
@@ -36,6 +35,7 @@ from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
 from convolens.models.results import remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import Preprocessing, Trunk
+from convolens.trunks.vgg import is_vgg
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
 

@@ -21,6 +21,7 @@ from convolens.models.detect.dilated import DilatedConv2d
 from convolens.trunks import Trunk
 from convolens.trunks.blocks import convolution, pool
 from convolens.trunks.receptive import Window
+from convolens.trunks.vgg import is_vgg
 
 FIRST_NORM = 20.0  # what conv4_3's features are scaled to at first
 DENSE = 1024  # features of fc6 and fc7
@@ -150,11 +151,6 @@ def plan(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], width: float 
         rows, columns = grids[-1]
         grids.append((layer.window.output_size(rows), layer.window.output_size(columns)))
     return Plan(extra, grids)
-
-
-def is_vgg(trunk: Trunk) -> bool:
-    """Whether it has VGG's stages, behind which its dense layers belong."""
-    return trunk.name.startswith("vgg")
 
 
 def default_taps(trunk: Trunk) -> tuple[str, ...]:
