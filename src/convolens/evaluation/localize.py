@@ -17,7 +17,7 @@ from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable
 from convolens.errors import DataError
 from convolens.models.inputs import batches, evaluating
-from convolens.models.localize import PRESENT, Answers, Localizer
+from convolens.models.localize import PRESENT, Localizer, Predictions
 from convolens.progress import track
 
 
@@ -91,13 +91,13 @@ def localization_metrics(
         labels: the objects' classes, -1 where there is none.
         boxes: their corners as shares of the picture.
     """
-    answers, present = Answers.of(output), labels >= 0
-    noticed = answers.object.sigmoid() >= PRESENT
-    named = answers.classes.argmax(dim=1)[present] == labels[present]
-    iou, _ = overlaps(corners_of(answers.boxes[present]).clamp(0, 1), boxes[present])
+    predictions, present = Predictions.of(output), labels >= 0
+    noticed = predictions.object.sigmoid() >= PRESENT
+    named = predictions.classes.argmax(dim=1)[present] == labels[present]
+    iou, _ = overlaps(corners_of(predictions.boxes[present]).clamp(0, 1), boxes[present])
     found = {
         "object_accuracy": _mean(noticed == present),
-        "object_auc": _auc(answers.object[present].numpy(), answers.object[~present].numpy()),
+        "object_auc": _auc(predictions.object[present].numpy(), predictions.object[~present].numpy()),
         "class_accuracy": _mean(named),
         "mean_iou": _mean(iou),
         "iou50": _mean(iou >= 0.5),

@@ -188,7 +188,7 @@ class LocalizeObjective:
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The three parts of the loss."""
         found = losses(
-            network(batch["input"], gathered=False).float(),
+            network(batch["input"], pooled=False).float(),
             batch["present"],
             batch["label"],
             batch["box"],
