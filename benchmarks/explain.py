@@ -185,7 +185,7 @@ def own_case(file: str) -> Case:
     def layer(tap: str) -> Layer:
         return Layer(tap, lambda network: network.trunk.get_submodule(model.trunk.steps[tap].layers[-1]))
 
-    narrowest = min(model.passed_taps, key=model.trunk.channels)
+    narrowest = min(model.explained().passed_taps, key=model.trunk.channels)
     return Case(model, model, layer(model.taps[-1]), layer(narrowest))
 
 

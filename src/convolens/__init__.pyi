@@ -21,7 +21,7 @@ from convolens.convolution.planner import Plan
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
 from convolens.evaluation.evaluate import evaluate as evaluate
-from convolens.explanation import Explainable, Explanation, HasExplained
+from convolens.explanation import Explanation, HasTapScores, TapScores
 from convolens.explanation import explain as explain
 from convolens.explanation.wrap import wrap_module as wrap_module
 from convolens.features.convolutionalize import convolutionalize as convolutionalize
@@ -407,7 +407,7 @@ def kernel(name: str, size: Real | None = None) -> NDArray[np.float64]: ...
 
 @overload
 def explain_top(  # type: ignore[overload-overlap]
-    model: Explainable | HasExplained,
+    model: TapScores | HasTapScores,
     images: Picture,
     count: int,
     *,
@@ -423,7 +423,7 @@ def explain_top(  # type: ignore[overload-overlap]
 ) -> list[Explanation]: ...
 @overload
 def explain_top(
-    model: Explainable | HasExplained,
+    model: TapScores | HasTapScores,
     images: Iterable[Picture],
     count: int,
     *,

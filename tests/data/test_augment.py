@@ -4,7 +4,7 @@ import torch
 
 from convolens.data.augment import UNCHANGED, Augmentation, draw_colors, draw_view, view_keeping
 from convolens.errors import ArgumentError
-from convolens.training.learning import normalized
+from convolens.training.pictures import normalized
 from convolens.trunks import Preprocessing
 
 WILD = Augmentation(scale=(0.4, 2.0), ratio=(1 / 1.6, 1.6), flip=True, color_jitter=0.5)

@@ -30,7 +30,7 @@ def test_a_picture_too_small_for_the_taps_is_skipped_and_named(model, tmp_path):
     found = cl.evaluate(model, tmp_path, progress=False)
     assert found["count"] == 1
     assert found["skipped"][0]["path"].endswith("dark/1.png")
-    assert "need a picture large enough for conv2_1, got 1×9 pixels" in found["skipped"][0]["reason"]
+    assert "picture: need it large enough for conv2_1 (stride 2), got 1×9 pixels" in found["skipped"][0]["reason"]
 
 
 def test_the_figures_are_those_of_the_predictions(model, tmp_path):
@@ -46,7 +46,7 @@ def test_the_figures_are_those_of_the_predictions(model, tmp_path):
 
 def test_a_folder_in_which_no_picture_can_be_used_is_refused(model, tmp_path):
     fill(tmp_path / "dark", np.zeros((1, 1), np.uint8))
-    with pytest.raises(DataError, match=r"need pictures that can be used, got none; .*0\.png: need a picture large"):
+    with pytest.raises(DataError, match=r"need pictures that can be used, got none; .*0\.png: picture: need it large"):
         cl.evaluate(model, tmp_path, progress=False)
 
 

@@ -14,8 +14,8 @@ WEIGHING = sorted(name for name, method in METHODS.items() if method.weighs)
 
 def test_positive_counts_the_features_whose_weight_is_positive(model, picture):
     found = cl.explain(model, picture, target="grass", relu_weights=True)
-    maps = model.maps(model.preprocess(picture), ("conv3_1",))["conv3_1"][0].detach()
-    weights = model.class_weights()["conv3_1"][1].detach()
+    maps = model.explained().maps(model.preprocess(picture), ("conv3_1",))["conv3_1"][0].detach()
+    weights = model.explained().class_weights()["conv3_1"][1].detach()
     assert (weights > 0).any() and (weights < 0).any()
     expected = torch.einsum("k,krc->rc", weights[weights > 0], maps[weights > 0])
     np.testing.assert_allclose(found.grids["conv3_1"], expected.numpy(), rtol=1e-4)
@@ -50,8 +50,11 @@ def test_noisy_looks_are_the_mean_over_copies_with_seeded_noise(model, picture):
     looks = [look.batch for look in Smoothing(noise_samples=3, seed=5).looks(batch)]
     spread = torch.stack([look - batch for look in looks]).std() / (batch.max() - batch.min())
     assert spread == pytest.approx(NOISE, rel=0.05)
-    weights = model.class_weights()["conv3_1"][0].detach()
-    maps = [torch.einsum("k,krc->rc", weights, model.maps(one, ("conv3_1",))["conv3_1"][0].detach()) for one in looks]
+    weights = model.explained().class_weights()["conv3_1"][0].detach()
+    maps = [
+        torch.einsum("k,krc->rc", weights, model.explained().maps(one, ("conv3_1",))["conv3_1"][0].detach())
+        for one in looks
+    ]
     expected = torch.stack(maps).mean(dim=0) / maps[0].numel()
     np.testing.assert_allclose(found.grids["conv3_1"], expected.numpy(), rtol=1e-3, atol=1e-6)
     other = cl.explain(model, picture, noise_samples=3, seed=6, **options)

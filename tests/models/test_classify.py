@@ -98,7 +98,7 @@ def test_transparency_is_shown_over_white_whether_in_a_file_or_an_array(model, t
         (np.full((5, 5), np.nan), ArgumentError, r"need floats in \[0, 1\], got nan to nan"),
         ("nowhere.png", FileError, "nowhere.png: need a picture, found nothing there"),
         (7, ArgumentError, "images: need a path, .* or several, got int"),
-        (np.zeros((1, 1), np.uint8), ShapeError, "need pictures large enough for conv2_1"),
+        (np.zeros((1, 1), np.uint8), ShapeError, "need it large enough for conv2_1"),
     ],
 )
 def test_what_is_no_picture_is_refused(model, shown, error, message):
@@ -158,10 +158,10 @@ PREPROCESSING = {"order": "rgb", "white": 1.0, "mean": [0.5] * 3, "deviation": [
     ("facts", "message"),
     [
         ({"task": "dream"}, "need a model for classify, localize, detect, got one for 'dream'"),
-        ({}, r"need the tensors of this classify model, got 26 missing \(trunk.features.0.bias"),
+        ({}, r"need 28 tensors by name and shape, got 26 missing \(trunk.features.0.bias"),
         ({"class_names": None}, "need 'class_names' in its header as a list, got None"),
-        ({"taps": ["conv9_9"]}, "a classify model that cannot be built: tap: need one of conv1_1"),
-        ({"taps": []}, "a classify model that cannot be built: head: need at least one tap"),
+        ({"taps": ["conv9_9"]}, "a classify model that cannot be built: taps: need one of conv1_1"),
+        ({"taps": []}, "a classify model that cannot be built: taps: need at least one"),
         ({"head": "dense"}, "a classify model that cannot be built: head: need one of gap, original, got 'dense'"),
         ({"trunk": {"name": "vgg99", "options": {}}}, "need a trunk of .*vgg16.* got"),
         ({"trunk": {"name": "vgg16", "options": {"channels": "3"}}}, "a trunk that cannot be built"),
@@ -185,8 +185,11 @@ def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(stor
     [
         ({"classes": ("brick",)}, "classes: need at least 2, by name, each once, or by number, got brick"),
         ({"classes": ("brick", "brick")}, "each once, or by number, got brick, brick"),
-        ({"classes": CLASSES, "taps": "conv9_9"}, "tap: need one of"),
-        ({"classes": CLASSES, "taps": ("conv1_1", "conv1_1")}, "taps: need each once"),
+        ({"classes": CLASSES, "taps": "conv9_9"}, "taps: need one of"),
+        (
+            {"classes": CLASSES, "taps": ("conv1_1", "conv1_1")},
+            "taps: need at least one, each once, got conv1_1, conv1_1",
+        ),
         ({"classes": CLASSES, "head": "dense"}, "head: need one of gap, original, got 'dense'"),
     ],
 )

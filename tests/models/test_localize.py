@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 import convolens as cl
 from convolens.boxes import corners_of, overlaps
 from convolens.errors import ArgumentError, ShapeError, WeightsError
-from convolens.models.localize import BOX_LOSSES, Answers, Gather, losses
+from convolens.models.localize import BOX_LOSSES, AttentionPooling, Predictions, losses
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -35,7 +35,7 @@ def batch_of(count, seed=0):
 def test_the_loss_is_the_weighted_sum_of_three_and_class_and_box_count_only_where_there_is_an_object(box_loss):
     said, present, labels, boxes = batch_of(12)
     found = losses(said, present, labels, boxes, object_weight=2.0, class_weight=3.0, box_weight=5.0, box_loss=box_loss)
-    answers = Answers.of(Gather()(said.detach()))
+    answers = Predictions.of(AttentionPooling()(said.detach()))
     expected = [0.0, 0.0, 0.0]
     for at in range(12):
         expected[0] += 2 * float(binary_cross_entropy_with_logits(answers.object[at], present[at].float()))
@@ -94,7 +94,7 @@ def test_gathering_is_the_mean_that_attention_gives_and_says_where_it_looked():
     said[0, 0, 1, 4] = 50.0  # all attention on one cell
     said[0, 1:4, 1, 4] = torch.tensor([1.0, 2.0, 3.0])
     said[0, 4:8, 1, 4] = torch.tensor([0.01, -0.02, 0.3, 0.4])
-    found = Gather()(said)[0].tolist()
+    found = AttentionPooling()(said)[0].tolist()
     sure = 50 - np.log(24)  # the log of the mean of exp(50) and 23 times nearly nothing
     assert found == pytest.approx([sure, 1, 2, 3, 4.5 / 6 + 0.01, 1.5 / 4 - 0.02, 0.3, 0.4], abs=1e-5)
 
@@ -102,11 +102,11 @@ def test_gathering_is_the_mean_that_attention_gives_and_says_where_it_looked():
 def test_every_window_of_a_larger_map_is_answered_as_it_would_be_alone():
     torch.manual_seed(0)
     said = torch.randn(2, 1 + 3 + 4, 7, 9)
-    found = Gather().over_windows(3, 4)(said)
+    found = AttentionPooling().over_windows(3, 4)(said)
     assert found.shape == (2, 8, 5, 6)
     for row in range(5):
         for column in range(6):
-            alone = Gather()(said[:, :, row : row + 3, column : column + 4])
+            alone = AttentionPooling()(said[:, :, row : row + 3, column : column + 4])
             torch.testing.assert_close(found[:, :, row, column], alone, rtol=1e-4, atol=1e-5)
 
 
@@ -123,7 +123,7 @@ def test_a_box_is_given_in_pixels_of_the_picture_whatever_its_shape(model):
     picture = np.random.default_rng(0).integers(0, 256, (80, 200, 3)).astype(np.uint8)
     found = model.predict(picture, threshold=0.0)
     with torch.inference_mode():
-        answers = Answers.of(model(model.preprocess(picture)))
+        answers = Predictions.of(model(model.preprocess(picture)))
     corners = corners_of(answers.boxes).clamp(0, 1)[0] * torch.tensor([200, 80, 200, 80])
     assert found.box_xyxy == pytest.approx(corners.tolist(), rel=1e-5)
     assert found.label == CLASSES[int(answers.classes.argmax())]
@@ -164,7 +164,7 @@ def test_a_saved_localizer_answers_as_before(model, tmp_path):
         ({"hidden": 10**9}, "hidden: need 1 to 8192 features, got 1000000000"),
         ({"hidden": "many"}, "need 'hidden' in its header as a int"),
         ({"class_names": []}, "names of classes"),
-        ({"class_names": ["cat"]}, "need shape"),
+        ({"class_names": ["cat"]}, r"of other shapes \(head.say.weight \(8,"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(model, tmp_path, facts, message):
@@ -185,14 +185,14 @@ def test_explaining_it_shows_why_the_class_was_named(model):
         assert found.heatmap.shape == (64, 80)
         assert found.label == "dog"
     with torch.inference_mode():
-        answers = Answers.of(model(model.preprocess(picture)))
+        answers = Predictions.of(model(model.preprocess(picture)))
     assert found.score == pytest.approx(float(answers.classes[0, 1]), rel=1e-5)
 
 
 def test_what_cannot_be_made_is_refused():
     with pytest.raises(ArgumentError, match="classes: need at least 1, by name, each once, or by number, got a, a"):
         cl.localizer("resnet18", classes=("a", "a"))
-    with pytest.raises(ArgumentError, match="tap: need one of"):
+    with pytest.raises(ArgumentError, match="taps: need one of"):
         cl.localizer("resnet18", classes=("a",), taps="layer7")
     with pytest.raises(ArgumentError, match="hidden: need 1 to 8192 features, got 0"):
         cl.localizer("resnet18", classes=("a",), hidden=0)
@@ -200,5 +200,5 @@ def test_what_cannot_be_made_is_refused():
 
 def test_a_picture_too_small_is_refused_in_a_sentence():
     deep = cl.localizer("vgg11", classes=("a",))
-    with pytest.raises(ShapeError, match="need pictures large enough for"):
+    with pytest.raises(ShapeError, match="need it large enough for"):
         deep.predict(np.zeros((8, 8, 3), np.uint8))

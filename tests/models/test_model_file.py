@@ -9,6 +9,12 @@ from torch import nn
 
 from convolens.errors import FileError, WeightsError
 from convolens.models.model_file import read_model_file, write_model_file
+from convolens.trunks.weights.strict import load_strictly
+
+
+def fill(file, model):
+    load_strictly(model, file.tensors, file.path)
+
 
 FACTS = {"task": "classify", "class_names": ["brick", "grass"], "metrics": {"top1": 0.5}}
 
@@ -40,14 +46,14 @@ def test_any_safetensors_reader_can_read_the_facts(stored):
 def test_a_model_without_memory_of_its_own_is_filled(stored):
     with torch.device("meta"):
         model = nn.Linear(3, 2)
-    read_model_file(stored).fill(model)
+    fill(read_model_file(stored), model)
     assert torch.equal(model.weight, read_model_file(stored).tensors["weight"])
 
 
 def test_weights_kept_in_half_precision_are_computed_with_in_the_models(tmp_path):
     model = nn.Linear(3, 2)
     write_model_file(tmp_path / "model.safetensors", nn.Linear(3, 2).half(), FACTS)
-    read_model_file(tmp_path / "model.safetensors").fill(model)
+    fill(read_model_file(tmp_path / "model.safetensors"), model)
     assert model.weight.dtype == torch.float32
     assert model(torch.ones(1, 3)).isfinite().all()
 
@@ -153,14 +159,25 @@ def test_a_fact_of_the_wrong_kind_is_named(stored):
 def test_tensors_of_another_model_are_listed(stored):
     read = read_model_file(stored)
     with pytest.raises(WeightsError, match=r"got 2 missing \(0.bias, 0.weight\) and 2 unknown \(bias, weight\)"):
-        read.fill(nn.Sequential(nn.Linear(3, 2)))
-    with pytest.raises(WeightsError, match=r"tensor (bias|weight): need shape \(4,.*\), got \(2,.*\)"):
-        read.fill(nn.Linear(3, 4))
+        fill(read, nn.Sequential(nn.Linear(3, 2)))
+    with pytest.raises(
+        WeightsError, match=r"got 2 of other shapes \(weight \(2, 3\) for \(4, 3\), bias \(2,\) for \(4,\)\)"
+    ):
+        fill(read, nn.Linear(3, 4))
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
 def test_numbers_of_another_kind_are_refused(stored, dtype):
     read = read_model_file(stored)
     odd = replace(read, tensors={name: tensor.to(dtype) for name, tensor in read.tensors.items()})
-    with pytest.raises(WeightsError, match=rf"tensor (bias|weight): need torch.float32, got {dtype}"):
-        odd.fill(nn.Linear(3, 2))
+    with pytest.raises(WeightsError, match=rf"(bias|weight): need torch.float32, got {dtype}"):
+        fill(odd, nn.Linear(3, 2))
+
+
+def test_weights_that_are_no_numbers_are_refused(stored):
+    read = read_model_file(stored)
+    spoiled = {name: tensor.where(tensor != tensor.max(), torch.nan) for name, tensor in read.tensors.items()}
+    with pytest.raises(
+        WeightsError, match=r"model.safetensors: (bias|weight): need finite numbers, got NaN or infinity"
+    ):
+        fill(replace(read, tensors=spoiled), nn.Linear(3, 2))

@@ -243,7 +243,7 @@ def test_any_trunk_will_do_residual_ones_too(coffee, brick):
         (
             {"content": np.zeros((2, 2, 3), np.uint8)},
             ShapeError,
-            "content: need at least 2×2 pixels for conv2_2, got 1×1",
+            r"content: need it large enough for conv2_2 \(stride 2\), got 1×1",
         ),
         ({"strength": 2}, ArgumentError, "strength: need a number from 0 to 1, got 2"),
         ({"style_weight": -1}, ArgumentError, "style_weight: need a number of at least 0, got -1"),

@@ -7,15 +7,16 @@ import torch
 
 import convolens as cl
 from convolens import boxes, cli
-from convolens.data import read_data, split
+from convolens.data import read_data
 from convolens.data.augment_objects import ObjectAugmentation
 from convolens.data.doctor import diagnose
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.detections import Found, coco_metrics
 from convolens.media.images import write_image
 from convolens.models.detect import DetectionLoss
-from convolens.training.detect import DetectLesson
+from convolens.training.detect import DetectObjective
 from convolens.training.fit_boxes import fitted_shapes, object_sides
+from convolens.training.pictures import Pictures
 
 SIDE = 64
 GENERATOR = np.random.default_rng(0)
@@ -104,31 +105,33 @@ def test_a_run_is_taken_up_again(squares, tmp_path):
     assert len((run.folder / "metrics.csv").read_text().splitlines()) == 3
 
 
-def lesson(folder, augmentation=None):
+def objective(folder, augmentation=None):
+    """What a detector would learn from a folder, and samples of some of its pictures, by number."""
     data = read_data(folder)
-    teaching, held_out = split(data, 0.2)
     model = cl.detector(cl.trunk("resnet18", width=0.0625), size=SIDE, classes=data.class_names)
-    return DetectLesson(model, teaching, held_out, [], augmentation or ObjectAugmentation(), "all", DetectionLoss())
+    learned = DetectObjective(model, augmentation or ObjectAugmentation(), DetectionLoss())
+    pictures = Pictures(data, learned.least_side, learned.view, [], learned.collate)
+    return learned, lambda numbers: [pictures.sample(at, np.random.default_rng(at)) for at in numbers]
 
 
 def test_a_batch_without_any_object_teaches(squares):
-    taught = lesson(squares)
-    empty = [at for at, one in enumerate(taught.teaching.examples) if not one.objects][:4]
-    batch = taught.prepare(taught.collate([taught.example(at, np.random.default_rng(at)) for at in empty]), GENERATOR)
-    losses = taught.losses(taught.model, batch)
+    learned, samples = objective(squares)
+    empty = [at for at, one in enumerate(read_data(squares).examples) if not one.objects][:4]
+    batch = learned.prepare(learned.collate(samples(empty)), GENERATOR)
+    losses = learned.losses(learned.model, batch)
     sum(losses.values()).backward()
-    assert taught.counts(batch)["class"] > 0
+    assert learned.counts(batch)["class"] > 0
     assert losses["class"] > 0 and losses["box"] == 0
-    assert taught.model.heads.classes[0].bias.grad.abs().sum() > 0
+    assert learned.model.heads.classes[0].bias.grad.abs().sum() > 0
 
 
 def test_a_batch_is_filled_up_with_boxes_of_no_class(squares):
-    taught = lesson(squares, ObjectAugmentation(1.0, False, False, 0.0))
-    examples = [taught.example(at, np.random.default_rng(0)) for at in range(12)]
-    batch = taught.collate(examples)
-    most = max(len(one["labels"]) for one in examples)
+    learned, samples = objective(squares, ObjectAugmentation(1.0, False, False, 0.0))
+    found = samples(range(12))
+    batch = learned.collate(found)
+    most = max(len(one["labels"]) for one in found)
     assert batch["boxes"].shape == (12, most, 4) and batch["labels"].shape == (12, most)
-    for row, one in zip(batch["labels"], examples, strict=True):
+    for row, one in zip(batch["labels"], found, strict=True):
         assert row.tolist() == one["labels"].tolist() + [-1] * (most - len(one["labels"]))
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,11 +21,11 @@ from convolens.errors import ArgumentError, FileError, MissingExtraError, Traini
 from convolens.media.images import read_image
 from convolens.training import Settings, fit
 from convolens.training.checkpoint import read_checkpoint
-from convolens.training.feeding import parts_of_epoch
-from convolens.training.finding import find_batch, find_lr
+from convolens.training.loader import parts_of_epoch
 from convolens.training.run_folder import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
 from convolens.training.speed import multiplies_bfloat16
+from convolens.training.tuning import find_batch, find_lr
 
 TOY = Path(__file__).with_name("toy.py")
 _spec = importlib.util.spec_from_file_location("toy", TOY)
@@ -32,12 +33,12 @@ toy = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(toy)
 
 
-def trained(folder, lesson=None, **changes):
+def trained(folder, task=None, **changes):
     folder.mkdir(exist_ok=True)
     resume = changes.pop("resume", False)
-    lesson = lesson or toy.Toy()
-    outcome = fit(lesson, toy.settings(**changes), folder, resume=resume, progress=False)
-    return outcome, lesson
+    task = task or toy.toy()
+    outcome = fit(task, toy.settings(**changes), folder, resume=resume, progress=False)
+    return outcome, task
 
 
 def weights(folder):
@@ -52,8 +53,8 @@ def same(first, second):
 
 def stopped_after(steps, folder, **changes):
     """A run that is interrupted by a signal after so many steps."""
-    lesson, seen = toy.Toy(), []
-    losses = lesson.losses
+    task, seen = toy.toy(), []
+    losses = task.objective.losses
 
     def counting(network, batch):
         seen.append(1)
@@ -61,9 +62,9 @@ def stopped_after(steps, folder, **changes):
             os.kill(os.getpid(), signal.SIGINT)
         return losses(network, batch)
 
-    lesson.losses = counting
+    task.objective.losses = counting
     with pytest.raises(KeyboardInterrupt, match=r"holds the state after step \d of epoch \d; .* --resume goes on"):
-        trained(folder, lesson, **changes)
+        trained(folder, task, **changes)
     return len(seen)
 
 
@@ -82,6 +83,7 @@ def as_earlier_versions_wrote(path):
     before = {name.replace("ema.", "average."): value for name, value in load_file(path).items()}
     known["average_steps"] = known.pop("ema_steps")
     known["place"] = earlier(known["place"]) | {"rows": [earlier(row) for row in known["place"]["rows"]]}
+    known["facts"]["lesson"] = known["facts"].pop("task")
     known["facts"] |= {part: earlier(known["facts"][part]) for part in ("settings", "found")}
     save_file(before, path, metadata={"convolens": json.dumps(known)})
 
@@ -127,11 +129,11 @@ def test_the_number_of_reading_threads_changes_nothing(tmp_path):
 
 
 def test_the_callers_random_numbers_go_on_as_if_nothing_had_been(tmp_path):
-    lesson = toy.Toy()
+    task = toy.toy()
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
-    trained(tmp_path, lesson)
+    trained(tmp_path, task)
     assert torch.equal(torch.rand(4), expected)
 
 
@@ -139,8 +141,8 @@ def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
     results = []
     for parts in (1, 3):
         exact = {"optimizer": "sgd", "epochs": 1, "precision": "float32"}
-        _, lesson = trained(tmp_path / str(parts), toy.Toy(norm=False), accumulate=parts, **exact)
-        results.append(lesson.model.state_dict())
+        _, task = trained(tmp_path / str(parts), toy.toy(norm=False), accumulate=parts, **exact)
+        results.append(task.model.state_dict())
     for name, value in results[0].items():
         torch.testing.assert_close(results[1][name], value, rtol=1e-4, atol=1e-6)
 
@@ -156,16 +158,16 @@ def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
 )
 def test_networks_run_in_bfloat16_where_that_is_fast_or_asked_for(tmp_path, monkeypatch, precision, able, expected):
     monkeypatch.setattr("convolens.training.loop.multiplies_bfloat16", lambda device: able)
-    lesson, seen = toy.Toy(), set()
-    losses = lesson.losses
+    task, seen = toy.toy(), set()
+    losses = task.objective.losses
 
     def noting(network, batch):
         return losses(lambda picture: (seen.add(str((found := network(picture)).dtype)), found)[1], batch)
 
-    lesson.losses = noting
-    trained(tmp_path, lesson, precision=precision, epochs=1)
+    task.objective.losses = noting
+    trained(tmp_path, task, precision=precision, epochs=1)
     assert seen == {f"torch.{expected}"}
-    assert all(value.dtype == torch.float32 for name, value in lesson.model.named_parameters())
+    assert all(value.dtype == torch.float32 for name, value in task.model.named_parameters())
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_bfloat16_is_not_fast_where_torch_may_not_use_its_instructions(monkeypat
 
 
 def test_pictures_that_cannot_be_used_are_passed_over(tmp_path):
-    outcome, _ = trained(tmp_path, toy.Toy(bad=range(8)))
+    outcome, _ = trained(tmp_path, toy.toy(bad=range(8)))
     assert outcome.best >= 0.9
 
 
@@ -189,12 +191,12 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_la
     with pytest.raises(
         TrainingError, match=rf"got nan in epoch 1, batch 4 \(blob \d+, blob {bad}, .*; the last good state"
     ):
-        trained(tmp_path, toy.Toy(poison=[bad]))
+        trained(tmp_path, toy.toy(poison=[bad]))
     assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["event"] == "stopped"
     with pytest.raises(TrainingError):  # the same batch again
-        trained(tmp_path, toy.Toy(poison=[bad]), resume=True)
-    outcome, _ = trained(tmp_path, toy.Toy(bad=[bad]), resume=True)
+        trained(tmp_path, toy.toy(poison=[bad]), resume=True)
+    outcome, _ = trained(tmp_path, toy.toy(bad=[bad]), resume=True)
     assert outcome.best >= 0.95
 
 
@@ -214,8 +216,7 @@ def test_a_run_is_not_taken_up_again_as_another(tmp_path, change, message):
 
 def test_nor_with_another_trunk(tmp_path):
     trained(tmp_path, epochs=1)
-    other = toy.Toy()
-    other.facts = lambda: {"trunk": "resnet18", "class_names": ["left", "right"]}
+    other = replace(toy.toy(), facts={"trunk": "resnet18", "class_names": ["left", "right"]})
     with pytest.raises(ArgumentError, match=r"resume: need the trunk of the run in .*, 'toy', got 'resnet18'"):
         trained(tmp_path, other, resume=True)
 
@@ -332,7 +333,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     assert models
     for name in models:
         torch.testing.assert_close(together[name], alone[name], rtol=0, atol=1e-5)
-    start = torch.nn.utils.parameters_to_vector(toy.Toy(40, norm=False).model.parameters())
+    start = torch.nn.utils.parameters_to_vector(toy.toy(40, norm=False).model.parameters())
     moved = torch.cat([alone[name].flatten() for name in models]) - start
     assert moved.abs().max() > 1e-3  # it did learn something in those five steps
 
@@ -362,11 +363,11 @@ def test_rates_rise_over_the_warmup_and_never_after(name):
 def test_layers_nearer_the_picture_move_less_and_vectors_have_no_decay(tmp_path):
     from convolens.training.optimizers import optimizer_for, set_lr
 
-    lesson = toy.Toy()
-    made = optimizer_for(lesson.model, lesson.layers(), name="sgd", momentum=0.9, weight_decay=0.1, layer_decay=0.5)
+    task = toy.toy()
+    made = optimizer_for(task.model, task.trainable.layers, name="sgd", momentum=0.9, weight_decay=0.1, layer_decay=0.5)
     set_lr(made, 2.0)
     found = {id(value): group for group in made.param_groups for value in group["params"]}
-    model = lesson.model
+    model = task.model
     assert [found[id(layer.weight)]["lr"] for layer in (model[0], model[1], model[5])] == [0.5, 1.0, 2.0]
     assert [found[id(layer.weight)]["weight_decay"] for layer in (model[0], model[1], model[5])] == [0.1, 0.0, 0.1]
     assert found[id(model[0].bias)]["weight_decay"] == 0.0
@@ -382,15 +383,15 @@ def test_a_run_that_an_earlier_version_was_stopped_in_ends_with_the_same_bits(tm
 
 
 def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path):
-    lesson = {"learn": "all", "smoothing": 0.1, "cost": [1.0, 1.0, 1.0, "giou"]}
-    lesson |= {"augmentation": [[0.6, 1.4], 1.25, True, 0.2]}
+    task = {"learn": "all", "smoothing": 0.1, "cost": [1.0, 1.0, 1.0, "giou"]}
+    task |= {"augmentation": [[0.6, 1.4], 1.25, True, 0.2]}
     known = {"place": {"epoch": 1, "rate": 0.5, "rows": []}, "average_steps": 3}
-    known |= {"facts": {"settings": {"rate": "find"}, "found": {"rate": 0.5}, "lesson": lesson}}
+    known |= {"facts": {"settings": {"rate": "find"}, "found": {"rate": 0.5}, "lesson": task}}
     save_file({}, tmp_path / LAST, metadata={"convolens": json.dumps(known)})
     found = read_checkpoint(tmp_path / LAST)
     assert (found.place.lr, found.ema_steps) == (0.5, 3)
     assert (found.facts["settings"], found.facts["found"]) == ({"lr": "find"}, {"lr": 0.5})
-    assert found.facts["lesson"] == {
+    assert found.facts["task"] == {
         "finetune": "all",
         "label_smoothing": 0.1,
         "loss": [1.0, 1.0, 1.0, "giou"],
@@ -415,14 +416,14 @@ def test_the_average_is_the_mean_that_its_decay_says():
 
 
 def test_a_rate_and_a_batch_are_found_and_leave_the_model_as_it_was():
-    lesson = toy.Toy()
-    before = {name: value.clone() for name, value in lesson.model.state_dict().items()}
-    found = find_lr(lesson, toy.settings())
+    task = toy.toy()
+    before = {name: value.clone() for name, value in task.model.state_dict().items()}
+    found = find_lr(task, toy.settings())
     assert 1e-4 < found.lr < 0.5
     assert min(found.losses) < 0.5 * found.losses[0]
-    assert find_batch(toy.Toy(count=4000)) == 64
-    assert find_batch(toy.Toy(count=40)) == 4
-    assert same(before, lesson.model.state_dict())
+    assert find_batch(toy.toy(count=4000)) == 64
+    assert find_batch(toy.toy(count=40)) == 4
+    assert same(before, task.model.state_dict())
 
 
 def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
@@ -451,13 +452,13 @@ def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
 
 
 def test_a_batch_fits_the_memory_there_is(monkeypatch):
-    import convolens.training.finding as finding
+    import convolens.training.tuning as tuning
 
-    lesson = toy.Toy(count=4000)
-    need = finding._bytes_a_picture(lesson)
+    task = toy.toy(count=4000)
+    need = tuning._bytes_a_picture(task)
     assert 36 * 8 * 4 <= need <= 20 * 36 * 8 * 4  # maps of 8 features of 6×6 floats
-    monkeypatch.setattr(finding, "_free_bytes", lambda device: 2 * 9 * need)
-    assert find_batch(lesson) == 8
+    monkeypatch.setattr(tuning, "_free_bytes", lambda device: 2 * 9 * need)
+    assert find_batch(task) == 8
 
 
 @pytest.mark.bad_input

@@ -177,7 +177,7 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
         ({"task": "dream"}, ArgumentError, "task: need one of classify, localize, detect, got 'dream'"),
         ({"trunk": "vgg99"}, ArgumentError, "trunk: need one of .*vgg16.*, got 'vgg99'"),
         ({"weights": "nothing"}, (ArgumentError, FileError), "nothing"),
-        ({"taps": "conv9_9"}, ArgumentError, "tap: need one of conv1_1"),
+        ({"taps": "conv9_9"}, ArgumentError, "taps: need one of conv1_1"),
         ({"validation": 1.5}, ArgumentError, "validation: need a fraction between 0 and 1, got 1.5"),
         ({"validation": "nowhere"}, FileError, "nowhere: need a folder with one folder of pictures"),
         ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, or 'auto', got 0"),

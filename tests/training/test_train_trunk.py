@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import convolens as cl
 from convolens.data import read_data
@@ -14,6 +15,7 @@ from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import ClassificationLoss, weights_of
 from convolens.media.images import write_image
 from convolens.training.classify import mixed
+from convolens.training.run_folder import LAST
 
 # A few tiny pictures and steps: what is tested is that all parts meet, not how well a network learns.
 QUICK = {"trunk": "resnet18", "stem": "small", "taps": "layer2.1", "progress": False, "device": "cpu",
@@ -183,3 +185,16 @@ def test_pictures_with_boxes_are_not_classified(tmp_path):
     (tmp_path / "data.csv").write_text("path,label,x1,y1,x2,y2\na.png,cat,1,1,5,5\n")
     with pytest.raises(DataError, match="got pictures with boxes; train localize on them"):
         cl.train("classify", tmp_path / "data.csv", weights=None, out=tmp_path / "run", **QUICK)
+
+
+def test_a_run_folder_of_an_earlier_version_is_resumed(bars, tmp_path):
+    settings = {**QUICK, "weights": None, "out": tmp_path}
+    cl.train("classify", bars, **{**settings, "epochs": 1})
+    first = (tmp_path / "metrics.csv").read_text()
+    with safe_open(tmp_path / LAST, framework="pt") as stored:
+        known = json.loads(stored.metadata()["convolens"])
+    known["facts"]["lesson"] = known["facts"].pop("task")
+    save_file(load_file(tmp_path / LAST), tmp_path / LAST, metadata={"convolens": json.dumps(known)})
+    cl.train("classify", bars, **{**settings, "epochs": 2}, resume=True)
+    after = (tmp_path / "metrics.csv").read_text()
+    assert after.startswith(first) and len(after.splitlines()) == 3

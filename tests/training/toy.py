@@ -1,4 +1,4 @@
-"""A lesson small enough that a training takes a moment: which of two blobs is brighter. No files, no trunk."""
+"""A task small enough that a training takes a moment: which of two blobs is brighter. No files, no trunk."""
 
 import sys
 from pathlib import Path
@@ -9,14 +9,21 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from convolens.training import Settings, fit
-from convolens.training.lesson import stacked
+from convolens.training import Settings, TrainingTask, fit
+from convolens.training.task import stacked
 
 
-class Toy:
+def toy(count=48, **options):
+    """The task of telling such pictures apart."""
+    blobs = Blobs(count, **options)
+    return TrainingTask(
+        blobs.model, blobs, blobs, blobs, blobs.validation_count, "accuracy", blobs.measure, blobs.save,
+        {"trunk": "toy", "class_names": ["left", "right"]},
+    )  # fmt: skip
+
+
+class Blobs:
     """Pictures of noise, brighter on the left or on the right."""
-
-    goal = "accuracy"
 
     def __init__(self, count=48, *, norm=True, bad=(), poison=(), seed=0):
         self.count, self.bad, self.poison = count, set(bad), set(poison)
@@ -31,13 +38,17 @@ class Toy:
             nn.Linear(8 * 36, 2),
         )
 
+    @property
     def layers(self):
         return [self.model[0], self.model[1]]
 
-    def learning(self):
-        self.model.train()
+    def train(self, model):
+        model.train()
 
-    def example(self, number, generator):
+    def __len__(self):
+        return self.count
+
+    def sample(self, number, generator):
         if number in self.bad:
             return None
         picture, label = self._picture(number)
@@ -46,11 +57,11 @@ class Toy:
             picture[0, 0, 0] = np.nan
         return {"picture": torch.tensor(picture, dtype=torch.float32), "label": torch.tensor(label)}
 
-    def name_of(self, number):
+    def name(self, number):
         return f"blob {number}"
 
-    def collate(self, examples):
-        return stacked(examples)
+    def collate(self, samples):
+        return stacked(samples)
 
     def prepare(self, batch, generator):
         return batch
@@ -71,9 +82,6 @@ class Toy:
     def save(self, model, path, metrics):
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
 
-    def facts(self):
-        return {"trunk": "toy", "class_names": ["left", "right"]}
-
     def _picture(self, number):
         random = np.random.default_rng([7, number])
         picture, label = random.normal(0, 0.3, (1, 6, 6)), number % 2
@@ -91,8 +99,8 @@ FIVE_STEPS = {"epochs": 1, "optimizer": "sgd", "ema": None, "precision": "float3
 if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kill it, or start several of it
     torch.set_num_threads(1)
     if sys.argv[2:] == ["several"]:  # a norm's statistics would be each process's own
-        fit(Toy(40, norm=False), settings(**FIVE_STEPS), Path(sys.argv[1]), progress=False)
+        fit(toy(40, norm=False), settings(**FIVE_STEPS), Path(sys.argv[1]), progress=False)
         for thread in Path("/proc/self/task").glob("*/comm"):
             print(thread.read_text().strip(), file=sys.stderr)
     else:
-        fit(Toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)
+        fit(toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)

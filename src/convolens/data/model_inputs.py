@@ -16,19 +16,17 @@ from convolens.progress import track
 def model_batches(
     model: Classifier,
     examples: Sequence[Example],
-    used: list[Example],
     skipped: list[Skipped],
     *,
     batch: int,
     what: str,
     progress: bool,
-) -> Iterator[Tensor]:
-    """Preprocessed batches of the pictures that can be read and are large enough for the model's taps.
+) -> Iterator[tuple[Tensor, list[Example]]]:
+    """Preprocessed batches, with their examples, of the pictures that can be read and are large enough for the taps.
 
     Args:
         model: whose preprocessing and taps count.
         examples: to read, in order.
-        used: each example whose picture goes into a batch is appended here.
         skipped: what cannot be used is appended here.
         batch: at most so many at once.
         what: stands before the bar.
@@ -37,12 +35,11 @@ def model_batches(
 
     def read(example: Example) -> Tensor:
         one = model.preprocess([example.path])
-        model.need_room(one)
+        model.trunk.need_size(model.taps, one.shape[2:], "picture")
         return one
 
-    def singles() -> Iterator[Tensor]:
+    def singles() -> Iterator[tuple[Tensor, Example]]:
         for example, one in read_usable(read, track(examples, what, len(examples), show=progress), skipped):
-            used.append(example)
-            yield one
+            yield one, example
 
     return batches(singles(), batch)

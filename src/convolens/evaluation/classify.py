@@ -21,7 +21,7 @@ from convolens.models.classify import Classifier
 from convolens.models.inputs import evaluating
 
 # Numbers that go into the model file and, after each step or epoch, into metrics.csv; by whether it is multi-label.
-KEPT = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
+SAVED_METRICS = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
 
 
 def score_pictures(
@@ -40,17 +40,19 @@ def score_pictures(
         DataError: none of them.
     """
     used: list[Example] = []
+    scores: list[NDArray[Any]] = []
     with evaluating(model):
-        inputs = model_batches(model, examples, used, skipped, batch=batch, what=what, progress=progress)
-        scores = [model.probabilities(model(one)).cpu().numpy() for one in inputs]
+        for one, seen in model_batches(model, examples, skipped, batch=batch, what=what, progress=progress):
+            scores.append(model.probabilities(model(one)).cpu().numpy())
+            used += seen
     if not scores:
         reason = f"; {skipped[0].reason}" if skipped else ""
         raise DataError(f"{source}: need pictures that can be used, got none{reason}")
     return np.concatenate(scores), used
 
 
-def figures(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
-    """The numbers of `metrics` for what a model said of examples."""
+def metrics_of(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
+    """The metrics of a model by its probabilities for examples."""
     if model.multi_label:
         return several_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
     return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)

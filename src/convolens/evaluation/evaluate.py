@@ -11,7 +11,7 @@ import numpy as np
 
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
-from convolens.evaluation.classify import figures, score_pictures
+from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all, detection_metrics
 from convolens.evaluation.detections import curves, detection_confusion
 from convolens.evaluation.localize import localization_metrics, locate_all
@@ -112,7 +112,7 @@ def _classifier(model: Classifier, data: DataSet, skipped: list[Skipped], batch:
     if not model.multi_label:
         need_one_label(data)
     scores, used = score_pictures(model, data.examples, skipped, batch=batch, source=data.root, progress=progress)
-    found = figures(model, scores, used)
+    found = metrics_of(model, scores, used)
 
     def parts() -> list[Part]:
         if model.multi_label:

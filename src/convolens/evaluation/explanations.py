@@ -19,7 +19,6 @@ from convolens.data import Loaded, load, read_data
 from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.explanation import (
     METHODS,
-    Explainable,
     Explanation,
     box_overlap,
     deletion,
@@ -85,12 +84,11 @@ def measure_explanations(
     """
     asked, chosen = _checked(methods), thresholds or {}
     random = np.random.default_rng(seed)
-    subject = model.explained() if isinstance(model, Localizer) else model
     rows: dict[str, list[dict[str, float]]] = {}
     for number, (picture, name, boxes) in enumerate(_drawn(model, data, count, split, random)):
         shuffled = randomized(model, seed=seed + number)
         for method, found, seconds in _maps(model, picture, name, asked, random):
-            figures = _faithfulness(subject, found) if faithful else {}
+            figures = _faithfulness(model, found) if faithful else {}
             figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
             if method in METHODS:
                 figures |= _shuffled(found, explain(shuffled, picture, target=name, method=method))
@@ -190,7 +188,7 @@ def _ignorant(kind: str, size: tuple[int, ...], random: np.random.Generator) -> 
     return blob
 
 
-def _faithfulness(model: Explainable, found: Explanation) -> dict[str, float]:
+def _faithfulness(model: Classifier | Localizer, found: Explanation) -> dict[str, float]:
     drop, rose = drop_and_increase(model, found)
     return {
         "deletion": deletion(model, found).area,

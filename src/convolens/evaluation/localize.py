@@ -17,7 +17,7 @@ from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable
 from convolens.errors import DataError
 from convolens.models.inputs import batches, evaluating
-from convolens.models.localize import PRESENT, Answers, Localizer
+from convolens.models.localize import PRESENT, Localizer, Predictions
 from convolens.progress import track
 
 
@@ -59,26 +59,26 @@ def locate_all(
     model: Localizer, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 32, progress: bool = False
 ) -> Located:
     """Runs the model over examples. Arguments and errors as in `measure_localizer`; `progress` shows a bar."""
-    truths: list[tuple[int, list[float]]] = []
-    used: list[Example] = []
 
-    def read(example: Example) -> tuple[tuple[int, list[float]], Tensor]:
+    def read(example: Example) -> tuple[Tensor, tuple[Example, int, list[float]]]:
         loaded = load(example)
-        return _truth(loaded), model.preprocess(loaded.pixels)
+        return model.preprocess(loaded.pixels), (example, *_truth(loaded))
 
-    def singles() -> Iterator[Tensor]:
+    def singles() -> Iterator[tuple[Tensor, tuple[Example, int, list[float]]]]:
         shown = track(examples, "pictures", len(examples), show=progress)
-        for example, (truth, one) in read_usable(read, shown, skipped):
-            truths.append(truth)
-            used.append(example)
+        for _, one in read_usable(read, shown, skipped):
             yield one
 
+    outputs: list[Tensor] = []
+    truths: list[tuple[Example, int, list[float]]] = []
     with evaluating(model):
-        outputs = [model(one).float().cpu() for one in batches(singles(), batch)]
+        for one, items in batches(singles(), batch):
+            outputs.append(model(one).float().cpu())
+            truths += items
     if not outputs:
         raise DataError(f"localize: need pictures that can be used, got none; {skipped[-1].reason}")
-    labels, boxes = torch.tensor([label for label, _ in truths]), torch.tensor([box for _, box in truths])
-    return Located(torch.cat(outputs), labels, boxes, tuple(used))
+    used, labels, boxes = zip(*truths, strict=True)
+    return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used)
 
 
 def localization_metrics(
@@ -91,13 +91,13 @@ def localization_metrics(
         labels: the objects' classes, -1 where there is none.
         boxes: their corners as shares of the picture.
     """
-    answers, present = Answers.of(output), labels >= 0
-    noticed = answers.object.sigmoid() >= PRESENT
-    named = answers.classes.argmax(dim=1)[present] == labels[present]
-    iou, _ = overlaps(corners_of(answers.boxes[present]).clamp(0, 1), boxes[present])
+    predictions, present = Predictions.of(output), labels >= 0
+    noticed = predictions.object.sigmoid() >= PRESENT
+    named = predictions.classes.argmax(dim=1)[present] == labels[present]
+    iou, _ = overlaps(corners_of(predictions.boxes[present]).clamp(0, 1), boxes[present])
     found = {
         "object_accuracy": _mean(noticed == present),
-        "object_auc": _auc(answers.object[present].numpy(), answers.object[~present].numpy()),
+        "object_auc": _auc(predictions.object[present].numpy(), predictions.object[~present].numpy()),
         "class_accuracy": _mean(named),
         "mean_iou": _mean(iou),
         "iou50": _mean(iou >= 0.5),

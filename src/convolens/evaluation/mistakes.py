@@ -17,7 +17,7 @@ from convolens.evaluation.classify import targets_of
 from convolens.evaluation.detections import Found, detection_confusion
 from convolens.evaluation.detections.confusion import SURE
 from convolens.media.images import read_header
-from convolens.models.localize import PRESENT, Answers
+from convolens.models.localize import PRESENT, Predictions
 from convolens.pages.pictures import Labeled
 
 MOST = 12  # pictures that are named
@@ -80,10 +80,10 @@ def wrong_places(
         examples: which pictures.
         class_names: names of the classes.
     """
-    answers, present = Answers.of(output), labels >= 0
-    objectness, likely = answers.object.sigmoid(), answers.classes.softmax(dim=1)
+    predictions, present = Predictions.of(output), labels >= 0
+    objectness, likely = predictions.object.sigmoid(), predictions.classes.softmax(dim=1)
     score, named = likely.max(dim=1)
-    found = corners_of(answers.boxes).clamp(0, 1)
+    found = corners_of(predictions.boxes).clamp(0, 1)
     iou, _ = overlaps(found, boxes)
     noticed = objectness >= PRESENT
     badness = torch.full_like(objectness, -1)

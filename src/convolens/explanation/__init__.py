@@ -31,19 +31,20 @@ from convolens.explanation.faithfulness import (
 )
 from convolens.explanation.methods import METHODS, Method, checked_way
 from convolens.explanation.smoothing import Smoothing
-from convolens.explanation.subject import Explainable, FindsObjects, Found, HasExplained
 from convolens.explanation.targets import ClassLike, Scoring, Target, class_number, of_group, ranked_target, targets_of
 from convolens.explanation.truth import box_overlap, points_at
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
+from convolens.models.detect import Detector
 from convolens.models.inputs import running_on
+from convolens.models.tap_scores import HasTapScores, TapScores, tap_scores
 
 __all__ = [
     "METHODS",
     "Curve",
-    "Explainable",
     "Explanation",
-    "HasExplained",
+    "HasTapScores",
     "Method",
+    "TapScores",
     "box_overlap",
     "deletion",
     "drop_and_increase",
@@ -77,17 +78,17 @@ class _Options(TypedDict, total=False):
 
 
 @overload
-def explain(model: FindsObjects, images: Picture, **options: Unpack[_Options]) -> list[Explanation]: ...  # type: ignore[overload-overlap]
+def explain(model: Detector, images: Picture, **options: Unpack[_Options]) -> list[Explanation]: ...  # type: ignore[overload-overlap]
 @overload
-def explain(model: FindsObjects, images: Iterable[Picture], **options: Unpack[_Options]) -> list[list[Explanation]]: ...
+def explain(model: Detector, images: Iterable[Picture], **options: Unpack[_Options]) -> list[list[Explanation]]: ...
 @overload
-def explain(model: Explainable | HasExplained, images: Picture, **options: Unpack[_Options]) -> Explanation: ...  # type: ignore[overload-overlap]
+def explain(model: TapScores | HasTapScores, images: Picture, **options: Unpack[_Options]) -> Explanation: ...  # type: ignore[overload-overlap]
 @overload
 def explain(
-    model: Explainable | HasExplained, images: Iterable[Picture], **options: Unpack[_Options]
+    model: TapScores | HasTapScores, images: Iterable[Picture], **options: Unpack[_Options]
 ) -> list[Explanation]: ...
 def explain(
-    model: Explainable | HasExplained | FindsObjects,
+    model: TapScores | HasTapScores | Detector,
     images: Picture | Iterable[Picture],
     *,
     target: ClassLike | Scoring | None = None,
@@ -141,7 +142,7 @@ def explain(
     """
     pictures, many = as_pictures(images)
     smoothing = Smoothing(flip, noise_samples, seed)
-    if isinstance(model, FindsObjects):
+    if isinstance(model, Detector):
         if callable(target):
             raise MethodError("target: of a detector need a class or None, got a function")
         way_asked = ([method], taps, relu_weights)
@@ -151,7 +152,7 @@ def explain(
                 for one in pictures
             ]
         return objects if many else objects[0]
-    subject = _subject(model)
+    subject = tap_scores(model)
     asked = partial(_one_target, subject.class_names, target, against, counterfactual)
     way = checked_way(subject, method, taps, linear=not callable(target), relu_weights=relu_weights)
     with running_on(model, device):
@@ -160,7 +161,7 @@ def explain(
 
 
 def explain_top(
-    model: Explainable | HasExplained,
+    model: TapScores | HasTapScores,
     images: Picture | Iterable[Picture],
     count: int,
     *,
@@ -206,7 +207,7 @@ def explain_top(
     if count < 1:
         raise ArgumentError(f"count: need at least 1 class, got {count}")
 
-    subject = _subject(model)
+    subject = tap_scores(model)
     asked = partial(_top_targets, subject.class_names, count, counterfactual)
     pictures, many = as_pictures(images)
     way = checked_way(subject, method, taps, linear=True, relu_weights=relu_weights)
@@ -217,7 +218,7 @@ def explain_top(
 
 
 def explain_by(
-    model: Explainable | HasExplained | FindsObjects,
+    model: TapScores | HasTapScores | Detector,
     picture: Picture,
     methods: Sequence[str],
     *,
@@ -253,11 +254,11 @@ def explain_by(
     Errors as in `explain`.
     """
     smoothing = Smoothing(flip, noise_samples, seed)
-    if isinstance(model, FindsObjects):
+    if isinstance(model, Detector):
         return _explain_objects(
             model, picture, target, against, counterfactual, (methods, taps, relu_weights), smoothing
         )
-    subject = _subject(model)
+    subject = tap_scores(model)
     asked = (
         partial(_one_target, subject.class_names, target, against, counterfactual)
         if count is None
@@ -285,7 +286,7 @@ def _top_targets(names: Sequence[str], count: int, counterfactual: bool, scores:
 
 
 def _explain_objects(
-    model: FindsObjects,
+    model: Detector,
     picture: Picture,
     target: ClassLike | None,
     against: ClassLike | None,
@@ -299,7 +300,7 @@ def _explain_objects(
     """
     methods, taps, relu_weights = asked_ways
     pixels = over_white(as_pixels(picture))
-    found: Found = model.predict(pixels)
+    found = model.predict(pixels)
     names = model.class_names
     wanted = None if target is None else names[class_number(target, names, len(names))]
     alike: dict[tuple[str, ...], list[int]] = {}
@@ -333,7 +334,3 @@ def _object_targets(
         for number, (part, label) in enumerate(zip(scores.chunk(len(labels), dim=1), labels, strict=True))
     ]
     return [one.turned() for one in wanted] if counterfactual else wanted
-
-
-def _subject(model: Explainable | HasExplained) -> Explainable:
-    return model.explained() if isinstance(model, HasExplained) else model

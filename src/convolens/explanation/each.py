@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,15 +14,16 @@ from convolens.explanation.explanation import Explanation
 from convolens.explanation.methods import METHODS, Way
 from convolens.explanation.placing import to_input, to_picture
 from convolens.explanation.smoothing import Look, Smoothing
-from convolens.explanation.subject import INPUT, Explainable, View
+from convolens.explanation.subject import INPUT, View
 from convolens.explanation.targets import Target
 from convolens.media.pixels import Picture, as_pixels, over_white
 from convolens.media.read_ahead import read_ahead
 from convolens.models.inputs import batches
+from convolens.models.tap_scores import TapScores
 
 
 def explain_each(
-    model: Explainable,
+    model: TapScores,
     pictures: Iterable[Picture],
     asked: Callable[[Tensor], Sequence[Target]],
     ways: Sequence[Way],
@@ -34,15 +34,9 @@ def explain_each(
 
     A picture is decoded once, and the trunk run once up to the deepest tap of all ways; few pictures are held.
     """
-    shown: deque[NDArray[Any]] = deque()  # what was preprocessed and not yet explained
-
-    def singles() -> Iterator[Tensor]:
-        for _, pixels in read_ahead(_opaque, pictures):
-            shown.append(pixels)
-            yield model.preprocess(pixels)
-
-    for one in batches(singles(), batch):
-        yield from _of_batch(model, one, [shown.popleft() for _ in one], asked, ways, smoothing)
+    singles = ((model.preprocess(pixels), pixels) for _, pixels in read_ahead(_opaque, pictures))
+    for one, shown in batches(singles, batch):
+        yield from _of_batch(model, one, shown, asked, ways, smoothing)
 
 
 def _opaque(picture: Picture) -> NDArray[Any]:
@@ -50,7 +44,7 @@ def _opaque(picture: Picture) -> NDArray[Any]:
 
 
 def _of_batch(
-    model: Explainable,
+    model: TapScores,
     batch: Tensor,
     pictures: Sequence[NDArray[Any]],
     asked: Callable[[Tensor], Sequence[Target]],
@@ -72,7 +66,7 @@ def _of_batch(
         yield [[of_target[number] for of_target in of_way] for of_way in by_way]
 
 
-def _maps(model: Explainable, batch: Tensor, ways: Sequence[Way]) -> dict[str, Tensor]:
+def _maps(model: TapScores, batch: Tensor, ways: Sequence[Way]) -> dict[str, Tensor]:
     """The batch itself, the maps that the ways look at, and those of the head's taps before them."""
     looked_at = {tap for way in ways for tap in way.taps} - {INPUT}
     deepest = max((model.passed_taps.index(tap) for tap in looked_at), default=-1)
@@ -88,7 +82,7 @@ def _maps(model: Explainable, batch: Tensor, ways: Sequence[Way]) -> dict[str, T
     return maps
 
 
-def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
+def _scores(model: TapScores, batch: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
     """From the deepest map on, rather than from the start again."""
     taps = [tap for tap in maps if tap != INPUT]
     if not taps:
@@ -98,7 +92,7 @@ def _scores(model: Explainable, batch: Tensor, maps: Mapping[str, Tensor]) -> Te
 
 
 def _grids(
-    model: Explainable,
+    model: TapScores,
     batch: Tensor,
     maps: dict[str, Tensor],
     targets: Sequence[Target],
@@ -120,7 +114,7 @@ def _grids(
 
 
 def _found(
-    model: Explainable, look: Look, maps: Mapping[str, Tensor], targets: Sequence[Target], way: Way
+    model: TapScores, look: Look, maps: Mapping[str, Tensor], targets: Sequence[Target], way: Way
 ) -> list[dict[str, Tensor]]:
     find = METHODS[way.name].find
     views = [View(model, look.batch, tap, maps[tap], way.relu_weights, maps) for tap in way.taps]
@@ -128,7 +122,7 @@ def _found(
 
 
 def _placed(
-    model: Explainable,
+    model: TapScores,
     batch: Tensor,
     pictures: Sequence[NDArray[Any]],
     grids: Mapping[str, Tensor],
@@ -152,7 +146,7 @@ def _placed(
     ]
 
 
-def _stretched(model: Explainable, grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
+def _stretched(model: TapScores, grids: Mapping[str, Tensor], name: str, size: Sequence[int]) -> Tensor:
     """The taps' maps as one, over the network's input."""
     shown = {tap: grid.relu() if METHODS[name].rectified else grid for tap, grid in grids.items()}
     fields = {tap: None if tap == INPUT else model.field(tap) for tap in grids}

@@ -20,8 +20,8 @@ from convolens.errors import ArgumentError
 from convolens.explanation.explanation import Explanation
 from convolens.explanation.filling import filled
 from convolens.explanation.perturbation import AT_ONCE
-from convolens.explanation.subject import Explainable
 from convolens.explanation.targets import class_number
+from convolens.models.tap_scores import HasTapScores, TapScores, tap_scores
 
 ROAD_SHARES = (0.2, 0.4, 0.6, 0.8)  # of the pixels removed
 BLUR = 10.0  # standard deviation in pixels of the picture that insertion starts from, as in the paper
@@ -42,13 +42,13 @@ class Curve:
     area: float
 
 
-def deletion(model: Explainable, explanation: Explanation, *, steps: int = 20) -> Curve:
+def deletion(model: TapScores | HasTapScores, explanation: Explanation, *, steps: int = 20) -> Curve:
     """The hottest pixels are made black first: for a good map the probability, and so the area, soon falls.
 
     Petsiuk, Das & Saenko, "RISE", BMVC 2018, section 4.2.
 
     Args:
-        model: that was explained, in evaluation mode.
+        model: what was explained, in evaluation mode.
         explanation: of one of its classes.
         steps: into which the pixels are cut.
 
@@ -58,7 +58,7 @@ def deletion(model: Explainable, explanation: Explanation, *, steps: int = 20) -
     return _curve(model, explanation, steps, before=explanation.picture, after=np.zeros_like(explanation.picture))
 
 
-def insertion(model: Explainable, explanation: Explanation, *, steps: int = 20) -> Curve:
+def insertion(model: TapScores | HasTapScores, explanation: Explanation, *, steps: int = 20) -> Curve:
     """The hottest pixels are made sharp first in a blurred picture: for a good map the probability soon rises.
 
     Arguments, errors and source as for `deletion`.
@@ -69,7 +69,7 @@ def insertion(model: Explainable, explanation: Explanation, *, steps: int = 20) 
 
 
 def road(
-    model: Explainable, explanation: Explanation, *, shares: Sequence[float] = ROAD_SHARES, seed: int = 0
+    model: TapScores | HasTapScores, explanation: Explanation, *, shares: Sequence[float] = ROAD_SHARES, seed: int = 0
 ) -> float:
     """How much more the probability loses with the hottest pixels than with the coldest, from -1 to 1.
 
@@ -80,7 +80,7 @@ def road(
     Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", ICML 2022, section 5.
 
     Args:
-        model: that was explained, in evaluation mode.
+        model: what was explained, in evaluation mode.
         explanation: of one of its classes.
         shares: of the pixels that are removed.
         seed: of the noise on filled pixels.
@@ -97,7 +97,7 @@ def road(
     return float(np.mean(without_coldest - without_hottest) / 2)
 
 
-def drop_and_increase(model: Explainable, explanation: Explanation) -> tuple[float, bool]:
+def drop_and_increase(model: TapScores | HasTapScores, explanation: Explanation) -> tuple[float, bool]:
     """What is left of the probability where the picture shows only as much as the map is hot.
 
     Chattopadhay et al., "Grad-CAM++", WACV 2018, section 4.1: the mean of the first over many pictures is the *average
@@ -149,7 +149,7 @@ def _rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> f
 
 
 def _curve(
-    model: Explainable, explanation: Explanation, steps: int, before: NDArray[Any], after: NDArray[Any]
+    model: TapScores | HasTapScores, explanation: Explanation, steps: int, before: NDArray[Any], after: NDArray[Any]
 ) -> Curve:
     if steps < 1:
         raise ArgumentError(f"steps: need at least 1, got {steps}")
@@ -168,15 +168,17 @@ def _mixed(before: NDArray[Any], after: NDArray[Any], changed: NDArray[np.intp])
     return mixed
 
 
-def _probabilities(model: Explainable, pictures: Sequence[NDArray[Any]], label: str) -> Float[np.ndarray, " pictures"]:
-    found = []
+def _probabilities(
+    model: TapScores | HasTapScores, pictures: Sequence[NDArray[Any]], label: str
+) -> Float[np.ndarray, " pictures"]:
+    explained, found = tap_scores(model), []
     with torch.inference_mode():
         for start in range(0, len(pictures), AT_ONCE):
-            batch = torch.cat([model.preprocess(picture) for picture in pictures[start : start + AT_ONCE]])
-            found.append(model.probabilities(model(batch)).double().cpu().numpy())
-    every = np.concatenate(found)
-    wanted = label if model.class_names or not label.isdecimal() else int(label)
-    return every[:, class_number(wanted, model.class_names, every.shape[1])]
+            batch = torch.cat([explained.preprocess(picture) for picture in pictures[start : start + AT_ONCE]])
+            found.append(explained.probabilities(explained(batch)).double().cpu().numpy())
+    every, names = np.concatenate(found), explained.class_names
+    wanted = label if names or not label.isdecimal() else int(label)
+    return every[:, class_number(wanted, names, every.shape[1])]
 
 
 def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:

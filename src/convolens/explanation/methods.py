@@ -17,8 +17,9 @@ from convolens.explanation.cam import cam
 from convolens.explanation.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
 from convolens.explanation.perturbation import ablationcam, occlusion, scorecam
 from convolens.explanation.pixels import guided_backprop, integrated_gradients
-from convolens.explanation.subject import INPUT, Explainable, View, check_taps
+from convolens.explanation.subject import INPUT, View, check_taps
 from convolens.explanation.targets import Target
+from convolens.models.tap_scores import TapScores
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Way:
 
 
 def checked_way(
-    model: Explainable, method: str, taps: str | Sequence[str] | None, *, linear: bool, relu_weights: bool = False
+    model: TapScores, method: str, taps: str | Sequence[str] | None, *, linear: bool, relu_weights: bool = False
 ) -> Way:
     """What was asked for, checked; `linear`: whether the target is a sum of class scores.
 

@@ -1,122 +1,19 @@
-"""What a model must offer to be explained, and what a method gets to see of it."""
+"""What a method gets to see of what is explained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens.errors import ArgumentError, MethodError, did_you_mean
-from convolens.trunks import Preprocessing
-from convolens.trunks.receptive import ReceptiveField
+from convolens.models.tap_scores import Rest, TapScores
 
 INPUT = "input"  # in place of a tap's name: the picture as the network gets it
-Rest = Callable[[Tensor], Tensor]  # values at a tap (M, C, rows, columns) → class scores (M, classes)
-
-
-@runtime_checkable
-class Explainable(Protocol):
-    """A network that can be asked about its taps: a `Classifier`, or any module by `convolens.wrap_module`."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of the scores; may be empty."""
-
-    @property
-    def taps(self) -> tuple[str, ...]:
-        """Whose maps the head takes: what is explained unless another tap is asked for."""
-
-    @property
-    def passed_taps(self) -> tuple[str, ...]:
-        """Every tap that the scores depend on."""
-
-    @property
-    def training(self) -> bool:
-        """Whether it is in training mode."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From a picture to its input."""
-
-    def preprocess(self, pictures: object) -> Tensor:
-        """A picture as a batch of one, on the model's device."""
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        """Class scores before softmax."""
-
-    def probabilities(self, scores: Tensor) -> Tensor:
-        """The scores as probabilities."""
-
-    def maps(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
-        """The maps at the taps."""
-
-    def rest(self, batch: Tensor, tap: str, maps: Mapping[str, Tensor] | None = None) -> Rest:
-        """The network from a tap on, other inputs being those of `batch`.
-
-        `maps` of taps that are at hand need not be computed again.
-
-        What it returns takes several values for each picture of the batch, one picture's after another's.
-        """
-
-    def field(self, tap: str) -> ReceptiveField | None:
-        """What a cell of the tap's map sees of its input; None where that is not known."""
-
-    def class_weights(self) -> dict[str, Tensor]:
-        """For a pooled linear head, each tap's `(classes, C)`; empty for any other head."""
-
-
-@runtime_checkable
-class HasExplained(Protocol):
-    """A network whose output is more than class scores, and that knows which part of it is to be explained."""
-
-    def explained(self) -> Explainable:
-        """The network as one that gives class scores."""
-
-
-class Found(Protocol):
-    """The objects found in a picture, as a detector's `predict` gives them."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of each one's class."""
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """How likely each is of its class."""
-
-    @property
-    def boxes_xyxy(self) -> NDArray[np.float32]:
-        """`(objects, 4)`, in pixels of the picture."""
-
-    @property
-    def default_boxes(self) -> NDArray[np.int64]:
-        """What each was said of: numbers that `explained` takes."""
-
-
-@runtime_checkable
-class FindsObjects(Protocol):
-    """A detector: any number of objects in a picture, each of which can be asked about."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of what it finds."""
-
-    @property
-    def decode(self) -> Callable[..., Any]:
-        """From its output to `Found`; only a detector has it."""
-
-    def predict(self, images: Any) -> Any:
-        """`Found`, for one picture."""
-
-    def explained(self, default_boxes: Sequence[int]) -> Explainable:
-        """The network as one that gives the class scores of some boxes, one box's after another's."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +29,7 @@ class View:
         maps: the values at other taps, as far as they are at hand.
     """
 
-    model: Explainable
+    model: TapScores
     batch: Float[Tensor, "batch _channels _height _width"]
     tap: str
     activations: Float[Tensor, "batch _features _rows _columns"]
@@ -180,7 +77,7 @@ def need_gradient(score: Tensor) -> None:
         )
 
 
-def check_taps(model: Explainable, taps: str | Sequence[str] | None) -> tuple[str, ...]:
+def check_taps(model: TapScores, taps: str | Sequence[str] | None) -> tuple[str, ...]:
     """The taps to look at: those asked for, or the head's own.
 
     Raises:

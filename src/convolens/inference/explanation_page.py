@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convolens.errors import ArgumentError
-from convolens.explanation import Explainable, Explanation, HasExplained, explain_by
-from convolens.explanation.subject import FindsObjects
+from convolens.explanation import Explanation, HasTapScores, TapScores, explain_by
 from convolens.media.draw import overlay
 from convolens.media.pixels import as_pixels, as_rgb8, over_white
+from convolens.models.detect import Detector
+from convolens.models.tap_scores import tap_scores
 from convolens.pages import Part, report
 from convolens.pages.figures import looks, row, table
 from convolens.pages.pictures import SHOWN_SIDE
@@ -69,9 +70,9 @@ class ExplanationPage:
     """
 
     def __init__(
-        self, model: Explainable | HasExplained, methods: Sequence[str], count: int, options: Mapping[str, Any]
+        self, model: TapScores | HasTapScores, methods: Sequence[str], count: int, options: Mapping[str, Any]
     ) -> None:
-        if isinstance(model, FindsObjects):
+        if isinstance(model, Detector):
             raise ArgumentError("--html: need a classifier or a localizer, got a detector; take --out for its objects")
         self.model, self.methods, self.options = model, methods, options
         self.at_once = count <= MOST
@@ -125,8 +126,8 @@ class ExplanationPage:
             yield from several
 
 
-def _look(model: Explainable | HasExplained, file: Path, pixels: NDArray[Any]) -> _Seen:
-    subject = model.explained() if isinstance(model, HasExplained) else model
+def _look(model: TapScores | HasTapScores, file: Path, pixels: NDArray[Any]) -> _Seen:
+    subject = tap_scores(model)
     with torch.inference_mode():
         likely = subject.probabilities(subject(subject.preprocess(pixels)))[0].tolist()
     names = subject.class_names or tuple(map(str, range(len(likely))))

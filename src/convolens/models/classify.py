@@ -6,24 +6,23 @@ a head is all there is to train: a trunk that somebody else trained stays as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.errors import ArgumentError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
-from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating, maps_at
+from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.models.results import Predicted, of_pictures, remembering
+from convolens.models.results import Predicted, of_pictures, remembered
+from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
-from convolens.trunks.receptive import ReceptiveField
 from convolens.trunks.registry import trunk as make_trunk
 
 
@@ -68,7 +67,11 @@ class Classifier(nn.Module):
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Class scores before softmax."""
         maps = self.trunk(batch, taps=self.taps)
-        scores: Tensor = self.head([maps[tap] for tap in self.taps])
+        return self.from_maps([maps[tap] for tap in self.taps])
+
+    def from_maps(self, maps: Sequence[Tensor]) -> Float[Tensor, "batch classes"]:
+        """Class scores from the taps' maps, in order."""
+        scores: Tensor = self.head(maps)
         return scores
 
     def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
@@ -82,13 +85,6 @@ class Classifier(nn.Module):
         maps = self.trunk(batch, taps=self.taps)
         return self.head.pool([maps[tap] for tap in self.taps])
 
-    def need_room(self, batch: Float[Tensor, "batch channels height width"]) -> None:
-        """Raises a `ShapeError` where the pictures are too small for a tap."""
-        height, width = batch.shape[2:]
-        for tap in self.taps:
-            if 0 in self.trunk.map_size(tap, height, width):
-                raise ShapeError(f"need a picture large enough for {tap}, got {height}×{width} pixels")
-
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
         return self.trunk.preprocess(pictures)
@@ -98,45 +94,15 @@ class Classifier(nn.Module):
         """From a picture to the network's input."""
         return self.trunk.preprocessing
 
-    @property
-    def passed_taps(self) -> tuple[str, ...]:
-        """Every tap that the scores depend on: up to the head's deepest."""
-        deepest = max(self.trunk.taps.index(tap) for tap in self.taps)
-        return self.trunk.taps[: deepest + 1]
+    def explained(self) -> TrunkScores:
+        """What `convolens.explain` looks at: the scores of the classes."""
 
-    def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
-        """The trunk's maps at the taps."""
-        found: dict[str, Tensor] = self.trunk(batch, taps=taps)
-        return found
+        def class_weights() -> dict[str, Tensor]:
+            if not isinstance(self.head, PooledHead):
+                return {}  # features of another head do not keep a place
+            return dict(zip(self.taps, self.head.weights_by_tap(), strict=True))
 
-    def rest(
-        self, batch: Float[Tensor, "batch channels height width"], tap: str, maps: Mapping[str, Tensor] | None = None
-    ) -> Callable[[Tensor], Tensor]:
-        """The network from a tap on: from values there, several for each picture of the batch, to class scores.
-
-        The head's taps before it come from `maps`, or else from running the trunk on the batch.
-        """
-        later = [name for name in self.taps if self.trunk.taps.index(name) >= self.trunk.taps.index(tap)]
-        earlier = maps_at(self.trunk, batch, [name for name in self.taps if name not in later], maps or {})
-
-        def scores(value: Tensor) -> Tensor:
-            copies = len(value) // len(batch)
-            at = {name: map_.repeat_interleave(copies, dim=0) for name, map_ in earlier.items()}
-            at |= self.trunk.resume(tap, value, later)
-            found: Tensor = self.head([at[name] for name in self.taps])
-            return found
-
-        return scores
-
-    def field(self, tap: str) -> ReceptiveField:
-        """What a cell of the tap's map sees of the network's input."""
-        return self.trunk.receptive_field(tap)
-
-    def class_weights(self) -> dict[str, Tensor]:
-        """Each tap's `(classes, features)` of a pooled head; empty for another, whose features do not keep a place."""
-        if not isinstance(self.head, PooledHead):
-            return {}
-        return dict(zip(self.taps, self.head.weights_by_tap(), strict=True))
+        return TrunkScores(self, lambda scores: scores, self.probabilities, class_weights=class_weights)
 
     @overload
     def predict(self, images: Picture, *, top: int | None = ..., batch: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -163,13 +129,12 @@ class Classifier(nn.Module):
         if top is not None and top < 1:
             raise ArgumentError(f"top: need at least 1 class, got {top}")
         pictures, many = as_pictures(images)
-        kept: list[Picture | None] = []
-        found = [
-            Prediction(*best_first(row, self.class_names, top))
-            for scores in self._scores(remembering(pictures, kept), batch)
-            for row in scores
-        ]
-        found = of_pictures(found, kept)
+        singles = ((self.preprocess([picture]), kept) for picture, kept in remembered(pictures))
+        found: list[Prediction] = []
+        with evaluating(self):
+            for one, kept in batches(singles, batch):
+                scores = self.probabilities(self(one)).cpu().numpy()
+                found += of_pictures((Prediction(*best_first(row, self.class_names, top)) for row in scores), kept)
         return found if many else found[0]
 
     def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
@@ -206,11 +171,6 @@ class Classifier(nn.Module):
             return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, multi_label=multi_label)
 
         return file.build(make)
-
-    def _scores(self, pictures: Iterable[Picture], batch: int) -> list[NDArray[Any]]:
-        singles = (self.preprocess([picture]) for picture in pictures)
-        with evaluating(self):
-            return [self.probabilities(self(one)).cpu().numpy() for one in batches(singles, batch)]
 
 
 def classifier(
@@ -253,7 +213,7 @@ def classifier(
         return _published(trunk, weights, taps, head).to(where)
     names = class_names_of(classes, 2)
     body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
-    chosen = (body.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+    chosen = body.chosen(taps)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         top = _head(head, body, chosen, len(names))
@@ -288,6 +248,4 @@ def _head(kind: str, trunk: Trunk, taps: Sequence[str], classes: int) -> nn.Modu
             )
         return trunk.original_head(classes)
     need_one_of("head", kind, (*HEADS, OriginalHead.kind))
-    if len(set(taps)) < len(taps):
-        raise ArgumentError(f"taps: need each once, got {', '.join(taps)}")
-    return HEADS[kind]([trunk.channels(tap) for tap in taps], classes)
+    return HEADS[kind]([trunk.channels(tap) for tap in trunk.chosen(taps)], classes)

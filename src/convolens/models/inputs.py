@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from convolens.errors import ArgumentError
 from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
+
+Item = TypeVar("Item")
 
 
 def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
@@ -36,27 +38,30 @@ def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
     return names
 
 
-def batches(singles: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+def batches(singles: Iterable[tuple[Tensor, Item]], size: int) -> Iterator[tuple[Tensor, list[Item]]]:
     """Single preprocessed pictures `(1, C, H, W)` as batches of at most `size`, in order.
 
     Neighbours of one height and width go together; never more than one batch is held.
+
+    Args:
+        singles: each picture with what is to travel with it: its own size, its example, ….
+        size: pictures to a batch, at most.
+
+    >>> [(one.shape[0], items) for one, items in batches(((torch.zeros(1, 3, 2, 2), name) for name in "abc"), 2)]
+    [(2, ['a', 'b']), (1, ['c'])]
     """
     if size < 1:
         raise ArgumentError(f"batch: need at least 1 picture, got {size}")
     waiting: list[Tensor] = []
-    for one in singles:
+    items: list[Item] = []
+    for one, item in singles:
         if waiting and (len(waiting) == size or one.shape != waiting[0].shape):
-            yield torch.cat(waiting)
-            waiting = []
+            yield torch.cat(waiting), items
+            waiting, items = [], []
         waiting.append(one)
+        items.append(item)
     if waiting:
-        yield torch.cat(waiting)
-
-
-def maps_at(trunk: Trunk, batch: Tensor, taps: Sequence[str], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The trunk's maps at the taps; it is run only for those that are not known yet."""
-    missing = [tap for tap in taps if tap not in known]
-    return {tap: known[tap] for tap in taps if tap in known} | (trunk(batch, taps=missing) if missing else {})
+        yield torch.cat(waiting), items
 
 
 def best_first(

@@ -21,9 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ConvolensError, FileError, WeightsError
+from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
 from convolens.media.files import AnyPath, need_file, writing
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
+from convolens.trunks.weights.strict import load_strictly
 
 FORMAT = "convolens model"
 BEST = "best.safetensors"  # the model in a run folder
@@ -96,39 +97,13 @@ class ModelFile:
             trunk = self.trunk()
             try:
                 model = make(trunk)
-            except ArgumentError as error:
+            except (ArgumentError, ShapeError) as error:
                 task = self.facts.get("task")
                 raise WeightsError(
                     f"{self.path}: its header describes a {task} model that cannot be built: {error}"
                 ) from error
-        self.fill(model)
+        load_strictly(model, self.tensors, self.path)
         return model.eval()
-
-    def fill(self, model: nn.Module) -> None:
-        """Puts the file's tensors into the model; the model may be on the `meta` device, without memory of its own.
-
-        Weights that are kept in half precision, to be small, are computed with in the model's.
-
-        Raises:
-            WeightsError: keys are missing or left over, or a shape differs.
-        """
-        wanted = model.state_dict()
-        missing, extra = sorted(wanted.keys() - self.tensors.keys()), sorted(self.tensors.keys() - wanted.keys())
-        if missing or extra:
-            raise WeightsError(
-                f"{self.path}: need the tensors of this {self.facts.get('task')} model, "
-                f"got {len(missing)} missing {_some(missing)} and {len(extra)} unknown {_some(extra)}"
-            )
-        for name, tensor in self.tensors.items():
-            if tensor.shape != wanted[name].shape:
-                raise WeightsError(
-                    f"{self.path}: tensor {name}: need shape {tuple(wanted[name].shape)}, got {tuple(tensor.shape)}"
-                )
-            if tensor.is_floating_point() != wanted[name].is_floating_point():
-                raise WeightsError(f"{self.path}: tensor {name}: need {wanted[name].dtype}, got {tensor.dtype}")
-        model.load_state_dict(
-            {name: tensor.to(wanted[name].dtype) for name, tensor in self.tensors.items()}, assign=True
-        )
 
 
 def write_model_file(
@@ -232,10 +207,6 @@ def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             f"{file}: need model version {VERSION} or earlier, got {version!r}; a newer Convolens may read it"
         )
     return facts
-
-
-def _some(names: list[str]) -> str:
-    return f"({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
 def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:

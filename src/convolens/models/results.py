@@ -51,16 +51,15 @@ class Predicted(Drawn):
         return f"{type(self).__name__}({self})"
 
 
-def remembering(pictures: Iterable[Picture], kept: list[Picture | None]) -> Iterator[Picture]:
-    """The pictures as they come; `kept` gets each that can be looked at again.
+def remembered(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Picture | None]]:
+    """Each picture as it comes, and what a result is to keep of it: it again, if it can be looked at later.
 
     Paths, and what a list holds anyway; not an open file, nor the arrays of an iterator, which need not all be held.
     """
     held = isinstance(pictures, Sequence)
     for picture in pictures:
         again = isinstance(picture, str | PathLike) or (held and not hasattr(picture, "read"))
-        kept.append(picture if again else None)
-        yield picture
+        yield picture, picture if again else None
 
 
 def of_pictures(found: Iterable[Result], pictures: Iterable[Picture | None]) -> list[Result]:

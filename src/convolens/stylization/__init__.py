@@ -28,7 +28,7 @@ from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import Picture, as_pictures
 from convolens.stylization.colors import Colors
-from convolens.stylization.goal import Goal, default_taps, known_taps, need_size, number, shared, weighted
+from convolens.stylization.goal import Goal, default_taps, number, shared, weighted
 from convolens.stylization.losses import gram
 from convolens.stylization.pictures import as_unit, kind_of, longest, opened, resized, sizes_of
 from convolens.stylization.progress import State, Step
@@ -144,15 +144,15 @@ def stylize(
         content=None if picture is None else colors.content(picture),
         styles=[colors.style(one) for one in styles],
         masks=_masks(masks, len(styles), picture),
-        content_taps=known_taps(network, content_taps or for_content, "content_taps") if picture is not None else (),
+        content_taps=network.chosen(content_taps or for_content, "content_taps") if picture is not None else (),
         content_weight=number("content_weight", content_weight) * (2 - toward_style if styles else 1),
-        style_taps=weighted(known_taps(network, style_taps or for_style, "style_taps"), tap_weights, style_total),
+        style_taps=weighted(network.chosen(style_taps or for_style, "style_taps"), tap_weights, style_total),
         mix=shared([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
         tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
         memory=number("memory", memory),
     )
     sizes = sizes_of(whole, scales)
-    need_size(network, goal.taps, sizes[0], "content" if source is not None else "size")
+    network.need_size(goal.taps, sizes[0], "content" if source is not None else "size")
     need_one_of("optimizer", optimizer, OPTIMIZERS)
     plan = Plan(sizes, plan_steps(steps, len(sizes)), optimizer, _init(init, picture), seed)
     kind = kind_of(source, whole)

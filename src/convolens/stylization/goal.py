@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.errors import ArgumentError, need_one_of
 from convolens.stylization.losses import ContentTerm, StyleTerm, Term
 from convolens.stylization.memory import Room, room_for
 from convolens.stylization.objective import Objective, grams_of, maps_of
@@ -84,7 +84,7 @@ class Goal:
         if not taps:
             return []
         shown = self.like_trunk(resized(style, longest((style.shape[2], style.shape[3]), max(size))))
-        need_size(self.trunk, taps, (shown.shape[2], shown.shape[3]), f"style {number + 1}, brought to {max(size)}")
+        self.trunk.need_size(taps, shown.shape[2:], f"style {number + 1}, brought to {max(size)}")
         wanted = grams_of(self.trunk, taps, shown, room.cutting)
         mask = self.masks[number]
         sizes = {tap: self.trunk.map_size(tap, *size) for tap in taps}
@@ -107,31 +107,6 @@ def default_taps(trunk: Trunk) -> tuple[tuple[str, ...], tuple[str, ...]]:
     style = tuple(taps[0] for taps in by_stride.values())
     middle = by_stride.get(8, [])
     return (middle[1] if len(middle) > 1 else style[-1],), style
-
-
-def need_size(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], subject: str) -> None:
-    """Raises a `ShapeError` where a picture is too small for one of the taps."""
-    for tap in taps:
-        if 0 in trunk.map_size(tap, *size):
-            stride = trunk.stride(tap)
-            raise ShapeError(
-                f"{subject}: need at least {stride}×{stride} pixels for {tap}, got {size[0]}×{size[1]}; "
-                "give a larger size, or taps that come earlier"
-            )
-
-
-def known_taps(trunk: Trunk, taps: Sequence[str], subject: str) -> tuple[str, ...]:
-    """The taps, checked.
-
-    Raises:
-        ArgumentError: none, one twice, or one that the trunk lacks.
-    """
-    names = (taps,) if isinstance(taps, str) else tuple(taps)
-    if not names or len(set(names)) < len(names):
-        raise ArgumentError(f"{subject}: need one or more different taps, got {list(names)}")
-    for tap in names:
-        need_one_of(subject, tap, trunk.taps)
-    return names
 
 
 def weighted(taps: Sequence[str], weights: Mapping[str, Real] | None, total: float) -> dict[str, float]:

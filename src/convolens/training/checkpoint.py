@@ -159,7 +159,8 @@ def _in_todays_words(known: dict[str, Any]) -> dict[str, Any]:
     """What a file states, under the names of today, whichever version wrote it."""
     place, facts = _renamed(known["place"]), {part: _renamed(values) for part, values in known["facts"].items()}
     place["rows"] = [{_todays_name(name): value for name, value in row.items()} for row in place["rows"]]
-    match facts["lesson"].get("augmentation"):
+    facts["task"] = task = facts.pop("lesson") if "lesson" in facts else facts["task"]
+    match task.get("augmentation"):
         case [[_, _], int() | float() as ratio, _, _] as augmentation:  # it was one number, for both ends of the range
             augmentation[1] = [1 / ratio, ratio]
     steps = known["average_steps"] if "average_steps" in known else known["ema_steps"]

@@ -6,7 +6,7 @@ mistakes.png    the pictures it was most sure of and wrong about
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +15,33 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from convolens.data import DataSet, Example, Skipped
-from convolens.evaluation.classify import figures
+from convolens.data import Example
+from convolens.evaluation.classify import metrics_of
 from convolens.media.draw import sheet
-from convolens.media.files import write_json, writing
+from convolens.media.files import writing
 from convolens.media.images import read_image, write_image
 from convolens.media.pixels import as_rgb8
 from convolens.models.classify import Classifier
-from convolens.training.advice import advice_on
-from convolens.training.run_folder import Run
 
 MISTAKES = 12  # shown at most
 
 
-def write_classifier_run(
-    run: Path,
-    model: Classifier,
-    held_out: DataSet,
-    scores: NDArray[Any],
-    examples: Sequence[Example],
-    settings: dict[str, Any],
-    skipped: Sequence[Skipped],
-    *,
-    epochs: int | None = None,
-) -> Run:
-    """The records of a training whose best model is there already.
+def report_classifier(
+    model: Classifier, run: Path, scores: NDArray[Any], examples: Sequence[Example]
+) -> Mapping[str, Any]:
+    """The metrics of a model, and in the run folder which classes were confused and the worst mistakes.
 
     Args:
-        run: the run folder.
         model: the best model.
-        held_out: what it was measured on.
-        scores: what it said, `(pictures, classes)`.
+        run: the run folder.
+        scores: its probabilities, `(pictures, classes)`.
         examples: of which pictures.
-        settings: what was asked for.
-        skipped: files that could not be used.
-        epochs: how many there were; None where only a head was trained.
     """
-    measured = figures(model, scores, examples)
-    facts = {
-        "task": model.task,
-        "class_names": model.class_names,
-        "taps": model.taps,
-        "settings": settings | {"taps": model.taps},
-        "validation": measured,
-        "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
-    }
-    write_json(run / "config.json", facts)
+    metrics = metrics_of(model, scores, examples)
     if not model.multi_label:
-        draw_confusion(run / "confusion.png", measured["confusion"], model.class_names)
+        draw_confusion(run / "confusion.png", metrics["confusion"], model.class_names)
         draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
-    advice = advice_on(model.task, measured, epochs=epochs, weights=settings["weights"] is not None)
-    return Run(run, model.task, measured, tuple(skipped), advice)
+    return metrics
 
 
 def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> None:

@@ -5,42 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.data import DataSet, read_data, split
+from convolens.data import Example, Loaded, read_data, split
 from convolens.data.augment import Augmentation, draw_view
 from convolens.data.dataset import need_one_label
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import (
-    KEPT,
+    SAVED_METRICS,
     ClassificationLoss,
-    figures,
     log_loss,
+    metrics_of,
     score_pictures,
     targets_of,
     weights_of,
 )
-from convolens.media.files import AnyPath, make_folder
-from convolens.models import load as load_model
+from convolens.media.files import AnyPath
 from convolens.models.classify import Classifier, classifier
-from convolens.models.model_file import BEST
-from convolens.training import Batch, Settings, TrainingOptions, fit
-from convolens.training.classifier_run import write_classifier_run
+from convolens.training import Batch, Settings, TrainingOptions
+from convolens.training.classifier_run import report_classifier
 from convolens.training.distributed import own_device
 from convolens.training.head import train_head
-from convolens.training.learning import EVERYTHING, LearningTrunk, Pictures, normalized, side_for, trunk_for
-from convolens.training.lesson import Example as Shown
-from convolens.training.lesson import stacked
-from convolens.training.lesson_run import learned_facts
+from convolens.training.pictures import EVERYTHING, Pictures, least_side, normalized, side_for, trunk_for, viewed
 from convolens.training.run_folder import Run, need_free_run
+from convolens.training.run_task import ValidationMetrics, run_task, task_on_trunk
+from convolens.training.task import Sample
 
 HEAD = "head"
-HEAD_WEIGHT_DECAY, HEAD_BATCH = 0.01, 16  # where only the head learns
+HEAD_WEIGHT_DECAY, HEAD_BATCH = 0.01, 16  # where only the head is trained
 TRUNK_DEFAULTS = {"layer_decay": 0.75, "lr": 3e-4}  # where somebody else's weights are adapted: gently
 
 
@@ -107,18 +103,16 @@ def train_classifier(
     """
     started = time.monotonic()
     finetune = finetune or (EVERYTHING if weights is None else HEAD)
-    augmentation = {"scale": scale, "ratio": ratio, "flip": flip, "color_jitter": color_jitter}
-    given = {name: value for name, value in augmentation.items() if value is not None}
-    asked: dict[str, Any] = {
-        "data": data,
-        "trunk": trunk,
-        "weights": weights,
-        "finetune": finetune,
-        "stem": stem,
-        "width": width,
-        "validation": validation,
+    requested = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("training", "progress", "resume", "overwrite", "started")
     }
-    asked |= {"validation": validation, "label_smoothing": label_smoothing, "class_weights": class_weights}
+    given = {
+        name: value
+        for name, value in (("scale", scale), ("ratio", ratio), ("flip", flip), ("color_jitter", color_jitter))
+        if value is not None
+    }
     if not 0 <= label_smoothing < 1:
         raise ArgumentError(f"label_smoothing: need a number from 0 to below 1, got {label_smoothing}")
     if mixup is not None and not (np.isfinite(mixup) and mixup > 0):
@@ -128,97 +122,86 @@ def train_classifier(
             {**given, **training, "mixup": mixup, "resume": resume or None}, but=("weight_decay", "seed", "batch")
         )
     settings = Settings(**({**(TRUNK_DEFAULTS if weights is not None else {}), **training}))  # type: ignore[arg-type]
-    seen_as = Augmentation(**given)  # type: ignore[arg-type]
+    augmentation = Augmentation(**given)  # type: ignore[arg-type]
     run = need_free_run(out, resume=resume, overwrite=overwrite)
     read = read_data(data)
     multi_label = read.kind != "label"
     if read.kind == "boxes":
-        task = "detect" if any(len(example.objects) > 1 for example in read.examples) else "localize"
-        raise DataError(f"{read.root}: need pictures with classes, got pictures with boxes; train {task} on them")
+        other = "detect" if any(len(example.objects) > 1 for example in read.examples) else "localize"
+        raise DataError(f"{read.root}: need pictures with classes, got pictures with boxes; train {other} on them")
     if not multi_label:
         need_one_label(read)
-    teaching, held_out = split(read, validation, settings.seed)
+    training_data, validation_data = split(read, validation, settings.seed)
     body = trunk_for(trunk, weights, stem, settings.seed, width=width)
     model = classifier(body, classes=read.class_names, taps=taps, seed=settings.seed, multi_label=multi_label)
     model.to(own_device(device))
-    skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
-    loss = ClassificationLoss(multi_label, label_smoothing, weights_of(class_weights, teaching))
+    skipped = list(dict.fromkeys((*training_data.skipped, *validation_data.skipped)))
+    loss = ClassificationLoss(multi_label, label_smoothing, weights_of(class_weights, training_data))
     if finetune == HEAD:
         return train_head(
             model,
-            teaching,
-            held_out,
+            training_data,
+            validation_data,
             run,
             size=size,
             weight_decay=training.get("weight_decay", HEAD_WEIGHT_DECAY),
             batch=_fixed(training.get("batch", HEAD_BATCH)),
             loss=loss.total,
             skipped=skipped,
-            settings=asked | {"weight_decay": training.get("weight_decay", HEAD_WEIGHT_DECAY), "seed": settings.seed},
+            settings=requested | {"seed": settings.seed},
             progress=progress,
         )
-    side = side_for(size, teaching)
+    side = side_for(size, training_data)
     model.trunk.preprocessing = model.trunk.preprocessing.cropped(side)
-    model.need_room(torch.zeros(1, 3, side, side))
-    pictures = Pictures(teaching, side, seen_as, skipped)
-    lesson = ClassifyLesson(model, pictures, held_out, finetune, loss, mixup)
-    make_folder(run)
-    outcome = fit(lesson, settings, run, resume=resume, progress=progress, started=started)
-    best = load_model(run / BEST, device=device)
-    assert isinstance(best, Classifier)
-    scores, used = score_pictures(best, held_out.examples, skipped, source=held_out.root, progress=progress)
-    chosen = asked | {"size": side, "mixup": mixup, **asdict(seen_as), **outcome.settings.to_dict()}
-    chosen |= {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch}
-    return write_classifier_run(run, best, held_out, scores, used, chosen, skipped, epochs=len(outcome.rows))
+    model.trunk.need_size(model.taps, (side, side), "size")
+    objective = ClassifyObjective(model, side, augmentation, loss, mixup)
+
+    def measure(one: Classifier) -> Mapping[str, Any]:
+        scores, used = score_pictures(one, validation_data.examples, [], source=validation_data.root)
+        return {**metrics_of(one, scores, used), "validation_loss": log_loss(one, scores, used)}
+
+    def report(best: Classifier) -> Mapping[str, Any]:
+        scores, used = score_pictures(
+            best, validation_data.examples, skipped, source=validation_data.root, progress=progress
+        )
+        return report_classifier(best, run, scores, used)
+
+    task = task_on_trunk(
+        model, Pictures(training_data, least_side(side, augmentation), objective.view, skipped), objective,
+        ValidationMetrics(measure, SAVED_METRICS[multi_label], len(validation_data)),
+        finetune=finetune, describe=lambda example: str(example.labels), facts=objective.facts(),
+    )  # fmt: skip
+    return run_task(
+        task, settings, run, report, skipped, requested=requested | {"size": side} | asdict(augmentation),
+        resume=resume, device=device, progress=progress, started=started,
+    )  # fmt: skip
 
 
-class ClassifyLesson:
-    """What the training loop asks of a classifier; see `training.lesson.Lesson`."""
+class ClassifyObjective:
+    """What a classifier learns: what is in a picture.
+
+    Args:
+        model: the classifier.
+        side: of what the network sees, in pixels.
+        augmentation: how pictures are changed.
+        loss: of scores and targets.
+        mixup: see `train_classifier`.
+    """
 
     def __init__(
-        self,
-        model: Classifier,
-        pictures: Pictures,
-        held_out: DataSet,
-        finetune: str,
-        loss: ClassificationLoss,
-        mixup: float | None,
+        self, model: Classifier, side: int, augmentation: Augmentation, loss: ClassificationLoss, mixup: float | None
     ) -> None:
-        self.model, self.pictures, self.held_out = model, pictures, held_out
-        self.finetune, self.loss, self.mixup = finetune, loss, mixup
-        deepest = max(model.taps, key=model.trunk.taps.index)
-        self.part = LearningTrunk(model.trunk, deepest, finetune)
-        self.goal = KEPT[model.multi_label][0]
-        self.count, self.validation_count = len(pictures), len(held_out)
+        self.model, self.side, self.augmentation, self.loss, self.mixup = model, side, augmentation, loss, mixup
 
-    def layers(self) -> Sequence[nn.Module]:
-        """The trunk's layers that learn."""
-        return self.part.layers
-
-    def learning(self) -> None:
-        """Into training mode."""
-        self.part.train(self.model)
-
-    def name_of(self, number: int) -> str:
-        """The file's name."""
-        return self.pictures.data.examples[number].path.name
-
-    def example(self, number: int, generator: np.random.Generator) -> Shown | None:
+    def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
         """A view of a picture, and its classes."""
-        loaded = self.pictures.read(number)
-        if loaded is None:
-            return None
         height, width = loaded.pixels.shape[:2]
-        view = draw_view(width, height, self.pictures.augmentation, generator)
-        target = targets_of([self.pictures.data.examples[number]], len(self.model.class_names))[0]
-        return self.pictures.seen(loaded, view, generator) | {"target": target}
-
-    def collate(self, examples: Sequence[Shown]) -> Batch:
-        """Side by side."""
-        return stacked(examples)
+        view = draw_view(width, height, self.augmentation, generator)
+        target = targets_of([example], len(self.model.class_names))[0]
+        return viewed(loaded, view, self.side, self.augmentation, generator) | {"target": target}
 
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Colours changed, normalised, mixed."""
+        """Colors changed, normalized, mixed."""
         pictures, targets = normalized(batch, self.model.preprocessing), batch["target"]
         if self.mixup is not None:
             pictures, targets = mixed(pictures, targets, self.mixup, generator)
@@ -232,29 +215,15 @@ class ClassifyLesson:
         """The classes' loss."""
         return {"class": self.loss.total(network(batch["input"]).float(), batch["target"])}
 
-    def measure(self, model: nn.Module) -> dict[str, float]:
-        """On the validation pictures."""
-        assert isinstance(model, Classifier)
-        scores, used = score_pictures(model, self.held_out.examples, [], source=self.held_out.root)
-        found = figures(model, scores, used)
-        loss = {"validation_loss": log_loss(model, scores, used)}
-        return loss | {name: found[name] for name in KEPT[model.multi_label]}
-
-    def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
-        """As a model file."""
-        assert isinstance(model, Classifier)
-        model.metrics = dict(metrics)
-        model.save(path)
-
     def facts(self) -> dict[str, Any]:
-        """What a run is known by."""
-        weights, data = self.loss.weights, self.pictures.data
-        return learned_facts(self.model, self.finetune, data, lambda example: str(example.labels)) | {
-            "size": self.pictures.side,
+        """What a run is known by, beside what every run is."""
+        weights = self.loss.weights
+        return {
+            "size": self.side,
             "label_smoothing": self.loss.label_smoothing,
             "class_weights": None if weights is None else weights.tolist(),
             "mixup": self.mixup,
-            "augmentation": self.pictures.augmentation.to_list(),
+            "augmentation": self.augmentation.to_list(),
         }
 
 

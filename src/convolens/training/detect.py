@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from convolens.data import DataSet, Skipped, read_data, split
+from convolens.data import DataSet, Example, Loaded, Skipped, read_data, split
 from convolens.data.augment_objects import (
     SIDES,
     ObjectAugmentation,
@@ -24,7 +23,6 @@ from convolens.data.augment_objects import (
     filled,
     objects_in,
 )
-from convolens.data.loading import load_or_skip
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.detect import measure_detector
 from convolens.media.files import AnyPath, make_folder
@@ -34,17 +32,16 @@ from convolens.models.detect.cost import BoxLoss, Objectness
 from convolens.training import Batch, Settings, TrainingOptions
 from convolens.training.distributed import own_device
 from convolens.training.fit_boxes import fitted_shapes, object_sides
-from convolens.training.learning import EVERYTHING, LearningTrunk, normalized, trunk_for
-from convolens.training.lesson import Example as Shown
-from convolens.training.lesson import stacked
-from convolens.training.lesson_run import described_boxes, learned_facts, run_lesson
+from convolens.training.pictures import EVERYTHING, Pictures, normalized, trunk_for
 from convolens.training.run_folder import Run, need_free_run
+from convolens.training.run_task import ValidationMetrics, described_boxes, run_task, task_on_trunk
+from convolens.training.task import Sample, stacked
 from convolens.training.validation_loss import validation_loss
 from convolens.trunks import Preprocessing
 
 SIZE = 300  # the paper's
 UNCHANGED = ObjectAugmentation(1.0, crop=False, flip=False, color_jitter=0.0)
-KEPT = ("ap", "ap50", "ap75", "count")
+SAVED_METRICS = ("ap", "ap50", "ap75", "count")
 
 
 def train_detector(
@@ -85,7 +82,7 @@ def train_detector(
         weights: of the trunk, or a whole detector to go on from, see `convolens.detector`; None for random ones.
         out: the run folder.
         taps: the trunk's maps that are looked at; None takes those of `convolens.detector`.
-        finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
+        finetune: `all`, or the tap that training begins at; what comes before it stays as it is.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of a ResNet and of the layers after it, as a share of the published numbers.
         validation: the share that is measured on, a list of pictures (`.txt`), or other data. None takes
@@ -98,7 +95,7 @@ def train_detector(
         object_weight: of whether there is an object, for `objectness="binary"`.
         class_weight: of which it is.
         box_weight: of where it is.
-        negatives: default boxes of background that count for each that answers for an object.
+        negatives: default boxes of background that count for each that is matched to an object.
         negatives_when_empty: how many count in a picture without objects.
         zoom_out: see `convolens.data.augment_objects.ObjectAugmentation`, like the next three.
         crop: whether parts of pictures are shown.
@@ -113,7 +110,7 @@ def train_detector(
     Errors as in `convolens.train`.
     """
     started = time.monotonic()
-    asked = {
+    requested = {
         name: value
         for name, value in locals().items()
         if name not in ("training", "progress", "resume", "overwrite", "started")
@@ -122,72 +119,62 @@ def train_detector(
     loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
     run = need_free_run(out, resume=resume, overwrite=overwrite)
     read = read_data(data)
-    teaching, held_out = split(read, validation, settings.seed)
-    _need_objects(teaching, "to learn from")
-    _need_objects(held_out, "to measure on")
-    skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
+    training_data, validation_data = split(read, validation, settings.seed)
+    _need_objects(training_data, "to learn from")
+    _need_objects(validation_data, "to measure on")
+    skipped = list(dict.fromkeys((*training_data.skipped, *validation_data.skipped)))
     body = trunk if (stem, width) == ("full", 1.0) else trunk_for(trunk, weights, stem, settings.seed, width=width)
     make = partial(
         detector, body, size=SIZE if size is None else size, classes=read.class_names, weights=weights,
-        taps=(taps,) if isinstance(taps, str) else taps, objectness=objectness, width=width, seed=settings.seed,
+        taps=taps, objectness=objectness, width=width, seed=settings.seed,
         device="cpu",
     )  # fmt: skip
     model = make()
     make_folder(out)  # before what takes long
     if fit_boxes:
-        model = _fitted(make, model, teaching, skipped, settings.seed)
+        model = _fitted(make, model, training_data, skipped, settings.seed)
     _need_size(model, size)
     model.to(own_device(device))
-    lesson = DetectLesson(model, teaching, held_out, skipped, augmentation, finetune, loss)
-    return run_lesson(
-        lesson, settings, run, lambda best: measure_detector(best, held_out.examples, skipped), skipped,
-        asked=asked, resume=resume, device=device, progress=progress,
-        started=started,
+    objective, plain = DetectObjective(model, augmentation, loss), DetectObjective(model, UNCHANGED, loss)
+    pictures, validation_pictures = (
+        Pictures(part, one.least_side, one.view, skipped, one.collate)
+        for part, one in ((training_data, objective), (validation_data, plain))
+    )
+
+    def measure(one: Detector) -> dict[str, Any]:
+        found = measure_detector(one, validation_data.examples, skipped)
+        return found | {"validation_loss": validation_loss(validation_pictures, plain, one)}
+
+    metrics = ValidationMetrics(measure, SAVED_METRICS, len(validation_data))
+    task = task_on_trunk(
+        model, pictures, objective, metrics, finetune=finetune, describe=described_boxes, facts=objective.facts()
+    )
+    return run_task(
+        task, settings, run, lambda best: metrics.best or measure_detector(best, validation_data.examples, skipped),
+        skipped, requested=requested, resume=resume, device=device, progress=progress, started=started,
     )  # fmt: skip
 
 
-class DetectLesson:
-    """What the training loop asks of a detector; see `training.lesson.Lesson`."""
+class DetectObjective:
+    """What a detector learns: what is where.
 
-    goal = "ap"
+    Args:
+        model: the detector, whose default boxes objects are matched to.
+        augmentation: how pictures are changed.
+        loss: how the parts of the loss are counted and weighed.
+    """
 
-    def __init__(
-        self,
-        model: Detector,
-        teaching: DataSet,
-        held_out: DataSet,
-        skipped: list[Skipped],
-        augmentation: ObjectAugmentation,
-        finetune: str,
-        loss: DetectionLoss,
-    ) -> None:
-        self.model, self.teaching, self.held_out, self.skipped = model, teaching, held_out, skipped
-        self.augmentation, self.finetune, self.loss = augmentation, finetune, loss
-        self.part = LearningTrunk(model.trunk, model.taps[-1], finetune)
-        self.found: dict[str, Any] = {}
-        self.best_found: dict[str, Any] = {}
-        self.count, self.validation_count = len(teaching), len(held_out)
-        # JPEGs are decoded no larger than what the smallest crop needs.
-        self.least = math.ceil(max(model.size) / (SIDES[0] if augmentation.crop else 1))
+    def __init__(self, model: Detector, augmentation: ObjectAugmentation, loss: DetectionLoss) -> None:
+        self.model, self.augmentation, self.loss = model, augmentation, loss
         self.fill = fill_of(model.preprocessing)
 
-    def layers(self) -> Sequence[nn.Module]:
-        """The trunk's layers that learn."""
-        return self.part.layers
+    @property
+    def least_side(self) -> int:
+        """The pixels that a decoded picture's shorter side must keep for the smallest crop of it."""
+        return math.ceil(max(self.model.size) / (SIDES[0] if self.augmentation.crop else 1))
 
-    def learning(self) -> None:
-        """Into training mode."""
-        self.part.train(self.model)
-
-    def name_of(self, number: int) -> str:
-        """The file's name."""
-        return self.teaching.examples[number].path.name
-
-    def example(self, number: int, generator: np.random.Generator) -> Shown | None:
+    def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
         """A view of a picture and the objects in it."""
-        loaded = load_or_skip(self.teaching.examples[number], self.skipped, self.least)
-        if loaded is None:
-            return None
         height, width = loaded.pixels.shape[:2]
         view = draw_objects_view(width, height, loaded.boxes_xyxy, self.augmentation, generator)
         boxes, labels = objects_in(view, loaded.boxes_xyxy, loaded.box_labels)
@@ -200,15 +187,15 @@ class DetectLesson:
             "labels": torch.from_numpy(labels),
         }
 
-    def collate(self, examples: Sequence[Shown]) -> Batch:
+    def collate(self, samples: Sequence[Sample]) -> Batch:
         """Side by side, objects padded to as many as the fullest picture has, with a label of -1."""
-        return stacked([{name: one[name] for name in ("picture", "colors")} for one in examples]) | {
-            "boxes": pad_sequence([one["boxes"] for one in examples], batch_first=True),
-            "labels": pad_sequence([one["labels"] for one in examples], batch_first=True, padding_value=-1),
+        return stacked([{name: one[name] for name in ("picture", "colors")} for one in samples]) | {
+            "boxes": pad_sequence([one["boxes"] for one in samples], batch_first=True),
+            "labels": pad_sequence([one["labels"] for one in samples], batch_first=True, padding_value=-1),
         }
 
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Colours changed, normalised; objects matched to default boxes."""
+        """Colors changed, normalized; objects matched to default boxes."""
         matches = self.model.match(batch["boxes"], batch["labels"])
         return {"input": normalized(batch, self.model.preprocessing), "matches": matches}
 
@@ -220,26 +207,9 @@ class DetectLesson:
         """The parts of the loss."""
         return self.model.losses(network(batch["input"]), batch["matches"], self.loss)
 
-    def measure(self, model: nn.Module) -> dict[str, float]:
-        """On the validation pictures."""
-        assert isinstance(model, Detector)
-        found = self.found = measure_detector(model, self.held_out.examples, self.skipped)
-        unseen = DetectLesson(
-            self.model, self.held_out, self.held_out, self.skipped, UNCHANGED, self.finetune, self.loss
-        )
-        return {"validation_loss": validation_loss(unseen, model)} | {
-            name: found[name] or 0.0 for name in KEPT
-        }  # None where no object could be read
-
-    def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
-        """As a model file."""
-        assert isinstance(model, Detector)
-        model.metrics, self.best_found = dict(metrics), self.found
-        model.save(path)
-
     def facts(self) -> dict[str, Any]:
-        """What a run is known by."""
-        return learned_facts(self.model, self.finetune, self.teaching, described_boxes) | {
+        """What a run is known by, beside what every run is."""
+        return {
             "size": list(self.model.size),
             "default_boxes": [list(map(list, level)) for level in self.model.defaults.shapes],
             "objectness": self.model.objectness,
@@ -257,12 +227,12 @@ def fill_of(preprocessing: Preprocessing) -> tuple[int, int, int]:
 
 
 def _fitted(
-    make: Callable[..., Detector], model: Detector, teaching: DataSet, skipped: list[Skipped], seed: int
+    make: Callable[..., Detector], model: Detector, training_data: DataSet, skipped: list[Skipped], seed: int
 ) -> Detector:
     """A detector with as many default boxes at a cell, their shapes fitted to the objects to learn from."""
     grids = [(level.rows, level.columns) for level in model.defaults.levels]
     count = sum(len(level.shapes) for level in model.defaults.levels)
-    shapes = fitted_shapes(object_sides(teaching.examples, skipped), grids, count, seed=seed)
+    shapes = fitted_shapes(object_sides(training_data.examples, skipped), grids, count, seed=seed)
     fitted = make(boxes=shapes)
     if fitted.defaults.shapes != shapes:
         raise ArgumentError("fit_boxes: need a detector made anew, got weights of a whole one, whose boxes stay")

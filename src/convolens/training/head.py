@@ -19,21 +19,22 @@ from torch import Tensor, nn
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.model_inputs import model_batches
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.classify import KEPT, figures, log_loss, targets_of
+from convolens.evaluation.classify import SAVED_METRICS, log_loss, metrics_of, targets_of
 from convolens.media.files import make_folder, write_rows
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
 from convolens.models.model_file import BEST
-from convolens.training.classifier_run import write_classifier_run
+from convolens.training.classifier_run import report_classifier
 from convolens.training.journal import draw_curves
 from convolens.training.linear import LinearFit, fit_linear
 from convolens.training.run_folder import CURVES, Run
+from convolens.training.run_task import write_run
 
 
 def train_head(
     model: Classifier,
-    teaching: DataSet,
-    held_out: DataSet,
+    training_data: DataSet,
+    validation_data: DataSet,
     run: Path,
     *,
     size: int | None,
@@ -48,15 +49,15 @@ def train_head(
 
     Args:
         model: its head is set.
-        teaching: what to learn from.
-        held_out: what to measure on.
+        training_data: what to learn from.
+        validation_data: what to measure on.
         run: the run folder; made if missing.
         size: the side that pictures are brought to; None leaves them to the model's preprocessing.
         weight_decay: holds the head's weights small; more of it suits few pictures.
         batch: pictures of one size that go through the trunk at once.
         loss: of scores and targets, both `(samples, classes)`: their sum over the samples.
         skipped: files that could not be used so far; more are added.
-        settings: what the run was asked for, for its records.
+        settings: what was requested, for the records.
         progress: shows a bar with the time left.
 
     Errors as in `convolens.train`.
@@ -68,26 +69,27 @@ def train_head(
     if size is not None:
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
     make_folder(run)
-    known, used = pooled_features(model, teaching, skipped, batch, "training pictures", progress)
-    tested, tests = pooled_features(model, held_out, skipped, batch, "validation pictures", progress)
-    _need_every_class(teaching, used, skipped)
+    known, used = pooled_features(model, training_data, skipped, batch, "training pictures", progress)
+    tested, tests = pooled_features(model, validation_data, skipped, batch, "validation pictures", progress)
+    _need_every_class(training_data, used, skipped)
     targets = targets_of(used, len(model.class_names)).to(known.device).double()
     rows: list[dict[str, Any]] = []
-    kept = KEPT[model.multi_label]
+    kept = SAVED_METRICS[model.multi_label]
     steps = fit_linear(
         known, lambda scores: loss(scores, targets) / len(targets), len(model.class_names), weight_decay=weight_decay
     )
     for fit in steps:
         _put(model, fit)
         scores = _scores(model, tested)
-        measured = figures(model, scores, tests)
+        measured = metrics_of(model, scores, tests)
         row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": log_loss(model, scores, tests)}
         rows.append(row | {f"validation_{name}": measured[name] for name in kept})
     model.metrics = {name: measured[name] for name in kept}
     model.save(run / BEST)
     write_rows(run / "metrics.csv", rows)
     draw_curves(run / CURVES, rows, f"validation_{kept[0]}", by="step")
-    return write_classifier_run(run, model, held_out, _scores(model, tested), tests, settings | {"size": size}, skipped)
+    metrics = report_classifier(model, run, _scores(model, tested), tests)
+    return write_run(run, model, metrics, skipped, settings | {"size": size, "weight_decay": weight_decay})
 
 
 def pooled_features(
@@ -98,9 +100,11 @@ def pooled_features(
     Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
     """
     used: list[Example] = []
+    found: list[Tensor] = []
     with torch.inference_mode():
-        inputs = model_batches(model, data.examples, used, skipped, batch=batch, what=what, progress=progress)
-        found = [model.features(one).cpu() for one in inputs]
+        for one, seen in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
+            found.append(model.features(one).cpu())
+            used += seen
     if not found:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
     return torch.cat(found).clone(), used

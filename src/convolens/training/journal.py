@@ -23,8 +23,8 @@ from matplotlib.ticker import MaxNLocator
 from convolens.errors import need_package
 from convolens.media.files import write_rows, writing
 from convolens.progress import Watched, watching
-from convolens.training.finding import LearningRateSearch
 from convolens.training.run_folder import CURVES
+from convolens.training.tuning import LearningRateSearch
 
 SMOOTHING = 0.9  # of the speed shown
 

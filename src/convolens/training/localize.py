@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.data import DataSet, read_data, split
-from convolens.data.augment import Augmentation, draw_view, view_keeping
+from convolens.data import DataSet, Example, Loaded, read_data, split
+from convolens.data.augment import UNCHANGED, Augmentation, draw_view, view_keeping
 from convolens.errors import ArgumentError, DataError, need_one_of
 from convolens.evaluation.localize import measure_localizer
 from convolens.media.files import AnyPath
 from convolens.models.localize import BOX_LOSSES, HIDDEN, Localizer, localizer, losses
 from convolens.training import Batch, Settings, TrainingOptions
 from convolens.training.distributed import own_device
-from convolens.training.learning import EVERYTHING, LearningTrunk, Pictures, normalized, side_for, stretched, trunk_for
-from convolens.training.lesson import Example as Shown
-from convolens.training.lesson import stacked
-from convolens.training.lesson_run import described_boxes, learned_facts, run_lesson
+from convolens.training.pictures import (
+    EVERYTHING,
+    Pictures,
+    least_side,
+    normalized,
+    side_for,
+    stretched,
+    trunk_for,
+    viewed,
+)
 from convolens.training.run_folder import Run, need_free_run
+from convolens.training.run_task import ValidationMetrics, described_boxes, run_task, task_on_trunk
+from convolens.training.task import Sample
 from convolens.training.validation_loss import validation_loss
+from convolens.trunks import Preprocessing
 
-UNCHANGED = Augmentation((1.0, 1.0), (1.0, 1.0), flip=False, color_jitter=0.0)
-KEPT = ("quality", "object_accuracy", "class_accuracy", "mean_iou", "count")
+SAVED_METRICS = ("quality", "object_accuracy", "class_accuracy", "mean_iou", "count")
 
 
 def train_localizer(
@@ -65,7 +72,7 @@ def train_localizer(
         weights: of the trunk; None for random ones.
         out: the run folder.
         taps: one tap, whose cells are asked; None takes the last.
-        finetune: `all`, or the tap that learning begins at; what comes before it stays as it is.
+        finetune: `all`, or the tap that training begins at; what comes before it stays as it is.
         hidden: features between the tap and what is said of it.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
         width: features of every layer, as a share of the published numbers (ResNets); less is faster.
@@ -89,7 +96,7 @@ def train_localizer(
     Errors as in `convolens.train`.
     """
     started = time.monotonic()
-    asked = {
+    requested = {
         name: value
         for name, value in locals().items()
         if name not in ("training", "progress", "resume", "overwrite", "started")
@@ -100,85 +107,78 @@ def train_localizer(
     run = need_free_run(out, resume=resume, overwrite=overwrite)
     read = read_data(data)
     _need_one_box(read)
-    teaching, held_out = split(read, validation, settings.seed)
-    _need_one_box(held_out)
+    training_data, validation_data = split(read, validation, settings.seed)
+    _need_one_box(validation_data)
     body = trunk_for(trunk, weights, stem, settings.seed, width=width)
-    side = side_for(size, teaching)
+    side = side_for(size, training_data)
     body.preprocessing = stretched(body.preprocessing, side)
     model = localizer(body, classes=read.class_names, taps=taps, hidden=hidden, seed=settings.seed)
     model.to(own_device(device))
-    skipped = list(dict.fromkeys((*teaching.skipped, *held_out.skipped)))
-    lesson = LocalizeLesson(
-        model, Pictures(teaching, side, augmentation, skipped), held_out, finetune, part_weights, box_loss
+    skipped = list(dict.fromkeys((*training_data.skipped, *validation_data.skipped)))
+    objective, plain = (
+        LocalizeObjective(model.preprocessing, side, one, part_weights, box_loss) for one in (augmentation, UNCHANGED)
     )
-    return run_lesson(
-        lesson, settings, run, lambda best: measure_localizer(best, held_out.examples, skipped), skipped,
-        asked=asked, resume=resume, device=device, progress=progress,
-        started=started,
+    pictures, validation_pictures = (
+        Pictures(part, least_side(side, one.augmentation), one.view, skipped)
+        for part, one in ((training_data, objective), (validation_data, plain))
+    )
+
+    def measure(one: Localizer) -> dict[str, Any]:
+        found = measure_localizer(one, validation_data.examples, skipped)
+        return found | {"validation_loss": validation_loss(validation_pictures, plain, one)}
+
+    metrics = ValidationMetrics(measure, SAVED_METRICS, len(validation_data))
+    task = task_on_trunk(
+        model, pictures, objective, metrics, finetune=finetune, describe=described_boxes, facts=objective.facts()
+    )
+    return run_task(
+        task, settings, run, lambda best: metrics.best or measure_localizer(best, validation_data.examples, skipped),
+        skipped, requested=requested, resume=resume, device=device, progress=progress, started=started,
     )  # fmt: skip
 
 
-class LocalizeLesson:
-    """What the training loop asks of a localizer; see `training.lesson.Lesson`."""
+class LocalizeObjective:
+    """What a localizer learns: whether there is an object, which, and where.
 
-    goal = "quality"
+    Args:
+        preprocessing: of the model.
+        side: of what the network sees, in pixels.
+        augmentation: how pictures are changed.
+        weights: of the parts of the loss, by name.
+        box_loss: one of `BOX_LOSSES`.
+    """
 
     def __init__(
         self,
-        model: Localizer,
-        pictures: Pictures,
-        held_out: DataSet,
-        finetune: str,
+        preprocessing: Preprocessing,
+        side: int,
+        augmentation: Augmentation,
         weights: Mapping[str, float],
         box_loss: str,
     ) -> None:
-        self.model, self.pictures, self.held_out = model, pictures, held_out
-        self.finetune, self.weights, self.box_loss = finetune, dict(weights), box_loss
-        self.part = LearningTrunk(model.trunk, model.taps[0], finetune)
-        self.found: dict[str, Any] = {}
-        self.best_found: dict[str, Any] = {}
-        self.count, self.validation_count = len(pictures), len(held_out)
+        self.preprocessing, self.side, self.augmentation = preprocessing, side, augmentation
+        self.weights, self.box_loss = dict(weights), box_loss
 
-    def layers(self) -> Sequence[nn.Module]:
-        """The trunk's layers that learn."""
-        return self.part.layers
-
-    def learning(self) -> None:
-        """Into training mode."""
-        self.part.train(self.model)
-
-    def name_of(self, number: int) -> str:
-        """The file's name."""
-        return self.pictures.data.examples[number].path.name
-
-    def example(self, number: int, generator: np.random.Generator) -> Shown | None:
+    def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
         """A view of a picture in which all of its object is, if it has one."""
-        loaded = self.pictures.read(number)
-        if loaded is None:
-            return None
         height, width = loaded.pixels.shape[:2]
-        augmentation = self.pictures.augmentation
         if len(loaded.boxes_xyxy):
             x1, y1, x2, y2 = loaded.boxes_xyxy[0].tolist()
-            view = view_keeping((x1, y1, x2, y2), width, height, augmentation, generator)
+            view = view_keeping((x1, y1, x2, y2), width, height, self.augmentation, generator)
             box, label = view.boxes(loaded.boxes_xyxy)[0], int(loaded.box_labels[0])
         else:
-            view = draw_view(width, height, augmentation, generator)
+            view = draw_view(width, height, self.augmentation, generator)
             box, label = np.zeros(4, np.float32), -1
         center, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        return self.pictures.seen(loaded, view, generator) | {
+        return viewed(loaded, view, self.side, self.augmentation, generator) | {
             "box": torch.from_numpy(np.concatenate([center, size])),
             "label": torch.tensor(max(label, 0)),
             "present": torch.tensor(label >= 0),
         }
 
-    def collate(self, examples: Sequence[Shown]) -> Batch:
-        """Side by side."""
-        return stacked(examples)
-
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Colours changed, normalised."""
-        return batch | {"input": normalized(batch, self.model.preprocessing)}
+        """Colors changed, normalized."""
+        return batch | {"input": normalized(batch, self.preprocessing)}
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
         """All pictures for objectness, those with an object for the rest."""
@@ -188,7 +188,7 @@ class LocalizeLesson:
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The three parts of the loss."""
         found = losses(
-            network(batch["input"], gathered=False).float(),
+            network(batch["input"], pooled=False).float(),
             batch["present"],
             batch["label"],
             batch["box"],
@@ -199,26 +199,12 @@ class LocalizeLesson:
         )
         return {"object": found.object, "class": found.classes, "box": found.box}
 
-    def measure(self, model: nn.Module) -> dict[str, float]:
-        """On the validation pictures."""
-        assert isinstance(model, Localizer)
-        found = self.found = measure_localizer(model, self.held_out.examples, self.pictures.skipped)
-        plain = Pictures(self.held_out, self.pictures.side, UNCHANGED, self.pictures.skipped)
-        unseen = LocalizeLesson(self.model, plain, self.held_out, self.finetune, self.weights, self.box_loss)
-        return {"validation_loss": validation_loss(unseen, model)} | {name: found[name] for name in KEPT}
-
-    def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
-        """As a model file."""
-        assert isinstance(model, Localizer)
-        model.metrics, self.best_found = dict(metrics), self.found
-        model.save(path)
-
     def facts(self) -> dict[str, Any]:
-        """What a run is known by."""
-        return learned_facts(self.model, self.finetune, self.pictures.data, described_boxes) | {
-            "size": self.pictures.side,
+        """What a run is known by, beside what every run is."""
+        return {
+            "size": self.side,
             "loss": [*self.weights.values(), self.box_loss],
-            "augmentation": self.pictures.augmentation.to_list(),
+            "augmentation": self.augmentation.to_list(),
         }
 
 

@@ -52,7 +52,7 @@ class Settings:
         batch: pictures to a step; `auto` takes what memory allows, at most 64.
         accumulate: a step's pictures go through the network in so many parts, for a large batch in little memory.
         optimizer: `adamw` or `sgd` (with Nesterov's momentum).
-        lr: the learning rate at its highest, or `find` (`training.finding`).
+        lr: the learning rate at its highest, or `find` (`training.tuning`).
         momentum: of `sgd`, and `adamw`'s first beta.
         weight_decay: of weights, not of biases and norms (Loshchilov & Hutter's, apart from the gradient, for `adamw`).
         layer_decay: a tap's learning rate as a share of the next one's: below 1, what lies early in a trunk that

@@ -18,18 +18,18 @@ import torch
 from torch import nn
 
 from convolens.settings import threads
-from convolens.training.feeding import batch_generator, feed
-from convolens.training.lesson import Lesson
+from convolens.training.loader import batch_generator, minibatches
+from convolens.training.task import TrainingTask
 
 WORTH_SHARING = 1_000_000_000  # multiplications of a forward pass: some 0.1 s of one core, with the backward pass
 TRIED = 8  # pictures, until one can be used
 
 
 @contextmanager
-def threads_for(lesson: Lesson, batch: int) -> Iterator[None]:
+def threads_for(task: TrainingTask, batch: int) -> Iterator[None]:
     """One thread within it, if a step on `batch` pictures is small and runs on the CPU; else as many as before."""
     before = threads(), torch.get_num_threads()
-    if next(lesson.model.parameters()).device.type != "cpu" or max(before) == 1 or worth_sharing(lesson, batch):
+    if next(task.model.parameters()).device.type != "cpu" or max(before) == 1 or worth_sharing(task, batch):
         yield
         return
     threads(1)
@@ -40,34 +40,35 @@ def threads_for(lesson: Lesson, batch: int) -> Iterator[None]:
         torch.set_num_threads(before[1])
 
 
-def worth_sharing(lesson: Lesson, batch: int) -> bool:
+def worth_sharing(task: TrainingTask, batch: int) -> bool:
     """Whether a step has work for several threads; of weights alone if there are that many."""
-    weights = sum(value.numel() for value in lesson.model.parameters())  # each is used at least once a picture
-    return batch * weights >= WORTH_SHARING or batch * multiplications(lesson) >= WORTH_SHARING
+    weights = sum(value.numel() for value in task.model.parameters())  # each is used at least once a picture
+    return batch * weights >= WORTH_SHARING or batch * multiplications(task) >= WORTH_SHARING
 
 
-def multiplications(lesson: Lesson) -> int:
+def multiplications(task: TrainingTask) -> int:
     """Those of a forward pass on one picture, of convolutions and dense layers; 0 if no picture can be used."""
-    numbers = [[number] for number in range(min(lesson.count, TRIED))]
-    for fed in islice((fed for fed in feed(lesson, numbers, 0, 0, 0, 1) if fed.examples), 1):
-        return _counted(lesson, lesson.collate(fed.examples))
+    numbers = [[number] for number in range(min(len(task.training_set), TRIED))]
+    found = (one.samples for one in minibatches(task.training_set, numbers, 0, 0, 0, 1) if one.samples)
+    for samples in islice(found, 1):
+        return _counted(task, task.training_set.collate(samples))
     return 0
 
 
-def _counted(lesson: Lesson, batch: Any) -> int:
+def _counted(task: TrainingTask, batch: Any) -> int:
     found = [0]
 
     def note(layer: nn.Module, inputs: Any, output: Any) -> None:
         weight: Any = layer.weight
         found[0] += output.numel() * prod(weight.shape[1:])
 
-    layers = [layer for layer in lesson.model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    layers = [layer for layer in task.model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     hooks = [layer.register_forward_hook(note) for layer in layers]
-    training = [module for module in lesson.model.modules() if module.training]
+    training = [module for module in task.model.modules() if module.training]
     try:
-        lesson.model.eval()  # batch norms must not see the picture
+        task.model.eval()  # batch norms must not see the picture
         with torch.no_grad():
-            lesson.losses(lesson.model, lesson.prepare(batch, batch_generator(0, 0, 0)))
+            task.objective.losses(task.model, task.objective.prepare(batch, batch_generator(0, 0, 0)))
     finally:
         for hook in hooks:
             hook.remove()

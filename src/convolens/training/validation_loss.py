@@ -9,37 +9,39 @@ import numpy as np
 from torch import Tensor, nn
 
 from convolens.models.inputs import evaluating
-from convolens.training.lesson import Lesson
+from convolens.training.task import Objective, TrainingSet
 
 MOST = 128  # pictures: enough for a curve
 BATCH = 8
 
 
-def validation_loss(lesson: Lesson, model: nn.Module) -> float:
+def validation_loss(validation_set: TrainingSet, objective: Objective, model: nn.Module) -> float:
     """The mean loss of a model.
 
     Args:
-        lesson: the task on the validation pictures, shown as they are.
+        validation_set: the validation pictures, shown as they are.
+        objective: what is minimized.
         model: what is measured.
     """
     device = next(model.parameters()).device
     generator = np.random.default_rng(0)
-    numbers = np.unique(np.linspace(0, lesson.count - 1, min(lesson.count, MOST)).round().astype(int))
+    count = len(validation_set)
+    numbers = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int))
     sums: dict[str, float] = {}
     counts: dict[str, float] = {}
     with evaluating(model):
         for start in range(0, len(numbers), BATCH):
-            read = [lesson.example(int(number), generator) for number in numbers[start : start + BATCH]]
-            examples = [one for one in read if one is not None]
-            if not examples:
+            read = [validation_set.sample(int(number), generator) for number in numbers[start : start + BATCH]]
+            samples = [one for one in read if one is not None]
+            if not samples:
                 continue
             moved = {
                 name: value.to(device) if isinstance(value, Tensor) else value
-                for name, value in lesson.collate(examples).items()
+                for name, value in validation_set.collate(samples).items()
             }
-            batch = lesson.prepare(moved, generator)
-            for name, term in lesson.losses(model, batch).items():
+            batch = objective.prepare(moved, generator)
+            for name, term in objective.losses(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + float(term)
-            for name, count in lesson.counts(batch).items():
-                counts[name] = counts.get(name, 0.0) + count
+            for name, number in objective.counts(batch).items():
+                counts[name] = counts.get(name, 0.0) + number
     return sum(total / max(counts[name], 1.0) for name, total in sums.items())

@@ -20,14 +20,7 @@ from convolens.trunks.weights.checkpoint import read_checkpoint
 from convolens.trunks.weights.loading import build_with, likeliest, open_weights, original_head_of
 
 TRUNKS: dict[str, Callable[..., Trunk]] = {
-    "vgg11": vgg.vgg11,
-    "vgg13": vgg.vgg13,
-    "vgg16": vgg.vgg16,
-    "vgg19": vgg.vgg19,
-    "vgg11_bn": vgg.vgg11_bn,
-    "vgg13_bn": vgg.vgg13_bn,
-    "vgg16_bn": vgg.vgg16_bn,
-    "vgg19_bn": vgg.vgg19_bn,
+    **vgg.VGGS,
     "resnet18": resnet.resnet18,
     "resnet34": resnet.resnet34,
     "resnet50": resnet.resnet50,

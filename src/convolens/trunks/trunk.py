@@ -7,7 +7,7 @@ Cost: that of the layers up to the deepest tap asked for; nothing deeper is comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Literal
@@ -140,6 +140,29 @@ class Trunk(nn.Module):
         windows = self._windows(tap)
         return map_size(windows, height), map_size(windows, width)
 
+    def need_size(self, taps: Iterable[str], size: Sequence[int], subject: str) -> None:
+        """Raises a `ShapeError` where an input of that height and width, called `subject`, is too small for a tap."""
+        height, width = size
+        for tap in taps:
+            if 0 in self.map_size(tap, height, width):
+                raise ShapeError(
+                    f"{subject}: need it large enough for {tap} (stride {self.stride(tap)}), "
+                    f"got {height}×{width} pixels; give a larger one, or take a tap that comes earlier"
+                )
+
+    def chosen(self, taps: str | Sequence[str] | None, subject: str = "taps") -> tuple[str, ...]:
+        """The taps that are meant: one or several, or the last for None.
+
+        Raises:
+            ArgumentError: none, one twice, or no such tap; the nearest is suggested.
+        """
+        names = self.taps[-1:] if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+        if not names or len(set(names)) < len(names):
+            raise ArgumentError(f"{subject}: need at least one, each once, got {', '.join(names) or 'none'}")
+        for name in names:
+            need_one_of(subject, name, self.taps)
+        return names
+
     def trace(self, tap: str, row: int, column: int, *, clip: tuple[int, int] | Literal[False] = False) -> Box:
         """The input box that one feature sees: `(x1, y1, x2, y2)` in input pixels, half-open.
 
@@ -264,8 +287,5 @@ class Trunk(nn.Module):
             raise ShapeError(f"batch: need (N, {wanted}, height, width), got {tuple(batch.shape)}; see preprocess")
         if not batch.is_floating_point():
             raise DtypeError(f"batch: need a float tensor, got {batch.dtype}; see preprocess")
-        if last >= 0 and 0 in self.map_size(self.taps[last], batch.shape[2], batch.shape[3]):
-            raise ShapeError(
-                f"batch: need pictures large enough for {self.taps[last]} (stride {self.stride(self.taps[last])}), "
-                f"got {batch.shape[2]}×{batch.shape[3]} pixels"
-            )
+        if last >= 0:
+            self.need_size([self.taps[last]], batch.shape[2:], "batch")

@@ -62,6 +62,14 @@ def vgg19_bn(**options: Unpack[TrunkOptions]) -> Trunk:
     return _vgg("vgg19_bn", (2, 2, 4, 4, 4), norm=True, options=options)
 
 
+VGGS = {build.__name__: build for build in (vgg11, vgg13, vgg16, vgg19, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn)}
+
+
+def is_vgg(trunk: Trunk) -> bool:
+    """Whether a trunk is that of a network which ends in VGG's dense layers."""
+    return trunk.original_head is dense_head
+
+
 def dense_head(classes: int) -> OriginalHead:
     """VGG's own classifier: three dense layers on the 7×7 map, with dropout while training."""
     layers = nn.Sequential(

@@ -125,7 +125,7 @@ def test_a_model_comes_back_from_its_file_as_it_was(tmp_path):
     ("steps", [8.0, -1.0], "steps: need numbers above 0"),
     ("objectness", "maybe", "objectness: need one of softmax, binary"),
     ("width", 1e9, "width: need a number above 0"),
-    ("taps", ["layer9"], "tap: need one of"),
+    ("taps", ["layer9"], "taps: need one of"),
 ])  # fmt: skip
 def test_a_header_that_lies_is_refused(tmp_path, model, fact, value, message):
     model.save(tmp_path / "good.safetensors")
@@ -164,7 +164,7 @@ def test_what_cannot_be_built_is_said_in_one_sentence(model):
         cl.detector("vgg16")
     with pytest.raises(ArgumentError, match="classes: need at least 1, by name, each once, or by number, got a, a"):
         cl.detector("resnet18", classes=["a", "a"])
-    with pytest.raises(ArgumentError, match="size: need one large enough for conv4_2, got 4×4 pixels"):
+    with pytest.raises(ShapeError, match=r"size: need it large enough for conv4_2 \(stride 8\), got 4×4 pixels"):
         cl.detector(cl.trunk("vgg11"), classes=["a"], size=4)
     with pytest.raises(ArgumentError, match=r"default boxes: need shapes .* for each of 5 maps, got 1"):
         cl.detector("resnet18", classes=["a"], size=128, boxes=(((0.5, 0.5),),))

@@ -11,13 +11,14 @@ from convolens.media.files import AnyPath
 from convolens.models.detect.cost import Objectness
 from convolens.models.detect.default_boxes import SSD300_STEPS, Shapes, published_shapes
 from convolens.models.detect.detector import Detector
-from convolens.models.detect.feature_maps import default_taps, initialize, is_vgg, need_taps, plan, take_dense
+from convolens.models.detect.feature_maps import default_taps, initialize, plan, take_dense
 from convolens.models.detect.published import is_published, published_detector
 from convolens.models.inputs import class_names_of, device_of
 from convolens.models.model_file import is_model_file, read_model_file
 from convolens.trunks import TRUNKS, Trunk
 from convolens.trunks.options import ResNetOptions
 from convolens.trunks.registry import trunk as make_trunk
+from convolens.trunks.vgg import VGGS, is_vgg
 from convolens.trunks.weights.checkpoint import State, read_checkpoint
 from convolens.trunks.weights.loading import build_with, open_weights
 
@@ -30,7 +31,7 @@ def detector(
     size: Size = 300,
     classes: Sequence[str] | int | None = None,
     weights: AnyPath | None = None,
-    taps: Sequence[str] | None = None,
+    taps: str | Sequence[str] | None = None,
     boxes: Shapes | None = None,
     steps: Sequence[float] | None = None,
     objectness: Objectness = "softmax",
@@ -63,7 +64,8 @@ def detector(
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.
 
     Raises:
-        ArgumentError: no such trunk, weights or taps, no or doubled class names, or a size too small for the taps.
+        ArgumentError: no such trunk, weights or taps, no or doubled class names.
+        ShapeError: a size too small for the taps.
         WeightsError: the weights cannot be had.
 
     >>> model = detector("vgg16", classes=("cat", "dog"))
@@ -79,7 +81,7 @@ def detector(
         raise ArgumentError("classes: need names of what there is to find, or weights of a whole detector, got neither")
     body, state = _trunk(trunk, weights, seed)
     body.preprocessing = replace(body.preprocessing, resize=None, crop=None, stretch=_size(size))
-    chosen = default_taps(body) if taps is None else need_taps(body, taps)
+    chosen = default_taps(body) if taps is None else tuple(sorted(body.chosen(taps), key=body.taps.index))
     height_width = _pair(size)
     grids = plan(body, chosen, height_width, width).grids
     if (
@@ -134,7 +136,7 @@ def _trunk(trunk: str | Trunk, weights: AnyPath | None, seed: int) -> tuple[Trun
     if isinstance(trunk, Trunk):
         return trunk, {}
     options = ResNetOptions()
-    if trunk.startswith("vgg"):
+    if trunk in VGGS:
         options["ceil_mode"] = True  # pools keep the last, incomplete window, as SSD's third one: 75 cells become 38
     if weights is None or trunk not in TRUNKS:
         return make_trunk(trunk, weights=weights, seed=seed, device="cpu", **options), {}

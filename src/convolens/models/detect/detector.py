@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, get_args, overload
+from dataclasses import replace
+from itertools import groupby
+from typing import Literal, NamedTuple, get_args, overload
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -16,14 +18,11 @@ from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
 from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
-from convolens.models.detect.explained import BoxScores
 from convolens.models.detect.feature_maps import (
     DENSE,
     MAX_WIDTH,
     FeatureMaps,
     initialize,
-    is_vgg,
-    need_taps,
     plan,
     scaled,
 )
@@ -33,10 +32,26 @@ from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating
 from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
-from convolens.models.results import of_pictures, remembering
+from convolens.models.results import remembered
+from convolens.models.tap_scores import TrunkScores
 from convolens.trunks import Preprocessing, Trunk
+from convolens.trunks.vgg import is_vgg
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
+
+
+class _View(NamedTuple):
+    """What the network sees of a picture: the whole, or a tile.
+
+    Attributes:
+        number: of the picture.
+        kept: what a result keeps of it.
+        tile: the part.
+    """
+
+    number: int
+    kept: Picture | None
+    tile: Tile
 
 
 class Detector(nn.Module):
@@ -54,7 +69,7 @@ class Detector(nn.Module):
         metrics: what was measured on pictures it was not trained on; kept in the model file.
 
     Raises:
-        ArgumentError: parts that do not fit one another.
+        ArgumentError, ShapeError: parts that do not fit one another.
     """
 
     task: Literal["detect"] = "detect"
@@ -73,7 +88,8 @@ class Detector(nn.Module):
     ) -> None:
         super().__init__()
         need_one_of("objectness", objectness, get_args(Objectness))
-        self.trunk, self.taps, self.class_names = trunk, need_taps(trunk, taps), tuple(class_names)
+        self.trunk, self.class_names = trunk, tuple(class_names)
+        self.taps = tuple(sorted(trunk.chosen(taps), key=trunk.taps.index))
         self.objectness, self.width, self.steps = objectness, width, tuple(steps) if steps else None
         self.metrics = dict(metrics or {})
         if not 0 < width <= MAX_WIDTH:
@@ -93,7 +109,11 @@ class Detector(nn.Module):
         """
         if tuple(batch.shape[2:]) != self.size:
             raise ShapeError(f"batch: need {self.size[0]}×{self.size[1]} pixels, got {batch.shape[2]}×{batch.shape[3]}")
-        outputs: Outputs = self.heads(self.feature_maps(list(self.trunk(batch, taps=self.taps).values())))
+        return self.from_maps(list(self.trunk(batch, taps=self.taps).values()))
+
+    def from_maps(self, maps: Sequence[Tensor]) -> Outputs:
+        """The same from the taps' maps, in order."""
+        outputs: Outputs = self.heads(self.feature_maps(maps))
         return outputs
 
     @property
@@ -218,40 +238,52 @@ class Detector(nn.Module):
         selection = Selection(threshold, nms_iou, soft, top_k, max_detections)
         if batch is None:
             batch = ON_CPU if next(self.parameters()).device.type == "cpu" else ON_GPU
-        views: list[list[Tile]] = []  # of each picture
-        kept: list[Picture | None] = []
-        parts: list[Detections] = []  # of each view
+        parts: list[tuple[_View, Detections]] = []
         with evaluating(self):
-            sizes = (view for picture in _growing(views) for view in picture)
-            for one in batches(self._views(remembering(pictures, kept), tile, views), batch):
-                seen = [next(sizes) for _ in one]
-                parts += self.decode(self(one), [(view.y2 - view.y1, view.x2 - view.x1) for view in seen], selection)
-        waiting = iter(parts)
-        found = [self._whole([next(waiting) for _ in mine], mine, selection) for mine in views]
-        found = of_pictures(found, kept)
+            for one, views in batches(self._views(pictures, tile), batch):
+                sizes = [(view.tile.y2 - view.tile.y1, view.tile.x2 - view.tile.x1) for view in views]
+                parts += zip(views, self.decode(self(one), sizes, selection), strict=True)
+        found = [self._whole(list(mine), selection) for _, mine in groupby(parts, key=lambda part: part[0].number)]
         return found if many else found[0]
 
     def decode(self, outputs: Outputs, sizes: Sequence[tuple[int, int]], selection: Selection) -> list[Detections]:
         """From the network's outputs to detections; `sizes` are heights and widths of the original pictures."""
         return detections(outputs, self.grids, self.objectness, sizes, self.class_names, selection)
 
-    def _views(self, pictures: Iterable[Picture], tile: int | None, views: list[list[Tile]]) -> Iterator[Tensor]:
-        """Each picture, and its tiles, preprocessed; where they lie is added to `views`."""
-        for picture in pictures:
+    def _views(self, pictures: Iterable[Picture], side: int | None) -> Iterator[tuple[Tensor, _View]]:
+        """Each picture, and its tiles, preprocessed."""
+        for number, (picture, kept) in enumerate(remembered(pictures)):
             pixels = over_white(as_pixels(picture))
-            views.append(tiles(pixels.shape[0], pixels.shape[1], tile))
-            for view in views[-1]:
-                yield self.preprocess(pixels[view.y1 : view.y2, view.x1 : view.x2])
+            for tile in tiles(pixels.shape[0], pixels.shape[1], side):
+                yield self.preprocess(pixels[tile.y1 : tile.y2, tile.x1 : tile.x2]), _View(number, kept, tile)
 
-    def _whole(self, parts: list[Detections], where: list[Tile], selection: Selection) -> Detections:
-        return parts[0] if len(parts) == 1 else merged(parts, where, self.class_names, selection)
+    def _whole(self, parts: Sequence[tuple[_View, Detections]], selection: Selection) -> Detections:
+        """What was found in a picture, from what was found in each view of it."""
+        views, found = [view for view, _ in parts], [detections for _, detections in parts]
+        tiles_seen = [view.tile for view in views]
+        whole = found[0] if len(found) == 1 else merged(found, tiles_seen, self.class_names, selection)
+        return replace(whole, picture=views[0].kept)
 
-    def explained(self, default_boxes: Sequence[int]) -> BoxScores:
-        """What `convolens.explain` looks at for detections: the scores of the default boxes that they were said of."""
+    def explained(self, default_boxes: Sequence[int]) -> TrunkScores:
+        """What `convolens.explain` looks at for detections: the scores of their default boxes, background left out.
+
+        Args:
+            default_boxes: their numbers, as `Detections.default_boxes` has them.
+
+        Returns:
+            Scores `(N, boxes · classes)`, one box's after another's; probabilities given that there is an object.
+        """
         if not default_boxes or not all(0 <= one < self.defaults.count for one in default_boxes):
             shown = ", ".join(map(str, default_boxes)) or "none"
             raise ArgumentError(f"default_boxes: need numbers from 0 to {self.defaults.count - 1}, got {shown}")
-        return BoxScores(self, default_boxes)
+        boxes = list(default_boxes)
+        return TrunkScores(
+            self,
+            lambda outputs: outputs.scores[:, boxes, 1:].flatten(1),
+            lambda scores: scores.view(len(scores), len(boxes), -1).softmax(dim=2).flatten(1),
+            # Maps after the taps are made of the last one's.
+            deepest=self.taps[: max(map(self.defaults.level_of, boxes)) + 1][-1],
+        )
 
     def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
         """A detector to go on training, of other classes: all is kept but the heads that say which class.
@@ -311,11 +343,3 @@ class Detector(nn.Module):
             )
 
         return file.build(make)
-
-
-def _growing(views: list[list[Tile]]) -> Iterator[list[Tile]]:
-    """The views of each picture, also of those that are added later."""
-    at = 0
-    while True:
-        yield views[at]
-        at += 1

@@ -16,12 +16,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from convolens.errors import ArgumentError
 from convolens.layers import Conv2d
 from convolens.models.detect.dilated import DilatedConv2d
 from convolens.trunks import Trunk
 from convolens.trunks.blocks import convolution, pool
 from convolens.trunks.receptive import Window
+from convolens.trunks.vgg import is_vgg
 
 FIRST_NORM = 20.0  # what conv4_3's features are scaled to at first
 DENSE = 1024  # features of fc6 and fc7
@@ -142,22 +142,15 @@ def plan(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], width: float 
     """The maps for an input of `size`, height and width.
 
     Raises:
-        ArgumentError: the input is too small for a tap.
+        ShapeError: the input is too small for a tap.
     """
+    trunk.need_size(taps, size, "size")
     grids = [trunk.map_size(tap, *size) for tap in taps]
-    for tap, grid in zip(taps, grids, strict=True):
-        if 0 in grid:
-            raise ArgumentError(f"size: need one large enough for {tap}, got {size[0]}×{size[1]} pixels")
     extra = shrinking(*grids[-1], width)
     for layer in extra:
         rows, columns = grids[-1]
         grids.append((layer.window.output_size(rows), layer.window.output_size(columns)))
     return Plan(extra, grids)
-
-
-def is_vgg(trunk: Trunk) -> bool:
-    """Whether it has VGG's stages, behind which its dense layers belong."""
-    return trunk.name.startswith("vgg")
 
 
 def default_taps(trunk: Trunk) -> tuple[str, ...]:
@@ -206,16 +199,3 @@ def take_dense(maps: FeatureMaps, state: Mapping[str, Tensor]) -> bool:
 
 def _finite(*tensors: Tensor) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
-
-
-def need_taps(trunk: Trunk, taps: Sequence[str]) -> tuple[str, ...]:
-    """The taps in the trunk's order.
-
-    Raises:
-        ArgumentError: none, one twice, or no such tap.
-    """
-    for tap in taps:
-        trunk.channels(tap)  # says which there are
-    if not taps or len(set(taps)) < len(taps):
-        raise ArgumentError(f"taps: need at least one, each once, got {', '.join(taps) or 'none'}")
-    return tuple(sorted(taps, key=trunk.taps.index))

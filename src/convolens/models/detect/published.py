@@ -6,13 +6,13 @@ import re
 from importlib.resources import files
 
 import torch
-from torch import Tensor
 
 from convolens.errors import WeightsError
 from convolens.models.detect.default_boxes import SSD300_STEPS, published_shapes
 from convolens.models.detect.detector import Detector
 from convolens.trunks import TRUNKS, Preprocessing
-from convolens.trunks.weights.checkpoint import Checkpoint, State, some
+from convolens.trunks.weights.checkpoint import Checkpoint, State
+from convolens.trunks.weights.strict import load_strictly
 
 # What its pictures went through, in training and since.
 PREPROCESSING = Preprocessing(
@@ -58,8 +58,7 @@ def published_detector(checkpoint: Checkpoint) -> Detector:
             class_names=coco_names() if classes == COCO_CLASSES else [f"class {one + 1}" for one in range(classes)],
             steps=SSD300_STEPS,
         )
-    _need_fitting(model.state_dict(), state, checkpoint.source)
-    model.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+    load_strictly(model, state, checkpoint.source)
     trunk.weights = checkpoint.source
     return model.eval()
 
@@ -82,15 +81,3 @@ def _classes(state: State, source: str) -> int:
     if bias is None or len(bias) % 4 or len(bias) < 8:
         raise WeightsError(f"{source}: need an SSD300 of torchvision's with six class heads, got another network")
     return len(bias) // 4 - 1
-
-
-def _need_fitting(wanted: dict[str, Tensor], state: State, source: str) -> None:
-    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    odd = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    if missing or extra or odd:
-        said = (("missing", missing), ("unknown", extra), ("of other shapes", odd))
-        found = " and ".join(f"{len(keys)} {kind} ({some(keys)})" for kind, keys in said if keys)
-        raise WeightsError(f"{source}: need the {len(wanted)} tensors of torchvision's ssd300_vgg16, got {found}")
-    for key, value in state.items():
-        if not bool(value.isfinite().all()):
-            raise WeightsError(f"{source}: {key}: need finite numbers, got NaN or infinity")

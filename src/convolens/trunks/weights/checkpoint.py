@@ -21,6 +21,7 @@ from torch import Tensor
 from convolens.errors import ArgumentError, WeightsError, need_package
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.weights.keras import read_keras
+from convolens.trunks.weights.strict import some
 
 State = dict[str, Tensor]
 
@@ -181,15 +182,6 @@ def _is_plain(value: Tensor) -> bool:
     """Numbers that are there: not sparse, nested, quantised, complex, or of the meta device, which holds none."""
     strange = value.is_nested or value.is_quantized or value.is_meta or value.is_complex()
     return value.layout == torch.strided and not strange
-
-
-def some(names: list[str]) -> str:
-    """A few of the names, and how many more there are.
-
-    >>> some(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _read_hdf5(path: Path) -> Checkpoint:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from convolens.errors import ArgumentError, WeightsError, did_you_mean
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.trunk import Trunk
-from convolens.trunks.weights.checkpoint import READERS, Checkpoint, State, read_checkpoint, some
+from convolens.trunks.weights.checkpoint import READERS, Checkpoint, State, read_checkpoint
 from convolens.trunks.weights.download import cache_folder, fetch, folder_given
 from convolens.trunks.weights.hub import is_hub_name, read_hub
 from convolens.trunks.weights.keras import read_hed
+from convolens.trunks.weights.strict import COUNTER, load_strictly
 from convolens.trunks.weights.table import WEIGHTS, InPackage, Published, class_names
 
 Builders = Mapping[str, Callable[..., Trunk]]
@@ -103,7 +105,7 @@ def build_with(checkpoint: Checkpoint, name: str, trunks: Builders, options: Map
         trunk = trunks[name](**{**checkpoint.options, **options})
         head_keys = trunk.original_head(1).state_dict().keys()
     body = {key: value for key, value in checkpoint.state.items() if key not in head_keys}
-    _fill(trunk, body, checkpoint, trunks)
+    load_strictly(trunk, body, checkpoint.source, remedy=partial(_remedy, checkpoint, trunks))
     trunk.weights = checkpoint.source
     if checkpoint.preprocessing is not None:
         trunk.preprocessing = checkpoint.preprocessing
@@ -126,47 +128,14 @@ def original_head_of(checkpoint: Checkpoint, trunk: Trunk, trunks: Builders) -> 
     classes = len(state[keys[-1]]) if keys[-1] in state else 1
     with torch.device("meta"):
         head = trunk.original_head(classes)
-    _fill(head, state, checkpoint, trunks)
+    load_strictly(head, state, checkpoint.source, remedy=partial(_remedy, checkpoint, trunks))
     return head.eval()
 
 
-def _fill(module: nn.Module, state: State, checkpoint: Checkpoint, trunks: Builders) -> None:
-    """Puts the tensors into the module, whose own are on the meta device and only tell names and shapes."""
-    wanted = module.state_dict()
-    counters = {key for key in wanted if key.endswith("num_batches_tracked")}  # other packages do not keep them
-    missing, extra = sorted(wanted.keys() - state.keys() - counters), sorted(state.keys() - wanted.keys())
-    odd = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    if missing or extra or odd:
-        alike = likeliest(checkpoint.state, trunks)
-        remedy = f"; it looks like {alike}'s" if alike else "; it looks like no network we know"
-        raise WeightsError(_misfit(checkpoint, wanted, missing, extra, odd) + remedy)
-    filled = {key: torch.zeros((), dtype=torch.long) for key in counters}
-    filled |= {key: _number(state[key], key, checkpoint) for key in wanted if key in state}
-    module.load_state_dict(filled, assign=True)
-
-
-def _number(value: Tensor, key: str, checkpoint: Checkpoint) -> Tensor:
-    """A parameter in the trunk's own precision; counters stay whole numbers."""
-    if key.endswith("num_batches_tracked"):
-        return value.long()
-    value = value.float()
-    if not bool(value.isfinite().all()):
-        raise WeightsError(f"{checkpoint.source}: {key}: need finite numbers, got NaN or infinity")
-    return value
-
-
-def _misfit(
-    checkpoint: Checkpoint, wanted: Mapping[str, Tensor], missing: list[str], extra: list[str], odd: list[str]
-) -> str:
-    said = []
-    if missing:
-        said.append(f"{len(missing)} missing ({some(missing)})")
-    if extra:
-        said.append(f"{len(extra)} unknown ({some(extra)})")
-    if odd:
-        shapes = [f"{key} {tuple(checkpoint.state[key].shape)} for {tuple(wanted[key].shape)}" for key in odd]
-        said.append(f"{len(odd)} of other shapes ({some(shapes)})")
-    return f"{checkpoint.source}: need {len(wanted)} tensors by name and shape, got {' and '.join(said)}"
+def _remedy(checkpoint: Checkpoint, trunks: Builders) -> str:
+    """Which network the file looks like."""
+    alike = likeliest(checkpoint.state, trunks)
+    return f"; it looks like {alike}'s" if alike else "; it looks like no network we know"
 
 
 def likeliest(state: Mapping[str, Tensor], trunks: Builders) -> str:
@@ -186,4 +155,4 @@ def likeliest(state: Mapping[str, Tensor], trunks: Builders) -> str:
 
 
 def _tells(key: str, heads: Collection[str]) -> bool:
-    return key not in heads and not key.endswith("num_batches_tracked")
+    return key not in heads and not key.endswith(COUNTER)

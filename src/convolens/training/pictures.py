@@ -1,4 +1,4 @@
-"""What the lessons of different tasks share: which part of a trunk learns, and pictures as the loop wants them."""
+"""What the tasks share: which part of a trunk is trained, and pictures as the loop wants them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from convolens.data.loading import load_or_skip
 from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
 from convolens.media.files import AnyPath
 from convolens.media.images import read_header
+from convolens.training.task import Batch, Sample, stacked
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.registry import trunk as make_trunk
 
@@ -25,13 +26,13 @@ EVERYTHING = "all"
 KEPT_BYTES = 256 << 20  # of decoded pictures that stay in memory
 
 
-class LearningTrunk:
-    """A trunk that learns at and after some tap.
+class TrainableTrunk:
+    """A trunk of which the part at and after some tap is trained.
 
     Args:
-        trunk: changed in place: what does not learn takes no gradients.
+        trunk: changed in place: what is not trained takes no gradients.
         until: the deepest tap that the head takes; nothing beyond it is run.
-        first: the tap that learning begins at, or `all`.
+        first: the tap that training begins at, or `all`.
 
     Raises:
         ArgumentError: no such tap, or one that lies beyond `until`.
@@ -57,27 +58,41 @@ class LearningTrunk:
 
 
 class Pictures:
-    """The pictures to learn from, each time another view of them.
+    """A training set of picture files, each time another view of them.
 
     What was decoded stays in memory as far as `KEPT_BYTES` go: of small pictures, reading takes a third of a step.
 
     Args:
         data: which.
-        side: of what the network sees, in pixels.
-        augmentation: how they are changed.
+        least: pixels that a decoded picture's shorter side must keep.
+        view: an example, its picture and a generator → the sample.
         skipped: what cannot be used is added here, once.
+        collate: samples → a batch.
     """
 
-    def __init__(self, data: DataSet, side: int, augmentation: Augmentation, skipped: list[Skipped]) -> None:
-        self.data, self.side, self.augmentation, self.skipped = data, side, augmentation, skipped
-        # JPEGs are decoded no larger than what the smallest view needs.
-        stretch = max(1 / augmentation.ratio[0], augmentation.ratio[1])
-        self.least = int(np.ceil(side / min(augmentation.scale[0], 1) ** 0.5 * stretch**0.5))
+    def __init__(
+        self,
+        data: DataSet,
+        least: int,
+        view: Callable[[Example, Loaded, np.random.Generator], Sample],
+        skipped: list[Skipped],
+        collate: Callable[[Sequence[Sample]], Batch] = stacked,
+    ) -> None:
+        self.data, self.least, self.view, self.skipped, self.collate = data, least, view, skipped, collate
         self._kept: dict[int, Loaded] = {}
         self._room, self._keeping = KEPT_BYTES, threading.Lock()
 
     def __len__(self) -> int:
         return len(self.data.examples)
+
+    def name(self, number: int) -> str:
+        """The file's name."""
+        return self.data.examples[number].path.name
+
+    def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
+        """A view of a picture, or None if it cannot be used."""
+        loaded = self.read(number)
+        return None if loaded is None else self.view(self.data.examples[number], loaded, generator)
 
     def read(self, number: int) -> Loaded | None:
         """One picture, or None if it cannot be used."""
@@ -91,14 +106,21 @@ class Pictures:
                     self._room -= loaded.pixels.nbytes
         return loaded
 
-    def seen(self, loaded: Loaded, view: View, generator: np.random.Generator) -> dict[str, Tensor]:
-        """A view of the picture, and the change of its colours that `normalized` makes."""
-        pixels = view.picture(loaded.pixels, self.side)
-        colors = draw_colors(pixels, self.augmentation.color_jitter, generator)
-        return {"picture": torch.from_numpy(pixels.copy()), "colors": torch.from_numpy(colors)}
+
+def least_side(side: int, augmentation: Augmentation) -> int:
+    """The pixels that a decoded picture's shorter side must keep for the smallest view of it."""
+    stretch = max(1 / augmentation.ratio[0], augmentation.ratio[1])
+    return int(np.ceil(side / min(augmentation.scale[0], 1) ** 0.5 * stretch**0.5))
 
 
-def normalized(batch: dict[str, Any], preprocessing: Preprocessing) -> Tensor:
+def viewed(loaded: Loaded, view: View, side: int, augmentation: Augmentation, generator: np.random.Generator) -> Sample:
+    """A view of the picture, and the change of its colors that `normalized` makes."""
+    pixels = view.picture(loaded.pixels, side)
+    colors = draw_colors(pixels, augmentation.color_jitter, generator)
+    return {"picture": torch.from_numpy(pixels.copy()), "colors": torch.from_numpy(colors)}
+
+
+def normalized(batch: Batch, preprocessing: Preprocessing) -> Tensor:
     """The pictures `(N, H, W, 3)` of a batch, with their colours changed, as the network's input, channels last."""
     pixels, colors = batch["picture"], batch["colors"]
     count, height, width, channels = pixels.shape
@@ -120,8 +142,8 @@ def trunk_for(
     """The trunk to train, on the CPU, with another stem or width if asked for. Errors as in `convolens.trunk`."""
     options: dict[str, Any] = {"stem": stem, "width": width}
     published = {"stem": "full", "width": 1.0}
-    asked = {option: value for option, value in options.items() if value != published[option]}
-    return make_trunk(name, weights=weights, seed=seed, device="cpu", **asked)
+    requested = {option: value for option, value in options.items() if value != published[option]}
+    return make_trunk(name, weights=weights, seed=seed, device="cpu", **requested)
 
 
 def side_for(size: int | None, data: DataSet) -> int:

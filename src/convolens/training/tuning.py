@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from convolens.errors import DataError
-from convolens.training.feeding import Fed, batch_generator, feed, parts_of_epoch
-from convolens.training.lesson import Batch, Lesson
+from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import optimizer_for, set_lr
 from convolens.training.settings import Settings
+from convolens.training.task import Batch, TrainingTask
 
 LARGEST_BATCH = 64  # more helps no small data set, and larger steps want another rate
 LEAST_STEPS = 8  # of an epoch
@@ -42,48 +42,48 @@ class LearningRateSearch:
     lr: float
 
 
-def find_lr(lesson: Lesson, settings: Settings) -> LearningRateSearch:
+def find_lr(task: TrainingTask, settings: Settings) -> LearningRateSearch:
     """A tenth of the rate, of 80 from 1e-6 to 1, at which the loss is least.
 
     Raises:
         DataError: none of the pictures can be used.
     """
-    before = copy.deepcopy(lesson.model.state_dict())
+    before = copy.deepcopy(task.model.state_dict())
     optimizer = optimizer_for(
-        lesson.model,
-        lesson.layers(),
+        task.model,
+        task.trainable.layers,
         name=settings.optimizer,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    lesson.learning()
+    task.trainable.train(task.model)
     lrs = np.geomspace(LOWEST_LR, HIGHEST_LR, LR_STEPS).tolist()
     losses: list[float] = []
     smooth = 0.0
-    for number, (lr, batch) in enumerate(zip(lrs, _endless(lesson, settings), strict=False), 1):
+    for number, (lr, batch) in enumerate(zip(lrs, _endless(task, settings), strict=False), 1):
         set_lr(optimizer, lr)
         optimizer.zero_grad()
-        loss = _loss(lesson, batch)
+        loss = _loss(task, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         smooth = SMOOTHING * smooth + (1 - SMOOTHING) * float(loss.detach())
         losses.append(smooth / (1 - SMOOTHING**number))  # without the pull of the first value's zero
         if not math.isfinite(losses[-1]) or losses[-1] > GIVE_UP * min(losses):
             break
-    lesson.model.load_state_dict(before)
+    task.model.load_state_dict(before)
     if not losses:
         raise DataError("lr: need pictures to find it with, got none that can be used")
     return LearningRateSearch(lrs[: len(losses)], losses, _safe(lrs, losses))
 
 
-def find_batch(lesson: Lesson) -> int:
+def find_batch(task: TrainingTask) -> int:
     """The largest power of two that memory has room for, at most 64 or an eighth of the pictures.
 
     What a picture needs is measured: the bytes that one backward pass would hold.
     """
-    room = _free_bytes(next(lesson.model.parameters()).device) * MEMORY_SHARE
-    most = min(LARGEST_BATCH, max(lesson.count // LEAST_STEPS, 2), room // max(_bytes_a_picture(lesson), 1))
+    room = _free_bytes(next(task.model.parameters()).device) * MEMORY_SHARE
+    most = min(LARGEST_BATCH, max(len(task.training_set) // LEAST_STEPS, 2), room // max(_bytes_a_picture(task), 1))
     return int(2 ** math.floor(math.log2(max(most, 1))))
 
 
@@ -92,45 +92,45 @@ def _safe(lrs: Sequence[float], losses: Sequence[float]) -> float:
     return lrs[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))] * BELOW_THE_BEST
 
 
-def _endless(lesson: Lesson, settings: Settings) -> Iterator[Batch]:
+def _endless(task: TrainingTask, settings: Settings) -> Iterator[Batch]:
     """Batches as training would see them, epoch after epoch, each once."""
     assert isinstance(settings.batch, int)
     for epoch in range(LR_STEPS):
-        parts = parts_of_epoch(lesson.count, settings.batch, settings.seed, epoch)
-        for fed in feed(lesson, parts, 0, settings.seed, epoch, settings.workers):
-            if fed.examples:
-                yield _prepared(lesson, fed, settings.seed, epoch)
+        parts = parts_of_epoch(len(task.training_set), settings.batch, settings.seed, epoch)
+        for minibatch in minibatches(task.training_set, parts, 0, settings.seed, epoch, settings.workers):
+            if minibatch.samples:
+                yield _prepared(task, minibatch, settings.seed, epoch)
 
 
-def _prepared(lesson: Lesson, fed: Fed, seed: int, epoch: int) -> Batch:
-    device = next(lesson.model.parameters()).device
-    batch = lesson.collate(fed.examples)
+def _prepared(task: TrainingTask, minibatch: Minibatch, seed: int, epoch: int) -> Batch:
+    device = next(task.model.parameters()).device
+    batch = task.training_set.collate(minibatch.samples)
     moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
-    return lesson.prepare(moved, batch_generator(seed, epoch, fed.step))
+    return task.objective.prepare(moved, batch_generator(seed, epoch, minibatch.step))
 
 
-def _loss(lesson: Lesson, batch: Batch) -> Tensor:
-    counts, terms = lesson.counts(batch), lesson.losses(lesson.model, batch)
+def _loss(task: TrainingTask, batch: Batch) -> Tensor:
+    counts, terms = task.objective.counts(batch), task.objective.losses(task.model, batch)
     return torch.stack([term / max(counts[name], 1.0) for name, term in terms.items()]).sum()
 
 
-def _bytes_a_picture(lesson: Lesson) -> int:
+def _bytes_a_picture(task: TrainingTask) -> int:
     held: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
         held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    lesson.learning()
-    state = copy.deepcopy(lesson.model.state_dict())
-    parts = parts_of_epoch(lesson.count, 2, 0, 0)
-    for fed in feed(lesson, parts, 0, 0, 0, 1):
-        if len(fed.examples) == 2:
+    task.trainable.train(task.model)
+    state = copy.deepcopy(task.model.state_dict())
+    parts = parts_of_epoch(len(task.training_set), 2, 0, 0)
+    for minibatch in minibatches(task.training_set, parts, 0, 0, 0, 1):
+        if len(minibatch.samples) == 2:
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-                _loss(lesson, _prepared(lesson, fed, 0, 0))
+                _loss(task, _prepared(task, minibatch, 0, 0))
             break
-    lesson.model.load_state_dict(state)  # batch norms have seen two pictures
-    weights = {value.untyped_storage().data_ptr() for value in lesson.model.state_dict().values()}
+    task.model.load_state_dict(state)  # batch norms have seen two pictures
+    weights = {value.untyped_storage().data_ptr() for value in task.model.state_dict().values()}
     return sum(size for at, size in held.items() if at not in weights) // 2
 
 

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from convolens.data import loading, read_data
-from convolens.data.augment import UNCHANGED
 from convolens.media.images import write_image
-from convolens.training import learning
-from convolens.training.learning import Pictures
+from convolens.training import pictures as training_pictures
+from convolens.training.pictures import Pictures
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def readings(data, monkeypatch):
         return load(example, at_least)
 
     monkeypatch.setattr(loading, "load_small", counting)
-    pictures = Pictures(data, 8, UNCHANGED, [])
+    pictures = Pictures(data, 8, lambda *_: {}, [])
     for _ in range(3):
         for number, example in enumerate(data.examples):
             assert (pictures.read(number).pixels == int(example.path.stem)).all()
@@ -38,5 +37,5 @@ def test_small_pictures_are_decoded_once(four, monkeypatch):
 
 
 def test_pictures_beyond_what_memory_may_hold_are_decoded_each_time(four, monkeypatch):
-    monkeypatch.setattr(learning, "KEPT_BYTES", 2 * 144)
+    monkeypatch.setattr(training_pictures, "KEPT_BYTES", 2 * 144)
     assert readings(four, monkeypatch) == [1, 1, 3, 3]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convolens.training.lesson import Example, Lesson
+from convolens.training.task import Sample, TrainingSet
 
 AHEAD = 2
 # Keeps the generators apart that share seed and epoch: of the order, of a picture, of a whole batch.
@@ -20,12 +20,12 @@ _ORDER, _PICTURE, _BATCH = range(3)
 
 
 @dataclass(frozen=True)
-class Fed:
+class Minibatch:
     """One step's pictures: their numbers, and those of them that could be used."""
 
     step: int
     numbers: Sequence[int]
-    examples: Sequence[Example]
+    samples: Sequence[Sample]
 
 
 def parts_of_epoch(count: int, batch: int, seed: int, epoch: int) -> list[list[int]]:
@@ -43,15 +43,15 @@ def batch_generator(seed: int, epoch: int, step: int, rank: int = 0) -> np.rando
     return np.random.default_rng([seed, epoch, _BATCH, step, rank])
 
 
-def feed(
-    lesson: Lesson, parts: Sequence[Sequence[int]], first: int, seed: int, epoch: int, workers: int
-) -> Iterator[Fed]:
+def minibatches(
+    training_set: TrainingSet, parts: Sequence[Sequence[int]], first: int, seed: int, epoch: int, workers: int
+) -> Iterator[Minibatch]:
     """The steps of an epoch from `first` on, each read while those before are learned from."""
 
-    def read(number: int) -> Example | None:
-        return lesson.example(number, np.random.default_rng([seed, epoch, _PICTURE, number]))
+    def read(number: int) -> Sample | None:
+        return training_set.sample(number, np.random.default_rng([seed, epoch, _PICTURE, number]))
 
-    waiting: deque[tuple[int, list[Future[Example | None]]]] = deque()
+    waiting: deque[tuple[int, list[Future[Sample | None]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for step in range(first, len(parts) + AHEAD):
@@ -65,6 +65,6 @@ def feed(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _taken(step: int, reading: Sequence[Future[Example | None]], parts: Sequence[Sequence[int]]) -> Fed:
+def _taken(step: int, reading: Sequence[Future[Sample | None]], parts: Sequence[Sequence[int]]) -> Minibatch:
     found = [one.result() for one in reading]
-    return Fed(step, parts[step], [one for one in found if one is not None])
+    return Minibatch(step, parts[step], [one for one in found if one is not None])
