@@ -29,7 +29,7 @@ SECTIONS = {"Args": "", "Attributes": "", "Returns": "Returns", "Yields": "Yield
 AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sounds": (
         "Echo, reverb, and what takes echoes out again. Samples are `(frames,)` or `(frames, channels)`.",
-        ("echo", "reverb", "unecho", "find_echoes", "effects.sounds.echo_search.Echoes"),
+        ("echo", "echo_kernel", "reverb", "unecho", "find_echoes", "effects.sounds.echo_search.Echoes"),
     ),
     "pictures": (
         "Filters of pictures `(H, W)` or `(H, W, C)`; they keep the dtype, but for edges.",
@@ -38,7 +38,8 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "convolution": (
         "One operation under all of it, its plan, its gradients, and kernels by name.",
-        ("convolve", "correlate", "convolve_gradients", "plan", "convolution.planner.Plan", "kernel", "threads"),
+        ("convolve", "correlate", "convolve_gradients", "plan", "convolution.planner.Plan", "kernel",
+         "convolution.named.NamedKernel", "threads"),
     ),
     "layers": (
         "The layers of a network, with torch.nn's meaning; `import convolens as cl` has them as `cl.layers`.",

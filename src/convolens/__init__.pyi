@@ -16,6 +16,7 @@ from convolens import errors as errors
 from convolens import layers as layers
 from convolens.arrays import Real
 from convolens.convolution.arrange import Axes
+from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import Plan
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
@@ -69,6 +70,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -81,6 +83,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -93,6 +96,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[_Inexact] | None = None,
 ) -> NDArray[_Inexact]: ...
 @overload
@@ -105,6 +109,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]: ...
 @overload
@@ -117,6 +122,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]: ...
 @overload
@@ -129,6 +135,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -141,6 +148,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -153,6 +161,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[_Inexact] | None = None,
 ) -> NDArray[_Inexact]: ...
 @overload
@@ -165,6 +174,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]: ...
 @overload
@@ -177,6 +187,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]: ...
 def plan(
@@ -188,6 +199,7 @@ def plan(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     measure: bool = False,
 ) -> Plan: ...
 @overload
@@ -260,6 +272,9 @@ def echo(
     feedback: Real = 0.0,
     sub_sample: bool = False,
 ) -> NDArray[_Floating]: ...
+def echo_kernel(
+    rate: Real, delays: Real | Sequence[Real], weights: Weights, *, dry: Real = 1.0, sub_sample: bool = False
+) -> NamedKernel: ...
 @overload
 def reverb(
     samples: Tensor,
@@ -392,7 +407,7 @@ def canny(
     boundary: Boundary = "symmetric",
 ) -> NDArray[np.bool_]: ...
 def learned_edges(image: NDArray[np.number | np.bool_], *, device: str = "auto") -> NDArray[np.float32]: ...
-def kernel(name: str, size: Real | None = None) -> NDArray[np.float64]: ...
+def kernel(name: str, size: Real | None = None) -> NamedKernel: ...
 
 # Networks.
 
