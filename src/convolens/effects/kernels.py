@@ -87,8 +87,8 @@ SIZED: dict[str, Callable[[float], NDArray[np.float64] | Product]] = {
 def kernel(name: str, size: Real | None = None) -> NamedKernel:
     """The weights of a kernel by its name, two axes, for `convolve`.
 
-    An array that cannot be written to, a copy of it can, and that the planner knows more of than its weights: it is
-    told that a Gaussian is one.
+    An array that knows its `name`, `number` (the size), `sigma` (of a Gaussian), `radius` and `nonzeros`, and tells the
+    planner. What is made of it is a plain array. It cannot be written to, a copy can.
 
     Args:
         name: `sobel-x sobel-y scharr-x scharr-y prewitt-x prewitt-y laplace laplace-8 sharpen emboss`; or, with a size,
