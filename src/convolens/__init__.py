@@ -24,6 +24,7 @@ _HOME = {
     "correlate": "convolution",
     "plan": "convolution",
     "echo": "effects.sounds.echo",
+    "echo_kernel": "effects.sounds.echo",
     "reverb": "effects.sounds.reverb",
     "unecho": "effects.sounds.unecho",
     "find_echoes": "effects.sounds.echo_search",

@@ -17,6 +17,7 @@ from convolens import errors as errors
 from convolens import layers as layers
 from convolens.arrays import Real
 from convolens.convolution.arrange import Axes
+from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import Plan
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
@@ -70,6 +71,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -82,6 +84,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -94,6 +97,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[_Inexact] | None = None,
 ) -> NDArray[_Inexact]: ...
 @overload
@@ -106,6 +110,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]: ...
 @overload
@@ -118,6 +123,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]: ...
 @overload
@@ -130,6 +136,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -142,6 +149,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: None = None,
 ) -> Tensor: ...
 @overload
@@ -154,6 +162,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[_Inexact] | None = None,
 ) -> NDArray[_Inexact]: ...
 @overload
@@ -166,6 +175,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]: ...
 @overload
@@ -178,6 +188,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]: ...
 def plan(
@@ -189,6 +200,7 @@ def plan(
     boundary: Boundary = "constant",
     fill_value: complex = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     measure: bool = False,
 ) -> Plan: ...
 @overload
@@ -261,6 +273,9 @@ def echo(
     feedback: Real = 0.0,
     sub_sample: bool = False,
 ) -> NDArray[_Floating]: ...
+def echo_kernel(
+    rate: Real, delays: Real | Sequence[Real], weights: Weights, *, dry: Real = 1.0, sub_sample: bool = False
+) -> NamedKernel: ...
 @overload
 def reverb(
     samples: Tensor,
@@ -401,7 +416,7 @@ def canny(
     boundary: Boundary = "symmetric",
 ) -> NDArray[np.bool_]: ...
 def learned_edges(image: NDArray[np.number | np.bool_], *, device: str = "auto") -> NDArray[np.float32]: ...
-def kernel(name: str, size: Real | None = None) -> NDArray[np.float64]: ...
+def kernel(name: str, size: Real | None = None) -> NamedKernel: ...
 
 # Networks.
 

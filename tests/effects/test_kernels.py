@@ -20,7 +20,7 @@ def test_derivatives_are_positive_where_brightness_grows():
 def test_means_have_sum_one_and_derivatives_zero():
     sums = {name: cl.kernel(name).sum() for name in KERNELS} | {name: cl.kernel(name, 5).sum() for name in SIZED}
     for name, total in sums.items():
-        flat = name.split("-")[0] in ("sobel", "scharr", "prewitt", "laplace")
+        flat = name.split("-")[0] in ("sobel", "scharr", "prewitt", "laplace", "log")
         assert total == pytest.approx(0 if flat else 1, abs=1e-12), name
 
 
@@ -39,9 +39,44 @@ def test_sizes_are_what_the_number_says():
     np.testing.assert_allclose(blurred, cl.blur(image, 2.5), atol=2e-4)
 
 
-def test_a_kernel_is_the_callers_own():
-    cl.kernel("laplace")[:] = 0
+def test_a_kernel_cannot_be_changed_but_a_copy_can():
+    with pytest.raises(ValueError, match="read-only"):
+        cl.kernel("laplace")[:] = 0
+    mine = cl.kernel("laplace").copy()
+    mine[1, 1] = 0
     assert cl.kernel("laplace")[1, 1] == -4
+
+
+def test_a_kernel_by_name_is_an_array_that_knows_what_it_is():
+    kernel = cl.kernel("gaussian", 2.5)
+    assert (kernel.name, kernel.number, kernel.sigma, kernel.nonzeros) == ("gaussian", 2.5, 2.5, kernel.size)
+    assert kernel.radius == (kernel.shape[0] // 2,) * 2
+    assert repr(kernel) == f"<kernel 'gaussian', 2.5: {len(kernel)} × {len(kernel)}, {kernel.size} not zero>"
+    assert type(np.asarray(kernel)) is type(kernel * kernel) is np.ndarray
+    assert isinstance(kernel.sum(), float) and isinstance(kernel.max(), float) and isinstance(kernel.mean(), float)
+    line = np.exp(-0.5 * (np.arange(-kernel.radius[0], kernel.radius[0] + 1) / 2.5) ** 2)
+    np.testing.assert_allclose(kernel, np.multiply.outer(line, line) / line.sum() ** 2, atol=1e-16)
+    assert (cl.kernel("sobel-x").name, cl.kernel("sobel-x").sigma, cl.kernel("sobel-x").nonzeros) == (
+        "sobel-x",
+        None,
+        6,
+    )
+
+
+@pytest.mark.parametrize(
+    "made", [lambda k: k[1:], lambda k: 2 * k, lambda k: k.copy(), lambda k: k.T, lambda k: k.astype(np.int64)]
+)
+def test_what_is_made_of_a_kernel_is_an_array_of_which_nothing_is_known(made):
+    result = made(cl.kernel("gaussian", 2.5))
+    assert getattr(result, "name", None) is None and getattr(result, "product", None) is None
+    assert repr(result) == repr(np.asarray(result))
+
+
+def test_a_kernel_in_another_precision_is_still_a_gaussian_with_sum_one():
+    single = cl.kernel("gaussian", 9).astype(np.float32)
+    assert single.dtype == np.float32 and single.sigma == 9
+    np.testing.assert_allclose(single, cl.kernel("gaussian", 9), rtol=1e-6)
+    assert all(line.sum(dtype=float) == pytest.approx(1, abs=1e-8) for line in single.product.lines)
 
 
 @pytest.mark.parametrize(

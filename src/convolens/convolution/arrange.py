@@ -9,9 +9,10 @@ from operator import index
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convolens.arrays import as_array
+from convolens.convolution.named import NamedKernel
+from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.shapes import Mode, check_boundary, check_mode
@@ -37,8 +38,11 @@ class Arrangement:
     sizes: Shape
     window: Window
 
-    def weights(self, kernel: NDArray[Any], *, flip: bool) -> NDArray[Any]:
-        """The weights, a view of the kernel."""
+    def weights(self, kernel: Any, *, flip: bool) -> Any:
+        """The weights, a view of the kernel; of one known to be a product of lines, such a product again."""
+        known = kernel.product if isinstance(kernel, NamedKernel) else kernel
+        if isinstance(known, Product):
+            return known.arranged(self.order, self.sizes, flip=flip)
         ordered = kernel if self.in_order else kernel.transpose(self.order)
         return (ordered[self.backwards] if flip else ordered).reshape(self.sizes)
 
@@ -101,8 +105,13 @@ def _plain(fill_value: Any) -> Any:
     return int(plain) if isinstance(plain, bool) else plain
 
 
-def as_kernel(kernel: Any, like: np.dtype[Any]) -> NDArray[Any]:
-    """The kernel as an array; one without a dtype of its own takes x's, as far as that holds its kind of number."""
+def as_kernel(kernel: Any, like: np.dtype[Any]) -> Any:
+    """The kernel as an array; one without a dtype of its own takes x's, as far as that holds its kind of number.
+
+    One of which something is known stays as it is.
+    """
+    if isinstance(kernel, NamedKernel | Product):
+        return kernel
     array = as_array(kernel, "kernel")
     if isinstance(kernel, np.ndarray | np.generic) or (array.dtype.kind in "bui" and like.kind in "bui"):
         return array

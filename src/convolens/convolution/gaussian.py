@@ -20,6 +20,27 @@ def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
     return gaussian_at(np.arange(-radius, radius + 1), sigma)
 
 
+def curvature(sigma: float, radius: int) -> NDArray[np.float64]:
+    """The second derivative of the sampled Gaussian at -radius … radius, with sum 0.
+
+    >>> curvature(1.0, 1).round(4)
+    array([ 0.1506, -0.3012,  0.1506])
+    """
+    weights = gaussian(sigma, radius)
+    curve: NDArray[np.float64] = ((np.arange(-radius, radius + 1) / sigma) ** 2 - 1) / sigma**2 * weights
+    curve -= curve.sum() * weights
+    return curve
+
+
+def laplacian(sigmas: tuple[float, float], radii: tuple[int, int]) -> NDArray[np.float64]:
+    """The Laplacian of a Gaussian: of rank two, with sum 0."""
+    (down, across), (curved_down, curved_across) = (
+        [line(sigma, radius) for sigma, radius in zip(sigmas, radii, strict=True)] for line in (gaussian, curvature)
+    )
+    weights: NDArray[np.float64] = np.multiply.outer(curved_down, across) + np.multiply.outer(down, curved_across)
+    return weights
+
+
 def gaussian_at(distance: NDArray[np.integer], sigma: float) -> NDArray[np.float64]:
     """The Gaussian at these distances, each row with sum 1."""
     weights = np.exp(-0.5 * (distance / sigma) ** 2)

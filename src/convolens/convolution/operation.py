@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import as_array, is_tensor
+from convolens.arrays import Real, as_array, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
+from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import measured
 from convolens.convolution.windows import carry_out, job_of, planned
+from convolens.errors import ArgumentError
 from convolens.shapes import Boundary, Mode
 
 
@@ -24,6 +26,7 @@ def convolve(
     boundary: Boundary = "constant",
     fill_value: Any = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[Any] | None = None,
 ) -> Any:
     """Convolution of x with a kernel, by whichever exact algorithm is cheapest.
@@ -40,6 +43,8 @@ def convolve(
         boundary: how x goes on beyond its ends, one of `numpy.pad`'s names.
         fill_value: what it goes on with for `constant`.
         method: `auto`, or the name of the algorithm that must be used, as in `Plan.explain()`.
+        tolerance: error that is allowed beside rounding, in units of max|x| · Σ|kernel|, against the endless Gaussian
+            that `cl.kernel("gaussian", 20)` stands for. Other kernels, and tensors, are convolved exactly all the same.
         out: where the result is written, of its shape and dtype; may overlap x. NumPy only.
 
     Returns:
@@ -52,14 +57,16 @@ def convolve(
         BoundaryError: `boundary` is another library's word, or given with `valid`.
         OverflowRefused: an integer result needs more than 64 bits.
         MethodError: the method asked for cannot do this.
+        ArgumentError: a tolerance that is not at least 0 and below 1.
         DeviceError: tensors on different devices.
 
     >>> convolve([1, 2, 3], [1, 1])
     array([1, 3, 5, 3])
     """
-    if out is None and method == "auto" and (recipe := quick.find(x, kernel, fill_value, (mode, axes, boundary, True))):
+    words = mode, axes, boundary, True
+    if out is None and method == "auto" and not tolerance and (recipe := quick.find(x, kernel, fill_value, words)):
         return recipe.run(x, kernel)
-    return _apply(x, kernel, mode, axes, boundary, fill_value, method, out, flip=True)
+    return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=True)
 
 
 def correlate(
@@ -71,6 +78,7 @@ def correlate(
     boundary: Boundary = "constant",
     fill_value: Any = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     out: NDArray[Any] | None = None,
 ) -> Any:
     """`convolve` with the kernel as it is, not flipped (nor conjugated). Arguments, result and errors as there.
@@ -78,13 +86,10 @@ def correlate(
     >>> correlate([1, 2, 3], [1, 10], "valid")
     array([21, 32])
     """
-    if (
-        out is None
-        and method == "auto"
-        and (recipe := quick.find(x, kernel, fill_value, (mode, axes, boundary, False)))
-    ):
+    words = mode, axes, boundary, False
+    if out is None and method == "auto" and not tolerance and (recipe := quick.find(x, kernel, fill_value, words)):
         return recipe.run(x, kernel)
-    return _apply(x, kernel, mode, axes, boundary, fill_value, method, out, flip=False)
+    return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=False)
 
 
 def plan(
@@ -96,6 +101,7 @@ def plan(
     boundary: Boundary = "constant",
     fill_value: Any = 0,
     method: str = "auto",
+    tolerance: Real = 0,
     measure: bool = False,
 ) -> Any:
     """How `convolve` would do it: `.method`, `.cost`, and `.explain()`, a table of all algorithms.
@@ -115,6 +121,7 @@ def plan(
     """
     if hasattr(kernel, "plan"):
         return kernel.plan(x)
+    allowed = _allowed(tolerance)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 
@@ -124,9 +131,16 @@ def plan(
     arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
     weights = arranged.weights(kernel, flip=True)
     if measure:
-        spec = planned(x, weights, arranged.window, seek_rank=True).spec
+        spec = planned(x, weights, arranged.window, seek_rank=True, tolerance=allowed).spec
         return measured(job_of(spec, x, weights, arranged.window, np.empty(spec.out, spec.dtype)))
-    return planned(x, weights, arranged.window, method)
+    look = isinstance(kernel, NamedKernel)
+    return planned(x, weights, arranged.window, method, look=look, tolerance=allowed)
+
+
+def _allowed(tolerance: Real) -> float:
+    if not 0 <= tolerance < 1:
+        raise ArgumentError(f"tolerance: need a number of at least 0 and below 1, got {tolerance}")
+    return float(tolerance)
 
 
 def convolve_gradients(
@@ -160,7 +174,7 @@ def convolve_gradients(
 
         return tensors.convolve_gradients(x, kernel, upstream, mode, axes, boundary, fill_value)
     x, upstream = as_array(x, "x"), as_array(upstream, "upstream")
-    kernel = as_kernel(kernel, x.dtype)
+    kernel = np.asarray(as_kernel(kernel, x.dtype))
     arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
     arranged.check_upstream(x.shape, upstream.shape)
     weights = arranged.weights(kernel, flip=True)
@@ -169,8 +183,9 @@ def convolve_gradients(
 
 
 def _apply(
-    x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
-) -> Any:
+    x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, tolerance: Real, out: Any,
+    *, flip: bool,
+) -> Any:  # fmt: skip
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 
@@ -179,7 +194,8 @@ def _apply(
     filters = as_kernel(kernel, signal.dtype)
     arranged = arrange(signal.shape, filters.shape, mode, axes, boundary, fill_value)
     weights = arranged.weights(filters, flip=flip)
-    plan = planned(signal, weights, arranged.window, method)
+    look = isinstance(filters, NamedKernel)
+    plan = planned(signal, weights, arranged.window, method, look=look, tolerance=_allowed(tolerance))
     if out is None and method == "auto":
         quick.keep(plan, arranged, x, kernel, fill_value, (mode, axes, boundary, flip))
     return carry_out(plan, signal, weights, arranged.window, out)

@@ -7,7 +7,7 @@ Its array is formed only where an algorithm reads it: a Gaussian of sigma 1000 o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from math import prod
 from typing import Any
 
@@ -33,6 +33,11 @@ class Product:
     def shape(self) -> tuple[int, ...]:
         """The kernel's shape."""
         return tuple(len(line) for line in self.lines)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.lines)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -62,16 +67,25 @@ class Product:
             return Product(tuple(rounded(line[None], dtype)[0] for line in self.lines), self.sigmas)
         return Product(tuple(line.astype(dtype) for line in self.lines), self.sigmas)
 
+    def flip(self, axes: Any = None) -> Product:
+        """Every line reversed."""
+        return Product(tuple(line[::-1] for line in self.lines), self.sigmas)
+
+    def conj(self) -> Product:
+        """Complex conjugate."""
+        return Product(tuple(np.conj(line) for line in self.lines), self.sigmas)
+
+    @lru_cache(maxsize=256)  # noqa: B019 - lines are short
     def arranged(self, order: tuple[int, ...], sizes: tuple[int, ...], *, flip: bool) -> Product:
         """Its axes in this order, and among them others with one weight, so that its shape is `sizes`; or reversed."""
         sigmas = self.sigmas or (0.0,) * len(self.lines)
-        ordered = [(self.lines[axis][:: -1 if flip else 1], sigmas[axis]) for axis in order]
+        lines = (self.flip() if flip else self).lines
+        ordered = [(lines[axis], sigmas[axis]) for axis in order]
         long = iter([(line, sigma) for line, sigma in ordered if len(line) > 1])
         scale = prod(line[0] for line, _ in ordered if len(line) == 1)
         placed = [next(long) if size > 1 else (np.ones(1, self.dtype), 0.0) for size in sizes]
-        lines = [line for line, _ in placed]
-        lines[0] = lines[0] * scale
-        return Product(tuple(lines), tuple(sigma for _, sigma in placed) if self.sigmas else None)
+        first, *others = (line for line, _ in placed)
+        return Product((first * scale, *others), tuple(sigma for _, sigma in placed) if self.sigmas else None)
 
     @cached_property
     def split(self) -> tuple[int, NDArray[Any], NDArray[Any] | Product]:

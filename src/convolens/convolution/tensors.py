@@ -6,6 +6,7 @@ work is torch's own (`on_device.py`). This module is imported only once a tensor
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from convolens.arrays import as_array, is_tensor
 from convolens.convolution import gradients, on_device
 from convolens.convolution.arrange import Arrangement, Axes, arrange, as_kernel
+from convolens.convolution.product import Product
 from convolens.convolution.spec import Window, result_shape
 from convolens.convolution.windows import windows
 from convolens.errors import ArgumentError, DeviceError, DtypeError
@@ -30,6 +32,9 @@ def apply(
     """`convolve` or `correlate` of tensors, differentiable twice and more."""
     if out is not None:
         raise ArgumentError("out: need none for tensors, as autograd keeps what it is given; assign the result instead")
+    if isinstance(kernel, Product):  # of lines without gradients, whose array need not be formed
+        arranged = arrange(tuple(x.shape), kernel.shape, mode, axes, boundary, fill_value)
+        return _Windows.apply(x, arranged.weights(kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
     x, kernel = pair(x, kernel)
     arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
     return _Windows.apply(x, _weights(arranged, kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
@@ -92,14 +97,15 @@ class _Windows(torch.autograd.Function):
     """The canonical form. Its gradients are of its own form, so that they can be differentiated in turn."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weights: Tensor, window: Window, method: str) -> Tensor:
-        ctx.save_for_backward(x, weights)
+    def forward(ctx: Any, x: Tensor, weights: Tensor | Product, window: Window, method: str) -> Tensor:
+        ctx.product = weights if isinstance(weights, Product) else None
+        ctx.save_for_backward(*(a for a in (x, weights) if isinstance(a, Tensor)))
         ctx.window, ctx.method = window, method
         return _compute(x, weights, window, method)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, weights = ctx.saved_tensors
+        x, weights = (*ctx.saved_tensors, ctx.product)[:2]
         kind = _Torch(TORCH if ctx.method == TORCH else "auto")
         wanted, window = ctx.needs_input_grad, ctx.window
         return (
@@ -110,13 +116,28 @@ class _Windows(torch.autograd.Function):
         )
 
 
-def _compute(x: Tensor, weights: Tensor, window: Window, method: str) -> Tensor:
+def _compute(x: Tensor, weights: Tensor | Product, window: Window, method: str) -> Tensor:
+    if isinstance(weights, Product):
+        return _compute_product(x, weights, window, method)
     integers = not (x.is_floating_point() or x.is_complex() or weights.is_floating_point() or weights.is_complex())
     if (x.device.type == "cpu" and method != TORCH) or integers:
         result = torch.from_numpy(windows(as_numpy(x), as_numpy(weights), window, method)).to(x.device)
         half = torch.bfloat16 in (x.dtype, weights.dtype) and not result.is_complex()
         return result.to(torch.promote_types(x.dtype, weights.dtype)) if half else result
     return on_device.windows(x, weights, window)
+
+
+def _compute_product(x: Tensor, weights: Product, window: Window, method: str) -> Tensor:
+    """By the planner on the CPU; elsewhere line by line, as a boundary along one axis commutes with lines of others."""
+    if x.device.type == "cpu" and method != TORCH:
+        return torch.from_numpy(windows(as_numpy(x), weights, window, method))
+    for axis, line in enumerate(weights.lines):
+        along = torch.tensor(line.copy(), device=x.device).reshape([-1 if d == axis else 1 for d in range(x.ndim)])
+        before, after = (
+            tuple(n if d == axis else 0 for d, n in enumerate(side)) for side in (window.before, window.after)
+        )
+        x = on_device.windows(x, along, replace(window, before=before, after=after))
+    return x
 
 
 class _Torch:
@@ -126,7 +147,7 @@ class _Torch:
         self.method = method
 
     def windows(self, x: Tensor, weights: Tensor, window: Window) -> Tensor:
-        if weights.numel() == 0:
+        if 0 in weights.shape:
             shape = result_shape(tuple(x.shape), tuple(weights.shape), window.before, window.after)
             return x.new_zeros(shape, dtype=torch.promote_types(x.dtype, weights.dtype))
         return _Windows.apply(x, weights, window, self.method)  # type: ignore[no-any-return, no-untyped-call]

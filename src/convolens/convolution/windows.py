@@ -52,12 +52,14 @@ def planned(
     method: str = "auto",
     *,
     seek_rank: bool = False,
+    look: bool = False,
     tolerance: float = 0.0,
     rounded: np.dtype[Any] | None = None,
 ) -> Plan:
     """The plan for these arrays, made with as much known of the kernel's values as is worth knowing.
 
-    Its rank is sought where that takes less time than may be saved, or on demand.
+    Its rank is sought where that takes less time than may be saved, or on demand. Where the problem is so small
+    that the values hardly matter, they are looked at on demand only.
 
     Raises:
         DtypeError: more precise than float64, or a fill value the result cannot hold.
@@ -66,7 +68,7 @@ def planned(
     spec = _specified(x, weights, window, tolerance, rounded)
     if isinstance(weights, Product):
         return plan_for(_of_product(spec, weights), method)
-    if method == "auto" and not seek_rank and depends_on_shapes_only(spec):
+    if method == "auto" and not (seek_rank or look) and depends_on_shapes_only(spec):
         return plan_for(spec)
     weights = weights.astype(spec.dtype, copy=False)
     spec = _with_structure(spec, describe(weights, seek_rank=False))

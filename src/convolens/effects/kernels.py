@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.arrays import Real
-from convolens.convolution.gaussian import gaussian, radius_within
+from convolens.convolution.gaussian import laplacian, radius_within
+from convolens.convolution.named import NamedKernel, named
+from convolens.convolution.product import Product, gaussian_product
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.kernels import read_kernel
 
@@ -46,9 +48,15 @@ def _box(size: float) -> NDArray[np.float64]:
     return np.full((n, n), 1 / n**2)
 
 
-def _gaussian(sigma: float) -> NDArray[np.float64]:
-    bell = gaussian(sigma, radius_within(sigma, 1e-4))
-    return np.multiply.outer(bell, bell)
+def _gaussian(sigma: float) -> Product:
+    radius = radius_within(sigma, 1e-4)
+    return gaussian_product((sigma, sigma), (radius, radius))
+
+
+def _log(sigma: float) -> NDArray[np.float64]:
+    """As `laplacian_of_gaussian` takes it, cut at four sigmas."""
+    radius = max(1, int(4 * sigma + 0.5))
+    return laplacian((sigma, sigma), (radius, radius))
 
 
 def _motion(length: float) -> NDArray[np.float64]:
@@ -67,39 +75,44 @@ def _disk(radius: float) -> NDArray[np.float64]:
 
 
 # With a size in pixels: the side, the width, the length, the radius.
-SIZED: dict[str, Callable[[float], NDArray[np.float64]]] = {
+SIZED: dict[str, Callable[[float], NDArray[np.float64] | Product]] = {
     "box": _box,
     "gaussian": _gaussian,
+    "log": _log,
     "motion": _motion,
     "disk": _disk,
 }
 
 
-def kernel(name: str, size: Real | None = None) -> NDArray[np.float64]:
+def kernel(name: str, size: Real | None = None) -> NamedKernel:
     """The weights of a kernel by its name, two axes, for `convolve`.
+
+    An array that knows its `name`, `number` (the size), `sigma` (of a Gaussian), `radius` and `nonzeros`, and tells the
+    planner. What is made of it is a plain array. It cannot be written to, a copy can.
 
     Args:
         name: `sobel-x sobel-y scharr-x scharr-y prewitt-x prewitt-y laplace laplace-8 sharpen emboss`; or, with a size,
-            `box gaussian motion disk`.
-        size: in pixels: the side of `box`, the width (sigma) of `gaussian`, the length of `motion`, the radius of
-            `disk`. The others have one size.
+            `box gaussian log motion disk`, `log` being the Laplacian of a Gaussian.
+        size: in pixels: the side of `box`, the width (sigma) of `gaussian` and `log`, the length of `motion`, the
+            radius of `disk`. The others have one size.
 
     Raises:
         ArgumentError: no such kernel, or no size that it can have.
 
-    >>> kernel("sobel-x")
+    >>> np.asarray(kernel("sobel-x"))
     array([[ 1.,  0., -1.],
            [ 2.,  0., -2.],
            [ 1.,  0., -1.]])
-    >>> kernel("motion", 4)
-    array([[0.25, 0.25, 0.25, 0.25]])
+    >>> kernel("gaussian", 2)
+    <kernel 'gaussian', 2: 17 × 17, 289 not zero>
     """
     need_one_of("kernel", name, (*KERNELS, *SIZED))
     if name in SIZED:
-        return SIZED[name](_checked(name, size))
+        made = SIZED[name](_checked(name, size))
+        return named(np.asarray(made), name, float(size or 0), made if isinstance(made, Product) else None)
     if size is not None:
         raise ArgumentError(f"kernel {name}: has one size only, got {size}")
-    return KERNELS[name].copy()
+    return named(KERNELS[name], name)
 
 
 def named_or_read(word: str) -> NDArray[np.float64]:

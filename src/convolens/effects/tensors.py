@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from convolens.arrays import is_tensor
 from convolens.convolution import correlate
+from convolens.convolution.product import gaussian_product
 from convolens.shapes import Boundary
 
 
@@ -23,15 +25,24 @@ def blur(image: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: 
     rgba = len(sigmas) == 2 and image.ndim == 3 and image.shape[2] == 4
     if rgba:
         work = torch.cat([work[..., :3] * work[..., 3:], work[..., 3:]], dim=2)
-    for axis, (sigma, radius) in enumerate(zip(sigmas, radii, strict=True)):
-        if radius > 0:
-            work = correlate(work, gaussian(sigma, radius, work)[0], "same", axes=axis, boundary=boundary)
+    work = _correlated(work, sigmas, radii, boundary)
     if rgba:
         opacity = work[..., 3:]
         work = torch.cat([work[..., :3] / torch.where(opacity > 0, opacity, 1), opacity], dim=2)
     if image.is_floating_point():
         return work
     return work.round().clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
+
+
+def _correlated(work: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: Boundary) -> Any:
+    """By one kernel of known lines; where a sigma has a gradient, line by line."""
+    if not any(is_tensor(sigma) for sigma in sigmas):
+        kernel = gaussian_product(tuple(map(float, sigmas)), radii, str(work.dtype).removeprefix("torch."))
+        return correlate(work, kernel, "same", axes=tuple(range(len(radii))), boundary=boundary)
+    for axis, (sigma, radius) in enumerate(zip(sigmas, radii, strict=True)):
+        if radius > 0:
+            work = correlate(work, gaussian(sigma, radius, work)[0], "same", axes=axis, boundary=boundary)
+    return work
 
 
 def gaussian(sigma: Any, radius: int, like: Any) -> tuple[Any, Any]:

@@ -192,7 +192,22 @@ def test_a_tensor_gives_the_same_with_gradients_in_image_and_sigma(boundary):
     assert cl.blur(torch.tensor((image * 255).astype(np.uint8)), 1.0, boundary=boundary).dtype == torch.uint8
 
 
-def test_the_bell_has_sum_one_and_the_reach_its_tolerance_asks_for():
+@pytest.mark.parametrize("sigma", [(1.0, 1.5), (6.0, 0), (0.7, 1.2, 2.0)])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_the_gradient_of_a_blurred_tensor_is_the_adjoint_of_the_blur(sigma, boundary):
+    x, y = (torch.randn(13, 11, 4 if len(sigma) > 2 else 3, dtype=torch.float64) for _ in "xy")
+    x.requires_grad_()
+    blurred = cl.blur(x, sigma, boundary=boundary)
+    blurred.backward(y)
+    torch.testing.assert_close((blurred * y).sum(), (x * x.grad).sum())
+    moved = torch.randn_like(x)
+    torch.testing.assert_close((cl.blur(moved, sigma, boundary=boundary) * y).sum(), (moved * x.grad).sum())
+    assert torch.autograd.gradgradcheck(
+        lambda a: cl.blur(a, sigma[:2], boundary=boundary, truncate=1), x[:3, :2, 0].detach().requires_grad_()
+    )
+
+
+def test_the_gaussian_has_sum_one_and_the_radius_its_tolerance_asks_for():
     assert gaussian(2.5, 9).sum() == pytest.approx(1, abs=1e-15)
     for sigma, tolerance in ((0.3, 1e-4), (5.0, 8.2e-5), (5.0, 6.6e-7), (80.0, 1e-4)):
         far = np.arange(-4000, 4001)

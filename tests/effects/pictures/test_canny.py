@@ -35,7 +35,9 @@ def test_a_weak_line_counts_only_where_it_leads_to_a_strong_one():
     alone[:, 20:] = 0.1
     assert cl.canny(ramp, 1.0, low=0.1, high=1.0)[5:55, 18:22].any(axis=1).all()
     assert not cl.canny(alone, 1.0, low=0.1, high=1.0).any()
-    assert not cl.canny(np.full((20, 20), 0.3), low=0.0, high=0.0).any()
+    for plain in (0.0, 0.3, 0.7):
+        assert not cl.canny(np.full((20, 20), plain), low=0.0, high=0.0).any()
+        assert not cl.canny(np.full((20, 20), plain, np.float32), low=0.0, high=0.0).any()
 
 
 def test_colors_count_by_their_brightness_and_opacity_not_at_all():

@@ -24,6 +24,10 @@ from convolens.shapes import Boundary
 
 _TRUNCATE = 4.0  # sigmas, as in scikit-image
 
+# What rounding may leave of a plain's gradient, in rounding units of the brightest pixel: nine products, of weights
+# whose sizes sum to 8.
+_ROUNDING = 80.0
+
 
 def canny(
     image: Num[Any, "height width *channels"],
@@ -63,7 +67,8 @@ def canny(
     gray = brightness(as_array(image, "image"))
     gx, gy = sobel_gradients(blur(gray, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
     strength = np.hypot(gx, gy)
-    ridges = _ridges(gx, gy, strength, float(low))
+    rounding = _ROUNDING * float(np.finfo(gray.dtype).eps) * float(np.abs(gray).max())
+    ridges = _ridges(gx, gy, strength, max(float(low), rounding))
     return _connected(ridges, ridges & (strength >= high))
 
 

@@ -1,7 +1,9 @@
 """Edges by gradient filters: how fast brightness changes at a pixel, to the right and downwards.
 
-One fused pass in the core: each pixel is read from memory once and the magnitude written once, where three separate
-passes move five times as much. Time: memory speed. Scratch: a few kilobytes a thread.
+The two gradients are correlations, each a call of the planner (`cl.plan(image, cl.kernel("sobel-x"), "same")`). Their
+magnitude, √(gx² + gy²), is no convolution: of arrays one fused pass in the core, which reads each pixel from memory
+once and writes the magnitude once, where three separate passes move five times as much. Time: memory speed. Scratch: a
+few kilobytes a thread. Of tensors it is taken of the two gradients, as autograd needs them.
 
 Sobel & Feldman, "A 3×3 isotropic gradient operator for image processing", Stanford AI Project, 1968. Prewitt, "Object
 enhancement and extraction", Picture Processing and Psychopictorics, 1970. Scharr, "Optimal operators in digital image
@@ -110,51 +112,51 @@ def sobel_gradients(
     >>> gx[1], gy[1]
     (array([0., 4., 4., 0.]), array([0., 0., 0., 0.]))
     """
-    if is_tensor(image):
-        return _tensor_gradients(image, boundary, SOBEL)
-    picture = _picture(image)
-    gx: Any = empty(picture.shape, _result_dtype(picture))
-    gy: Any = empty(picture.shape, _result_dtype(picture))
-    _run(picture, boundary, SOBEL, gx, gy)
-    return gx.reshape(np.shape(image)), gy.reshape(np.shape(image))
+    return _gradients(image, boundary, SOBEL)
 
 
 def gradient_magnitude(image: Any, boundary: str, smoothing: Smoothing) -> Any:
     """`sobel` with any smoothing."""
     if is_tensor(image):
-        return tensors.magnitude(*_tensor_gradients(image, boundary, smoothing))
+        return tensors.magnitude(*_gradients(image, boundary, smoothing))
     picture = _picture(image)
     magnitude: Any = empty(picture.shape, _result_dtype(picture))
     _run(picture, boundary, smoothing, magnitude)
     return magnitude.reshape(np.shape(image))
 
 
+def _gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[Any, Any]:
+    """To the right and downwards, each a call of the planner."""
+    known = check_boundary(boundary)
+    if is_tensor(image):
+        work = _tensor(image)
+        right = work.new_tensor(smoothing.derivative)
+    else:
+        work = _picture(image)
+        right = smoothing.derivative.astype(_result_dtype(work))
+    gx, gy = (correlate(work, kernel, "same", axes=(0, 1), boundary=known) for kernel in (right, right.T))
+    return gx.reshape(image.shape), gy.reshape(image.shape)
+
+
 def _picture(image: object) -> NDArray[np.generic]:
     """The image as rows × columns × channels in a dtype the core reads, its rows contiguous."""
     array = as_array(image, "image")
-    if array.ndim not in (2, 3) or array.size == 0:
-        raise _not_a_picture(array.shape)
-    if array.dtype.kind == "c":
-        raise DtypeError(f"image: need real numbers, got {array.dtype}")
+    _check_picture(array.shape, array.dtype, complex_numbers=array.dtype.kind == "c")
     if array.dtype not in _NATIVE:
         array = array.astype(np.float64 if array.dtype.itemsize > 4 and array.dtype.kind == "f" else np.float32)
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
 
 
-def _tensor_gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[Any, Any]:
-    known = check_boundary(boundary)
-    if image.ndim not in (2, 3) or 0 in image.shape:
-        raise _not_a_picture(tuple(image.shape))
-    if image.is_complex():
-        raise DtypeError(f"image: need real numbers, got {image.dtype}")
-    work = tensors.in_floats(image)
-    to_the_right = work.new_tensor(smoothing.derivative)
-    gx, gy = (correlate(work, kernel, "same", axes=(0, 1), boundary=known) for kernel in (to_the_right, to_the_right.T))
-    return gx, gy
+def _tensor(image: Any) -> Any:
+    _check_picture(tuple(image.shape), image.dtype, complex_numbers=image.is_complex())
+    return tensors.in_floats(image)
 
 
-def _not_a_picture(shape: tuple[int, ...]) -> ShapeError:
-    return ShapeError(f"image: need (height, width) or (height, width, channels), not empty, got {shape}")
+def _check_picture(shape: tuple[int, ...], dtype: Any, *, complex_numbers: bool) -> None:
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise ShapeError(f"image: need (height, width) or (height, width, channels), not empty, got {shape}")
+    if complex_numbers:
+        raise DtypeError(f"image: need real numbers, got {dtype}")
 
 
 def _result_dtype(picture: NDArray[np.generic]) -> type[Any]:
@@ -165,9 +167,8 @@ def _run(
     picture: NDArray[np.generic],
     boundary: str,
     smoothing: Smoothing,
-    first: NDArray[Any],
-    second: NDArray[Any] | None = None,
+    out: NDArray[Any],
 ) -> None:
     known = check_boundary(boundary)
     rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
-    _core.sobel(picture, rows, columns, 0.0, *smoothing, first, second)
+    _core.sobel(picture, rows, columns, 0.0, *smoothing, out)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_array, is_tensor
 from convolens.convolution import correlate
-from convolens.convolution.gaussian import gaussian
+from convolens.convolution.gaussian import laplacian
 from convolens.effects import tensors
 from convolens.effects.pictures.blur import blur
 from convolens.errors import ArgumentError, DtypeError, ShapeError
@@ -69,10 +69,9 @@ def laplacian_of_gaussian(
         picture = tensors.in_floats(picture)
         kernel = tensors.laplacian_of_gaussian(given, radii, picture)
         return correlate(picture, kernel, "same", axes=(0, 1), boundary=known)
-    (down, curved_down), (across, curved_across) = map(_gaussian_and_curvature, widths, radii)
-    weights = np.multiply.outer(curved_down, across) + np.multiply.outer(down, curved_across)
     kind = np.float64 if picture.dtype == np.float64 else np.float32
-    return correlate(picture, weights.astype(kind), "same", axes=(0, 1), boundary=known)
+    weights = laplacian((widths[0], widths[1]), (radii[0], radii[1])).astype(kind)
+    return correlate(picture, weights, "same", axes=(0, 1), boundary=known)
 
 
 def difference_of_gaussians(
@@ -104,13 +103,6 @@ def difference_of_gaussians(
         raise ArgumentError(f"wider: need a width above sigma's {sigma:g}, got {other:g}")
     floats = tensors.in_floats(picture) if is_tensor(picture) else _in_floats(picture)
     return blur(floats, sigma, boundary=boundary) - blur(floats, other, boundary=boundary)
-
-
-def _gaussian_and_curvature(sigma: float, radius: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The sampled Gaussian and its second derivative, of sum 1 and 0."""
-    weights = gaussian(sigma, radius)
-    curvature = ((np.arange(-radius, radius + 1) / sigma) ** 2 - 1) / sigma**2 * weights
-    return weights, curvature - curvature.sum() * weights
 
 
 def _in_floats(picture: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from convolens.arrays import Real, is_tensor
 from convolens.convolution import convolve
+from convolens.convolution.named import NamedKernel
 from convolens.effects import tensors
 from convolens.effects.sounds.echo_stream import looped, spread
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
@@ -76,6 +77,32 @@ def echo(
     return result
 
 
+def echo_kernel(
+    rate: Real, delays: Real | Sequence[Real], weights: Weights, *, dry: Real = 1.0, sub_sample: bool = False
+) -> NamedKernel:
+    """What `echo` convolves with, for `cl.plan(samples, kernel)` to explain how.
+
+    With feedback an echo has no end: the loop is gone round first, then these echoes are added.
+
+    Args:
+        rate: as in `echo`; the others, too.
+        delays: see there.
+        weights: see there.
+        dry: see there.
+        sub_sample: see there.
+
+    Returns:
+        `(frames,)`, or `(frames, channels)` where each channel has weights of its own: one to convolve each with.
+
+    Raises:
+        ArgumentError: as in `echo`.
+
+    >>> echo_kernel(10, [0.2, 0.4], [0.5, 0.25])
+    <kernel 'echo': 5, 3 not zero>
+    """
+    return echo_taps(rate, delays, weights, dry, 0, sub_sample).kernel(float(dry))
+
+
 def _looped(sound: Any, taps: Taps) -> Any:
     """The sound and the silence after it, as they go round the loop."""
     rest = (taps.tail, *sound.shape[1:])
@@ -85,10 +112,12 @@ def _looped(sound: Any, taps: Taps) -> Any:
     return looped(None, np.concatenate([sound, np.zeros(rest, sound.dtype)]), taps)[0]
 
 
+def _of_its_kind(kernel: NamedKernel, sound: Any) -> Any:
+    return sound.new_tensor(kernel) if is_tensor(sound) else kernel.astype(sound.dtype)
+
+
 def _convolved(sound: Any, taps: Taps, dry: float) -> Any:
     """The whole sound by the planner, which may know better than adding up taps where there are many."""
-    impulse: Any = taps.kernel(dry)
-    impulse = sound.new_tensor(impulse) if is_tensor(sound) else impulse.astype(sound.dtype)
-    if impulse.ndim == 1:
-        return convolve(sound, impulse, axes=0)
-    return stacked([convolve(sound[:, c], impulse[:, c]) for c in range(sound.shape[1])])
+    if taps.weights.ndim == 1:
+        return convolve(sound, _of_its_kind(taps.kernel(dry), sound), axes=0)
+    return stacked([convolve(sound[:, c], _of_its_kind(line, sound)) for c, line in enumerate(taps.kernels(dry))])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.arrays import Real
+from convolens.convolution.named import NamedKernel, named
 from convolens.effects.sounds.sound import check_rate
 from convolens.errors import ArgumentError
 
@@ -56,12 +57,16 @@ class Taps(NamedTuple):
         """Frames by which the result is longer than the sound."""
         return self.reach + self.repeats * self.loop
 
-    def kernel(self, dry: float) -> NDArray[np.float64]:
+    def kernel(self, dry: float) -> NamedKernel:
         """The taps as an array, with the sound itself as loud as `dry`; for each channel, where they differ."""
         impulse = np.zeros((self.reach + 1, *self.weights.shape[1:]))
         np.add.at(impulse, self.at, self.weights)  # two echoes may share a frame
         impulse[0] += dry
-        return impulse
+        return named(impulse, "echo")
+
+    def kernels(self, dry: float) -> list[NamedKernel]:
+        """The kernel of each channel, where they differ."""
+        return [named(line, "echo") for line in np.asarray(self.kernel(dry)).T]
 
     def channels(self, has: int) -> int:
         """How many channels a sound of `has` has afterwards.
