@@ -332,6 +332,7 @@ def test_an_explanation_that_cannot_be_is_refused_in_one_line(run, surfaces, tmp
         ([shown, "--out", tmp_path, "--target", "gras"], "did you mean 'grass'?"),
         ([shown, "--out", tmp_path, "--method", "magic"], "--method: need one of auto, cam"),
         ([shown, "--out", tmp_path, "--tap", "conv5_3"], "--tap: need some that the model passes (conv1_1"),
+        ([shown, shown, "--out", tmp_path / "why.png"], "--out: need a folder for several pictures, got the picture"),
         ([shown, "--out", shown], "is the input, which is never overwritten"),
     ]:
         assert cli.run(["explain", str(run.best), *map(str, arguments)]) == 2
