@@ -57,7 +57,8 @@ here: other photos, other people's handwriting.
 """,
     commands=(
         "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "
-        "--lr 0.002 --epochs 10 --scale 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run",
+        "--lr 0.002 --epochs 10 --scale 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run "
+        "--overwrite",
         f"convolens predict {MODEL} hidden/test --out hidden/found",
     ),
     python=f"""\

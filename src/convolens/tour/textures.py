@@ -70,7 +70,8 @@ the right part, and no pixel is in both. The trunk is the one above: it was made
 told about gravel.
 """,
     commands=(
-        "convolens train classify surfaces/train --trunk vgg16 --weights hed --tap conv4_3 --out surfaces/run",
+        "convolens train classify surfaces/train --trunk vgg16 --weights hed --tap conv4_3 --out surfaces/run "
+        "--overwrite",
         f"convolens evaluate {MODEL} surfaces/test64",
         f"convolens predict {MODEL} surfaces/test32/gravel/32-000.png",
     ),
