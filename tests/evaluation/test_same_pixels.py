@@ -22,7 +22,7 @@ from convolens.media.images import read_image
 from convolens.media.pixels import as_pixels, over_white
 from convolens.models.detect import LOWEST
 from convolens.stylization.pictures import as_unit
-from convolens.training.learning import cropped, stretched
+from convolens.training.learning import stretched
 
 SIDE = 64
 CLASSES = ("cat", "dog")
@@ -171,7 +171,7 @@ def test_training_sees_the_same_within_a_few_levels(classifier, tmp_path, name, 
     assert (min(loaded.pixels.shape[:2]) < size) == (name == "large.jpg")
     view = draw_view(*loaded.pixels.shape[1::-1], UNCHANGED, np.random.default_rng(0))
     learned = torch.from_numpy(view.picture(loaded.pixels, side).copy()).permute(2, 0, 1)[None] / 255
-    preprocessing = cropped(classifier.preprocessing, side)
+    preprocessing = classifier.preprocessing.cropped(side)
     predicted = preprocessing.denormalize(preprocessing(path))
     levels = (learned - predicted).abs() * 255
     assert levels.max() <= most and levels.mean() <= mean
