@@ -22,7 +22,7 @@ from convolens.media.images import read_image
 from convolens.media.pixels import as_pixels, over_white
 from convolens.models.detect import LOWEST
 from convolens.stylization.pictures import as_unit
-from convolens.training.pictures import stretched
+from convolens.training.learning import stretched
 
 SIDE = 64
 CLASSES = ("cat", "dog")
