@@ -24,7 +24,7 @@ def curvature(sigma: float, radius: int) -> NDArray[np.float64]:
     """The second derivative of the sampled Gaussian at -radius … radius, with sum 0.
 
     >>> curvature(1.0, 1).round(4)
-    array([ 0.1506, -0.3012,  0.1506])
+    array([ 0.1238, -0.2477,  0.1238])
     """
     weights = gaussian(sigma, radius)
     curve: NDArray[np.float64] = ((np.arange(-radius, radius + 1) / sigma) ** 2 - 1) / sigma**2 * weights
