@@ -6,7 +6,6 @@ import imagecodecs
 import numpy as np
 import pytest
 import torch
-from convolens.training.learning import stretched
 from PIL import ExifTags, Image
 from scipy.ndimage import gaussian_filter
 
@@ -23,6 +22,7 @@ from convolens.media.images import read_image
 from convolens.media.pixels import as_pixels, over_white
 from convolens.models.detect import LOWEST
 from convolens.stylization.pictures import as_unit
+from convolens.training.pictures import stretched
 
 SIDE = 64
 CLASSES = ("cat", "dog")

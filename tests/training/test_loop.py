@@ -317,7 +317,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times, ep
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path):
-    trained(tmp_path / "1", toy.Toy(40, norm=False), **toy.FIVE_STEPS)
+    trained(tmp_path / "1", toy.toy(40, norm=False), **toy.FIVE_STEPS)
     folder = tmp_path / "2"
     folder.mkdir()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
@@ -485,17 +485,11 @@ def test_settings_that_cannot_be_are_refused(change, message):
         Settings(**change)
 
 
-class Slow(toy.Toy):
-    """What measuring it takes is a good part of the time that it has."""
-
-    def measure(self, model):
-        time.sleep(0.5)
-        return super().measure(model)
-
-
 def test_minutes_hold_what_was_done_before_and_the_measuring_after(tmp_path):
-    began = time.monotonic() - 3.0  # seconds of reading data
+    task, began = toy.toy(), time.monotonic() - 3.0  # seconds of reading data
+    # What measuring takes is a good part of the time that there is.
+    slow = replace(task, measure=lambda model: (time.sleep(0.5), task.measure(model))[1])
     settings = toy.settings(minutes=5 / 60, epochs=None, checkpoint_seconds=30.0)
-    outcome = fit(Slow(), settings, tmp_path, progress=False, started=began)
+    outcome = fit(slow, settings, tmp_path, progress=False, started=began)
     assert outcome.ended_by == "minutes"
     assert time.monotonic() - began < 6.5  # 5, and a loaded machine; 8 with what was before left out

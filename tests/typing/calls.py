@@ -8,6 +8,7 @@ from torch import Tensor, nn, zeros
 
 import convolens as cl
 from convolens.convolution import Plan
+from convolens.convolution.named import NamedKernel
 from convolens.effects.sounds.echo_search import Echoes
 from convolens.evaluation.summary import Evaluation
 from convolens.explanation import Explanation
@@ -79,7 +80,7 @@ assert_type(cl.difference_of_gaussians(singles, 2), NDArray[np.float32])
 assert_type(cl.canny(bytes_), NDArray[np.bool_])
 assert_type(cl.canny(tensor), Tensor)
 assert_type(cl.learned_edges(bytes_), NDArray[np.float32])
-assert_type(cl.kernel("gaussian", 2.5), NDArray[np.float64])
+assert_type(cl.kernel("gaussian", 2.5), NamedKernel)
 
 # Layers.
 assert_type(cl.layers.Conv2d(3, 4, 3), cl.layers.Conv2d)
