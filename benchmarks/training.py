@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -163,6 +164,35 @@ def throughput(folder: Path) -> list[str]:
 PHOTOS = 96  # 6 steps
 
 
+def threads(folder: Path) -> list[str]:
+    """A step by one thread and by all, on a machine at rest and beside a program that keeps one core busy."""
+    every = torch.get_num_threads()
+    lines = ["| a step of | threads | at rest, ms | one core busy, ms |", "|---|---|---|---|"]
+    for name, width, batch in (("ResNet18, a quarter wide, 16 of 64²", 0.25, 16), ("ResNet18, 32 of 128²", 1.0, 32)):
+        side = 64 if width < 1 else 128
+        trunk = cl.trunk("resnet18", width=width).train()
+        x = torch.randn(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
+        for count in (1, every):
+            cl.threads(count)
+            rest = _step_ms(trunk, x)
+            with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+                beside = _step_ms(trunk, x)
+                busy.kill()
+            lines.append(f"| {name} | {count} | {rest:.0f} | {beside:.0f} |")
+    cl.threads(every)
+    return lines
+
+
+def _step_ms(trunk: nn.Module, x: torch.Tensor, seconds: float = 8.0) -> float:
+    """The median of forward and backward."""
+    times: list[float] = []
+    while sum(times) < seconds or len(times) < 5:
+        start = time.perf_counter()
+        trunk(x)[trunk.taps[-1]].square().mean().backward()  # type: ignore[index, union-attr]
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
+
+
 def our_rate(data: Path, out: Path) -> float:
     """Pictures a second of the second of two epochs, without measuring."""
     cl.train("classify", data, trunk="resnet18", weights=None, size=224, batch=16, epochs=2, validation=1 / PHOTOS,
@@ -275,6 +305,7 @@ PARTS: dict[str, Callable[[Path], list[str]]] = {
     "ablation": ablation,
     "throughput": throughput,
     "frozen": frozen,
+    "threads": threads,
 }
 
 if __name__ == "__main__":

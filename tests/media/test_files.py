@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convolens.errors import FileError
-from convolens.media.files import make_folder, need_file, need_folder, need_target, writing
+from convolens.media.files import make_folder, need_file, need_target, writing
 
 
 def test_what_was_written_stands_under_its_final_name_and_nothing_else_is_left(tmp_path):
@@ -76,18 +76,13 @@ def test_permissions_are_what_the_umask_says_not_those_of_a_temporary_file(tmp_p
     assert stat.S_IMODE((tmp_path / "out.txt").stat().st_mode) == 0o644
 
 
-def test_needed_files_and_folders_say_what_was_found_instead(tmp_path):
+def test_needed_files_say_what_was_found_instead(tmp_path):
     (tmp_path / "file").touch()
     assert need_file(tmp_path / "file") == tmp_path / "file"
-    assert need_folder(tmp_path) == tmp_path
     with pytest.raises(FileError, match=r"gone: need a sound, found nothing there"):
         need_file(tmp_path / "gone", "a sound")
     with pytest.raises(FileError, match="need a sound, got a folder"):
         need_file(tmp_path, "a sound")
-    with pytest.raises(FileError, match="need a folder, found nothing there"):
-        need_folder(tmp_path / "gone")
-    with pytest.raises(FileError, match="need a folder, got a file"):
-        need_folder(tmp_path / "file")
 
 
 @pytest.fixture

@@ -150,6 +150,8 @@ def _drawn(
     model: Classifier | Localizer, data: AnyPath, count: int, split: str | None, random: np.random.Generator
 ) -> Iterator[tuple[NDArray[Any], str, list[BoxXYXY]]]:
     """Pictures drawn at random, in their order, each with its class and that class's boxes."""
+    if not isinstance(model, (Classifier, Localizer)):
+        raise ArgumentError("model: need a classifier or a localizer to measure explanations of, got a detector")
     if count < 1:
         raise ArgumentError(f"count: need at least 1 picture, got {count}")
     read = read_data(data, class_names=model.class_names)

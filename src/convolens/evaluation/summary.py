@@ -25,6 +25,9 @@ class Evaluation(dict[str, Any]):
         super().__init__(numbers)
         self.task, self.page = task, page
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # the numbers alone: a page needs the model, which may be on another machine
+
     def save(self, path: AnyPath) -> Path:
         """Writes the page, where the name ends in `.html`, or the numbers, where it ends in `.json`.
 

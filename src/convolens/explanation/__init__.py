@@ -206,7 +206,8 @@ def explain_top(
     """
     if count < 1:
         raise ArgumentError(f"count: need at least 1 class, got {count}")
-
+    if isinstance(model, Detector):
+        raise MethodError("model: need a classifier or a localizer, got a detector; use explain")
     subject = tap_scores(model)
     asked = partial(_top_targets, subject.class_names, count, counterfactual)
     pictures, many = as_pictures(images)

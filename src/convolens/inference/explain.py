@@ -142,7 +142,7 @@ def _written(
     found = [one for of_method in explain_by(model, pixels, methods, **options) for one in of_method]
     write_picture(target, Picture(_drawn(found) if found else as_rgb8(pixels)), keeping=(file,))
     if maps and found:
-        _write_maps(target.with_suffix(".npy"), found)
+        _write_maps(target.with_suffix(".npy"), found, file)
     return Explained(str(target), [_in_plain_data(one) for one in found])
 
 
@@ -155,12 +155,12 @@ def _title(one: Explanation) -> str:
     return f"{one.method}: {one.label} {one.said}"
 
 
-def _write_maps(path: Path, found: Sequence[Explanation]) -> None:
+def _write_maps(path: Path, found: Sequence[Explanation], file: Path) -> None:
     with writing(path) as draft, draft.open("wb") as stream:
         np.save(stream, np.stack([one.heatmap for one in found]))
     painted = [heatmap(one.shares(), lowest=0, highest=1) for one in found]
     shown = painted[0] if len(found) == 1 else sheet(painted, [_title(one) for one in found])
-    write_picture(path.with_suffix(".heat.png"), Picture(shown))
+    write_picture(path.with_suffix(".heat.png"), Picture(shown), keeping=(file,))
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:

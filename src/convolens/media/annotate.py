@@ -37,21 +37,21 @@ def annotated(pixels: NDArray[Any], prediction: Any) -> NDArray[np.uint8]:
 
 def in_words(prediction: Any) -> str:
     """A prediction in a line."""
-    lines = in_lines(prediction)
+    lines = in_lines(prediction, named=NAMED)
     more = len(lines) - LISTED
     return "; ".join(lines[:LISTED]) + (f"; … {more} more" if more > 0 else "")
 
 
-def in_lines(prediction: Any) -> list[str]:
-    """A prediction in words: a line for each object, or one for the classes or for nothing at all."""
+def in_lines(prediction: Any, *, named: int | None = None) -> list[str]:
+    """A prediction in words: a line for each object, or one for the classes (`named` of them) or for nothing at all."""
     boxes, labels, scores = _objects(prediction)
     sure = f"objectness {prediction.objectness:.1%}" if hasattr(prediction, "objectness") else ""
     if len(boxes):
-        named = zip(labels, scores, boxes.tolist(), strict=True)
-        return ["  ".join(filter(None, (f"{label} {score:.1%}", place(box), sure))) for label, score, box in named]
+        objects = zip(labels, scores, boxes.tolist(), strict=True)
+        return ["  ".join(filter(None, (f"{label} {score:.1%}", place(box), sure))) for label, score, box in objects]
     if sure:
         return [f"nothing ({sure})"]
-    classes = list(zip(prediction.labels, prediction.scores, strict=True))[:NAMED]
+    classes = list(zip(prediction.labels, prediction.scores, strict=True))[:named]
     return ["  ".join(f"{label} {score:.1%}" for label, score in classes) or "nothing"]
 
 

@@ -47,20 +47,6 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
     return file
 
 
-def need_folder(path: AnyPath, what: str = "a folder") -> Path:
-    """The path, if a folder is there.
-
-    Raises:
-        FileError: nothing is there, or a file.
-    """
-    folder = Path(path)
-    if not folder.exists():
-        raise FileError(f"{folder}: need {what}, found nothing there")
-    if not folder.is_dir():
-        raise FileError(f"{folder}: need {what}, got a file")
-    return folder
-
-
 @contextmanager
 def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Path]:
     """A temporary path beside `path`, with its suffix; renamed to `path` on success, removed on any failure.

@@ -27,8 +27,8 @@ def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
     >>> class_names_of(("cat", "dog"), 2), class_names_of(2, 2)
     (('cat', 'dog'), ('class 0', 'class 1'))
     """
-    if isinstance(classes, int):
-        names = tuple(f"class {number}" for number in range(classes))
+    if isinstance(classes, int | np.integer):
+        names = tuple(f"class {number}" for number in range(int(classes)))
     else:
         names = (classes,) if isinstance(classes, str) else tuple(classes)
     if len(names) < least or len(set(names)) < len(names):
@@ -73,23 +73,32 @@ def best_first(
 
 
 @contextmanager
+def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards each of its parts in the mode that it was in."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+@contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, without gradients, and back in the mode that it was in.
+    """The model in evaluation mode, without gradients, and back as it was.
 
     No weight takes a gradient meanwhile: transformed weights are then kept, see `layers.core`.
     """
-    was_training = model.training
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.eval()
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
-        for parameter in learning:
+        for parameter in trainable:
             parameter.requires_grad_(False)
-        with torch.inference_mode():
+        with in_evaluation_mode(model), torch.inference_mode():
             yield
     finally:
-        for parameter in learning:
+        for parameter in trainable:
             parameter.requires_grad_(True)
-        model.train(was_training)
 
 
 def device_of(trunk: str | Trunk, device: str) -> torch.device:
@@ -121,13 +130,3 @@ def running_on(model: object, device: str) -> Iterator[None]:
         yield
     finally:
         model.to(before)
-
-
-def _over_white(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Colour without transparency, in the same dtype: what shows through is white, as on paper."""
-    if pixels.ndim == 2 or pixels.shape[2] < 4:
-        return pixels
-    white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-    alpha = pixels[:, :, 3:] / np.float64(white)
-    color = pixels[:, :, :3] * alpha + white * (1 - alpha)
-    return (color.round() if pixels.dtype.kind == "u" else color).astype(pixels.dtype)

@@ -27,6 +27,7 @@ from torch import Tensor
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import Picture, as_pictures
+from convolens.models.inputs import in_evaluation_mode
 from convolens.stylization.colors import Colors
 from convolens.stylization.goal import Goal, default_taps, number, shared, weighted
 from convolens.stylization.losses import gram
@@ -181,13 +182,13 @@ def _named_trunk(name: str, weights: str | None, pooling: Pooling, padding: Padd
 @contextmanager
 def _frozen(trunk: Trunk) -> Iterator[None]:
     """The trunk in evaluation mode with weights that take no gradient, and back as it was."""
-    was_training, learning = trunk.training, [p for p in trunk.parameters() if p.requires_grad]
-    trunk.eval().requires_grad_(False)
+    trainable = [parameter for parameter in trunk.parameters() if parameter.requires_grad]
+    trunk.requires_grad_(False)
     try:
-        yield
+        with in_evaluation_mode(trunk):
+            yield
     finally:
-        trunk.train(was_training)
-        for parameter in learning:
+        for parameter in trainable:
             parameter.requires_grad_(True)
 
 

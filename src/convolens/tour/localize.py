@@ -57,7 +57,7 @@ here: other photos, other people's handwriting.
 """,
     commands=(
         "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "
-        "--lr 0.002 --epochs 10 --scale 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run "
+        "--lr 0.003 --epochs 8 --scale 0.8 1.2 --no-flip --validation hidden/test/pictures.csv --out hidden/run "
         "--overwrite",
         f"convolens predict {MODEL} hidden/test --out hidden/found",
     ),
@@ -69,7 +69,7 @@ run = cl.train(
     "localize", "hidden/train/pictures.csv", out="hidden/run", overwrite=True,
     validation="hidden/test/pictures.csv",
     trunk="resnet18", weights=None, width=0.25, taps="layer2.1",
-    batch=16, lr=2e-3, epochs=10, scale=(0.8, 1.2), flip=False,
+    batch=16, lr=3e-3, epochs=8, scale=(0.8, 1.2), flip=False,
 )
 photos = sorted(Path("hidden/test").glob("*.png"))
 found = cl.load("{MODEL}").predict(photos)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convolens.models.inputs import in_evaluation_mode
 from convolens.settings import threads
 from convolens.training.loader import batch_generator, minibatches
 from convolens.training.task import TrainingTask
@@ -64,14 +65,10 @@ def _counted(task: TrainingTask, batch: Any) -> int:
 
     layers = [layer for layer in task.model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     hooks = [layer.register_forward_hook(note) for layer in layers]
-    training = [module for module in task.model.modules() if module.training]
     try:
-        task.model.eval()  # batch norms must not see the picture
-        with torch.no_grad():
+        with in_evaluation_mode(task.model), torch.no_grad():  # batch norms must not see the picture
             task.objective.losses(task.model, task.objective.prepare(batch, batch_generator(0, 0, 0)))
     finally:
         for hook in hooks:
             hook.remove()
-        for module in training:
-            module.training = True
     return found[0]
