@@ -38,7 +38,7 @@ def in_words_of(options: Mapping[str, str], sentence: str, *, subject: bool = Tr
     >>> in_words_of({"lr": "--lr", "batch": "--batch"}, "batch/lr=0.1: need a picture")
     'batch/lr=0.1: need a picture'
     """
-    first = re.match(r"\w+(?=:)", sentence)  # a subject is followed by its colon; a path is none
+    first = re.match(r"\w+(?=:| of )", sentence)  # a subject is followed by its colon; a path is none
     if subject and first:
         sentence = options.get(first[0], first[0]) + sentence[first.end() :]
     return re.sub(r"(?<![\w/.\\-])(\w+)=(?:'([^']*)'|(\w*))", _option(options), sentence)
