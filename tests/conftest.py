@@ -1,6 +1,7 @@
 """Shared by all tests: arrays' shapes are checked by beartype while tests run, and everything random is seeded."""
 
 import ctypes
+import gc
 import os
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ settings.register_profile(
 settings.load_profile("default")
 
 MUCH = 100_000_000  # bytes more than at the least since the last time: the step takes milliseconds
-_resident = 0
+_resident = resident() if sys.platform == "linux" else 0
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,7 @@ def _freed_memory_goes_back_once_it_is_much():
     if resident() > _resident + MUCH:
         from convolens.arrays import let_go  # not above: the hook must see every import
 
+        gc.collect()  # a fused network's graph and its modules know one another
         let_go()
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
             trim(0)
