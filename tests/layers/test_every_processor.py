@@ -35,5 +35,5 @@ def test_no_layer_dies_or_errs_on_any_processor(capability):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("network", ["resnet", "ssd"])
 def test_thin_networks_train_for_a_thousand_steps(network, precision):
-    own = {"float32": "avx2", "bfloat16": "avx512"}[precision]  # this processor's own: emulated on AVX2, it takes an hour
+    own = {"float32": "avx2", "bfloat16": "avx512"}[precision]  # as this processor is: by AVX2's it takes an hour
     assert lines_of(own, "train", network, precision, "1000") == []
