@@ -1,4 +1,4 @@
-"""Measures the coefficients of the planner's cost model: `python -m benchmarks.calibrate`.
+"""Measures the coefficients of the planner's cost model: `python -m benchmarks.calibrate`, for each instruction set.
 
 Every algorithm runs a spread of problems on one thread; its coefficients are the non-negative ones that come nearest
 to the times it took, relative to each. Processor time is measured, so that a busy machine disturbs little.
@@ -21,6 +21,7 @@ from scipy.optimize import nnls
 
 import convolens as cl
 from benchmarks.harness import machine
+from convolens import _core, planning
 from convolens.convolution import costs, spectral
 from convolens.convolution.algorithms import direct, fft, multirate, outer, overlap_save, reduction, separable, sparse
 from convolens.convolution.arrange import arrange
@@ -33,7 +34,7 @@ from convolens.convolution.windows import planned
 
 REAL = ("float32", "float64")
 DTYPES = (*REAL, "complex64", "complex128", "int64")
-TABLE = Path(costs.__file__).with_name("costs.json")
+TABLE = Path(planning.__file__).with_name("costs.json")
 
 Measured = tuple[tuple[float, ...], float]
 
@@ -57,18 +58,21 @@ def run(chosen: Collection[str] = ()) -> None:
 
 
 def write(seconds: dict[str, Any], *, whole: bool) -> None:
-    """The table as committed; coefficients not measured yet stay as they are."""
-    old = json.loads(TABLE.read_text()) if TABLE.exists() else {"seconds": {}}
-    scaled = {} if whole else old.get("scaled", {}) | dict.fromkeys(seconds, machine())
-    table = {
-        "note": "One thread's processor time, by kind of work and dtype; see costs.py for the amounts.",
-        "machine": machine() if whole else old["machine"],
-        "scaled": scaled,
-        "seconds": old["seconds"] | seconds,
-    }
+    """The table as committed; what was not measured stays as it is."""
+    table = json.loads(TABLE.read_text())
+    mine = table.setdefault(_core.instruction_set(), {"seconds": {}})
+    if whole:
+        mine |= {"machine": machine(), "scaled": {}}
+    else:
+        mine["scaled"] = mine.get("scaled", {}) | dict.fromkeys(seconds, machine())
+    mine["seconds"] |= seconds
     TABLE.write_text(json.dumps(table, indent=1) + "\n")
-    costs.coefficients.cache_clear()
-    costs._rates.cache_clear()
+    planning.coefficients.cache_clear()
+
+
+def known() -> dict[str, dict[str, list[float]]]:
+    """What the table says for this instruction set."""
+    return planning.coefficients(_core.instruction_set())
 
 
 def fitted(name: str, dtype: str, measured: list[Measured]) -> list[float]:
@@ -88,10 +92,10 @@ def fitted(name: str, dtype: str, measured: list[Measured]) -> list[float]:
 @cache
 def pace() -> float:
     """How much faster the table's machine is than this one, by the direct method on a picture; 1 without a table."""
-    if "direct" not in costs.coefficients():
+    if "direct" not in known():
         return 1.0
     job = a_job(np.dtype("float32"), (1000, 1000), (7, 7))
-    rates = costs.coefficients()["direct"]["float32"]
+    rates = known()["direct"]["float32"]
     return float(sum(map(mul, rates, costs.direct_amounts(job.spec)))) / seconds_of(lambda: direct.run(job, solve))
 
 
@@ -109,7 +113,7 @@ def a_job(
         kernel[...] = 0
         kernel.flat[random.choice(kernel.size, nonzeros, replace=False)] = 1
     window = arrange(shape, kernel_shape, mode, None, "constant", 0).window
-    spec = planned(x, kernel, window, seek_rank=True).spec
+    spec = planned(x, kernel, window, seek_rank=True).problem
     return Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
 
 
@@ -161,7 +165,7 @@ def measure_overhang(dtype: np.dtype[Any]) -> Iterable[Measured]:
     """What the direct method takes besides, where that is most of its time: where outputs are few."""
     for shape, kernel in REDUCTIONS:
         job = a_job(dtype, shape, kernel, mode="valid")
-        regular = sum(map(mul, costs.coefficients()["direct"][dtype.name], costs.direct_amounts(job.spec)))
+        regular = sum(map(mul, known()["direct"][dtype.name], costs.direct_amounts(job.spec)))
         taken = seconds_of(lambda job=job: direct.run(job, solve)) * pace()
         if taken > 2 * regular:
             yield tuple(map(float, costs.direct_cut(job.spec)[1:])), (taken - regular) / pace()
@@ -226,7 +230,7 @@ def measure_short_fft(dtype: np.dtype[Any]) -> Iterable[Measured]:
         job = a_job(dtype, shape, kernel, mode="valid")
         width, sizes = spectral.transform_dtype(job.spec), fft.transform_sizes(job.spec)
         amounts = costs.fft_amounts(job.spec, width, sizes)
-        regular = sum(map(mul, costs.coefficients()["fft"][dtype.name], amounts)) / pace()
+        regular = sum(map(mul, known()["fft"][dtype.name], amounts)) / pace()
         taken = seconds_of(lambda job=job: fft.run(job, solve))
         yield costs.short_fft_amounts(sizes, amounts[1]), max(taken - regular, taken / 10)
 
@@ -270,7 +274,7 @@ def measure_bands(dtype: np.dtype[Any]) -> Iterable[Measured]:
     """What a separable convolution in bands takes besides its passes."""
     for size, reach in ((20, 3), (60, 5), (60, 15), (120, 5), (160, 9)):
         job = separable_job(dtype, (size,) * 3, (reach,) * 3)
-        besides = costs.bands_seconds(job.spec, separable.count(job.spec)) if "bands" in costs.coefficients() else 0.0
+        besides = costs.bands_seconds(job.spec, separable.count(job.spec)) if "bands" in known() else 0.0
         passes = separable.cost(job.spec, best_cost).seconds - besides
         taken = seconds_of(lambda job=job: separable.run(job, solve))
         yield (1.0, float(separable.count(job.spec))), max(taken - passes, 2e-5)
@@ -288,7 +292,7 @@ def measure_multirate(dtype: np.dtype[Any]) -> Iterable[Measured]:
         radii = tuple(radius_within(s, 5e-5) if s else 0 for s in sigmas)
         x = np.random.default_rng(0).normal(size=shape).astype(dtype)
         kernel, window = gaussian_product(sigmas, radii, dtype), Window(radii, radii, "symmetric")
-        spec = replace(planned(x, kernel, window).spec, tolerance=1e-4)  # planned with it, it would be priced
+        spec = replace(planned(x, kernel, window).problem, tolerance=1e-4)  # planned with it, it would be priced
         job = Job(spec, x, kernel, 0, np.empty(spec.out, dtype))
         amounts = tuple(map(sum, zip(*(each.amounts for each in multirate.passes(spec)), strict=True)))
         yield amounts, seconds_of(lambda job=job: multirate.run(job, solve))
@@ -298,7 +302,7 @@ def separable_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel: tuple[in
     job = a_job(dtype, shape, kernel)
     job.weights[...] = 1
     window = arrange(shape, kernel, "full", None, "constant", 0).window
-    return replace(job, spec=planned(job.x, job.weights, window, seek_rank=True).spec)
+    return replace(job, spec=planned(job.x, job.weights, window, seek_rank=True).problem)
 
 
 MEASURES = {

@@ -89,9 +89,9 @@ def product(random: np.random.Generator, shape: list[int], dtype: str) -> Any:
 def judge(x: Any, kernel: Any, mode: str) -> Verdict:
     plan = cl.plan(x, kernel, mode)
     rivals = [
-        c.algorithm.NAME
+        c.name
         for c in plan.candidates
-        if c.cost and plan.method != c.algorithm.NAME and c.cost.seconds < _HOPELESS * plan.cost.seconds
+        if c.cost and plan.method != c.name and c.cost.seconds < _HOPELESS * plan.cost.seconds
     ]
     names = [plan.method, *rivals]
     times = in_turn({name: lambda name=name: cl.convolve(x, kernel, mode, method=name) for name in names})

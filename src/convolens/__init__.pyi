@@ -18,7 +18,6 @@ from convolens import layers as layers
 from convolens.arrays import Real
 from convolens.convolution.arrange import Axes
 from convolens.convolution.named import NamedKernel
-from convolens.convolution.planner import Plan
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
 from convolens.evaluation.evaluate import evaluate as evaluate
@@ -37,6 +36,7 @@ from convolens.models import load as load
 from convolens.models.classify import classifier as classifier
 from convolens.models.detect.build import detector as detector
 from convolens.models.localize import localizer as localizer
+from convolens.planning import Plan
 from convolens.settings import precision as precision
 from convolens.settings import threads as threads
 from convolens.shapes import Boundary, Mode

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, zeros
 
 import convolens as cl
-from convolens.convolution import Plan
 from convolens.convolution.named import NamedKernel
 from convolens.effects.sounds.echo_search import Echoes
 from convolens.evaluation.summary import Evaluation
@@ -19,6 +18,7 @@ from convolens.models import Classifier, Detector, Localizer
 from convolens.models.classify import Prediction
 from convolens.models.detect import Detections
 from convolens.models.localize import Location
+from convolens.planning import Plan
 from convolens.training.run_folder import Run
 from convolens.trunks import Trunk
 from convolens.trunks.receptive import ReceptiveField, ReceptiveFields

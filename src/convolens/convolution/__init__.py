@@ -7,6 +7,6 @@ cheapest algorithm for that problem, once; the algorithm, one file each, runs.
 from __future__ import annotations
 
 from convolens.convolution.operation import convolve, convolve_gradients, correlate, plan
-from convolens.convolution.planner import Plan
+from convolens.planning import Plan
 
 __all__ = ["Plan", "convolve", "convolve_gradients", "correlate", "plan"]

@@ -1,22 +1,17 @@
-"""The cost model: seconds as a few coefficients times the amounts of each kind of work.
+"""The cost model of convolution's algorithms: the amounts of each kind of work, and what threads share of it.
 
-The coefficients stand in `costs.json`, written by `python -m benchmarks.calibrate`, which also names the machine they
-were measured on: one thread's processor time, by dtype. Elsewhere all methods are faster or slower by about the same
-factor, so the choice carries over; the number of threads is taken from where it runs.
+`planning` says what a unit of each takes; the number of threads is taken from where it runs.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from math import ceil, log2, prod
-from operator import mul
 from typing import Any
 
 import numpy as np
 
+from convolens import planning
 from convolens.convolution.spec import Shape, Spec
 from convolens.settings import threads
 
@@ -55,20 +50,8 @@ _ROUNDING = 3e-9
 _SIDE_BY_SIDE = 4
 
 
-@cache
-def coefficients() -> dict[str, dict[str, list[float]]]:
-    """By kind of work and dtype, seconds for each unit of each amount; see the functions below."""
-    table = json.loads(files("convolens.convolution").joinpath("costs.json").read_text())
-    return table["seconds"]  # type: ignore[no-any-return]
-
-
-@cache
-def _rates(work: str, dtype: np.dtype[Any]) -> list[float]:
-    return coefficients()[work][dtype.name]
-
-
 def _seconds(work: str, dtype: np.dtype[Any], amounts: tuple[float, ...]) -> float:
-    return float(sum(map(mul, _rates(work, dtype), amounts)))
+    return planning.seconds(work, dtype.name, amounts)
 
 
 def direct_amounts(spec: Spec) -> tuple[float, ...]:

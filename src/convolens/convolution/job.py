@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Spec
+from convolens.planning import Cost
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What an algorithm is predicted to need for a problem.
+class Estimate(Cost):
+    """What an algorithm is predicted to need, and what it does on the way.
 
     Attributes:
-        seconds: wall time.
-        memory: bytes besides the signal, the kernel and the output.
-        error: bound of the error of any output, in units of max|x| · Σ|kernel|; 0 for integers.
         rounds: whether it can write a result that is rounded to integers, with no pass of its own for that.
         by_lines: whether it reads the lines of a product, whose array need then not be formed.
     """
 
-    seconds: float
-    memory: float
-    error: float
     rounds: bool = False
     by_lines: bool = False
 
@@ -72,7 +67,7 @@ class Algorithm(Protocol):
     def refuses(self, spec: Spec) -> str | None:
         """Why it cannot do the problem, or None."""
 
-    def cost(self, spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+    def cost(self, spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
         """What the problem would need; `best` prices parts of it that are left to other algorithms."""
 
     def run(self, job: Job, solve: Solve) -> None:

@@ -12,8 +12,9 @@ from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import measured
-from convolens.convolution.windows import carry_out, job_of, planned
+from convolens.convolution.windows import carry_out, job_of, pace, planned
 from convolens.errors import ArgumentError
+from convolens.planning import at_pace
 from convolens.shapes import Boundary, Mode
 
 
@@ -131,10 +132,10 @@ def plan(
     arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
     weights = arranged.weights(kernel, flip=True)
     if measure:
-        spec = planned(x, weights, arranged.window, seek_rank=True, tolerance=allowed).spec
+        spec = planned(x, weights, arranged.window, seek_rank=True, tolerance=allowed).problem
         return measured(job_of(spec, x, weights, arranged.window, np.empty(spec.out, spec.dtype)))
     look = isinstance(kernel, NamedKernel)
-    return planned(x, weights, arranged.window, method, look=look, tolerance=allowed)
+    return at_pace(planned(x, weights, arranged.window, method, look=look, tolerance=allowed), pace())
 
 
 def _allowed(tolerance: Real) -> float:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from convolens import _core
 from convolens.convolution.arrange import Arrangement
 from convolens.convolution.extend import core_maps
-from convolens.convolution.planner import Plan
-from convolens.convolution.spec import Shape
+from convolens.convolution.spec import Shape, Spec
 from convolens.convolution.windows import depends_on_shapes_only
+from convolens.planning import Plan
 
 # Recipes kept, and samples along their axes (8 bytes each in a recipe's maps); when there are more, the table starts
 # anew.
@@ -70,7 +70,7 @@ def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any
     """Keeps the recipe of a call that went the whole way, where later ones need not; the last word: whether to flip."""
     if not _same_for_all(plan) or not (type(x) is type(kernel) is np.ndarray and x.flags.num & _PLAIN == _PLAIN):
         return
-    spec = plan.spec
+    spec: Spec = plan.problem
     as_they_are = spec.source == x.dtype and spec.dtype == kernel.dtype and kernel.dtype.isnative
     if not as_they_are or kernel.dtype.kind not in "fc" or not arranged.in_order:
         return
@@ -84,5 +84,5 @@ def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any
 
 def _same_for_all(plan: Plan) -> bool:
     """Whether the plan is the direct method's for all arrays of these shapes, and short enough for a recipe."""
-    spec = plan.spec
+    spec: Spec = plan.problem
     return plan.method == "direct" and depends_on_shapes_only(spec) and spec.size > 0 and sum(spec.extended) <= _LONGEST

@@ -6,7 +6,7 @@ Both public functions, both gradients and torch's CPU tensors come through here.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from convolens.arrays import empty
 from convolens.convolution import integers
 from convolens.convolution.job import Job
-from convolens.convolution.planner import Plan, plan_for
+from convolens.convolution.planner import least_seconds, plan_for, rounds, run
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Spec, Window, check_fill, compute_dtypes, result_dtype
 from convolens.convolution.structure import Structure, decomposition_seconds, describe
 from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.planning import Plan
 from convolens.shapes import Boundary
 
 # Products (outputs × weights) up to which the kernel's values cannot matter: looking at them takes longer.
@@ -82,16 +83,16 @@ def carry_out(
     plan: Plan, x: NDArray[Any], weights: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None
 ) -> NDArray[Any]:
     """What the plan says, done with these arrays, for which it was made."""
-    spec = plan.spec
+    spec: Spec = plan.problem
     result = _result(spec, spec.rounded or result_dtype(x.dtype, weights.dtype), out)
     if spec.size == 0:
         return result
-    fits = plan.cost.rounds if spec.rounded else result.dtype == spec.dtype
+    fits = rounds(plan) if spec.rounded else result.dtype == spec.dtype
     target = result if fits and _writable(out, x, weights) else empty(spec.out, spec.dtype)
     if spec.exact and not integers.fits(spec.peak):
         integers.run_unlimited(Job(spec, x, weights, window.fill, target))
     else:
-        plan.run(job_of(spec, x, weights, window, target))
+        run(plan, job_of(spec, x, weights, window, target))
     if target is not result and spec.rounded:
         np.rint(target, out=target)
         np.clip(target, 0, np.iinfo(spec.rounded).max, out=result, casting="unsafe")
@@ -105,6 +106,19 @@ def job_of(spec: Spec, x: NDArray[Any], weights: NDArray[Any] | Product, window:
     """The problem with its arrays in the dtypes it is read and computed in."""
     fill = int(window.fill) if spec.exact else window.fill
     return Job(spec, _readable(x, spec.source), weights.astype(spec.dtype, copy=False), fill, out)
+
+
+@cache
+def pace() -> float:
+    """How many times longer this machine takes than the table's: a small picture filtered directly, by the clock.
+
+    It scales the times that `cl.plan` tells, and no choice.
+    """
+    x, kernel = np.zeros((128, 128), np.float32), np.zeros((7, 7), np.float32)
+    window = Window((0, 0), (0, 0))
+    plan = planned(x, kernel, window, "direct")
+    job = job_of(plan.problem, x, kernel, window, np.empty(plan.problem.out, np.float32))
+    return least_seconds(lambda: run(plan, job), 5) / plan.cost.seconds
 
 
 def depends_on_shapes_only(spec: Spec) -> bool:

@@ -13,8 +13,9 @@ import numpy as np
 from convolens import _core
 from convolens.convolution import costs
 from convolens.convolution.extend import core_maps, slabs
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Spec
+from convolens.planning import Cost
 
 NAME = "direct"
 LOCAL = True
@@ -25,9 +26,9 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """A multiplication and an addition for each output and weight, each rounded once."""
-    return Cost(costs.direct_seconds(spec), 0.0, (spec.weights + 1) * spec.epsilon)
+    return Estimate(costs.direct_seconds(spec), 0.0, (spec.weights + 1) * spec.epsilon)
 
 
 def run(job: Job, solve: Solve) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 
 from convolens.convolution import costs, spectral
 from convolens.convolution.extend import extended_block
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Shape, Spec
+from convolens.planning import Cost
 from convolens.settings import threads
 
 NAME = "fft"
@@ -31,14 +32,14 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """Two transforms of the signal, one of the kernel, copies between."""
     sizes = transform_sizes(spec)
     points = prod(sizes)
     batch = prod(spec.shape) // prod(spec.shape[axis] for axis in spec.axes)
     width = spectral.transform_dtype(spec).itemsize
     seconds = costs.fft_seconds(spec, spectral.transform_dtype(spec), sizes)
-    return Cost(seconds, 3.0 * points * batch * width, spectral.error_bound(spec, points))
+    return Estimate(seconds, 3.0 * points * batch * width, spectral.error_bound(spec, points))
 
 
 def run(job: Job, solve: Solve) -> None:

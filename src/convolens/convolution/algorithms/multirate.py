@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from convolens.arrays import empty
 from convolens.convolution import costs
 from convolens.convolution.gaussian import gaussian, gaussian_at, radius_within, rounded
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.resampling import Windows, filtered, planes, reads, resample
 from convolens.convolution.spec import Shape, Spec
+from convolens.planning import Cost
 from convolens.shapes import Boundary, boundary_map
 
 NAME = "multirate"
@@ -86,14 +87,14 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """Passes over the signal and over what is left of it, each product rounded in each of the steps."""
     steps = passes(spec)
     memory = sum(prod(each.outputs) for each in steps[:-1]) * spec.dtype.itemsize
     rounding = sum(windows.weights.shape[1] for each in steps for windows in each.windows) * spec.epsilon
     error = spec.tolerance + spec.structure.cut + rounding
     seconds = costs.multirate_seconds(spec, [each.amounts for each in steps])
-    return Cost(seconds, float(memory), error, rounds=True, by_lines=True)
+    return Estimate(seconds, float(memory), error, rounds=True, by_lines=True)
 
 
 def run(job: Job, solve: Solve) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from convolens import _core
 from convolens.convolution import costs
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Spec
+from convolens.planning import Cost
 
 NAME = "outer"
 LOCAL = True
@@ -29,9 +30,9 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """A multiplication an output."""
-    return Cost(costs.outer_seconds(spec), 0.0, spec.epsilon)
+    return Estimate(costs.outer_seconds(spec), 0.0, spec.epsilon)
 
 
 def run(job: Job, solve: Solve) -> None:

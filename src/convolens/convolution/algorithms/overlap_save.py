@@ -22,8 +22,9 @@ import numpy as np
 from convolens import _core
 from convolens.convolution import costs, spectral
 from convolens.convolution.extend import Span, core_maps, extended_block, slabs
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Shape, Spec
+from convolens.planning import Cost
 from convolens.settings import threads
 
 NAME = "overlap_save"
@@ -64,12 +65,12 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """Two transforms of each block and one of the kernel."""
     sizes = block_sizes(spec)
     points = prod(sizes)
     memory = 2.0 * points * (threads() + 2) * spectral.transform_dtype(spec).itemsize
-    return Cost(costs.blocks_seconds(spec, sizes, tasks(spec, sizes)), memory, spectral.error_bound(spec, points))
+    return Estimate(costs.blocks_seconds(spec, sizes, tasks(spec, sizes)), memory, spectral.error_bound(spec, points))
 
 
 @lru_cache(maxsize=4096)

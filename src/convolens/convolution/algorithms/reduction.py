@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from convolens.convolution import costs
 from convolens.convolution.extend import Span, extended_block
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Spec
+from convolens.planning import Cost
 
 NAME = "reduction"
 LOCAL = True
@@ -43,12 +44,12 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """A multiplication and an addition for each output and weight, each rounded once."""
     spec = _with_rows(spec)
     rows = _rows(spec) + spec.out[0] - 1
     memory = float(rows * prod(spec.extended[1:]) * spec.dtype.itemsize)
-    return Cost(costs.reduction_seconds(spec, *amounts(spec)), memory, (spec.weights + 1) * spec.epsilon)
+    return Estimate(costs.reduction_seconds(spec, *amounts(spec)), memory, (spec.weights + 1) * spec.epsilon)
 
 
 def amounts(spec: Spec) -> tuple[int, int, int, int]:

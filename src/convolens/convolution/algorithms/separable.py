@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from convolens import _core
 from convolens.convolution import costs
 from convolens.convolution.extend import core_maps, slab
-from convolens.convolution.job import Cost, Job, Solve
+from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.resampling import filtered, reads, resample
 from convolens.convolution.spec import Shape, Spec
 from convolens.convolution.structure import LEFT_OUT, Structure, terms_of
+from convolens.planning import Cost
 
 NAME = "separable"
 LOCAL = True
@@ -47,13 +48,13 @@ def refuses(spec: Spec) -> str | None:
     return None
 
 
-def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
+def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """Two passes for each term."""
     error = LEFT_OUT * spec.epsilon
     if _in_one_sweep(spec):
         rounded = sum(spec.kernel[axis] for axis in spec.axes) * spec.structure.terms + 2
         error += rounded * spec.structure.growth * spec.epsilon
-        return Cost(costs.sweep_seconds(spec), 0.0, error, rounds=_by_means(spec), by_lines=True)
+        return Estimate(costs.sweep_seconds(spec), 0.0, error, rounds=_by_means(spec), by_lines=True)
     bands = list(_bands(spec))
     across, along = _passes(spec, *bands[0])
     parts = best(across), best(along)
@@ -61,7 +62,7 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Cost:
     seconds = passes + costs.bands_seconds(spec, len(bands))
     between = (prod(across.out) + prod(along.out)) * spec.dtype.itemsize
     error += spec.structure.terms * spec.structure.growth * sum(part.error for part in parts)
-    return Cost(seconds, between + sum(part.memory for part in parts), error, by_lines=True)
+    return Estimate(seconds, between + sum(part.memory for part in parts), error, by_lines=True)
 
 
 def run(job: Job, solve: Solve) -> None:
