@@ -32,6 +32,8 @@ from convolens.media.read_ahead import read_ahead
 from convolens.progress import track
 
 DONE, UNDER_WAY = "predictions.jsonl", "predictions.part.jsonl"
+# What the first files called an option, and what it is called now.
+_NOW_CALLED = {"overlap": "nms_iou", "per_class": "top_k", "most": "max_detections"}
 HELD_PIXELS = 48_000_000  # of pictures in flight: four large photos, 150 MB
 
 
@@ -188,8 +190,9 @@ def _claim(folder: Path, model: Predictor, options: dict[str, Any]) -> None:
         return
     try:
         there = json.loads(read_text(claim, "the description of predictions"))
-    except ValueError as error:
-        raise FormatError(f"{claim}: need JSON, got {error}; give another folder") from error
+        there["options"] = {_NOW_CALLED.get(name, name): value for name, value in there["options"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise FormatError(f"{claim}: need what predictions are of as JSON, got {error}; give another folder") from error
     if there != here:
         raise ArgumentError(f"{folder}: holds predictions of another model or with other options; give another folder")
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
 from convolens.progress import watching
 from convolens.stylization import State, Step, stylize
 
+# What the first files called an option, and what it is called now; and what holds where a file does not name one.
+_NOW_CALLED = {"shares": "mix"}
+_DEFAULTS = {name: one.default for name, one in signature(stylize).parameters.items() if one.default is not one.empty}
 SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
 
 
@@ -197,6 +201,12 @@ def _marks(content: Path | None, style: Sequence[Path], options: Mapping[str, An
     return json.dumps([str(content), [str(one) for one in style], plain], sort_keys=True, default=str)
 
 
+def _request(marks: str) -> tuple[str, list[str], dict[str, Any]]:
+    """Marks of any version in today's words, with the defaults of what they do not name."""
+    content, style, options = json.loads(marks)
+    return content, style, _DEFAULTS | {_NOW_CALLED.get(name, name): value for name, value in options.items()}
+
+
 def _save_state(out: Path, state: State | None, marks: str) -> None:
     if state is None:
         return
@@ -213,9 +223,10 @@ def _load_state(out: Path, marks: str) -> State:
         with safe_open(path, framework="numpy") as file:
             facts, picture = file.metadata(), file.get_tensor("picture")
         scale, step = int(facts["scale"]), int(facts["step"])
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        before = _request(facts["run"])
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{path}: cannot be resumed from: {error}; delete it and start anew") from error
-    if facts.get("run") != marks:
+    if before != _request(marks):
         raise ArgumentError(f"{out}: was begun with other options; give the same to resume, or start without --resume")
     return State(scale, step, picture)
 

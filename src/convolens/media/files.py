@@ -146,8 +146,9 @@ def write_json(path: AnyPath, values: Mapping[str, Any]) -> None:
 
 
 def write_rows(path: AnyPath, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with the same names as a CSV file with a head line."""
+    """Rows as a CSV file with a head line: the last row's names, then what only rows before it have; gaps are empty."""
+    names = dict.fromkeys(name for row in reversed(rows) for name in row)
     with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(stream, fieldnames=list(names))
         writer.writeheader()
         writer.writerows(rows)

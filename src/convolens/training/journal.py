@@ -10,6 +10,7 @@ tensorboard/  the figures of each epoch as TensorBoard reads them, where asked f
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -113,12 +114,12 @@ def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str, *, by:
 
     Args:
         path: where to write.
-        rows: as in `metrics.csv`: `loss`, `validation_loss`, the metric, `lr`; those that are there are drawn.
+        rows: as in `metrics.csv`: `loss`, `validation_loss`, the metric, `lr`; those that the last row has are drawn.
         goal: the metric's name.
         by: the name of what is counted.
     """
-    panels = [[name for name in ("loss", "validation_loss") if name in rows[0]], [goal]]
-    panels += [["lr"]] if "lr" in rows[0] else []
+    panels = [[name for name in ("loss", "validation_loss") if name in rows[-1]], [goal]]
+    panels += [["lr"]] if "lr" in rows[-1] else []
     figure = Figure(figsize=(7, 2 + 1.5 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     at = [row[by] for row in rows]
@@ -126,7 +127,8 @@ def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str, *, by:
     for axes, names in zip(figure.subplots(len(panels), sharex=True, height_ratios=heights), panels, strict=True):
         for name in names:
             label = {"loss": "training", "validation_loss": "validation"}.get(name, name)
-            axes.plot(at, [row[name] for row in rows], marker="." if len(rows) < 40 else None, label=label)
+            values = [row.get(name, math.nan) for row in rows]  # the first versions measured no validation loss
+            axes.plot(at, values, marker="." if len(rows) < 40 else None, label=label)
         if len(names) > 1:
             axes.legend()
         axes.set_ylabel({"lr": "learning rate"}.get(names[0], names[0].replace("_", " ")))
