@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from numbers import Real as RealNumber
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from convolens import _core
-from convolens.errors import DtypeError
+from convolens.errors import ArgumentError, DtypeError
 
 if TYPE_CHECKING:
     import torch
@@ -105,3 +106,45 @@ def as_array(x: object, subject: str) -> NDArray[Any]:
     if array.dtype.kind not in "buifc":
         raise DtypeError(f"{subject}: need numbers, got dtype {array.dtype}")
     return array
+
+
+def as_real(
+    value: object, subject: str, need: str = "a finite number", fits: Callable[[float], bool] = math.isfinite
+) -> float:
+    """A number that was given for an option, as a float; an array or tensor without axes is a number too.
+
+    Args:
+        value: what was given.
+        subject: the option.
+        need: what it must be, for the message.
+        fits: whether a finite number will do.
+
+    Raises:
+        ArgumentError: no number (truth values are none), NaN or infinite, or one that does not fit.
+
+    >>> as_real(np.float32(0.5), "gain")
+    0.5
+    >>> as_real("much", "gain")
+    Traceback (most recent call last):
+    convolens.errors.ArgumentError: gain: need a finite number, got 'much'
+    """
+    number = value if type(value) is float else _real(value)
+    if not math.isfinite(number) or not fits(number):
+        raise ArgumentError(f"{subject}: need {need}, got {_named(value)}")
+    return number
+
+
+def _real(value: Any) -> float:
+    """NaN for what is no real number."""
+    plain = value.item() if getattr(value, "shape", None) == () else value
+    if isinstance(plain, bool) or not isinstance(plain, RealNumber):
+        return math.nan
+    try:
+        return float(plain)
+    except OverflowError:  # an integer of more than 300 digits
+        return math.inf
+
+
+def _named(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return repr(to_plain(value)) if not shape else f"an array of shape {tuple(shape)}"

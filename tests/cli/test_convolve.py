@@ -88,4 +88,4 @@ def test_a_name_that_is_none_is_refused_with_all_that_are(photo, tmp_path, capsy
     assert run(photo, "gone.txt", tmp_path / "out.png") == 2
     assert "gone.txt: need a kernel, found nothing there" in capsys.readouterr().err
     assert run(photo, "box:3", tmp_path / "out.png", "--offset", "nan") == 2
-    assert "--offset: need a finite share of white, got nan" in capsys.readouterr().err
+    assert "--offset: need a finite fraction of white, got nan" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from convolens.convolution.algorithms import multirate
 from convolens.errors import ArgumentError, MethodError
 from convolens.shapes import BOUNDARIES
 
+torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(0)
 SAME = {"mode": "same", "boundary": "symmetric"}
 
@@ -108,8 +109,11 @@ def test_what_leaves_samples_out_steps_as_far_as_its_ripple_allows():
         assert 2 * np.exp(-(np.pi**2) * ratio**2 / 2) <= 1e-4 / 5
 
 
-@pytest.mark.parametrize("tolerance", [-1e-9, 1, np.nan])
-def test_a_tolerance_that_is_none_is_refused(tolerance):
+@pytest.mark.parametrize("tolerance", [-1e-9, 1, np.nan, None, "a", False, np.zeros(2)])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_a_tolerance_that_is_none_is_refused(tolerance, kind):
+    line = kind(np.ones(3))
     for call in (cl.plan, cl.convolve, cl.correlate):
+        call(line, line)  # the next call could find how this one was done
         with pytest.raises(ArgumentError, match="tolerance: need a number of at least 0 and below 1, got"):
-            call(np.ones(3), np.ones(3), tolerance=tolerance)
+            call(line, line, tolerance=tolerance)

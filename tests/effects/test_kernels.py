@@ -85,7 +85,7 @@ def test_a_kernel_in_another_precision_is_still_a_gaussian_with_sum_one():
         (("blurry",), "kernel: need one of sobel-x, .* disk, got 'blurry'"),
         (("sobelx",), r"got 'sobelx'; did you mean 'sobel-x'\?"),
         (("gaussian:2.5",), r"got 'gaussian:2.5'; did you mean 'gaussian'\?"),
-        (("box",), "kernel box: need a size in pixels above 0 and up to 500, got none"),
+        (("box",), "kernel box: need a size in pixels above 0 and up to 500, got None"),
         (("sobel-x", 3), "kernel sobel-x: has one size only, got 3"),
         (("box", 2.5), "kernel box: need a size in whole pixels, got 2.5"),
         (("box", 0), "kernel box: need a size in pixels above 0 and up to 500, got 0"),

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import measured
 from convolens.convolution.windows import carry_out, job_of, pace, planned
-from convolens.errors import ArgumentError
 from convolens.planning import at_pace
 from convolens.shapes import Boundary, Mode
 
@@ -64,8 +63,8 @@ def convolve(
     >>> convolve([1, 2, 3], [1, 1])
     array([1, 3, 5, 3])
     """
-    words = mode, axes, boundary, True
-    if out is None and method == "auto" and not tolerance and (recipe := quick.find(x, kernel, fill_value, words)):
+    usual, words = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, True)
+    if usual and (recipe := quick.find(x, kernel, fill_value, words)):
         return recipe.run(x, kernel)
     return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=True)
 
@@ -87,8 +86,8 @@ def correlate(
     >>> correlate([1, 2, 3], [1, 10], "valid")
     array([21, 32])
     """
-    words = mode, axes, boundary, False
-    if out is None and method == "auto" and not tolerance and (recipe := quick.find(x, kernel, fill_value, words)):
+    usual, words = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, False)
+    if usual and (recipe := quick.find(x, kernel, fill_value, words)):
         return recipe.run(x, kernel)
     return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=False)
 
@@ -138,10 +137,13 @@ def plan(
     return at_pace(planned(x, weights, arranged.window, method, look=look, tolerance=allowed), pace())
 
 
+def _is_zero(tolerance: Real) -> bool:
+    """Whether it is plainly 0: a look that costs nothing beside a tiny convolution, at any object."""
+    return type(tolerance) in (int, float) and tolerance == 0
+
+
 def _allowed(tolerance: Real) -> float:
-    if not 0 <= tolerance < 1:
-        raise ArgumentError(f"tolerance: need a number of at least 0 and below 1, got {tolerance}")
-    return float(tolerance)
+    return as_real(tolerance, "tolerance", "a number of at least 0 and below 1", lambda t: 0 <= t < 1)
 
 
 def convolve_gradients(
@@ -187,6 +189,7 @@ def _apply(
     x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, tolerance: Real, out: Any,
     *, flip: bool,
 ) -> Any:  # fmt: skip
+    allowed = _allowed(tolerance)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 
@@ -196,7 +199,7 @@ def _apply(
     arranged = arrange(signal.shape, filters.shape, mode, axes, boundary, fill_value)
     weights = arranged.weights(filters, flip=flip)
     look = isinstance(filters, NamedKernel)
-    plan = planned(signal, weights, arranged.window, method, look=look, tolerance=_allowed(tolerance))
+    plan = planned(signal, weights, arranged.window, method, look=look, tolerance=allowed)
     if out is None and method == "auto":
         quick.keep(plan, arranged, x, kernel, fill_value, (mode, axes, boundary, flip))
     return carry_out(plan, signal, weights, arranged.window, out)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens.arrays import as_real
 from convolens.convolution import Plan, convolve, plan
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, Mode
@@ -47,8 +48,7 @@ def filtered(
     Raises:
         ArgumentError: an offset that is not finite.
     """
-    if not np.isfinite(offset):
-        raise ArgumentError(f"offset: need a finite share of white, got {offset}")
+    offset = as_real(offset, "offset", "a finite fraction of white")
     kernel, axes = arranged(signal, weights, normalize=normalize)
     result: NDArray[Any] = convolve(signal, kernel, mode, axes=axes, boundary=boundary)
     if signal.dtype.kind not in "ui":

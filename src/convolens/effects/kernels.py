@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_real
 from convolens.convolution.gaussian import laplacian, radius_within
 from convolens.convolution.named import NamedKernel, named
 from convolens.convolution.product import Product, gaussian_product
@@ -139,10 +139,8 @@ def _number(word: str, number: str) -> float:
 
 
 def _checked(name: str, size: Real | None) -> float:
-    if size is None or not (size > 0 and 2 * size + 1 <= _LARGEST):
-        got = "none" if size is None else size
-        raise ArgumentError(f"kernel {name}: need a size in pixels above 0 and up to {_LARGEST // 2}, got {got}")
-    return float(size)
+    need = f"a size in pixels above 0 and up to {_LARGEST // 2}"
+    return as_real(size, f"kernel {name}", need, lambda s: s > 0 and 2 * s + 1 <= _LARGEST)
 
 
 def _whole(word: str, size: Any) -> int:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
+
 from convolens.arrays import is_tensor
 from convolens.convolution import correlate
-from convolens.convolution.product import gaussian_product
+from convolens.convolution.product import Product, gaussian_product
 from convolens.shapes import Boundary
 
 
@@ -67,6 +69,17 @@ def laplacian_of_gaussian(sigmas: tuple[Any, ...], radii: tuple[int, ...], like:
 def in_floats(image: Any) -> Any:
     """The tensor itself, or integers as float32."""
     return image if image.is_floating_point() else image.float()
+
+
+def gradients(image: Any, smoothing: tuple[float, float, float], boundary: Boundary) -> tuple[Any, Any]:
+    """Smoothed along one axis, derived along the other: by the lines, so that a plain's gradient is exactly 0."""
+    kind = np.float64 if image.dtype == _torch().float64 else np.float32
+    smooth, derive = np.array(smoothing, kind), np.array([-1, 0, 1], kind)
+    gx, gy = (
+        correlate(image, Product(lines), "same", axes=(0, 1), boundary=boundary, method="separable").to(image.dtype)
+        for lines in ((smooth, derive), (derive, smooth))
+    )
+    return gx, gy
 
 
 def magnitude(gx: Any, gy: Any) -> Any:

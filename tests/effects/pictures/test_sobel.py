@@ -68,6 +68,19 @@ def test_gx_is_positive_where_brightness_grows_to_the_right_and_gy_downwards():
     assert not gx.any()
 
 
+@pytest.mark.usefixtures("_instruction_set")
+@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (40, 33, 3), (300, 700)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8, np.int32])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_a_plain_has_no_gradient_at_all(shape, dtype, kind):
+    for value in (0.1, 1 / 3, 0.7, 123.456):  # 3 · value is rounded, so that sums of products leave a residue
+        plain = np.full(shape, value).astype(dtype)
+        for boundary in BOUNDARIES:
+            for gradient in cl.sobel_gradients(kind(plain), boundary=boundary):
+                inner = gradient[1:-1, 1:-1] if boundary == "constant" else gradient  # zeros begin at its border
+                assert not inner.any(), (value, boundary)
+
+
 def test_an_edge_in_uint8_does_not_wrap():
     image = np.zeros((4, 6), np.uint8)
     image[:, 3:] = 255

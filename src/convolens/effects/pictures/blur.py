@@ -7,7 +7,6 @@ so that the cost falls with sigma instead of growing: towards that of reading an
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -15,12 +14,13 @@ import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.convolution.gaussian import radius_within
 from convolens.convolution.product import Product, gaussian_product
 from convolens.convolution.spec import Window
 from convolens.convolution.windows import windows
 from convolens.effects import tensors
+from convolens.effects.pictures.picture import check_picture, for_each_axis
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
@@ -28,6 +28,7 @@ _WIDEST = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 d
 _WIDE_ENOUGH = 1000  # pixels that any picture may be blurred by
 _LONGEST_TRUNCATE = 40  # sigmas; beyond, a Gaussian is 0 in float64
 _KEPT = ("uint8", "uint16", "float32", "float64")
+_KEPT_BY_NUMPY = frozenset(map(np.dtype, _KEPT))
 
 
 def blur(
@@ -65,11 +66,13 @@ def blur(
     """
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
-    _check_picture(picture)
-    sigmas = _sigmas(sigma, picture.shape)
+    check_picture(picture)
+    _check_dtype(picture)
+    given = for_each_axis(sigma, 2)
+    sigmas = _sigmas(given, picture.shape)
     radii, allowed = _radii(sigmas, tolerance, truncate)
     if is_tensor(picture):
-        return tensors.blur(picture, _as_given(sigma, len(radii)), radii, known)
+        return tensors.blur(picture, given, radii, known)
     if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4:
         return _blur_rgba(picture, sigmas, radii, known, allowed)
     return _blurred(picture, sigmas, radii, known, allowed)
@@ -115,51 +118,36 @@ def _as_kept(work: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(np.rint(work).clip(0, np.iinfo(dtype).max), dtype)
 
 
-def _check_picture(image: Any) -> None:
-    if image.ndim not in (2, 3) or 0 in image.shape:
-        raise ShapeError(
-            f"image: need (height, width) or (height, width, channels), not empty, got {tuple(image.shape)}"
-        )
-    if str(image.dtype).removeprefix("torch.") not in _KEPT:
+def _check_dtype(image: Any) -> None:
+    kept = str(image.dtype).removeprefix("torch.") in _KEPT if is_tensor(image) else image.dtype in _KEPT_BY_NUMPY
+    if not kept:
         raise DtypeError(f"image: need {', '.join(_KEPT)}, got {image.dtype}")
 
 
-def _sigmas(sigma: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
+def _sigmas(given: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
     """One width for each of the leading axes, none so large that the Gaussian dwarfs the picture."""
-    widths = tuple(float(s.detach() if is_tensor(s) else s) for s in _as_given(sigma, 2))
+    widths = tuple(as_real(s, "sigma", "finite widths of at least 0", _is_width) for s in given)
     if not 2 <= len(widths) <= len(shape):
         raise ShapeError(f"sigma: need one number, or one for each leading axis of {len(shape)}, got {len(widths)}")
-    if not all(math.isfinite(s) and s >= 0 for s in widths):
-        raise ArgumentError(f"sigma: need finite widths of at least 0, got {_named(widths)}")
     widest = max(_WIDE_ENOUGH, _WIDEST * max(shape[: len(widths)]))
     if max(widths) > widest:
         raise ArgumentError(
-            f"sigma: need at most {widest} for a picture of this size, got {_named(widths)}; "
+            f"sigma: need at most {widest} for a picture of this size, got {max(widths):g}; "
             "blurred that far it is its mean"
         )
     return widths
 
 
-def _named(widths: tuple[float, ...]) -> str:
-    """The widths for a message; one that counts for every axis is named once."""
-    names = [f"{s:g}" for s in widths]
-    return ", ".join(names if len(set(names)) > 1 else names[:1])
-
-
-def _as_given(sigma: Any, axes: int) -> tuple[Any, ...]:
-    """The widths as the caller's own objects, so that a tensor's gradient is kept."""
-    return tuple(sigma) if np.ndim(sigma) == 1 else (sigma,) * axes
+def _is_width(sigma: float) -> bool:
+    return sigma >= 0
 
 
 def _radii(sigmas: tuple[float, ...], tolerance: Real, truncate: Real | None) -> tuple[tuple[int, ...], float]:
     """Where the kernel ends on each axis, and the error allowed; the axes share it, as their errors add up."""
     if truncate is not None:
-        if not 0 < truncate <= _LONGEST_TRUNCATE:
-            raise ArgumentError(
-                f"truncate: need a positive number of sigmas, at most {_LONGEST_TRUNCATE}, got {truncate}"
-            )
-        return tuple(int(truncate * sigma + 0.5) for sigma in sigmas), 0.0
-    if not 0 < tolerance < 1:
-        raise ArgumentError(f"tolerance: need a number between 0 and 1, got {tolerance}")
-    fraction = float(tolerance) / max(1, sum(sigma > 0 for sigma in sigmas))
-    return tuple(radius_within(sigma, fraction) if sigma > 0 else 0 for sigma in sigmas), float(tolerance)
+        need = f"a positive number of sigmas, at most {_LONGEST_TRUNCATE}"
+        cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _LONGEST_TRUNCATE)
+        return tuple(int(cut * sigma + 0.5) for sigma in sigmas), 0.0
+    allowed = as_real(tolerance, "tolerance", "a number between 0 and 1", lambda t: 0 < t < 1)
+    fraction = allowed / max(1, sum(sigma > 0 for sigma in sigmas))
+    return tuple(radius_within(sigma, fraction) if sigma > 0 else 0 for sigma in sigmas), allowed

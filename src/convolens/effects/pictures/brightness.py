@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.errors import DtypeError, ShapeError
+from convolens.effects.pictures.picture import check_picture
+from convolens.errors import ShapeError
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722])  # how bright red, green and blue look (ITU-R BT.709)
 
@@ -19,12 +20,7 @@ def brightness(image: NDArray[Any]) -> NDArray[Any]:
         ShapeError: not a picture.
         DtypeError: not real numbers.
     """
-    if image.ndim not in (2, 3) or 0 in image.shape:
-        raise ShapeError(
-            f"image: need (height, width) or (height, width, channels), not empty, got {tuple(image.shape)}"
-        )
-    if image.dtype.kind not in "buif":
-        raise DtypeError(f"image: need real numbers, got {image.dtype}")
+    check_picture(image)
     kind = np.float64 if image.dtype.kind == "f" and image.dtype.itemsize > 4 else np.float32
     white = np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1
     gray: NDArray[Any] = image.astype(kind)

@@ -15,11 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.effects.pictures.blur import blur
 from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.edges import sobel_gradients
-from convolens.errors import ArgumentError
 from convolens.shapes import Boundary
 
 _TRUNCATE = 4.0  # sigmas, as in scikit-image
@@ -62,13 +61,13 @@ def canny(
     if is_tensor(image):
         found = canny(image.detach().cpu().numpy(), sigma, low=low, high=high, boundary=boundary)
         return sys.modules["torch"].from_numpy(found).to(image.device)
-    if not 0 <= low <= high < np.inf:
-        raise ArgumentError(f"low: need thresholds in order, 0 ≤ low ≤ high, got {low:g} and {high:g}")
+    high = as_real(high, "high", "a finite threshold of at least 0", lambda h: h >= 0)
+    low = as_real(low, "low", f"a threshold from 0 to high's {high:g}", lambda v: 0 <= v <= high)
     gray = brightness(as_array(image, "image"))
     gx, gy = sobel_gradients(blur(gray, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
     strength = np.hypot(gx, gy)
     rounding = _ROUNDING * float(np.finfo(gray.dtype).eps) * float(np.abs(gray).max())
-    ridges = _ridges(gx, gy, strength, max(float(low), rounding))
+    ridges = _ridges(gx, gy, strength, max(low, rounding))
     return _connected(ridges, ridges & (strength >= high))
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_real
 from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.canny import canny
 from convolens.effects.pictures.edges import GRADIENTS, gradient_magnitude
 from convolens.effects.pictures.laplace import difference_of_gaussians, laplacian_of_gaussian
-from convolens.errors import ArgumentError, need_one_of
+from convolens.errors import need_one_of
 from convolens.shapes import Boundary
 
 METHODS = (*GRADIENTS, "canny", "log", "dog")
@@ -51,8 +51,7 @@ def edge_picture(
     >>> edge_picture(np.uint8([[0, 0, 100, 100]]))
     array([[  0, 100, 100,   0]], dtype=uint8)
     """
-    if not 0 <= gain < np.inf:
-        raise ArgumentError(f"gain: need a finite number of at least 0, got {gain}")
+    gain = as_real(gain, "gain", "a finite number of at least 0", lambda g: g >= 0)
     need_one_of("method", method, METHODS)
     pixels = np.asarray(image)
     if method in GRADIENTS:
@@ -61,7 +60,7 @@ def edge_picture(
         return _in_kind(canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32), pixels.dtype)
     gray = brightness(pixels)
     if method == "log":
-        detail = float(sigma) ** 2 * laplacian_of_gaussian(gray, sigma, boundary=boundary)
+        detail = laplacian_of_gaussian(gray, sigma, boundary=boundary) * as_real(sigma, "sigma") ** 2
     else:
         detail = difference_of_gaussians(gray, sigma, boundary=boundary)
     return _in_kind(0.5 + gain * detail, pixels.dtype)

@@ -1,9 +1,11 @@
 """Edges by gradient filters: how fast brightness changes at a pixel, to the right and downwards.
 
-The two gradients are correlations, each a call of the planner (`cl.plan(image, cl.kernel("sobel-x"), "same")`). Their
-magnitude, √(gx² + gy²), is no convolution: of arrays one fused pass in the core, which reads each pixel from memory
-once and writes the magnitude once, where three separate passes move five times as much. Time: memory speed. Scratch: a
-few kilobytes a thread. Of tensors it is taken of the two gradients, as autograd needs them.
+The two gradients are convolutions (`cl.plan(image, cl.kernel("sobel-x"), "same")` lists ways to do one of them), but
+their magnitude, √(gx² + gy²), is none. Arrays go by a fused pass in the core, which reads each pixel from memory once
+and writes either the magnitude or both gradients, where separate passes move up to five times as much. It subtracts
+smoothed neighbors from one another, so that a plain has a gradient of exactly 0, which the sum of nine rounded products
+need not be. Time: memory speed. Scratch: a few kilobytes a thread. Tensors go by the planner's separable convolutions,
+exact in the same way, as autograd needs them.
 
 Sobel & Feldman, "A 3×3 isotropic gradient operator for image processing", Stanford AI Project, 1968. Prewitt, "Object
 enhancement and extraction", Picture Processing and Psychopictorics, 1970. Scharr, "Optimal operators in digital image
@@ -20,9 +22,8 @@ from numpy.typing import NDArray
 
 from convolens import _core
 from convolens.arrays import as_array, empty, is_tensor
-from convolens.convolution import correlate
 from convolens.effects import tensors
-from convolens.errors import DtypeError, ShapeError
+from convolens.effects.pictures.picture import check_picture
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
 
@@ -38,9 +39,9 @@ class Smoothing(NamedTuple):
         return 2 * self.side + self.middle
 
     @property
-    def derivative(self) -> NDArray[np.float64]:
-        """The kernel for `correlate` that grows with brightness to the right; its transpose, downwards."""
-        return np.multiply.outer((self.side, self.middle, self.side), (-1.0, 0.0, 1.0))
+    def line(self) -> tuple[float, float, float]:
+        """The weights along the edge."""
+        return self.side, self.middle, self.side
 
 
 SOBEL = Smoothing(1.0, 2.0)
@@ -119,56 +120,33 @@ def gradient_magnitude(image: Any, boundary: str, smoothing: Smoothing) -> Any:
     """`sobel` with any smoothing."""
     if is_tensor(image):
         return tensors.magnitude(*_gradients(image, boundary, smoothing))
-    picture = _picture(image)
-    magnitude: Any = empty(picture.shape, _result_dtype(picture))
-    _run(picture, boundary, smoothing, magnitude)
-    return magnitude.reshape(np.shape(image))
+    (magnitude,) = _fused(image, boundary, smoothing, outputs=1)
+    return magnitude
 
 
 def _gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[Any, Any]:
-    """To the right and downwards, each a call of the planner."""
-    known = check_boundary(boundary)
+    """The gradients to the right and downwards."""
     if is_tensor(image):
-        work = _tensor(image)
-        right = work.new_tensor(smoothing.derivative)
-    else:
-        work = _picture(image)
-        right = smoothing.derivative.astype(_result_dtype(work))
-    gx, gy = (correlate(work, kernel, "same", axes=(0, 1), boundary=known) for kernel in (right, right.T))
-    return gx.reshape(image.shape), gy.reshape(image.shape)
+        check_picture(image)
+        return tensors.gradients(tensors.in_floats(image), smoothing.line, check_boundary(boundary))
+    gx, gy = _fused(image, boundary, smoothing, outputs=2)
+    return gx, gy
+
+
+def _fused(image: Any, boundary: str, smoothing: Smoothing, *, outputs: int) -> list[NDArray[Any]]:
+    """The core's pass: the magnitude as the one output, or the gradients to the right and downwards as the two."""
+    known, picture = check_boundary(boundary), _picture(image)
+    rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
+    kind = np.float64 if picture.dtype == np.float64 else np.float32
+    out = [empty(picture.shape, kind) for _ in range(outputs)]
+    _core.sobel(picture, rows, columns, 0.0, *smoothing, *out)
+    return [one.reshape(np.shape(image)) for one in out]
 
 
 def _picture(image: object) -> NDArray[np.generic]:
     """The image as rows × columns × channels in a dtype the core reads, its rows contiguous."""
     array = as_array(image, "image")
-    _check_picture(array.shape, array.dtype, complex_numbers=array.dtype.kind == "c")
+    check_picture(array)
     if array.dtype not in _NATIVE:
         array = array.astype(np.float64 if array.dtype.itemsize > 4 and array.dtype.kind == "f" else np.float32)
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
-
-
-def _tensor(image: Any) -> Any:
-    _check_picture(tuple(image.shape), image.dtype, complex_numbers=image.is_complex())
-    return tensors.in_floats(image)
-
-
-def _check_picture(shape: tuple[int, ...], dtype: Any, *, complex_numbers: bool) -> None:
-    if len(shape) not in (2, 3) or 0 in shape:
-        raise ShapeError(f"image: need (height, width) or (height, width, channels), not empty, got {shape}")
-    if complex_numbers:
-        raise DtypeError(f"image: need real numbers, got {dtype}")
-
-
-def _result_dtype(picture: NDArray[np.generic]) -> type[Any]:
-    return np.float64 if picture.dtype == np.float64 else np.float32
-
-
-def _run(
-    picture: NDArray[np.generic],
-    boundary: str,
-    smoothing: Smoothing,
-    out: NDArray[Any],
-) -> None:
-    known = check_boundary(boundary)
-    rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
-    _core.sobel(picture, rows, columns, 0.0, *smoothing, out)

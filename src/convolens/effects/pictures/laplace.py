@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.convolution import correlate
 from convolens.convolution.gaussian import laplacian
 from convolens.effects import tensors
 from convolens.effects.pictures.blur import blur
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.effects.pictures.picture import check_picture, for_each_axis
+from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
 _LONGEST_TRUNCATE = 10
@@ -55,22 +56,21 @@ def laplacian_of_gaussian(
     """
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
-    _check_picture(picture)
-    given = tuple(sigma) if np.ndim(sigma) == 1 else (sigma, sigma)
-    widths = tuple(float(s.detach() if is_tensor(s) else s) for s in given)
-    if len(widths) != 2:
-        raise ShapeError(f"sigma: need one number, or one for each of two axes, got {len(widths)}")
-    if not all(0 < s <= _WIDEST for s in widths):
-        raise ArgumentError(f"sigma: need widths above 0 and up to {_WIDEST:g}, got {', '.join(map(str, widths))}")
-    if not 0 < truncate <= _LONGEST_TRUNCATE:
-        raise ArgumentError(f"truncate: need a positive number of sigmas, at most {_LONGEST_TRUNCATE}, got {truncate}")
-    radii = tuple(max(1, int(truncate * s + 0.5)) for s in widths)
+    check_picture(picture)
+    given = for_each_axis(sigma, 2)
+    if len(given) != 2:
+        raise ShapeError(f"sigma: need one number, or one for each of two axes, got {len(given)}")
+    need = f"widths above 0 and up to {_WIDEST:g}"
+    down, across = (as_real(s, "sigma", need, lambda s: 0 < s <= _WIDEST) for s in given)
+    need = f"a positive number of sigmas, at most {_LONGEST_TRUNCATE}"
+    cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _LONGEST_TRUNCATE)
+    radii = max(1, int(cut * down + 0.5)), max(1, int(cut * across + 0.5))
     if is_tensor(picture):
         picture = tensors.in_floats(picture)
         kernel = tensors.laplacian_of_gaussian(given, radii, picture)
         return correlate(picture, kernel, "same", axes=(0, 1), boundary=known)
     kind = np.float64 if picture.dtype == np.float64 else np.float32
-    weights = laplacian((widths[0], widths[1]), (radii[0], radii[1])).astype(kind)
+    weights = laplacian((down, across), radii).astype(kind)
     return correlate(picture, weights, "same", axes=(0, 1), boundary=known)
 
 
@@ -97,22 +97,16 @@ def difference_of_gaussians(
     np.False_
     """
     picture: Any = image if is_tensor(image) else as_array(image, "image")
-    _check_picture(picture)
-    other = _LIKE_LAPLACE * sigma if wider is None else wider
-    if not other > sigma:
-        raise ArgumentError(f"wider: need a width above sigma's {sigma:g}, got {other:g}")
+    check_picture(picture)
+    narrow = as_real(sigma, "sigma", "a width of at least 0", lambda s: s >= 0)
+    if wider is not None:
+        as_real(wider, "wider", f"a width above sigma's {narrow:g}", lambda w: w > narrow)
+    elif narrow == 0:
+        raise ArgumentError("wider: need a width where sigma is 0, got none")
     floats = tensors.in_floats(picture) if is_tensor(picture) else _in_floats(picture)
+    other = _LIKE_LAPLACE * sigma if wider is None else wider  # as they were given: a tensor keeps its gradient
     return blur(floats, sigma, boundary=boundary) - blur(floats, other, boundary=boundary)
 
 
 def _in_floats(picture: NDArray[Any]) -> NDArray[Any]:
     return picture if picture.dtype in (np.float32, np.float64) else picture.astype(np.float32)
-
-
-def _check_picture(picture: Any) -> None:
-    if picture.ndim not in (2, 3) or 0 in picture.shape:
-        raise ShapeError(
-            f"image: need (height, width) or (height, width, channels), not empty, got {tuple(picture.shape)}"
-        )
-    if "complex" in str(picture.dtype):
-        raise DtypeError(f"image: need real numbers, got {picture.dtype}")

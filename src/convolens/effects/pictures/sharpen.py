@@ -5,15 +5,13 @@ Time and memory are those of the blur, in floats.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Num
 
-from convolens.arrays import Real, as_array, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.effects.pictures.blur import blur
-from convolens.errors import ArgumentError
 from convolens.shapes import Boundary
 
 
@@ -43,9 +41,10 @@ def sharpen(
     >>> sharpen(np.float64([[0, 0, 1, 1]]), (0, 1)).round(2)
     array([[-0.06, -0.3 ,  1.3 ,  1.06]])
     """
-    for name, value in (("amount", amount), ("threshold", threshold)):
-        if not (math.isfinite(value) and value >= 0):
-            raise ArgumentError(f"{name}: need a finite number of at least 0, got {value}")
+    need = "a finite number of at least 0"
+    amount, threshold = (
+        as_real(value, name, need, lambda v: v >= 0) for name, value in (("amount", amount), ("threshold", threshold))
+    )
     picture = _in_floats(image)
     detail = picture - blur(picture, sigma, boundary=boundary)
     if picture.ndim == 3 and picture.shape[2] == 4:

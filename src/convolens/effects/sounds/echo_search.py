@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.arrays import Real
-from convolens.effects.sounds.sound import check_rate, check_sound
+from convolens.arrays import Real, as_real
+from convolens.effects.sounds.sound import as_rate, check_sound
 from convolens.errors import ArgumentError, ShapeError
 
 Signal = NDArray[np.float64]
@@ -82,9 +82,9 @@ def find_echoes(
     ((0.1,), 0.5)
     """
     check_sound(samples)
-    check_rate(rate)
-    if not 0 < shortest < longest < np.inf:
-        raise ArgumentError(f"shortest: need a delay above 0 and below the longest, {longest:g}, got {shortest:g}")
+    rate, longest = as_rate(rate), as_real(longest, "longest", "a delay above 0", lambda s: s > 0)
+    need = f"a delay above 0 and below the longest, {longest:g}"
+    shortest = as_real(shortest, "shortest", need, lambda s: 0 < s < longest)
     heard = _channels(samples)
     lags = range(max(1, round(shortest * rate)), min(round(longest * rate), heard.shape[1] // 2 - 1) + 1)
     if len(lags) == 0:
@@ -102,7 +102,7 @@ def find_echoes(
         raise ArgumentError(
             "samples: need echoes that stand out, found none; give a dry copy, or the delays and weights"
         )
-    return Echoes(tuple(at[i] / float(rate) for i in order), tuple(float(weights[i]) for i in order))
+    return Echoes(tuple(at[i] / rate for i in order), tuple(float(weights[i]) for i in order))
 
 
 def _channels(samples: NDArray[Any]) -> Signal:

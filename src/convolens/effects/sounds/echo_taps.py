@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_real
 from convolens.convolution.named import NamedKernel, named
-from convolens.effects.sounds.sound import check_rate
+from convolens.effects.sounds.sound import as_rate
 from convolens.errors import ArgumentError
 
 LONGEST = 86400  # seconds; a longer delay is a slip, and its frames would not fit in memory
@@ -91,7 +91,7 @@ def echo_taps(
     >>> echo_taps(10, [0.2, 0.5], [0.5, 0.25], 1.0).at
     array([2, 5])
     """
-    check_rate(rate)
+    rate, dry = as_rate(rate), as_real(dry, "dry")
     seconds = _numbers(delays, "delays", (1,))
     loudness = _numbers(weights, "weights", (1, 2))
     if len(seconds) != len(loudness):
@@ -100,19 +100,16 @@ def echo_taps(
         raise ArgumentError(f"delays: need seconds of at least 0, got {seconds.min():g}")
     if (seconds > LONGEST).any():
         raise ArgumentError(f"delays: need at most {LONGEST} seconds, a day, got {seconds.max():g}")
-    if not np.isfinite(dry):
-        raise ArgumentError(f"dry: need a finite number, got {dry}")
     exact = seconds * rate
     loop = int(np.rint(exact.max()))
     at, loudness = _between_frames(exact, loudness) if sub_sample else (np.rint(exact).astype(np.int64), loudness)
-    taps = Taps(at, loudness, float(dry), loop, float(feedback))
+    need = "a number between -1 and 1, where echoes die away"
+    taps = Taps(at, loudness, dry, loop, as_real(feedback, "feedback", need, lambda f: -1 < f < 1))
     _check_feedback(taps, rate)
     return taps
 
 
 def _check_feedback(taps: Taps, rate: Real) -> None:
-    if not -1 < taps.feedback < 1:
-        raise ArgumentError(f"feedback: need a number between -1 and 1, where echoes die away, got {taps.feedback:g}")
     if taps.feedback and taps.loop == 0:
         raise ArgumentError("delays: need one of at least one frame for feedback, got none")
     if taps.tail > (LONGEST + 1) * rate:
@@ -146,9 +143,10 @@ def _between_frames(exact: NDArray[np.float64], loudness: NDArray[np.float64]) -
 
 def _numbers(values: Any, subject: str, axes: tuple[int, ...]) -> NDArray[np.float64]:
     try:
-        numbers: NDArray[Any] = np.atleast_1d(np.asarray(values, np.float64))
+        given = np.atleast_1d(np.asarray(values))
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{subject}: need numbers, in lists of one length, got {values!r}") from error
+    numbers: NDArray[Any] = given.astype(np.float64) if given.dtype.kind in "iuf" else np.full(1, np.nan)
     if numbers.ndim not in axes or numbers.size == 0 or not np.isfinite(numbers).all():
         raise ArgumentError(f"{subject}: need a finite number, or a list of them, got {values!r}")
     return numbers

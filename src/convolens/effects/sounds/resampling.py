@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from convolens.arrays import Real
-from convolens.effects.sounds.sound import check_rate
+from convolens.effects.sounds.sound import as_rate
 
 _FINEST = 1 << 16  # of the ratio's numbers; the pitch is then right to a hundredth of a cent
 _REACH = 32  # samples of the slower rate on each side
@@ -37,9 +37,7 @@ def resample(samples: Float[np.ndarray, "frames ..."], rate: Real, to: Real) -> 
     >>> resample(np.ones(100, np.float32), 44100, 22050).shape
     (50,)
     """
-    check_rate(rate)
-    check_rate(to)
-    ratio = Fraction(float(to) / float(rate)).limit_denominator(_FINEST)
+    ratio = Fraction(as_rate(to, "to") / as_rate(rate)).limit_denominator(_FINEST)
     if ratio == 1:
         return samples
     from scipy.signal import firwin, resample_poly
@@ -59,5 +57,5 @@ def resample_impulse(impulse: Float[np.ndarray, "taps ..."], rate: Real, to: Rea
     >>> bool(abs(resample_impulse(np.hanning(1000), 48000, 24000).sum() - np.hanning(1000).sum()) < 0.01)
     True
     """
-    scaled: NDArray[Any] = resample(impulse, rate, to) * impulse.dtype.type(float(rate) / float(to))
+    scaled: NDArray[Any] = resample(impulse, rate, to) * impulse.dtype.type(as_rate(rate) / as_rate(to, "to"))
     return scaled

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, is_tensor
+from convolens.arrays import Real, as_real, is_tensor
 from convolens.convolution import convolve
 from convolens.effects.sounds.resampling import resample_impulse
-from convolens.effects.sounds.sound import check_rate, check_sound, stacked
+from convolens.effects.sounds.sound import as_rate, check_sound, stacked
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 
 # A true stereo impulse response: what each ear hears of a click on each side.
@@ -70,18 +70,16 @@ def reverb(
     sound, room = samples, impulse
     check_sound(sound)
     _check_impulse(room, sound)
-    for name, level in (("dry", dry), ("wet", wet)):
-        if not math.isfinite(level):
-            raise ArgumentError(f"{name}: need a finite number, got {level}")
+    dry, wet = as_real(dry, "dry"), as_real(wet, "wet")
     room = _at_rate(room, rate, impulse_rate)
     room = room.to(sound.dtype) if is_tensor(room) else room.astype(sound.dtype, copy=False)
     late = _frames_late(pre_delay, rate)
-    result = _in_the_room(sound, room * float(wet))
+    result = _in_the_room(sound, room * wet)
     if late:
         result = _behind(result, late)
     direct = sound if sound.ndim == result.ndim else sound[:, None]
     if dry != 0:  # an hour is a gigabyte: not read once more for nothing
-        result[: len(sound)] += float(dry) * direct
+        result[: len(sound)] += dry * direct
     return result
 
 
@@ -161,26 +159,26 @@ def _parts(blocks: Iterable[NDArray[Any]], size: int) -> Iterator[tuple[NDArray[
 
 
 def _at_rate(room: Any, rate: Real | None, impulse_rate: Real | None) -> Any:
-    if impulse_rate is None or impulse_rate == rate:
+    if impulse_rate is None:
         return room
     if rate is None:
         raise ArgumentError("rate: need the sound's, as the impulse's is given, got none")
-    check_rate(rate)
-    check_rate(impulse_rate)
+    rate, impulse_rate = as_rate(rate), as_rate(impulse_rate, "impulse_rate")
+    if rate == impulse_rate:
+        return room
     if is_tensor(room):
         raise DtypeError("impulse: need a NumPy array to resample it, got a tensor; resample it first")
     return resample_impulse(room, impulse_rate, rate)
 
 
 def _frames_late(pre_delay: Real, rate: Real | None) -> int:
-    if not 0 <= pre_delay <= _LONGEST_PRE_DELAY:
-        raise ArgumentError(f"pre_delay: need seconds from 0 to {_LONGEST_PRE_DELAY}, got {pre_delay}")
-    if pre_delay == 0:
+    need = f"seconds from 0 to {_LONGEST_PRE_DELAY}"
+    seconds = as_real(pre_delay, "pre_delay", need, lambda s: 0 <= s <= _LONGEST_PRE_DELAY)
+    if seconds == 0:
         return 0
     if rate is None:
         raise ArgumentError("rate: need the sound's, as there is a pre-delay, got none")
-    check_rate(rate)
-    return round(pre_delay * rate)
+    return round(seconds * as_rate(rate))
 
 
 def _behind(wet: Any, frames: int) -> Any:

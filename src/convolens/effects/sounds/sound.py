@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from convolens.arrays import Real, is_tensor
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.arrays import Real, as_real, is_tensor
+from convolens.errors import DtypeError, ShapeError
 
 
 def check_sound(samples: Any) -> None:
@@ -27,14 +26,13 @@ def check_sound(samples: Any) -> None:
         raise DtypeError(f"samples: need floats in [-1, 1], got {samples.dtype}; divide by the largest value")
 
 
-def check_rate(rate: Real) -> None:
-    """Refuses a sample rate that is none.
+def as_rate(rate: Any, subject: str = "rate") -> float:
+    """A sample rate as a float.
 
     Raises:
         ArgumentError: not a positive, finite number.
     """
-    if not (math.isfinite(rate) and rate > 0):
-        raise ArgumentError(f"rate: need a positive number of frames a second, got {rate}")
+    return as_real(rate, subject, "a positive number of frames a second", lambda r: r > 0)
 
 
 def stacked(channels: list[Any]) -> Any:
@@ -54,9 +52,9 @@ def soften(samples: Float[np.ndarray, ...], knee: Real = 0.8) -> Float[np.ndarra
     >>> soften(np.array([0.5, -0.8, 1.0, -30.0])).round(3)
     array([ 0.5  , -0.8  ,  0.952, -1.   ])
     """
-    if not 0 <= knee < 1:
-        raise ArgumentError(f"knee: need a number of at least 0 and below 1, got {knee}")
-    room = 1 - knee
+    knee = as_real(knee, "knee", "a number of at least 0 and below 1", lambda k: 0 <= k < 1)
+    headroom = 1 - knee
     level = np.abs(samples)
-    limited: Any = np.copysign(np.where(level > knee, knee + room * np.tanh((level - knee) / room), level), samples)
+    soft = knee + headroom * np.tanh((level - knee) / headroom)
+    limited: Any = np.copysign(np.where(level > knee, soft, level), samples)
     return np.asarray(limited, samples.dtype)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_real
 from convolens.effects.sounds.echo_search import find_echoes, response
 from convolens.effects.sounds.echo_taps import echo_taps
 from convolens.effects.sounds.sound import check_sound
@@ -59,14 +59,13 @@ def unecho(
     """
     check_sound(samples)
     at, loudness = _known_or_found(samples, rate, delays, weights, dry)
-    if not 0 <= regularization < np.inf:
-        raise ArgumentError(f"regularization: need a finite number of at least 0, got {regularization}")
+    regularization = as_real(regularization, "regularization", "a finite number of at least 0", lambda r: r >= 0)
     if regularization == 0:
         _check_invertible(at, loudness, rate)
     if regularization == 0 and is_stable(at, loudness):
         blocks: Any = [samples.reshape(len(samples), -1)]
         return np.concatenate(list(_recursion(blocks, at, loudness))).reshape(samples.shape)
-    return _deconvolved(samples, at, loudness, float(regularization))
+    return _deconvolved(samples, at, loudness, regularization)
 
 
 def unecho_stream(
