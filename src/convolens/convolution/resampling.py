@@ -108,13 +108,12 @@ def planes(shape: tuple[int, ...], axis: int, windows: tuple[Windows, ...]) -> P
     return Planes((first, shape[axis], columns, prod(shape[axis + 2 :])), windows[0], across)
 
 
-def resample(x: NDArray[Any], axis: int, windows: tuple[Windows, ...], out: NDArray[Any]) -> None:
-    """Weighted means along one axis, or along that and the next one, of a contiguous x."""
+def resample(x: NDArray[Any], seen: Planes, out: NDArray[Any]) -> None:
+    """The weighted means of a contiguous x, seen as planes."""
     if not out.flags.c_contiguous:
         together = np.empty(out.shape, out.dtype)
-        resample(x, axis, windows, together)
+        resample(x, seen, together)
         out[...] = together
         return
-    seen = planes(x.shape, axis, windows)
     for plane, output in zip(x.reshape(seen.shape), out.reshape(seen.outputs), strict=True):
         _core.resample(plane, seen.down, seen.across, output)

@@ -276,3 +276,10 @@ def test_the_widest_blur_of_a_long_axis_takes_little_memory():
     )
     peak = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) / 1024
     assert peak < 400
+
+
+def test_a_second_small_picture_is_blurred_by_what_was_prepared_for_the_first(monkeypatch):
+    first, second = picture(8, 9), picture(8, 9, seed=1)
+    cl.blur(first, 1.25)
+    monkeypatch.setattr("convolens.convolution.algorithms.separable.filtered", lambda *_: pytest.fail("prepared again"))
+    np.testing.assert_allclose(cl.blur(second, 1.25), ndimage.gaussian_filter(second, 1.25), atol=2e-4)

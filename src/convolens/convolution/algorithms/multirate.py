@@ -27,7 +27,7 @@ from convolens.arrays import empty
 from convolens.convolution import costs
 from convolens.convolution.gaussian import gaussian, gaussian_at, radius_within, rounded
 from convolens.convolution.job import Estimate, Job, Solve
-from convolens.convolution.resampling import Windows, filtered, planes, reads, resample
+from convolens.convolution.resampling import Planes, Windows, filtered, planes, reads, resample
 from convolens.convolution.spec import Shape, Spec
 from convolens.planning import Cost
 from convolens.shapes import Boundary, boundary_map
@@ -61,9 +61,14 @@ class Pass(NamedTuple):
         return (*self.shape[: self.axis], *sizes, *self.shape[self.axis + len(sizes) :])
 
     @property
+    def planes(self) -> Planes:
+        """The array as the core sees it."""
+        return planes(self.shape, self.axis, self.windows)
+
+    @property
     def amounts(self) -> tuple[float, ...]:
         """A call for each plane; products of windows that step on or filter, and of those that interpolate."""
-        seen = planes(self.shape, self.axis, self.windows)
+        seen = self.planes
         products = [0, 0]
         for windows, count in zip((seen.down, seen.across), seen.products, strict=True):
             products[len(windows.weights) > 1] += count if any(windows is own for own in self.windows) else 0
@@ -104,12 +109,12 @@ def run(job: Job, solve: Solve) -> None:
     x: NDArray[Any] = np.ascontiguousarray(job.x, None if reads(spec) else spec.dtype)
     for each in steps[:-1]:
         smaller = empty(each.outputs, spec.dtype)
-        resample(x, each.axis, each.windows, smaller)
+        resample(x, each.planes, smaller)
         x = smaller
         # Interpolation would spread a NaN further than the kernel reaches.
         if each.last_before_interpolation and spec.source.kind == "f" and not np.isfinite(x).all():
             return solve(job, local=True)
-    return resample(x, steps[-1].axis, steps[-1].windows, job.out)
+    return resample(x, steps[-1].planes, job.out)
 
 
 @lru_cache(maxsize=64)
