@@ -1,6 +1,6 @@
 """Measures the coefficients of the planner's cost model: `python -m benchmarks.calibrate`, for each instruction set.
 
-Every algorithm runs a spread of problems on one thread; its coefficients are the non-negative ones that come nearest
+Every algorithm runs a range of problems on one thread; its coefficients are the non-negative ones that come nearest
 to the times it took, relative to each. Processor time is measured, so that a busy machine disturbs little.
 """
 
@@ -261,8 +261,8 @@ def measure_blocks(dtype: np.dtype[Any]) -> Iterable[Measured]:
 
 
 def measure_sweep(dtype: np.dtype[Any]) -> Iterable[Measured]:
-    for size, reach in ((20, 5), (50, 5), (200, 9), (200, 40), (600, 15), (1500, 9), (1500, 31), (3000, 5)):
-        job = separable_job(dtype, (size, size), (reach, reach))
+    for size, side in ((20, 5), (50, 5), (200, 9), (200, 40), (600, 15), (1500, 9), (1500, 31), (3000, 5)):
+        job = separable_job(dtype, (size, size), (side, side))
         yield costs.sweep_amounts(job.spec), seconds_of(lambda job=job: separable.run(job, solve))
     short = [((2000, 20), (5, 3)), ((800, 44), (11, 11)), ((44, 72, 35), (3, 1, 4)), ((30, 40, 50), (5, 1, 9))]
     for shape, kernel in short:
@@ -272,8 +272,8 @@ def measure_sweep(dtype: np.dtype[Any]) -> Iterable[Measured]:
 
 def measure_bands(dtype: np.dtype[Any]) -> Iterable[Measured]:
     """What a separable convolution in bands takes besides its passes."""
-    for size, reach in ((20, 3), (60, 5), (60, 15), (120, 5), (160, 9)):
-        job = separable_job(dtype, (size,) * 3, (reach,) * 3)
+    for size, side in ((20, 3), (60, 5), (60, 15), (120, 5), (160, 9)):
+        job = separable_job(dtype, (size,) * 3, (side,) * 3)
         besides = costs.bands_seconds(job.spec, separable.count(job.spec)) if "bands" in known() else 0.0
         passes = separable.cost(job.spec, best_cost).seconds - besides
         taken = seconds_of(lambda job=job: separable.run(job, solve))

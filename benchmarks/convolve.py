@@ -64,7 +64,7 @@ def lines(draw: Callable[..., Any]) -> Iterator[Case]:
 
 
 def echo(draw: Callable[..., Any]) -> Case:
-    """Stereo of 26 million samples, five taps spread over two seconds of 44.1 kHz."""
+    """Stereo of 26 million samples, five nonzeros over two seconds of 44.1 kHz."""
     sound = draw(26_000_000, 2)
     kernel = np.zeros((88_200, 1), np.float32)
     kernel[[0, 11_025, 30_870, 57_330, 88_199], 0] = 1, 0.5, 0.35, 0.2, 0.1
@@ -149,9 +149,9 @@ def opencv(x: Any, kernel: Any) -> Peers:
 
 def opencv_line(x: Any, kernel: Any) -> Peers:
     """A line as a picture of one row, extended beforehand, as OpenCV gives no more outputs than inputs."""
-    flipped, reach = kernel[::-1].copy()[None], len(kernel) - 1
-    padded = np.pad(x, (0, reach))[None]
-    anchor = (reach, 0)
+    flipped, margin = kernel[::-1].copy()[None], len(kernel) - 1
+    padded = np.pad(x, (0, margin))[None]
+    anchor = (margin, 0)
     return {
         "OpenCV filter2D": lambda: cv2.filter2D(
             padded, cv2.CV_32F, flipped, anchor=anchor, borderType=cv2.BORDER_CONSTANT

@@ -304,7 +304,7 @@ def unecho(
     delays: Real | Sequence[Real] | None = None,
     weights: Real | Sequence[Real] | None = None,
     *,
-    dry: NDArray[np.floating] | None = None,
+    reference: NDArray[np.floating] | None = None,
     regularization: Real = 0.0,
 ) -> NDArray[_Floating]: ...
 

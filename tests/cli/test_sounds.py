@@ -129,8 +129,8 @@ def test_unecho_prints_what_it_found_and_removes_it(tmp_path, capsys):
     noise = np.random.default_rng(0).normal(0, 0.1, 20000).astype(np.float32)
     write_audio(tmp_path / "dry.wav", noise, 8000, subtype="FLOAT")
     write_audio(tmp_path / "hall.wav", cl.echo(noise, 8000, [0.1, 0.25], [0.5, 0.3]), 8000, subtype="FLOAT")
-    for more in ([], ["--dry-copy", str(tmp_path / "dry.wav")], ["--delay", "0.1", "--weight", "0.5", "--delay", "0.25",
-                 "--weight", "0.3"]):  # fmt: skip
+    known = ["--delay", "0.1", "--weight", "0.5", "--delay", "0.25", "--weight", "0.3"]
+    for more in ([], ["--reference", str(tmp_path / "dry.wav")], known):
         assert cli.run(["unecho", str(tmp_path / "hall.wav"), str(tmp_path / "out.wav"), *more]) == 0
         printed = capsys.readouterr().out
         assert ("found 0.1000 s × 0.500, 0.2500 s × 0.300" in printed) == ("--delay" not in more)
@@ -147,7 +147,7 @@ def test_unecho_says_when_there_is_nothing_to_find(tmp_path, capsys):
         "unecho",
         str(tmp_path / "dry.wav"),
         str(tmp_path / "out.wav"),
-        "--dry-copy",
+        "--reference",
         str(tmp_path / "fast.wav"),
     ]
     assert cli.run(arguments) == 2

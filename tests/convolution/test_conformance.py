@@ -63,10 +63,10 @@ def cases(draw, longest=12, widest_kernel=7):
     shape = [draw(st.integers(1 if draw(st.integers(0, 9)) else 0, longest)) for _ in range(ndim)]
     mode = draw(st.sampled_from(["full", "same", "valid"]))
     boundary = "constant" if mode == "valid" else draw(st.sampled_from(BOUNDARIES))
-    reach = dict(zip(axes, kernel_shape, strict=True))
+    sizes_of_kernel = dict(zip(axes, kernel_shape, strict=True))
     for axis in range(ndim):
         if mode == "valid" or (boundary != "constant" and shape[axis] == 0):
-            shape[axis] = max(shape[axis], reach.get(axis, 0), 1)
+            shape[axis] = max(shape[axis], sizes_of_kernel.get(axis, 0), 1)
     kind = draw(st.sampled_from([FLOATS, INTEGERS]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x = strided(draw, random(rng, shape, draw(st.sampled_from(kind))))
@@ -98,7 +98,7 @@ def random_kernel(draw, rng, shape, dtype):
 
 def strided(draw, array):
     """The same values, laid out in memory in another way."""
-    way = draw(st.sampled_from(["plain", "plain", "backwards", "every second", "turned", "foreign"]))
+    way = draw(st.sampled_from(["plain", "plain", "backwards", "every second", "transposed", "foreign"]))
     if way == "backwards":
         return np.flip(np.flip(array).copy())
     if way == "every second":
@@ -106,7 +106,7 @@ def strided(draw, array):
         view = roomy[tuple(slice(None, None, 2) for _ in array.shape)]
         view[...] = array
         return view
-    if way == "turned":
+    if way == "transposed":
         return np.asfortranarray(array)
     return array.astype(array.dtype.newbyteorder()) if way == "foreign" else array
 

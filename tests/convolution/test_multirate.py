@@ -58,8 +58,8 @@ def test_every_way_to_blur_keeps_its_bound(mode, dtype, boundary):
     kernel = cl.kernel("gaussian", 8)
     kernel = kernel.astype(np.float32) if dtype == np.float32 else kernel
     options = {} if mode == "valid" else {"boundary": boundary}
-    reach = [(k // 2 * (1 + (mode == "full")),) * 2 for k in kernel.shape] if mode != "valid" else 0
-    padded = np.pad(x.astype(float), reach, boundary if mode != "valid" else "constant")
+    margin = [(k // 2 * (1 + (mode == "full")),) * 2 for k in kernel.shape] if mode != "valid" else 0
+    padded = np.pad(x.astype(float), margin, boundary if mode != "valid" else "constant")
     at = np.arange(-kernel.radius[0], kernel.radius[0] + 1)
     line = np.exp(-0.5 * (at / 8) ** 2) / np.exp(-0.5 * (at / 8) ** 2).sum()
     exact = ndimage.convolve1d(ndimage.convolve1d(padded, line, 0), line, 1)

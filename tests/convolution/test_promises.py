@@ -46,10 +46,10 @@ def test_a_bad_sample_spoils_only_the_outputs_whose_window_holds_it(shape, kerne
     results = forced(x, kernel)
     assert {"direct", "fft"} <= set(results)
     for method, result in {"auto": cl.convolve(x, kernel), **results}.items():
-        spoiled = ~np.isfinite(result)
-        assert spoiled[holds].all(), method
-        spoiled[holds] = False
-        assert not spoiled.any(), method
+        contaminated = ~np.isfinite(result)
+        assert contaminated[holds].all(), method
+        contaminated[holds] = False
+        assert not contaminated.any(), method
         elsewhere = np.isfinite(result)
         np.testing.assert_allclose(result[elsewhere], expected[elsewhere], atol=1e-9, err_msg=method)
 
@@ -189,10 +189,10 @@ def status(name):
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
 
 
-def extra_memory(size, reach):
+def extra_memory(size, side):
     """Memory of the process at the peak of a call, the core's included, over input plus output."""
     x = np.ones((size, size), np.float32)
-    kernel = np.random.default_rng(0).normal(size=(reach, reach)).astype(np.float32)
+    kernel = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
     out = np.ones_like(x)
     cl.convolve(x[:200, :200], kernel, "same")  # imports, plans
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew

@@ -49,8 +49,8 @@ def cut_problems(draw):
 def test_equals_the_definition(instruction_set, cut):
     problem, sizes = cut
     with using(instruction_set):
-        result, spoiled = run(problem, sizes)
-    assert spoiled == []
+        result, contaminated = run(problem, sizes)
+    assert contaminated == []
     difference = np.abs(result - correlate_by_definition(problem))
     assert difference.max(initial=0) <= error_allowed(problem, sizes)
 
@@ -84,16 +84,16 @@ def test_the_threads_do_not_change_a_bit(instruction_set):
 @pytest.mark.parametrize("dtype", ["f4", "c16"])
 def test_tells_which_blocks_a_bad_sample_reached_and_leaves_the_others_alone(bad, dtype):
     problem = Problem.random((5000,), (40,), dtype, seed=2)
-    clean, spoiled = run(problem, (16, 32))
-    assert spoiled == []
+    clean, contaminated = run(problem, (16, 32))
+    assert contaminated == []
     problem.x[1000] = bad
-    result, spoiled = run(problem, (16, 32))
+    result, contaminated = run(problem, (16, 32))
     step = 16 * 32 - 40 + 1
     each = 1 if dtype[0] == "c" else 2
     before = len(problem.maps[0]) - len(problem.x) - 20
     touched = {(1000 + before - o) // step // each for o in range(40)}
-    assert touched <= set(spoiled) <= {min(touched) - 1, *touched, max(touched) + 1}
-    for task in set(range(len(clean) // step // each)) - set(spoiled):
+    assert touched <= set(contaminated) <= {min(touched) - 1, *touched, max(touched) + 1}
+    for task in set(range(len(clean) // step // each)) - set(contaminated):
         part = slice(task * step * each, (task + 1) * step * each)
         np.testing.assert_array_equal(result[part], clean[part])
 
@@ -107,8 +107,8 @@ def test_a_quiet_row_keeps_its_digits_beside_a_loud_one(loud, dtype):
         replace(problem, x=problem.x[1:], maps=[np.arange(1), problem.maps[1]], out_shape=(1, 3000)), (64, 64)
     )
     problem.x[0] *= loud
-    result, spoiled = run(problem, (64, 64))
-    assert spoiled == []
+    result, contaminated = run(problem, (64, 64))
+    assert contaminated == []
     assert np.abs(result[1] - alone[0]).max() <= 40 * np.finfo(dtype).eps * np.abs(alone).max()
 
 

@@ -114,9 +114,9 @@ def layers(draw, kernels):
     pairs = st.sampled_from(draw(st.sampled_from([[(1, 1)], [(1, 1), (2, 2), (1, 2), (3, 1)]])))
     window = draw(pairs), draw(st.tuples(*(st.integers(0, k) for k in kernel))), draw(pairs)
     size = draw(st.tuples(st.integers(1, 11), st.integers(1, 11)))
-    # Past the last window there may be pixels that none sees, and windows may reach beyond the picture.
-    reach = [(m - 1) * s + d * (k - 1) + 1 - b for m, s, b, d, k in zip(size, *window, kernel, strict=True)]
-    height, width = (max(1, r + draw(st.sampled_from([-1, 0, -1, 2]))) for r in reach)
+    # Past the last window there may be pixels that none sees, and windows may extend beyond the picture.
+    extents = [(m - 1) * s + d * (k - 1) + 1 - b for m, s, b, d, k in zip(size, *window, kernel, strict=True)]
+    height, width = (max(1, r + draw(st.sampled_from([-1, 0, -1, 2]))) for r in extents)
     n, filters = draw(st.sampled_from([1, 2, 1, 2, 0])), draw(st.integers(1, 70))
     channels = draw(st.one_of(st.integers(1, 4), st.integers(1, 140)))
     x, weight = numbers(n, height, width, channels), numbers(filters, channels, *kernel, seed=1)

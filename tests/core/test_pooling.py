@@ -25,8 +25,8 @@ def poolings(draw):
     x = random.integers(-2, 3, (n, height, width, channels)).astype(np.float32)
     x[random.random(x.shape) < 0.2] = -np.inf
     x[random.random(x.shape) < draw(st.sampled_from([0, 0.01]))] = np.nan
-    reach = zip((height, width), before, stride, dilation, (rows, columns), strict=True)
-    size = tuple((h + b - d * (k - 1) - 1) // s + 1 for h, b, s, d, k in reach)
+    axes = zip((height, width), before, stride, dilation, (rows, columns), strict=True)
+    size = tuple((h + b - d * (k - 1) - 1) // s + 1 for h, b, s, d, k in axes)
     return x, (rows, columns), (*stride, *before, *dilation), size
 
 

@@ -31,11 +31,11 @@ def test_sizes_are_what_the_number_says():
     y, x = np.mgrid[-7:8, -7:8]
     assert disk.shape == (15, 15) and disk.max() == pytest.approx(1 / (np.pi * 6.5**2), rel=0.01)
     assert not disk[np.hypot(y, x) > 7.3].any()
-    bell = cl.kernel("gaussian", 2.5)
-    half = len(bell) // 2
-    assert bell[half, half + 2] / bell[half, half] == pytest.approx(np.exp(-0.5 * (2 / 2.5) ** 2))
+    gaussian = cl.kernel("gaussian", 2.5)
+    half = len(gaussian) // 2
+    assert gaussian[half, half + 2] / gaussian[half, half] == pytest.approx(np.exp(-0.5 * (2 / 2.5) ** 2))
     image = np.random.default_rng(0).random((40, 40))
-    blurred = cl.convolve(image, bell, "same", boundary="symmetric")
+    blurred = cl.convolve(image, gaussian, "same", boundary="symmetric")
     np.testing.assert_allclose(blurred, cl.blur(image, 2.5), atol=2e-4)
 
 

@@ -16,9 +16,9 @@ ECHO = {"rate": 1000, "delays": [0.1, 0.25], "weights": [0.5, -0.25]}
 
 def difference(narrow, wide):
     """Two Gaussians in one kernel of the wider one's size."""
-    kernel, reach = -np.asarray(cl.kernel("gaussian", wide)), cl.kernel("gaussian", wide).radius[0]
+    kernel, radius = -np.asarray(cl.kernel("gaussian", wide)), cl.kernel("gaussian", wide).radius[0]
     inner = cl.kernel("gaussian", narrow)
-    middle = slice(reach - inner.radius[0], reach + inner.radius[0] + 1)
+    middle = slice(radius - inner.radius[0], radius + inner.radius[0] + 1)
     kernel[middle, middle] += inner
     return kernel
 

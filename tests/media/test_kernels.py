@@ -65,7 +65,7 @@ def test_a_missing_file_and_a_silent_one_are_refused(tmp_path):
 
 
 def test_a_text_too_long_to_be_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("convolens.media.kernels._LONGEST_TEXT", 10)
+    monkeypatch.setattr("convolens.media.kernels._MAX_TEXT_BYTES", 10)
     (tmp_path / "long.txt").write_text("1 " * 6)
     with pytest.raises(FormatError, match=r"long\.txt: need at most 10 bytes of text, got 12; save it as \.npy"):
         read_kernel(tmp_path / "long.txt")

@@ -33,7 +33,7 @@ def convolve(
     ] = "constant",
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide the kernel by its sum.")] = False,
     offset: Annotated[
-        float, typer.Option(help="Added to each pixel, as a share of white: 0.5 shows what is negative.")
+        float, typer.Option(help="Added to each pixel, as a fraction of white: 0.5 shows what is negative.")
     ] = 0.0,
     explain: Annotated[bool, typer.Option("--explain", help="Print what each method would have cost.")] = False,
 ) -> None:

@@ -129,20 +129,20 @@ def reverb(
 def unecho(
     source: Source,
     target: Target,
-    dry_copy: Annotated[
+    reference: Annotated[
         Path | None, typer.Option(metavar="SOUND", help="The same recording without echoes, to find them by.")
     ] = None,
     delay: Annotated[list[float] | None, typer.Option(help="Seconds until an echo, if you know it.")] = None,
     weight: Annotated[list[float] | None, typer.Option(help="How loud that echo is; one for each --delay.")] = None,
     regularization: Annotated[
-        float, typer.Option(help="Pitches of which the echoes leave less than this are let go; 0 lets none go.")
+        float, typer.Option(help="Pitches of which the echoes leave less than this are given up; 0 gives none up.")
     ] = 0.0,
     plot: Plot = None,
 ) -> None:
     """Find the echoes of a recording and remove them.
 
-    They are found in the recording itself, or by comparison with a dry copy, and printed; or say which there are. Where
-    none stands out, or they cancel a pitch, it says so and writes nothing.
+    They are found in the recording itself, or by comparison with a reference, and printed; or say which there are.
+    Where none stands out, or they cancel a pitch, it says so and writes nothing.
 
     
     Examples:
@@ -155,9 +155,9 @@ def unecho(
 
     found = (tuple(delay or ()), tuple(weight or ()))
     if not (delay or weight):
-        heard, rate = read_audio(source, seconds=60)
-        copy = _copy_at(rate, dry_copy) if dry_copy else None
-        found = find_echoes(heard, rate, dry=copy)
+        recording, rate = read_audio(source, seconds=60)
+        compared = _reference_at(rate, reference) if reference else None
+        found = find_echoes(recording, rate, reference=compared)
         typer.echo("found " + ", ".join(f"{d:.4f} s × {w:.3f}" for d, w in zip(*found, strict=True)))
     _from_file_to_file(
         source,
@@ -165,22 +165,22 @@ def unecho(
         change_for(*found, regularization=regularization),
         longer=lambda rate: 0,
         channels=lambda has: has,
-        keeping=(dry_copy,) if dry_copy else (),
+        keeping=(reference,) if reference else (),
         normalize=False,
         limit=False,
         plot=plot,
     )
 
 
-def _copy_at(rate: int, dry_copy: Path) -> Any:
-    """The dry copy, which must have the recording's rate."""
+def _reference_at(rate: int, reference: Path) -> Any:
+    """The reference, which must have the recording's rate."""
     from convolens.errors import ArgumentError
     from convolens.media.audio import read_audio
 
-    copy, copy_rate = read_audio(dry_copy, seconds=60)
-    if copy_rate != rate:
-        raise ArgumentError(f"{dry_copy}: need the recording's rate, {rate} Hz, got {copy_rate} Hz")
-    return copy
+    samples, reference_rate = read_audio(reference, seconds=60)
+    if reference_rate != rate:
+        raise ArgumentError(f"{reference}: need the recording's rate, {rate} Hz, got {reference_rate} Hz")
+    return samples
 
 
 def _weights(words: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures and sounds by a kernel of one's own: `convolve` with a picture's or a sound's habits."""
+"""Pictures and sounds filtered by any kernel: `convolve` with the conventions of a picture or a sound."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from convolens.shapes import Boundary, Mode
 def arranged(
     signal: NDArray[Any], weights: NDArray[np.float64], *, normalize: bool
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
-    """The kernel in the arithmetic that suits the signal, and the axes it lies along: not colours, nor channels.
+    """The kernel in the arithmetic that suits the signal, and the axes that it is for: not colours, nor channels.
 
     Raises:
         ShapeError: a kernel of rows for a sound.
-        ArgumentError: normalised, though its weights sum to nothing.
+        ArgumentError: it is to be normalized, though its weights sum to 0.
     """
     picture = signal.dtype.kind in "ui"
     weights = weights[None] if picture and weights.ndim == 1 else weights

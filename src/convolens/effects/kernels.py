@@ -1,6 +1,6 @@
-"""Kernels by name: what one would else type by hand.
+"""Kernels by name, which one would otherwise type by hand.
 
-All are for convolution, in which a kernel is turned by half: the derivatives are positive where brightness grows to the
+All are for convolution, which rotates a kernel by 180°: the derivatives are positive where brightness grows to the
 right or downwards.
 """
 
@@ -20,7 +20,7 @@ from convolens.convolution.product import Product, gaussian_product
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.kernels import read_kernel
 
-_LARGEST = 1001  # weights along a side
+_MAX_SIDE = 1001  # weights along a side
 _ACROSS = np.array([[1.0, 0.0, -1.0]])
 
 
@@ -44,7 +44,7 @@ KERNELS: dict[str, NDArray[np.float64]] = {
 
 
 def _box(size: float) -> NDArray[np.float64]:
-    n = _whole("box", size)
+    n = _in_whole_pixels("box", size)
     return np.full((n, n), 1 / n**2)
 
 
@@ -54,22 +54,22 @@ def _gaussian(sigma: float) -> Product:
 
 
 def _log(sigma: float) -> NDArray[np.float64]:
-    """As `laplacian_of_gaussian` takes it, cut at four sigmas."""
+    """The kernel of `laplacian_of_gaussian`, cut at four sigmas."""
     radius = max(1, int(4 * sigma + 0.5))
     return laplacian((sigma, sigma), (radius, radius))
 
 
 def _motion(length: float) -> NDArray[np.float64]:
-    n = _whole("motion", length)
+    n = _in_whole_pixels("motion", length)
     return np.full((1, n), 1 / n)
 
 
 def _disk(radius: float) -> NDArray[np.float64]:
     """A lens out of focus: each pixel weighs as much as the disk covers of it, by 8 × 8 points."""
-    reach = int(np.ceil(radius))
-    points = (np.arange(-8 * reach - 4, 8 * reach + 4) + 0.5) / 8
+    half = int(np.ceil(radius))
+    points = (np.arange(-8 * half - 4, 8 * half + 4) + 0.5) / 8
     inside = np.add.outer(points**2, points**2) <= radius**2
-    covered = inside.reshape(2 * reach + 1, 8, 2 * reach + 1, 8).sum(axis=(1, 3))
+    covered = inside.reshape(2 * half + 1, 8, 2 * half + 1, 8).sum(axis=(1, 3))
     disk: NDArray[np.float64] = covered / covered.sum()
     return disk
 
@@ -128,10 +128,10 @@ def named_or_read(word: str) -> NDArray[np.float64]:
         return read_kernel(path)
     if not colon and name in SIZED:
         raise ArgumentError(f"kernel {name}: need its size in pixels after a colon, as in {name}:5")
-    return kernel(name, _number(word, number) if colon else None)
+    return kernel(name, _parsed(word, number) if colon else None)
 
 
-def _number(word: str, number: str) -> float:
+def _parsed(word: str, number: str) -> float:
     try:
         return float(number)
     except ValueError:
@@ -139,11 +139,11 @@ def _number(word: str, number: str) -> float:
 
 
 def _checked(name: str, size: Real | None) -> float:
-    need = f"a size in pixels above 0 and up to {_LARGEST // 2}"
-    return as_real(size, f"kernel {name}", need, lambda s: s > 0 and 2 * s + 1 <= _LARGEST)
+    need = f"a size in pixels above 0 and up to {_MAX_SIDE // 2}"
+    return as_real(size, f"kernel {name}", need, lambda s: s > 0 and 2 * s + 1 <= _MAX_SIDE)
 
 
-def _whole(word: str, size: Any) -> int:
+def _in_whole_pixels(word: str, size: Any) -> int:
     if size != int(size):
         raise ArgumentError(f"kernel {word}: need a size in whole pixels, got {size:g}")
     return int(size)

@@ -37,7 +37,7 @@ def blur(image: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: 
 
 
 def _correlated(work: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: Boundary) -> Any:
-    """By one kernel of known lines; where a sigma has a gradient, line by line."""
+    """The image convolved with one kernel of known lines; where a sigma has a gradient, line by line."""
     if not any(is_tensor(sigma) for sigma in sigmas):
         kernel = gaussian_product(tuple(map(float, sigmas)), radii, str(work.dtype).removeprefix("torch."))
         return correlate(work, kernel, "same", axes=tuple(range(len(radii))), boundary=boundary)

@@ -17,21 +17,21 @@ from convolens.media.images import read_image
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff")
 _TEXTS = (".txt", ".csv", ".tsv", ".dat")
-_LONGEST_TEXT = 64 << 20
+_MAX_TEXT_BYTES = 64 << 20
 
 
 def read_kernel(path: AnyPath) -> NDArray[np.float64]:
     """The weights in a file, one axis for a sound or a single row, two for a picture or rows.
 
-    A text file has numbers apart by blanks or commas. A picture counts as grey from 0 to 1, colours meaned; a sound
-    of several channels as their mean. A `.npy` file is read without unpickling anything.
+    A text file has numbers separated by blanks or commas. A picture counts as grey from 0 to 1, the mean of its
+    colours; a sound of several channels as their mean. A `.npy` file is read without unpickling anything.
 
     Raises:
         FileError: nothing is there.
         FormatError: it holds no weights, or some that are no finite numbers.
     """
     file = need_file(path, "a kernel")
-    reader = _READERS.get(file.suffix.lower(), _drawn)
+    reader = _READERS.get(file.suffix.lower(), _read_picture)
     weights = reader(file)
     if weights.dtype.kind not in "buif" or weights.ndim not in (1, 2) or weights.size == 0:
         raise FormatError(f"{file}: need one or two axes of real numbers, got {weights.dtype} {weights.shape}")
@@ -41,19 +41,19 @@ def read_kernel(path: AnyPath) -> NDArray[np.float64]:
     return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
 
 
-def _heard(file: Path) -> NDArray[Any]:
+def _read_sound(file: Path) -> NDArray[Any]:
     samples, _ = read_audio(file)
     return samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float64)
 
 
-def _drawn(file: Path) -> NDArray[Any]:
+def _read_picture(file: Path) -> NDArray[Any]:
     picture = read_image(file)
     gray = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
     weights: NDArray[np.float64] = gray / float(np.iinfo(picture.dtype).max)
     return weights
 
 
-def _saved(file: Path) -> NDArray[Any]:
+def _read_npy(file: Path) -> NDArray[Any]:
     try:
         with file.open("rb") as stream:
             _check_size(stream, file)
@@ -80,14 +80,14 @@ def _check_size(stream: BinaryIO, file: Path) -> None:
         raise FormatError(f"{file}: need the {claimed} bytes of numbers that its header claims, got {held}")
 
 
-def _archived(file: Path) -> NDArray[Any]:
+def _refuse_archive(file: Path) -> NDArray[Any]:
     raise FormatError(f"{file}: need one array, got an archive of several; save that array with numpy.save")
 
 
-def _written(file: Path) -> NDArray[Any]:
+def _read_text(file: Path) -> NDArray[Any]:
     size = file.stat().st_size
-    if size > _LONGEST_TEXT:
-        raise FormatError(f"{file}: need at most {_LONGEST_TEXT:,} bytes of text, got {size:,}; save it as .npy")
+    if size > _MAX_TEXT_BYTES:
+        raise FormatError(f"{file}: need at most {_MAX_TEXT_BYTES:,} bytes of text, got {size:,}; save it as .npy")
     try:
         lines = file.read_text().replace(",", " ").splitlines()
         rows = [[float(word) for word in line.split("#")[0].split()] for line in lines]
@@ -97,8 +97,8 @@ def _written(file: Path) -> NDArray[Any]:
 
 
 _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
-    ".npy": _saved,
-    ".npz": _archived,
-    **dict.fromkeys(_TEXTS, _written),
-    **dict.fromkeys(SOUNDS, _heard),
+    ".npy": _read_npy,
+    ".npz": _refuse_archive,
+    **dict.fromkeys(_TEXTS, _read_text),
+    **dict.fromkeys(SOUNDS, _read_sound),
 }

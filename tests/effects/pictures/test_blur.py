@@ -24,7 +24,7 @@ def picture(*shape, dtype=np.float64, seed=0):
     return (image * 255).astype(dtype) if np.dtype(dtype).kind == "u" else image.astype(dtype)
 
 
-def bell(at, sigma):
+def infinite_gaussian(at, sigma):
     """The infinite sampled Gaussian, normalised."""
     far = np.arange(-int(40 * sigma) - 2, int(40 * sigma) + 3)
     return np.exp(-0.5 * (at / sigma) ** 2) / np.exp(-0.5 * (far / sigma) ** 2).sum()
@@ -37,7 +37,7 @@ def test_a_blurred_impulse_is_the_gaussian_within_tolerance(sigma):
     impulse[0, half] = 1
     at = np.arange(-half, half + 1)
     for tolerance in (1e-2, 1e-4, 1e-7):
-        error = np.abs(cl.blur(impulse, (0, sigma), tolerance=tolerance)[0] - bell(at, sigma)).sum()
+        error = np.abs(cl.blur(impulse, (0, sigma), tolerance=tolerance)[0] - infinite_gaussian(at, sigma)).sum()
         assert error <= tolerance, f"the worst input within ±1 errs by {error}"
 
 
@@ -45,12 +45,12 @@ def test_a_blurred_impulse_is_the_gaussian_within_tolerance(sigma):
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
 def test_a_wide_blur_in_two_steps_keeps_its_tolerance_at_every_place(sigma, tolerance):
     assert spacing(sigma, tolerance) > 1
-    reach = int(7 * sigma)
-    size = 2 * reach + 40
+    radius = int(7 * sigma)
+    size = 2 * radius + 40
     impulses = np.eye(size)
     blurred = cl.blur(impulses, (0, sigma), tolerance=tolerance, boundary="constant")
-    exact = bell(np.arange(size)[:, None] - np.arange(size), sigma)
-    errors = np.abs(blurred - exact)[:, reach:-reach].sum(axis=0)  # each column: how far its output can be off
+    exact = infinite_gaussian(np.arange(size)[:, None] - np.arange(size), sigma)
+    errors = np.abs(blurred - exact)[:, radius:-radius].sum(axis=0)  # each column: how far its output can be off
     assert errors.max() <= tolerance
 
 
@@ -94,9 +94,9 @@ def test_a_sigma_far_larger_than_the_picture_gives_its_mean():
 def test_a_nan_spoils_only_what_the_bell_reaches(sigma, bad):
     image = picture(5, 400, dtype=np.float32)
     image[2, 200] = bad
-    reach = radius_within(sigma, 1e-4)
-    spoilt = ~np.isfinite(cl.blur(image, (0, sigma))[2])
-    np.testing.assert_array_equal(np.flatnonzero(spoilt), np.arange(200 - reach, 200 + reach + 1))
+    radius = radius_within(sigma, 1e-4)
+    contaminated = ~np.isfinite(cl.blur(image, (0, sigma))[2])
+    np.testing.assert_array_equal(np.flatnonzero(contaminated), np.arange(200 - radius, 200 + radius + 1))
 
 
 def test_the_number_of_threads_does_not_change_a_bit():

@@ -92,11 +92,11 @@ def test_an_edge_in_uint8_does_not_wrap():
 def test_a_nan_spoils_only_the_windows_that_hold_it():
     image = np.zeros((9, 80), np.float32)
     image[4, 40] = np.nan
-    spoilt = np.isnan(cl.sobel(image))
-    ring = np.zeros_like(spoilt)
+    contaminated = np.isnan(cl.sobel(image))
+    ring = np.zeros_like(contaminated)
     ring[3:6, 39:42] = True
     ring[4, 40] = False  # both kernels weigh the centre with nothing at all
-    np.testing.assert_array_equal(spoilt, ring)
+    np.testing.assert_array_equal(contaminated, ring)
 
 
 def test_views_need_no_copy_by_the_caller():

@@ -87,7 +87,13 @@ def test_a_tensor_gives_the_same_tensor_with_gradients(shapes):
     ("sound", "impulse", "options", "error", "message"),
     [
         (np.zeros(0), np.ones(3), {}, ShapeError, "samples: need .* at least one sample"),
-        (np.zeros(5), np.ones(0), {}, ShapeError, r"impulse: need \(taps,\) or \(taps, channels\), at least one tap"),
+        (
+            np.zeros(5),
+            np.ones(0),
+            {},
+            ShapeError,
+            r"need \(length,\) or \(length, channels\), at least one",
+        ),
         (np.zeros((5, 3)), np.ones((4, 2)), {}, ShapeError, "need 1 channel, or one for each of the sound's 3, got 2"),
         (np.zeros((5, 2)), np.ones((4, 3)), {}, ShapeError, "each of the sound's 2 or 4 of true stereo, got 3"),
         (np.zeros(5), np.ones(3, int), {}, DtypeError, "impulse: need floats, got int64"),

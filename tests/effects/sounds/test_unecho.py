@@ -40,16 +40,16 @@ def test_a_recording_cut_before_its_tail_loses_its_echoes_too(tune):
     assert decibels(cl.unecho(echoed, RATE) - tune, echoed - tune) < -30
 
 
-def test_echoes_are_found_by_a_dry_copy_whatever_the_level(tune):
+def test_echoes_are_found_by_a_reference_whatever_the_level(tune):
     echoed = cl.echo(np.stack([tune, tune[::-1]], axis=1), RATE, [0.001, 0.4], [0.5, 0.3], dry=0.8)[: len(tune)]
-    found = cl.find_echoes(echoed, RATE, dry=np.stack([tune, tune[::-1]], axis=1))
+    found = cl.find_echoes(echoed, RATE, reference=np.stack([tune, tune[::-1]], axis=1))
     assert [round(d * RATE) for d in found.delays] == [22, 8820]
     np.testing.assert_allclose(found.weights, [0.5 / 0.8, 0.3 / 0.8], rtol=1e-3)
 
 
 def test_a_sound_without_echoes_is_said_to_have_none(tune):
     for sound in (tune, np.random.default_rng(0).standard_normal(3 * RATE)):
-        with pytest.raises(ArgumentError, match="samples: need echoes that stand out, found none; give a dry copy"):
+        with pytest.raises(ArgumentError, match="samples: need echoes that stand out, found none; give a reference"):
             cl.find_echoes(sound, RATE)
 
 
@@ -108,7 +108,11 @@ def test_what_cannot_be_undone_is_refused():
         (lambda: cl.unecho(sound[:10], 1000), ArgumentError, "samples: need more than 0.04 seconds to find echoes in"),
         (lambda: cl.unecho(sound[:0], 1000), ShapeError, "samples: need .* at least one sample"),
         (lambda: cl.find_echoes(sound, 1000, longest=0.01), ArgumentError, "shortest: need a delay above 0 and below"),
-        (lambda: cl.find_echoes(sound, 1000, dry=np.zeros((9, 3))), ShapeError, "dry: need 1 channel, or the record"),
+        (
+            lambda: cl.find_echoes(sound, 1000, reference=np.zeros((9, 3))),
+            ShapeError,
+            "reference: need 1 channel, or the record",
+        ),
         (lambda: unecho_stream([], 1000, 0.1, 1.5), ArgumentError, "weights: need echoes that die away to undo them"),
     ):
         with pytest.raises(error, match=message):

@@ -24,9 +24,9 @@ from convolens.effects.pictures.picture import check_picture, for_each_axis
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
-_WIDEST = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 digits
-_WIDE_ENOUGH = 1000  # pixels that any picture may be blurred by
-_LONGEST_TRUNCATE = 40  # sigmas; beyond, a Gaussian is 0 in float64
+_MAX_SIGMA_IN_SIDES = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 digits
+_SIGMA_FOR_ANY_SIZE = 1000  # pixels that any picture may be blurred by
+_MAX_TRUNCATE = 40  # sigmas; beyond, a Gaussian is 0 in float64
 _KEPT = ("uint8", "uint16", "float32", "float64")
 _KEPT_BY_NUMPY = frozenset(map(np.dtype, _KEPT))
 
@@ -129,10 +129,10 @@ def _sigmas(given: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[float, ...]
     widths = tuple(as_real(s, "sigma", "finite widths of at least 0", _is_width) for s in given)
     if not 2 <= len(widths) <= len(shape):
         raise ShapeError(f"sigma: need one number, or one for each leading axis of {len(shape)}, got {len(widths)}")
-    widest = max(_WIDE_ENOUGH, _WIDEST * max(shape[: len(widths)]))
-    if max(widths) > widest:
+    max_sigma = max(_SIGMA_FOR_ANY_SIZE, _MAX_SIGMA_IN_SIDES * max(shape[: len(widths)]))
+    if max(widths) > max_sigma:
         raise ArgumentError(
-            f"sigma: need at most {widest} for a picture of this size, got {max(widths):g}; "
+            f"sigma: need at most {max_sigma} for a picture of this size, got {max(widths):g}; "
             "blurred that far it is its mean"
         )
     return widths
@@ -145,8 +145,8 @@ def _is_width(sigma: float) -> bool:
 def _radii(sigmas: tuple[float, ...], tolerance: Real, truncate: Real | None) -> tuple[tuple[int, ...], float]:
     """Where the kernel ends on each axis, and the error allowed; the axes share it, as their errors add up."""
     if truncate is not None:
-        need = f"a positive number of sigmas, at most {_LONGEST_TRUNCATE}"
-        cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _LONGEST_TRUNCATE)
+        need = f"a positive number of sigmas, at most {_MAX_TRUNCATE}"
+        cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _MAX_TRUNCATE)
         return tuple(int(cut * sigma + 0.5) for sigma in sigmas), 0.0
     allowed = as_real(tolerance, "tolerance", "a number between 0 and 1", lambda t: 0 < t < 1)
     fraction = allowed / max(1, sum(sigma > 0 for sigma in sigmas))

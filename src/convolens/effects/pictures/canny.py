@@ -79,14 +79,14 @@ def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: flo
     at = np.flatnonzero(candidates)
     dx, dy, flat, width = gx.ravel()[at], gy.ravel()[at], strength.ravel(), strength.shape[1]
     steep = np.abs(dy) > np.abs(dx)
-    share = np.where(steep, np.abs(dx), np.abs(dy)) / np.maximum(np.abs(dx), np.abs(dy))
+    fraction = np.where(steep, np.abs(dx), np.abs(dy)) / np.maximum(np.abs(dx), np.abs(dy))
     # The gradient's line passes between the next pixel along its larger component and the next one on the diagonal.
     straight = np.where(steep, width, 1)
-    falling = np.where(dx * dy >= 0, width + 1, np.where(steep, width - 1, 1 - width))
+    diagonal = np.where(dx * dy >= 0, width + 1, np.where(steep, width - 1, 1 - width))
     kept = np.ones(len(at), bool)
-    for way in (1, -1):
-        beside = flat[at + way * falling] * share + flat[at + way * straight] * (1 - share)
-        kept &= beside <= flat[at]
+    for sign in (1, -1):
+        neighbor = flat[at + sign * diagonal] * fraction + flat[at + sign * straight] * (1 - fraction)
+        kept &= neighbor <= flat[at]
     candidates.ravel()[at] = kept
     return candidates
 

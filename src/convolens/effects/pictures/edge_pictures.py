@@ -55,19 +55,19 @@ def edge_picture(
     need_one_of("method", method, METHODS)
     pixels = np.asarray(image)
     if method in GRADIENTS:
-        return _in_kind(_steepness(pixels, method, boundary) * gain, pixels.dtype)
+        return _as_dtype(_steepness(pixels, method, boundary) * gain, pixels.dtype)
     if method == "canny":
-        return _in_kind(canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32), pixels.dtype)
+        return _as_dtype(canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32), pixels.dtype)
     gray = brightness(pixels)
     if method == "log":
         detail = laplacian_of_gaussian(gray, sigma, boundary=boundary) * as_real(sigma, "sigma") ** 2
     else:
         detail = difference_of_gaussians(gray, sigma, boundary=boundary)
-    return _in_kind(0.5 + gain * detail, pixels.dtype)
+    return _as_dtype(0.5 + gain * detail, pixels.dtype)
 
 
 def _steepness(pixels: NDArray[Any], method: str, boundary: Boundary) -> NDArray[Any]:
-    """Of the strongest colour, a step from black to white being 1."""
+    """The gradient of the strongest colour, 1 for a step from black to white."""
     colors = pixels[:, :, :-1] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
     magnitude: Any = gradient_magnitude(colors, boundary, GRADIENTS[method])
     white = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
@@ -75,8 +75,8 @@ def _steepness(pixels: NDArray[Any], method: str, boundary: Boundary) -> NDArray
     return np.asarray(steep / steep.dtype.type(GRADIENTS[method].step * white))
 
 
-def _in_kind(level: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-    """From 0 to 1 in the picture's own dtype."""
+def _as_dtype(level: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
+    """Levels from 0 to 1 in the picture's dtype."""
     bright = level.clip(0, 1)
     if kind.kind == "f":
         return bright.astype(kind, copy=False)

@@ -23,8 +23,8 @@ from convolens.effects.pictures.picture import check_picture, for_each_axis
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
-_LONGEST_TRUNCATE = 10
-_WIDEST = 200.0  # pixels; the kernel of a wider one would take too long to take apart
+_MAX_TRUNCATE = 10
+_MAX_SIGMA = 200.0  # pixels; the kernel of a wider one would take too long to take apart
 _LIKE_LAPLACE = 1.6  # ratio of widths at which the difference is most like the Laplacian (Marr & Hildreth)
 
 
@@ -60,10 +60,10 @@ def laplacian_of_gaussian(
     given = for_each_axis(sigma, 2)
     if len(given) != 2:
         raise ShapeError(f"sigma: need one number, or one for each of two axes, got {len(given)}")
-    need = f"widths above 0 and up to {_WIDEST:g}"
-    down, across = (as_real(s, "sigma", need, lambda s: 0 < s <= _WIDEST) for s in given)
-    need = f"a positive number of sigmas, at most {_LONGEST_TRUNCATE}"
-    cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _LONGEST_TRUNCATE)
+    need = f"widths above 0 and up to {_MAX_SIGMA:g}"
+    down, across = (as_real(s, "sigma", need, lambda s: 0 < s <= _MAX_SIGMA) for s in given)
+    need = f"a positive number of sigmas, at most {_MAX_TRUNCATE}"
+    cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _MAX_TRUNCATE)
     radii = max(1, int(cut * down + 0.5)), max(1, int(cut * across + 0.5))
     if is_tensor(picture):
         picture = tensors.in_floats(picture)

@@ -29,7 +29,7 @@ def sharpen(
         image: `(H, W)` or `(H, W, C)`; uint8, uint16, float32 or float64. Of RGBA only the colours are sharpened.
         sigma: the size of the detail in pixels, as in `blur`.
         amount: 0 changes nothing, 1 doubles the detail.
-        threshold: detail smaller than this, in the image's units, is taken for noise and left as it is.
+        threshold: detail smaller than this, in the image's units, counts as noise and is left alone.
         boundary: one of `numpy.pad`'s names.
 
     Returns:
@@ -50,7 +50,7 @@ def sharpen(
     if picture.ndim == 3 and picture.shape[2] == 4:
         detail[:, :, 3] = 0
     sharper = picture + amount * detail * (abs(detail) >= threshold)
-    return _in_the_kind_of(image, sharper)
+    return _like(image, sharper)
 
 
 def _in_floats(image: Any) -> Any:
@@ -61,7 +61,7 @@ def _in_floats(image: Any) -> Any:
     return picture.astype(np.float32) if picture.dtype in (np.uint8, np.uint16) else picture
 
 
-def _in_the_kind_of(image: Any, sharper: Any) -> Any:
+def _like(image: Any, sharper: Any) -> Any:
     if is_tensor(image):
         if image.is_floating_point():
             return sharper

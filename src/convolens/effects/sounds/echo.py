@@ -2,7 +2,7 @@
 
     x(t) = dry · s(t) + Σ wₘ u(t − tₘ),   u(t) = s(t) + feedback · u(t − T),   T the longest delay
 
-A convolution with a kernel of a few non-zero taps, added up at memory speed: time taps × frames. With feedback, u is
+A convolution with a kernel of a few nonzeros, added up at memory speed: time taps × frames. With feedback, u is
 the sound going round a loop; without, it is the sound.
 """
 
@@ -19,7 +19,7 @@ from convolens.arrays import Real, is_tensor
 from convolens.convolution import convolve
 from convolens.convolution.named import NamedKernel
 from convolens.effects import tensors
-from convolens.effects.sounds.echo_stream import looped, spread
+from convolens.effects.sounds.echo_stream import broadcast_channels, looped
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
 from convolens.effects.sounds.sound import check_sound, stacked
 
@@ -66,13 +66,17 @@ def echo(
     sound: Any = samples
     check_sound(sound)
     taps = echo_taps(rate, delays, weights, dry, feedback, sub_sample)
-    wide = taps.channels(1 if sound.ndim == 1 else sound.shape[1])
+    channels = taps.channels(1 if sound.ndim == 1 else sound.shape[1])
     if taps.weights.ndim == 2:
-        sound = sound.reshape(len(sound), -1).expand(-1, wide) if is_tensor(sound) else spread(sound, wide)
+        sound = (
+            sound.reshape(len(sound), -1).expand(-1, channels)
+            if is_tensor(sound)
+            else broadcast_channels(sound, channels)
+        )
     if taps.feedback == 0:
         return _convolved(sound, taps, taps.dry)
-    heard = _looped(sound, taps)
-    result = _convolved(heard, taps, 0.0)[: len(heard)]
+    wet = _looped(sound, taps)
+    result = _convolved(wet, taps, 0.0)[: len(wet)]
     result[: len(sound)] += taps.dry * sound
     return result
 
@@ -112,12 +116,12 @@ def _looped(sound: Any, taps: Taps) -> Any:
     return looped(None, np.concatenate([sound, np.zeros(rest, sound.dtype)]), taps)[0]
 
 
-def _of_its_kind(kernel: NamedKernel, sound: Any) -> Any:
+def _as_dtype_of(kernel: NamedKernel, sound: Any) -> Any:
     return sound.new_tensor(kernel) if is_tensor(sound) else kernel.astype(sound.dtype)
 
 
 def _convolved(sound: Any, taps: Taps, dry: float) -> Any:
     """The whole sound by the planner, which may know better than adding up taps where there are many."""
     if taps.weights.ndim == 1:
-        return convolve(sound, _of_its_kind(taps.kernel(dry), sound), axes=0)
-    return stacked([convolve(sound[:, c], _of_its_kind(line, sound)) for c, line in enumerate(taps.kernels(dry))])
+        return convolve(sound, _as_dtype_of(taps.kernel(dry), sound), axes=0)
+    return stacked([convolve(sound[:, c], _as_dtype_of(line, sound)) for c, line in enumerate(taps.kernels(dry))])

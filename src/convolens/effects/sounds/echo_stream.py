@@ -18,7 +18,7 @@ from convolens.arrays import Real, empty
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
 from convolens.effects.sounds.sound import check_sound
 
-_TAPE = 1 << 19  # frames before the past is moved to its beginning
+_DELAY_LINE_FRAMES = 1 << 19  # frames until the past is moved to the delay line's beginning
 
 
 def echo_stream(
@@ -57,7 +57,7 @@ def echo_stream(
         check_sound(block)
         stream = stream or _Stream(taps, taps.channels(block.shape[1]), block.dtype)
         longest = max(longest, len(block))
-        yield stream.next(spread(block, stream.channels))
+        yield stream.next(broadcast_channels(block, stream.channels))
     tail = taps.tail if stream else 0
     while stream and tail > 0:
         silence = np.zeros((min(tail, longest), stream.channels), stream.dtype)
@@ -71,21 +71,21 @@ class _Stream:
     def __init__(self, taps: Taps, channels: int, dtype: np.dtype[Any]) -> None:
         self.channels, self.dtype = channels, dtype
         self._taps = taps
-        self._tape = np.zeros((taps.reach, channels), dtype)
-        self._end = taps.reach
-        self._round: NDArray[Any] | None = None
-        # The sound itself is a tap like the others where they hear the same.
+        self._delay_line = np.zeros((taps.longest, channels), dtype)
+        self._end = taps.longest
+        self._last_loop: NDArray[Any] | None = None
+        # The sound itself is a tap like the others where these are of the same signal.
         direct, level = ([0], [taps.dry]) if taps.feedback == 0 else ([], [])
-        self._offsets = taps.reach - np.concatenate([direct, taps.at]).astype(np.int64)
+        self._offsets = taps.longest - np.concatenate([direct, taps.at]).astype(np.int64)
         of_taps = np.broadcast_to(taps.weights.T if taps.weights.ndim == 2 else taps.weights, (channels, len(taps.at)))
         self._weights = np.concatenate([np.broadcast_to(level, (channels, len(level))), of_taps], axis=1).astype(dtype)
 
     def next(self, block: NDArray[Any]) -> NDArray[Any]:
         """The block with its echoes."""
-        heard = block
+        wet = block
         if self._taps.feedback:
-            heard, self._round = looped(self._round, block, self._taps)
-        known = self._recorded(heard)
+            wet, self._last_loop = looped(self._last_loop, block, self._taps)
+        known = self._appended(wet)
         out: NDArray[Any] = empty(block.shape, block.dtype)
         if self._taps.weights.ndim == 1:
             _add_taps(known, self._offsets, self._weights[0], out)
@@ -96,15 +96,17 @@ class _Stream:
             out += block * block.dtype.type(self._taps.dry)
         return out
 
-    def _recorded(self, heard: NDArray[Any]) -> NDArray[Any]:
-        """What the taps reach back to, and the block behind it; the past is moved only when the tape is at its end."""
-        past = self._tape[self._end - self._taps.reach : self._end]
-        if self._end + len(heard) > len(self._tape):
-            self._tape = np.concatenate([past, np.empty((max(_TAPE, 2 * len(heard)), self.channels), self.dtype)])
+    def _appended(self, wet: NDArray[Any]) -> NDArray[Any]:
+        """The past that the taps read, and the block after it; the past is moved only when the delay line is full."""
+        past = self._delay_line[self._end - self._taps.longest : self._end]
+        if self._end + len(wet) > len(self._delay_line):
+            self._delay_line = np.concatenate(
+                [past, np.empty((max(_DELAY_LINE_FRAMES, 2 * len(wet)), self.channels), self.dtype)]
+            )
             self._end = len(past)
-        self._tape[self._end : self._end + len(heard)] = heard
-        self._end += len(heard)
-        return self._tape[self._end - len(heard) - len(past) : self._end]
+        self._delay_line[self._end : self._end + len(wet)] = wet
+        self._end += len(wet)
+        return self._delay_line[self._end - len(wet) - len(past) : self._end]
 
 
 def _add_taps(known: NDArray[Any], offsets: NDArray[np.int64], weights: NDArray[Any], out: NDArray[Any]) -> None:
@@ -115,7 +117,7 @@ def _add_taps(known: NDArray[Any], offsets: NDArray[np.int64], weights: NDArray[
 
 @lru_cache(maxsize=4)
 def _straight(frames: int, channels: int) -> _core.Maps:
-    """Samples that come from where they are."""
+    """The maps of a signal that is not extended."""
     return _core.Maps([np.arange(frames), np.arange(channels)])
 
 
@@ -130,15 +132,15 @@ def looped(last: NDArray[Any] | None, block: NDArray[Any], taps: Taps) -> tuple[
     before = np.zeros((loop, *block.shape[1:]), dtype) if last is None else last
     rows = -(-len(block) // loop)
     padded = np.concatenate([block, np.zeros((rows * loop - len(block), *block.shape[1:]), dtype)])
-    keep = dtype.type(taps.feedback)
+    feedback = dtype.type(taps.feedback)
     flat = padded.reshape(rows, -1)
-    back = np.array([1, -keep], dtype)
-    rounds, _ = lfilter(np.ones(1, dtype), back, flat, axis=0, zi=keep * before.reshape(1, -1))
+    denominator = np.array([1, -feedback], dtype)
+    rounds, _ = lfilter(np.ones(1, dtype), denominator, flat, axis=0, zi=feedback * before.reshape(1, -1))
     result: NDArray[Any] = rounds.reshape(padded.shape)[: len(block)]
     return result, np.concatenate([before, result[-loop:]])[-loop:]
 
 
-def spread(sound: Any, channels: int) -> Any:
+def broadcast_channels(sound: Any, channels: int) -> Any:
     """A sound of one channel for as many as its echoes have."""
     if sound.ndim == 2 and sound.shape[1] == channels:
         return sound

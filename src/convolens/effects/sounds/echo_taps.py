@@ -14,10 +14,10 @@ from convolens.convolution.named import NamedKernel, named
 from convolens.effects.sounds.sound import as_rate
 from convolens.errors import ArgumentError
 
-LONGEST = 86400  # seconds; a longer delay is a slip, and its frames would not fit in memory
+MAX_DELAY_SECONDS = 86400  # seconds; a longer delay is a slip, and its frames would not fit in memory
 SILENCE_DECIBELS = -90.0  # where an echo that comes round again is left to end: below the noise of 16 bits
 
-_SINC_REACH = 32  # frames on each side of a delay between two frames
+_SINC_RADIUS = 32  # frames on each side of a delay between two frames
 _SINC_KAISER = 9.0  # side lobes 90 dB down; flat up to 0.9 of the highest frequency
 
 Weights = Real | Sequence[Real] | Sequence[Sequence[Real]] | NDArray[Any]
@@ -41,7 +41,7 @@ class Taps(NamedTuple):
     feedback: float
 
     @property
-    def reach(self) -> int:
+    def longest(self) -> int:
         """Frames until the last tap."""
         return int(self.at.max())
 
@@ -55,11 +55,11 @@ class Taps(NamedTuple):
     @property
     def tail(self) -> int:
         """Frames by which the result is longer than the sound."""
-        return self.reach + self.repeats * self.loop
+        return self.longest + self.repeats * self.loop
 
     def kernel(self, dry: float) -> NamedKernel:
         """The taps as an array, with the sound itself as loud as `dry`; for each channel, where they differ."""
-        impulse = np.zeros((self.reach + 1, *self.weights.shape[1:]))
+        impulse = np.zeros((self.longest + 1, *self.weights.shape[1:]))
         np.add.at(impulse, self.at, self.weights)  # two echoes may share a frame
         impulse[0] += dry
         return named(impulse, "echo")
@@ -68,16 +68,16 @@ class Taps(NamedTuple):
         """The kernel of each channel, where they differ."""
         return [named(line, "echo") for line in np.asarray(self.kernel(dry)).T]
 
-    def channels(self, has: int) -> int:
-        """How many channels a sound of `has` has afterwards.
+    def channels(self, count: int) -> int:
+        """How many channels a sound of `count` has afterwards.
 
         Raises:
             ArgumentError: weights for as many channels as the sound has not.
         """
-        wants = self.weights.shape[1] if self.weights.ndim == 2 else has
-        if has not in (1, wants):
-            raise ArgumentError(f"weights: need one for each delay, or one for each of {has} channels, got {wants}")
-        return wants
+        wanted = self.weights.shape[1] if self.weights.ndim == 2 else count
+        if count not in (1, wanted):
+            raise ArgumentError(f"weights: need one for each delay, or one for each of {count} channels, got {wanted}")
+        return wanted
 
 
 def echo_taps(
@@ -98,8 +98,8 @@ def echo_taps(
         raise ArgumentError(f"weights: need one for each of the {len(seconds)} delays, got {len(loudness)}")
     if (seconds < 0).any():
         raise ArgumentError(f"delays: need seconds of at least 0, got {seconds.min():g}")
-    if (seconds > LONGEST).any():
-        raise ArgumentError(f"delays: need at most {LONGEST} seconds, a day, got {seconds.max():g}")
+    if (seconds > MAX_DELAY_SECONDS).any():
+        raise ArgumentError(f"delays: need at most {MAX_DELAY_SECONDS} seconds, a day, got {seconds.max():g}")
     exact = seconds * rate
     loop = int(np.rint(exact.max()))
     at, loudness = _between_frames(exact, loudness) if sub_sample else (np.rint(exact).astype(np.int64), loudness)
@@ -112,9 +112,9 @@ def echo_taps(
 def _check_feedback(taps: Taps, rate: Real) -> None:
     if taps.feedback and taps.loop == 0:
         raise ArgumentError("delays: need one of at least one frame for feedback, got none")
-    if taps.tail > (LONGEST + 1) * rate:
+    if taps.tail > (MAX_DELAY_SECONDS + 1) * rate:
         raise ArgumentError(
-            f"feedback: need echoes that end within {LONGEST} seconds, a day; {taps.feedback:g} lasts "
+            f"feedback: need echoes that end within {MAX_DELAY_SECONDS} seconds, a day; {taps.feedback:g} lasts "
             f"{taps.tail / rate:.0f}"
         )
 
@@ -126,16 +126,16 @@ def _between_frames(exact: NDArray[np.float64], loudness: NDArray[np.float64]) -
     """
     whole = np.rint(exact)
     broken = ~np.isclose(exact, whole, rtol=0, atol=1e-6)
-    if (exact[broken] < _SINC_REACH).any():
+    if (exact[broken] < _SINC_RADIUS).any():
         raise ArgumentError(
-            f"delays: need at least {_SINC_REACH} frames where one falls between two frames, got "
+            f"delays: need at least {_SINC_RADIUS} frames where one falls between two frames, got "
             f"{exact[broken].min():g}"
         )
     at, weights = [whole[~broken]], [loudness[~broken]]
     for delay, weight in zip(exact[broken], loudness[broken], strict=True):
-        near = np.floor(delay) + np.arange(1 - _SINC_REACH, _SINC_REACH + 1)
+        near = np.floor(delay) + np.arange(1 - _SINC_RADIUS, _SINC_RADIUS + 1)
         away = near - delay
-        window = np.i0(_SINC_KAISER * np.sqrt(np.maximum(1 - (away / _SINC_REACH) ** 2, 0))) / np.i0(_SINC_KAISER)
+        window = np.i0(_SINC_KAISER * np.sqrt(np.maximum(1 - (away / _SINC_RADIUS) ** 2, 0))) / np.i0(_SINC_KAISER)
         at.append(near)
         weights.append(np.multiply.outer(np.sinc(away) * window, weight))
     return np.concatenate(at).astype(np.int64), np.concatenate(weights)

@@ -70,7 +70,7 @@ def change_sound_file(
         normalize: scale the result so that its loudest sample just reaches full scale. Computes it twice.
         limit: let loud samples approach full scale softly, as `soften` does, instead of clipping them.
         block: frames read at a time.
-        progress: told how many frames were read, after each block; with `normalize` each frame is read twice.
+        progress: called with how many frames were read, after each block; with `normalize` each frame is read twice.
         before: given each block that is read, once.
         after: given each block that is written.
 
@@ -84,7 +84,9 @@ def change_sound_file(
 
     def changed(watcher: Watcher) -> Blocks:
         with reading(source) as sound:
-            yield from change(_told(_ahead(sound_blocks(sound, source, block)), progress, watcher), sound.samplerate)
+            yield from change(
+                _observed(_prefetched(sound_blocks(sound, source, block)), progress, watcher), sound.samplerate
+            )
 
     with reading(source) as sound:
         rate, wide, subtype = sound.samplerate, channels(sound.channels), kept_subtype(target, sound.subtype)
@@ -96,8 +98,8 @@ def change_sound_file(
         loudest = max(map(_peak, changed(lambda samples: None)))
         gain = 1 / loudest if loudest > 0 else 1.0
     written, peak, cut = 0, 0.0, 0
-    behind: Future[None] = Future()  # the block before, while it is written
-    behind.set_result(None)
+    pending: Future[None] = Future()  # the block before, while it is written
+    pending.set_result(None)
     with (
         writing_audio(
             target, rate, wide, subtype=subtype, frames=length + longer(rate), keeping=(source, *keeping)
@@ -110,15 +112,15 @@ def change_sound_file(
             scaled = soften(scaled) if limit else scaled
             peak, written = max(peak, loudest), written + len(scaled)
             cut += clipped(scaled) if loudest * gain > 1 else 0
-            behind.result()
-            behind = writer.submit(write_blocks, out, scaled)
+            pending.result()
+            pending = writer.submit(write_blocks, out, scaled)
             after(scaled)
-        behind.result()
+        pending.result()
     return Written(written, peak, gain, 0 if subtype in ("FLOAT", "DOUBLE") else cut)
 
 
-def _ahead(blocks: Blocks) -> Blocks:
-    """The same blocks; the next one is read while one is worked on."""
+def _prefetched(blocks: Blocks) -> Blocks:
+    """The same blocks, of which the next is read while one is worked on."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, blocks, None)
         while (samples := coming.result()) is not None:
@@ -126,7 +128,7 @@ def _ahead(blocks: Blocks) -> Blocks:
             yield samples
 
 
-def _told(blocks: Iterable[NDArray[np.float32]], progress: Callable[[int], Any], watcher: Watcher) -> Blocks:
+def _observed(blocks: Iterable[NDArray[np.float32]], progress: Callable[[int], Any], watcher: Watcher) -> Blocks:
     for samples in blocks:
         watcher(samples)
         yield samples

@@ -1,4 +1,4 @@
-"""Another rate for a sound or an impulse response: a windowed-sinc filter at a rational ratio.
+"""A new rate for a sound or an impulse response: a windowed-sinc filter at a rational ratio.
 
 Time frames × 64 multiplications, whatever the rates (polyphase, by SciPy); memory for the filter grows with the larger
 of the ratio's two numbers.
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from convolens.arrays import Real
 from convolens.effects.sounds.sound import as_rate
 
-_FINEST = 1 << 16  # of the ratio's numbers; the pitch is then right to a hundredth of a cent
-_REACH = 32  # samples of the slower rate on each side
+_MAX_TERM = 1 << 16  # of the ratio's numbers; the pitch is then right to a hundredth of a cent
+_RADIUS = 32  # samples of the slower rate on each side
 _KAISER = 10.0  # side lobes 100 dB down, below the noise of 16 bits
 
 
@@ -37,19 +37,19 @@ def resample(samples: Float[np.ndarray, "frames ..."], rate: Real, to: Real) -> 
     >>> resample(np.ones(100, np.float32), 44100, 22050).shape
     (50,)
     """
-    ratio = Fraction(as_rate(to, "to") / as_rate(rate)).limit_denominator(_FINEST)
+    ratio = Fraction(as_rate(to, "to") / as_rate(rate)).limit_denominator(_MAX_TERM)
     if ratio == 1:
         return samples
     from scipy.signal import firwin, resample_poly
 
     coarser = max(ratio.numerator, ratio.denominator)
-    low_pass = firwin(2 * _REACH * coarser + 1, 1 / coarser, window=("kaiser", _KAISER)).astype(samples.dtype)
+    low_pass = firwin(2 * _RADIUS * coarser + 1, 1 / coarser, window=("kaiser", _KAISER)).astype(samples.dtype)
     other: Any = resample_poly(samples, ratio.numerator, ratio.denominator, axis=0, window=low_pass)
     result: NDArray[Any] = np.ascontiguousarray(other, samples.dtype)
     return result
 
 
-def resample_impulse(impulse: Float[np.ndarray, "taps ..."], rate: Real, to: Real) -> Float[np.ndarray, "others ..."]:
+def resample_impulse(impulse: Float[np.ndarray, "length ..."], rate: Real, to: Real) -> Float[np.ndarray, "others ..."]:
     """An impulse response for sounds of another rate: it colours and amplifies them as before.
 
     Its samples are closer together or further apart, so each weighs less or more: scaled by `rate / to`.

@@ -2,7 +2,7 @@
 
 The planner cuts long sounds into blocks for Fourier transforms: time frames × log(impulse), not frames × impulse. As a
 stream the sound is cut into parts whose length depends on the impulse alone; each part's reverb is added to what the
-parts before it still sound (overlap-add), in memory for a few impulses.
+parts before it still contribute (overlap-add), in memory for a few impulses.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from convolens.errors import ArgumentError, DtypeError, ShapeError
 # A true stereo impulse response: what each ear hears of a click on each side.
 _LEFT_TO_LEFT, _LEFT_TO_RIGHT, _RIGHT_TO_LEFT, _RIGHT_TO_RIGHT = range(4)
 
-_LONGEST_PRE_DELAY = 60  # seconds
-_LEAST_PART = 1 << 17  # frames; shorter parts lose time in preparing each
+_MAX_PRE_DELAY = 60  # seconds
+_MIN_PART = 1 << 17  # frames; shorter parts lose time in preparing each
 _IMPULSES_IN_A_PART = 4  # a part's reverb is an impulse longer than the part: a fifth of the work is for that
 
 
 def reverb(
     samples: Float[Any, "frames ..."],
-    impulse: Float[Any, "taps ..."],
+    impulse: Float[Any, "length ..."],
     *,
     dry: Real = 0.7,
     wet: Real = 0.3,
@@ -46,8 +46,8 @@ def reverb(
 
     Args:
         samples: `(frames,)` or `(frames, channels)`, floats.
-        impulse: `(taps,)` for all channels alike; `(taps, channels)`, one for each channel, or for a sound of one
-            channel one for each of the result's; `(taps, 4)` for a stereo sound is true stereo: left to left, left to
+        impulse: `(length,)` for all channels alike; `(length, channels)`, one for each channel, or for a sound of one
+            channel one for each of the result's; `(length, 4)` for a stereo sound is true stereo: left to left, left to
             right, right to left, right to right.
         dry: how loud the sound itself is.
         wet: how loud the room is.
@@ -56,7 +56,7 @@ def reverb(
         pre_delay: seconds until the room begins to answer.
 
     Returns:
-        `(frames + taps - 1, ...)` in the dtype of the samples; longer by the pre-delay.
+        `(frames + length - 1, ...)` in the dtype of the samples; longer by the pre-delay.
 
     Raises:
         ShapeError: no samples, an empty impulse, or channels that do not match.
@@ -73,10 +73,10 @@ def reverb(
     dry, wet = as_real(dry, "dry"), as_real(wet, "wet")
     room = _at_rate(room, rate, impulse_rate)
     room = room.to(sound.dtype) if is_tensor(room) else room.astype(sound.dtype, copy=False)
-    late = _frames_late(pre_delay, rate)
-    result = _in_the_room(sound, room * wet)
-    if late:
-        result = _behind(result, late)
+    delay = _delay_frames(pre_delay, rate)
+    result = _wet(sound, room * wet)
+    if delay:
+        result = _delayed(result, delay)
     direct = sound if sound.ndim == result.ndim else sound[:, None]
     if dry != 0:  # an hour is a gigabyte: not read once more for nothing
         result[: len(sound)] += dry * direct
@@ -114,27 +114,27 @@ def reverb_stream(
     array([1. , 0.5, 0. ])
     """
     room = _at_rate(impulse, rate, impulse_rate)
-    late = _frames_late(pre_delay, rate)
+    delay = _delay_frames(pre_delay, rate)
     size = part_frames(len(room))
-    sounding: NDArray[Any] | None = None  # of the parts before, from the next frame on
+    tail: NDArray[Any] | None = None  # of the parts before, from the next frame on
     for part, frames in _parts(blocks, size):
         answer = reverb(part, room, dry=dry, wet=wet, rate=rate, pre_delay=pre_delay)
-        if sounding is not None:
-            answer[: len(sounding)] += sounding
-        done = size if frames == size else frames
-        sounding = answer[done : frames + late + len(room) - 1].copy()
-        yield answer[:done]
-    if sounding is not None and len(sounding):
-        yield sounding
+        if tail is not None:
+            answer[: len(tail)] += tail
+        finished = size if frames == size else frames
+        tail = answer[finished : frames + delay + len(room) - 1].copy()
+        yield answer[:finished]
+    if tail is not None and len(tail):
+        yield tail
 
 
-def part_frames(taps: int) -> int:
+def part_frames(length: int) -> int:
     """Frames of a part: a power of two, so that the transforms' sizes depend on nothing but the impulse's length.
 
     >>> part_frames(1000), part_frames(100_000)
     (131072, 524288)
     """
-    return max(_LEAST_PART, 1 << math.ceil(math.log2(_IMPULSES_IN_A_PART * taps)))
+    return max(_MIN_PART, 1 << math.ceil(math.log2(_IMPULSES_IN_A_PART * length)))
 
 
 def _parts(blocks: Iterable[NDArray[Any]], size: int) -> Iterator[tuple[NDArray[Any], int]]:
@@ -171,9 +171,9 @@ def _at_rate(room: Any, rate: Real | None, impulse_rate: Real | None) -> Any:
     return resample_impulse(room, impulse_rate, rate)
 
 
-def _frames_late(pre_delay: Real, rate: Real | None) -> int:
-    need = f"seconds from 0 to {_LONGEST_PRE_DELAY}"
-    seconds = as_real(pre_delay, "pre_delay", need, lambda s: 0 <= s <= _LONGEST_PRE_DELAY)
+def _delay_frames(pre_delay: Real, rate: Real | None) -> int:
+    need = f"seconds from 0 to {_MAX_PRE_DELAY}"
+    seconds = as_real(pre_delay, "pre_delay", need, lambda s: 0 <= s <= _MAX_PRE_DELAY)
     if seconds == 0:
         return 0
     if rate is None:
@@ -181,14 +181,14 @@ def _frames_late(pre_delay: Real, rate: Real | None) -> int:
     return round(seconds * as_rate(rate))
 
 
-def _behind(wet: Any, frames: int) -> Any:
-    """After so many frames of silence."""
+def _delayed(wet: Any, frames: int) -> Any:
+    """The sound after so many frames of silence."""
     if is_tensor(wet):
         return sys.modules["torch"].cat([wet.new_zeros([frames, *wet.shape[1:]]), wet])
     return np.concatenate([np.zeros((frames, *wet.shape[1:]), wet.dtype), wet])
 
 
-def _in_the_room(sound: Any, room: Any) -> Any:
+def _wet(sound: Any, room: Any) -> Any:
     """The wet sound alone."""
     if room.ndim == 2 and room.shape[1] == 1:
         room = room[:, 0]
@@ -219,11 +219,11 @@ def channels_after(channels: int, of_impulse: int) -> int:
 def _check_impulse(room: Any, sound: Any) -> None:
     shape = tuple(getattr(room, "shape", ()))
     if len(shape) not in (1, 2) or 0 in shape:
-        raise ShapeError(f"impulse: need (taps,) or (taps, channels), at least one tap, got shape {shape}")
+        raise ShapeError(f"impulse: need (length,) or (length, channels), at least one sample, got shape {shape}")
     if "float" not in str(room.dtype):
         raise DtypeError(f"impulse: need floats, got {room.dtype}; divide by the largest value")
-    has = 1 if len(shape) == 1 else shape[1]
+    own = 1 if len(shape) == 1 else shape[1]
     channels = 1 if sound.ndim == 1 else sound.shape[1]
-    if has not in (1, channels) and channels != 1 and (channels, has) != (2, 4):
+    if own not in (1, channels) and channels != 1 and (channels, own) != (2, 4):
         four = " or 4 of true stereo" if channels == 2 else ""
-        raise ShapeError(f"impulse: need 1 channel, or one for each of the sound's {channels}{four}, got {has}")
+        raise ShapeError(f"impulse: need 1 channel, or one for each of the sound's {channels}{four}, got {own}")

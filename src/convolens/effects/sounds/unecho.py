@@ -4,7 +4,7 @@
 
 where that recursion is stable: exact, taps × frames, and as a stream. Where an echo is as loud as the sound it is not,
 and the inverse is done on the whole spectrum, both ways in time; frequencies that the echo cancels are gone and must
-be let go (regularised deconvolution), or the noise in their place is amplified without bound.
+be given up (regularized deconvolution), or the noise in their place is amplified without bound.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from convolens.effects.sounds.echo_taps import echo_taps
 from convolens.effects.sounds.sound import check_sound
 from convolens.errors import ArgumentError
 
-_QUIETEST = 0.02  # |H| at its lowest: noise at that frequency is amplified by 34 dB
+_MIN_RESPONSE = 0.02  # |H| at its lowest: noise at that frequency is amplified by 34 dB
 _GRID = 8  # frequencies for each frame of the longest delay
 
 
@@ -32,7 +32,7 @@ def unecho(
     delays: Real | Sequence[Real] | None = None,
     weights: Real | Sequence[Real] | None = None,
     *,
-    dry: Float[np.ndarray, "others ..."] | None = None,
+    reference: Float[np.ndarray, "others ..."] | None = None,
     regularization: Real = 0.0,
 ) -> Float[np.ndarray, "frames ..."]:
     """The recording without its echoes, which are found in it unless they are given.
@@ -42,9 +42,9 @@ def unecho(
         rate: frames a second.
         delays: seconds until each echo, if known.
         weights: how loud each is against the sound, one for each delay.
-        dry: a copy without echoes, to find them by; see `find_echoes`.
-        regularization: how much of each frequency is let go, compared with the sound itself: at r, what the echo leaves
-            of it below r is not brought back. 0 brings back all, or says that it cannot.
+        reference: the same recording without echoes, to find them by; see `find_echoes`.
+        regularization: how much of each frequency is given up, compared with the sound itself: at r, what the echo
+            leaves of it below r is not brought back. 0 brings back all, or says that it cannot.
 
     Returns:
         Shape and dtype of the samples; where the tail of the echoes was, there is silence.
@@ -58,7 +58,7 @@ def unecho(
     array([1., 0., 0., 0.])
     """
     check_sound(samples)
-    at, loudness = _known_or_found(samples, rate, delays, weights, dry)
+    at, loudness = _known_or_found(samples, rate, delays, weights, reference)
     regularization = as_real(regularization, "regularization", "a finite number of at least 0", lambda r: r >= 0)
     if regularization == 0:
         _check_invertible(at, loudness, rate)
@@ -81,7 +81,7 @@ def unecho_stream(
     array([1., 0., 0.])
     """
     taps = echo_taps(rate, delays, weights, 1.0)
-    at, loudness = _behind(taps.at, taps.weights)
+    at, loudness = _checked(taps.at, taps.weights)
     _check_invertible(at, loudness, rate)
     if not is_stable(at, loudness):
         raise ArgumentError("weights: need echoes that die away to undo them in a stream, got louder ones")
@@ -102,26 +102,26 @@ def change_for(delays: Sequence[float], weights: Sequence[float], *, regularizat
 
 
 def is_stable(at: NDArray[np.int64], weights: NDArray[np.float64]) -> bool:
-    """Whether the recursion dies away: whether H turns round 0 no more than the sound alone does (Nyquist)."""
+    """Whether the recursion dies away: whether H winds round 0 no more than the sound alone does (Nyquist)."""
     if np.abs(weights).sum() < 1:
         return True
     H = response(at.tolist(), weights, _size(at))
-    turned = np.angle(H[1:] * H[:-1].conj()).sum()
-    return bool(abs(turned) < np.pi / 2)
+    winding = np.angle(H[1:] * H[:-1].conj()).sum()
+    return bool(abs(winding) < np.pi / 2)
 
 
 def _known_or_found(
-    samples: NDArray[Any], rate: Real, delays: Any, weights: Any, dry: NDArray[Any] | None
+    samples: NDArray[Any], rate: Real, delays: Any, weights: Any, reference: NDArray[Any] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     if (delays is None) != (weights is None):
         raise ArgumentError("weights: need both delays and weights, or neither, got one of them")
     if delays is None:
-        delays, weights = find_echoes(samples, rate, dry=dry)
+        delays, weights = find_echoes(samples, rate, reference=reference)
     taps = echo_taps(rate, delays, weights, 1.0)
-    return _behind(taps.at, taps.weights)
+    return _checked(taps.at, taps.weights)
 
 
-def _behind(at: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _checked(at: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     if weights.ndim != 1:
         raise ArgumentError(f"weights: need one for each delay, for all channels alike, got {weights.shape}")
     if (at == 0).any():
@@ -133,10 +133,10 @@ def _check_invertible(at: NDArray[np.int64], weights: NDArray[np.float64], rate:
     size = _size(at)
     left = np.abs(response(at.tolist(), weights, size))
     lowest = int(left.argmin())
-    if left[lowest] < _QUIETEST:
+    if left[lowest] < _MIN_RESPONSE:
         raise ArgumentError(
             f"echoes: need some of every pitch left to bring back, but at {lowest * float(rate) / size:.0f} Hz these "
-            f"leave {left[lowest]:.3g} of the sound; with a regularization (0.05, say) such pitches are let go"
+            f"leave {left[lowest]:.3g} of the sound; with a regularization (0.05, say) such pitches are given up"
         )
 
 
@@ -148,29 +148,29 @@ def _recursion(
     blocks: Iterable[NDArray[Any]], at: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> Iterator[NDArray[Any]]:
     """`s(t) = x(t) − Σ w s(t − delay)`, in steps no longer than the shortest delay."""
-    reach, step = int(at.max()), int(at.min())
+    longest, step = int(at.max()), int(at.min())
     past: NDArray[Any] | None = None
     for block in blocks:
         check_sound(block)
-        past = np.zeros((reach, block.shape[1]), block.dtype) if past is None else past
+        past = np.zeros((longest, block.shape[1]), block.dtype) if past is None else past
         known = np.concatenate([past, block])
-        for start in range(reach, len(known), step):
+        for start in range(longest, len(known), step):
             now = known[start : start + step]
             for delay, weight in zip(at.tolist(), weights, strict=True):
                 now -= known[start - delay : start - delay + len(now)] * block.dtype.type(weight)
-        past = known[len(known) - reach :]
-        yield known[reach:]
+        past = known[len(known) - longest :]
+        yield known[longest:]
 
 
 def _deconvolved(
     samples: NDArray[Any], at: NDArray[np.int64], weights: NDArray[np.float64], regularization: float
 ) -> NDArray[Any]:
-    """X H* / (|H|² + r²) of the whole; twice as long while it is done, so that what wraps around falls outside."""
+    """X H* / (|H|² + r²) of the whole, padded to twice its length, so that what wraps around falls outside."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     size = next_fast_len(2 * (len(samples) + int(at.max())), real=True)
     H = response(at.tolist(), weights, size)
     inverse = H.conj() / (np.abs(H) ** 2 + regularization**2)
     spectrum = rfft(samples.reshape(len(samples), -1).T.astype(np.float64), size, axis=1)
-    undone = irfft(spectrum * inverse, size, axis=1)[:, : len(samples)].T
-    return np.ascontiguousarray(undone, samples.dtype).reshape(samples.shape)
+    deconvolved = irfft(spectrum * inverse, size, axis=1)[:, : len(samples)].T
+    return np.ascontiguousarray(deconvolved, samples.dtype).reshape(samples.shape)
