@@ -300,9 +300,9 @@ def measure_multirate(dtype: np.dtype[Any]) -> Iterable[Measured]:
 
 def separable_job(dtype: np.dtype[Any], shape: tuple[int, ...], kernel: tuple[int, ...]) -> Job:
     job = a_job(dtype, shape, kernel)
-    job.weights[...] = 1
+    job.kernel[...] = 1
     window = arrange(shape, kernel, "full", None, "constant", 0).window
-    return replace(job, spec=planned(job.x, job.weights, window, seek_rank=True).problem)
+    return replace(job, spec=planned(job.x, job.kernel, window, seek_rank=True).problem)
 
 
 MEASURES = {

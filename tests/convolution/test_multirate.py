@@ -41,7 +41,7 @@ def test_the_plan_of_a_blur_lists_every_way_and_says_why_one_is_not_taken():
             {},
             "the Gaussian is too narrow, or the tolerance too small, to leave samples out",
         ),
-        (cl.kernel("gaussian", 20), {"fill_value": 1}, "the signal goes on with another constant than 0"),
+        (cl.kernel("gaussian", 20), {"fill_value": 1}, "the signal is extended by another constant than 0"),
     ],
 )
 def test_what_it_cannot_do_is_said(kernel, options, why):

@@ -33,7 +33,7 @@ def test_uint8_does_not_wrap():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("shape", "kernel_shape"), [((5000,), (700,)), ((130, 90), (21, 18)), ((40,), (60,))])
-def test_a_bad_sample_spoils_only_the_outputs_whose_window_holds_it(shape, kernel_shape, bad):
+def test_a_bad_sample_contaminates_only_the_outputs_whose_window_holds_it(shape, kernel_shape, bad):
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape)
     kernel = np.multiply.outer(*(rng.normal(size=n) for n in kernel_shape)) if len(shape) > 1 else rng.normal(size=60)
@@ -73,7 +73,7 @@ def test_a_bad_sample_reaches_only_the_dot_products_that_hold_it(bad, fill_value
     assert np.isfinite(one_below).tolist() == [False, True, True, True]
 
 
-def test_a_bad_fill_value_spoils_only_the_border():
+def test_a_bad_fill_value_contaminates_only_the_border():
     for method, result in forced(np.ones(3000), np.linspace(1, 2, 300), "same", fill_value=np.nan).items():
         assert np.isfinite(result).sum() == 3000 - 299, method
 

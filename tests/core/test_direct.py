@@ -32,7 +32,7 @@ def test_equals_the_definition(problem, instruction_set):
 
 @settings(deadline=None, max_examples=60)
 @given(problem=problems(dtypes=("f4", "f8", "c8", "i8")), data=st.data())
-def test_a_window_with_infinity_or_nan_is_the_only_one_spoiled(problem, data):
+def test_a_window_with_infinity_or_nan_is_the_only_one_contaminated(problem, data):
     if problem.x.size == 0 or problem.x.dtype.kind == "i":
         return
     at = tuple(data.draw(st.integers(0, n - 1)) for n in problem.x.shape)

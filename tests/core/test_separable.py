@@ -104,7 +104,7 @@ def test_large_problems_equal_the_definition_with_any_number_of_threads(shape, k
     np.testing.assert_allclose(outs[0], expected, rtol=0, atol=error_allowed(problem, first, second))
 
 
-def test_a_window_with_nan_is_the_only_one_spoiled():
+def test_a_window_with_nan_is_the_only_one_contaminated():
     problem, first, second = factored(Problem.random((300, 1400), (9, 5), "f4", seed=1), (0, 1), 1, seed=3)
     problem.x[100, 700] = np.nan
     out = run(problem, first, second, (0, 1))

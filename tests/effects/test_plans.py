@@ -77,7 +77,7 @@ def test_every_way_to_echo_keeps_its_bound(seconds):
 
 def test_a_kernel_by_name_is_looked_at_however_small_the_problem():
     click, kernel = np.zeros(100, np.float32), cl.echo_kernel(1000, [0.05, 0.2], [0.5, -0.25]).astype(np.float32)
-    known, unknown = (cl.plan(click, weights).problem.structure.taps for weights in (kernel, np.asarray(kernel)))
+    known, unknown = (cl.plan(click, weights).problem.structure.nonzeros for weights in (kernel, np.asarray(kernel)))
     assert (known, unknown) == (3, 201)
 
 

@@ -1,4 +1,4 @@
-"""Arguments to the canonical form: a mode and chosen axes become a window, a kernel weights for each of x's axes."""
+"""Arguments to the canonical form: a mode and chosen axes become a window, a kernel one with all of x's axes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.shapes import Mode, check_boundary, check_mode
 
-MOST_AXES = 8  # what the core's loops nest
+MAX_AXES = 8  # what the core's loops nest
 
 Axes = int | tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How a kernel becomes weights.
+    """How a kernel is brought to canonical form.
 
     Attributes:
         order: the kernel's axes in the order of the signal's.
@@ -38,8 +38,8 @@ class Arrangement:
     sizes: Shape
     window: Window
 
-    def weights(self, kernel: Any, *, flip: bool) -> Any:
-        """The weights, a view of the kernel; of one known to be a product of lines, such a product again."""
+    def canonical(self, kernel: Any, *, flip: bool) -> Any:
+        """The kernel in canonical form, a view; of one known to be a product of lines, such a product again."""
         known = kernel.product if isinstance(kernel, NamedKernel) else kernel
         if isinstance(known, Product):
             return known.arranged(self.order, self.sizes, flip=flip)
@@ -79,8 +79,8 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
 
 
 def _arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, fill_value: Any) -> Arrangement:
-    if len(shape) > MOST_AXES:
-        raise ShapeError(f"x: need at most {MOST_AXES} dimensions, got {len(shape)}; join some by reshape")
+    if len(shape) > MAX_AXES:
+        raise ShapeError(f"x: need at most {MAX_AXES} dimensions, got {len(shape)}; join some by reshape")
     chosen = kernel_axes(len(shape), len(kernel), axes)
     order = tuple(sorted(range(len(chosen)), key=chosen.__getitem__))
     sizes = [1] * len(shape)
@@ -106,7 +106,7 @@ def _plain(fill_value: Any) -> Any:
 
 
 def as_kernel(kernel: Any, like: np.dtype[Any]) -> Any:
-    """The kernel as an array; one without a dtype of its own takes x's, as far as that holds its kind of number.
+    """The kernel as an array; one without a dtype takes x's, as far as that holds its kind of number.
 
     One of which something is known stays as it is.
     """
@@ -129,14 +129,14 @@ def extension(mode: str, kernel: Shape) -> tuple[Shape, Shape]:
     """
     known: Mode = check_mode(mode)
     if known == "full":
-        return (reach := tuple(k - 1 for k in kernel)), reach
+        return (margin := tuple(k - 1 for k in kernel)), margin
     if known == "same":
         return tuple(k // 2 for k in kernel), tuple((k - 1) // 2 for k in kernel)
     return (nothing := (0,) * len(kernel)), nothing
 
 
 def kernel_axes(ndim: int, kernel_ndim: int, axes: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    """Which axis of the signal each axis of the kernel lies along, counted from 0.
+    """Which axis of the signal each axis of the kernel is for, counted from 0.
 
     Raises:
         ShapeError: the kernel has not one axis for each.

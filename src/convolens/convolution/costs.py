@@ -57,8 +57,8 @@ def _seconds(work: str, dtype: np.dtype[Any], amounts: tuple[float, ...]) -> flo
 def direct_amounts(spec: Spec) -> tuple[float, ...]:
     """A call; outputs; weights for each output; lines of outputs, and for each its planes and its lines of weights."""
     lines = _lines(spec)
-    planes, rows = prod(spec.kernel[:-2]) * lines, prod(spec.kernel[:-1]) * lines
-    return 1.0, float(spec.size), float(spec.size * spec.weights), float(lines), float(planes), float(rows)
+    planes, rows = prod(spec.kernel_shape[:-2]) * lines, prod(spec.kernel_shape[:-1]) * lines
+    return 1.0, float(spec.size), float(spec.size * spec.kernel_size), float(lines), float(planes), float(rows)
 
 
 def direct_seconds(spec: Spec) -> float:
@@ -66,7 +66,7 @@ def direct_seconds(spec: Spec) -> float:
     units, *overhang = direct_cut(spec)
     regular = _seconds("direct", spec.dtype, direct_amounts(spec))
     besides = _seconds("overhang", spec.dtype, tuple(map(float, overhang)))
-    return _among(min(_sharing(spec.size * spec.weights), max(units, 1)), regular + besides)
+    return _among(min(_sharing(spec.size * spec.kernel_size), max(units, 1)), regular + besides)
 
 
 def direct_cut(spec: Spec) -> tuple[int, int, int]:
@@ -78,9 +78,9 @@ def direct_cut(spec: Spec) -> tuple[int, int, int]:
     lines = _lines(spec)
     along = spec.axes[-1] if spec.contiguous and spec.axes else len(spec.out) - 1
     row = max((axis for axis in spec.axes if axis < along), default=None)
-    rows, row_weights = (1, 1) if row is None else (spec.out[row], spec.kernel[row])
+    rows, row_weights = (1, 1) if row is None else (spec.out[row], spec.kernel_shape[row])
     length, width = spec.size // max(lines, 1), _TILE_BYTES // spec.real_bytes
-    planes = prod(spec.kernel[:along]) // row_weights
+    planes = prod(spec.kernel_shape[:along]) // row_weights
     if row_weights == 1 and length >= _TILE_ROWS * width:  # a line is folded to rows
         units = lines * ceil(length * spec.dtype.itemsize / _FOLDED_BYTES)
         tiled, read = lines * _whole(length, _TILE_ROWS * width), units * planes
@@ -90,7 +90,7 @@ def direct_cut(spec: Spec) -> tuple[int, int, int]:
         positions = lines // max(rows, 1)
         units = positions * ceil(rows / _UNIT_ROWS) * ceil(length / strip)
         tiled, read = positions * _whole(rows, _TILE_ROWS) * _whole(length, width), units * read_each
-    return units, (tiled - spec.size) * spec.weights, max(read - lines, 0)
+    return units, (tiled - spec.size) * spec.kernel_size, max(read - lines, 0)
 
 
 def _whole(count: int, unit: int) -> int:
@@ -107,7 +107,7 @@ def reduction_amounts(spec: Spec, bands: int, calls: int, rows: int, copied: int
         float(calls),
         float(rows),
         float(copied),
-        float(spec.size * spec.weights),
+        float(spec.size * spec.kernel_size),
     )
 
 
@@ -126,25 +126,25 @@ def _lines(spec: Spec) -> int:
 def sparse_amounts(spec: Spec) -> tuple[float, ...]:
     """A call; weights looked through; outputs; of them what is past the caches; lines.
 
-    Then taps for each output, of them what the first cache cannot hold; for each line; for each output at a border.
+    Then nonzeros for each output, of them what the first cache cannot hold; for each line; for each output at a border.
     """
-    taps, lines = spec.structure.taps, _lines(spec)
-    border = spec.size - prod(max(n - k + 1, 0) for n, k in zip(spec.shape, spec.kernel, strict=True))
+    nonzeros, lines = spec.structure.nonzeros, _lines(spec)
+    border = spec.size - prod(max(n - k + 1, 0) for n, k in zip(spec.shape, spec.kernel_shape, strict=True))
     width = spec.dtype.itemsize
     past = spec.size * (spec.size * width > _NEAR_CACHE_BYTES)
-    crowded = spec.size * taps * (lines > 1 and taps * min(spec.size // lines * width, 1 << 14) > _FIRST_CACHE_BYTES)
-    amounts = (spec.weights, spec.size, past, lines, spec.size * taps, crowded, lines * taps, max(border, 0) * taps)
-    return 1.0, *map(float, amounts)
+    crowded = lines > 1 and nonzeros * min(spec.size // lines * width, 1 << 14) > _FIRST_CACHE_BYTES
+    for_each = (spec.size, spec.size * crowded, lines, max(border, 0))
+    return 1.0, *map(float, (spec.kernel_size, spec.size, past, lines, *(count * nonzeros for count in for_each)))
 
 
 def sparse_seconds(spec: Spec) -> float:
     """The sparse method's time."""
-    return _shared(spec, "sparse", sparse_amounts(spec), spec.structure.taps)
+    return _shared(spec, "sparse", sparse_amounts(spec), spec.structure.nonzeros)
 
 
-def _shared(spec: Spec, work: str, amounts: tuple[float, ...], taps: int) -> float:
+def _shared(spec: Spec, work: str, amounts: tuple[float, ...], nonzeros: int) -> float:
     """Seconds for work that the core's threads share where there is enough of it."""
-    return _among(_sharing(spec.size * taps), _seconds(work, spec.dtype, amounts))
+    return _among(_sharing(spec.size * nonzeros), _seconds(work, spec.dtype, amounts))
 
 
 def _sharing(products: int) -> float:
@@ -199,10 +199,11 @@ def blocks_amounts(spec: Spec, sizes: Shape, tasks: float) -> tuple[float, ...]:
     size = prod(sizes)
     points = tasks * size
     beyond = max(log2(2 * size * spec.dtype.itemsize / _CACHED_BYTES), 0.0)
-    apart = not spec.contiguous or spec.axes[-1] != len(spec.shape) - 1
+    strided = not spec.contiguous or spec.axes[-1] != len(spec.shape) - 1
     sweeps = points * (len(sizes) - 2)
     rows = points / sizes[-1]
-    return 1.0, float(spec.weights), tasks, rows, points, points * log2(size), points * beyond, sweeps, points * apart
+    passes = points, points * log2(size), points * beyond, sweeps, points * strided
+    return 1.0, float(spec.kernel_size), tasks, rows, *passes
 
 
 def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
@@ -215,13 +216,14 @@ def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
 
 def sweep_amounts(spec: Spec) -> tuple[float, ...]:
     """A call; outputs; weights for each output; lines of outputs."""
-    weights = spec.structure.terms * sum(spec.kernel[axis] for axis in spec.axes)
+    weights = spec.structure.terms * sum(spec.kernel_shape[axis] for axis in spec.axes)
     return 1.0, float(spec.size), float(spec.size * weights), float(prod(spec.out[: spec.axes[-1]]))
 
 
 def sweep_seconds(spec: Spec) -> float:
     """A separable kernel's time where the core does it in one sweep."""
-    return _shared(spec, "sweep", sweep_amounts(spec), spec.structure.terms * sum(spec.kernel[d] for d in spec.axes))
+    weights = spec.structure.terms * sum(spec.kernel_shape[axis] for axis in spec.axes)
+    return _shared(spec, "sweep", sweep_amounts(spec), weights)
 
 
 def multirate_seconds(spec: Spec, passes: Sequence[tuple[float, ...]]) -> float:
@@ -232,7 +234,7 @@ def multirate_seconds(spec: Spec, passes: Sequence[tuple[float, ...]]) -> float:
 
 def forming_seconds(spec: Spec) -> float:
     """Time of forming the array of a kernel that came as lines."""
-    return _FORMING[0] + _FORMING[1] * spec.weights
+    return _FORMING[0] + _FORMING[1] * spec.kernel_size
 
 
 def rounding_seconds(spec: Spec) -> float:

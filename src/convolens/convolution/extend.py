@@ -24,7 +24,7 @@ _LONG = 1 << 20
 def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Positions `start` to `stop` of the extended signal on the given axes; the others are left as they are.
 
-    Past the extension's end it goes on with the fill value. A view of the signal where the block touches no border and
+    Past the extension's end lies the fill value. A view of the signal where the block touches no border and
     has the dtype, so that inner blocks cost nothing.
     """
     spec, block = job.spec, job.x
@@ -49,7 +49,7 @@ def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> ND
     return block
 
 
-def slabs(job: Job, unit: int = 1) -> Iterator[Job]:
+def chunks(job: Job, unit: int = 1) -> Iterator[Job]:
     """The job in pieces along its longest axis where that is very long, so that no map is as long as the signal.
 
     Each but the last has a whole number of units of outputs.
@@ -59,25 +59,25 @@ def slabs(job: Job, unit: int = 1) -> Iterator[Job]:
     if spec.extended[axis] <= _LONG:
         yield job
         return
-    step = -(-max(_LONG // 2, spec.kernel[axis]) // unit) * unit
-    cut = _stretch if spec.boundary == "constant" else slab
+    step = -(-max(_LONG // 2, spec.kernel_shape[axis]) // unit) * unit
+    cut = _chunk_of_constant if spec.boundary == "constant" else chunk
     for start in range(0, spec.out[axis], step):
         yield cut(job, axis, start, min(start + step, spec.out[axis]))
 
 
-def slab(job: Job, axis: int, start: int, stop: int) -> Job:
-    """Outputs `start` to `stop` of an axis as a job of their own, which has no border on that axis."""
+def chunk(job: Job, axis: int, start: int, stop: int) -> Job:
+    """Outputs `start` to `stop` of an axis as a separate job, which has no border on that axis."""
     spec = job.spec
     # A fraction to fill with fits in no integer signal.
     dtype = spec.source if spec.zeros or spec.boundary != "constant" else spec.dtype
-    x = extended_block(job, {axis: (start, stop + spec.kernel[axis] - 1)}, dtype)
+    x = extended_block(job, {axis: (start, stop + spec.kernel_shape[axis] - 1)}, dtype)
     return _piece(replace(job, spec=replace(spec, source=dtype)), axis, (start, stop), x, 0, 0)
 
 
-def _stretch(job: Job, axis: int, start: int, stop: int) -> Job:
-    """The same of a signal that goes on with a constant: its samples in place, and its own border where it has one."""
+def _chunk_of_constant(job: Job, axis: int, start: int, stop: int) -> Job:
+    """A chunk of a signal that is extended by a constant: its samples in place, and its border where it has one."""
     spec = job.spec
-    first, last = start - spec.before[axis], stop + spec.kernel[axis] - 1 - spec.before[axis]
+    first, last = start - spec.before[axis], stop + spec.kernel_shape[axis] - 1 - spec.before[axis]
     begin = min(max(first, 0), spec.shape[axis])
     end = min(max(last, begin), spec.shape[axis])
     x = job.x[(slice(None),) * axis + (slice(begin, end),)]
@@ -90,7 +90,7 @@ def _piece(job: Job, axis: int, outputs: Span, x: NDArray[Any], before: int, aft
         for sizes, size in ((job.spec.before, before), (job.spec.after, after))
     )
     part = replace(job.spec, shape=x.shape, before=befores, after=afters, contiguous=x.flags.c_contiguous)
-    return Job(part, x, job.weights, job.fill, job.out[(slice(None),) * axis + (slice(*outputs),)])
+    return Job(part, x, job.kernel, job.fill, job.out[(slice(None),) * axis + (slice(*outputs),)])
 
 
 def core_maps(spec: Spec) -> _core.Maps:

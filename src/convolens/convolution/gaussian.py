@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-_FURTHEST = 10  # sigmas; what lies beyond, exp(-50), is below the rounding of float64
+_MAX_RADIUS_SIGMAS = 10  # sigmas; what lies beyond, exp(-50), is below the rounding of float64
 
 
 def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
@@ -55,27 +55,27 @@ def radius_within(sigma: float, tolerance: float) -> int:
     >>> radius_within(5.0, 1e-4)
     20
     """
-    return int(np.argmax(_cut(sigma) <= tolerance))
+    return int(np.argmax(_truncation_errors(sigma) <= tolerance))
 
 
 @lru_cache(maxsize=64)
-def cut_error(sigma: float, radius: int) -> float:
+def truncation_error(sigma: float, radius: int) -> float:
     """How far a Gaussian that is cut at this radius errs from the infinite one, for a signal within ±1.
 
-    >>> cut_error(5.0, 20) <= 1e-4 < cut_error(5.0, 19)
+    >>> truncation_error(5.0, 20) <= 1e-4 < truncation_error(5.0, 19)
     True
     """
-    cut = _cut(sigma)
+    cut = _truncation_errors(sigma)
     return float(cut[min(radius, len(cut) - 1)])
 
 
-def _cut(sigma: float) -> NDArray[np.float64]:
+def _truncation_errors(sigma: float) -> NDArray[np.float64]:
     """The error for each radius.
 
     What is cut off, t of the whole, is missing once, and once more because the rest is scaled up to sum 1: 2t.
     """
-    furthest = max(1, math.ceil(_FURTHEST * sigma))
-    weights = np.exp(-0.5 * (np.arange(furthest + 1) / sigma) ** 2)
+    radius = max(1, math.ceil(_MAX_RADIUS_SIGMAS * sigma))
+    weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
     beyond = np.concatenate([weights[::-1].cumsum()[::-1][1:], [0.0]])  # one side, from r + 1 on
     lost: NDArray[np.float64] = 4 * beyond / (2 * weights.sum() - weights[0])
     return lost

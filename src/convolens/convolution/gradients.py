@@ -30,7 +30,7 @@ A = TypeVar("A", bound=Array)
 class Kind(Protocol[A]):
     """What the adjoints need of an array kind; NumPy's is here, torch's in `tensors.py`."""
 
-    def windows(self, x: A, weights: A, window: Window) -> A:
+    def windows(self, x: A, kernel: A, window: Window) -> A:
         """The canonical form: weighted windows of the extended signal."""
 
     def flip(self, a: A) -> A:
@@ -40,27 +40,25 @@ class Kind(Protocol[A]):
         """Complex conjugate."""
 
     def fold(self, a: A, axis: int, sources: NDArray[np.int64], size: int) -> A:
-        """Along an axis, each entry added to the one of `size` that `sources` names."""
+        """Adds each entry along an axis to the one of `size` that `sources` names."""
 
     def like(self, a: A, b: A) -> A:
         """`a` as a gradient of `b`: of its dtype, real where that is."""
 
 
-def both(kind: Kind[A], x: A, weights: A, upstream: A, window: Window) -> tuple[A, A]:
-    """The gradients in x and in the weights."""
-    return gradient_in_signal(kind, x, weights, upstream, window), gradient_in_weights(
-        kind, x, weights, upstream, window
-    )
+def both(kind: Kind[A], x: A, kernel: A, upstream: A, window: Window) -> tuple[A, A]:
+    """The gradients in x and in the kernel."""
+    return gradient_in_signal(kind, x, kernel, upstream, window), gradient_in_kernel(kind, x, kernel, upstream, window)
 
 
-def gradient_in_signal(kind: Kind[A], x: A, weights: A, upstream: A, window: Window) -> A:
+def gradient_in_signal(kind: Kind[A], x: A, kernel: A, upstream: A, window: Window) -> A:
     """The gradient in x; its shape and dtype are all that is used of x."""
-    turned = kind.flip(kind.conj(weights))
-    reach = tuple(k - 1 for k in weights.shape)
+    flipped = kind.flip(kind.conj(kernel))
+    margin = tuple(k - 1 for k in kernel.shape)
     if window.boundary == "constant":
-        crop = Window(_less(reach, window.before), _less(reach, window.after))
-        return kind.like(kind.windows(upstream, turned, crop), x)
-    gradient = kind.windows(upstream, turned, Window(reach, reach))
+        crop = Window(_minus(margin, window.before), _minus(margin, window.after))
+        return kind.like(kind.windows(upstream, flipped, crop), x)
+    gradient = kind.windows(upstream, flipped, Window(margin, margin))
     for axis, size in enumerate(x.shape):
         before, after = window.before[axis], window.after[axis]
         if before or after:
@@ -68,26 +66,24 @@ def gradient_in_signal(kind: Kind[A], x: A, weights: A, upstream: A, window: Win
     return kind.like(gradient, x)
 
 
-def gradient_in_weights(kind: Kind[A], x: A, weights: A, upstream: A, window: Window) -> A:
-    """The gradient in the weights: what lay next to each of them, weighted by the upstream gradient."""
+def gradient_in_kernel(kind: Kind[A], x: A, kernel: A, upstream: A, window: Window) -> A:
+    """The gradient in the kernel: the samples under each of its weights, weighted by the upstream gradient."""
     fill = window.fill.conjugate() if isinstance(window.fill, complex) else window.fill
-    return kind.like(kind.windows(kind.conj(x), upstream, replace(window, fill=fill)), weights)
+    return kind.like(kind.windows(kind.conj(x), upstream, replace(window, fill=fill)), kernel)
 
 
-def _less(reach: Shape, extension: Shape) -> Shape:
-    return tuple(r - e for r, e in zip(reach, extension, strict=True))
+def _minus(margin: Shape, extension: Shape) -> Shape:
+    return tuple(r - e for r, e in zip(margin, extension, strict=True))
 
 
 class _NumPy:
     """`Kind` for NumPy arrays."""
 
-    def windows(self, x: NDArray[Any], weights: NDArray[Any], window: Window) -> NDArray[Any]:
+    def windows(self, x: NDArray[Any], kernel: NDArray[Any], window: Window) -> NDArray[Any]:
         """Zeros where there is no weight to sum over: no output, no gradient."""
-        if weights.size == 0:
-            return np.zeros(
-                result_shape(x.shape, weights.shape, window.before, window.after), np.result_type(x, weights)
-            )
-        return windows(x, weights, window)
+        if kernel.size == 0:
+            return np.zeros(result_shape(x.shape, kernel.shape, window.before, window.after), np.result_type(x, kernel))
+        return windows(x, kernel, window)
 
     def flip(self, a: NDArray[Any]) -> NDArray[Any]:
         return np.flip(a)

@@ -16,12 +16,12 @@ from convolens.errors import OverflowRefused
 _LIMIT = 2**63
 
 
-def peak(x: NDArray[Any], weights: NDArray[Any], fill: int) -> float:
+def magnitude_bound(x: NDArray[Any], kernel: NDArray[Any], fill: int) -> float:
     """A bound of every |result|, max|x| · Σ|weights|, rounded up to a power of two.
 
     The type's own bound is taken where it proves enough, so that small types need no look at the data.
     """
-    total = float(np.abs(weights.astype(np.float64)).sum())
+    total = float(np.abs(kernel.astype(np.float64)).sum())
     largest = 1.0 if x.dtype.kind == "b" else float(max(abs(np.iinfo(x.dtype).min), np.iinfo(x.dtype).max))
     if x.size and max(largest, abs(fill)) * total >= _LIMIT / 2:
         largest = float(max(abs(int(x.min())), abs(int(x.max()))))
@@ -35,7 +35,7 @@ def fits(bound: float) -> bool:
 
 
 def run_unlimited(job: Job) -> None:
-    """By the definition in Python's own integers: about a hundred nanoseconds a product, but nothing can wrap.
+    """Convolves by the definition in Python's integers: about a hundred nanoseconds a product, but nothing can wrap.
 
     Raises:
         OverflowRefused: a result needs more than 64 bits.
@@ -43,10 +43,10 @@ def run_unlimited(job: Job) -> None:
     spec = job.spec
     wide = np.dtype(object)
     x = extended_block(replace(job, x=job.x.astype(wide)), {d: (0, n) for d, n in enumerate(spec.extended)}, wide)
-    weights, total = np.asarray(job.weights), np.zeros(spec.out, object)
-    for at in product(*map(range, spec.kernel)):
+    kernel, total = np.asarray(job.kernel), np.zeros(spec.out, object)
+    for at in product(*map(range, spec.kernel_shape)):
         window = x[tuple(slice(i, i + n) for i, n in zip(at, spec.out, strict=True))]
-        total += int(weights[at]) * window
+        total += int(kernel[at]) * window
     wrong = [value for value in total.flat if not -_LIMIT <= value < _LIMIT]
     if wrong:
         raise OverflowRefused(

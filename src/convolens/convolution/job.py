@@ -20,8 +20,8 @@ class Job:
     Attributes:
         spec: the problem.
         x: signal of `spec.shape` and dtype `spec.source`, of any strides.
-        weights: of `spec.kernel` and `spec.dtype`, in the order of the window (a convolution's kernel is flipped). A
-            product of lines is one array only to who asks NumPy for it.
+        kernel: of `spec.kernel_shape` and `spec.dtype`, in the order of the window (a convolution's kernel is flipped).
+            A product of lines becomes one array only where NumPy is asked for it.
         fill: value of the `constant` boundary.
         out: of `spec.out` and `spec.dtype`, of any strides, sharing no memory with the others. Of `spec.rounded`, if
             that is given, for an algorithm whose cost says that it rounds.
@@ -29,7 +29,7 @@ class Job:
 
     spec: Spec
     x: NDArray[Any]
-    weights: NDArray[Any] | Product
+    kernel: NDArray[Any] | Product
     fill: Any
     out: NDArray[Any]
 
@@ -61,8 +61,8 @@ class Algorithm(Protocol):
         """What `method=` calls it."""
 
     @property
-    def LOCAL(self) -> bool:  # noqa: N802
-        """Whether it runs NaN and infinities through without spreading them, by itself and at its own speed."""
+    def KEEPS_NONFINITE_LOCAL(self) -> bool:  # noqa: N802
+        """Whether NaN and infinities stay in the outputs whose window holds them, at its usual speed."""
 
     def refuses(self, spec: Spec) -> str | None:
         """Why it cannot do the problem, or None."""

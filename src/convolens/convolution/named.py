@@ -40,7 +40,7 @@ class NamedKernel(np.ndarray):
 
     @property
     def radius(self) -> tuple[int, ...]:
-        """Samples that it reaches to each side, for each axis."""
+        """Samples to each side of its center, for each axis."""
         return tuple(size // 2 for size in self.shape)
 
     @property
@@ -49,7 +49,7 @@ class NamedKernel(np.ndarray):
         return int(np.count_nonzero(self))
 
     def astype(self, dtype: Any, *args: Any, **options: Any) -> NDArray[Any]:
-        """In another dtype; as floats it is still what it was."""
+        """The kernel in another dtype; as floats it keeps what is known of it."""
         weights: NDArray[Any] = np.asarray(self).astype(dtype, *args, **options)
         if self.name is None or weights.dtype.kind != "f":
             return weights

@@ -18,35 +18,35 @@ from convolens.convolution.spec import Window, check_fill, compute_dtypes, resul
 from convolens.shapes import boundary_map
 
 # Weights from which transforms are faster than the definition on a GPU.
-_MANY_WEIGHTS = 1024
+_LARGE_KERNEL = 1024
 
 
-def windows(x: Tensor, weights: Tensor, window: Window) -> Tensor:
-    """`out[i] = Σ_k weights[k] · X[i + k]` on the tensors' own device."""
-    result, compute = _dtypes(x, weights)
+def windows(x: Tensor, kernel: Tensor, window: Window) -> Tensor:
+    """`out[i] = Σ_k kernel[k] · X[i + k]` on the tensors' own device."""
+    result, compute = _dtypes(x, kernel)
     check_fill(window.fill, compute)
     working = getattr(torch, compute.name)
-    x, weights = _extended(x.to(working), window), weights.to(working)
-    sizes = [n - k + 1 for n, k in zip(x.shape, weights.shape, strict=True)]
+    x, kernel = _extended(x.to(working), window), kernel.to(working)
+    sizes = [n - k + 1 for n, k in zip(x.shape, kernel.shape, strict=True)]
     if min(sizes, default=0) <= 0:
         return x.new_zeros([max(n, 0) for n in sizes], dtype=result)
-    if weights.numel() >= _MANY_WEIGHTS:
-        transformed = _by_transform(x, weights)
+    if kernel.numel() >= _LARGE_KERNEL:
+        transformed = _by_transform(x, kernel)
         if bool(transformed.isfinite().all()):  # a NaN or infinity would have spread
             return transformed.to(result)
     with torch.backends.cudnn.flags(allow_tf32=False):  # ten bits of mantissa are no float32
-        return _by_definition(x, weights).to(result)
+        return _by_definition(x, kernel).to(result)
 
 
-def _dtypes(x: Tensor, weights: Tensor) -> tuple[torch.dtype, np.dtype[Any]]:
+def _dtypes(x: Tensor, kernel: Tensor) -> tuple[torch.dtype, np.dtype[Any]]:
     """The result's dtype, by NumPy's rule as on the CPU, and the one computed in."""
-    if torch.bfloat16 in (x.dtype, weights.dtype):
-        result = torch.promote_types(x.dtype, weights.dtype)
+    if torch.bfloat16 in (x.dtype, kernel.dtype):
+        result = torch.promote_types(x.dtype, kernel.dtype)
         return result, np.dtype(
             np.complex64 if result.is_complex else np.float32 if result == torch.bfloat16 else str(result)[6:]
         )
-    signal, kernel = (torch.empty(0, dtype=a.dtype).numpy().dtype for a in (x, weights))
-    return getattr(torch, result_dtype(signal, kernel).name), compute_dtypes(signal, kernel)[1]
+    signal_dtype, kernel_dtype = (torch.empty(0, dtype=a.dtype).numpy().dtype for a in (x, kernel))
+    return getattr(torch, result_dtype(signal_dtype, kernel_dtype).name), compute_dtypes(signal_dtype, kernel_dtype)[1]
 
 
 def _extended(x: Tensor, window: Window) -> Tensor:
@@ -65,25 +65,25 @@ def _extended(x: Tensor, window: Window) -> Tensor:
     return x
 
 
-def _by_transform(x: Tensor, weights: Tensor) -> Tensor:
+def _by_transform(x: Tensor, kernel: Tensor) -> Tensor:
     """Circular correlation as long as the extended signal; what wrapped around is past the outputs."""
-    axes = [axis for axis, k in enumerate(weights.shape) if k > 1] or [0]
+    axes = [axis for axis, k in enumerate(kernel.shape) if k > 1] or [0]
     sizes = [x.shape[axis] for axis in axes]
     forward, inverse = (torch.fft.fftn, torch.fft.ifftn) if x.is_complex() else (torch.fft.rfftn, torch.fft.irfftn)
-    turned = weights.flip(tuple(range(weights.ndim)))
-    result = inverse(forward(x, sizes, axes) * forward(turned, sizes, axes), sizes, axes)
-    unspoiled: Tensor = result[tuple(slice(k - 1, None) for k in weights.shape)]
-    return unspoiled
+    flipped = kernel.flip(tuple(range(kernel.ndim)))
+    result = inverse(forward(x, sizes, axes) * forward(flipped, sizes, axes), sizes, axes)
+    valid: Tensor = result[tuple(slice(k - 1, None) for k in kernel.shape)]
+    return valid
 
 
-def _by_definition(x: Tensor, weights: Tensor) -> Tensor:
+def _by_definition(x: Tensor, kernel: Tensor) -> Tensor:
     """Torch's convolution over up to three axes at a time; others are batch, or summed over one by one."""
-    axes = [axis for axis, k in enumerate(weights.shape) if k > 1]
+    axes = [axis for axis, k in enumerate(kernel.shape) if k > 1]
     if len(axes) > 3:
         first = axes[0]
-        size = x.shape[first] - weights.shape[first] + 1
+        size = x.shape[first] - kernel.shape[first] + 1
         parts = (
-            _by_definition(x.narrow(first, k, size), weights.narrow(first, k, 1)) for k in range(weights.shape[first])
+            _by_definition(x.narrow(first, k, size), kernel.narrow(first, k, 1)) for k in range(kernel.shape[first])
         )
         return torch.stack(list(parts)).sum(0)
     axes = axes or [x.ndim - 1]
@@ -92,6 +92,6 @@ def _by_definition(x: Tensor, weights: Tensor) -> Tensor:
     moved = x.permute(order)
     lines = moved.reshape(prod(moved.shape[: len(batch)]), 1, *moved.shape[len(batch) :])
     convolution = (functional.conv1d, functional.conv2d, functional.conv3d)[len(axes) - 1]
-    result = convolution(lines, weights.permute(order).reshape(1, 1, *(weights.shape[axis] for axis in axes)))
+    result = convolution(lines, kernel.permute(order).reshape(1, 1, *(kernel.shape[axis] for axis in axes)))
     back = sorted(range(x.ndim), key=order.__getitem__)
     return result.reshape(*moved.shape[: len(batch)], *result.shape[2:]).permute(back)

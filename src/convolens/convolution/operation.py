@@ -12,7 +12,7 @@ from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import measured
-from convolens.convolution.windows import carry_out, job_of, pace, planned
+from convolens.convolution.windows import execute, job_of, pace, planned
 from convolens.planning import at_pace
 from convolens.shapes import Boundary, Mode
 
@@ -63,8 +63,8 @@ def convolve(
     >>> convolve([1, 2, 3], [1, 1])
     array([1, 3, 5, 3])
     """
-    usual, words = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, True)
-    if usual and (recipe := quick.find(x, kernel, fill_value, words)):
+    usual, options = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, True)
+    if usual and (recipe := quick.find(x, kernel, fill_value, options)):
         return recipe.run(x, kernel)
     return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=True)
 
@@ -86,8 +86,8 @@ def correlate(
     >>> correlate([1, 2, 3], [1, 10], "valid")
     array([21, 32])
     """
-    usual, words = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, False)
-    if usual and (recipe := quick.find(x, kernel, fill_value, words)):
+    usual, options = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, False)
+    if usual and (recipe := quick.find(x, kernel, fill_value, options)):
         return recipe.run(x, kernel)
     return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=False)
 
@@ -129,12 +129,12 @@ def plan(
     x = as_array(x, "x")
     kernel = as_kernel(kernel, x.dtype)
     arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
-    weights = arranged.weights(kernel, flip=True)
+    canonical = arranged.canonical(kernel, flip=True)
     if measure:
-        spec = planned(x, weights, arranged.window, seek_rank=True, tolerance=allowed).problem
-        return measured(job_of(spec, x, weights, arranged.window, np.empty(spec.out, spec.dtype)))
-    look = isinstance(kernel, NamedKernel)
-    return at_pace(planned(x, weights, arranged.window, method, look=look, tolerance=allowed), pace())
+        spec = planned(x, canonical, arranged.window, seek_rank=True, tolerance=allowed).problem
+        return measured(job_of(spec, x, canonical, arranged.window, np.empty(spec.out, spec.dtype)))
+    inspect = isinstance(kernel, NamedKernel)
+    return at_pace(planned(x, canonical, arranged.window, method, inspect=inspect, tolerance=allowed), pace())
 
 
 def _is_zero(tolerance: Real) -> bool:
@@ -180,9 +180,9 @@ def convolve_gradients(
     kernel = np.asarray(as_kernel(kernel, x.dtype))
     arranged = arrange(x.shape, kernel.shape, mode, axes, boundary, fill_value)
     arranged.check_upstream(x.shape, upstream.shape)
-    weights = arranged.weights(kernel, flip=True)
-    in_signal, in_weights = gradients.both(gradients.NUMPY, x, weights, upstream, arranged.window)
-    return in_signal, np.flip(in_weights.reshape(arranged.ordered)).transpose(np.argsort(arranged.order))
+    canonical = arranged.canonical(kernel, flip=True)
+    in_signal, in_kernel = gradients.both(gradients.NUMPY, x, canonical, upstream, arranged.window)
+    return in_signal, np.flip(in_kernel.reshape(arranged.ordered)).transpose(np.argsort(arranged.order))
 
 
 def _apply(
@@ -197,9 +197,9 @@ def _apply(
     signal = as_array(x, "x")
     filters = as_kernel(kernel, signal.dtype)
     arranged = arrange(signal.shape, filters.shape, mode, axes, boundary, fill_value)
-    weights = arranged.weights(filters, flip=flip)
-    look = isinstance(filters, NamedKernel)
-    plan = planned(signal, weights, arranged.window, method, look=look, tolerance=allowed)
+    canonical = arranged.canonical(filters, flip=flip)
+    inspect = isinstance(filters, NamedKernel)
+    plan = planned(signal, canonical, arranged.window, method, inspect=inspect, tolerance=allowed)
     if out is None and method == "auto":
         quick.keep(plan, arranged, x, kernel, fill_value, (mode, axes, boundary, flip))
-    return carry_out(plan, signal, weights, arranged.window, out)
+    return execute(plan, signal, canonical, arranged.window, out)

@@ -39,7 +39,7 @@ def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
 def _made_once(spec: Spec, method: str, local: bool) -> Plan:
     need_one_of("method", method, METHODS, MethodError)
     candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
-    able = [c for c in candidates if c.cost is not None and (c.algorithm.LOCAL or not local)]
+    able = [c for c in candidates if c.cost is not None and (c.algorithm.KEEPS_NONFINITE_LOCAL or not local)]
     if method != "auto":
         forced = next(c for c in candidates if method == c.algorithm.NAME)
         if forced.cost is None:
@@ -64,11 +64,11 @@ def measured(job: Job) -> Plan:
 def _timed(candidate: Candidate, job: Job) -> Candidate:
     if candidate.cost is None:
         return candidate
-    seconds = least_seconds(lambda: candidate.algorithm.run(job, solve), 3)
+    seconds = min_seconds(lambda: candidate.algorithm.run(job, solve), 3)
     return replace(candidate, cost=replace(candidate.cost, seconds=seconds))
 
 
-def least_seconds(call: Callable[[], None], repeats: int) -> float:
+def min_seconds(call: Callable[[], None], repeats: int) -> float:
     """The least time by the clock, as a busy machine only ever adds to it."""
     least = np.inf
     for _ in range(repeats):

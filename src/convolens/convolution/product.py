@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from convolens.convolution.gaussian import cut_error, gaussian, rounded
+from convolens.convolution.gaussian import gaussian, rounded, truncation_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Product:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the lines."""
+        """The lines' dtype."""
         return self.lines[0].dtype
 
     @property
@@ -50,17 +50,17 @@ class Product:
         return prod(self.shape)
 
     @property
-    def cut(self) -> float:
+    def truncation(self) -> float:
         """How far a Gaussian errs because it ends, for a signal within ±1; for other kernels 0."""
         sides = zip(self.sigmas or (), self.shape, strict=False)
-        return sum(cut_error(sigma, length // 2) for sigma, length in sides if sigma > 0)
+        return sum(truncation_error(sigma, length // 2) for sigma, length in sides if sigma > 0)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """All weights."""
         return np.asarray(reduce(np.multiply.outer, self.lines), dtype)
 
     def astype(self, dtype: np.dtype[Any], *, copy: bool = True) -> Product:
-        """In another dtype; a Gaussian's lines keep their sum of 1."""
+        """The kernel in another dtype; a Gaussian's lines keep their sum of 1."""
         if self.dtype == dtype and not copy:
             return self
         if self.sigmas is not None and dtype.kind == "f":
@@ -68,7 +68,7 @@ class Product:
         return Product(tuple(line.astype(dtype) for line in self.lines), self.sigmas)
 
     def flip(self, axes: Any = None) -> Product:
-        """Every line reversed."""
+        """The kernel with every line reversed."""
         return Product(tuple(line[::-1] for line in self.lines), self.sigmas)
 
     def conj(self) -> Product:

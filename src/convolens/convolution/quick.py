@@ -1,7 +1,7 @@
 """Tiny problems without the planning: a call like an earlier one finds its recipe by one look-up.
 
 Filtering 64 × 64 samples by 3 × 3 takes three microseconds; checking, arranging and planning it would take fifty.
-Where the plan depends on nothing but the arguments' shapes, dtypes and words, it is remembered under these.
+Where the plan depends on nothing but the arguments' shapes, dtypes and options, it is remembered under these.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from convolens.planning import Plan
 
 # Recipes kept, and samples along their axes (8 bytes each in a recipe's maps); when there are more, the table starts
 # anew.
-_MOST = 1024
-_LONGEST = 1 << 14
+_MAX_RECIPES = 1024
+_MAX_SAMPLES = 1 << 14
 
-# What NumPy's flags of an array hold whose samples lie in order, at multiples of their size.
+# The bits of NumPy's flags of an array that is C-contiguous and aligned.
 _PLAIN = 0x101
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A direct convolution in which only the arrays' values are open; `turn` flips the kernel, where it is flipped."""
+    """A direct convolution in which only the arrays' values are open; `flip` flips the kernel, where it is flipped."""
 
-    turn: tuple[slice, ...]
+    flip: tuple[slice, ...]
     sizes: Shape
     shape: Shape
     dtype: np.dtype[Any]
@@ -43,46 +43,47 @@ class Recipe:
     def run(self, x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
         """The result."""
         out = np.empty(self.shape, self.dtype)
-        if self.turn:
-            weights = kernel[self.turn].copy()
+        if self.flip:
+            flipped = kernel[self.flip].copy()
         else:
-            weights = kernel if kernel.flags.num & _PLAIN == _PLAIN else kernel.copy()
+            flipped = kernel if kernel.flags.num & _PLAIN == _PLAIN else kernel.copy()
         if kernel.ndim != x.ndim:
-            weights = weights.reshape(self.sizes)
-        _core.correlate_direct(x, weights, out, self.maps, self.fill)
+            flipped = flipped.reshape(self.sizes)
+        _core.correlate_direct(x, flipped, out, self.maps, self.fill)
         return out
 
 
 _recipes: dict[Any, Recipe] = {}
 
 
-def find(x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> Recipe | None:
+def find(x: Any, kernel: Any, fill_value: Any, options: tuple[Any, ...]) -> Recipe | None:
     """The recipe of a call like this one, if there is one."""
     if type(x) is not np.ndarray or type(kernel) is not np.ndarray or x.flags.num & _PLAIN != _PLAIN:
         return None
     try:
-        return _recipes.get((x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), words))
-    except TypeError:  # a word that cannot be hashed: what is wrong with it is said where it is used
+        return _recipes.get((x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), options))
+    except TypeError:  # an option that cannot be hashed: what is wrong with it is said where it is used
         return None
 
 
-def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, words: tuple[Any, ...]) -> None:
-    """Keeps the recipe of a call that went the whole way, where later ones need not; the last word: whether to flip."""
+def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, options: tuple[Any, ...]) -> None:
+    """Keeps the recipe of a call that was planned, where later ones need not be; the last option: whether to flip."""
     if not _same_for_all(plan) or not (type(x) is type(kernel) is np.ndarray and x.flags.num & _PLAIN == _PLAIN):
         return
     spec: Spec = plan.problem
     as_they_are = spec.source == x.dtype and spec.dtype == kernel.dtype and kernel.dtype.isnative
     if not as_they_are or kernel.dtype.kind not in "fc" or not arranged.in_order:
         return
-    if len(_recipes) >= _MOST:
+    if len(_recipes) >= _MAX_RECIPES:
         _recipes.clear()
-    turn = arranged.backwards if words[-1] else ()
-    recipe = Recipe(turn, spec.kernel, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
+    flip = arranged.backwards if options[-1] else ()
+    recipe = Recipe(flip, spec.kernel_shape, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
     with suppress(TypeError):  # axes in a list are fine, but no key
-        _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), words] = recipe
+        _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), options] = recipe
 
 
 def _same_for_all(plan: Plan) -> bool:
     """Whether the plan is the direct method's for all arrays of these shapes, and short enough for a recipe."""
     spec: Spec = plan.problem
-    return plan.method == "direct" and depends_on_shapes_only(spec) and spec.size > 0 and sum(spec.extended) <= _LONGEST
+    short = spec.size > 0 and sum(spec.extended) <= _MAX_SAMPLES
+    return short and plan.method == "direct" and depends_on_shapes_only(spec)

@@ -2,9 +2,9 @@
 
 Every convolution becomes one canonical form, in which modes, flips and chosen axes are gone:
 
-    out[i] = Σ_k weights[k] · X[i + k]        X: the signal extended by `before` and `after` samples on each axis
+    out[i] = Σ_k kernel[k] · X[i + k]         X: the signal extended by `before` and `after` samples on each axis
 
-`weights` has as many axes as the signal, of length 1 on those that are not convolved. The form is closed under
+`kernel` has as many axes as the signal, of length 1 on those that are not convolved. The form is closed under
 differentiation: both gradients of it are again of it (see `gradients.py`).
 """
 
@@ -23,8 +23,8 @@ from convolens.shapes import Boundary
 
 Shape = tuple[int, ...]
 
-# Signals that the core reads as they are while it computes in floats: no converted copy of a picture.
-_READ_AS_THEY_ARE = frozenset(map(np.dtype, ("u1", "i1", "u2", "i2", "u4", "i4", "f4")))
+# Signals that the core reads without conversion while it computes in floats: no converted copy of a picture.
+_READ_DIRECTLY = frozenset(map(np.dtype, ("u1", "i1", "u2", "i2", "u4", "i4", "f4")))
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Window:
 
     Attributes:
         before, after: samples it is extended by on each axis.
-        boundary: how it goes on, one of `numpy.pad`'s names.
-        fill: what `constant` goes on with.
+        boundary: how it is extended, one of `numpy.pad`'s names.
+        fill: the value of `constant`.
     """
 
     before: Shape
@@ -49,20 +49,20 @@ class Spec:
 
     Attributes:
         shape: of the signal.
-        kernel: shape of the weights, an entry for each axis of the signal, 1 where it is not convolved.
+        kernel_shape: an entry for each axis of the signal, 1 where it is not convolved.
         before, after, boundary: how the signal is extended, see `Window`.
         source: dtype the signal is read in.
-        dtype: dtype of the weights and of the result, in which is computed; int64 means exact.
+        dtype: dtype of the kernel and of the result, in which is computed; int64 means exact.
         zeros: whether the extension is zeros.
-        contiguous: whether the signal lies in memory in its axes' order.
+        contiguous: whether the signal is C-contiguous.
         structure: what the kernel's values allow.
-        peak: for integers a bound of every |result|, rounded up to a power of two; else inf.
-        tolerance: error that is allowed beside rounding, against the kernel that the weights are known to stand for.
+        magnitude_bound: for integers a bound of every |result|, rounded up to a power of two; else inf.
+        tolerance: error that is allowed beside rounding, against what the kernel is known to stand for.
         rounded: dtype of integers that the result is rounded and clipped to; None where it stays as it is.
     """
 
     shape: Shape
-    kernel: Shape
+    kernel_shape: Shape
     before: Shape
     after: Shape
     boundary: Boundary
@@ -71,7 +71,7 @@ class Spec:
     structure: Structure
     zeros: bool = True
     contiguous: bool = True
-    peak: float = np.inf
+    magnitude_bound: float = np.inf
     tolerance: float = 0.0
     rounded: np.dtype[Any] | None = None
 
@@ -85,7 +85,7 @@ class Spec:
     @cached_property
     def out(self) -> Shape:
         """Shape of the result."""
-        return result_shape(self.shape, self.kernel, self.before, self.after)
+        return result_shape(self.shape, self.kernel_shape, self.before, self.after)
 
     @cached_property
     def extended(self) -> Shape:
@@ -95,7 +95,7 @@ class Spec:
     @cached_property
     def axes(self) -> tuple[int, ...]:
         """Axes with more than one weight."""
-        return tuple(axis for axis, k in enumerate(self.kernel) if k > 1)
+        return tuple(axis for axis, k in enumerate(self.kernel_shape) if k > 1)
 
     @cached_property
     def size(self) -> int:
@@ -103,9 +103,9 @@ class Spec:
         return prod(self.out)
 
     @cached_property
-    def weights(self) -> int:
-        """Number of weights."""
-        return prod(self.kernel)
+    def kernel_size(self) -> int:
+        """Number of the kernel's weights."""
+        return prod(self.kernel_shape)
 
     @property
     def exact(self) -> bool:
@@ -141,7 +141,7 @@ def compute_dtypes(signal: np.dtype[Any], kernel: np.dtype[Any]) -> tuple[np.dty
     if wide.itemsize > (16 if wide.kind == "c" else 8):
         raise DtypeError(f"dtype: need at most float64 or complex128, got {wide}; convert with astype")
     wide = np.result_type(wide, np.float32).newbyteorder("=")
-    return (signal if signal in _READ_AS_THEY_ARE and wide.kind == "f" else wide), wide
+    return (signal if signal in _READ_DIRECTLY and wide.kind == "f" else wide), wide
 
 
 @lru_cache(maxsize=256)

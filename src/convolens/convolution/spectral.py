@@ -1,4 +1,4 @@
-"""What the two Fourier algorithms share: transforms of blocks, and a check that nothing spread.
+"""What the two Fourier algorithms share: transforms of blocks, and a check that no NaN spread.
 
 A transform mixes every sample of its block into every output, so one NaN, infinity or overflow anywhere leaves no
 output finite. That is also how it is noticed, for the price of a sum: such a block is then done by a local method.
@@ -50,16 +50,16 @@ def signal(spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: 
 
 
 def all_finite(values: NDArray[Any]) -> bool:
-    """Whether a block came through its transforms unspoiled: one bad value anywhere leaves no finite sum."""
+    """Whether a block came through its transforms uncontaminated: one bad value anywhere leaves no finite sum."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(values.sum()))
 
 
-def good_size(least: int, real: bool) -> int:
-    """The smallest size of at least `least` that transforms fast."""
+def good_size(minimum: int, real: bool) -> int:
+    """The smallest size of at least `minimum` that transforms fast."""
     from scipy import fft
 
-    return int(fft.next_fast_len(max(least, 1), real=real))
+    return int(fft.next_fast_len(max(minimum, 1), real=real))
 
 
 def refuses(spec: Spec) -> str | None:
@@ -74,4 +74,4 @@ def refuses(spec: Spec) -> str | None:
 def rounds_exactly(spec: Spec, size: int) -> bool:
     """Whether integers come out right when float64 results of transforms of `size` are rounded."""
     worst = _ROUNDING_PER_LEVEL * float(np.finfo(np.float64).eps) * max(log2(size), 1.0) * sqrt(size)
-    return worst * spec.peak < 0.25
+    return worst * spec.magnitude_bound < 0.25

@@ -22,7 +22,7 @@ from convolens.convolution.product import Product
 LEFT_OUT = 8.0
 
 # Longer sums are never cheaper than the other methods for the kernels where they exist.
-_MOST_TERMS = 8
+_MAX_TERMS = 8
 
 # Kernels up to this size are remembered by their bytes.
 _REMEMBERED_BYTES = 1 << 20
@@ -35,35 +35,35 @@ class Structure:
     """What was found out about a kernel; hashable, as a plan depends on it.
 
     Attributes:
-        taps: weights that are not zero.
+        nonzeros: how many weights are not zero.
         split: the axis that is split off in a sum of separable kernels, None where there is no short sum.
         terms: how many there are.
         rest: structure of what remains of the first term.
-        growth: Σ|terms| / Σ|kernel|, by which their rounding errors outgrow the kernel's own; a power of two.
+        amplification: Σ|terms| / Σ|kernel|, by which their rounding errors outgrow the kernel's own; a power of two.
         lines: whether it came as a product of lines, whose array is not formed yet.
         sigmas: where it is known to be a Gaussian, its width along each axis, 0 on those with one weight; else None.
-        cut: how far it errs from the infinite Gaussian because it ends, for a signal within ±1.
+        truncation: how far it errs from the infinite Gaussian because it ends, for a signal within ±1.
     """
 
-    taps: int
+    nonzeros: int
     split: int | None = None
     terms: int = 0
     rest: Structure | None = None
-    growth: float = 1.0
+    amplification: float = 1.0
     lines: bool = False
     sigmas: tuple[float, ...] | None = None
-    cut: float = 0.0
+    truncation: float = 0.0
 
 
-def describe(weights: NDArray[Any] | Product, *, seek_rank: bool) -> Structure:
+def describe(kernel: NDArray[Any] | Product, *, seek_rank: bool) -> Structure:
     """The structure of a kernel; its rank only where it is sought, as that takes a decomposition, or known."""
-    if isinstance(weights, Product):
-        return _of_product(weights)
-    if not seek_rank or sum(k > 1 for k in weights.shape) < 2:
-        return Structure(int(np.count_nonzero(weights)))
-    if weights.nbytes > _REMEMBERED_BYTES:
-        return _described(weights)
-    return _remembered_structure(weights.shape, weights.dtype, weights.tobytes())
+    if isinstance(kernel, Product):
+        return _of_product(kernel)
+    if not seek_rank or sum(k > 1 for k in kernel.shape) < 2:
+        return Structure(int(np.count_nonzero(kernel)))
+    if kernel.nbytes > _REMEMBERED_BYTES:
+        return _described(kernel)
+    return _remembered_structure(kernel.shape, kernel.dtype, kernel.tobytes())
 
 
 @lru_cache(maxsize=64)
@@ -71,21 +71,22 @@ def _remembered_structure(shape: tuple[int, ...], dtype: np.dtype[Any], content:
     return _described(np.frombuffer(content, dtype).reshape(shape))
 
 
-def _described(weights: NDArray[Any]) -> Structure:
-    taps = int(np.count_nonzero(weights))
-    split, terms = terms_of(weights)
+def _described(kernel: NDArray[Any]) -> Structure:
+    nonzeros = int(np.count_nonzero(kernel))
+    split, terms = terms_of(kernel)
     if split is None:
-        return Structure(taps)
+        return Structure(nonzeros)
     total = sum(float(np.abs(line).sum()) * float(np.abs(rest).sum()) for line, rest in terms)
-    growth = total / (float(np.abs(weights).sum()) or 1.0)
-    return Structure(taps, split, len(terms), describe(terms[0][1], seek_rank=True), 2.0 ** ceil(log2(max(growth, 1))))
+    amplification = max(total / (float(np.abs(kernel).sum()) or 1.0), 1.0)
+    rest = describe(terms[0][1], seek_rank=True)
+    return Structure(nonzeros, split, len(terms), rest, amplification=2.0 ** ceil(log2(amplification)))
 
 
-def _of_product(weights: Product) -> Structure:
-    found = Structure(weights.size, lines=True, sigmas=weights.sigmas, cut=weights.cut)
-    if sum(k > 1 for k in weights.shape) < 2:
+def _of_product(kernel: Product) -> Structure:
+    found = Structure(kernel.size, lines=True, sigmas=kernel.sigmas, truncation=kernel.truncation)
+    if sum(k > 1 for k in kernel.shape) < 2:
         return found
-    axis, _, rest = weights.split
+    axis, _, rest = kernel.split
     return replace(found, split=axis, terms=1, rest=describe(rest, seek_rank=True))
 
 
@@ -96,17 +97,17 @@ def decomposition_seconds(shape: tuple[int, ...]) -> float:
     return sum(30e-6 + 2e-9 * prod(long) * min(k, prod(long) // k) for k in long)
 
 
-def terms_of(weights: NDArray[Any] | Product) -> tuple[int | None, list[Term]]:
-    """The axis to split off and the terms `(along the axis, along the others)` whose products sum to the weights.
+def terms_of(kernel: NDArray[Any] | Product) -> tuple[int | None, list[Term]]:
+    """The axis to split off and the terms `(along the axis, along the others)` whose products sum to the kernel.
 
     Of all axes the one that needs fewest terms; `(None, [])` where none is worth it.
     """
-    if isinstance(weights, Product):
-        axis, line, rest = weights.split
+    if isinstance(kernel, Product):
+        axis, line, rest = kernel.split
         return axis, [(line, rest)]
-    if weights.nbytes > _REMEMBERED_BYTES:
-        return _terms(weights)
-    return _remembered(weights.shape, weights.dtype, weights.tobytes())
+    if kernel.nbytes > _REMEMBERED_BYTES:
+        return _terms(kernel)
+    return _remembered(kernel.shape, kernel.dtype, kernel.tobytes())
 
 
 @lru_cache(maxsize=64)
@@ -114,24 +115,24 @@ def _remembered(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) ->
     return _terms(np.frombuffer(content, dtype).reshape(shape))
 
 
-def _terms(weights: NDArray[Any]) -> tuple[int | None, list[Term]]:
+def _terms(kernel: NDArray[Any]) -> tuple[int | None, list[Term]]:
     best: tuple[int | None, list[Term]] = (None, [])
-    for axis in [axis for axis, k in enumerate(weights.shape) if k > 1]:
-        terms = _split(weights, axis)
+    for axis in [axis for axis, k in enumerate(kernel.shape) if k > 1]:
+        terms = _split(kernel, axis)
         if terms and (best[0] is None or len(terms) < len(best[1])):
             best = axis, terms
     return best
 
 
-def _split(weights: NDArray[Any], axis: int) -> list[Term]:
+def _split(kernel: NDArray[Any], axis: int) -> list[Term]:
     """The terms along one axis, none if they would need more multiplications than the kernel itself."""
-    rows = weights.shape[axis]
-    matrix = np.moveaxis(weights, axis, 0).reshape(rows, -1)
-    pairs = _integer_pair(matrix) if weights.dtype.kind == "i" else _pairs(matrix)
-    if not 0 < len(pairs) * (rows + matrix.shape[1]) < weights.size:
+    rows = kernel.shape[axis]
+    matrix = np.moveaxis(kernel, axis, 0).reshape(rows, -1)
+    pairs = _integer_pair(matrix) if kernel.dtype.kind == "i" else _pairs(matrix)
+    if not 0 < len(pairs) * (rows + matrix.shape[1]) < kernel.size:
         return []
-    line = tuple(rows if d == axis else 1 for d in range(weights.ndim))
-    rest = tuple(1 if d == axis else k for d, k in enumerate(weights.shape))
+    line = tuple(rows if d == axis else 1 for d in range(kernel.ndim))
+    rest = tuple(1 if d == axis else k for d, k in enumerate(kernel.shape))
     return [(column.reshape(line), row.reshape(rest)) for column, row in pairs]
 
 
@@ -142,7 +143,7 @@ def _pairs(matrix: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     wide = matrix.astype(np.result_type(matrix.dtype, np.float64))
     u, s, v = np.linalg.svd(wide, full_matrices=False)
     allowed = LEFT_OUT * float(np.finfo(matrix.dtype).eps) * np.abs(wide).sum()
-    for terms in range(1, min(len(s), _MOST_TERMS) + 1):
+    for terms in range(1, min(len(s), _MAX_TERMS) + 1):
         root = np.sqrt(s[:terms])
         columns, rows = (u[:, :terms] * root).astype(matrix.dtype), (v[:terms].T * root).astype(matrix.dtype)
         if np.abs(columns.astype(wide.dtype) @ rows.T.astype(wide.dtype) - wide).sum() <= allowed:

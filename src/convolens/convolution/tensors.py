@@ -34,10 +34,10 @@ def apply(
         raise ArgumentError("out: need none for tensors, as autograd keeps what it is given; assign the result instead")
     if isinstance(kernel, Product):  # of lines without gradients, whose array need not be formed
         arranged = arrange(tuple(x.shape), kernel.shape, mode, axes, boundary, fill_value)
-        return _Windows.apply(x, arranged.weights(kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
+        return _Windows.apply(x, arranged.canonical(kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
     x, kernel = pair(x, kernel)
     arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
-    return _Windows.apply(x, _weights(arranged, kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
+    return _Windows.apply(x, _canonical(arranged, kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def convolve_gradients(
@@ -48,9 +48,9 @@ def convolve_gradients(
     _, upstream = pair(x, upstream)
     arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
     arranged.check_upstream(tuple(x.shape), tuple(upstream.shape))
-    weights = _weights(arranged, kernel, flip=True)
-    in_signal, in_weights = gradients.both(_KIND, x, weights, upstream, arranged.window)
-    ordered = in_weights.reshape(arranged.ordered)
+    kernel = _canonical(arranged, kernel, flip=True)
+    in_signal, in_kernel = gradients.both(_KIND, x, kernel, upstream, arranged.window)
+    ordered = in_kernel.reshape(arranged.ordered)
     inverse = sorted(range(len(arranged.order)), key=arranged.order.__getitem__)
     return in_signal, ordered.flip(tuple(range(ordered.ndim))).permute(inverse)
 
@@ -88,7 +88,7 @@ def as_numpy(a: Any) -> Any:
     return (a.float() if a.dtype == torch.bfloat16 else a).numpy()
 
 
-def _weights(arranged: Arrangement, kernel: Tensor, *, flip: bool) -> Tensor:
+def _canonical(arranged: Arrangement, kernel: Tensor, *, flip: bool) -> Tensor:
     ordered = kernel.permute(arranged.order)
     return (ordered.flip(tuple(range(ordered.ndim))) if flip else ordered).reshape(arranged.sizes)
 
@@ -97,41 +97,44 @@ class _Windows(torch.autograd.Function):
     """The canonical form. Its gradients are of its own form, so that they can be differentiated in turn."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weights: Tensor | Product, window: Window, method: str) -> Tensor:
-        ctx.product = weights if isinstance(weights, Product) else None
-        ctx.save_for_backward(*(a for a in (x, weights) if isinstance(a, Tensor)))
+    def forward(ctx: Any, x: Tensor, kernel: Tensor | Product, window: Window, method: str) -> Tensor:
+        ctx.product = kernel if isinstance(kernel, Product) else None
+        ctx.save_for_backward(*(a for a in (x, kernel) if isinstance(a, Tensor)))
         ctx.window, ctx.method = window, method
-        return _compute(x, weights, window, method)
+        return _compute(x, kernel, window, method)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, weights = (*ctx.saved_tensors, ctx.product)[:2]
+        x, kernel = (*ctx.saved_tensors, ctx.product)[:2]
         kind = _Torch(TORCH if ctx.method == TORCH else "auto")
         wanted, window = ctx.needs_input_grad, ctx.window
         return (
-            gradients.gradient_in_signal(kind, x, weights, upstream[0], window) if wanted[0] else None,
-            gradients.gradient_in_weights(kind, x, weights, upstream[0], window) if wanted[1] else None,
+            gradients.gradient_in_signal(kind, x, kernel, upstream[0], window) if wanted[0] else None,
+            gradients.gradient_in_kernel(kind, x, kernel, upstream[0], window) if wanted[1] else None,
             None,
             None,
         )
 
 
-def _compute(x: Tensor, weights: Tensor | Product, window: Window, method: str) -> Tensor:
-    if isinstance(weights, Product):
-        return _compute_product(x, weights, window, method)
-    integers = not (x.is_floating_point() or x.is_complex() or weights.is_floating_point() or weights.is_complex())
+def _compute(x: Tensor, kernel: Tensor | Product, window: Window, method: str) -> Tensor:
+    if isinstance(kernel, Product):
+        return _compute_product(x, kernel, window, method)
+    integers = not (x.is_floating_point() or x.is_complex() or kernel.is_floating_point() or kernel.is_complex())
     if (x.device.type == "cpu" and method != TORCH) or integers:
-        result = torch.from_numpy(windows(as_numpy(x), as_numpy(weights), window, method)).to(x.device)
-        half = torch.bfloat16 in (x.dtype, weights.dtype) and not result.is_complex()
-        return result.to(torch.promote_types(x.dtype, weights.dtype)) if half else result
-    return on_device.windows(x, weights, window)
+        result = torch.from_numpy(windows(as_numpy(x), as_numpy(kernel), window, method)).to(x.device)
+        half = torch.bfloat16 in (x.dtype, kernel.dtype) and not result.is_complex()
+        return result.to(torch.promote_types(x.dtype, kernel.dtype)) if half else result
+    return on_device.windows(x, kernel, window)
 
 
-def _compute_product(x: Tensor, weights: Product, window: Window, method: str) -> Tensor:
-    """By the planner on the CPU; elsewhere line by line, as a boundary along one axis commutes with lines of others."""
+def _compute_product(x: Tensor, kernel: Product, window: Window, method: str) -> Tensor:
+    """The canonical form by the planner, elsewhere than on the CPU line by line.
+
+    A boundary along one axis commutes with lines along others.
+    """
     if x.device.type == "cpu" and method != TORCH:
-        return torch.from_numpy(windows(as_numpy(x), weights, window, method))
-    for axis, line in enumerate(weights.lines):
+        return torch.from_numpy(windows(as_numpy(x), kernel, window, method))
+    for axis, line in enumerate(kernel.lines):
         along = torch.tensor(line.copy(), device=x.device).reshape([-1 if d == axis else 1 for d in range(x.ndim)])
         before, after = (
             tuple(n if d == axis else 0 for d, n in enumerate(side)) for side in (window.before, window.after)
@@ -146,11 +149,11 @@ class _Torch:
     def __init__(self, method: str = "auto") -> None:
         self.method = method
 
-    def windows(self, x: Tensor, weights: Tensor, window: Window) -> Tensor:
-        if 0 in weights.shape:
-            shape = result_shape(tuple(x.shape), tuple(weights.shape), window.before, window.after)
-            return x.new_zeros(shape, dtype=torch.promote_types(x.dtype, weights.dtype))
-        return _Windows.apply(x, weights, window, self.method)  # type: ignore[no-any-return, no-untyped-call]
+    def windows(self, x: Tensor, kernel: Tensor, window: Window) -> Tensor:
+        if 0 in kernel.shape:
+            shape = result_shape(tuple(x.shape), tuple(kernel.shape), window.before, window.after)
+            return x.new_zeros(shape, dtype=torch.promote_types(x.dtype, kernel.dtype))
+        return _Windows.apply(x, kernel, window, self.method)  # type: ignore[no-any-return, no-untyped-call]
 
     def flip(self, a: Tensor) -> Tensor:
         return a.flip(tuple(range(a.ndim)))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from convolens.arrays import empty
 from convolens.convolution import integers
 from convolens.convolution.job import Job
-from convolens.convolution.planner import least_seconds, plan_for, rounds, run
+from convolens.convolution.planner import min_seconds, plan_for, rounds, run
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Spec, Window, check_fill, compute_dtypes, result_dtype
 from convolens.convolution.structure import Structure, decomposition_seconds, describe
@@ -30,7 +30,7 @@ TINY = 1 << 18
 
 def windows(
     x: NDArray[Any],
-    weights: NDArray[Any] | Product,
+    kernel: NDArray[Any] | Product,
     window: Window,
     method: str = "auto",
     out: NDArray[Any] | None = None,
@@ -38,61 +38,61 @@ def windows(
     tolerance: float = 0.0,
     rounded: np.dtype[Any] | None = None,
 ) -> NDArray[Any]:
-    """`out[i] = Σ_k weights[k] · X[i + k]`, X being x extended; `weights` has as many axes as x.
+    """`out[i] = Σ_k kernel[k] · X[i + k]`, X being x extended; `kernel` has as many axes as x.
 
     What it may err by beside rounding is `tolerance`; the result is rounded and clipped to integers of dtype `rounded`.
     """
-    plan = planned(x, weights, window, method, tolerance=tolerance, rounded=rounded)
-    return carry_out(plan, x, weights, window, out)
+    plan = planned(x, kernel, window, method, tolerance=tolerance, rounded=rounded)
+    return execute(plan, x, kernel, window, out)
 
 
 def planned(
     x: NDArray[Any],
-    weights: NDArray[Any] | Product,
+    kernel: NDArray[Any] | Product,
     window: Window,
     method: str = "auto",
     *,
     seek_rank: bool = False,
-    look: bool = False,
+    inspect: bool = False,
     tolerance: float = 0.0,
     rounded: np.dtype[Any] | None = None,
 ) -> Plan:
     """The plan for these arrays, made with as much known of the kernel's values as is worth knowing.
 
     Its rank is sought where that takes less time than may be saved, or on demand. Where the problem is so small
-    that the values hardly matter, they are looked at on demand only.
+    that the values hardly matter, they are inspected on demand only.
 
     Raises:
         DtypeError: more precise than float64, or a fill value the result cannot hold.
         MethodError: there is no such method, or it cannot do this problem.
     """
-    spec = _specified(x, weights, window, tolerance, rounded)
-    if isinstance(weights, Product):
-        return plan_for(_of_product(spec, weights), method)
-    if method == "auto" and not (seek_rank or look) and depends_on_shapes_only(spec):
+    spec = _specified(x, kernel, window, tolerance, rounded)
+    if isinstance(kernel, Product):
+        return plan_for(_of_product(spec, kernel), method)
+    if method == "auto" and not (seek_rank or inspect) and depends_on_shapes_only(spec):
         return plan_for(spec)
-    weights = weights.astype(spec.dtype, copy=False)
-    spec = _with_structure(spec, describe(weights, seek_rank=False))
-    decomposable = len(spec.axes) > 1 and weights.size > 0
+    kernel = kernel.astype(spec.dtype, copy=False)
+    spec = _with_structure(spec, describe(kernel, seek_rank=False))
+    decomposable = len(spec.axes) > 1 and kernel.size > 0
     if not decomposable or not (seek_rank or method == "separable" or _worth_decomposing(spec)):
         return plan_for(spec, method)
-    return plan_for(_with_structure(spec, describe(weights, seek_rank=True)), method)
+    return plan_for(_with_structure(spec, describe(kernel, seek_rank=True)), method)
 
 
-def carry_out(
-    plan: Plan, x: NDArray[Any], weights: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None
+def execute(
+    plan: Plan, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None
 ) -> NDArray[Any]:
-    """What the plan says, done with these arrays, for which it was made."""
+    """Executes a plan with the arrays for which it was made."""
     spec: Spec = plan.problem
-    result = _result(spec, spec.rounded or result_dtype(x.dtype, weights.dtype), out)
+    result = _result(spec, spec.rounded or result_dtype(x.dtype, kernel.dtype), out)
     if spec.size == 0:
         return result
     fits = rounds(plan) if spec.rounded else result.dtype == spec.dtype
-    target = result if fits and _writable(out, x, weights) else empty(spec.out, spec.dtype)
-    if spec.exact and not integers.fits(spec.peak):
-        integers.run_unlimited(Job(spec, x, weights, window.fill, target))
+    target = result if fits and _writable(out, x, kernel) else empty(spec.out, spec.dtype)
+    if spec.exact and not integers.fits(spec.magnitude_bound):
+        integers.run_unlimited(Job(spec, x, kernel, window.fill, target))
     else:
-        run(plan, job_of(spec, x, weights, window, target))
+        run(plan, job_of(spec, x, kernel, window, target))
     if target is not result and spec.rounded:
         np.rint(target, out=target)
         np.clip(target, 0, np.iinfo(spec.rounded).max, out=result, casting="unsafe")
@@ -102,10 +102,10 @@ def carry_out(
     return result
 
 
-def job_of(spec: Spec, x: NDArray[Any], weights: NDArray[Any] | Product, window: Window, out: NDArray[Any]) -> Job:
+def job_of(spec: Spec, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any]) -> Job:
     """The problem with its arrays in the dtypes it is read and computed in."""
     fill = int(window.fill) if spec.exact else window.fill
-    return Job(spec, _readable(x, spec.source), weights.astype(spec.dtype, copy=False), fill, out)
+    return Job(spec, _readable(x, spec.source), kernel.astype(spec.dtype, copy=False), fill, out)
 
 
 @cache
@@ -118,53 +118,54 @@ def pace() -> float:
     window = Window((0, 0), (0, 0))
     plan = planned(x, kernel, window, "direct")
     job = job_of(plan.problem, x, kernel, window, np.empty(plan.problem.out, np.float32))
-    return least_seconds(lambda: run(plan, job), 5) / plan.cost.seconds
+    return min_seconds(lambda: run(plan, job), 5) / plan.cost.seconds
 
 
 def depends_on_shapes_only(spec: Spec) -> bool:
     """Whether the plan is the same whatever the kernel's values: the problem is too small for them to matter."""
-    return spec.size * spec.weights <= TINY
+    return spec.size * spec.kernel_size <= TINY
 
 
 def _specified(
     x: NDArray[Any],
-    weights: NDArray[Any] | Product,
+    kernel: NDArray[Any] | Product,
     window: Window,
     tolerance: float,
     rounded: np.dtype[Any] | None,
 ) -> Spec:
     """The problem these arrays pose, with nothing known of the kernel's values."""
-    _, dtype = compute_dtypes(x.dtype, weights.dtype)
+    _, dtype = compute_dtypes(x.dtype, kernel.dtype)
     check_fill(window.fill, dtype)
     spec = _spec(
-        x.shape, x.dtype, weights.shape, weights.dtype, window.before, window.after, window.boundary,
+        x.shape, x.dtype, kernel.shape, kernel.dtype, window.before, window.after, window.boundary,
         zeros=window.boundary == "constant" and window.fill == 0,
         contiguous=x.flags.c_contiguous, tolerance=tolerance, rounded=rounded,
     )  # fmt: skip
-    if spec.exact and not isinstance(weights, Product):
-        return _with_bound(spec, integers.peak(x, weights, int(window.fill)))
+    if spec.exact and not isinstance(kernel, Product):
+        return _with_bound(spec, integers.magnitude_bound(x, kernel, int(window.fill)))
     return spec
 
 
 @lru_cache(maxsize=1024)
 def _spec(
     shape: Shape,
-    signal: np.dtype[Any],
-    kernel: Shape,
-    weights: np.dtype[Any],
+    dtype: np.dtype[Any],
+    kernel_shape: Shape,
+    kernel_dtype: np.dtype[Any],
     before: Shape,
     after: Shape,
     boundary: Boundary,
     **rest: Any,
 ) -> Spec:
-    source, dtype = compute_dtypes(signal, weights)
-    return Spec(shape, kernel, before, after, boundary, source, dtype, structure=Structure(prod(kernel)), **rest)
+    source, computed = compute_dtypes(dtype, kernel_dtype)
+    structure = Structure(prod(kernel_shape))
+    return Spec(shape, kernel_shape, before, after, boundary, source, computed, structure=structure, **rest)
 
 
 @lru_cache(maxsize=256)
-def _of_product(spec: Spec, weights: Product) -> Spec:
-    """With the kernel's structure, which need not be found out: made once for a kernel that is used again."""
-    return replace(spec, structure=describe(weights, seek_rank=True))
+def _of_product(spec: Spec, kernel: Product) -> Spec:
+    """The problem with the kernel's structure, which is known: made once for a kernel that is used again."""
+    return replace(spec, structure=describe(kernel, seek_rank=True))
 
 
 @lru_cache(maxsize=1024)
@@ -173,12 +174,12 @@ def _with_structure(spec: Spec, structure: Structure) -> Spec:
 
 
 @lru_cache(maxsize=1024)
-def _with_bound(spec: Spec, peak: float) -> Spec:
-    return replace(spec, peak=peak)
+def _with_bound(spec: Spec, bound: float) -> Spec:
+    return replace(spec, magnitude_bound=bound)
 
 
 def _worth_decomposing(spec: Spec) -> bool:
-    return decomposition_seconds(spec.kernel) < plan_for(spec).cost.seconds / 2
+    return decomposition_seconds(spec.kernel_shape) < plan_for(spec).cost.seconds / 2
 
 
 def _readable(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

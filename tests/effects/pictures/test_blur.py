@@ -91,7 +91,7 @@ def test_a_sigma_far_larger_than_the_picture_gives_its_mean():
 
 @pytest.mark.parametrize("sigma", [2.0, 20.0])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_nan_spoils_only_what_the_bell_reaches(sigma, bad):
+def test_a_nan_contaminates_only_what_the_gaussian_reaches(sigma, bad):
     image = picture(5, 400, dtype=np.float32)
     image[2, 200] = bad
     radius = radius_within(sigma, 1e-4)

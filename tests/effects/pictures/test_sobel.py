@@ -89,7 +89,7 @@ def test_an_edge_in_uint8_does_not_wrap():
     np.testing.assert_array_equal(edges[1], [0, 0, 1020, 1020, 0, 0])
 
 
-def test_a_nan_spoils_only_the_windows_that_hold_it():
+def test_a_nan_contaminates_only_the_windows_that_hold_it():
     image = np.zeros((9, 80), np.float32)
     image[4, 40] = np.nan
     contaminated = np.isnan(cl.sobel(image))

@@ -12,13 +12,13 @@ import numpy as np
 
 from convolens import _core
 from convolens.convolution import costs
-from convolens.convolution.extend import core_maps, slabs
+from convolens.convolution.extend import chunks, core_maps
 from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Spec
 from convolens.planning import Cost
 
 NAME = "direct"
-LOCAL = True
+KEEPS_NONFINITE_LOCAL = True
 
 
 def refuses(spec: Spec) -> str | None:
@@ -28,11 +28,11 @@ def refuses(spec: Spec) -> str | None:
 
 def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """A multiplication and an addition for each output and weight, each rounded once."""
-    return Estimate(costs.direct_seconds(spec), 0.0, (spec.weights + 1) * spec.epsilon)
+    return Estimate(costs.direct_seconds(spec), 0.0, (spec.kernel_size + 1) * spec.epsilon)
 
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
-    weights = np.ascontiguousarray(job.weights)
-    for part in slabs(job):
-        _core.correlate_direct(part.x, weights, part.out, core_maps(part.spec), part.fill, part.spec.peak)
+    kernel = np.ascontiguousarray(job.kernel)
+    for part in chunks(job):
+        _core.correlate_direct(part.x, kernel, part.out, core_maps(part.spec), part.fill, part.spec.magnitude_bound)

@@ -20,7 +20,7 @@ from convolens.planning import Cost
 from convolens.settings import threads
 
 NAME = "fft"
-LOCAL = False
+KEEPS_NONFINITE_LOCAL = False
 
 
 def refuses(spec: Spec) -> str | None:
@@ -48,11 +48,11 @@ def run(job: Job, solve: Solve) -> None:
     dtype = spectral.transform_dtype(spec)
     whole = {axis: (0, spec.extended[axis]) for axis in spec.axes}
     x = job.x.astype(dtype, copy=False) if spec.zeros else extended_block(job, whole, dtype)
-    weights = np.asarray(job.weights)[tuple(slice(None, None, -1) for _ in spec.kernel)]
+    kernel = np.asarray(job.kernel)[tuple(slice(None, None, -1) for _ in spec.kernel_shape)]
     spectra = spectral.spectrum(x, sizes, spec.axes, threads())
-    turned = spectral.spectrum(weights.astype(dtype, copy=False), sizes, spec.axes, threads())
-    with np.errstate(all="ignore"):  # what is spoiled is noticed by its sum
-        spectra *= turned
+    kernel_spectrum = spectral.spectrum(kernel.astype(dtype, copy=False), sizes, spec.axes, threads())
+    with np.errstate(all="ignore"):  # what is contaminated is noticed by its sum
+        spectra *= kernel_spectrum
     result = spectral.signal(spectra, sizes, spec.axes, threads(), real=dtype.kind != "c")
     if not spectral.all_finite(result):
         return solve(job, local=True)
@@ -63,15 +63,16 @@ def run(job: Job, solve: Solve) -> None:
 
 def transform_sizes(spec: Spec) -> Shape:
     """Sizes of the transform: no output may be touched by what wraps around."""
-    least = [
-        max(spec.shape[d] + max(spec.before[d], spec.after[d]), spec.kernel[d]) if spec.zeros else spec.extended[d]
-        for d in spec.axes
+    minimum = [
+        max(n + max(before, after), k) if spec.zeros else n + before + after
+        for n, k, before, after in zip(spec.shape, spec.kernel_shape, spec.before, spec.after, strict=True)
+        if k > 1
     ]
     real = spectral.transform_dtype(spec).kind != "c"
-    return tuple(spectral.good_size(n, real and i == len(least) - 1) for i, n in enumerate(least))
+    return tuple(spectral.good_size(n, real and i == len(minimum) - 1) for i, n in enumerate(minimum))
 
 
 def _outputs(spec: Spec) -> tuple[slice, ...]:
     """Where the outputs lie in the transform back."""
-    first = [k - 1 - (b if spec.zeros else 0) for k, b in zip(spec.kernel, spec.before, strict=True)]
+    first = [k - 1 - (b if spec.zeros else 0) for k, b in zip(spec.kernel_shape, spec.before, strict=True)]
     return tuple(slice(start, start + n) for start, n in zip(first, spec.out, strict=True))

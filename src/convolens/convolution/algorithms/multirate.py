@@ -33,9 +33,9 @@ from convolens.planning import Cost
 from convolens.shapes import Boundary, boundary_map
 
 NAME = "multirate"
-LOCAL = False
+KEEPS_NONFINITE_LOCAL = False
 
-_LEAST_SPACING = 3  # by measurement: closer than that, one step is as fast
+_MIN_SPACING = 3  # by measurement: closer than that, one step is as fast
 
 
 class _Axis(NamedTuple):
@@ -86,7 +86,7 @@ def refuses(spec: Spec) -> str | None:
     if spec.size == 0 or 0 in spec.shape:
         return "the signal or the result is empty"
     if spec.boundary == "constant" and not spec.zeros:
-        return "the signal goes on with another constant than 0"
+        return "the signal is extended by another constant than 0"
     if all(axis.spacing == 1 for axis in _axes(spec).values()):
         return "the Gaussian is too narrow, or the tolerance too small, to leave samples out"
     return None
@@ -97,7 +97,7 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     steps = passes(spec)
     memory = sum(prod(each.outputs) for each in steps[:-1]) * spec.dtype.itemsize
     rounding = sum(windows.weights.shape[1] for each in steps for windows in each.windows) * spec.epsilon
-    error = spec.tolerance + spec.structure.cut + rounding
+    error = spec.tolerance + spec.structure.truncation + rounding
     seconds = costs.multirate_seconds(spec, [each.amounts for each in steps])
     return Estimate(seconds, float(memory), error, rounds=True, by_lines=True)
 
@@ -156,12 +156,12 @@ def spacing(sigma: float, tolerance: float) -> int:
     ripple = tolerance / 5  # the rest is for cutting two Gaussians, one of them known only at every spacing-th place
     closest = math.sqrt(2 * math.log(2 / ripple)) / math.pi
     found = int(sigma / closest)
-    return found if found >= _LEAST_SPACING else 1
+    return found if found >= _MIN_SPACING else 1
 
 
 def _steps(spec: Spec, number: int, axis: _Axis) -> tuple[Windows, ...]:
     size, before, after = spec.shape[number], spec.before[number], spec.after[number]
-    radius = spec.kernel[number] // 2
+    radius = spec.kernel_shape[number] // 2
     if axis.spacing == 1:
         line = rounded(gaussian(axis.sigma, radius)[None], spec.dtype)[0]
         return (filtered(size, before, after, spec.boundary, line),)

@@ -16,15 +16,15 @@ from convolens.convolution.spec import Spec
 from convolens.planning import Cost
 
 NAME = "outer"
-LOCAL = True
+KEEPS_NONFINITE_LOCAL = True
 
 
 def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
-    summed = any(k > 1 and (n != 1 or not spec.zeros) for n, k in zip(spec.shape, spec.kernel, strict=True))
+    summed = any(k > 1 and (n != 1 or not spec.zeros) for n, k in zip(spec.shape, spec.kernel_shape, strict=True))
     if summed:
         return "outputs are sums of more than one product"
-    sides = zip(spec.kernel, spec.before, spec.after, strict=True)
+    sides = zip(spec.kernel_shape, spec.before, spec.after, strict=True)
     if any(not (0 <= before < k and 0 <= after < k) for k, before, after in sides):
         return "some outputs see nothing of the signal, or are left out"
     return None
@@ -38,11 +38,11 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
     # Output i of an axis with one sample meets weight `before - i`: the kernel backwards, from there.
-    flipped = tuple(slice(None, None, -1) for _ in job.spec.kernel)
-    starts = [k - 1 - b for k, b in zip(job.spec.kernel, job.spec.before, strict=True)]
+    flipped = tuple(slice(None, None, -1) for _ in job.spec.kernel_shape)
+    starts = [k - 1 - b for k, b in zip(job.spec.kernel_shape, job.spec.before, strict=True)]
     window = tuple(
         slice(start, start + n) if k > 1 else slice(None)
-        for start, n, k in zip(starts, job.spec.out, job.spec.kernel, strict=True)
+        for start, n, k in zip(starts, job.spec.out, job.spec.kernel_shape, strict=True)
     )
-    weights = np.ascontiguousarray(np.asarray(job.weights)[flipped][window])
-    _core.multiply_outer(job.x.astype(job.spec.dtype, copy=False), weights, job.out)
+    kernel = np.ascontiguousarray(np.asarray(job.kernel)[flipped][window])
+    _core.multiply_outer(job.x.astype(job.spec.dtype, copy=False), kernel, job.out)

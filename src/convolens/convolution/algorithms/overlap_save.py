@@ -6,7 +6,7 @@ blocks' tails instead; disjoint outputs can be written straight to where they be
 
 Stockham, "High-speed convolution and correlation", AFIPS 1966. The transforms are the core's own: it never reorders a
 spectrum, and takes real blocks two at a time, as the parts of a complex one. Blocks with NaN or infinities are done by
-a local method, so that they spoil their own windows only.
+a local method, so that they contaminate their own windows only.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import numpy as np
 
 from convolens import _core
 from convolens.convolution import costs, spectral
-from convolens.convolution.extend import Span, core_maps, extended_block, slabs
+from convolens.convolution.extend import Span, chunks, core_maps, extended_block
 from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.spec import Shape, Spec
 from convolens.planning import Cost
 from convolens.settings import threads
 
 NAME = "overlap_save"
-LOCAL = False
+KEEPS_NONFINITE_LOCAL = False
 
 # Lengths that the core transforms fast: products of 2, 3 and 5.
 _SMOOTH = sorted(
@@ -49,8 +49,8 @@ _COMBINATIONS = 200
 # Samples in a block beyond which it leaves the caches for no gain, unless the kernel needs it.
 _LARGEST = 1 << 19
 
-# With more blocks spoiled than this the whole is done by a local method: one job instead of many small ones.
-_MANY_SPOILED = 64
+# With more blocks contaminated than this the whole is done by a local method: one job instead of many small ones.
+_MANY_CONTAMINATED = 64
 
 
 def refuses(spec: Spec) -> str | None:
@@ -58,7 +58,7 @@ def refuses(spec: Spec) -> str | None:
     if reason := spectral.refuses(spec):
         return reason
     longest = max(_LINES) if len(spec.axes) == 1 else _SIDES[-1]
-    if max(spec.kernel) > longest // 2:
+    if max(spec.kernel_shape) > longest // 2:
         return f"the kernel is longer than half the longest block, {longest}"
     if spec.exact and not spectral.rounds_exactly(spec, prod(block_sizes(spec))):
         return "rounding would not give exact integers"
@@ -81,11 +81,12 @@ def block_sizes(spec: Spec) -> Shape:
     """
     if len(spec.axes) == 1:
         (axis,) = spec.axes
-        choices: list[Shape] = [_LINES[n] for n in _some(sorted(_LINES), spec.kernel[axis], spec.extended[axis])]
+        choices: list[Shape] = [_LINES[n] for n in _some(sorted(_LINES), spec.kernel_shape[axis], spec.extended[axis])]
     else:
         last = spec.axes[-2:]
         sides = [
-            _some(_SIDES if axis in last else _SMOOTH, spec.kernel[axis], spec.extended[axis]) for axis in spec.axes
+            _some(_SIDES if axis in last else _SMOOTH, spec.kernel_shape[axis], spec.extended[axis])
+            for axis in spec.axes
         ]
         choices = list(product(*(_few(some, round(_COMBINATIONS ** (1 / len(sides)))) for some in sides)))
     largest = max(_LARGEST, min(map(prod, choices)))
@@ -93,19 +94,19 @@ def block_sizes(spec: Spec) -> Shape:
     return min(small, key=lambda sizes: costs.blocks_seconds(spec, sizes, tasks(spec, sizes)))
 
 
-def _some(sizes: list[int], least: int, most: int) -> list[int]:
-    """Sizes from `least` until `most` fits in, growing by steps worth trying."""
+def _some(sizes: list[int], minimum: int, maximum: int) -> list[int]:
+    """Sizes from `minimum` until `maximum` fits in, growing by steps worth trying."""
     found: list[int] = []
     for size in sizes:
-        if size > least and (not found or size >= found[-1] * _APART or found[-1] < most <= size):
+        if size > minimum and (not found or size >= found[-1] * _APART or found[-1] < maximum <= size):
             found.append(size)
-            if size >= most:
+            if size >= maximum:
                 break
     return found
 
 
 def _few(sizes: list[int], count: int) -> list[int]:
-    """At most `count` of them, spread evenly, the last kept."""
+    """At most `count` of the sizes, at even distances, the last one kept."""
     step = -(-len(sizes) // max(count, 1))
     return sizes[::-1][::step][::-1]
 
@@ -121,7 +122,7 @@ def _steps(spec: Spec, sizes: Shape) -> Shape:
     if len(spec.axes) == 1:
         sizes = (prod(sizes),)
     along = dict(zip(spec.axes, sizes, strict=True))
-    return tuple(along[axis] - k + 1 if axis in along else 1 for axis, k in enumerate(spec.kernel))
+    return tuple(along[axis] - k + 1 if axis in along else 1 for axis, k in enumerate(spec.kernel_shape))
 
 
 def run(job: Job, solve: Solve) -> None:
@@ -131,15 +132,15 @@ def run(job: Job, solve: Solve) -> None:
 
 def run_blocks(job: Job, solve: Solve, sizes: Shape) -> None:
     """The same with blocks of given sizes."""
-    spectrum = _core.Spectrum(np.ascontiguousarray(job.weights), list(sizes))
+    spectrum = _core.Spectrum(np.ascontiguousarray(job.kernel), list(sizes))
     steps = _steps(job.spec, sizes)
     pairs = 1 if job.spec.dtype.kind == "c" else 2
-    for part in slabs(job, unit=pairs * max(steps)):
-        spoiled = spectrum.correlate(part.x, part.out, core_maps(part.spec), part.fill)
-        if len(spoiled) > _MANY_SPOILED:
+    for part in chunks(job, unit=pairs * max(steps)):
+        contaminated = spectrum.correlate(part.x, part.out, core_maps(part.spec), part.fill)
+        if len(contaminated) > _MANY_CONTAMINATED:
             solve(part, local=True)
             continue
-        for task in spoiled:
+        for task in contaminated:
             for region in _regions(part.spec, steps, range(task * pairs, (task + 1) * pairs)):
                 _locally(part, region, solve)
 
@@ -156,9 +157,9 @@ def _regions(spec: Spec, steps: Shape, numbers: range) -> Iterator[list[Span]]:
 
 
 def _locally(job: Job, region: list[Span], solve: Solve) -> None:
-    """One region by a method that spreads nothing: its piece of the extended signal is a problem of its own."""
+    """Convolves one region by a method that spreads nothing: its piece of the extended signal is a separate problem."""
     spec = job.spec
-    spans = {d: (start, stop + spec.kernel[d] - 1) for d, (start, stop) in enumerate(region)}
+    spans = {d: (start, stop + spec.kernel_shape[d] - 1) for d, (start, stop) in enumerate(region)}
     x = extended_block(job, spans, spec.dtype)
     nothing = (0,) * x.ndim
     part = replace(
@@ -166,4 +167,4 @@ def _locally(job: Job, region: list[Span], solve: Solve) -> None:
         contiguous=x.flags.c_contiguous,
     )  # fmt: skip
     out = job.out[tuple(slice(start, stop) for start, stop in region)]
-    solve(Job(part, x, job.weights, 0, out), local=True)
+    solve(Job(part, x, job.kernel, 0, out), local=True)

@@ -28,7 +28,7 @@ from convolens.convolution.spec import Spec
 from convolens.planning import Cost
 
 NAME = "reduction"
-LOCAL = True
+KEEPS_NONFINITE_LOCAL = True
 
 # Entries of a band of the kernel: its four or eight bytes each stay in the second cache, and so do the signal's.
 _BAND = 1 << 16
@@ -39,7 +39,7 @@ _AT_ONCE = 1 << 13
 
 def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
-    if spec.size > spec.weights:
+    if spec.size > spec.kernel_size:
         return "more outputs than weights"
     return None
 
@@ -49,25 +49,25 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     spec = _with_rows(spec)
     rows = _rows(spec) + spec.out[0] - 1
     memory = float(rows * prod(spec.extended[1:]) * spec.dtype.itemsize)
-    return Estimate(costs.reduction_seconds(spec, *amounts(spec)), memory, (spec.weights + 1) * spec.epsilon)
+    return Estimate(costs.reduction_seconds(spec, *amounts(spec)), memory, (spec.kernel_size + 1) * spec.epsilon)
 
 
 def amounts(spec: Spec) -> tuple[int, int, int, int]:
     """Bands; calls of NumPy; products of a row with a matrix in all of them; samples of the signal that are copied."""
     spec = _with_rows(spec)
     axis = _line_axis(spec)
-    bands = ceil(spec.kernel[0] / _rows(spec))
-    pieces = ceil(prod(spec.kernel[axis:]) / _at_once(spec)) * prod(spec.out[1:])
+    bands = ceil(spec.kernel_shape[0] / _rows(spec))
+    pieces = ceil(prod(spec.kernel_shape[axis:]) / _at_once(spec)) * prod(spec.out[1:])
     in_place = spec.zeros and spec.source == spec.dtype and spec.contiguous
     copied = 0 if in_place else prod(spec.extended)
-    return bands, bands * pieces, prod(spec.kernel[:axis]) * pieces, copied
+    return bands, bands * pieces, prod(spec.kernel_shape[:axis]) * pieces, copied
 
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
     if len(job.spec.shape) == 1:
         spec = _with_rows(job.spec)
-        job = replace(job, spec=spec, x=job.x[None], weights=np.asarray(job.weights)[None], out=job.out[None])
+        job = replace(job, spec=spec, x=job.x[None], kernel=np.asarray(job.kernel)[None], out=job.out[None])
     total = np.zeros(job.spec.out, job.spec.dtype)
     with np.errstate(all="ignore"):
         for rows in _bands(job.spec):
@@ -79,21 +79,20 @@ def _with_rows(spec: Spec) -> Spec:
     """The problem itself, or a line's as one row."""
     if len(spec.shape) > 1:
         return spec
-    return replace(
-        spec, shape=(1, *spec.shape), kernel=(1, *spec.kernel), before=(0, *spec.before), after=(0, *spec.after)
-    )
+    shape, kernel_shape = (1, *spec.shape), (1, *spec.kernel_shape)
+    return replace(spec, shape=shape, kernel_shape=kernel_shape, before=(0, *spec.before), after=(0, *spec.after))
 
 
 def _line_axis(spec: Spec) -> int:
-    """The axis, not the first, from which on samples lie side by side under the whole kernel: they are one line."""
+    """The axis, not the first, at or after which samples lie side by side under the whole kernel: they are one line."""
     axis = len(spec.shape) - 1
-    while axis > 1 and spec.kernel[axis] == spec.shape[axis] == spec.extended[axis]:
+    while axis > 1 and spec.kernel_shape[axis] == spec.shape[axis] == spec.extended[axis]:
         axis -= 1
     return axis
 
 
 def _rows(spec: Spec) -> int:
-    return min(max(_BAND // max(prod(spec.kernel[1:]), 1), 1), max(spec.kernel[0], 1))
+    return min(max(_BAND // max(prod(spec.kernel_shape[1:]), 1), 1), max(spec.kernel_shape[0], 1))
 
 
 def _at_once(spec: Spec) -> int:
@@ -102,8 +101,8 @@ def _at_once(spec: Spec) -> int:
 
 
 def _bands(spec: Spec) -> Iterator[Span]:
-    for start in range(0, spec.kernel[0], _rows(spec)):
-        yield start, min(start + _rows(spec), spec.kernel[0])
+    for start in range(0, spec.kernel_shape[0], _rows(spec)):
+        yield start, min(start + _rows(spec), spec.kernel_shape[0])
 
 
 def _add_band(job: Job, rows: Span, total: NDArray[Any]) -> None:
@@ -113,10 +112,10 @@ def _add_band(job: Job, rows: Span, total: NDArray[Any]) -> None:
     if not spec.zeros:
         spans |= {d: (0, n) for d, n in enumerate(spec.extended) if d}
     signal = _with_lines(extended_block(job, spans, spec.dtype), axis)
-    kernel = _with_lines(np.asarray(job.weights)[slice(*rows)], axis)
+    kernel = _with_lines(np.asarray(job.kernel)[slice(*rows)], axis)
     windows = sliding_window_view(signal, spec.out[0], axis=0)
     before = spec.before if spec.zeros else (0,) * len(spec.before)
-    step = prod(spec.kernel[axis + 1 :])
+    step = prod(spec.kernel_shape[axis + 1 :])
     for at in np.ndindex(spec.out[1 : axis + 1]):
         lags = [i - b for i, b in zip(at, before[1:], strict=False)]
         lags[-1] *= step
@@ -140,7 +139,7 @@ def _overlap(kernel: int, signal: int, lag: int) -> tuple[slice, slice]:
 
 
 def _products(kernel: NDArray[Any], windows: NDArray[Any], at_once: int) -> NDArray[Any]:
-    """For each window, along the windows' last axis, the sum of the kernel times it; a piece of the lines at a time."""
+    """The sum of the kernel times each window along the windows' last axis; a piece of the lines at a time."""
     total = np.zeros(windows.shape[-1], kernel.dtype)
     for start in range(0, kernel.shape[-1], at_once):
         piece = slice(start, start + at_once)

@@ -2,7 +2,7 @@
 
 R·(K + L) instead of K·L multiplications an output. Two axes are done by the core in one sweep over memory. With more,
 the signal is done in bands of lines, so that what lies between two passes stays in cache, and each pass is a problem
-of its own, left to the algorithm that is best for it.
+by itself, left to the algorithm that is best for it.
 
 A boundary's extension along one axis commutes with a pass along another, so each pass can extend its own.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from convolens import _core
 from convolens.convolution import costs
-from convolens.convolution.extend import core_maps, slab
+from convolens.convolution.extend import chunk, core_maps
 from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.product import Product
 from convolens.convolution.resampling import Planes, filtered, planes, reads, resample
@@ -30,7 +30,7 @@ from convolens.planning import Cost
 from convolens.shapes import MANY_SAMPLES
 
 NAME = "separable"
-LOCAL = True
+KEEPS_NONFINITE_LOCAL = True
 
 # Bytes between two passes: within the second-level caches of two cores.
 _BAND_BYTES = 1 << 20
@@ -39,7 +39,7 @@ _BAND_BYTES = 1 << 20
 _CORE_CHANNELS = 4096
 
 # Planes that are gone through one by one, a call of the core each.
-_MOST_PLANES = 64
+_MAX_PLANES = 64
 
 
 def refuses(spec: Spec) -> str | None:
@@ -55,8 +55,8 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     """Two passes for each term."""
     error = LEFT_OUT * spec.epsilon
     if _in_one_sweep(spec):
-        rounded = sum(spec.kernel[axis] for axis in spec.axes) * spec.structure.terms + 2
-        error += rounded * spec.structure.growth * spec.epsilon
+        rounded = sum(spec.kernel_shape[axis] for axis in spec.axes) * spec.structure.terms + 2
+        error += rounded * spec.structure.amplification * spec.epsilon
         return Estimate(costs.sweep_seconds(spec), 0.0, error, rounds=_by_means(spec), by_lines=True)
     bands = list(_bands(spec))
     across, along = _passes(spec, *bands[0])
@@ -64,7 +64,7 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     passes = spec.structure.terms * len(bands) * sum(part.seconds for part in parts)
     seconds = passes + costs.bands_seconds(spec, len(bands))
     between = (prod(across.out) + prod(along.out)) * spec.dtype.itemsize
-    error += spec.structure.terms * spec.structure.growth * sum(part.error for part in parts)
+    error += spec.structure.terms * spec.structure.amplification * sum(part.error for part in parts)
     return Estimate(seconds, between + sum(part.memory for part in parts), error, by_lines=True)
 
 
@@ -88,19 +88,19 @@ def _in_one_sweep(spec: Spec) -> bool:
 def _by_means(spec: Spec) -> bool:
     """Whether the core's weighted means can do it, which round to integers on the way and are faster for long lines."""
     first, second = spec.axes
-    few = prod(spec.shape[:first]) <= _MOST_PLANES
+    few = prod(spec.shape[:first]) <= _MAX_PLANES
     return few and reads(spec) and spec.structure.terms == 1 and second == first + 1
 
 
 def _means(job: Job) -> None:
-    short = isinstance(job.weights, Product) and sum(job.spec.extended) <= MANY_SAMPLES
+    short = isinstance(job.kernel, Product) and sum(job.spec.extended) <= MANY_SAMPLES
     look_up: Any = _kept_planes if short else _planes
-    resample(job.x, look_up(job.spec, job.weights), job.out)
+    resample(job.x, look_up(job.spec, job.kernel), job.out)
 
 
-def _planes(spec: Spec, weights: Any) -> Planes:
+def _planes(spec: Spec, kernel: Any) -> Planes:
     """The signal as the core's weighted means see it."""
-    _, [(line, rest)] = terms_of(weights)
+    _, [(line, rest)] = terms_of(kernel)
     sides = zip(spec.axes, sorted((line, np.asarray(rest)), key=lambda side: side.shape[spec.axes[1]]), strict=True)
     along = tuple(
         filtered(spec.shape[axis], spec.before[axis], spec.after[axis], spec.boundary, side.ravel())
@@ -115,38 +115,38 @@ _kept_planes = lru_cache(maxsize=64)(_planes)
 
 def _sweep(job: Job) -> None:
     first, second = job.spec.axes
-    terms = terms_of(job.weights)[1]
+    terms = terms_of(job.kernel)[1]
     # Which axis was split off does not matter here: of each term, the line along the first axis comes first.
     pairs = [term if term[0].shape[first] > 1 else term[::-1] for term in terms]
     down, across = (np.stack([np.ravel(pair[side]) for pair in pairs]) for side in (0, 1))
     maps = core_maps(job.spec)
-    _core.correlate_separable(job.x, down, across, job.out, maps, (first, second), job.fill, job.spec.peak)
+    _core.correlate_separable(job.x, down, across, job.out, maps, (first, second), job.fill, job.spec.magnitude_bound)
 
 
 def _in_bands(job: Job, solve: Solve) -> None:
     spec = job.spec
-    axis, terms = terms_of(job.weights)
+    axis, terms = terms_of(job.kernel)
     assert axis is not None
-    room = [np.empty(0, spec.dtype), np.empty(0, spec.dtype)]
+    buffers = [np.empty(0, spec.dtype), np.empty(0, spec.dtype)]
     for start, stop in _bands(spec):
         across, along = _passes(spec, start, stop)
-        part = slab(job, axis, start, stop)
+        part = chunk(job, axis, start, stop)
         across = replace(across, source=part.spec.source, contiguous=part.spec.contiguous)
-        between = _array(room, 0, across.out)
+        between = _array(buffers, 0, across.out)
         for number, (line, rest) in enumerate(terms):
             solve(Job(across, part.x, rest, job.fill, between))
-            term = _array(room, 1, along.out) if number else part.out
+            term = _array(buffers, 1, along.out) if number else part.out
             solve(Job(along, between, line, 0, term))
             if number:
                 part.out[...] += term
 
 
-def _array(room: list[NDArray[Any]], number: int, shape: Shape) -> NDArray[Any]:
+def _array(buffers: list[NDArray[Any]], number: int, shape: Shape) -> NDArray[Any]:
     """An array in memory that earlier bands have used: fresh memory would take longer than the pass."""
     size = prod(shape)
-    if room[number].size < size:
-        room[number] = np.empty(size, room[number].dtype)
-    return room[number][:size].reshape(shape)
+    if buffers[number].size < size:
+        buffers[number] = np.empty(size, buffers[number].dtype)
+    return buffers[number][:size].reshape(shape)
 
 
 def count(spec: Spec) -> int:
@@ -157,9 +157,9 @@ def count(spec: Spec) -> int:
 def _bands(spec: Spec) -> Iterator[tuple[int, int]]:
     """Outputs along the split axis, `start` to `stop`, that are done together."""
     axis = spec.structure.split or 0
-    size, reach = spec.out[axis], spec.kernel[axis] - 1
+    size, overlap = spec.out[axis], spec.kernel_shape[axis] - 1
     line = spec.size // max(size, 1) * spec.dtype.itemsize
-    lines = max(_BAND_BYTES // max(line, 1), 2 * reach, 8)
+    lines = max(_BAND_BYTES // max(line, 1), 2 * overlap, 8)
     for start in range(0, max(size, 1), lines):
         yield start, min(start + lines, size)
 
@@ -173,16 +173,16 @@ def _passes(spec: Spec, start: int, stop: int) -> tuple[Spec, Spec]:
 
     across = replace(
         spec,
-        shape=on_axis(spec.shape, stop - start + spec.kernel[axis] - 1),
-        kernel=on_axis(spec.kernel, 1),
+        shape=on_axis(spec.shape, stop - start + spec.kernel_shape[axis] - 1),
+        kernel_shape=on_axis(spec.kernel_shape, 1),
         before=on_axis(spec.before, 0),
         after=on_axis(spec.after, 0),
         structure=spec.structure.rest or Structure(0),
     )
-    line = on_axis((1,) * len(spec.kernel), spec.kernel[axis])
+    line = on_axis((1,) * len(spec.kernel_shape), spec.kernel_shape[axis])
     nothing = (0,) * len(line)
     along = Spec(
         across.out, line, nothing, nothing, "constant", spec.dtype, spec.dtype,
-        structure=Structure(spec.kernel[axis]), peak=spec.peak,
+        structure=Structure(spec.kernel_shape[axis]), magnitude_bound=spec.magnitude_bound,
     )  # fmt: skip
     return across, along
