@@ -22,8 +22,7 @@ def _torch() -> Any:
 
 def blur(image: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: Boundary) -> Any:
     """Gaussian blur of the leading axes, differentiable in the image and in every sigma that is a tensor."""
-    torch = _torch()
-    work = in_floats(image)
+    torch, work = _torch(), image
     rgba = len(sigmas) == 2 and image.ndim == 3 and image.shape[2] == 4
     if rgba:
         work = torch.cat([work[..., :3] * work[..., 3:], work[..., 3:]], dim=2)
@@ -31,9 +30,7 @@ def blur(image: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: 
     if rgba:
         opacity = work[..., 3:]
         work = torch.cat([work[..., :3] / torch.where(opacity > 0, opacity, 1), opacity], dim=2)
-    if image.is_floating_point():
-        return work
-    return work.round().clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
+    return work
 
 
 def _correlated(work: Any, sigmas: tuple[Any, ...], radii: tuple[int, ...], boundary: Boundary) -> Any:
@@ -64,11 +61,6 @@ def laplacian_of_gaussian(sigmas: tuple[Any, ...], radii: tuple[int, ...], like:
         gaussian(sigma, radius, like) for sigma, radius in zip(sigmas, radii, strict=True)
     )
     return torch.outer(curved_down, across) + torch.outer(down, curved_across)
-
-
-def in_floats(image: Any) -> Any:
-    """The tensor itself, or integers as float32."""
-    return image if image.is_floating_point() else image.float()
 
 
 def gradients(image: Any, smoothing: tuple[float, float, float], boundary: Boundary) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from convolens.convolution.product import Product, gaussian_product
 from convolens.convolution.spec import Window
 from convolens.convolution.windows import windows
 from convolens.effects import tensors
-from convolens.effects.pictures.picture import check_picture, for_each_axis
+from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis, in_dtype_of
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
@@ -67,12 +67,12 @@ def blur(
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     check_picture(picture)
-    _check_dtype(picture)
+    check_kept(picture)
     given = for_each_axis(sigma, 2)
     sigmas = _sigmas(given, picture.shape)
     radii, allowed = _radii(sigmas, tolerance, truncate)
     if is_tensor(picture):
-        return tensors.blur(picture, given, radii, known)
+        return in_dtype_of(picture, tensors.blur(as_floats(picture), given, radii, known))
     if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4:
         return _blur_rgba(picture, sigmas, radii, known, allowed)
     return _blurred(picture, sigmas, radii, known, allowed)
@@ -104,21 +104,21 @@ def _blur_rgba(
     picture: NDArray[Any], sigmas: tuple[float, ...], radii: tuple[int, ...], boundary: Boundary, tolerance: float
 ) -> NDArray[Any]:
     """Colours weighted by their opacity, so that what cannot be seen does not bleed into what can."""
-    weighted: Any = picture.astype(np.float64 if picture.dtype == np.float64 else np.float32)
+    weighted = np.array(as_floats(picture))
     weighted[:, :, :3] *= weighted[:, :, 3:]
     blurred = _blurred(weighted, sigmas, radii, boundary, tolerance)
     opacity = blurred[:, :, 3:]
     np.divide(blurred[:, :, :3], opacity, out=blurred[:, :, :3], where=opacity > 0)
-    return _as_kept(blurred, picture.dtype)
+    kept: NDArray[Any] = in_dtype_of(picture, blurred)
+    return kept
 
 
-def _as_kept(work: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if dtype.kind == "f":
-        return work.astype(dtype, copy=False)
-    return np.asarray(np.rint(work).clip(0, np.iinfo(dtype).max), dtype)
+def check_kept(image: Any) -> None:
+    """Refuses a picture whose dtype the result could not have.
 
-
-def _check_dtype(image: Any) -> None:
+    Raises:
+        DtypeError: not one that pictures are kept in.
+    """
     kept = str(image.dtype).removeprefix("torch.") in _KEPT if is_tensor(image) else image.dtype in _KEPT_BY_NUMPY
     if not kept:
         raise DtypeError(f"image: need {', '.join(_KEPT)}, got {image.dtype}")

@@ -13,6 +13,7 @@ from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.canny import canny
 from convolens.effects.pictures.edges import GRADIENTS, gradient_magnitude
 from convolens.effects.pictures.laplace import difference_of_gaussians, laplacian_of_gaussian
+from convolens.effects.pictures.picture import in_dtype_of
 from convolens.errors import need_one_of
 from convolens.shapes import Boundary
 
@@ -55,30 +56,30 @@ def edge_picture(
     need_one_of("method", method, METHODS)
     pixels = np.asarray(image)
     if method in GRADIENTS:
-        return _as_dtype(_steepness(pixels, method, boundary) * gain, pixels.dtype)
+        return _in_dtype_of(pixels, _steepness(pixels, method, boundary) * gain)
     if method == "canny":
-        return _as_dtype(canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32), pixels.dtype)
+        return _in_dtype_of(pixels, canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32))
     gray = brightness(pixels)
     if method == "log":
         detail = laplacian_of_gaussian(gray, sigma, boundary=boundary) * as_real(sigma, "sigma") ** 2
     else:
         detail = difference_of_gaussians(gray, sigma, boundary=boundary)
-    return _as_dtype(0.5 + gain * detail, pixels.dtype)
+    return _in_dtype_of(pixels, 0.5 + gain * detail)
 
 
 def _steepness(pixels: NDArray[Any], method: str, boundary: Boundary) -> NDArray[Any]:
     """The gradient of the strongest colour, 1 for a step from black to white."""
     colors = pixels[:, :, :-1] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
     magnitude: Any = gradient_magnitude(colors, boundary, GRADIENTS[method])
-    white = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
     steep: NDArray[Any] = magnitude if magnitude.ndim == 2 else magnitude.max(axis=2)
-    return np.asarray(steep / steep.dtype.type(GRADIENTS[method].step * white))
+    return np.asarray(steep / steep.dtype.type(GRADIENTS[method].step * _white_of(pixels)))
 
 
-def _as_dtype(level: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
-    """Levels from 0 to 1 in the picture's dtype."""
-    bright = level.clip(0, 1)
-    if kind.kind == "f":
-        return bright.astype(kind, copy=False)
-    whole: NDArray[Any] = np.rint(bright * np.iinfo(kind).max).astype(kind)
-    return whole
+def _in_dtype_of(pixels: NDArray[Any], levels: NDArray[Any]) -> NDArray[Any]:
+    """Levels from 0 to 1 as pixels of this dtype."""
+    drawn: NDArray[Any] = in_dtype_of(pixels, levels.clip(0, 1) * _white_of(pixels))
+    return drawn
+
+
+def _white_of(pixels: NDArray[Any]) -> int:
+    return int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from convolens import _core
 from convolens.arrays import as_array, empty, is_tensor
 from convolens.effects import tensors
-from convolens.effects.pictures.picture import check_picture
+from convolens.effects.pictures.picture import as_floats, check_picture
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
 
@@ -128,7 +128,7 @@ def _gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[Any, An
     """The gradients to the right and downwards."""
     if is_tensor(image):
         check_picture(image)
-        return tensors.gradients(tensors.in_floats(image), smoothing.line, check_boundary(boundary))
+        return tensors.gradients(as_floats(image), smoothing.line, check_boundary(boundary))
     gx, gy = _fused(image, boundary, smoothing, outputs=2)
     return gx, gy
 
@@ -147,6 +147,5 @@ def _picture(image: object) -> NDArray[np.generic]:
     """The image as rows × columns × channels in a dtype the core reads, its rows contiguous."""
     array = as_array(image, "image")
     check_picture(array)
-    if array.dtype not in _NATIVE:
-        array = array.astype(np.float64 if array.dtype.itemsize > 4 and array.dtype.kind == "f" else np.float32)
+    array = array if array.dtype in _NATIVE else as_floats(array)
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
-from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.convolution import correlate
 from convolens.convolution.gaussian import laplacian
 from convolens.effects import tensors
 from convolens.effects.pictures.blur import blur
-from convolens.effects.pictures.picture import check_picture, for_each_axis
+from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, check_boundary
 
@@ -66,12 +65,11 @@ def laplacian_of_gaussian(
     cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _MAX_TRUNCATE)
     radii = max(1, int(cut * down + 0.5)), max(1, int(cut * across + 0.5))
     if is_tensor(picture):
-        picture = tensors.in_floats(picture)
+        picture = as_floats(picture)
         kernel = tensors.laplacian_of_gaussian(given, radii, picture)
-        return correlate(picture, kernel, "same", axes=(0, 1), boundary=known)
-    kind = np.float64 if picture.dtype == np.float64 else np.float32
-    weights = laplacian((down, across), radii).astype(kind)
-    return correlate(picture, weights, "same", axes=(0, 1), boundary=known)
+    else:
+        kernel = laplacian((down, across), radii).astype(np.float64 if picture.dtype == np.float64 else np.float32)
+    return correlate(picture, kernel, "same", axes=(0, 1), boundary=known)
 
 
 def difference_of_gaussians(
@@ -103,10 +101,6 @@ def difference_of_gaussians(
         as_real(wider, "wider", f"a width above sigma's {narrow:g}", lambda w: w > narrow)
     elif narrow == 0:
         raise ArgumentError("wider: need a width where sigma is 0, got none")
-    floats = tensors.in_floats(picture) if is_tensor(picture) else _in_floats(picture)
+    floats = as_floats(picture)
     other = _LIKE_LAPLACE * sigma if wider is None else wider  # as they were given: a tensor keeps its gradient
     return blur(floats, sigma, boundary=boundary) - blur(floats, other, boundary=boundary)
-
-
-def _in_floats(picture: NDArray[Any]) -> NDArray[Any]:
-    return picture if picture.dtype in (np.float32, np.float64) else picture.astype(np.float32)

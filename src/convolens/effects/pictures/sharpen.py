@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from jaxtyping import Num
 
 from convolens.arrays import Real, as_array, as_real, is_tensor
-from convolens.effects.pictures.blur import blur
+from convolens.effects.pictures.blur import blur, check_kept
+from convolens.effects.pictures.picture import as_floats, in_dtype_of
 from convolens.shapes import Boundary
 
 
@@ -45,29 +45,10 @@ def sharpen(
     amount, threshold = (
         as_real(value, name, need, lambda v: v >= 0) for name, value in (("amount", amount), ("threshold", threshold))
     )
-    picture = _in_floats(image)
-    detail = picture - blur(picture, sigma, boundary=boundary)
+    picture: Any = image if is_tensor(image) else as_array(image, "image")
+    check_kept(picture)
+    floats = as_floats(picture)
+    detail = floats - blur(floats, sigma, boundary=boundary)
     if picture.ndim == 3 and picture.shape[2] == 4:
         detail[:, :, 3] = 0
-    sharper = picture + amount * detail * (abs(detail) >= threshold)
-    return _like(image, sharper)
-
-
-def _in_floats(image: Any) -> Any:
-    """Detail has a sign and fractions, which bytes cannot hold."""
-    if is_tensor(image):
-        return image.float() if str(image.dtype) in ("torch.uint8", "torch.uint16") else image
-    picture = as_array(image, "image")
-    return picture.astype(np.float32) if picture.dtype in (np.uint8, np.uint16) else picture
-
-
-def _like(image: Any, sharper: Any) -> Any:
-    if is_tensor(image):
-        if image.is_floating_point():
-            return sharper
-        largest = {1: 255, 2: 65535}[image.element_size()]
-        return sharper.round().clamp(0, largest).to(image.dtype)
-    kind = np.asarray(image).dtype
-    if kind.kind == "f":
-        return sharper.astype(kind, copy=False)
-    return np.rint(sharper).clip(0, np.iinfo(kind).max).astype(kind)
+    return in_dtype_of(picture, floats + amount * detail * (abs(detail) >= threshold))
