@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from convolens import _core
 
 ABOUT_AS_FAST = 1.1  # times the least time predicted
+_WAKING = 5e-5  # seconds until a sleeping thread takes part
 _MEASURED_AS = {"avx512": "avx512", "avx2": "avx2"}  # what is not in the table is priced as the oldest that is
 
 
@@ -105,6 +106,11 @@ def cost_of(candidate: Candidate) -> Cost:
     return candidate.cost
 
 
+def fastest(able: Iterable[Candidate]) -> Candidate:
+    """The one that is predicted to take the least time."""
+    return min(able, key=lambda one: cost_of(one).seconds)
+
+
 def best(able: Sequence[Candidate]) -> Candidate:
     """The fastest; of those that are about as fast, the most precise: predictions are no better than that."""
     enough = ABOUT_AS_FAST * min(cost_of(one).seconds for one in able)
@@ -126,6 +132,11 @@ def at_pace(plan: Plan, slower: float) -> Plan:
 def seconds(work: str, dtype: str, amounts: Iterable[float]) -> float:
     """One thread's time for such amounts of a kind of work, on the table's machine of this instruction set."""
     return float(sum(map(mul, coefficients(_core.instruction_set())[work][dtype], amounts)))
+
+
+def among(sharing: float, seconds: float) -> float:
+    """Time of work that threads share evenly, of which the first does what it can until the others are awake."""
+    return seconds if seconds < _WAKING else seconds / sharing + _WAKING * (1 - 1 / sharing)
 
 
 @cache

@@ -17,13 +17,16 @@ from torch.nn.functional import pad
 from torch.overrides import has_torch_function
 
 from convolens.arrays import Array
+from convolens.convolution.windows import pace
 from convolens.errors import ShapeError, need_one_of
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
 from convolens.layers.methods import every_stride, left_to_torch, must_lose_stride
-from convolens.layers.plan import LayerPlan, layer_plan
+from convolens.layers.planner import LayerSpec, plan_for
 from convolens.layers.tensors import as_tensor, batched, check_alike, kind_of, mixes_precisions
 from convolens.layers.trilinear import convolve_tensors, input_gradient, weight_gradient
+from convolens.planning import Plan, at_pace
+from convolens.settings import precision
 
 
 def conv2d(
@@ -217,7 +220,7 @@ class Conv2d(nn.Conv2d):
             dtype,
         )
 
-    def plan(self, x: Float[Array, "*batch channels height width"]) -> LayerPlan:
+    def plan(self, x: Float[Array, "*batch channels height width"]) -> Plan:
         """How the layer would be computed on x, and why not otherwise; `convolens.plan(x, layer)` calls it.
 
         >>> Conv2d(64, 64, 3).plan(torch.zeros(1, 64, 32, 32)).method
@@ -227,12 +230,14 @@ class Conv2d(nn.Conv2d):
         if self.padding_mode != "zeros":
             batch, padding = pad(batch, self._reversed_padding_repeated_twice, self.padding_mode), (0, 0)
         geometry = _geometry(batch, self.weight, self.stride, padding, self.dilation, self.groups)
-        return layer_plan(
+        spec = LayerSpec(
             geometry,
-            by_core=core.runs_on(batch, self.weight),
             channels_last=core.is_channels_last(batch),
-            learning=torch.is_grad_enabled() and self.weight.requires_grad,
+            trainable=torch.is_grad_enabled() and self.weight.requires_grad,
+            mode=precision(),
+            by_core=core.runs_on(batch, self.weight),
         )
+        return at_pace(plan_for(spec), pace())
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
         padding: Any = self.padding

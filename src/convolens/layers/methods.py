@@ -1,18 +1,10 @@
-"""How a layer's three sums are computed: by the core's kernels where they apply and pay, else by torch's operators.
-
-The choice depends on sizes, order in memory, dtype, device and `cl.precision` only, never on the numbers.
-
-    winograd4   3×3, stride 1: a quarter of the multiplications, errs by up to 2e-5 of the largest output
-    winograd2   the same with 4/9 of them, errs no more than torch's own convolution: for `cl.precision("exact")`
-    patches     any kernel, stride and dilation as a matrix product, with what follows done before it leaves the cache
-    depthwise   a filter for each channel, at the speed of memory
-    torch       everything else: groups, few channels, other dtypes and devices
-"""
+"""A layer's three sums by the method that `planner` chose: the core's kernels, or torch's own operators."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, get_args
+from itertools import product
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -20,40 +12,30 @@ from torch.nn.functional import pad
 
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Pair, Size, conv_geometry, pair
+from convolens.layers.planner import LayerSpec, Method, Partial, plan_for
 from convolens.settings import Precision, precision
-
-Method = Literal["winograd4", "winograd2", "depthwise", "patches", "torch"]
-METHODS: tuple[Method, ...] = get_args(Method)  # the first that a layer does not refuse is taken
-
-# Where the core's kernels begin to pay, measured by benchmarks/layers.py.
-LEAST_WINOGRAD_CHANNELS = 16
-LEAST_WINOGRAD_WORK = 4_000_000  # multiplications of the definition
-MOST_WINOGRAD_WASTE = 2.0  # times the outputs that are kept; tiles of 4×4 reach past maps of 1×1 or 5×5
-LEAST_PATCHES_CHANNELS = 128
-LEAST_FINISHING_CHANNELS = 32  # where a ReLU or a sum would otherwise be a pass of its own
-MOST_FIRST_CHANNELS = 4  # a first layer's inputs are read where they are
-MOST_PATCHES_DEPTH = 4608
 
 # Below this many channels a 1×1 convolution with a stride is not given to torch as it is: see `must_lose_stride`.
 MIN_STRIDED_CHANNELS = 8
 
 
-def choose(geometry: Geometry, *, channels_last: bool, finishing: bool = False, learning: bool = False) -> Method:
-    """The cheapest way to a layer's output.
-
-    Args:
-        geometry: the layer's sizes.
-        channels_last: whether its input needs no reordering first.
-        finishing: whether something follows that the core does in the same pass.
-        learning: whether its weights are being learned, so that what is made of them serves once.
-    """
-    return _choice(geometry, channels_last, finishing, learning, precision())
+def choose(
+    geometry: Geometry,
+    *,
+    channels_last: bool,
+    epilogue: bool = False,
+    trainable: bool = False,
+    partial: Partial = "output",
+) -> Method:
+    """The cheapest way to one of a layer's sums, where the core can read its arrays; `LayerSpec` has the arguments."""
+    return _choice(geometry, partial, channels_last, epilogue, trainable, precision())
 
 
 @lru_cache(maxsize=4096)  # asked at every call of every layer
-def _choice(geometry: Geometry, channels_last: bool, finishing: bool, learning: bool, mode: Precision) -> Method:
-    conditions = {"channels_last": channels_last, "finishing": finishing, "learning": learning, "mode": mode}
-    return next(method for method in METHODS if refusal(method, geometry, **conditions) is None)  # type: ignore[arg-type]
+def _choice(
+    geometry: Geometry, partial: Partial, channels_last: bool, epilogue: bool, trainable: bool, mode: Precision
+) -> Method:
+    return plan_for(LayerSpec(geometry, partial, channels_last, epilogue, trainable, mode)).method  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=4096)
@@ -73,72 +55,8 @@ def left_to_torch(
     geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
     if geometry.dilation != pair(dilation, "dilation", 1) or not geometry.symmetric or without_stride(geometry):
         return False  # torch must not see the first and the last, and warns of the second
-    fast, exact = (_choice(geometry, True, False, False, mode) for mode in get_args(Precision))
-    return fast == exact == "torch"
-
-
-def refusal(
-    method: Method,
-    geometry: Geometry,
-    *,
-    channels_last: bool,
-    mode: Precision,
-    finishing: bool = False,
-    learning: bool = False,
-) -> str | None:
-    """Why a method is not for this layer, in a few words; None where it is."""
-    match method:
-        case "winograd4" | "winograd2":
-            wanted = "winograd2" if mode == "exact" else "winograd4"
-            return _no_winograd(geometry) if method == wanted else f"cl.precision is {mode!r}"
-        case "depthwise":
-            return _no_depthwise(geometry, channels_last and finishing)
-        case "patches":
-            return _no_patches(geometry, channels_last, finishing, learning)
-        case "torch":
-            return None
-
-
-def winograd_fits(geometry: Geometry) -> bool:
-    """Whether Winograd's algorithm can do this layer, and saves more than its transforms cost."""
-    return _no_winograd(geometry) is None
-
-
-def _no_winograd(geometry: Geometry) -> str | None:
-    filters, channels, *kernel = geometry.weight_shape
-    n, _, height, width = geometry.y_shape
-    if kernel != [3, 3] or not geometry.stride == geometry.dilation == (1, 1) or geometry.groups != 1:
-        return "not 3×3 with stride, dilation and groups of 1"
-    if max(geometry.before + geometry.after) > 2:
-        return "padded by more than 2"
-    if min(filters, channels) < LEAST_WINOGRAD_CHANNELS:
-        return f"fewer than {LEAST_WINOGRAD_CHANNELS} channels or filters"
-    if (-(-height // 4) * 4) * (-(-width // 4) * 4) > MOST_WINOGRAD_WASTE * height * width:
-        return "a map so small that most of its tiles hang over the end"
-    work = n * height * width * filters * channels * 9
-    return None if work >= LEAST_WINOGRAD_WORK else "too little work for its transforms to pay"
-
-
-def _no_depthwise(geometry: Geometry, pays: bool) -> str | None:
-    filters, channels, *_ = geometry.weight_shape
-    if channels != 1 or filters != geometry.groups or filters == 1:
-        return "not one filter for each channel"
-    return None if pays else "nothing follows in the same pass, or not channels-last: torch is as fast"
-
-
-def _no_patches(geometry: Geometry, channels_last: bool, finishing: bool, learning: bool) -> str | None:
-    filters, channels, rows, columns = geometry.weight_shape
-    if geometry.groups != 1:
-        return "has groups"
-    if not channels_last:
-        return "not channels-last"
-    if rows * columns * channels > MOST_PATCHES_DEPTH:
-        return f"more than {MOST_PATCHES_DEPTH} inputs an output"
-    least = LEAST_FINISHING_CHANNELS if finishing else LEAST_PATCHES_CHANNELS
-    first = finishing and channels <= MOST_FIRST_CHANNELS and geometry.dilation == (1, 1) and filters >= least
-    if learning and not first:
-        return "its weights are being learned, and packed would serve one step"
-    return None if first or min(filters, channels) >= least else f"fewer than {least} channels or filters"
+    ways = product((True, False), get_args(Precision))
+    return all(_choice(geometry, "output", last, False, False, mode) == "torch" for last, mode in ways)
 
 
 def tile_of(method: Method) -> int:
@@ -150,7 +68,7 @@ def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, learning: bool 
     """How the layer is computed as it stands, with nothing following."""
     if not core.runs_on(x, weight):
         return "torch"
-    return choose(geometry, channels_last=core.is_channels_last(x), learning=learning)
+    return choose(geometry, channels_last=core.is_channels_last(x), trainable=learning)
 
 
 def output(
@@ -187,7 +105,7 @@ def numbers_for(method: Method, weight: Tensor) -> Tensor | None:
     """The weights as one of the core's methods reads them; None where it cannot, and torch must."""
     if method == "depthwise":
         return core.packed_depthwise(weight)
-    return core.packed(weight) if method == "patches" else core.transformed(weight, tile_of(method))
+    return core.packed(weight) if method == "im2col" else core.transformed(weight, tile_of(method))
 
 
 def by_core(
@@ -201,7 +119,7 @@ def by_core(
     edge: bool = False,
 ) -> Tensor:
     """The layer by one of the core's methods, channels-last, and what follows it; `numbers` are `numbers_for` it."""
-    if method == "patches":
+    if method == "im2col":
         return core.patches_output(x, weight, geometry, finish, numbers)
     if method == "depthwise":
         return core.depthwise_output(x, weight, geometry, finish, numbers)
@@ -210,15 +128,22 @@ def by_core(
 
 def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Its gradient in x."""
-    if winograd_fits(geometry) and core.runs_on(g, weight):
-        tile = 2 if precision() == "exact" else 4
-        return core.like(core.winograd_input_gradient(g, weight, geometry, tile), g)
+    if core.runs_on(g, weight):
+        how = choose(
+            geometry,
+            channels_last=core.is_channels_last(g),
+            trainable=weight.requires_grad,
+            partial="input gradient",
+        )
+        if how != "torch":
+            return core.like(core.winograd_input_gradient(g, weight, geometry, tile_of(how)), g)
     return torch_input_gradient(g, weight, geometry)
 
 
 def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """Its gradient in the weight."""
-    if winograd_fits(geometry) and precision() == "fast" and core.runs_on(x, g):
+    last = core.is_channels_last(x)
+    if core.runs_on(x, g) and choose(geometry, channels_last=last, partial="weight gradient") != "torch":
         gradient = core.winograd_weight_gradient(x, g, geometry)
         if core.finite(gradient):
             return gradient

@@ -61,7 +61,7 @@ class Convolution(nn.Module):
         layer: Any = self.layer
         shapes = tuple(x.shape), tuple(layer.weight.shape)
         geometry = conv_geometry(*shapes, layer.stride, layer.padding, layer.dilation, layer.groups)
-        method = methods.choose(geometry, channels_last=True, finishing=True)
+        method = methods.choose(geometry, channels_last=True, epilogue=True)
         numbers = None if method == "torch" else self._transformed(method)
         return None if numbers is None else _Call(method, geometry, numbers)
 

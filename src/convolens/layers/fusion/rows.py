@@ -23,7 +23,6 @@ from convolens.layers import core, methods
 from convolens.layers.fusion.stages import Convolution, Layers, Pool, Stage, halves, is_max, stages_of, unpadded
 from convolens.layers.tensors import mixes_precisions
 from convolens.layers.trilinear import convolve_tensors
-from convolens.settings import precision
 
 T = TypeVar("T")
 
@@ -108,8 +107,8 @@ def _learns(stage: Stage) -> bool:
 def _convolve(stage: Convolution, x: Tensor, follows: Stage | None, learning: bool) -> tuple[Tensor, bool]:
     """The convolution and its ReLU, and the pooling that follows where one pass does both; whether it did."""
     geometry, layer = stage.geometry(tuple(x.shape)), stage.layer
-    method = methods.choose(geometry, channels_last=True, finishing=True, learning=learning)
-    if stage.edge and method in ("patches", "torch"):
+    method = methods.choose(geometry, channels_last=True, epilogue=True, trainable=learning)
+    if stage.edge and not methods.pools(method):
         (top, left), (bottom, right) = geometry.before, geometry.after
         x = pad(x, (left, right, top, bottom), "replicate").contiguous(memory_format=core.LAST)
         geometry = unpadded(geometry)
@@ -226,8 +225,9 @@ def _parameter_gradients(stage: Convolution, g: Tensor, trail: _Trail, needs: Se
 def _convolution_gradient(stage: Convolution, g: Tensor, trail: _Trail, weight: Tensor) -> Tensor:
     geometry, (_, _, h, w) = stage.geometry(trail.shape), trail.shape
     before, padded = geometry.before, unpadded(geometry) if stage.edge else geometry
-    if methods.winograd_fits(geometry):
-        tile = 2 if precision() == "exact" else 4
+    how = methods.choose(padded, channels_last=True, trainable=weight.requires_grad, partial="input gradient")
+    if how != "torch":
+        tile = methods.tile_of(how)
         gradient = core.winograd_input_gradient(g, weight, padded, tile, core.recycled(padded.x_shape))
     else:
         gradient = methods.torch_input_gradient(g, weight, padded).contiguous(memory_format=core.LAST)

@@ -1,0 +1,159 @@
+"""Measures what the methods of a network's layer cost: `python -m benchmarks.calibrate_layers`.
+
+Every method runs layers of networks that people use and random ones, on one thread, by processor time; the prices that
+come nearest go into the table that `benchmarks.calibrate` writes, under the instruction set that runs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import convolens as cl
+from benchmarks.calibrate import Measured, fitted, seconds_of, write
+from benchmarks.layers import DEPTHWISE, SHAPES
+from convolens import _core
+from convolens.layers import core, costs, methods
+from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.planner import LayerSpec, Winograd
+
+RANDOM_LAYERS = 170
+MIN_PRODUCTS, MAX_PRODUCTS = 2e4, 1.5e9
+MAX_MAP, MAX_WEIGHTS = 2e7, 5e6
+
+Work = dict[str, list[Measured]]
+
+
+def run() -> None:
+    """Measures, and writes the table."""
+    cl.threads(1)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    work: Work = defaultdict(list)
+    with torch.no_grad():
+        for geometry in geometries():
+            measure(geometry, work)
+    found = {kind: {"float32": [float(f"{rate:.4g}") for rate in fitted(kind, "float32", work[kind])]} for kind in work}
+    write(found, whole=False)
+
+
+def geometries(seed: int = 0, count: int = RANDOM_LAYERS) -> Iterator[Geometry]:
+    """Layers of known networks, then random ones."""
+    for channels, size, filters, kernel, stride in SHAPES:
+        yield conv_geometry((1, channels, size, size), (filters, channels, kernel, kernel), stride, kernel // 2, 1, 1)
+    for channels, size, stride in DEPTHWISE:
+        yield conv_geometry((1, channels, size, size), (channels, 1, 3, 3), stride, 1, 1, channels)
+    yield from random_geometries(random.Random(seed), count)
+
+
+def random_geometries(draw: random.Random, count: int) -> Iterator[Geometry]:
+    """Layers of any sizes that do not take too long."""
+    while count:
+        geometry = a_geometry(draw)
+        if geometry is not None:
+            count -= 1
+            yield geometry
+
+
+def a_geometry(draw: random.Random) -> Geometry | None:
+    """A layer of random sizes; None where it would be too small or too large to measure, or impossible."""
+    kernel, stride = draw.choice([1, 1, 1, 3, 3, 3, 3, 5, 7]), draw.choice([1, 1, 1, 2])
+    dilation = draw.choice([1] * 8 + [2, 6]) if kernel == 3 else 1
+    batch, size = draw.choice([1, 1, 1, 2, 8, 16]), round(2 ** draw.uniform(1.6, 8.3))
+    channels, filters, groups = some_channels(draw), some_channels(draw), 1
+    if draw.random() < 0.1:
+        groups = filters = channels
+    elif draw.random() < 0.05 and channels % 4 == filters % 4 == 0:
+        groups = 4
+    padding = draw.choice([kernel // 2 * dilation, kernel // 2 * dilation, 0])
+    if size + 2 * padding < dilation * (kernel - 1) + 1:
+        return None
+    shapes = (batch, channels, size, size), (filters, channels // groups, kernel, kernel)
+    geometry = conv_geometry(*shapes, stride, padding, dilation, groups)
+    products = prod(geometry.y_shape) * prod(geometry.weight_shape[1:])
+    largest_map = max(prod(geometry.x_shape), prod(geometry.y_shape))
+    fits = largest_map < MAX_MAP and prod(geometry.weight_shape) < MAX_WEIGHTS
+    return geometry if fits and MIN_PRODUCTS < products < MAX_PRODUCTS else None
+
+
+def some_channels(draw: random.Random) -> int:
+    """Mostly a multiple of 8, now and then any number, or very few."""
+    if draw.random() < 0.12:
+        return draw.choice([1, 2, 3])
+    return round(2 ** draw.uniform(3, 8)) if draw.random() < 0.3 else 8 * max(1, round(2 ** draw.uniform(0, 7.2)))
+
+
+def measure(geometry: Geometry, work: Work) -> None:
+    """The times of everything that can be done with such a layer, each beside its amounts."""
+    x, weight, bias, g = (
+        torch.randn(shape)
+        for shape in (geometry.x_shape, geometry.weight_shape, geometry.weight_shape[:1], geometry.y_shape)
+    )
+    x_last, g_last = (t.contiguous(memory_format=core.LAST) for t in (x, g))
+
+    def timed(kind: str, amounts: costs.Amounts, call: Callable[[], Any]) -> None:
+        work[kind].append((amounts, seconds_of(call)))
+
+    for order, inside, above in (("channels-last", x_last, g_last), ("planes", x, g)):
+        kind, amounts = f"{order}, {costs.torch_kind(geometry)}", costs.torch_amounts(geometry)
+        timed(f"torch output, {kind}", amounts, lambda x=inside: methods.torch_output(x, weight, bias, geometry))
+        timed(
+            f"torch input gradient, {kind}",
+            amounts,
+            lambda g=above: methods.torch_input_gradient(g, weight, geometry),
+        )
+        timed(
+            f"torch weight gradient, {kind}",
+            amounts,
+            lambda x=inside, g=above: methods.torch_weight_gradient(x, g, geometry),
+        )
+    by_core(geometry, (x_last, weight, bias, g_last), timed)
+    timed("pass", costs.pass_amounts(geometry.y_shape), lambda: torch.relu_(g_last))
+    timed("to channels-last", costs.reordering_amounts(geometry.x_shape), lambda: x.contiguous(memory_format=core.LAST))
+    timed("to planes", costs.reordering_amounts(geometry.y_shape), lambda: g_last.contiguous())
+
+
+def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
+    """The core's methods that can do such a layer."""
+    x, weight, bias, _ = tensors
+    epilogue = core.Finish(bias, relu=True)
+    for tile in (4, 2):
+        if Winograd(tile).refuses(LayerSpec(geometry)) is None:
+            measure_winograd(geometry, tile, tensors, timed)
+    if geometry.groups == 1:
+        packed = core.packed(weight)
+        assert packed is not None
+        amounts = costs.im2col_amounts(geometry)
+        timed("im2col", amounts, lambda: core.patches_output(x, weight, geometry, epilogue, packed))
+        amounts = costs.packing_amounts(prod(geometry.weight_shape))
+        timed("im2col packing", amounts, lambda: _core.im2col_weights(core._view(weight), packed.data_ptr()))
+    if geometry.weight_shape[1] == 1 and geometry.groups == geometry.weight_shape[0] > 1:
+        filters = core.packed_depthwise(weight)
+        amounts = costs.im2col_amounts(geometry)
+        timed("depthwise", amounts, lambda: core.depthwise_output(x, weight, geometry, epilogue, filters))
+        amounts = costs.packing_amounts(prod(geometry.weight_shape))
+        timed("depthwise packing", amounts, lambda: _core.depthwise_weights(core._view(weight), filters.data_ptr()))
+
+
+def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
+    """Winograd's algorithm on tiles of one size, and its gradients."""
+    x, weight, bias, g = tensors
+    name, epilogue, packed = f"winograd{tile}", core.Finish(bias, relu=True), core.transformed(weight, tile)
+    forward = costs.winograd_amounts(geometry, tile)
+    backward = costs.winograd_amounts(geometry, tile, backward=True)
+    timed(f"{name} output", forward, lambda: core.winograd_output(x, weight, geometry, tile, epilogue, packed))
+    timed(f"{name} input gradient", backward, lambda: core.winograd_input_gradient(g, weight, geometry, tile))
+    amounts = costs.packing_amounts(packed.numel())
+    timed(f"{name} packing", amounts, lambda: _core.winograd_weights(core._view(weight), tile, packed.data_ptr()))
+    if tile == 4:
+        timed("winograd weight gradient", forward, lambda: core.winograd_weight_gradient(x, g, geometry))
+
+
+if __name__ == "__main__":
+    run()

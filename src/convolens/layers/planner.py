@@ -1,0 +1,188 @@
+"""How a layer's three sums are computed: every method priced for its sizes, the cheapest kept.
+
+    winograd4   3×3, stride 1: a quarter of the multiplications, errs by up to 2e-5 of the largest output
+    winograd2   the same with 4/9 of them, errs no more than torch's own convolution: for `cl.precision("exact")` too
+    im2col      any kernel, stride and dilation as a matrix product, with what follows done before it leaves the cache
+    depthwise   a filter for each channel, at the speed of memory
+    torch       everything: groups, other dtypes and devices
+
+The choice depends on sizes, order in memory, dtype, device and `cl.precision` only, never on the numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Literal, Protocol
+
+from convolens import planning
+from convolens.layers import costs
+from convolens.layers.geometry import Geometry
+from convolens.planning import Candidate, Cost, Plan
+from convolens.settings import Precision, threads
+
+Method = Literal["winograd4", "winograd2", "im2col", "depthwise", "torch"]
+Partial = Literal["output", "input gradient", "weight gradient"]
+
+# Largest error against float64, of the largest output: as promised for "fast" and "exact"; tests hold them to less.
+_FAST_ERROR, _EXACT_ERROR = 5e-5, 5e-6
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """One of a layer's sums, without its numbers.
+
+    Attributes:
+        geometry: the layer's sizes.
+        partial: the layer itself, or one of its gradients.
+        channels_last: whether its input (to a gradient: what comes from above) needs no reordering first.
+        epilogue: whether something follows that the core does in the same pass.
+        trainable: whether its weights are being learned, so that what is made of them serves once.
+        mode: `cl.precision`.
+        by_core: whether the core can read its arrays: float32 on the CPU.
+    """
+
+    geometry: Geometry
+    partial: Partial = "output"
+    channels_last: bool = True
+    epilogue: bool = False
+    trainable: bool = False
+    mode: Precision = "fast"
+    by_core: bool = True
+
+
+class LayerMethod(Protocol):
+    """One way to compute a layer's sums."""
+
+    @property
+    def NAME(self) -> Method:  # noqa: N802 - as a convolution's algorithm
+        """What a plan calls it."""
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this, in a few words, or None."""
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+
+
+@dataclass(frozen=True)
+class Winograd:
+    """Winograd's algorithm for 3×3 on tiles of this side."""
+
+    tile: int
+
+    @property
+    def NAME(self) -> Method:  # noqa: N802
+        """What a plan calls it."""
+        return "winograd4" if self.tile == 4 else "winograd2"
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this, or None."""
+        geometry = spec.geometry
+        if geometry.weight_shape[2:] != (3, 3) or not geometry.stride == geometry.dilation == (1, 1):
+            return "not 3×3 with a stride and dilation of 1"
+        if geometry.groups != 1:
+            return "has groups"
+        if max(geometry.before + geometry.after) > 2:
+            return "padded by more than 2"
+        if self.tile == 4 and spec.mode == "exact":
+            return "cl.precision is 'exact'"
+        return "the gradient in the weight takes tiles of 4" if spec.partial[0] == "w" and self.tile == 2 else None
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+        filters, channels, *_ = spec.geometry.weight_shape
+        packed = (self.tile + 2) ** 2 * filters * channels
+        error = _FAST_ERROR if self.tile == 4 else _EXACT_ERROR
+        if spec.partial == "weight gradient":
+            amounts = costs.winograd_amounts(spec.geometry, self.tile)
+            return _by_core(spec, "winograd weight gradient", amounts, 0, error)
+        amounts = costs.winograd_amounts(spec.geometry, self.tile, backward=spec.partial == "input gradient")
+        return _by_core(spec, f"{self.NAME} {spec.partial}", amounts, packed, error)
+
+
+class Im2col:
+    """A matrix product with the inputs of each output gathered into a row."""
+
+    NAME: Method = "im2col"
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this, or None."""
+        if spec.partial != "output":
+            return "has no gradients"
+        return "has groups" if spec.geometry.groups != 1 else None
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+        packed = prod(spec.geometry.weight_shape)
+        return _by_core(spec, "im2col", costs.im2col_amounts(spec.geometry), packed, _EXACT_ERROR)
+
+
+class Depthwise:
+    """A filter for each channel."""
+
+    NAME: Method = "depthwise"
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this, or None."""
+        filters, channels, *_ = spec.geometry.weight_shape
+        if spec.partial != "output":
+            return "has no gradients"
+        single = channels == 1 and filters == spec.geometry.groups and filters > 1
+        return None if single else "not one filter for each channel"
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+        packed = prod(spec.geometry.weight_shape)
+        return _by_core(spec, "depthwise", costs.im2col_amounts(spec.geometry), packed, _EXACT_ERROR)
+
+
+class Torch:
+    """Torch's own convolution, whatever the dtype and device."""
+
+    NAME: Method = "torch"
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this: never."""
+        return None
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+        order = "channels-last" if spec.channels_last else "planes"
+        work = f"torch {spec.partial}, {order}, {costs.torch_kind(spec.geometry)}"
+        seconds = planning.seconds(work, "float32", costs.torch_amounts(spec.geometry))
+        if spec.epilogue:
+            seconds += planning.seconds("pass", "float32", costs.pass_amounts(spec.geometry.y_shape))
+        return Cost(planning.among(threads(), seconds), 0.0, _EXACT_ERROR)
+
+
+ALGORITHMS: tuple[LayerMethod, ...] = (Winograd(4), Winograd(2), Im2col(), Depthwise(), Torch())
+
+
+@lru_cache(maxsize=4096)
+def plan_for(spec: LayerSpec) -> Plan:
+    """The plan of one of a layer's sums."""
+    candidates = tuple(_candidate(method, spec) for method in ALGORITHMS)
+    able = [candidate for candidate in candidates if candidate.cost is not None]
+    return Plan(spec, planning.fastest(able), candidates)
+
+
+def _candidate(method: LayerMethod, spec: LayerSpec) -> Candidate:
+    refusal = method.refuses(spec)
+    if refusal is None and not spec.by_core and method.NAME != "torch":
+        refusal = "need float32 on the CPU"
+    return Candidate(method, None, refusal) if refusal else Candidate(method, method.cost(spec))
+
+
+def _by_core(spec: LayerSpec, work: str, amounts: costs.Amounts, packed: int, error: float) -> Cost:
+    """The cost of a method that reads and writes channels-last, and `packed` weights in an order of its own."""
+    seconds, moved = planning.seconds(work, "float32", amounts), 0
+    if spec.trainable and packed:
+        kind = work.split()[0]
+        seconds += planning.seconds(f"{kind} packing", "float32", costs.packing_amounts(packed))
+    if not spec.channels_last:
+        for name, shape in (("to channels-last", spec.geometry.x_shape), ("to planes", spec.geometry.y_shape)):
+            seconds += planning.seconds(name, "float32", costs.reordering_amounts(shape))
+            moved += prod(shape)
+    return Cost(planning.among(threads(), seconds), 4.0 * (packed + moved), error)
