@@ -53,14 +53,15 @@ class Layer:
 
 
 def dangerous() -> list[Layer]:
-    """Some of those whose backward corrupts memory in plain torch 2.13 on AVX2, channels-last."""
-    return [Layer(c, f, (1, 1), 2, 0, 1, 8, (16, 16)) for c, f in ((1, 4), (3, 8), (4, 4), (4, 8), (4, 32), (6, 12))]
+    """Some of those whose backward corrupts memory in plain torch 2.13, channels-last: on AVX2, then on AVX-512."""
+    small = [Layer(c, f, (1, 1), 2, 0, 1, 8, (16, 16)) for c, f in ((1, 4), (3, 8), (4, 4), (4, 8), (4, 32), (6, 12))]
+    return small + [Layer(c, f, (1, 1), 2, 0, 1, 2, (88, 88)) for c, f in ((3, 8), (8, 8), (12, 1), (15, 17))]
 
 
 def around() -> list[Layer]:
     """Their neighbours on both sides of the rule; sizes are multiples of the strides, or nothing is seen."""
-    near = product((1, 3, 4, 6, 7, 8, 9, 12, 20), (1, 8, 32), (2, 3))
-    return [Layer(c, f, (1, 1), stride, 0, 1, 8, (18, 18)) for c, f, stride in near]
+    near = product((1, 3, 4, 6, 7, 8, 9, 12, 15, 16, 17, 20), (1, 8, 32), (2, 3), (18, 90))
+    return [Layer(c, f, (1, 1), stride, 0, 1, 8, (side, side)) for c, f, stride, side in near]
 
 
 def everything() -> list[Layer]:

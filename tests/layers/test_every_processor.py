@@ -20,7 +20,7 @@ def lines_of(capability, *words):
     return faults
 
 
-@pytest.mark.parametrize("capability", ["avx2"])
+@pytest.mark.parametrize("capability", EACH[:2])
 def test_layers_that_torch_cannot_be_trusted_with_train_unharmed(capability):
     assert lines_of(capability, "ours", "dangerous") == []
 

@@ -1,15 +1,19 @@
 """What `cl.plan` says of a layer is what the layer then does."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 import convolens as cl
 from convolens.layers import core, methods
+from convolens.layers.geometry import conv_geometry
+from convolens.layers.planner import LayerSpec, Method, Partial, plan_for
 
 LAYERS = {
     "winograd4": cl.layers.Conv2d(64, 32, 3, padding=1),
-    "patches": cl.layers.Conv2d(128, 128, 1),
+    "im2col": cl.layers.Conv2d(128, 128, 1),
     "torch": cl.layers.Conv2d(8, 8, 3, groups=4),
 }
 
@@ -55,28 +59,61 @@ def test_a_layers_method_is_chosen_once_a_call(method, channels_last, trainable,
     assert len(chosen) == 2
 
 
-def test_weights_that_are_being_learned_are_not_packed(taken):
-    layer = cl.layers.Conv2d(128, 128, 1)
-    x = torch.ones(1, 128, 24, 20).contiguous(memory_format=torch.channels_last)
-    assert "learned" in cl.plan(x, layer).refusals["patches"]
-    layer(x)
-    with torch.no_grad():
-        assert cl.plan(x, layer).method == "patches"
-        layer(x)
-    assert taken == ["torch", "patches"]
+def test_weights_that_are_being_learned_are_priced_with_their_packing():
+    layer, x = cl.layers.Conv2d(256, 256, 3, padding=1), last(torch.ones(1, 256, 6, 6))
+    learned = seconds_of(cl.plan(x, layer))
+    fixed = seconds_of(cl.plan(x, layer.requires_grad_(False)))
+    assert all(learned[name] > 1.02 * fixed[name] for name in ("winograd4", "winograd2", "im2col"))
+    assert learned["torch"] == fixed["torch"]
 
 
-def test_the_table_has_a_line_for_each_method_and_a_star_at_the_chosen_one():
-    x = torch.ones(2, 64, 24, 20)
-    plan = cl.plan(x, LAYERS["winograd4"])
+def test_another_order_in_memory_is_priced_with_the_reordering():
+    geometry = conv_geometry((1, 64, 112, 112), (64, 64, 3, 3), 1, 1, 1, 1)
+    in_order, planes = (cost(LayerSpec(geometry, channels_last=order), "winograd4") for order in (True, False))
+    assert planes.seconds > 1.05 * in_order.seconds
+    assert planes.memory - in_order.memory == 2 * 64 * 112 * 112 * 4
+
+
+def test_what_follows_is_priced_where_it_is_a_pass_of_its_own():
+    geometry = conv_geometry((1, 64, 112, 112), (64, 64, 3, 3), 1, 1, 1, 1)
+    alone, followed = LayerSpec(geometry), LayerSpec(geometry, epilogue=True)
+    assert cost(followed, "torch").seconds > cost(alone, "torch").seconds
+    assert cost(followed, "winograd4") == cost(alone, "winograd4")
+
+
+def cost(spec, name):
+    return next(c.cost for c in plan_for(spec).candidates if c.name == name)
+
+
+def seconds_of(plan):
+    return {c.name: c.cost.seconds for c in plan.candidates if c.cost}
+
+
+def last(x):
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def test_the_cheapest_is_taken_and_a_gradient_has_a_plan_of_its_own():
+    geometry = conv_geometry((4, 128, 56, 56), (128, 128, 3, 3), 1, 1, 1, 1)
+    for partial in get_args(Partial):
+        plan = plan_for(LayerSpec(geometry, partial))
+        assert plan.cost.seconds == min(seconds_of(plan).values())
+        assert ("im2col" in seconds_of(plan)) == (partial == "output")
+    large_steps = conv_geometry((4, 128, 56, 56), (128, 128, 3, 3), 2, 1, 1, 1)
+    assert plan_for(LayerSpec(large_steps, "weight gradient")).method == "torch"
+
+
+def test_the_plan_of_a_layer_is_of_the_class_of_a_kernels_plan():
+    x, layer = torch.ones(2, 64, 24, 20), LAYERS["winograd4"]
+    plan = cl.plan(x, layer)
+    assert type(plan) is type(cl.plan(x, torch.ones(1, 1, 3, 3)))
     head, *lines = plan.explain().splitlines()
-    assert head.split() == ["method", "10⁶", "products", "weights", "MB", "error", "bound"]
-    assert [line[2:].split()[0] for line in lines] == list(methods.METHODS)
-    assert [line[0] for line in lines] == ["*", " ", " ", " ", " "]
-    assert "winograd2   not taken: cl.precision is 'fast'" in plan.explain()
-    # 2 pictures of 6 × 5 tiles of 36 products, and 9 products an output.
-    assert lines[0].split()[2:4] == [f"{2 * 6 * 5 * 36 * 64 * 32 / 1e6:.2f}", f"{36 * 64 * 32 * 4 / 1e6:.2f}"]
-    assert lines[-1].split()[1:3] == [f"{2 * 24 * 20 * 9 * 64 * 32 / 1e6:.2f}", f"{9 * 64 * 32 * 4 / 1e6:.2f}"]
+    assert head.split() == ["method", "predicted", "ms", "memory", "MB", "error", "bound"]
+    assert [line[2:].split()[0] for line in lines] == list(get_args(Method))
+    assert [line[:1] for line in lines if line[2:].split()[0] == plan.method] == ["*"]
+    assert "cannot: not one filter for each channel" in plan.explain()
+    packed = next(c.cost.memory for c in plan.candidates if c.name == "winograd4")
+    assert packed == 4 * (36 * 64 * 32 + x.numel() + 2 * 32 * 24 * 20)
 
 
 def test_other_dtypes_are_torchs_and_exact_precision_takes_smaller_tiles():
@@ -92,7 +129,7 @@ def test_other_dtypes_are_torchs_and_exact_precision_takes_smaller_tiles():
 
 def test_padding_of_another_mode_is_seen_through():
     layer = cl.layers.Conv2d(64, 32, 3, padding=1, padding_mode="reflect")
-    assert cl.plan(torch.ones(1, 64, 24, 20), layer).geometry.y_shape == tuple(layer(torch.ones(1, 64, 24, 20)).shape)
+    assert cl.plan(torch.ones(1, 64, 24, 20), layer).problem.geometry.y_shape == tuple(layer(torch.ones(1, 64, 24, 20)).shape)
 
 
 def test_what_does_not_fit_is_refused_as_by_the_layer():

@@ -16,7 +16,7 @@ from convolens.layers.planner import LayerSpec, Method, Partial, plan_for
 from convolens.settings import Precision, precision
 
 # Below this many channels a 1×1 convolution with a stride is not given to torch as it is: see `must_lose_stride`.
-MIN_STRIDED_CHANNELS = 8
+MIN_STRIDED_CHANNELS = 16
 
 
 def choose(
@@ -154,8 +154,8 @@ def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
 def must_lose_stride(channels_a_group: int, kernel: Pair, stride: Pair, padding: object) -> bool:
     """Whether torch must not see such a layer's stride, but every stride-th row and column of x alone.
 
-    On AVX2 (without AVX-512) oneDNN, as torch 2.13 carries it, writes outside its memory in the backward of a 1×1
-    convolution with a stride and fewer channels than a vector of 8, channels-last: docs/faults-in-torch.md. Such a
+    oneDNN, as torch 2.13 carries it, writes outside its memory in the gradient in the weight of a 1×1 convolution with
+    a stride and fewer channels than a vector has floats (8 of AVX2, 16 of AVX-512): docs/faults-in-torch.md. Such a
     layer reads nothing of x but those rows and columns, so that it is computed of them everywhere, whatever the
     processor and the version of torch.
     """
