@@ -130,7 +130,7 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
         packed = core.packed(weight)
         assert packed is not None
         amounts = costs.im2col_amounts(geometry)
-        timed("im2col", amounts, lambda: core.patches_output(x, weight, geometry, epilogue, packed))
+        timed(costs.im2col_kind(geometry), amounts, lambda: core.patches_output(x, weight, geometry, epilogue, packed))
         amounts = costs.packing_amounts(prod(geometry.weight_shape))
         timed("im2col packing", amounts, lambda: _core.im2col_weights(core._view(weight), packed.data_ptr()))
     if geometry.weight_shape[1] == 1 and geometry.groups == geometry.weight_shape[0] > 1:

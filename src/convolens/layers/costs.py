@@ -40,6 +40,11 @@ def winograd_amounts(geometry: Geometry, tile: int, *, backward: bool = False) -
     return 1.0, products, *transformed, cells * channels * filters, n * height * width * filters, tiles
 
 
+def im2col_kind(geometry: Geometry) -> str:
+    """Whether so few filters are computed that most of a panel is none."""
+    return "im2col" if geometry.weight_shape[0] >= _VECTOR else "im2col, few filters"
+
+
 def im2col_amounts(geometry: Geometry) -> Amounts:
     """A call; products; inputs gathered; outputs; weights read; places."""
     filters, *depth = geometry.weight_shape

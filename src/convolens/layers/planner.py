@@ -116,7 +116,9 @@ class Im2col:
     def cost(self, spec: LayerSpec) -> Cost:
         """What it would need."""
         packed = prod(spec.geometry.weight_shape)
-        return _by_core(spec, "im2col", costs.im2col_amounts(spec.geometry), packed, _EXACT_ERROR)
+        return _by_core(
+            spec, costs.im2col_kind(spec.geometry), costs.im2col_amounts(spec.geometry), packed, _EXACT_ERROR
+        )
 
 
 class Depthwise:
@@ -179,7 +181,7 @@ def _by_core(spec: LayerSpec, work: str, amounts: costs.Amounts, packed: int, er
     """The cost of a method that reads and writes channels-last, and `packed` weights in an order of its own."""
     seconds, moved = planning.seconds(work, "float32", amounts), 0
     if spec.trainable and packed:
-        kind = work.split()[0]
+        kind = work.split()[0].strip(",")
         seconds += planning.seconds(f"{kind} packing", "float32", costs.packing_amounts(packed))
     if not spec.channels_last:
         for name, shape in (("to channels-last", spec.geometry.x_shape), ("to planes", spec.geometry.y_shape)):
