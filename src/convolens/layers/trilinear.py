@@ -20,7 +20,7 @@ from torch.autograd import Function
 
 from convolens.layers import methods
 from convolens.layers.geometry import Geometry
-from convolens.layers.methods import Method
+from convolens.layers.planner import Method
 
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:

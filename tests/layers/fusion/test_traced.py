@@ -73,9 +73,9 @@ def test_norms_sums_and_relus_disappear_into_the_convolutions():
 
 @pytest.mark.parametrize("size", [(40, 52), (41, 53)])
 def test_pooling_by_two_is_done_where_the_outputs_are_made(monkeypatch, size):
-    layers = [nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 40, 1), nn.MaxPool2d(2, 2)]
+    layers = [nn.Conv2d(128, 128, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(128, 40, 1), nn.MaxPool2d(2, 2)]
     model = settled(nn.Sequential(*layers))
-    fused, x = cl.fuse(model), picture(2, 32, *size)
+    fused, x = cl.fuse(model), picture(2, 128, *size)
     kinds = [type(fused.layers.get_submodule(n.target)) for n in fused.layers.graph.nodes if n.op == "call_module"]
     assert set(kinds) == {Convolution}
     with torch.no_grad():

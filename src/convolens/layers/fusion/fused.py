@@ -18,6 +18,7 @@ from torch.fx.node import map_arg
 
 from convolens.layers import core, methods
 from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.planner import Method
 from convolens.layers.pool import MaxPool2d
 from convolens.settings import precision
 
@@ -65,7 +66,7 @@ class Convolution(nn.Module):
         numbers = None if method == "torch" else self._transformed(method)
         return None if numbers is None else _Call(method, geometry, numbers)
 
-    def _transformed(self, method: methods.Method) -> Tensor | None:
+    def _transformed(self, method: Method) -> Tensor | None:
         key = method, core.instruction_set()
         if key not in self._numbers:
             self._numbers[key] = methods.numbers_for(method, self.layer.weight)
@@ -82,7 +83,7 @@ class Convolution(nn.Module):
 class _Call:
     """What the core is told about a layer on one size of input, besides the input."""
 
-    method: methods.Method
+    method: Method
     geometry: Geometry
     numbers: Tensor
 
