@@ -168,7 +168,7 @@ def measure_overhang(dtype: np.dtype[Any]) -> Iterable[Measured]:
         regular = sum(map(mul, known()["direct"][dtype.name], costs.direct_amounts(job.spec)))
         taken = seconds_of(lambda job=job: direct.run(job, solve)) * pace()
         if taken > 2 * regular:
-            yield tuple(map(float, costs.direct_cut(job.spec)[1:])), (taken - regular) / pace()
+            yield tuple(map(float, costs.direct_tiling(job.spec)[1:])), (taken - regular) / pace()
 
 
 def measure_reduction(dtype: np.dtype[Any]) -> Iterable[Measured]:

@@ -62,7 +62,7 @@ def test_the_explanation_lists_every_method_with_its_cost_or_why_not():
     assert text.count("*") == 1
 
 
-def test_a_plan_is_made_once():
+def test_a_plan_is_cached_plan():
     x, kernel = normal(700, 700), normal(31, 31)
     assert cl.plan(x, kernel) is cl.plan(x, kernel)
 
@@ -75,9 +75,9 @@ def test_a_call_specifies_once_and_plans_once_and_the_next_one_finds_the_plan(sh
     x, kernel = normal(*shape), normal(*kernel_shape)
     for plans in (1, 0, 0):
         specified.clear()
-        made = planner._made_once.cache_info().misses
+        made = planner._cached_plan.cache_info().misses
         cl.convolve(x, kernel, "same")
-        assert planner._made_once.cache_info().misses == made + plans
+        assert planner._cached_plan.cache_info().misses == made + plans
         assert len(specified) <= 1
 
 
@@ -151,8 +151,8 @@ def test_of_methods_that_are_about_as_fast_the_most_precise_is_taken(monkeypatch
     by_sums, by_transforms = (SimpleNamespace(**vars(module)) for module in (direct, overlap_save))
     monkeypatch.setattr(planner, "ALGORITHMS", (by_sums, by_transforms))
     for seconds, expected in ((1.05, "direct"), (1.2, "overlap_save")):
-        planner._made_once.cache_clear()
+        planner._cached_plan.cache_clear()
         by_sums.cost = lambda spec, best, seconds=seconds: Cost(seconds, 0.0, 1e-7)
         by_transforms.cost = lambda spec, best: Cost(1.0, 0.0, 1e-5)
         assert cl.plan(x, kernel).method == expected
-    planner._made_once.cache_clear()
+    planner._cached_plan.cache_clear()

@@ -36,7 +36,7 @@ print(int(np.isnan(cl.convolve(x, kernel, "same")).sum()))
 def test_signals_of_many_lengths_do_not_fill_the_memory():
     for more in range(12):
         cl.convolve(np.zeros(70_000 + more, np.float32), np.ones(3, np.float32), "same")
-    assert extend._few_maps.cache_info().currsize <= 4
+    assert extend._cached_long_maps.cache_info().currsize <= 4
     before = len(quick._recipes)
     cl.convolve(np.zeros(71_000, np.float32), np.ones(3, np.float32), "same")
     assert len(quick._recipes) == before

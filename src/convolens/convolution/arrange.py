@@ -44,7 +44,7 @@ class Arrangement:
         if isinstance(known, Product):
             return known.arranged(self.order, self.sizes, flip=flip)
         ordered = kernel if self.in_order else kernel.transpose(self.order)
-        return (ordered[self.backwards] if flip else ordered).reshape(self.sizes)
+        return (ordered[self.reversal] if flip else ordered).reshape(self.sizes)
 
     @cached_property
     def in_order(self) -> bool:
@@ -52,7 +52,7 @@ class Arrangement:
         return self.order == tuple(range(len(self.order)))
 
     @cached_property
-    def backwards(self) -> tuple[slice, ...]:
+    def reversal(self) -> tuple[slice, ...]:
         """What flips an array of the kernel's axes."""
         return (slice(None, None, -1),) * len(self.order)
 
@@ -74,7 +74,7 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
     """
     if axes is None:
         with suppress(TypeError):  # a word that cannot be hashed: what is wrong with it is said below
-            return _remembered(shape, kernel, mode, boundary, fill_value)
+            return _cached(shape, kernel, mode, boundary, fill_value)
     return _arrange(shape, kernel, mode, axes, boundary, fill_value)
 
 
@@ -86,18 +86,18 @@ def _arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, 
     sizes = [1] * len(shape)
     for axis, size in zip(chosen, kernel, strict=True):
         sizes[axis] = size
-    known, fill = check_boundary(boundary), _plain(fill_value)
+    known, fill = check_boundary(boundary), _as_python_number(fill_value)
     check_window(shape, tuple(sizes), mode, known, fill)
     window = Window(*extension(mode, tuple(sizes)), known, fill)
     return Arrangement(order, tuple(kernel[i] for i in order), tuple(sizes), window)
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _remembered(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: Any) -> Arrangement:
+def _cached(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: Any) -> Arrangement:
     return _arrange(shape, kernel, mode, None, boundary, fill_value)
 
 
-def _plain(fill_value: Any) -> Any:
+def _as_python_number(fill_value: Any) -> Any:
     """NumPy's scalars as Python's."""
     if np.ndim(fill_value):
         raise DtypeError(f"fill_value: need a number, got {fill_value!r}")

@@ -39,13 +39,13 @@ _FOLDED_BYTES = 64 << 10
 # Transforms shorter than this take the time of their calls, not of their octaves.
 _SHORT_TRANSFORM = 16
 # Seconds for the array of a product of lines, and for each of its weights.
-_FORMING = (1e-5, 1e-9)
+_FORMING_SECONDS = (1e-5, 1e-9)
 
 # Seconds a number: three passes over memory by NumPy.
-_ROUNDING = 3e-9
+_ROUNDING_SECONDS = 3e-9
 
 # Lines that the transforms' vectors hold.
-_SIDE_BY_SIDE = 4
+_VECTOR_LINES = 4
 
 
 def _seconds(work: str, dtype: np.dtype[Any], amounts: tuple[float, ...]) -> float:
@@ -61,13 +61,13 @@ def direct_amounts(spec: Spec) -> tuple[float, ...]:
 
 def direct_seconds(spec: Spec) -> float:
     """The direct method's time."""
-    units, *overhang = direct_cut(spec)
+    units, *overhang = direct_tiling(spec)
     regular = _seconds("direct", spec.dtype, direct_amounts(spec))
     besides = _seconds("overhang", spec.dtype, tuple(map(float, overhang)))
-    return among(min(_sharing(spec.size * spec.kernel_size), max(units, 1)), regular + besides)
+    return among(min(_threads_for(spec.size * spec.kernel_size), max(units, 1)), regular + besides)
 
 
-def direct_cut(spec: Spec) -> tuple[int, int, int]:
+def direct_tiling(spec: Spec) -> tuple[int, int, int]:
     """Units of work; products of what tiles hang over the results; lines of the signal read besides one each result's.
 
     Next to nothing where there are many outputs. Under a huge kernel, a few outputs fill no tile, and outputs along
@@ -81,17 +81,17 @@ def direct_cut(spec: Spec) -> tuple[int, int, int]:
     planes = prod(spec.kernel_shape[:along]) // row_weights
     if row_weights == 1 and length >= _TILE_ROWS * width:  # a line is folded to rows
         units = lines * ceil(length * spec.dtype.itemsize / _FOLDED_BYTES)
-        tiled, read = lines * _whole(length, _TILE_ROWS * width), units * planes
+        tiled, read = lines * _round_up(length, _TILE_ROWS * width), units * planes
     else:
         read_each = planes * (min(rows, _UNIT_ROWS) + row_weights - 1)
         strip = max(_UNIT_BYTES // (max(read_each, 1) * spec.dtype.itemsize) // width, 1) * width
         positions = lines // max(rows, 1)
         units = positions * ceil(rows / _UNIT_ROWS) * ceil(length / strip)
-        tiled, read = positions * _whole(rows, _TILE_ROWS) * _whole(length, width), units * read_each
+        tiled, read = positions * _round_up(rows, _TILE_ROWS) * _round_up(length, width), units * read_each
     return units, (tiled - spec.size) * spec.kernel_size, max(read - lines, 0)
 
 
-def _whole(count: int, unit: int) -> int:
+def _round_up(count: int, unit: int) -> int:
     """The count rounded up to whole units."""
     return ceil(count / unit) * unit
 
@@ -137,22 +137,22 @@ def sparse_amounts(spec: Spec) -> tuple[float, ...]:
 
 def sparse_seconds(spec: Spec) -> float:
     """The sparse method's time."""
-    return _shared(spec, "sparse", sparse_amounts(spec), spec.structure.nonzeros)
+    return _parallel_seconds(spec, "sparse", sparse_amounts(spec), spec.structure.nonzeros)
 
 
-def _shared(spec: Spec, work: str, amounts: tuple[float, ...], nonzeros: int) -> float:
+def _parallel_seconds(spec: Spec, work: str, amounts: tuple[float, ...], weights: int) -> float:
     """Seconds for work that the core's threads share where there is enough of it."""
-    return among(_sharing(spec.size * nonzeros), _seconds(work, spec.dtype, amounts))
+    return among(_threads_for(spec.size * weights), _seconds(work, spec.dtype, amounts))
 
 
-def _sharing(products: int) -> float:
+def _threads_for(products: int) -> float:
     """Threads that the core wakes for so many multiply-adds."""
     return 1.0 if products < _SERIAL_BELOW else float(min(threads(), products // _WORK_PER_TASK))
 
 
 def outer_seconds(spec: Spec) -> float:
     """An outer product's time: a call, and a multiplication an output."""
-    return _shared(spec, "outer", (1.0, float(spec.size)), 1)
+    return _parallel_seconds(spec, "outer", (1.0, float(spec.size)), 1)
 
 
 def transform_amounts(dtype: np.dtype[Any], sizes: Shape, many: float, lines: float) -> tuple[float, ...]:
@@ -163,7 +163,7 @@ def transform_amounts(dtype: np.dtype[Any], sizes: Shape, many: float, lines: fl
     points = prod(sizes)
     octaves = many * points * log2(max(points, 2))
     beyond = max(log2(points * dtype.itemsize / _CACHED_BYTES), 0.0)
-    return many * points, octaves, many * points * beyond, octaves if len(sizes) == 1 and lines < _SIDE_BY_SIDE else 0.0
+    return many * points, octaves, many * points * beyond, octaves if len(sizes) == 1 and lines < _VECTOR_LINES else 0.0
 
 
 def fft_amounts(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> tuple[float, ...]:
@@ -203,8 +203,8 @@ def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
     """Time of blocks, of which each thread does one after another; and of the kernel's transform, by one."""
     kernel = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, 0.5))
     blocks = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, tasks + 0.5)) - kernel
-    sharing = 1.0 if tasks * prod(sizes) <= _FEW_POINTS else tasks / ceil(tasks / threads())
-    return kernel + among(sharing, blocks)
+    count = 1.0 if tasks * prod(sizes) <= _FEW_POINTS else tasks / ceil(tasks / threads())
+    return kernel + among(count, blocks)
 
 
 def sweep_amounts(spec: Spec) -> tuple[float, ...]:
@@ -216,23 +216,23 @@ def sweep_amounts(spec: Spec) -> tuple[float, ...]:
 def sweep_seconds(spec: Spec) -> float:
     """A separable kernel's time where the core does it in one sweep."""
     weights = spec.structure.terms * sum(spec.kernel_shape[axis] for axis in spec.axes)
-    return _shared(spec, "sweep", sweep_amounts(spec), weights)
+    return _parallel_seconds(spec, "sweep", sweep_amounts(spec), weights)
 
 
 def multirate_seconds(spec: Spec, passes: Sequence[tuple[float, ...]]) -> float:
     """Time of passes of weighted means, by the sum of their amounts; see `algorithms/multirate.py`."""
     amounts = tuple(map(sum, zip(*passes, strict=True)))
-    return _shared(spec, "multirate", amounts, ceil((amounts[1] + amounts[2]) / max(spec.size, 1)))
+    return _parallel_seconds(spec, "multirate", amounts, ceil((amounts[1] + amounts[2]) / max(spec.size, 1)))
 
 
 def forming_seconds(spec: Spec) -> float:
     """Time of forming the array of a kernel that came as lines."""
-    return _FORMING[0] + _FORMING[1] * spec.kernel_size
+    return _FORMING_SECONDS[0] + _FORMING_SECONDS[1] * spec.kernel_size
 
 
 def rounding_seconds(spec: Spec) -> float:
     """Time of rounding and clipping a result to integers, where an algorithm does not do it on the way."""
-    return _ROUNDING * spec.size
+    return _ROUNDING_SECONDS * spec.size
 
 
 def bands_seconds(spec: Spec, bands: int) -> float:

@@ -18,7 +18,7 @@ from convolens.shapes import MANY_SAMPLES, Boundary, boundary_map
 Span = tuple[int, int]
 
 # Samples along one axis beyond which the core gets it in pieces: its maps take 16 bytes a sample.
-_LONG = 1 << 20
+_LONG_AXIS = 1 << 20
 
 
 def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -56,10 +56,10 @@ def chunks(job: Job, unit: int = 1) -> Iterator[Job]:
     """
     spec = job.spec
     axis = int(np.argmax(spec.extended))
-    if spec.extended[axis] <= _LONG:
+    if spec.extended[axis] <= _LONG_AXIS:
         yield job
         return
-    step = -(-max(_LONG // 2, spec.kernel_shape[axis]) // unit) * unit
+    step = -(-max(_LONG_AXIS // 2, spec.kernel_shape[axis]) // unit) * unit
     cut = _chunk_of_constant if spec.boundary == "constant" else chunk
     for start in range(0, spec.out[axis], step):
         yield cut(job, axis, start, min(start + step, spec.out[axis]))
@@ -71,7 +71,7 @@ def chunk(job: Job, axis: int, start: int, stop: int) -> Job:
     # A fraction to fill with fits in no integer signal.
     dtype = spec.source if spec.zeros or spec.boundary != "constant" else spec.dtype
     x = extended_block(job, {axis: (start, stop + spec.kernel_shape[axis] - 1)}, dtype)
-    return _piece(replace(job, spec=replace(spec, source=dtype)), axis, (start, stop), x, 0, 0)
+    return _part(replace(job, spec=replace(spec, source=dtype)), axis, (start, stop), x, 0, 0)
 
 
 def _chunk_of_constant(job: Job, axis: int, start: int, stop: int) -> Job:
@@ -81,10 +81,10 @@ def _chunk_of_constant(job: Job, axis: int, start: int, stop: int) -> Job:
     begin = min(max(first, 0), spec.shape[axis])
     end = min(max(last, begin), spec.shape[axis])
     x = job.x[(slice(None),) * axis + (slice(begin, end),)]
-    return _piece(job, axis, (start, stop), x, begin - first, last - end)
+    return _part(job, axis, (start, stop), x, begin - first, last - end)
 
 
-def _piece(job: Job, axis: int, outputs: Span, x: NDArray[Any], before: int, after: int) -> Job:
+def _part(job: Job, axis: int, outputs: Span, x: NDArray[Any], before: int, after: int) -> Job:
     befores, afters = (
         (*sizes[:axis], size, *sizes[axis + 1 :])
         for sizes, size in ((job.spec.before, before), (job.spec.after, after))
@@ -96,12 +96,12 @@ def _piece(job: Job, axis: int, outputs: Span, x: NDArray[Any], before: int, aft
 def core_maps(spec: Spec) -> _core.Maps:
     """The boundary's maps in the core's form; few long ones are remembered, as they take eight bytes a sample."""
     few = sum(spec.extended) > MANY_SAMPLES
-    return (_few_maps if few else _many_maps)(spec.shape, spec.before, spec.after, spec.boundary)
+    return (_cached_long_maps if few else _cached_maps)(spec.shape, spec.before, spec.after, spec.boundary)
 
 
 def _core_maps(shape: Shape, before: Shape, after: Shape, boundary: Boundary) -> _core.Maps:
     return _core.Maps([boundary_map(n, b, a, boundary) for n, b, a in zip(shape, before, after, strict=True)])
 
 
-_many_maps = lru_cache(maxsize=256)(_core_maps)
-_few_maps = lru_cache(maxsize=4)(_core_maps)
+_cached_maps = lru_cache(maxsize=256)(_core_maps)
+_cached_long_maps = lru_cache(maxsize=4)(_core_maps)

@@ -27,8 +27,8 @@ A = TypeVar("A", bound=Array)
 
 
 @runtime_checkable
-class Kind(Protocol[A]):
-    """What the adjoints need of an array kind; NumPy's is here, torch's in `tensors.py`."""
+class Backend(Protocol[A]):
+    """What the adjoints need of a kind of array; NumPy's is here, torch's in `tensors.py`."""
 
     def windows(self, x: A, kernel: A, window: Window) -> A:
         """The canonical form: weighted windows of the extended signal."""
@@ -46,38 +46,39 @@ class Kind(Protocol[A]):
         """`a` as a gradient of `b`: of its dtype, real where that is."""
 
 
-def both(kind: Kind[A], x: A, kernel: A, upstream: A, window: Window) -> tuple[A, A]:
+def both(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> tuple[A, A]:
     """The gradients in x and in the kernel."""
-    return gradient_in_signal(kind, x, kernel, upstream, window), gradient_in_kernel(kind, x, kernel, upstream, window)
+    in_kernel = gradient_in_kernel(backend, x, kernel, upstream, window)
+    return gradient_in_signal(backend, x, kernel, upstream, window), in_kernel
 
 
-def gradient_in_signal(kind: Kind[A], x: A, kernel: A, upstream: A, window: Window) -> A:
+def gradient_in_signal(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> A:
     """The gradient in x; its shape and dtype are all that is used of x."""
-    flipped = kind.flip(kind.conj(kernel))
+    flipped = backend.flip(backend.conj(kernel))
     margin = tuple(k - 1 for k in kernel.shape)
     if window.boundary == "constant":
         crop = Window(_minus(margin, window.before), _minus(margin, window.after))
-        return kind.like(kind.windows(upstream, flipped, crop), x)
-    gradient = kind.windows(upstream, flipped, Window(margin, margin))
+        return backend.like(backend.windows(upstream, flipped, crop), x)
+    gradient = backend.windows(upstream, flipped, Window(margin, margin))
     for axis, size in enumerate(x.shape):
         before, after = window.before[axis], window.after[axis]
         if before or after:
-            gradient = kind.fold(gradient, axis, boundary_map(size, before, after, window.boundary), size)
-    return kind.like(gradient, x)
+            gradient = backend.fold(gradient, axis, boundary_map(size, before, after, window.boundary), size)
+    return backend.like(gradient, x)
 
 
-def gradient_in_kernel(kind: Kind[A], x: A, kernel: A, upstream: A, window: Window) -> A:
+def gradient_in_kernel(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> A:
     """The gradient in the kernel: the samples under each of its weights, weighted by the upstream gradient."""
     fill = window.fill.conjugate() if isinstance(window.fill, complex) else window.fill
-    return kind.like(kind.windows(kind.conj(x), upstream, replace(window, fill=fill)), kernel)
+    return backend.like(backend.windows(backend.conj(x), upstream, replace(window, fill=fill)), kernel)
 
 
 def _minus(margin: Shape, extension: Shape) -> Shape:
     return tuple(r - e for r, e in zip(margin, extension, strict=True))
 
 
-class _NumPy:
-    """`Kind` for NumPy arrays."""
+class _NumPyBackend:
+    """`Backend` for NumPy arrays."""
 
     def windows(self, x: NDArray[Any], kernel: NDArray[Any], window: Window) -> NDArray[Any]:
         """Zeros where there is no weight to sum over: no output, no gradient."""
@@ -101,4 +102,4 @@ class _NumPy:
         return a.real if a.dtype.kind == "c" and b.dtype.kind != "c" else a
 
 
-NUMPY = _NumPy()
+NUMPY = _NumPyBackend()

@@ -34,7 +34,7 @@ def fits(bound: float) -> bool:
     return bound < _LIMIT
 
 
-def run_unlimited(job: Job) -> None:
+def run_arbitrary_precision(job: Job) -> None:
     """Convolves by the definition in Python's integers: about a hundred nanoseconds a product, but nothing can wrap.
 
     Raises:

@@ -32,11 +32,11 @@ def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
     Raises:
         MethodError: there is no such method, or it cannot do this problem.
     """
-    return _made_once(spec, method, local)
+    return _cached_plan(spec, method, local)
 
 
 @lru_cache(maxsize=4096)
-def _made_once(spec: Spec, method: str, local: bool) -> Plan:
+def _cached_plan(spec: Spec, method: str, local: bool) -> Plan:
     need_one_of("method", method, METHODS, MethodError)
     candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
     able = [c for c in candidates if c.cost is not None and (c.algorithm.KEEPS_NONFINITE_LOCAL or not local)]
@@ -70,12 +70,12 @@ def _timed(candidate: Candidate, job: Job) -> Candidate:
 
 def min_seconds(call: Callable[[], None], repeats: int) -> float:
     """The least time by the clock, as a busy machine only ever adds to it."""
-    least = np.inf
+    shortest = np.inf
     for _ in range(repeats):
         start = perf_counter()
         call()
-        least = min(least, perf_counter() - start)
-    return least
+        shortest = min(shortest, perf_counter() - start)
+    return shortest
 
 
 def _candidate(algorithm: Algorithm, spec: Spec) -> Candidate:
@@ -83,10 +83,10 @@ def _candidate(algorithm: Algorithm, spec: Spec) -> Candidate:
     if refusal:
         return Candidate(algorithm, None, refusal)
     cost = algorithm.cost(spec, best_cost)
-    return Candidate(algorithm, replace(cost, seconds=cost.seconds + _besides(cost, spec)))
+    return Candidate(algorithm, replace(cost, seconds=cost.seconds + _overhead_seconds(cost, spec)))
 
 
-def _besides(cost: Estimate, spec: Spec) -> float:
+def _overhead_seconds(cost: Estimate, spec: Spec) -> float:
     """Seconds for what is done before and after the algorithm, where that does not do it on the way."""
     forming = spec.structure.lines and not cost.by_lines
     rounding = spec.rounded is not None and not cost.rounds

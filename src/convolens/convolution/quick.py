@@ -76,7 +76,7 @@ def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any
         return
     if len(_recipes) >= _MAX_RECIPES:
         _recipes.clear()
-    flip = arranged.backwards if options[-1] else ()
+    flip = arranged.reversal if options[-1] else ()
     recipe = Recipe(flip, spec.kernel_shape, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
     with suppress(TypeError):  # axes in a list are fine, but no key
         _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), options] = recipe

@@ -35,18 +35,18 @@ class Windows(NamedTuple):
 def filtered(size: int, before: int, after: int, boundary: Boundary, line: NDArray[np.floating]) -> Windows:
     """An axis correlated with a line of weights."""
     outputs = size + before + after - len(line) + 1
-    first, phase = _in_turn(outputs)
+    first, phase = _every_position(outputs)
     return Windows(boundary_map(size, before, after, boundary), first, phase, np.ascontiguousarray(line)[None])
 
 
 @lru_cache(maxsize=64)
-def untouched(size: int, dtype: np.dtype[Any]) -> Windows:
+def identity(size: int, dtype: np.dtype[Any]) -> Windows:
     """An axis that is left alone."""
     return filtered(size, 0, 0, "constant", np.ones(1, dtype))
 
 
 @lru_cache(maxsize=64)
-def _in_turn(outputs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _every_position(outputs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.arange(outputs), np.zeros(outputs, np.int64)
 
 
@@ -102,9 +102,9 @@ def planes(shape: tuple[int, ...], axis: int, windows: tuple[Windows, ...]) -> P
     """How means along an axis, or along that and the next one, are done: as rows, columns, or both."""
     dtype, first = windows[0].weights.dtype, prod(shape[:axis])
     if len(windows) == 1 and axis > 0 and prod(shape[axis + 1 :]) <= _MANY_CHANNELS:
-        return Planes((1, first, shape[axis], prod(shape[axis + 1 :])), untouched(first, dtype), windows[0])
+        return Planes((1, first, shape[axis], prod(shape[axis + 1 :])), identity(first, dtype), windows[0])
     columns = shape[axis + 1] if axis + 1 < len(shape) else 1
-    across = windows[1] if len(windows) == 2 else untouched(columns, dtype)
+    across = windows[1] if len(windows) == 2 else identity(columns, dtype)
     return Planes((first, shape[axis], columns, prod(shape[axis + 2 :])), windows[0], across)
 
 

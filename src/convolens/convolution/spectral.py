@@ -41,7 +41,9 @@ def spectrum(blocks: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers:
     return forward(blocks, s=sizes, axes=axes, workers=workers)  # type: ignore[no-any-return]
 
 
-def signal(spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: int, *, real: bool) -> NDArray[Any]:
+def inverse_transform(
+    spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: int, *, real: bool
+) -> NDArray[Any]:
     """The inverse of `spectrum`, in its memory where possible."""
     from scipy import fft
 
@@ -55,7 +57,7 @@ def all_finite(values: NDArray[Any]) -> bool:
         return bool(np.isfinite(values.sum()))
 
 
-def good_size(minimum: int, real: bool) -> int:
+def fast_size(minimum: int, real: bool) -> int:
     """The smallest size of at least `minimum` that transforms fast."""
     from scipy import fft
 

@@ -25,7 +25,7 @@ LEFT_OUT = 8.0
 _MAX_TERMS = 8
 
 # Kernels up to this size are remembered by their bytes.
-_REMEMBERED_BYTES = 1 << 20
+_MAX_CACHED_BYTES = 1 << 20
 
 Term = tuple[NDArray[Any], NDArray[Any] | Product]
 
@@ -61,13 +61,13 @@ def describe(kernel: NDArray[Any] | Product, *, seek_rank: bool) -> Structure:
         return _of_product(kernel)
     if not seek_rank or sum(k > 1 for k in kernel.shape) < 2:
         return Structure(int(np.count_nonzero(kernel)))
-    if kernel.nbytes > _REMEMBERED_BYTES:
+    if kernel.nbytes > _MAX_CACHED_BYTES:
         return _described(kernel)
-    return _remembered_structure(kernel.shape, kernel.dtype, kernel.tobytes())
+    return _cached_structure(kernel.shape, kernel.dtype, kernel.tobytes())
 
 
 @lru_cache(maxsize=64)
-def _remembered_structure(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> Structure:
+def _cached_structure(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> Structure:
     return _described(np.frombuffer(content, dtype).reshape(shape))
 
 
@@ -105,13 +105,13 @@ def terms_of(kernel: NDArray[Any] | Product) -> tuple[int | None, list[Term]]:
     if isinstance(kernel, Product):
         axis, line, rest = kernel.split
         return axis, [(line, rest)]
-    if kernel.nbytes > _REMEMBERED_BYTES:
+    if kernel.nbytes > _MAX_CACHED_BYTES:
         return _terms(kernel)
-    return _remembered(kernel.shape, kernel.dtype, kernel.tobytes())
+    return _cached_terms(kernel.shape, kernel.dtype, kernel.tobytes())
 
 
 @lru_cache(maxsize=64)
-def _remembered(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> tuple[int | None, list[Term]]:
+def _cached_terms(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> tuple[int | None, list[Term]]:
     return _terms(np.frombuffer(content, dtype).reshape(shape))
 
 

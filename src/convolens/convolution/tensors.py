@@ -35,7 +35,7 @@ def apply(
     if isinstance(kernel, Product):  # of lines without gradients, whose array need not be formed
         arranged = arrange(tuple(x.shape), kernel.shape, mode, axes, boundary, fill_value)
         return _Windows.apply(x, arranged.canonical(kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
-    x, kernel = pair(x, kernel)
+    x, kernel = as_tensors(x, kernel)
     arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
     return _Windows.apply(x, _canonical(arranged, kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -44,18 +44,18 @@ def convolve_gradients(
     x: Any, kernel: Any, upstream: Any, mode: str, axes: Axes, boundary: str, fill_value: Any
 ) -> tuple[Tensor, Tensor]:
     """The explicit adjoints for tensors, the very ones that autograd runs."""
-    x, kernel = pair(x, kernel)
-    _, upstream = pair(x, upstream)
+    x, kernel = as_tensors(x, kernel)
+    _, upstream = as_tensors(x, upstream)
     arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
     arranged.check_upstream(tuple(x.shape), tuple(upstream.shape))
     kernel = _canonical(arranged, kernel, flip=True)
-    in_signal, in_kernel = gradients.both(_KIND, x, kernel, upstream, arranged.window)
+    in_signal, in_kernel = gradients.both(_BACKEND, x, kernel, upstream, arranged.window)
     ordered = in_kernel.reshape(arranged.ordered)
     inverse = sorted(range(len(arranged.order)), key=arranged.order.__getitem__)
     return in_signal, ordered.flip(tuple(range(ordered.ndim))).permute(inverse)
 
 
-def pair(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
+def as_tensors(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
     """Both as tensors on one device; what is no tensor goes to the other's.
 
     Raises:
@@ -64,16 +64,16 @@ def pair(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
     """
     if not is_tensor(x):
         as_array(x, "x")  # names x, where as_kernel would name the kernel
-        x = torch.as_tensor(_native(as_kernel(x, as_numpy(kernel).dtype)), device=kernel.device)
+        x = torch.as_tensor(_copied_for_torch(as_kernel(x, as_numpy(kernel).dtype)), device=kernel.device)
     if not is_tensor(kernel):
         like = as_numpy(x[:0] if x.ndim else x).dtype
-        kernel = torch.as_tensor(_native(as_kernel(kernel, like)), device=x.device)
+        kernel = torch.as_tensor(_copied_for_torch(as_kernel(kernel, like)), device=x.device)
     if x.device != kernel.device:
         raise DeviceError(f"kernel: need it on x's device {x.device}, got {kernel.device}; move it with .to(x.device)")
     return x, kernel
 
 
-def _native(a: NDArray[Any]) -> NDArray[Any]:
+def _copied_for_torch(a: NDArray[Any]) -> NDArray[Any]:
     """A copy that torch can take: it knows neither foreign byte orders nor negative strides."""
     return np.array(a, a.dtype.newbyteorder("="), order="C")
 
@@ -106,11 +106,11 @@ class _Windows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, kernel = (*ctx.saved_tensors, ctx.product)[:2]
-        kind = _Torch(TORCH if ctx.method == TORCH else "auto")
+        backend = _TorchBackend(TORCH if ctx.method == TORCH else "auto")
         wanted, window = ctx.needs_input_grad, ctx.window
         return (
-            gradients.gradient_in_signal(kind, x, kernel, upstream[0], window) if wanted[0] else None,
-            gradients.gradient_in_kernel(kind, x, kernel, upstream[0], window) if wanted[1] else None,
+            gradients.gradient_in_signal(backend, x, kernel, upstream[0], window) if wanted[0] else None,
+            gradients.gradient_in_kernel(backend, x, kernel, upstream[0], window) if wanted[1] else None,
             None,
             None,
         )
@@ -143,8 +143,8 @@ def _compute_product(x: Tensor, kernel: Product, window: Window, method: str) ->
     return x
 
 
-class _Torch:
-    """`gradients.Kind` for tensors."""
+class _TorchBackend:
+    """`gradients.Backend` for tensors."""
 
     def __init__(self, method: str = "auto") -> None:
         self.method = method
@@ -169,4 +169,4 @@ class _Torch:
         return (a.real if a.is_complex() and not b.is_complex() else a).to(b.dtype)
 
 
-_KIND = _Torch()
+_BACKEND = _TorchBackend()

@@ -90,7 +90,7 @@ def execute(
     fits = rounds(plan) if spec.rounded else result.dtype == spec.dtype
     target = result if fits and _writable(out, x, kernel) else empty(spec.out, spec.dtype)
     if spec.exact and not integers.fits(spec.magnitude_bound):
-        integers.run_unlimited(Job(spec, x, kernel, window.fill, target))
+        integers.run_arbitrary_precision(Job(spec, x, kernel, window.fill, target))
     else:
         run(plan, job_of(spec, x, kernel, window, target))
     if target is not result and spec.rounded:
@@ -184,15 +184,15 @@ def _worth_decomposing(spec: Spec) -> bool:
 
 def _readable(x: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The signal in a dtype, itself where the core can read it: its samples at multiples of their size."""
-    return x if x.dtype == dtype and x.flags.carray else x.astype(dtype, copy=not _orderly(x))
+    return x if x.dtype == dtype and x.flags.carray else x.astype(dtype, copy=not _is_element_strided(x))
 
 
 def _writable(out: NDArray[Any] | None, *others: NDArray[Any] | Product) -> bool:
     """Whether algorithms can write into a result: memory of our own, or a caller's that they do not read from."""
-    return out is None or (_orderly(out) and not any(np.may_share_memory(out, other) for other in others))
+    return out is None or (_is_element_strided(out) and not any(np.may_share_memory(out, other) for other in others))
 
 
-def _orderly(a: NDArray[Any]) -> bool:
+def _is_element_strided(a: NDArray[Any]) -> bool:
     """Whether the samples lie at multiples of their size, as the core steps from one to the next."""
     return a.flags.aligned and not any(stride % a.itemsize for stride in a.strides)
 

@@ -53,7 +53,7 @@ def run(job: Job, solve: Solve) -> None:
     kernel_spectrum = spectral.spectrum(kernel.astype(dtype, copy=False), sizes, spec.axes, threads())
     with np.errstate(all="ignore"):  # what is contaminated is noticed by its sum
         spectra *= kernel_spectrum
-    result = spectral.signal(spectra, sizes, spec.axes, threads(), real=dtype.kind != "c")
+    result = spectral.inverse_transform(spectra, sizes, spec.axes, threads(), real=dtype.kind != "c")
     if not spectral.all_finite(result):
         return solve(job, local=True)
     result = result[_outputs(spec)]
@@ -69,7 +69,7 @@ def transform_sizes(spec: Spec) -> Shape:
         if k > 1
     ]
     real = spectral.transform_dtype(spec).kind != "c"
-    return tuple(spectral.good_size(n, real and i == len(minimum) - 1) for i, n in enumerate(minimum))
+    return tuple(spectral.fast_size(n, real and i == len(minimum) - 1) for i, n in enumerate(minimum))
 
 
 def _outputs(spec: Spec) -> tuple[slice, ...]:

@@ -81,20 +81,22 @@ def block_sizes(spec: Spec) -> Shape:
     """
     if len(spec.axes) == 1:
         (axis,) = spec.axes
-        choices: list[Shape] = [_LINES[n] for n in _some(sorted(_LINES), spec.kernel_shape[axis], spec.extended[axis])]
+        choices: list[Shape] = [
+            _LINES[n] for n in _candidate_sizes(sorted(_LINES), spec.kernel_shape[axis], spec.extended[axis])
+        ]
     else:
         last = spec.axes[-2:]
         sides = [
-            _some(_SIDES if axis in last else _SMOOTH, spec.kernel_shape[axis], spec.extended[axis])
+            _candidate_sizes(_SIDES if axis in last else _SMOOTH, spec.kernel_shape[axis], spec.extended[axis])
             for axis in spec.axes
         ]
-        choices = list(product(*(_few(some, round(_COMBINATIONS ** (1 / len(sides)))) for some in sides)))
+        choices = list(product(*(_subset(some, round(_COMBINATIONS ** (1 / len(sides)))) for some in sides)))
     largest = max(_LARGEST, min(map(prod, choices)))
     small = [sizes for sizes in choices if prod(sizes) <= largest]
     return min(small, key=lambda sizes: costs.blocks_seconds(spec, sizes, tasks(spec, sizes)))
 
 
-def _some(sizes: list[int], minimum: int, maximum: int) -> list[int]:
+def _candidate_sizes(sizes: list[int], minimum: int, maximum: int) -> list[int]:
     """Sizes from `minimum` until `maximum` fits in, growing by steps worth trying."""
     found: list[int] = []
     for size in sizes:
@@ -105,7 +107,7 @@ def _some(sizes: list[int], minimum: int, maximum: int) -> list[int]:
     return found
 
 
-def _few(sizes: list[int], count: int) -> list[int]:
+def _subset(sizes: list[int], count: int) -> list[int]:
     """At most `count` of the sizes, at even distances, the last one kept."""
     step = -(-len(sizes) // max(count, 1))
     return sizes[::-1][::step][::-1]
@@ -142,7 +144,7 @@ def run_blocks(job: Job, solve: Solve, sizes: Shape) -> None:
             continue
         for task in contaminated:
             for region in _regions(part.spec, steps, range(task * pairs, (task + 1) * pairs)):
-                _locally(part, region, solve)
+                _convolve_region(part, region, solve)
 
 
 def _regions(spec: Spec, steps: Shape, numbers: range) -> Iterator[list[Span]]:
@@ -156,7 +158,7 @@ def _regions(spec: Spec, steps: Shape, numbers: range) -> Iterator[list[Span]]:
             yield [(start, min(start + step, n)) for start, step, n in zip(starts, steps, spec.out, strict=True)]
 
 
-def _locally(job: Job, region: list[Span], solve: Solve) -> None:
+def _convolve_region(job: Job, region: list[Span], solve: Solve) -> None:
     """Convolves one region by a method that spreads nothing: its piece of the extended signal is a separate problem."""
     spec = job.spec
     spans = {d: (start, stop + spec.kernel_shape[d] - 1) for d, (start, stop) in enumerate(region)}

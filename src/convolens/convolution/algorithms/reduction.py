@@ -34,7 +34,7 @@ KEEPS_NONFINITE_LOCAL = True
 _BAND = 1 << 16
 
 # Entries of one product: from 9216 on BLAS would share it among threads, whose number then changed the sums.
-_AT_ONCE = 1 << 13
+_PIECE = 1 << 13
 
 
 def refuses(spec: Spec) -> str | None:
@@ -57,7 +57,7 @@ def amounts(spec: Spec) -> tuple[int, int, int, int]:
     spec = _with_rows(spec)
     axis = _line_axis(spec)
     bands = ceil(spec.kernel_shape[0] / _rows(spec))
-    pieces = ceil(prod(spec.kernel_shape[axis:]) / _at_once(spec)) * prod(spec.out[1:])
+    pieces = ceil(prod(spec.kernel_shape[axis:]) / _piece_size(spec)) * prod(spec.out[1:])
     in_place = spec.zeros and spec.source == spec.dtype and spec.contiguous
     copied = 0 if in_place else prod(spec.extended)
     return bands, bands * pieces, prod(spec.kernel_shape[:axis]) * pieces, copied
@@ -95,9 +95,9 @@ def _rows(spec: Spec) -> int:
     return min(max(_BAND // max(prod(spec.kernel_shape[1:]), 1), 1), max(spec.kernel_shape[0], 1))
 
 
-def _at_once(spec: Spec) -> int:
+def _piece_size(spec: Spec) -> int:
     """Entries of a line in one product."""
-    return max(_AT_ONCE // max(spec.out[0], 1), 1)
+    return max(_PIECE // max(spec.out[0], 1), 1)
 
 
 def _bands(spec: Spec) -> Iterator[Span]:
@@ -111,8 +111,8 @@ def _add_band(job: Job, rows: Span, total: NDArray[Any]) -> None:
     spans = {0: (rows[0], rows[1] + spec.out[0] - 1)}
     if not spec.zeros:
         spans |= {d: (0, n) for d, n in enumerate(spec.extended) if d}
-    signal = _with_lines(extended_block(job, spans, spec.dtype), axis)
-    kernel = _with_lines(np.asarray(job.kernel)[slice(*rows)], axis)
+    signal = _with_axes_joined(extended_block(job, spans, spec.dtype), axis)
+    kernel = _with_axes_joined(np.asarray(job.kernel)[slice(*rows)], axis)
     windows = sliding_window_view(signal, spec.out[0], axis=0)
     before = spec.before if spec.zeros else (0,) * len(spec.before)
     step = prod(spec.kernel_shape[axis + 1 :])
@@ -122,11 +122,11 @@ def _add_band(job: Job, rows: Span, total: NDArray[Any]) -> None:
         meets = [_overlap(*sizes) for sizes in zip(kernel.shape[1:], signal.shape[1:], lags, strict=True)]
         under, over = zip(*meets, strict=True)
         total[(slice(None), *at, *(0,) * (total.ndim - len(at) - 1))] += _products(
-            kernel[:, *under], windows[:, *over], _at_once(spec)
+            kernel[:, *under], windows[:, *over], _piece_size(spec)
         )
 
 
-def _with_lines(block: NDArray[Any], axis: int) -> NDArray[Any]:
+def _with_axes_joined(block: NDArray[Any], axis: int) -> NDArray[Any]:
     """The axes from `axis` on as one."""
     return np.ascontiguousarray(block).reshape(*block.shape[:axis], -1)
 
@@ -138,11 +138,11 @@ def _overlap(kernel: int, signal: int, lag: int) -> tuple[slice, slice]:
     return slice(start, stop), slice(start + lag, stop + lag)
 
 
-def _products(kernel: NDArray[Any], windows: NDArray[Any], at_once: int) -> NDArray[Any]:
+def _products(kernel: NDArray[Any], windows: NDArray[Any], piece_size: int) -> NDArray[Any]:
     """The sum of the kernel times each window along the windows' last axis; a piece of the lines at a time."""
     total = np.zeros(windows.shape[-1], kernel.dtype)
-    for start in range(0, kernel.shape[-1], at_once):
-        piece = slice(start, start + at_once)
+    for start in range(0, kernel.shape[-1], piece_size):
+        piece = slice(start, start + piece_size)
         lines = kernel[..., None, piece] @ windows[..., piece, :]
         total += lines.sum(axis=tuple(range(lines.ndim - 1)))
     return total

@@ -57,7 +57,7 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     if _in_one_sweep(spec):
         rounded = sum(spec.kernel_shape[axis] for axis in spec.axes) * spec.structure.terms + 2
         error += rounded * spec.structure.amplification * spec.epsilon
-        return Estimate(costs.sweep_seconds(spec), 0.0, error, rounds=_by_means(spec), by_lines=True)
+        return Estimate(costs.sweep_seconds(spec), 0.0, error, rounds=_resamples(spec), by_lines=True)
     bands = list(_bands(spec))
     across, along = _passes(spec, *bands[0])
     parts = best(across), best(along)
@@ -70,8 +70,8 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
 
 def run(job: Job, solve: Solve) -> None:
     """Writes the result to `job.out`."""
-    if _in_one_sweep(job.spec) and _by_means(job.spec):
-        return _means(job)
+    if _in_one_sweep(job.spec) and _resamples(job.spec):
+        return _by_resampling(job)
     if _in_one_sweep(job.spec) and job.out.flags.c_contiguous:
         return _sweep(job)
     return _in_bands(job, solve)
@@ -85,16 +85,16 @@ def _in_one_sweep(spec: Spec) -> bool:
     return after == 1 or (spec.contiguous and after <= _CORE_CHANNELS)
 
 
-def _by_means(spec: Spec) -> bool:
+def _resamples(spec: Spec) -> bool:
     """Whether the core's weighted means can do it, which round to integers on the way and are faster for long lines."""
     first, second = spec.axes
     few = prod(spec.shape[:first]) <= _MAX_PLANES
     return few and reads(spec) and spec.structure.terms == 1 and second == first + 1
 
 
-def _means(job: Job) -> None:
+def _by_resampling(job: Job) -> None:
     short = isinstance(job.kernel, Product) and sum(job.spec.extended) <= MANY_SAMPLES
-    look_up: Any = _kept_planes if short else _planes
+    look_up: Any = _cached_planes if short else _planes
     resample(job.x, look_up(job.spec, job.kernel), job.out)
 
 
@@ -110,7 +110,7 @@ def _planes(spec: Spec, kernel: Any) -> Planes:
 
 
 # Of a kernel known by its lines, which pictures of one size share: half of the time of a small picture's blur.
-_kept_planes = lru_cache(maxsize=64)(_planes)
+_cached_planes = lru_cache(maxsize=64)(_planes)
 
 
 def _sweep(job: Job) -> None:
@@ -132,16 +132,16 @@ def _in_bands(job: Job, solve: Solve) -> None:
         across, along = _passes(spec, start, stop)
         part = chunk(job, axis, start, stop)
         across = replace(across, source=part.spec.source, contiguous=part.spec.contiguous)
-        between = _array(buffers, 0, across.out)
+        between = _buffer(buffers, 0, across.out)
         for number, (line, rest) in enumerate(terms):
             solve(Job(across, part.x, rest, job.fill, between))
-            term = _array(buffers, 1, along.out) if number else part.out
+            term = _buffer(buffers, 1, along.out) if number else part.out
             solve(Job(along, between, line, 0, term))
             if number:
                 part.out[...] += term
 
 
-def _array(buffers: list[NDArray[Any]], number: int, shape: Shape) -> NDArray[Any]:
+def _buffer(buffers: list[NDArray[Any]], number: int, shape: Shape) -> NDArray[Any]:
     """An array in memory that earlier bands have used: fresh memory would take longer than the pass."""
     size = prod(shape)
     if buffers[number].size < size:
