@@ -73,7 +73,7 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
         BoundaryError: not one of `numpy.pad`'s, or any but the default with `valid`.
     """
     if axes is None:
-        with suppress(TypeError):  # a word that cannot be hashed: what is wrong with it is said below
+        with suppress(TypeError):  # an argument that cannot be hashed: the error is raised below
             return _cached(shape, kernel, mode, boundary, fill_value)
     return _arrange(shape, kernel, mode, axes, boundary, fill_value)
 

@@ -29,7 +29,7 @@ _FIRST_CACHE_BYTES = 1 << 15
 _NEAR_CACHE_BYTES = 1 << 20
 
 # How the core's direct method cuts its work: results of a tile, at most this many rows by two vectors; a unit, which is
-# one thread's, of at most so many rows, and bytes of input.
+# one thread's, of at most a number of rows, and of bytes of input.
 _TILE_ROWS = 12
 _TILE_BYTES = 128
 _UNIT_ROWS = 64
@@ -146,7 +146,7 @@ def _parallel_seconds(spec: Spec, work: str, amounts: tuple[float, ...], weights
 
 
 def _threads_for(products: int) -> float:
-    """Threads that the core wakes for so many multiply-adds."""
+    """Threads that the core wakes for a number of multiply-adds."""
     return 1.0 if products < _SERIAL_BELOW else float(min(threads(), products // _WORK_PER_TASK))
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-_MAX_RADIUS_SIGMAS = 10  # sigmas; what lies beyond, exp(-50), is below the rounding of float64
+_MAX_RADIUS_SIGMAS = 10  # sigmas; beyond, exp(-50) is below the rounding of float64
 
 
 def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ class Estimate(Cost):
     """What an algorithm is predicted to need, and what it does on the way.
 
     Attributes:
-        rounds: whether it can write a result that is rounded to integers, with no pass of its own for that.
+        rounds: whether it can write a result that is rounded to integers, without another pass for that.
         by_lines: whether it reads the lines of a product, whose array need then not be formed.
     """
 

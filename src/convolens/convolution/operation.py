@@ -31,17 +31,17 @@ def convolve(
 ) -> Any:
     """Convolution of x with a kernel, by whichever exact algorithm is cheapest.
 
-    Each output is the sum of the kernel's weights times what lies near it, the kernel flipped:
+    Each output is the sum of the kernel's weights times the samples around it, the kernel flipped:
     `full[i] = Σ_k kernel[k] · x[i - k]` on every axis.
 
     Args:
         x: array of numbers of any shape and strides, also a memory map; or a torch tensor, on any device.
         kernel: as many axes as x, or as `axes` names. A list or number takes x's dtype where that can hold it.
         mode: `full`: every place where they meet, size N + K - 1. `same`: x's size, from `(K - 1) // 2` of `full`.
-            `valid`: where the kernel lies wholly inside x, size N - K + 1.
+            `valid`: where the kernel is wholly inside x, size N - K + 1.
         axes: axes of x that the kernel's axes lie along, in turn; the others are left alone. All, by default.
-        boundary: how x goes on beyond its ends, one of `numpy.pad`'s names.
-        fill_value: what it goes on with for `constant`.
+        boundary: how x is extended beyond its ends, one of `numpy.pad`'s names.
+        fill_value: what it is extended by for `constant`.
         method: `auto`, or the name of the algorithm that must be used, as in `Plan.explain()`.
         tolerance: error that is allowed beside rounding, in units of max|x| · Σ|kernel|, against the endless Gaussian
             that `cl.kernel("gaussian", 20)` stands for. Other kernels, and tensors, are convolved exactly all the same.

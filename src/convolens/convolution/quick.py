@@ -62,7 +62,7 @@ def find(x: Any, kernel: Any, fill_value: Any, options: tuple[Any, ...]) -> Reci
         return None
     try:
         return _recipes.get((x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), options))
-    except TypeError:  # an option that cannot be hashed: what is wrong with it is said where it is used
+    except TypeError:  # an option that cannot be hashed: the error is raised where it is used
         return None
 
 

@@ -94,7 +94,7 @@ def _canonical(arranged: Arrangement, kernel: Tensor, *, flip: bool) -> Tensor:
 
 
 class _Windows(torch.autograd.Function):
-    """The canonical form. Its gradients are of its own form, so that they can be differentiated in turn."""
+    """The canonical form. Its gradients are of the same form, so that they can be differentiated too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor | Product, window: Window, method: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 Two Gaussians of width σ/√2 make one of width σ, and between them the signal is so smooth that every D-th sample will
 do. So *decimate*: a Gaussian of σ/√2, computed at every D-th place only; then *interpolate*: from those samples a
-Gaussian of σ/√2 at every place. What lies between is 1/D² of a picture. It errs by
+Gaussian of σ/√2 at every place. The intermediate result is 1/D² of a picture. It errs by
 
     2 exp(-π²ρ²/2),  ρ = σ / D,
 
@@ -173,17 +173,17 @@ def _decimated(
     size: int, outputs: int, start: int, axis: _Axis, boundary: Boundary, dtype: np.dtype[Any]
 ) -> tuple[Windows, Windows]:
     """Outputs around the samples from `start` on: to every `spacing`-th place, and from there to all."""
-    apart, half = axis.spacing, axis.sigma / math.sqrt(2)
+    step, half = axis.spacing, axis.sigma / math.sqrt(2)
     radius = radius_within(half, 0.25 * axis.tolerance)
-    taps = 2 * radius // apart + 1
-    begin = -((radius - np.arange(outputs)) // apart)  # the first place within the radius of each output
-    places = np.arange(begin[0], begin[-1] + taps)
-    first, last = start + apart * int(places[0]) - radius, start + apart * int(places[-1]) + radius
+    length = 2 * radius // step + 1
+    begin = -((radius - np.arange(outputs)) // step)  # the first place within the radius of each output
+    places = np.arange(begin[0], begin[-1] + length)
+    first, last = start + step * int(places[0]) - radius, start + step * int(places[-1]) + radius
     padding = boundary_map(size, -first, last - size + 1, boundary)
     at = np.arange(len(places))
-    decimate = _windows(padding, at * apart, 0 * at, gaussian(half, radius)[None], dtype)
-    distance = (begin[:apart, None] + np.arange(taps)) * apart - np.arange(len(begin[:apart]))[:, None]
-    interpolate = _windows(at, begin - begin[0], np.arange(outputs) % apart, gaussian_at(distance, half), dtype)
+    decimate = _windows(padding, at * step, 0 * at, gaussian(half, radius)[None], dtype)
+    distance = (begin[:step, None] + np.arange(length)) * step - np.arange(len(begin[:step]))[:, None]
+    interpolate = _windows(at, begin - begin[0], np.arange(outputs) % step, gaussian_at(distance, half), dtype)
     return decimate, interpolate
 
 

@@ -5,7 +5,7 @@ direct method's run along the outputs. What the gradient in a small kernel is: 1
 products.
 
 The kernel is taken in bands of rows that stay in cache with the signal's. Outputs along the first axis are one product
-of a matrix and a vector for every row, by NumPy's BLAS: the matrix is the signal's next rows as they lie. Outputs along
+of a matrix and a vector for every row, by NumPy's BLAS: the matrix is a view of the signal's next rows. Outputs along
 other axes are parts of the same rows, begun later. Zeros around the signal are not stored: products with them are left
 out.
 """

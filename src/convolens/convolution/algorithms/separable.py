@@ -1,7 +1,7 @@
 """Separable and low-rank kernels: a pass along one axis, a pass along the others, for each term of a short sum.
 
 R·(K + L) instead of K·L multiplications an output. Two axes are done by the core in one sweep over memory. With more,
-the signal is done in bands of lines, so that what lies between two passes stays in cache, and each pass is a problem
+the signal is done in bands of lines, so that intermediate results stay in cache, and each pass is a problem
 by itself, left to the algorithm that is best for it.
 
 A boundary's extension along one axis commutes with a pass along another, so each pass can extend its own.
@@ -38,14 +38,14 @@ _BAND_BYTES = 1 << 20
 # Scalars after the second axis that the core takes along.
 _CORE_CHANNELS = 4096
 
-# Planes that are gone through one by one, a call of the core each.
+# Planes that are done one by one, a call of the core each.
 _MAX_PLANES = 64
 
 
 def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
     if len(spec.axes) < 2:
-        return "the kernel lies along one axis"
+        return "the kernel has only one axis"
     if spec.structure.split is None:
         return "the kernel is no short sum of separable ones, or too small to look for one"
     return None
@@ -78,7 +78,7 @@ def run(job: Job, solve: Solve) -> None:
 
 
 def _in_one_sweep(spec: Spec) -> bool:
-    """Whether the core can do it: two axes, and what follows them lies together in memory."""
+    """Whether the core can do it: two axes, and the axes after them are contiguous."""
     if len(spec.axes) != 2:
         return False
     after = prod(spec.shape[spec.axes[1] + 1 :])

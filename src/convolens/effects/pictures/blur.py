@@ -46,7 +46,7 @@ def blur(
             much as they are opaque.
         sigma: width of the Gaussian in pixels, one for rows and columns or one for each of the leading axes, so that
             three blur a stack `(depth, height, width)`. 0 leaves an axis alone.
-        boundary: how the picture goes on beyond its borders, one of `numpy.pad`'s names.
+        boundary: how the picture is extended beyond its borders, one of `numpy.pad`'s names.
         tolerance: largest error against the infinite sampled Gaussian, for an image within ±1.
         truncate: cut the Gaussian at this many sigmas instead, as `scipy.ndimage.gaussian_filter` does.
 
@@ -93,7 +93,7 @@ def _blurred(
 def _kernel(
     sigmas: tuple[float, ...], radii: tuple[int, ...], axes: int, wide: bool, boundary: Boundary
 ) -> tuple[Product, Window]:
-    """The kernel for a picture of so many axes, and how far the picture is extended for it."""
+    """The kernel for a picture with this number of axes, and how far the picture is extended for it."""
     rest = axes - len(sigmas)
     sides = (*radii, *(0,) * rest)
     kernel = gaussian_product((*sigmas, *(0.0,) * rest), sides, np.float64 if wide else np.float32)

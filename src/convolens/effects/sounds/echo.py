@@ -86,7 +86,7 @@ def echo_kernel(
 ) -> NamedKernel:
     """What `echo` convolves with, for `cl.plan(samples, kernel)` to explain how.
 
-    With feedback an echo has no end: the loop is gone round first, then these echoes are added.
+    With feedback an echo has no end: the loop is computed first, then these echoes are added.
 
     Args:
         rate: as in `echo`; the others, too.
@@ -96,7 +96,7 @@ def echo_kernel(
         sub_sample: see there.
 
     Returns:
-        `(frames,)`, or `(frames, channels)` where each channel has weights of its own: one to convolve each with.
+        `(frames,)`, or `(frames, channels)` where the channels' weights differ: a kernel for each.
 
     Raises:
         ArgumentError: as in `echo`.

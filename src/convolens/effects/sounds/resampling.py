@@ -24,7 +24,7 @@ _KAISER = 10.0  # side lobes 100 dB down, below the noise of 16 bits
 def resample(samples: Float[np.ndarray, "frames ..."], rate: Real, to: Real) -> Float[np.ndarray, "others ..."]:
     """The same sound at another rate, its loudness kept.
 
-    What lies above half of the slower rate is filtered off.
+    Frequencies above half of the slower rate are filtered off.
 
     Args:
         samples: `(frames,)` or `(frames, channels)`.

@@ -182,7 +182,7 @@ def _delay_frames(pre_delay: Real, rate: Real | None) -> int:
 
 
 def _delayed(wet: Any, frames: int) -> Any:
-    """The sound after so many frames of silence."""
+    """The sound after this number of frames of silence."""
     if is_tensor(wet):
         return sys.modules["torch"].cat([wet.new_zeros([frames, *wet.shape[1:]]), wet])
     return np.concatenate([np.zeros((frames, *wet.shape[1:]), wet.dtype), wet])

@@ -43,8 +43,8 @@ def stacked(channels: list[Any]) -> Any:
 def soften(samples: Float[np.ndarray, ...], knee: Real = 0.8) -> Float[np.ndarray, ...]:
     """A soft limiter: samples up to the knee stay as they are, louder ones approach ±1 and never pass it.
 
-    Above the knee a hyperbolic tangent goes on in its direction, so that the change from one to the other has no edge
-    that could be heard. Each sample by itself: no look ahead, no time constant.
+    Above the knee a hyperbolic tangent continues in the same direction, so that the change from one to the other has no
+    edge that could be heard. Each sample by itself: no look ahead, no time constant.
 
     Raises:
         ArgumentError: a knee that is not between 0 and 1.
