@@ -58,6 +58,13 @@ template <class A> Extent writes(const A &array) { return extent_of(array, true)
 template <class T> Extent reads(const T *at, int64_t count) { return {at, at ? count * int64_t(sizeof(T)) : 0, false}; }
 template <class T> Extent writes(T *at, int64_t count) { return {at, at ? count * int64_t(sizeof(T)) : 0, true}; }
 
+// Calls a kernel with the GIL released; `touched` lists the memory that it may touch, where that is checked.
+template <class Job, class Touched> void call(void (*kernel)(const Job &), const Job &job, const Touched &touched) {
+    const Extents extents(touched);
+    nb::gil_scoped_release release;
+    kernel(job);
+}
+
 void bind_correlate(nb::module_ &m); // one file each, of that name
 void bind_layers(nb::module_ &m);
 void bind_nms(nb::module_ &m);

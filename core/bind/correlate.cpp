@@ -9,7 +9,7 @@
 namespace convolens {
 namespace {
 
-constexpr int64_t widest_separable_block = 4096; // the second axis must be the line
+constexpr int64_t max_separable_block = 4096; // the second axis must be the line
 
 void correlate_direct(const Array &x, const Array &kernel, const Output &out, const Maps &maps, nb::handle fill,
                       double bound) {
@@ -22,18 +22,17 @@ void correlate_direct(const Array &x, const Array &kernel, const Output &out, co
     job.weights = weights.data();
     if (out.size() == 0)
         return; // the kernels divide by widths
-    const Extents extents([&] { return Extents::List{reads(x), writes(out), weights.extent()}; });
-    nb::gil_scoped_release release;
-    kernels().direct(job);
+    call(kernels().direct, job, [&] { return Extents::List{reads(x), writes(out), weights.extent()}; });
 }
 
 void correlate_sparse(const Array &x, const Integers &offsets, const Array &values, const Output &out, const Maps &maps,
                       nb::handle fill, double bound) {
     SparseJob job{prepare(x, out, maps, fill, bound), nullptr, offsets.data(), 0, int(x.ndim())};
-    need(offsets.ndim() == 2 && offsets.shape(1) == x.ndim(), "correlate: offsets are (taps, axes)");
-    need(values.ndim() == 1 && values.shape(0) == offsets.shape(0) && values.size() > 0, "correlate: one weight a tap");
-    job.taps = int64_t(values.size());
-    for (int64_t t = 0; t < job.taps; ++t)
+    need(offsets.ndim() == 2 && offsets.shape(1) == x.ndim(), "correlate: offsets are (nonzeros, axes)");
+    need(values.ndim() == 1 && values.shape(0) == offsets.shape(0) && values.size() > 0,
+         "correlate: one weight a nonzero");
+    job.nonzeros = int64_t(values.size());
+    for (int64_t t = 0; t < job.nonzeros; ++t)
         for (size_t d = 0; d < x.ndim(); ++d) {
             const int64_t o = job.offsets[t * job.ndim + int64_t(d)];
             need(o >= 0 && o + int64_t(out.shape(d)) <= int64_t(maps[d].at.size()),
@@ -43,9 +42,7 @@ void correlate_sparse(const Array &x, const Integers &offsets, const Array &valu
     job.weights = weights.data();
     if (out.size() == 0)
         return; // the kernels divide by widths
-    const Extents extents([&] { return Extents::List{reads(x), writes(out), weights.extent()}; });
-    nb::gil_scoped_release release;
-    kernels().sparse(job);
+    call(kernels().sparse, job, [&] { return Extents::List{reads(x), writes(out), weights.extent()}; });
 }
 
 // The two axes are those along which the kernel reaches; the others' maps have out's size.
@@ -53,15 +50,15 @@ void correlate_separable(const Array &x, const Array &first, const Array &second
                          std::pair<int, int> axes, nb::handle fill, double bound) {
     const int ndim = int(x.ndim()), a = axes.first, b = axes.second;
     need(0 <= a && a < b && b < ndim, "correlate: need two axes in order");
-    SeparableJob job{prepare(x, out, maps, fill, bound, widest_separable_block, {a, b}), nullptr, nullptr, 0, a};
+    SeparableJob job{prepare(x, out, maps, fill, bound, max_separable_block, {a, b}), nullptr, nullptr, 0, a};
     need(job.correlation.axes[job.correlation.count - 1].source == b,
          "correlate: axes after the second must be contiguous, and 4096 scalars or fewer");
     need(first.ndim() == 2 && second.ndim() == 2 && first.shape(0) == second.shape(0) && first.shape(0) > 0 &&
              first.shape(0) <= max_rank,
-         "correlate: factors are (rank, taps), of one rank, at most 16");
+         "correlate: factors are (rank, weights), of one rank, at most 16");
     for (int d = 0; d < ndim; ++d) {
-        const size_t taps = d == a ? first.shape(1) : d == b ? second.shape(1) : 1;
-        need(taps > 0 && maps[size_t(d)].at.size() == out.shape(size_t(d)) + taps - 1,
+        const size_t size = d == a ? first.shape(1) : d == b ? second.shape(1) : 1;
+        need(size > 0 && maps[size_t(d)].at.size() == out.shape(size_t(d)) + size - 1,
              "correlate: a map must have out + kernel - 1 entries");
     }
     job.rank = int64_t(first.shape(0));
@@ -69,9 +66,7 @@ void correlate_separable(const Array &x, const Array &first, const Array &second
     job.first = down.data(), job.second = along.data();
     if (out.size() == 0)
         return; // the kernels divide by widths
-    const Extents extents([&] { return Extents::List{reads(x), writes(out), down.extent(), along.extent()}; });
-    nb::gil_scoped_release release;
-    kernels().separable(job);
+    call(kernels().separable, job, [&] { return Extents::List{reads(x), writes(out), down.extent(), along.extent()}; });
 }
 
 } // namespace

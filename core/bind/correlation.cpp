@@ -7,7 +7,7 @@
 
 namespace convolens {
 
-Maps::One Maps::analysed(const Integers &array) {
+Maps::One Maps::analyzed(const Integers &array) {
     One map;
     need(array.ndim() == 1, "Maps: need one-dimensional arrays");
     map.at.assign(array.data(), array.data() + array.size());
@@ -45,7 +45,7 @@ void set_fill(Correlation &c, nb::handle fill) {
     }
 }
 
-void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps, int64_t widest,
+void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps, int64_t max_width,
             std::initializer_list<int> kept) {
     const bool no_x = x.size() == 0, no_out = out.size() == 0; // NumPy's strides of an array without entries are zeros
     auto is_kept = [&](int axis) { return std::find(kept.begin(), kept.end(), axis) != kept.end(); };
@@ -56,13 +56,13 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps,
     int keep = 0;
     for (size_t d = 0; d < x.ndim(); ++d) {
         const Maps::One &map = maps[d];
-        const int64_t size = int64_t(out.shape(d)), taps = int64_t(map.at.size()) - size + 1;
-        if (size == 1 && taps == 1 && map.at[0] >= 0 && !is_kept(int(d))) {
+        const int64_t size = int64_t(out.shape(d)), kernel_size = int64_t(map.at.size()) - size + 1;
+        if (size == 1 && kernel_size == 1 && map.at[0] >= 0 && !is_kept(int(d))) {
             base += map.at[0] * x.stride(d) * bytes;
             continue;
         }
-        c.axes[keep++] = {
-            size, taps, map.at.data(), map.run_begin, map.run_end, x.stride(d) * scale, out.stride(d) * scale, int(d)};
+        c.axes[keep++] = {size,        kernel_size,         map.at.data(),         map.run_begin,
+                          map.run_end, x.stride(d) * scale, out.stride(d) * scale, int(d)};
     }
     c.x = base;
     static const int64_t zero = 0;
@@ -71,7 +71,8 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps,
     while (keep > 1) {
         const Axis &last = c.axes[keep - 1];
         Block &b = c.block;
-        if (last.taps != 1 || is_kept(last.source) || !maps[size_t(last.source)].whole || last.size * b.size > widest)
+        if (last.kernel_size != 1 || is_kept(last.source) || !maps[size_t(last.source)].whole ||
+            last.size * b.size > max_width)
             break;
         if (b.size == 1)
             b = {last.size, last.x_stride, last.out_stride};
@@ -86,8 +87,8 @@ void reduce(Correlation &c, const Array &x, const Output &out, const Maps &maps,
 
 } // namespace
 
-Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound, int64_t widest,
-                    std::initializer_list<int> kept) {
+Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound,
+                    int64_t max_width, std::initializer_list<int> kept) {
     need(x.ndim() == maps.count() && out.ndim() == maps.count(), "correlate: number of axes");
     for (size_t d = 0; d < maps.count(); ++d) {
         need(maps[d].limit <= int64_t(x.shape(d)), "correlate: a map reads beyond x");
@@ -103,7 +104,7 @@ Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::han
          "correlate: out is narrower than x");
     c.out = out.data();
     set_fill(c, fill);
-    reduce(c, x, out, maps, widest, kept);
+    reduce(c, x, out, maps, max_width, kept);
     return c;
 }
 

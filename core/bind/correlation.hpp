@@ -1,4 +1,4 @@
-// What all correlations' bindings share: maps are analysed, axes reduced, the scalars to sum in picked.
+// What all correlations' bindings share: maps are analyzed, axes reduced, the scalars to sum in picked.
 #pragma once
 #include "bind/bind.hpp"
 #include "jobs/correlation.hpp"
@@ -23,14 +23,14 @@ public:
     explicit Maps(const std::vector<Integers> &arrays) {
         need(!arrays.empty() && arrays.size() <= max_axes, "Maps: need one to eight axes");
         for (const Integers &array : arrays)
-            maps_.push_back(analysed(array));
+            maps_.push_back(analyzed(array));
     }
 
     size_t count() const { return maps_.size(); }
     const One &operator[](size_t axis) const { return maps_[axis]; }
 
 private:
-    static One analysed(const Integers &array);
+    static One analyzed(const Integers &array);
 
     std::vector<One> maps_;
 };
@@ -70,12 +70,12 @@ inline int64_t bytes_of_sums(Scalar in) { return in == Scalar::f32 ? 4 : 8; }
 
 // Trailing axes that the kernel does not reach along move as one block, as far as their strides allow and while it is
 // narrower than this: a wider one is a good line by itself.
-constexpr int64_t widest_block = 128;
+constexpr int64_t max_block = 128;
 
-// A correlation of everything but its weights. `widest` bounds its block; axes named in `kept` neither vanish nor join
-// it.
+// A correlation of everything but its weights. `max_width` bounds its block; axes named in `kept` neither vanish nor
+// join it.
 Correlation prepare(const Array &x, const Output &out, const Maps &maps, nb::handle fill, double bound,
-                    int64_t widest = widest_block, std::initializer_list<int> kept = {});
+                    int64_t max_width = max_block, std::initializer_list<int> kept = {});
 
 // The weights in the scalars that are summed; complex ones as all real parts, then all imaginary ones.
 class Packed {

@@ -89,7 +89,7 @@ void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, 
                           pool,
                           epilogue(bias, residual, relu),
                           pictures<float>(y)};
-    const Extents extents([&] {
+    call(kernels().winograd, job, [&] {
         return Extents::List{reads(job.x),
                              reads(job.weights),
                              reads(job.transformed, winograd_weights_size(w[1], w[2], tile)),
@@ -97,8 +97,6 @@ void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, 
                              reads_residual(job.epilogue, job.y),
                              writes(job.y)};
     });
-    nb::gil_scoped_release release;
-    kernels().winograd(job);
 }
 
 void winograd_weight_gradient(const PicturesView &x, const PicturesView &g, int64_t pad_top, int64_t pad_left,
@@ -106,10 +104,8 @@ void winograd_weight_gradient(const PicturesView &x, const PicturesView &g, int6
     need(x[1] == g[1], "winograd_weight_gradient: shapes");
     const WinogradWeightGradientJob job{pictures<const float>(x), pictures<const float>(g), pad_top, pad_left,
                                         at<float>(gradient)};
-    const Extents extents(
-        [&] { return Extents::List{reads(job.x), reads(job.g), writes(job.gradient, job.g.c * job.x.c * 9)}; });
-    nb::gil_scoped_release release;
-    kernels().winograd_weight_gradient(job);
+    call(kernels().winograd_weight_gradient, job,
+         [&] { return Extents::List{reads(job.x), reads(job.g), writes(job.gradient, job.g.c * job.x.c * 9)}; });
 }
 
 int64_t im2col_weights_size(const WeightsView &w) { return kernels().im2col_weights_size(weights(w)); }
@@ -144,18 +140,14 @@ void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const W
             int64_t residual, bool relu, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "im2col: shapes");
     const ConvJob job = conv_job(x, w, packed, window, epilogue(bias, residual, relu), y);
-    const Extents extents([&] { return touched(job, im2col_weights_size(w)); });
-    nb::gil_scoped_release release;
-    kernels().im2col(job);
+    call(kernels().im2col, job, [&] { return touched(job, im2col_weights_size(w)); });
 }
 
 void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, int64_t bias,
                int64_t residual, bool relu, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[1] && w[2] == 1 && y[4] == w[1], "depthwise: shapes");
     const ConvJob job = conv_job(x, w, packed, window, epilogue(bias, residual, relu), y);
-    const Extents extents([&] { return touched(job, depthwise_weights_size(w)); });
-    nb::gil_scoped_release release;
-    kernels().depthwise(job);
+    call(kernels().depthwise, job, [&] { return touched(job, depthwise_weights_size(w)); });
 }
 
 void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y,
@@ -163,35 +155,28 @@ void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s,
     need(x[1] == y[1] && x[4] == y[4] && x[2] * x[3] < (int64_t(1) << 31), "pool: shapes");
     const PoolJob job{pictures<const float>(x), rows, columns, s[0], s[1], s[2], s[3], s[4], s[5], pictures<float>(y),
                       at<int64_t>(argmax)};
-    const Extents extents([&] { return Extents::List{reads(job.x), writes(job.y), writes(job.argmax, span(job.y))}; });
-    nb::gil_scoped_release release;
-    kernels().pool(job);
+    call(kernels().pool, job,
+         [&] { return Extents::List{reads(job.x), writes(job.y), writes(job.argmax, span(job.y))}; });
 }
 
 void pool_gradient(const PicturesView &g, int64_t argmax, int64_t rows, int64_t columns, const PicturesView &gradient) {
     need(g[1] == gradient[1] && g[4] == gradient[4], "pool_gradient: shapes");
     const PoolGradientJob job{pictures<const float>(g), at<const int64_t>(argmax), rows, columns,
                               pictures<float>(gradient)};
-    const Extents extents(
-        [&] { return Extents::List{reads(job.g), reads(job.argmax, span(job.g)), writes(job.gradient)}; });
-    nb::gil_scoped_release release;
-    kernels().pool_gradient(job);
+    call(kernels().pool_gradient, job,
+         [&] { return Extents::List{reads(job.g), reads(job.argmax, span(job.g)), writes(job.gradient)}; });
 }
 
 void average(const PicturesView &x, int64_t side, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == y[4] && side > 0, "average: shapes");
     const AverageJob job{pictures<const float>(x), side, pictures<float>(y)};
-    const Extents extents([&] { return Extents::List{reads(job.x), writes(job.y)}; });
-    nb::gil_scoped_release release;
-    kernels().average(job);
+    call(kernels().average, job, [&] { return Extents::List{reads(job.x), writes(job.y)}; });
 }
 
 void average_gradient(const PicturesView &g, int64_t side, const PicturesView &gradient) {
     need(g[1] == gradient[1] && g[4] == gradient[4] && side > 0, "average_gradient: shapes");
     const AverageGradientJob job{pictures<const float>(g), side, pictures<float>(gradient)};
-    const Extents extents([&] { return Extents::List{reads(job.g), writes(job.gradient)}; });
-    nb::gil_scoped_release release;
-    kernels().average_gradient(job);
+    call(kernels().average_gradient, job, [&] { return Extents::List{reads(job.g), writes(job.gradient)}; });
 }
 
 void relu_mask(int64_t y, int64_t mask, int64_t count) {

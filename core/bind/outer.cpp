@@ -41,9 +41,7 @@ void multiply_outer(const Array &x, const Array &weights, const Output &out) {
     if (out.size() == 0)
         return;
     join(job);
-    const Extents extents([&] { return Extents::List{reads(x), reads(weights), writes(out)}; });
-    nb::gil_scoped_release release;
-    kernels().outer(job);
+    call(kernels().outer, job, [&] { return Extents::List{reads(x), reads(weights), writes(out)}; });
 }
 
 } // namespace

@@ -26,12 +26,12 @@ struct AxisArrays { // what Python hands over for one axis; keeps the arrays ali
                         int64_t(weights.shape(0)),
                         int64_t(weights.shape(1))};
         need(weights.dtype() == (wide ? nb::dtype<double>() : nb::dtype<float>()), "resample: dtype of weights");
-        need(outputs > 0 && w.taps > 0 && int64_t(first.size()) == outputs && int64_t(phase.size()) == outputs,
+        need(outputs > 0 && w.length > 0 && int64_t(first.size()) == outputs && int64_t(phase.size()) == outputs,
              "resample: windows");
         for (int64_t p = 0; p < w.padded; ++p)
             need(w.map[p] >= -1 && w.map[p] < size, "resample: map entry");
         for (int64_t i = 0; i < outputs; ++i) {
-            need(w.first[i] >= (i ? w.first[i - 1] : 0) && w.first[i] + w.taps <= w.padded, "resample: window");
+            need(w.first[i] >= (i ? w.first[i - 1] : 0) && w.first[i] + w.length <= w.padded, "resample: window");
             need(w.phase[i] >= 0 && w.phase[i] < w.phases, "resample: phase");
         }
         return w;
@@ -56,10 +56,8 @@ void resample(const Array &image, const nb::tuple &down, const nb::tuple &across
     const AxisArrays vertical(down), horizontal(across);
     job.down = vertical.checked(job.rows, out.shape(0), wide);
     job.across = horizontal.checked(job.columns, out.shape(1), wide);
-    const Extents extents(
-        [&] { return Extents::List{reads(image), writes(out), reads(vertical.weights), reads(horizontal.weights)}; });
-    nb::gil_scoped_release release;
-    kernels().resample(job);
+    call(kernels().resample, job,
+         [&] { return Extents::List{reads(image), writes(out), reads(vertical.weights), reads(horizontal.weights)}; });
 }
 
 } // namespace

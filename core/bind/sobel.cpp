@@ -42,10 +42,8 @@ void sobel(const Array &image, const Map &row_map, const Map &column_map, double
     } else {
         job.magnitude = first.data();
     }
-    const Extents extents(
-        [&] { return Extents::List{reads(image), writes(first), second ? writes(*second) : Extent{}}; });
-    nb::gil_scoped_release release;
-    kernels().sobel(job);
+    call(kernels().sobel, job,
+         [&] { return Extents::List{reads(image), writes(first), second ? writes(*second) : Extent{}}; });
 }
 
 } // namespace

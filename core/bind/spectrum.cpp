@@ -27,7 +27,7 @@ public:
         job.parts = parts_, job.weights = weights.data();
         for (size_t d = 0; d < kernel.ndim(); ++d)
             if (kernel.shape(d) != 1)
-                axes_.push_back(int(d)), job.taps[job.axes++] = int64_t(kernel.shape(d));
+                axes_.push_back(int(d)), job.kernel_shape[job.axes++] = int64_t(kernel.shape(d));
         need(kernel.ndim() <= max_axes && job.axes >= 1, "Spectrum: need a kernel of two weights or more");
         need(sizes.size() == size_t(std::max(job.axes, 2)),
              "Spectrum: need a size for each axis, or rows and columns of a line");
@@ -38,10 +38,8 @@ public:
             throw std::bad_alloc();
         vector_bytes_ = kernels().vector_bytes;
         job.shape = shape_, job.spectrum = memory_.get();
-        const Extents extents(
-            [&] { return Extents::List{weights.extent(), writes(memory(), memory_bytes()), twiddles()}; });
-        nb::gil_scoped_release release;
-        kernels().spectrum(job);
+        call(kernels().spectrum, job,
+             [&] { return Extents::List{weights.extent(), writes(memory(), memory_bytes()), twiddles()}; });
     }
 
     // out[i] = Σ_k kernel[k] · X[i + k]; returns the numbers of the tasks whose blocks hold a NaN or infinity.
@@ -51,12 +49,12 @@ public:
         need(vector_bytes_ == kernels().vector_bytes, "Spectrum: made for another instruction set");
         need(x.ndim() == kernel_axes_ && c.to == to_ && c.parts == parts_, "Spectrum: made for another dtype or rank");
         c.in = shape_.in;
-        auto convolved = [&](const Axis &axis) { return taps_at(axis.source) > 1; };
+        auto convolved = [&](const Axis &axis) { return kernel_size_at(axis.source) > 1; };
         std::stable_partition(c.axes, c.axes + c.count, [&](const Axis &axis) { return !convolved(axis); });
         for (int d = 0; d < c.count; ++d) {
             const Axis &axis = c.axes[d];
-            need(axis.taps == taps_at(axis.source), "Spectrum: a map must have out + kernel - 1 entries");
-            const int64_t step = convolved(axis) ? sizes_[job.convolved++] - axis.taps + 1 : 1;
+            need(axis.kernel_size == kernel_size_at(axis.source), "Spectrum: a map must have out + kernel - 1 entries");
+            const int64_t step = convolved(axis) ? sizes_[job.convolved++] - axis.kernel_size + 1 : 1;
             job.tasks *= (axis.size + step - 1) / step;
         }
         need(job.convolved == int(axes_.size()), "Spectrum: the signal lacks an axis");
@@ -66,12 +64,8 @@ public:
             job.tasks = (job.tasks + 1) / 2;
         std::vector<uint8_t> contaminated(size_t(job.tasks), 0);
         job.contaminated = contaminated.data();
-        {
-            const Extents extents(
-                [&] { return Extents::List{reads(x), writes(out), reads(memory(), memory_bytes()), twiddles()}; });
-            nb::gil_scoped_release release;
-            kernels().blocks(job);
-        }
+        call(kernels().blocks, job,
+             [&] { return Extents::List{reads(x), writes(out), reads(memory(), memory_bytes()), twiddles()}; });
         std::vector<int64_t> numbers;
         for (int64_t task = 0; task < job.tasks; ++task)
             if (contaminated[size_t(task)])
@@ -87,10 +81,10 @@ private:
         return {twiddles_.get(), bytes, false};
     }
 
-    int64_t taps_at(int source) const {
+    int64_t kernel_size_at(int source) const {
         for (size_t i = 0; i < axes_.size(); ++i)
             if (axes_[i] == source)
-                return taps_[i];
+                return kernel_shape_[i];
         return 1;
     }
 
@@ -102,15 +96,15 @@ private:
                  "Spectrum: rows and columns must be multiples of a vector's lanes");
             shape_.lengths[d] = &length_of<T>(sizes[size_t(d)]);
         }
-        taps_.assign(job.taps, job.taps + job.axes);
+        kernel_shape_.assign(job.kernel_shape, job.kernel_shape + job.axes);
         sizes_ = sizes;
         if (job.axes == 1) {
             auto table = line_twiddles<T>(sizes[0], sizes[1], lanes);
             shape_.twiddles = table.get(), twiddles_ = table;
             sizes_ = {sizes[0] * sizes[1]};
         }
-        for (size_t d = 0; d < taps_.size(); ++d)
-            need(taps_[d] <= sizes_[d], "Spectrum: a block is shorter than the kernel");
+        for (size_t d = 0; d < kernel_shape_.size(); ++d)
+            need(kernel_shape_[d] <= sizes_[d], "Spectrum: a block is shorter than the kernel");
     }
 
     struct Free {
@@ -120,8 +114,8 @@ private:
     int parts_, vector_bytes_;
     Scalar to_;
     BlockShape shape_{};
-    std::vector<int> axes_;             // those of the kernel that have more than one weight
-    std::vector<int64_t> taps_, sizes_; // along them
+    std::vector<int> axes_;                     // those of the kernel that have more than one weight
+    std::vector<int64_t> kernel_shape_, sizes_; // along them
     std::shared_ptr<const void> twiddles_;
     std::unique_ptr<void, Free> memory_;
 };

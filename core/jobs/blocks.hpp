@@ -26,12 +26,12 @@ struct BlockShape {
     const void *twiddles;          // for a line: the roots between rows and columns, in the spectrum's layout
 };
 
-// `weights` lie along `axes` axes with `taps` entries each (C order; complex: all real parts, then all imaginary ones).
+// `weights` lie along `axes` axes, `kernel_shape` of them (C order; complex: all real parts, then all imaginary ones).
 struct SpectrumJob {
     BlockShape shape;
     const void *weights;
     int parts, axes;
-    int64_t taps[max_axes];
+    int64_t kernel_shape[max_axes];
     void *spectrum; // spectrum_scalars of them
 };
 

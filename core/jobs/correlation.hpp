@@ -15,8 +15,8 @@ namespace convolens {
 constexpr int max_axes = 8;
 
 struct Axis {
-    int64_t size, taps;           // outputs along it, and kernel entries
-    const int64_t *map;           // size + taps - 1 entries
+    int64_t size, kernel_size;    // outputs and kernel entries along it
+    const int64_t *map;           // size + kernel_size - 1 entries
     int64_t run_begin, run_end;   // the longest stretch in which map[p] - p is constant and nothing is filled
     int64_t x_stride, out_stride; // in scalars
     int source;                   // which axis of the arrays this was
@@ -44,16 +44,17 @@ struct DirectJob {
     const void *weights;
 };
 
-// out[i] = Σ_t weights[t] · X[…map_d[i_d + offsets[t, d]]…]; offsets is (taps, ndim), in the arrays' own axes.
+// out[i] = Σ_t weights[t] · X[…map_d[i_d + offsets[t, d]]…]; offsets is (nonzeros, ndim), in the arrays' axes.
 struct SparseJob {
     Correlation correlation;
     const void *weights;
     const int64_t *offsets;
-    int64_t taps;
+    int64_t nonzeros;
     int ndim;
 };
 
-// kernel = Σ_q first[q] ⊗ second[q]: `first` (rank, taps of the row axis), `second` (rank, taps of the line).
+// kernel = Σ_q first[q] ⊗ second[q]: `first` (rank, weights along the row axis), `second` (rank, weights along the
+// line).
 struct SeparableJob {
     Correlation correlation;
     const void *first, *second;

@@ -10,8 +10,8 @@ namespace convolens {
 // map[p] is -1. `first` never decreases.
 struct Windows {
     const int64_t *map, *first, *phase;
-    const void *weights; // phases × taps, float64 for float64 pictures, else float32
-    int64_t padded, outputs, phases, taps;
+    const void *weights; // phases × length, float64 for float64 pictures, else float32
+    int64_t padded, outputs, phases, length;
 };
 
 // `image` is rows × columns × channels with a free row stride, rows contiguous; `out` is contiguous,

@@ -129,15 +129,15 @@ template <class T> void spectrum_of(const SpectrumJob &job) {
     const bool folded = job.shape.twiddles;
     int64_t count = 1;
     for (int d = 0; d < job.axes; ++d)
-        count *= job.taps[d];
+        count *= job.kernel_shape[d];
     // Tap k stands at -k, so that output i of the product is Σ weights[k] · x[i + k].
     const T *weights = static_cast<const T *>(job.weights);
     const T scale = T(1.0L / (long double)(at.planes * at.rows * at.columns));
     for (int64_t k = 0; k < count; ++k) {
         int64_t rest = k, place[max_axes];
-        for (int d = job.axes; d-- > 0; rest /= job.taps[d])
-            place[d] = rest % job.taps[d];
-        auto wrapped = [](int64_t tap, int64_t n) { return tap ? n - tap : 0; };
+        for (int d = job.axes; d-- > 0; rest /= job.kernel_shape[d])
+            place[d] = rest % job.kernel_shape[d];
+        auto wrapped = [](int64_t k, int64_t n) { return k ? n - k : 0; };
         int64_t plane = 0, row, column;
         if (folded) {
             const int64_t at_line = wrapped(place[0], at.rows * at.columns);
@@ -176,7 +176,7 @@ template <class T> struct Tiling {
         axes = c.count, batch = axes - job.convolved;
         for (int d = 0; d < axes; ++d) {
             sizes[d] = d < batch ? 1 : job.convolved == 1 ? at.rows * at.columns : length(d - batch);
-            steps[d] = sizes[d] - c.axes[d].taps + 1;
+            steps[d] = sizes[d] - c.axes[d].kernel_size + 1;
             many[d] = ceil_div(c.axes[d].size, steps[d]);
             blocks *= many[d];
         }
@@ -232,7 +232,7 @@ template <class T> void put_row(const T *from, int64_t n, int64_t hop, T *to, co
 
 template <class T> void Tiling<T>::gather(T *block, T *spare, int64_t number) const {
     const Axis &line = c.axes[axes - 1];
-    const int64_t available = line.size + line.taps - 1;
+    const int64_t available = line.size + line.kernel_size - 1;
     for (int64_t one = 0; one < (c.parts == 2 ? 1 : 2); ++one) {
         const int64_t which = number + one;
         const Origin o = origin(which < blocks ? which : 0);
@@ -243,7 +243,7 @@ template <class T> void Tiling<T>::gather(T *block, T *spare, int64_t number) co
             int64_t offset = 0;
             for (int d = 0; d < axes - 1 && inside; ++d) {
                 const Axis &axis = c.axes[d];
-                if (p.at[d] >= axis.size + axis.taps - 1) {
+                if (p.at[d] >= axis.size + axis.kernel_size - 1) {
                     inside = false;
                     break;
                 }

@@ -2,11 +2,11 @@
 //
 //   for each unit of work (a thread's): one position of the outer axes × a block of rows × a strip of the line
 //     point at the lines of x that the unit looks at, gathering those that cannot be read in place
-//     for each tile of the unit: every plane, row and tap of the kernel                          (tile.hpp)
+//     for each tile of the unit: every plane, row and weight of the kernel                        (tile.hpp)
 //     write the results
 //
 // A kernel of one row (a sound, a batch of them) gives neighbouring rows nothing to share. There the line itself is
-// folded: results i, i + D, i + 2D, … are rows, and taps 0 … D-1, D … 2D-1, … the rows of a kernel D wide.
+// folded: results i, i + D, i + 2D, … are rows, and weights 0 … D-1, D … 2D-1, … the rows of a kernel D wide.
 //
 // The strip is narrow enough for the unit's input to stay in the second-level cache.
 #include "kernels/lines.hpp"
@@ -25,8 +25,8 @@ template <class T, int P> struct Direct {
     const Correlation &c;
     const T *weights;
     Lines<T> lines;
-    Axis row;      // one position, one tap where the line is the only axis
-    int outer = 0; // axes before the row; axes after it (taps 1) are none: see choose_row
+    Axis row;      // one position, one weight where the line is the only axis
+    int outer = 0; // axes before the row; axes after it (kernel size 1) are none: see choose_row
     Axis outers[max_axes];
     int64_t planes = 1, positions = 1; // kernel planes, results along the outer axes
     int64_t imaginary = 0;
@@ -38,18 +38,18 @@ template <class T, int P> struct Direct {
         : c(job.correlation), weights(static_cast<const T *>(job.weights)), lines(job.correlation) {
         choose_row();
         for (int a = 0; a < outer; ++a)
-            planes *= outers[a].taps, positions *= outers[a].size;
-        imaginary = planes * row.taps * lines.axis.taps;
+            planes *= outers[a].kernel_size, positions *= outers[a].size;
+        imaginary = planes * row.kernel_size * lines.axis.kernel_size;
         cut();
     }
 
-    // The last axis that the kernel reaches along; the kernel's memory order then is planes, rows, taps.
+    // The last axis that the kernel reaches along; the kernel's memory order then is planes, rows, weights.
     void choose_row() {
         static const int64_t only[1] = {0};
         row = Axis{1, 1, only, 0, 1, 0, 0, 0};
         int chosen = -1;
         for (int a = c.count - 2; a >= 0 && chosen < 0; --a)
-            if (c.axes[a].taps > 1)
+            if (c.axes[a].kernel_size > 1)
                 chosen = a;
         if (chosen < 0)
             chosen = c.count - 2;
@@ -60,12 +60,12 @@ template <class T, int P> struct Direct {
                 outers[outer++] = c.axes[a];
     }
 
-    int64_t taps() const { return lines.axis.taps; }
+    int64_t kernel_size() const { return lines.axis.kernel_size; }
     int64_t block() const { return lines.block.size; }
 
     void cut() {
         const int64_t size = lines.axis.size, line_bytes = size * block() * int64_t(sizeof(T));
-        folded = row.taps == 1 && size * block() >= tile_rows<P> * tile_width<T>;
+        folded = row.kernel_size == 1 && size * block() >= tile_rows<P> * tile_width<T>;
         int64_t width;
         if (folded) {
             width = max(folded_strip_bytes / (block() * int64_t(sizeof(T))), 1);
@@ -73,7 +73,7 @@ template <class T, int P> struct Direct {
             width = max(width * block() / unit * unit / block(), 1);
         } else {
             rows_each = min(row.size, rows_per_unit);
-            const int64_t lines_read = planes * (rows_each + row.taps - 1);
+            const int64_t lines_read = planes * (rows_each + row.kernel_size - 1);
             width = unit_bytes / (lines_read * int64_t(sizeof(T)));
             width = max(width / tile_width<T>, 1) * tile_width<T> / block();
             width = max(width, 1);
@@ -82,7 +82,7 @@ template <class T, int P> struct Direct {
         int64_t middle = 0, end = size; // whole lines
         if (lines.in_place && line_bytes > split_above_bytes) {
             const int64_t from = min(lines.axis.run_begin, size);
-            const int64_t to = max(lines.axis.run_end - taps() + 1, from);
+            const int64_t to = max(lines.axis.run_end - kernel_size() + 1, from);
             if ((to - from) * block() >= 4 * tile_width<T>)
                 middle = from, end = min(to, size);
         }
@@ -130,11 +130,11 @@ template <class T, int P> struct Direct {
     const char *plane_at(int64_t flat, int64_t plane) const { // null: all fill
         int64_t offset = 0;
         for (int a = outer - 1; a >= 0; --a) {
-            const int64_t m = outers[a].map[flat % outers[a].size + plane % outers[a].taps];
+            const int64_t m = outers[a].map[flat % outers[a].size + plane % outers[a].kernel_size];
             if (m < 0)
                 return nullptr;
             offset += m * outers[a].x_stride;
-            flat /= outers[a].size, plane /= outers[a].taps;
+            flat /= outers[a].size, plane /= outers[a].kernel_size;
         }
         return advance(c.x, c.from, offset);
     }
@@ -167,8 +167,8 @@ template <class T, int P> struct Direct {
     }
 
     void plain_unit(int64_t strip, int64_t r0, int64_t r1, int64_t flat) const {
-        const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + taps() - 1;
-        const int64_t height = r1 - r0 + row.taps - 1, width = (stop - begin) * block();
+        const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + kernel_size() - 1;
+        const int64_t height = r1 - r0 + row.kernel_size - 1, width = (stop - begin) * block();
         const bool exact = lines.readable(begin, end) && width >= lanes<T>;
         Workspace m = workspace(planes * height, planes, (end - begin) * block(), exact ? 0 : planes * height,
                                 tile_rows<P> * width);
@@ -178,7 +178,7 @@ template <class T, int P> struct Direct {
             const T **at = m.at + p * height;
             for (int64_t r = 0; r < height; ++r)
                 at[r] = line(m, plane, r0 + r, begin, end, p * height + r);
-            m.groups[p] = {at, weights + p * row.taps * taps(), row.taps, taps()};
+            m.groups[p] = {at, weights + p * row.kernel_size * kernel_size(), row.kernel_size, kernel_size()};
         }
         char *out = out_at(flat);
         for (int64_t r = r0; r < r1; r += tile_rows<P>) {
@@ -193,10 +193,10 @@ template <class T, int P> struct Direct {
 
     void folded_unit(int64_t strip, int64_t r, int64_t flat) const {
         constexpr int64_t D = tile_width<T>;
-        const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + taps() - 1;
+        const int64_t begin = strips.begin(strip), stop = strips.stop(strip), end = stop + kernel_size() - 1;
         const int64_t width = (stop - begin) * block(), rows = width / D, tail = width - rows * D;
-        const int64_t per_row = D % block() == 0 ? D / block() : 1; // taps in a row of the folded kernel
-        const int64_t height = D % block() == 0 ? taps() / per_row : 0, left = taps() - height * per_row;
+        const int64_t per_row = D % block() == 0 ? D / block() : 1; // weights in a row of the folded kernel
+        const int64_t height = D % block() == 0 ? kernel_size() / per_row : 0, left = kernel_size() - height * per_row;
         const bool exact = lines.readable(begin, end) && width >= lanes<T>;
         Workspace m =
             workspace(planes * (rows + height + 1), 2 * planes, (end - begin) * block(), exact ? 0 : planes, width);
@@ -206,7 +206,7 @@ template <class T, int P> struct Direct {
             const T **at = m.at + p * (rows + height + 1);
             for (int64_t i = 0; i <= rows + height; ++i)
                 at[i] = from + i * D;
-            const T *w = weights + p * taps();
+            const T *w = weights + p * kernel_size();
             m.groups[2 * p] = {at, w, height, per_row};
             m.groups[2 * p + 1] = {at + height, w + height * per_row, left > 0, left};
         }
@@ -225,7 +225,7 @@ template <class T, int P> struct Direct {
         if (units == 0)
             return;
         const int64_t results = positions * row.size * strips.size * block();
-        const int64_t work = results * max(planes * row.taps * taps() * P, 4);
+        const int64_t work = results * max(planes * row.kernel_size * kernel_size() * P, 4);
         each_unit(units, work, [&](int64_t u) { unit(u); });
     }
 };
@@ -233,15 +233,7 @@ template <class T, int P> struct Direct {
 } // namespace
 
 void direct(const DirectJob &job) {
-    const bool complex = job.correlation.parts == 2;
-    switch (job.correlation.in) {
-    case Scalar::f32:
-        return complex ? Direct<float, 2>(job).run() : Direct<float, 1>(job).run();
-    case Scalar::f64:
-        return complex ? Direct<double, 2>(job).run() : Direct<double, 1>(job).run();
-    default:
-        return Direct<uint64_t, 1>(job).run(); // unsigned: lanes beyond the results may wrap
-    }
+    with_sums(job.correlation, [&]<class T, int P>() { Direct<T, P>(job).run(); });
 }
 
 } // namespace convolens::CONVOLENS_ISA

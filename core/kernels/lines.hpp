@@ -32,6 +32,18 @@ template <class F> inline void with_type(Scalar scalar, const F &f) {
     }
 }
 
+// Calls f<T, P>() with the type that a correlation is summed in and the parts of its numbers: 1 real, 2 complex.
+template <class F> inline void with_sums(const Correlation &c, const F &f) {
+    switch (c.in) {
+    case Scalar::f32:
+        return c.parts == 2 ? f.template operator()<float, 2>() : f.template operator()<float, 1>();
+    case Scalar::f64:
+        return c.parts == 2 ? f.template operator()<double, 2>() : f.template operator()<double, 1>();
+    default:
+        return f.template operator()<uint64_t, 1>(); // unsigned: lanes beyond the results may wrap
+    }
+}
+
 // What every line of one correlation has in common.
 template <class T> struct Lines {
     Axis axis;

@@ -14,6 +14,7 @@
 // Where windows move by one (a plain filter), sums take only what their window holds, so that a NaN stays in its
 // window. Otherwise neighbours share the union of their windows, padded with zero weights, and the caller sees to NaNs.
 #include "jobs/resample.hpp"
+#include "kernels/pictures.hpp"
 #include "kernels/simd.hpp"
 #include "kernels/transpose.hpp"
 #include "kernels/working_memory.hpp"
@@ -24,10 +25,10 @@ namespace {
 
 constexpr int64_t strip_elements = 1024; // of a line: 32 lines of float32 are 128 KiB
 constexpr int64_t blocks_per_task = 4;
-constexpr int64_t batch = 16;         // outputs of a line transposed back at once
-constexpr int shared = 4;             // outputs that share the union of their windows
-constexpr int64_t longest_slide = 64; // taps; by measurement
-constexpr int moving = 8;             // outputs of windows that move by one
+constexpr int64_t batch = 16;     // outputs of a line transposed back at once
+constexpr int shared = 4;         // outputs that share the union of their windows
+constexpr int64_t max_slide = 64; // weights; by measurement
+constexpr int moving = 8;         // outputs of windows that move by one
 
 template <class T> constexpr int64_t block_rows = 2 * lanes<T> < 8 ? 8 : 2 * lanes<T>;
 
@@ -49,11 +50,11 @@ template <class T> struct ColumnLines {
     const T *operator()(int64_t p) const { return base + p * pitch; }
 };
 
-// What is added up: `taps` lines, by one set of weights that moves by a line from sum to sum, or by a table of `shared`
-// weights for each line.
+// What is added up: `length` lines, by one set of weights that moves by a line from sum to sum, or by a table of
+// `shared` weights for each line.
 template <class T> struct Sum {
     const T *weights;
-    int64_t taps;
+    int64_t length;
 };
 
 template <class T, int B, int V> struct SumBlock {
@@ -78,7 +79,7 @@ template <class T, int B, int V> struct SumBlock {
     }
 };
 
-// Windows that begin at lines 0, 1, … B-1; needs taps >= B.
+// Windows that begin at lines 0, 1, … B-1; needs length >= B.
 template <class T, int B, int V, class Source>
 inline void moving_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t pitch) {
     SumBlock<T, B, V> block;
@@ -90,7 +91,7 @@ inline void moving_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t
         for (int b = 0; b <= p; ++b)
             block.add(b, s.weights[p - b], value);
     }
-    for (int64_t p = B - 1; p < s.taps; ++p) {
+    for (int64_t p = B - 1; p < s.length; ++p) {
         block.read(line(p) + x, value);
 #pragma GCC unroll 8
         for (int b = 0; b < B; ++b)
@@ -98,10 +99,10 @@ inline void moving_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t
     }
 #pragma GCC unroll 8
     for (int q = 1; q < B; ++q) {
-        block.read(line(s.taps - 1 + q) + x, value);
+        block.read(line(s.length - 1 + q) + x, value);
 #pragma GCC unroll 8
         for (int b = q; b < B; ++b)
-            block.add(b, s.weights[s.taps - 1 + q - b], value);
+            block.add(b, s.weights[s.length - 1 + q - b], value);
     }
     block.write(out + x, pitch);
 }
@@ -110,7 +111,7 @@ template <class T, int B, int V, class Source>
 inline void shared_sums(const Source &line, Sum<T> s, int64_t x, T *out, int64_t pitch) {
     SumBlock<T, B, V> block;
     Vector<T> value[V];
-    for (int64_t p = 0; p < s.taps; ++p) {
+    for (int64_t p = 0; p < s.length; ++p) {
         block.read(line(p) + x, value);
 #pragma GCC unroll 8
         for (int b = 0; b < B; ++b)
@@ -142,7 +143,7 @@ inline void lines_of_sums(const Source &line, Sum<T> s, int64_t width, bool padd
     for (; x < width; ++x) // a line shorter than a vector
         for (int b = 0; b < B; ++b) {
             T sum = 0;
-            for (int64_t p = 0; p < s.taps; ++p)
+            for (int64_t p = 0; p < s.length; ++p)
                 sum += s.weights[moves ? p : p * B + b] * T(checked(line(moves ? p + b : p) + x));
             checked(out + b * pitch + x) = sum;
         }
@@ -153,7 +154,7 @@ inline bool moves_by_one(const Windows &w) { return w.phases == 1 && w.first[w.o
 
 // Positions that the `shared` outputs from i on see together.
 inline int64_t span(const Windows &w, int64_t i) {
-    return w.first[min(i + shared, w.outputs) - 1] + w.taps - w.first[i];
+    return w.first[min(i + shared, w.outputs) - 1] + w.length - w.first[i];
 }
 
 // The windows of one axis, grouped: outputs of a group are summed together.
@@ -178,7 +179,7 @@ template <class T> struct AxisPlan {
     };
 
     AxisPlan(const Windows &windows, char *memory) : w(windows), moves(moves_by_one(windows)) {
-        copies = moves && w.taps == 1 && *static_cast<const T *>(w.weights) == T(1);
+        copies = moves && w.length == 1 && *static_cast<const T *>(w.weights) == T(1);
         for (int64_t p = 0; copies && p < w.outputs; ++p)
             copies = w.map[p] == p;
         if (moves)
@@ -192,8 +193,8 @@ template <class T> struct AxisPlan {
         for (int64_t i = 0; i < w.outputs; ++i) {
             const int64_t g = i / shared;
             T *to = table + begin[g] + (w.first[i] - w.first[g * shared]) * shared + i % shared;
-            for (int64_t k = 0; k < w.taps; ++k)
-                checked(to + k * shared) = static_cast<const T *>(w.weights)[w.phase[i] * w.taps + k];
+            for (int64_t k = 0; k < w.length; ++k)
+                checked(to + k * shared) = static_cast<const T *>(w.weights)[w.phase[i] * w.length + k];
         }
     }
 
@@ -201,7 +202,7 @@ template <class T> struct AxisPlan {
     int64_t together(int64_t left) const {
         if (!moves)
             return shared;
-        return left >= moving && w.taps >= moving ? moving : left >= 2 && w.taps >= 2 ? 2 : 1;
+        return left >= moving && w.length >= moving ? moving : left >= 2 && w.length >= 2 ? 2 : 1;
     }
 
     // Sums of the outputs from i on, the source's line 0 being where i's window begins.
@@ -212,11 +213,11 @@ template <class T> struct AxisPlan {
             return lines_of_sums<T, shared, false>(line, {table + begin[i / shared], span(w, i)}, width, padded, out,
                                                    pitch);
         if (count == moving)
-            lines_of_sums<T, moving, true>(line, {weights, w.taps}, width, padded, out, pitch);
+            lines_of_sums<T, moving, true>(line, {weights, w.length}, width, padded, out, pitch);
         else if (count == 2)
-            lines_of_sums<T, 2, true>(line, {weights, w.taps}, width, padded, out, pitch);
+            lines_of_sums<T, 2, true>(line, {weights, w.length}, width, padded, out, pitch);
         else
-            lines_of_sums<T, 1, true>(line, {weights, w.taps}, width, padded, out, pitch);
+            lines_of_sums<T, 1, true>(line, {weights, w.length}, width, padded, out, pitch);
     }
 };
 
@@ -269,7 +270,7 @@ template <class In, class T> struct Sweep {
         : job(j), down(j.down, memory), across(j.across, memory + Table(j.down).bytes()), C(j.channels) {
         const Windows &w = job.across;
         const int64_t step = w.outputs > 1 ? max(w.first[w.outputs - 1] / (w.outputs - 1), 1) : 1;
-        const int64_t wanted = max(strip_elements / C, 2 * w.taps);
+        const int64_t wanted = max(strip_elements / C, 2 * w.length);
         strip = (wanted / step + batch) / batch * batch;
         strips = (w.outputs + strip - 1) / strip;
         streamed = job.down.outputs * w.outputs * C * int64_t(sizeof(T)) > stream_above_bytes;
@@ -293,7 +294,7 @@ template <class In, class T> struct Sweep {
     Strip strip_at(int64_t s) const {
         const Windows &w = job.across;
         Strip at{s * strip, min((s + 1) * strip, w.outputs), 0, 0, job.columns, 0, 0, 0};
-        at.from = w.first[at.begin], at.to = w.first[at.end - 1] + w.taps;
+        at.from = w.first[at.begin], at.to = w.first[at.end - 1] + w.length;
         for (int64_t p = at.from; p < at.to; ++p)
             if (w.map[p] >= 0)
                 at.left = min(at.left, w.map[p]), at.right = max(at.right, w.map[p] + 1);
@@ -326,7 +327,7 @@ template <class In, class T> struct Sweep {
         m.rows = reinterpret_cast<const In **>(m.lines + all); // aligned, as `all` is even
         clear(m.lines, lines);
         const In *image = static_cast<const In *>(job.image);
-        for (int64_t p = job.down.first[first_row]; p < job.down.first[last_row - 1] + job.down.taps; ++p) {
+        for (int64_t p = job.down.first[first_row]; p < job.down.first[last_row - 1] + job.down.length; ++p) {
             const int64_t row = job.down.map[p];
             m.rows[p] = (row < 0 ? zeros : image + row * job.row_stride) + at.left * C;
         }
@@ -361,9 +362,7 @@ template <class In, class T> struct Sweep {
     }
 
     // Short windows that move by one are summed where they lie: their few misaligned loads cost less than transposing.
-    bool slides(const Strip &at) const {
-        return across.moves && job.across.taps <= longest_slide && at.stop > at.start;
-    }
+    bool slides(const Strip &at) const { return across.moves && job.across.length <= max_slide && at.stop > at.start; }
 
     // Lines begin at their strip's padded start, so that the borders can be put in beside them.
     void slide_across(const Strip &at, const Workspace &m, int64_t row, int64_t count) const {
@@ -397,7 +396,7 @@ template <class In, class T> struct Sweep {
         const T *weights = static_cast<const T *>(job.across.weights);
         SumBlock<T, 1, V> block;
         Vector<T> value[V];
-        for (int64_t k = 0; k < job.across.taps; ++k) {
+        for (int64_t k = 0; k < job.across.length; ++k) {
             block.read(line + k * C, value);
             block.add(0, weights[k], value);
         }
@@ -482,16 +481,7 @@ template <class In, class T> void run(const ResampleJob &job) {
 } // namespace
 
 void resample(const ResampleJob &job) {
-    switch (job.from) {
-    case Scalar::u8:
-        return run<uint8_t, float>(job);
-    case Scalar::u16:
-        return run<uint16_t, float>(job);
-    case Scalar::f32:
-        return run<float, float>(job);
-    default: // f64
-        return run<double, double>(job);
-    }
+    with_picture_types(job.from, [&]<class In, class T>() { run<In, T>(job); });
 }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -15,7 +15,7 @@ namespace convolens::CONVOLENS_ISA {
 namespace {
 
 constexpr int64_t strip_bytes = 2 << 10; // of a scratch line
-constexpr int64_t rows_per_unit = 256;   // each unit computes first.taps - 1 scratch lines more than it has rows
+constexpr int64_t rows_per_unit = 256;   // each unit computes row.kernel_size - 1 scratch lines more than it has rows
 constexpr int64_t lines_per_unit = 8;    // but at least this many times that
 
 template <class T, int P> struct Separable {
@@ -35,11 +35,11 @@ template <class T, int P> struct Separable {
                 row = c.axes[a];
             else
                 positions *= c.axes[a].size;
-        rows_each = max(rows_per_unit, lines_per_unit * row.taps);
+        rows_each = max(rows_per_unit, lines_per_unit * row.kernel_size);
         row_blocks = ceil_div(row.size, rows_each);
         width = max(strip_bytes / (lines.block.size * int64_t(sizeof(T))), 1);
         strips = ceil_div(lines.axis.size, width);
-        ring = ceil_div(row.taps - 1 + R, R) * R;
+        ring = ceil_div(row.kernel_size - 1 + R, R) * R;
     }
 
     struct Workspace {
@@ -53,7 +53,7 @@ template <class T, int P> struct Separable {
         const int64_t n = (stop - begin) * lines.block.size;
         Workspace m;
         m.padded_rows = padded_rows;
-        m.line_pitch = ceil_div(n + (lines.axis.taps - 1) * lines.block.size + tile_width<T>, 16) * 16;
+        m.line_pitch = ceil_div(n + (lines.axis.kernel_size - 1) * lines.block.size + tile_width<T>, 16) * 16;
         m.ring_pitch = ceil_div(n, 16) * 16 + tile_width<T>;
         const int64_t at_bytes = ceil_div(job.rank * padded_rows * int64_t(sizeof(T *)), 64) * 64;
         const int64_t scalars = (1 + R) * m.line_pitch + job.rank * ring * m.ring_pitch + R * n;
@@ -66,7 +66,7 @@ template <class T, int P> struct Separable {
         for (int64_t q = 0; q < job.rank; ++q)
             for (int64_t i = 0; i < padded_rows; ++i)
                 m.at[q * padded_rows + i] = m.rings + (q * ring + i % ring) * m.ring_pitch;
-        const int64_t end = stop + lines.axis.taps - 1;
+        const int64_t end = stop + lines.axis.kernel_size - 1;
         m.exact = lines.readable(begin, end) && n >= lanes<T>;
         lines.fill_line(m.filled, m.line_pitch);
         return m;
@@ -96,18 +96,18 @@ template <class T, int P> struct Separable {
     void unit(int64_t index) const {
         const int64_t begin = index % strips * width, stop = min(begin + width, lines.axis.size);
         const int64_t rest = index / strips, r0 = rest % row_blocks * rows_each;
-        const int64_t r1 = min(r0 + rows_each, row.size), padded_rows = r1 - r0 + row.taps - 1;
+        const int64_t r1 = min(r0 + rows_each, row.size), padded_rows = r1 - r0 + row.kernel_size - 1;
         const Place p = place(rest / row_blocks);
         const Workspace m = workspace(begin, stop, padded_rows);
         Group<T> groups[max_rank];
         for (int64_t q = 0; q < job.rank; ++q)
-            groups[q] = {m.at + q * padded_rows, first + q * row.taps, row.taps, 1};
+            groups[q] = {m.at + q * padded_rows, first + q * row.kernel_size, row.kernel_size, 1};
         int64_t done = 0; // scratch lines
         for (int64_t r = r0; r < r1; r += R) {
             const int64_t rows = min(R, r1 - r);
-            for (const int64_t needed = r - r0 + rows + row.taps - 1; done < needed; done += R)
+            for (const int64_t needed = r - r0 + rows + row.kernel_size - 1; done < needed; done += R)
                 along_line(m, p.x, r0 + done, min(R, padded_rows - done), begin, stop, done);
-            write_tiles<T, P>(lines, {groups, job.rank, job.rank * row.taps}, rows, begin, stop,
+            write_tiles<T, P>(lines, {groups, job.rank, job.rank * row.kernel_size}, rows, begin, stop,
                               const_cast<char *>(advance(p.out, c.to, r * row.out_stride)), row.out_stride, m.results,
                               false);
             for (int64_t q = 0; q < job.rank; ++q)
@@ -118,7 +118,7 @@ template <class T, int P> struct Separable {
     // `rows` padded rows of x, from `padded_row`, correlated with every second[q] into line `done` of each ring and on.
     void along_line(const Workspace &m, const char *x, int64_t padded_row, int64_t rows, int64_t begin, int64_t stop,
                     int64_t done) const {
-        const int64_t taps = lines.axis.taps, end = stop + taps - 1, n = (stop - begin) * lines.block.size;
+        const int64_t size = lines.axis.kernel_size, end = stop + size - 1, n = (stop - begin) * lines.block.size;
         const T *from[R];
         for (int64_t i = 0; i < rows; ++i) {
             const int64_t r = x ? row.map[padded_row + i] : -1;
@@ -128,9 +128,9 @@ template <class T, int P> struct Separable {
             from[i] = !line ? m.filled : m.exact ? lines.at(line, begin) : m.gathered + i * m.line_pitch;
         }
         for (int64_t q = 0; q < job.rank; ++q) {
-            const Group<T> group{from, second + q * taps, 1, taps};
+            const Group<T> group{from, second + q * size, 1, size};
             T *to = m.rings + (q * ring + done % ring) * m.ring_pitch;
-            tiles<T, P>({&group, 1, job.rank * taps}, lines.block.size, rows, n, to, m.ring_pitch, m.exact);
+            tiles<T, P>({&group, 1, job.rank * size}, lines.block.size, rows, n, to, m.ring_pitch, m.exact);
         }
     }
 
@@ -139,22 +139,15 @@ template <class T, int P> struct Separable {
         if (units == 0)
             return;
         const int64_t results = positions * row.size * lines.axis.size * lines.block.size;
-        each_unit(units, results * job.rank * (row.taps + 2 * lines.axis.taps) * P, [&](int64_t u) { unit(u); });
+        each_unit(units, results * job.rank * (row.kernel_size + 2 * lines.axis.kernel_size) * P,
+                  [&](int64_t u) { unit(u); });
     }
 };
 
 } // namespace
 
 void separable(const SeparableJob &job) {
-    const bool complex = job.correlation.parts == 2;
-    switch (job.correlation.in) {
-    case Scalar::f32:
-        return complex ? Separable<float, 2>(job).run() : Separable<float, 1>(job).run();
-    case Scalar::f64:
-        return complex ? Separable<double, 2>(job).run() : Separable<double, 1>(job).run();
-    default:
-        return Separable<uint64_t, 1>(job).run(); // unsigned: lanes beyond the results may wrap
-    }
+    with_sums(job.correlation, [&]<class T, int P>() { Separable<T, P>(job).run(); });
 }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -10,6 +10,7 @@
 // The work is memory-bound: 9 loads would come from cache, but one read and one write of the image must reach memory.
 // Outputs larger than the caches are streamed past them, which saves a third of that traffic.
 #include "jobs/sobel.hpp"
+#include "kernels/pictures.hpp"
 #include "kernels/simd.hpp"
 #include "kernels/working_memory.hpp"
 #include "runtime/threads.hpp"
@@ -144,16 +145,7 @@ template <class In, class T> void run(const SobelJob &job) {
 } // namespace
 
 void sobel(const SobelJob &job) {
-    switch (job.scalar) {
-    case Scalar::u8:
-        return run<uint8_t, float>(job);
-    case Scalar::u16:
-        return run<uint16_t, float>(job);
-    case Scalar::f32:
-        return run<float, float>(job);
-    default: // f64
-        return run<double, double>(job);
-    }
+    with_picture_types(job.scalar, [&]<class In, class T>() { run<In, T>(job); });
 }
 
 } // namespace convolens::CONVOLENS_ISA

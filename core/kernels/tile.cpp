@@ -2,7 +2,7 @@
 //
 //   for each group of kernel rows (one plane of the kernel)
 //     for every 5 or fewer of its rows, K
-//       for each tap k along the line
+//       for each weight k along the line
 //         for each of the R + K - 1 lines that these results look at
 //           load V vectors once; multiply-add them into every result row whose window holds the line
 //
@@ -19,18 +19,18 @@ template <class T, int P, int R, int V> struct TileSums {
 
 template <int K, class T, int P, int R, int V>
 [[gnu::always_inline]] inline void add_rows(TileSums<T, P, R, V> &sums, const T *const *lines, int64_t offset,
-                                            const T *weights, int64_t imaginary, int64_t taps, int64_t step) {
+                                            const T *weights, int64_t imaginary, int64_t width, int64_t step) {
     const T *x[R + K - 1];
 #pragma GCC unroll 16
     for (int r = 0; r < R + K - 1; ++r)
         x[r] = lines[r] + offset;
-    for (int64_t k = 0; k < taps; ++k) {
+    for (int64_t k = 0; k < width; ++k) {
         Vector<T> w[P][K];
 #pragma GCC unroll 2
         for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
             for (int j = 0; j < K; ++j)
-                w[p][j] = broadcast(weights[p * imaginary + j * taps + k]);
+                w[p][j] = broadcast(weights[p * imaginary + j * width + k]);
 #pragma GCC unroll 16
         for (int r = 0; r < R + K - 1; ++r)
 #pragma GCC unroll 16
@@ -70,13 +70,13 @@ inline void tile(Groups<T> groups, int64_t step, int64_t row, int64_t offset, T 
     for (int64_t g = 0; g < groups.count; ++g) {
         const T *const *lines = groups.at[g].lines + row;
         const T *weights = groups.at[g].weights;
-        const int64_t taps = groups.at[g].taps;
+        const int64_t width = groups.at[g].width;
         for (int p = 0; p < P; ++p)
-            will_read(weights + p * groups.imaginary, groups.at[g].height * taps);
+            will_read(weights + p * groups.imaginary, groups.at[g].height * width);
         for (int64_t left = groups.at[g].height; left > 0;) {
             const int64_t rows = rows_at_once(left);
             auto add = [&]<int K>() [[gnu::always_inline]] {
-                add_rows<K>(sums, lines, offset, weights, groups.imaginary, taps, step);
+                add_rows<K>(sums, lines, offset, weights, groups.imaginary, width, step);
             };
             switch (rows) {
             case 1:
@@ -94,7 +94,7 @@ inline void tile(Groups<T> groups, int64_t step, int64_t row, int64_t offset, T 
             default:
                 add.template operator()<5>();
             }
-            left -= rows, lines += rows, weights += rows * taps;
+            left -= rows, lines += rows, weights += rows * width;
         }
     }
 #pragma GCC unroll 16

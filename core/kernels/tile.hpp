@@ -5,12 +5,12 @@
 
 namespace convolens::CONVOLENS_ISA {
 
-// `height` rows of `taps` weights each, applied to lines[row], lines[row + 1], … The imaginary parts, where there are
+// `height` rows of `width` weights each, applied to lines[row], lines[row + 1], … The imaginary parts, where there are
 // any, lie `imaginary` further on.
 template <class T> struct Group {
     const T *const *lines;
     const T *weights;
-    int64_t height, taps;
+    int64_t height, width;
 };
 
 template <class T> struct Groups {

@@ -1,4 +1,4 @@
-// Winograd's transforms F(m×m, 3×3): m outputs of a 3-tap correlation from m + 2 products instead of 3·m.
+// Winograd's transforms F(m×m, 3×3): m outputs of a correlation with 3 weights from m + 2 products instead of 3·m.
 //
 //   y = Aᵀ[(G w) ∘ (Bᵀ d)]        Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", 2015
 //

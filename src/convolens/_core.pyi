@@ -137,8 +137,8 @@ def correlate_separable(
 ) -> None:
     """`correlate_direct` with the kernel Σ_q first[q] ⊗ second[q], at most 16 terms, in one sweep over memory.
 
-    `first` (rank, taps) lies along axes[0], `second` along axes[1] > axes[0]; axes after the second must be contiguous
-    in x and out and hold at most 4096 scalars together. `bound` is at least
+    `first` (rank, weights) lies along axes[0], `second` along axes[1] > axes[0]; axes after the second must be
+    contiguous in x and out and hold at most 4096 scalars together. `bound` is at least
     Σ_q Σ|first[q]| · Σ|second[q]| · max(|x|, |fill|).
     """
 

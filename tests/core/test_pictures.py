@@ -70,17 +70,17 @@ def test_a_magnitude_larger_than_the_caches_is_the_definitions(instruction_set):
 @st.composite
 def axes(draw, size):
     """One axis of a weighted mean: a filter, a decimation or an enlargement; and the same as a matrix."""
-    taps, step = draw(st.sampled_from([1, 2, 3, 9, 20])), draw(st.sampled_from([0, 1, 1, 3]))
+    length, step = draw(st.sampled_from([1, 2, 3, 9, 20])), draw(st.sampled_from([0, 1, 1, 3]))
     random = np.random.default_rng(draw(st.integers(0, 999)))
-    padding = boundary_map(size, taps, taps, draw(st.sampled_from(["symmetric", "constant", "edge"])))
+    padding = boundary_map(size, length, length, draw(st.sampled_from(["symmetric", "constant", "edge"])))
     if step:
-        first = np.arange(0, len(padding) - taps + 1, step)
+        first = np.arange(0, len(padding) - length + 1, step)
         phase, phases = np.zeros(len(first), np.int64), 1
     else:
         phases = 3
-        first = np.repeat(np.arange(len(padding) - taps + 1), phases)
+        first = np.repeat(np.arange(len(padding) - length + 1), phases)
         phase = np.tile(np.arange(phases), len(first) // phases)
-    weights = random.integers(1, 9, (phases, taps)).astype(float)
+    weights = random.integers(1, 9, (phases, length)).astype(float)
     weights /= weights.sum(1, keepdims=True)
     return padding, first, phase, weights
 

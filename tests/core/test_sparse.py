@@ -1,4 +1,4 @@
-"""Correlation by a list of taps in the core, against the dense definition."""
+"""Correlation by a list of nonzeros in the core, against the dense definition."""
 
 from dataclasses import replace
 
@@ -21,10 +21,10 @@ def run(problem: Problem, offsets: np.ndarray) -> np.ndarray:
     return out
 
 
-def thinned(problem: Problem, taps: int, seed: int) -> tuple[Problem, np.ndarray]:
-    """The problem with only `taps` of its kernel's entries kept, and where they are."""
+def sparsified(problem: Problem, nonzeros: int, seed: int) -> tuple[Problem, np.ndarray]:
+    """The problem with only `nonzeros` of its kernel's entries kept, and where they are."""
     rng = np.random.default_rng(seed)
-    kept = rng.choice(problem.kernel.size, min(taps, problem.kernel.size), replace=False)
+    kept = rng.choice(problem.kernel.size, min(nonzeros, problem.kernel.size), replace=False)
     offsets = np.stack(np.unravel_index(kept, problem.kernel.shape), axis=1).astype(np.int64)
     kernel = np.zeros_like(problem.kernel)
     kernel[tuple(offsets.T)] = problem.kernel[tuple(offsets.T)]
@@ -33,9 +33,9 @@ def thinned(problem: Problem, taps: int, seed: int) -> tuple[Problem, np.ndarray
 
 @each_instruction_set
 @settings(deadline=None, max_examples=120)
-@given(problem=problems(), taps=st.integers(1, 9))
-def test_equals_the_definition(problem, taps, instruction_set):
-    problem, offsets = thinned(problem, taps, seed=taps)
+@given(problem=problems(), nonzeros=st.integers(1, 9))
+def test_equals_the_definition(problem, nonzeros, instruction_set):
+    problem, offsets = sparsified(problem, nonzeros, seed=nonzeros)
     with using(instruction_set):
         out = run(problem, offsets)
     np.testing.assert_allclose(out, correlate_by_definition(problem), rtol=0, atol=tolerance(problem))
@@ -48,7 +48,7 @@ def test_equals_the_definition(problem, taps, instruction_set):
 )
 def test_large_problems_equal_the_definition_with_any_number_of_threads(shape, kernel_shape, dtype, instruction_set):
     full = Problem.random(shape, kernel_shape, dtype, seed=1, before=[k - 1 for k in kernel_shape])
-    problem, offsets = thinned(full, 5, seed=2)
+    problem, offsets = sparsified(full, 5, seed=2)
     with restoring_threads(), using(instruction_set):
         outs = []
         for count in (1, 2, 4):
@@ -74,5 +74,5 @@ def test_a_tap_that_points_outside_its_map_is_refused():
         _core.correlate_sparse(x, np.array([[2]]), weights, out, maps)
     with pytest.raises(ValueError, match="offset outside the map"):
         _core.correlate_sparse(x, np.array([[-1]]), weights, out, maps)
-    with pytest.raises(ValueError, match="one weight a tap"):
+    with pytest.raises(ValueError, match="one weight a nonzero"):
         _core.correlate_sparse(x, np.array([[0], [1]]), weights, out, maps)
