@@ -61,25 +61,7 @@ def describe(kernel: NDArray[Any] | Product, *, seek_rank: bool) -> Structure:
         return _of_product(kernel)
     if not seek_rank or sum(k > 1 for k in kernel.shape) < 2:
         return Structure(int(np.count_nonzero(kernel)))
-    if kernel.nbytes > _MAX_CACHED_BYTES:
-        return _described(kernel)
-    return _cached_structure(kernel.shape, kernel.dtype, kernel.tobytes())
-
-
-@lru_cache(maxsize=64)
-def _cached_structure(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> Structure:
-    return _described(np.frombuffer(content, dtype).reshape(shape))
-
-
-def _described(kernel: NDArray[Any]) -> Structure:
-    nonzeros = int(np.count_nonzero(kernel))
-    split, terms = terms_of(kernel)
-    if split is None:
-        return Structure(nonzeros)
-    total = sum(float(np.abs(line).sum()) * float(np.abs(rest).sum()) for line, rest in terms)
-    amplification = max(total / (float(np.abs(kernel).sum()) or 1.0), 1.0)
-    rest = describe(terms[0][1], seek_rank=True)
-    return Structure(nonzeros, split, len(terms), rest, amplification=2.0 ** ceil(log2(amplification)))
+    return _decomposition(kernel)[0]
 
 
 def _of_product(kernel: Product) -> Structure:
@@ -105,23 +87,32 @@ def terms_of(kernel: NDArray[Any] | Product) -> tuple[int | None, list[Term]]:
     if isinstance(kernel, Product):
         axis, line, rest = kernel.split
         return axis, [(line, rest)]
+    structure, terms = _decomposition(kernel)
+    return structure.split, terms
+
+
+def _decomposition(kernel: NDArray[Any]) -> tuple[Structure, list[Term]]:
     if kernel.nbytes > _MAX_CACHED_BYTES:
-        return _terms(kernel)
-    return _cached_terms(kernel.shape, kernel.dtype, kernel.tobytes())
+        return _decomposed(kernel)
+    return _cached(kernel.shape, kernel.dtype, kernel.tobytes())
 
 
 @lru_cache(maxsize=64)
-def _cached_terms(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> tuple[int | None, list[Term]]:
-    return _terms(np.frombuffer(content, dtype).reshape(shape))
+def _cached(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytes) -> tuple[Structure, list[Term]]:
+    return _decomposed(np.frombuffer(content, dtype).reshape(shape))
 
 
-def _terms(kernel: NDArray[Any]) -> tuple[int | None, list[Term]]:
-    best: tuple[int | None, list[Term]] = (None, [])
-    for axis in [axis for axis, k in enumerate(kernel.shape) if k > 1]:
-        terms = _split(kernel, axis)
-        if terms and (best[0] is None or len(terms) < len(best[1])):
-            best = axis, terms
-    return best
+def _decomposed(kernel: NDArray[Any]) -> tuple[Structure, list[Term]]:
+    nonzeros = int(np.count_nonzero(kernel))
+    splits = ((axis, _split(kernel, axis)) for axis, size in enumerate(kernel.shape) if size > 1)
+    able = [(axis, terms) for axis, terms in splits if terms]
+    if not able:
+        return Structure(nonzeros), []
+    axis, terms = min(able, key=lambda one: len(one[1]))
+    total = sum(float(np.abs(line).sum()) * float(np.abs(rest).sum()) for line, rest in terms)
+    amplification = max(total / (float(np.abs(kernel).sum()) or 1.0), 1.0)
+    rest = describe(terms[0][1], seek_rank=True)
+    return Structure(nonzeros, axis, len(terms), rest, amplification=2.0 ** ceil(log2(amplification))), terms
 
 
 def _split(kernel: NDArray[Any], axis: int) -> list[Term]:
