@@ -7,7 +7,7 @@
 //           load V vectors once; multiply-add them into every result row whose window holds the line
 //
 // So a loaded vector serves up to min(R, K) results and a loaded weight R·V; the sum runs in one order for a given
-// kernel whatever R and V are. Nothing outside a result's window is multiplied by zero: 0·NaN would spoil it.
+// kernel whatever R and V are. Nothing outside a result's window is multiplied by zero: 0·NaN would contaminate it.
 #include "kernels/tile.hpp"
 
 namespace convolens::CONVOLENS_ISA {

@@ -81,6 +81,13 @@ def test_a_plain_has_no_gradient_at_all(shape, dtype, kind):
                 assert not inner.any(), (value, boundary)
 
 
+@pytest.mark.parametrize("shape", [(9, 8), (150, 160), (150, 160, 3)])  # the planner sweeps over large ones otherwise
+def test_a_tensors_gradients_are_the_arrays(shape):
+    image = np.random.default_rng(3).random(shape)
+    for got, expected in zip(cl.sobel_gradients(torch.tensor(image)), cl.sobel_gradients(image), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-13)
+
+
 def test_an_edge_in_uint8_does_not_wrap():
     image = np.zeros((4, 6), np.uint8)
     image[:, 3:] = 255
