@@ -63,10 +63,7 @@ def convolve(
     >>> convolve([1, 2, 3], [1, 1])
     array([1, 3, 5, 3])
     """
-    usual, options = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, True)
-    if usual and (recipe := quick.find(x, kernel, fill_value, options)):
-        return recipe.run(x, kernel)
-    return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=True)
+    return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, True)
 
 
 def correlate(
@@ -86,10 +83,7 @@ def correlate(
     >>> correlate([1, 2, 3], [1, 10], "valid")
     array([21, 32])
     """
-    usual, options = out is None and method == "auto" and _is_zero(tolerance), (mode, axes, boundary, False)
-    if usual and (recipe := quick.find(x, kernel, fill_value, options)):
-        return recipe.run(x, kernel)
-    return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, flip=False)
+    return _apply(x, kernel, mode, axes, boundary, fill_value, method, tolerance, out, False)
 
 
 def plan(
@@ -187,8 +181,13 @@ def convolve_gradients(
 
 def _apply(
     x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, tolerance: Real, out: Any,
-    *, flip: bool,
+    flip: bool,
 ) -> Any:  # fmt: skip
+    options = mode, axes, boundary, flip
+    if out is None and method == "auto" and _is_zero(tolerance):
+        recipe = quick.find(x, kernel, fill_value, options)
+        if recipe is not None:
+            return recipe.run(x, kernel)
     allowed = _allowed(tolerance)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
@@ -201,5 +200,5 @@ def _apply(
     inspect = isinstance(filters, NamedKernel)
     plan = planned(signal, canonical, arranged.window, method, inspect=inspect, tolerance=allowed)
     if out is None and method == "auto":
-        quick.keep(plan, arranged, x, kernel, fill_value, (mode, axes, boundary, flip))
+        quick.keep(plan, arranged, x, kernel, fill_value, options)
     return execute(plan, signal, canonical, arranged.window, out)
