@@ -33,7 +33,6 @@ def windows(
     kernel: NDArray[Any] | Product,
     window: Window,
     method: str = "auto",
-    out: NDArray[Any] | None = None,
     *,
     tolerance: float = 0.0,
     rounded: np.dtype[Any] | None = None,
@@ -43,7 +42,7 @@ def windows(
     What it may err by beside rounding is `tolerance`; the result is rounded and clipped to integers of dtype `rounded`.
     """
     plan = planned(x, kernel, window, method, tolerance=tolerance, rounded=rounded)
-    return execute(plan, x, kernel, window, out)
+    return execute(plan, x, kernel, window)
 
 
 def planned(
@@ -80,7 +79,7 @@ def planned(
 
 
 def execute(
-    plan: Plan, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None
+    plan: Plan, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
     """Executes a plan with the arrays for which it was made."""
     spec: Spec = plan.problem

@@ -138,7 +138,7 @@ def _from_cepstrum(recording: Signal, lags: range) -> tuple[list[int], Signal]:
             break
         at.append(lags.start + int(np.where(stands_out, value, 0).argmax()))
         weights = np.append(weights, residual[at[-1]])
-        weights, residual = _fitted(cepstrum, local_mean, at, weights)
+        weights, residual = _fitted(cepstrum, at, weights)
     return at, weights
 
 
@@ -151,7 +151,7 @@ def _local_mean(values: Signal) -> Signal:
     return means
 
 
-def _fitted(cepstrum: Signal, local_mean: Signal, at: list[int], weights: Signal) -> tuple[Signal, Signal]:
+def _fitted(cepstrum: Signal, at: list[int], weights: Signal) -> tuple[Signal, Signal]:
     """The weights whose log|H|² is nearest to the cepstrum at the delays (Newton's method), and what that leaves."""
     size = len(cepstrum)
     for _ in range(_MAX_ITERATIONS):
