@@ -161,6 +161,12 @@ REDUCTIONS += [((5000,), (4000,)), ((20_000, 8), (19_990, 8)), ((30, 40), (26, 3
 REDUCTIONS += [((90, 90), (40, 40)), ((40, 50, 3), (36, 46, 3)), ((1000, 1000), (1000, 1000)), ((8, 9), (8, 8))]
 
 
+# Signals and kernels that are nearly as large, as in the gradient in a kernel.
+ALIKE = [((161, 133), (155, 105)), ((960, 220), (952, 187)), ((728, 97), (710, 75)), ((1366, 55), (1336, 9))]
+ALIKE += [((14, 47, 24), (8, 37, 22)), ((20, 76, 41), (17, 65, 40)), ((63, 72, 13), (59, 71, 11))]
+ALIKE += [((74, 46, 23), (70, 45, 21)), ((300_000,), (299_900,)), ((5000,), (4900,))]
+
+
 def measure_overhang(dtype: np.dtype[Any]) -> Iterable[Measured]:
     """What the direct method takes besides, where that is most of its time: where outputs are few."""
     for shape, kernel in REDUCTIONS:
@@ -217,8 +223,8 @@ def measure_fft(dtype: np.dtype[Any]) -> Iterable[Measured]:
     pairs = [((n,), (n // 3,)) for n in (100, 1000, 10_000, 100_000, 1_000_000)]
     pairs += [((n, n), (n // 3, n // 3)) for n in (20, 60, 200, 600, 1500)]
     pairs += [((n, n, n), (n // 3, n // 3, n // 3)) for n in (10, 40, 100)]
-    for shape, kernel in pairs:
-        job = a_job(dtype, shape, kernel)
+    jobs = [a_job(dtype, shape, kernel) for shape, kernel in pairs]
+    for job in [*jobs, *(a_job(dtype, shape, kernel, mode="valid") for shape, kernel in ALIKE)]:
         width = spectral.transform_dtype(job.spec)
         amounts = costs.fft_amounts(job.spec, width, fft.transform_sizes(job.spec))
         yield amounts, seconds_of(lambda job=job: fft.run(job, solve))
@@ -253,8 +259,10 @@ def measure_blocks(dtype: np.dtype[Any]) -> Iterable[Measured]:
     cases += [((11_000,), (73,), (32, 32)), ((4500,), (33,), (32, 48)), ((100, 300), (12, 17), (144, 96))]
     cases += [((20, 20), (20, 20), (48, 48)), ((13, 16, 20), (4, 8, 6), (8, 16, 16)), ((300, 10), (37, 2), (192, 16))]
     cases += [((5000, 2), (70, 1), (32, 32)), ((500, 300), (50, 1), (16, 32)), ((60, 50, 40), (1, 9, 1), (16, 16))]
-    for shape, kernel, sizes in cases:
-        job = a_job(dtype, shape, kernel)
+    jobs = [(a_job(dtype, shape, kernel), sizes) for shape, kernel, sizes in cases]
+    alike = [a_job(dtype, shape, kernel, mode="valid") for shape, kernel in ALIKE]
+    jobs += [(job, overlap_save.block_sizes(job.spec)) for job in alike if not overlap_save.refuses(job.spec)]
+    for job, sizes in jobs:
         many = overlap_save.tasks(job.spec, sizes)
         amounts = costs.blocks_amounts(job.spec, sizes, many + 0.5)
         yield amounts, seconds_of(lambda job=job, sizes=sizes: overlap_save.run_blocks(job, solve, sizes))
