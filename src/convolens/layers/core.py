@@ -62,7 +62,14 @@ def is_channels_last(x: Tensor) -> bool:
 
 def like(y: Tensor, x: Tensor) -> Tensor:
     """A channels-last result in x's own order, so that a caller who never asked for channels-last never meets it."""
-    return y if is_channels_last(x) else y.contiguous()
+    return (
+        y if is_channels_last(x) or y.is_contiguous() else torch.from_numpy(empty(tuple(y.shape), np.float32)).copy_(y)
+    )
+
+
+def in_order(x: Tensor) -> Tensor:
+    """x channels-last: itself, or a copy in memory that an earlier tensor let go where there is some."""
+    return x if x.is_contiguous(memory_format=LAST) else recycled(tuple(x.shape)).copy_(x)
 
 
 @dataclass(slots=True)
@@ -125,7 +132,7 @@ def winograd_input_gradient(
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """Its gradient in the weight; not finite anywhere in the channels of a picture that is not."""
-    x, g = x.contiguous(memory_format=LAST), g.contiguous(memory_format=LAST)
+    x, g = in_order(x), in_order(g)
     gradient = torch.empty(geometry.weight_shape)
     if x.numel() and g.numel():
         _core.winograd_weight_gradient(_pictures(x), _pictures(g), *geometry.before, gradient.data_ptr())
@@ -306,7 +313,7 @@ def _readable(x: Tensor, finish: Finish) -> tuple[Tensor, Tensor | None, Tensor 
     """x, bias and residual in the order the kernels read; held by the caller while they do."""
     bias = None if finish.bias is None else finish.bias.contiguous()
     residual = None if finish.residual is None else finish.residual.contiguous(memory_format=LAST)
-    return x.contiguous(memory_format=LAST), bias, residual
+    return in_order(x), bias, residual
 
 
 def _address(t: Tensor | None) -> int:

@@ -64,11 +64,12 @@ def torch_kind(geometry: Geometry) -> str:
     single = (rows, columns) == (1, 1)
     if geometry.groups > 1:
         return "depthwise" if channels == 1 and filters == geometry.groups and not single else "grouped"
+    kernel = "single" if single else "window"
     if channels < _FEW:
-        return "first" if channels in (1, 3) and not single else "thin"
+        return "first" if channels in (1, 3) and not single else f"few channels, {kernel}"
     if filters < _FEW:
-        return "narrow"
-    return ("single" if single else "window") + ("" if geometry.stride == (1, 1) else " with a stride")
+        return f"few filters, {kernel}"
+    return kernel if geometry.stride == (1, 1) else f"{kernel} with a stride"
 
 
 def torch_amounts(geometry: Geometry) -> Amounts:
