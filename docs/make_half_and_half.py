@@ -27,8 +27,8 @@ def main(tour: Path) -> None:
     shown |= {question: found.overlay() for question, found in maps.items()}
     cl.write_image(PICTURE, sheet(list(shown.values()), list(shown), columns=2, height=SIDE))
     for name, found in zip((*NAMES, NAMES[0]), maps.values(), strict=True):
-        left, right = np.hsplit(found.shares(), 2)
-        own = (left, right)[NAMES.index(name)].sum() / found.shares().sum()
+        left, right = np.hsplit(found.normalized(), 2)
+        own = (left, right)[NAMES.index(name)].sum() / found.normalized().sum()
         print(f"{found.label}: {own:.1%} of the map on its own half")
 
 

@@ -266,7 +266,7 @@ def add_product(maps: Tensor, rows: Tensor, matrix: Tensor) -> None:
     if maps.is_contiguous(memory_format=torch.channels_last):  # the product is added as it is computed
         maps[0].permute(1, 2, 0).view(len(rows), -1).addmm_(rows, matrix)
     else:
-        maps.add_((rows @ matrix).reshape(*maps.shape[2:], -1).permute(2, 0, 1))
+        maps.add_((rows @ matrix).reshape(*maps.shape[2:], maps.shape[1]).permute(2, 0, 1))
 
 
 @torch.no_grad()
