@@ -19,7 +19,7 @@ NAMES = ("grass", "brick")  # from left to right
 
 def main(tour: Path) -> None:
     """Writes docs/pictures/half-and-half.jpg, and prints how much of each map lies on its own half."""
-    both = np.hstack([surface(name, held_out=True)[:SIDE, :SIDE] for name in NAMES])
+    both = np.hstack([surface(name, test=True)[:SIDE, :SIDE] for name in NAMES])
     model = cl.load(tour / "surfaces/run")
     maps = {f"where is {name}?": cl.explain(model, both, target=name) for name in NAMES}
     maps["why grass rather than brick?"] = cl.explain(model, both, target="grass", against="brick")

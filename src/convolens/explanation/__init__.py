@@ -242,7 +242,7 @@ def _each(
     batch: int,
     device: str,
 ) -> Iterator[list[list[Explanation]]]:
-    """For each picture, by each method, the explanations: one for each target, or of a detector for each object."""
+    """The explanations of each picture by each method: one for each target, or of a detector for each object."""
     with running_on(model, device):
         if isinstance(model, Detector):
             for picture in pictures:

@@ -74,7 +74,7 @@ class Explanation(Drawn):
 
     @property
     def score_text(self) -> str:
-        """How likely the class is, in words, or the score of what is no class."""
+        """The probability of the class as text, or the score of what is no class."""
         return f"(score {self.score:.2f})" if self.probability is None else f"{self.probability:.1%}"
 
     def normalized(self) -> Float32[np.ndarray, "height width"]:

@@ -30,7 +30,7 @@ def explain_objects(
     relu_weights: bool,
     smoothing: Smoothing,
 ) -> list[list[Explanation]]:
-    """By each method an explanation of each object found; where the question names a class, of that class's objects.
+    """An explanation of each object found, by each method; where the question names a class, of that class's objects.
 
     The picture is decoded once. Objects whose scores depend on the same taps share one pass of the network up to there.
 
@@ -77,7 +77,7 @@ def _by_taps(model: Detector, found: Detections, target: ClassLike | None) -> li
 
 
 def _object_targets(scores: Tensor, *, labels: Sequence[str], names: Sequence[str], question: Question) -> list[Target]:
-    """For each object its class; `scores` are those of its classes, one object's after another's."""
+    """The class of each object as a target; `scores` are those of its classes, one object's after another's."""
     of_objects = zip(scores.chunk(len(labels), dim=1), labels, strict=True)
     return question.signed(
         [

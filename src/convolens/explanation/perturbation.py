@@ -39,7 +39,7 @@ def ablationcam(view: View, target: Target) -> Float[Tensor, "batch rows columns
 
 
 def occlusion(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
-    """At each pixel, what the score loses on average when a grey patch covers it.
+    """The mean loss of score, for each pixel, when a grey patch covers it.
 
     Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2.
     """
@@ -100,7 +100,7 @@ def _each_score(
 
 
 def _unit(masks: Float[Tensor, "masks height width"]) -> Float[Tensor, "masks height width"]:
-    """Each from 0 to 1; one that is the same everywhere becomes 0."""
+    """Each mask scaled to [0, 1]; one that is the same everywhere becomes 0."""
     low, high = masks.amin(dim=(1, 2), keepdim=True), masks.amax(dim=(1, 2), keepdim=True)
     return torch.where(high > low, (masks - low) / torch.where(high > low, high - low, 1.0), 0.0)
 

@@ -32,7 +32,7 @@ def run(
     smoothing: Smoothing,
     batch: int,
 ) -> Iterator[list[list[Explanation]]]:
-    """For each picture, by each request, an explanation of each target.
+    """An explanation of each target, for each picture and by each request.
 
     A picture is decoded once, and the trunk run once up to the deepest tap of all requests; few pictures are held.
     """
@@ -103,7 +103,7 @@ def _grids(
     requests: Sequence[Request],
     smoothing: Smoothing,
 ) -> list[list[dict[str, Tensor]]]:
-    """By each request, for each target the map at each tap: the mean over the copies that smoothing makes."""
+    """The map at each tap, by each request for each target: the mean over the copies that smoothing makes."""
     of_copies: list[list[list[dict[str, Tensor]]]] = []
     for copy in smoothing.copies(batch):
         at = maps if copy.batch is batch else _maps(model, copy.batch, requests)

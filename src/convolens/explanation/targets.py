@@ -45,7 +45,7 @@ class Target:
         return [value if one else None for value, one in zip(likely.tolist(), single.tolist(), strict=True)]
 
     def negated(self) -> Target:
-        """What speaks against it: the same number with the other sign."""
+        """The target whose number has the other sign: what speaks against this one."""
         labels = tuple(f"against {label}" for label in self.labels)
         if self.direction is None:
             return Target(labels, None, lambda scores: -self.score(scores))
@@ -69,7 +69,7 @@ class Question:
     count: int | None = None
 
     def targets(self, scores: Float[Tensor, "batch classes"], names: Sequence[str]) -> list[Target]:
-        """What is explained of pictures with these scores. Errors as in `targets_of`."""
+        """The targets for pictures with these scores. Errors as in `targets_of`."""
         if self.count is None:
             return self.signed([targets_of(scores, names, self.target, self.against)])
         return self.signed([ranked_target(scores, names, rank) for rank in range(min(self.count, scores.shape[1]))])
@@ -111,14 +111,14 @@ def targets_of(
         if against is not None:
             raise ArgumentError("against: needs a class as target, got a function; subtract in the function")
         return _called(target, scores)
-    wanted = ranked_target(scores, names, 0) if target is None else _one_class(scores, names, target)
+    chosen = ranked_target(scores, names, 0) if target is None else _one_class(scores, names, target)
     if against is None:
-        return wanted
+        return chosen
     rival = _one_class(scores, names, against)
-    assert wanted.direction is not None  # both are classes
+    assert chosen.direction is not None  # both are classes
     assert rival.direction is not None
-    labels = [f"{one} rather than {other}" for one, other in zip(wanted.labels, rival.labels, strict=True)]
-    return linear_target(labels, wanted.direction - rival.direction)
+    labels = [f"{one} rather than {other}" for one, other in zip(chosen.labels, rival.labels, strict=True)]
+    return linear_target(labels, chosen.direction - rival.direction)
 
 
 def of_group(target: Target, number: int, count: int) -> Target:

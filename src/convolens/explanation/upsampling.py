@@ -61,10 +61,10 @@ def to_picture(
 
 
 def _margins(
-    preprocessing: Preprocessing, shown: tuple[int, ...], resized: tuple[int, int]
+    preprocessing: Preprocessing, inputs: tuple[int, ...], resized: tuple[int, int]
 ) -> tuple[int, int, int, int]:
     """How much was cut off at the left, right, top and bottom."""
     if preprocessing.crop is None:
         return 0, 0, 0, 0
     top, left = (round((size - preprocessing.crop) / 2) for size in resized)
-    return left, resized[1] - left - shown[1], top, resized[0] - top - shown[0]
+    return left, resized[1] - left - inputs[1], top, resized[0] - top - inputs[0]

@@ -78,10 +78,10 @@ def need_gradient(score: Tensor) -> None:
 
 
 def check_taps(model: TapScores, taps: str | Sequence[str] | None) -> tuple[str, ...]:
-    """The taps to look at: those asked for, or the head's own.
+    """The taps whose maps are explained: the requested ones, or the head's own.
 
     Raises:
-        ArgumentError: the scores do not depend on it, or one is asked for twice.
+        ArgumentError: the scores do not depend on it, or one is requested twice.
     """
     chosen = tuple(model.taps) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
     for one in chosen:

@@ -245,14 +245,14 @@ def _converted(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
 
 def _pooled_cell(layer: nn.AdaptiveAvgPool2d, value: Tensor) -> tuple[int, int]:
     """The height and width of what adaptive pooling averages, which must be the same everywhere."""
-    wanted = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
+    cells = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
     have = value.shape[2:]
-    if any(not want or side % want for side, want in zip(have, wanted, strict=True)):
+    if any(not want or side % want for side, want in zip(have, cells, strict=True)):
         raise ArgumentError(
-            f"input_size: need one at which the last map is a multiple of {wanted[0]}×{wanted[1]}, "
+            f"input_size: need one at which the last map is a multiple of {cells[0]}×{cells[1]}, "
             f"got a map of {have[0]}×{have[1]}"
         )
-    return have[0] // int(wanted[0] or 1), have[1] // int(wanted[1] or 1)
+    return have[0] // int(cells[0] or 1), have[1] // int(cells[1] or 1)
 
 
 def _total_stride(layers: list[nn.Module]) -> int:

@@ -86,8 +86,8 @@ def side_outputs(network: Trunk, heads: dict[str, Tensor], batch: Tensor) -> lis
 
 def fuse_sides(sides: list[Tensor], heads: dict[str, Tensor], size: tuple[int, ...]) -> Tensor:
     """The side outputs, brought to one size, as a map of probabilities `(N, 1, H, W)`."""
-    stretched = [interpolate(side, tuple(size), mode="bilinear", align_corners=False) for side in sides]
-    return torch.sigmoid(conv2d(torch.cat(stretched, 1), heads["fuse.weight"], heads["fuse.bias"]))
+    upsampled = [interpolate(side, tuple(size), mode="bilinear", align_corners=False) for side in sides]
+    return torch.sigmoid(conv2d(torch.cat(upsampled, 1), heads["fuse.weight"], heads["fuse.bias"]))
 
 
 def _side(maps: dict[str, Tensor], tap: str, heads: dict[str, Tensor], stride: int, before: tuple[int, int]) -> Tensor:

@@ -82,7 +82,7 @@ class ContentTerm:
 
     @property
     def name(self) -> str:
-        """As progress shows it."""
+        """The name that progress shows."""
         return f"content {self.tap}"
 
     @cached_property
@@ -91,7 +91,7 @@ class ContentTerm:
         return max(float(squares(self.target)), TINY)
 
     def tile_sum(self, features: Tensor, crop: Crop) -> Tensor:
-        """What adds up over tiles: the squared distance."""
+        """The squared distance in a tile, which adds up over tiles."""
         return squares(features - crop(self.target))
 
     def evaluate(self, total: Tensor, places: int) -> tuple[float, Tensor]:
@@ -116,7 +116,7 @@ class StyleTerm:
 
     @property
     def name(self) -> str:
-        """As progress shows it."""
+        """The name that progress shows."""
         return f"style {self.tap}" if self.style == 0 else f"style {self.style + 1} {self.tap}"
 
     @cached_property
@@ -125,11 +125,11 @@ class StyleTerm:
         return max(float(self.target.square().sum()), TINY)
 
     def tile_sum(self, features: Tensor, crop: Crop) -> Tensor:
-        """What adds up over tiles: the Gram matrix before it is divided."""
+        """The Gram matrix of a tile before it is divided, which adds up over tiles."""
         return gram_sum(features[0], None if self.mask is None else crop(self.mask))
 
     def evaluate(self, total: Tensor, places: int) -> tuple[float, Tensor]:
-        """The value of that sum over all tiles, of a map of so many `places`, and the factor of its gradient."""
+        """The value of that sum over all tiles, for a map of that number of places, and the factor of its gradient."""
         count = places if self.mask is None else max(float(self.mask.sum()), TINY)
         off = total / count - self.target
         return float(off.square().sum()) / self.energy, off * (4 * self.weight / (self.energy * count))

@@ -1,4 +1,4 @@
-"""What a restyling needs of memory, and how it is kept within what it may have.
+"""The memory that a restyling needs, and how it is kept within what is allowed.
 
 Nearly all of it are features, in proportion to the pixels that go through the trunk at once. The first layers hold most
 of them and have the smallest receptive fields, so they are the first to be tiled; a picture that would still take too
@@ -31,7 +31,7 @@ BYTES_A_WEIGHT = 4 * (1 + 4 + 4)
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a picture is done within the memory allowed.
+    """How a picture is restyled within the memory allowed.
 
     Attributes:
         tiling: how it goes through the trunk.
@@ -96,12 +96,12 @@ def features_a_pixel(trunk: Trunk, taps: Sequence[str]) -> float:
 
 
 def features_through(trunk: Trunk, taps: Sequence[str]) -> float:
-    """The same for all maps up to the deepest of the taps."""
+    """How many numbers all maps up to the deepest of the taps hold for each pixel."""
     return features_a_pixel(trunk, _up_to(trunk, taps))
 
 
 def weights_through(trunk: Trunk, taps: Sequence[str]) -> int:
-    """How many numbers the layers up to there have."""
+    """How many weights the layers up to the deepest of the taps have."""
     layers = [trunk.get_submodule(path) for tap in _up_to(trunk, taps) for path in trunk.steps[tap].layers]
     return sum(weight.numel() for layer in layers for weight in layer.parameters())
 

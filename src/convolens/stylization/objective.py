@@ -133,7 +133,7 @@ class FeatureLoss:
         return Evaluation(loss, self._backward(tile, segments, factors, None), parts)
 
     def sums(self, value: Tensor) -> Maps:
-        """For each term by name what adds up over the whole picture, without a gradient."""
+        """The sums of all terms, by name, over the whole picture, without a gradient."""
         sums, kept = self._accumulated(value, () if self.border is None else (self.border,))
         if self.deeper is not None and self.border is not None:
             sums |= self.deeper.sums(kept[self.border])
@@ -183,7 +183,7 @@ class FeatureLoss:
 
     @torch.no_grad()
     def _sums(self, tile: Tile, segments: Sequence[Segment]) -> Maps:
-        """For each term what adds up over tiles."""
+        """The terms' sums over one tile, by name."""
         maps = {segment.tap: segment.map for segment in segments}
         return {
             term.name: term.tile_sum(

@@ -65,7 +65,7 @@ class Lbfgs:
         self.subbands: Subbands | None = None
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Minus the inverse of the curvature seen so far times the gradient (algorithm 7.4 of Nocedal & Wright)."""
+        """Minus the inverse of the curvature so far times the gradient (algorithm 7.4 of Nocedal & Wright)."""
         move = -gradient
         if not self.pairs:
             return move.mul_(FIRST_STEP / max(float(gradient.abs().mean()), 1e-30))
@@ -80,7 +80,7 @@ class Lbfgs:
         return move
 
     def _preconditioned(self, move: Tensor) -> Tensor:
-        """Each band times its inverse curvature, all scaled to the curvature along the last step."""
+        """The direction, each band times its inverse curvature, scaled to the curvature along the last step."""
         assert self.subbands is not None
         steps, changes = (torch.stack(one).sum(0) for one in zip(*(pair.energies for pair in self.pairs), strict=True))
         factors = inverse_curvature(steps, changes)

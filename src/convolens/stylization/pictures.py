@@ -73,7 +73,7 @@ def kind_of(picture: Picture | None, size: tuple[int, int]) -> Kind:
 
 
 def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """At another size, antialiased, within [0, 1]."""
+    """The picture at another size, antialiased, within [0, 1]."""
     if tuple(picture.shape[2:]) == tuple(size):
         return picture
     return interpolate(picture, tuple(size), mode="bicubic", align_corners=False, antialias=True).clamp_(0, 1)

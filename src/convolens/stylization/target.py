@@ -25,7 +25,7 @@ class Target:
     Attributes:
         trunk: frozen, in evaluation mode.
         content: `(1, 3, H, W)`, or None.
-        styles: likewise, each of its own size.
+        styles: such pictures, each of any size.
         masks: `(1, 1, H, W)` where each style applies; None everywhere.
         content_taps: whose features are compared with the content's.
         content_weight: of all of them together.

@@ -1,4 +1,4 @@
-"""What weights expect of a picture. It belongs to the weights and travels with them, in every model file."""
+"""What weights expect of a picture. It belongs to the weights and is kept with them in every model file."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Preprocessing:
         return picture
 
     def cropped(self, side: int) -> Preprocessing:
-        """The same, but pictures are brought to a square: the shorter side resized, the centre cut out.
+        """This preprocessing with pictures brought to a square: the shorter side resized, the centre cut out.
 
         Raises:
             ArgumentError: less than a pixel.

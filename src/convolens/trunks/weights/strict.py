@@ -54,7 +54,7 @@ def some(names: list[str]) -> str:
 
 
 def _misfit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], counters: set[str]) -> str:
-    """What does not fit, in words; nothing where all does."""
+    """A description of what does not fit; empty where all does."""
     found = {
         "missing": sorted(wanted.keys() - state.keys() - counters),
         "unknown": sorted(state.keys() - wanted.keys()),
