@@ -30,9 +30,9 @@ import convolens as cl
 from benchmarks.harness import Report, Row, machine, replace_section
 from convolens.explanation import METHODS, Method
 from convolens.explanation.activation import eigencam
-from convolens.explanation.placing import to_input
-from convolens.explanation.subject import View
 from convolens.explanation.targets import Target
+from convolens.explanation.upsampling import to_input
+from convolens.explanation.view import View
 from convolens.media.images import read_rgb8
 from convolens.models.classify import Classifier
 from convolens.tour.pictures import photo

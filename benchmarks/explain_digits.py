@@ -163,10 +163,10 @@ def section(accuracy: float, epochs: int, rows: Mapping[str, Mapping[str, float]
         "ResNet18 of half the width up to `layer2.1` (a 16×16 map of pictures of 128 pixels), from random weights, "
         f"{len(ROUNDS)} × {MINUTES} minutes of one thread, in which it saw each of {2 * PAIRS['train']:,} pictures "
         f"{epochs}×: crops of photos with a handwritten digit and the same without. It is right about {accuracy:.1%} "
-        f"of {2 * PAIRS['test']} pictures of other photos and other writers. Nobody told it where the digits are. "
+        f"of {2 * PAIRS['test']} pictures of other photos and other writers. It was never told where the digits are. "
         f"Below, on {one} with a digit and {several} with up to eight ({slow}: {one_slowly} and {several_slowly}): "
-        "*box from* is the share of the maximum from which on a pixel is in the box, chosen on "
-        f"{choosing} ({choosing_slowly}) pictures of the photos it learned from; *shuffled*, how alike the map is, "
+        "*box from* is the fraction of the maximum above which a pixel is in the box, chosen on "
+        f"{choosing} ({choosing_slowly}) pictures of the photos in the training set; *shuffled*, how alike the map is, "
         "before its ReLU, to that of the network with shuffled weights, for each picture shuffled anew."
     )
     return "\n".join([TITLE, "", *_wrapped(words), "", "`python -m benchmarks.explain_digits`", "", *lines, ""])

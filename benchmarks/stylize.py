@@ -22,9 +22,9 @@ import convolens as cl
 from benchmarks.harness import machine, replace_section
 from benchmarks.plain_stylize import Plain, PlainRun
 from convolens.stylization.losses import ContentTerm, StyleTerm
-from convolens.stylization.memory import room_for
+from convolens.stylization.memory import plan_memory
 from convolens.stylization.objective import Objective, grams_of, maps_of
-from convolens.stylization.optimizers import Lbfgs, walk
+from convolens.stylization.optimizers import Lbfgs, optimize
 from convolens.stylization.pictures import as_unit, resized
 from convolens.tour.pictures import photo
 from convolens.trunks import Trunk
@@ -56,13 +56,13 @@ def random_vgg19() -> Trunk:
 
 def ours_at(trunk: Trunk, side: int) -> Objective:
     content, style = pictures(side)
-    room = room_for(trunk, (CONTENT_TAP, *STYLE_TAPS), (CONTENT_TAP,), (side, side), GIGABYTES)
-    wanted = maps_of(trunk, (CONTENT_TAP,), content, room.cutting)[CONTENT_TAP]
-    grams = grams_of(trunk, STYLE_TAPS, style, room.cutting)
+    plan = plan_memory(trunk, (CONTENT_TAP, *STYLE_TAPS), (CONTENT_TAP,), (side, side), GIGABYTES)
+    wanted = maps_of(trunk, (CONTENT_TAP,), content, plan.tiling)[CONTENT_TAP]
+    grams = grams_of(trunk, STYLE_TAPS, style, plan.tiling)
     share = WEIGHTS[1] / len(STYLE_TAPS)
     terms = [ContentTerm(CONTENT_TAP, WEIGHTS[0], wanted)]
     styles = [StyleTerm(tap, 0, share, grams[tap], None) for tap in STYLE_TAPS]
-    return Objective(trunk, [*terms, *styles], WEIGHTS[2], (side, side), room.cutting)
+    return Objective(trunk, [*terms, *styles], WEIGHTS[2], (side, side), plan.tiling)
 
 
 def plain_at(trunk: Trunk, side: int, memory_format: torch.memory_format) -> PlainRun:
@@ -75,7 +75,7 @@ def speed(side: int = 512) -> str:
     """A step's time on both sides, in turn."""
     threads(2)
     trunk = random_vgg19()
-    walking = walk(pictures(side)[0], ours_at(trunk, side), Lbfgs(20), 10**6)
+    walking = optimize(pictures(side)[0], ours_at(trunk, side), Lbfgs(20), 10**6)
     calls: dict[str, Callable[[], Any]] = {"ours": lambda: next(walking)}
     calls |= {name: plain_at(trunk, side, layout).step for name, layout in FORMATS.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}

@@ -19,7 +19,7 @@ NAMES = ("grass", "brick")  # from left to right
 
 def main(tour: Path) -> None:
     """Writes docs/pictures/half-and-half.jpg, and prints how much of each map lies on its own half."""
-    both = np.hstack([surface(name, held_out=True)[:SIDE, :SIDE] for name in NAMES])
+    both = np.hstack([surface(name, test=True)[:SIDE, :SIDE] for name in NAMES])
     model = cl.load(tour / "surfaces/run")
     maps = {f"where is {name}?": cl.explain(model, both, target=name) for name in NAMES}
     maps["why grass rather than brick?"] = cl.explain(model, both, target="grass", against="brick")
@@ -27,8 +27,8 @@ def main(tour: Path) -> None:
     shown |= {question: found.overlay() for question, found in maps.items()}
     cl.write_image(PICTURE, sheet(list(shown.values()), list(shown), columns=2, height=SIDE))
     for name, found in zip((*NAMES, NAMES[0]), maps.values(), strict=True):
-        left, right = np.hsplit(found.shares(), 2)
-        own = (left, right)[NAMES.index(name)].sum() / found.shares().sum()
+        left, right = np.hsplit(found.normalized(), 2)
+        own = (left, right)[NAMES.index(name)].sum() / found.normalized().sum()
         print(f"{found.label}: {own:.1%} of the map on its own half")
 
 

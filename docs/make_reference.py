@@ -64,7 +64,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("explain", "explain_top", "explanation.Explanation", "wrap_module"),
     ),
     "stylizing": (
-        "A picture repainted in the manner of another.",
+        "A picture repainted in the style of another.",
         ("stylize", "stylization.Step", "stylization.State", "gram"),
     ),
     "files": (

@@ -45,4 +45,4 @@ def test_the_overlay_colors_what_spoke_for_it_and_leaves_the_rest():
     changed = (shown != found.picture).any(axis=2)
     assert changed[5:10, 5:10].all()
     assert not changed[12:, 12:].any()
-    assert found.shares().max() == 1
+    assert found.normalized().max() == 1

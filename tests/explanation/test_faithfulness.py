@@ -19,7 +19,7 @@ from convolens.explanation import (
     road,
     similarity,
 )
-from convolens.explanation.filling import NOISE, filled
+from convolens.explanation.imputation import NOISE, impute
 from convolens.trunks import Preprocessing
 from tests.explanation.peer_network import TAPS, network, pictures
 
@@ -56,7 +56,7 @@ def explained(model):
 
 def test_deleting_what_the_map_points_at_takes_the_class_away_at_once(model, explained):
     curve = deletion(model, explained, steps=10)
-    assert curve.shares == pytest.approx(np.linspace(0, 1, 11))
+    assert curve.fractions == pytest.approx(np.linspace(0, 1, 11))
     there = 1 / (1 + np.exp(-(30 * 0.1 - 1)))
     gone = 1 / (1 + np.exp(1))
     assert curve.probabilities == pytest.approx([there] + [gone] * 10, rel=1e-5)
@@ -150,7 +150,7 @@ def test_what_speaks_against_a_class_is_what_speaks_for_its_negative(method):
 
 def test_a_missing_pixel_is_the_mean_of_its_neighbors_sides_counting_twice_corners():
     picture = np.arange(25.0).reshape(5, 5)[:, ::-1].copy() ** 1.5 / 125
-    inside = filled(picture, np.array([12]))
+    inside = impute(picture, np.array([12]))
     around = picture[1:4, 1:4]
     expected = (2 * (around[0, 1] + around[1, 0] + around[1, 2] + around[2, 1]) + around[::2, ::2].sum()) / 12
     assert inside[2, 2] == pytest.approx(expected, abs=4 * NOISE)
@@ -161,12 +161,12 @@ def test_a_missing_pixel_is_the_mean_of_its_neighbors_sides_counting_twice_corne
 def test_a_hole_in_a_slope_is_filled_with_the_slope():
     slope = np.tile(np.linspace(0.2, 0.8, 40)[:, None, None], (1, 30, 3))
     missing = np.array([30 * row + column for row in range(12, 25) for column in range(8, 20)])
-    healed = filled(slope, missing)
+    healed = impute(slope, missing)
     assert np.abs(healed - slope).max() < 5 * NOISE
-    as_bytes = filled(np.round(slope * 255).astype(np.uint8), missing)
+    as_bytes = impute(np.round(slope * 255).astype(np.uint8), missing)
     assert as_bytes.dtype == np.uint8
     assert np.abs(as_bytes / 255 - slope).max() < 5 * NOISE
-    assert filled(slope, np.arange(1200)).mean() == pytest.approx(0.5, abs=NOISE)
+    assert impute(slope, np.arange(1200)).mean() == pytest.approx(0.5, abs=NOISE)
 
 
 def test_road_rewards_the_map_that_points_at_the_class(model, explained):

@@ -8,9 +8,9 @@ import torch
 
 import convolens as cl
 from convolens.explanation.activation import eigencam
-from convolens.explanation.placing import to_input
-from convolens.explanation.subject import View
 from convolens.explanation.targets import linear_target
+from convolens.explanation.upsampling import to_input
+from convolens.explanation.view import View
 from tests.explanation.peer_network import TAPS, TAPS_OF, network, pictures, score
 
 TOLERANCE = 1e-4  # of maps from 0 to 1

@@ -1,4 +1,4 @@
-"""Positive features alone, mirrored and noisy looks."""
+"""Positive features alone, mirrored and noisy copies."""
 
 import numpy as np
 import pytest
@@ -43,17 +43,17 @@ def test_a_mirrored_look_makes_the_map_of_a_symmetric_picture_symmetric(model, p
     np.testing.assert_allclose(both, (once + once[:, ::-1]) / 2, atol=1e-5 * np.abs(both).max())
 
 
-def test_noisy_looks_are_the_mean_over_copies_with_seeded_noise(model, picture):
+def test_noise_gives_the_mean_over_copies_with_seeded_noise(model, picture):
     options = {"target": 0, "method": "gradcam"}
     found = cl.explain(model, picture, noise_samples=3, seed=5, **options)
     batch = model.preprocess(picture)
-    looks = [look.batch for look in Smoothing(noise_samples=3, seed=5).looks(batch)]
-    spread = torch.stack([look - batch for look in looks]).std() / (batch.max() - batch.min())
-    assert spread == pytest.approx(NOISE, rel=0.05)
+    copies = [copy.batch for copy in Smoothing(noise_samples=3, seed=5).copies(batch)]
+    deviation = torch.stack([copy - batch for copy in copies]).std() / (batch.max() - batch.min())
+    assert deviation == pytest.approx(NOISE, rel=0.05)
     weights = model.explained().class_weights()["conv3_1"][0].detach()
     maps = [
         torch.einsum("k,krc->rc", weights, model.explained().maps(one, ("conv3_1",))["conv3_1"][0].detach())
-        for one in looks
+        for one in copies
     ]
     expected = torch.stack(maps).mean(dim=0) / maps[0].numel()
     np.testing.assert_allclose(found.grids["conv3_1"], expected.numpy(), rtol=1e-3, atol=1e-6)

@@ -131,7 +131,7 @@ def test_a_map_taken_strip_by_strip_is_the_same_and_has_the_same_gradient(monkey
     scanner, batch = convolutionalize(valid_vgg(), 92), noise(2, 3, 140, 124).requires_grad_()
     whole = scanner(batch)
     (expected,) = torch.autograd.grad(whole.square().sum(), batch)
-    monkeypatch.setattr(scan, "MOST_GATHERED", 1)
+    monkeypatch.setattr(scan, "MAX_UNFOLDED", 1)
     strips = scanner(batch)
     (gradient,) = torch.autograd.grad(strips.square().sum(), batch)
     torch.testing.assert_close(strips, whole, rtol=0, atol=1e-5 * float(whole.detach().abs().max()))

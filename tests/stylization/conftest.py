@@ -18,7 +18,7 @@ def small_trunk():
 
 @pytest.fixture(scope="module")
 def objective(small_trunk):
-    def make(size, cutting=WHOLE, *, trunk=small_trunk, mask=None, tv_weight=2.0):
+    def make(size, tiling=WHOLE, *, trunk=small_trunk, mask=None, tv_weight=2.0):
         generator = torch.Generator().manual_seed(3)
         dtype = next(trunk.parameters()).dtype
         content, style = (torch.rand(1, 3, *size, generator=generator).to(dtype) for _ in range(2))
@@ -26,6 +26,6 @@ def objective(small_trunk):
         grams = grams_of(trunk, STYLES, style)
         masks = {tap: mask and torch.rand(trunk.map_size(tap, *size), generator=generator).to(dtype) for tap in STYLES}
         styles = [StyleTerm(tap, 0, 3.0, grams[tap], masks[tap]) for tap in STYLES]
-        return Objective(trunk, [ContentTerm(CONTENT, 1.0, wanted), *styles], tv_weight, size, cutting)
+        return Objective(trunk, [ContentTerm(CONTENT, 1.0, wanted), *styles], tv_weight, size, tiling)
 
     return make

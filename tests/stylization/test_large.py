@@ -7,9 +7,9 @@ import convolens as cl
 from convolens.stylization import default_taps
 from convolens.stylization.losses import ContentTerm, StyleTerm
 from convolens.stylization.objective import Objective, grams_of, maps_of
-from convolens.stylization.optimizers import Lbfgs, walk
+from convolens.stylization.optimizers import Lbfgs, optimize
 from convolens.stylization.pictures import as_unit, resized
-from convolens.stylization.tiles import WHOLE, Cutting
+from convolens.stylization.tiles import WHOLE, Tiling
 from convolens.tour.pictures import photo
 
 SIZE = (144, 160)
@@ -47,20 +47,20 @@ def wanted():
     content, style = (resized(as_unit(photo(name), name), SIZE) for name in ("astronaut.png", "ihc.png"))
     terms = [ContentTerm(content_tap, 1.0, maps_of(trunk, (content_tap,), content)[content_tap])]
     terms += [StyleTerm(tap, 0, 20.0, gram, None) for tap, gram in grams_of(trunk, style_taps, style).items()]
-    return content, lambda cutting: Objective(trunk, terms, 5.0, SIZE, cutting)
+    return content, lambda tiling: Objective(trunk, terms, 5.0, SIZE, tiling)
 
 
 @pytest.mark.weights
 @pytest.mark.slow
-@pytest.mark.parametrize("cutting", [Cutting(64), Cutting(64, "pool1"), Cutting(64, "pool3")])
-def test_real_weights_by_tiles_give_the_same_at_a_picture_and_nearly_so_after_50_steps(wanted, cutting):
+@pytest.mark.parametrize("tiling", [Tiling(64), Tiling(64, "pool1"), Tiling(64, "pool3")])
+def test_real_weights_by_tiles_give_the_same_at_a_picture_and_nearly_so_after_50_steps(wanted, tiling):
     start, objective = wanted
-    whole, tiled = objective(WHOLE), objective(cutting)
-    untiled = [taken.picture for taken in walk(start, whole, Lbfgs(20), 50)]
+    whole, tiled = objective(WHOLE), objective(tiling)
+    untiled = [iterate.picture for iterate in optimize(start, whole, Lbfgs(20), 50)]
     for place in (start, untiled[9], untiled[49]):
         one, other = whole(place), tiled(place)
         assert other.loss == pytest.approx(one.loss, rel=1e-5)
         assert (other.gradient - one.gradient).abs().max() <= 1e-4 * one.gradient.abs().max()
-    *_, last = walk(start, tiled, Lbfgs(20), 50)
+    *_, last = optimize(start, tiled, Lbfgs(20), 50)
     assert last.evaluation.loss == pytest.approx(whole(untiled[49]).loss, rel=0.05)
-    print(f"{cutting}: {last.evaluation.loss / whole(untiled[49]).loss - 1:+.2%} after 50 steps")
+    print(f"{tiling}: {last.evaluation.loss / whole(untiled[49]).loss - 1:+.2%} after 50 steps")

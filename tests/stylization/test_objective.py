@@ -5,8 +5,8 @@ import torch
 
 import convolens as cl
 from convolens.stylization.objective import grams_of, maps_of
-from convolens.stylization.optimizers import Lbfgs, walk
-from convolens.stylization.tiles import Cutting, halo, tile_unit
+from convolens.stylization.optimizers import Lbfgs, optimize
+from convolens.stylization.tiles import Tiling, halo, tile_unit
 
 TAPS = ("conv2_2", "conv1_1", "conv2_1", "conv3_1")
 
@@ -31,22 +31,25 @@ def test_the_gradient_of_the_whole_loss_is_that_of_central_differences_in_float6
 
 
 @pytest.mark.parametrize(
-    ("cutting", "size", "mask"),
+    ("tiling", "size", "mask"),
     [
-        (Cutting(48), (150, 171), True),
-        (Cutting(48), (96, 200), None),
-        (Cutting(48, "pool1"), (150, 171), None),
-        (Cutting(48, "pool1"), (96, 200), True),
-        (Cutting(48, "conv2_1"), (96, 200), True),  # a border that is a style tap as well
-        (Cutting(48, "pool2"), (150, 171), True),
+        (Tiling(48), (150, 171), True),
+        (Tiling(48), (96, 200), None),
+        (Tiling(48, "pool1"), (150, 171), None),
+        (Tiling(48, "pool1"), (96, 200), True),
+        (Tiling(48, "conv2_1"), (96, 200), True),  # a border that is a style tap as well
+        (Tiling(48, "pool2"), (150, 171), True),
+        (Tiling(48), (146, 163), True),  # the last tiles are less than a stride of 4: they have no place there
     ],
 )
-def test_tiled_and_untiled_agree_at_the_start_and_on_the_way(objective, size, mask, cutting):
-    whole, tiled = objective(size, mask=mask), objective(size, cutting, mask=mask)
-    assert len(whole.features.tiles) == 1 and len(tiled.features.tiles) > 8
-    assert (tiled.features.beyond is None) == (cutting.border is None)
+def test_tiled_and_untiled_agree_at_the_start_and_on_the_way(objective, size, mask, tiling):
+    whole, tiled = objective(size, mask=mask), objective(size, tiling, mask=mask)
+    assert len(whole.feature_loss.tiles) == 1 and len(tiled.feature_loss.tiles) > 8
+    assert (tiled.feature_loss.deeper is None) == (tiling.border is None)
     places = [picture(size)]
-    places += [taken.picture for at, taken in enumerate(walk(places[0], whole, Lbfgs(10), 4), 1) if at in (2, 4)]
+    places += [
+        iterate.picture for at, iterate in enumerate(optimize(places[0], whole, Lbfgs(10), 4), 1) if at in (2, 4)
+    ]
     for place in places:
         one, other = whole(place), tiled(place)
         assert other.loss == pytest.approx(one.loss, rel=1e-5)
@@ -58,12 +61,12 @@ def test_a_halo_of_one_block_less_is_too_little(objective, small_trunk, monkeypa
     """The other way round: the test above would notice a halo that is too small."""
     size = (150, 171)
     monkeypatch.setattr("convolens.stylization.tiles.halo", lambda *_: 0)
-    tiled = objective(size, Cutting(48))
+    tiled = objective(size, Tiling(48))
     assert tiled(picture(size)).loss != pytest.approx(objective(size)(picture(size)).loss, rel=1e-5)
 
 
 def test_tiles_begin_at_multiples_of_the_stride_and_cover_the_picture_once(objective, small_trunk):
-    tiles = objective((150, 171), Cutting(48)).features.tiles
+    tiles = objective((150, 171), Tiling(48)).feature_loss.tiles
     unit, covered = tile_unit(small_trunk, TAPS), torch.zeros(150, 171)
     assert unit == 16 and halo(small_trunk, TAPS) % unit == 0
     for tile in tiles:
@@ -75,18 +78,18 @@ def test_tiles_begin_at_multiples_of_the_stride_and_cover_the_picture_once(objec
 
 
 def test_a_term_is_one_where_there_is_nothing_of_what_is_wanted(objective):
-    found = objective((64, 64)).features
+    found = objective((64, 64)).feature_loss
     names = ("content conv2_2", "style conv1_1", "style conv2_1", "style conv3_1")
     nothing = {name: torch.zeros_like(one) for name, one in found.sums(picture((64, 64))).items()}
-    nothing["content conv2_2"] = found.terms[0].wanted.double().square().sum()  # as far off as all of it
+    nothing["content conv2_2"] = found.terms[0].target.double().square().sum()  # as far off as all of it
     assert found._losses(nothing)[1] == pytest.approx(dict.fromkeys(names, 1.0), rel=1e-5)
 
 
-@pytest.mark.parametrize("cutting", [Cutting(48), Cutting(48, "pool1")])
-def test_maps_and_gram_matrices_put_together_from_tiles_are_those_of_the_whole(small_trunk, cutting):
+@pytest.mark.parametrize("tiling", [Tiling(48), Tiling(48, "pool1")])
+def test_maps_and_gram_matrices_put_together_from_tiles_are_those_of_the_whole(small_trunk, tiling):
     shown = picture((150, 171))
     batch = small_trunk.preprocessing.normalize(shown)
-    maps, grams = (find(small_trunk, TAPS, shown, cutting) for find in (maps_of, grams_of))
+    maps, grams = (find(small_trunk, TAPS, shown, tiling) for find in (maps_of, grams_of))
     for tap, wanted in small_trunk(batch, taps=TAPS).items():
         torch.testing.assert_close(maps[tap], wanted, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(grams[tap], cl.gram(wanted[0]), atol=1e-5, rtol=1e-4)

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from convolens.stylization.bands import Bands
 from convolens.stylization.objective import Evaluation
-from convolens.stylization.optimizers import Adam, Lbfgs, averaged, walk
+from convolens.stylization.optimizers import Adam, Lbfgs, averaged, optimize
+from convolens.stylization.subband_preconditioner import Subbands
 
 
 def bowl(center, widths):
@@ -28,19 +28,20 @@ def widths():
 
 @pytest.mark.parametrize(("optimizer", "steps", "tolerance"), [(Lbfgs(10), 60, 1e-5), (Adam(), 400, 2e-3)])
 def test_it_ends_at_the_best_place_within_the_pictures_range(center, widths, optimizer, steps, tolerance):
-    last = [*walk(torch.full_like(center, 0.5), bowl(center, widths), optimizer, steps)][-1]
+    last = [*optimize(torch.full_like(center, 0.5), bowl(center, widths), optimizer, steps)][-1]
     torch.testing.assert_close(last.picture, center.clamp(0, 1), atol=tolerance, rtol=0)
 
 
-def test_lbfgs_never_raises_the_loss_and_knows_only_so_many_steps(center, widths):
+def test_lbfgs_never_raises_the_loss_and_keeps_only_its_history(center, widths):
     optimizer = Lbfgs(3)
-    losses = [taken.evaluation.loss for taken in walk(torch.zeros_like(center), bowl(center, widths), optimizer, 20)]
+    iterates = optimize(torch.zeros_like(center), bowl(center, widths), optimizer, 20)
+    losses = [iterate.evaluation.loss for iterate in iterates]
     assert losses == sorted(losses, reverse=True)
     assert len(optimizer.pairs) <= 3
 
 
 def test_nothing_to_gain_is_no_step(center, widths):
-    assert [*walk(center.clamp(0, 1), bowl(center.clamp(0, 1), widths), Lbfgs(5), 9)] == []
+    assert [*optimize(center.clamp(0, 1), bowl(center.clamp(0, 1), widths), Lbfgs(5), 9)] == []
 
 
 @pytest.mark.parametrize("optimizer", [Lbfgs(5), Adam()])
@@ -52,20 +53,20 @@ def test_a_loss_that_is_not_finite_is_stepped_back_from_and_said(center, widths,
         found = bowl(center, widths)(x)
         return Evaluation(float("nan"), found.gradient, {}) if len(calls) == 4 else found
 
-    taken = [*walk(torch.full_like(center, 0.5), loss, optimizer, 5)]
-    assert [bool(one.note) for one in taken] == [False, False, True, False, False]
-    assert "not finite: a smaller step" in taken[2].note
-    assert all(torch.isfinite(one.picture).all() for one in taken)
+    iterates = [*optimize(torch.full_like(center, 0.5), loss, optimizer, 5)]
+    assert [bool(one.note) for one in iterates] == [False, False, True, False, False]
+    assert "not finite: a smaller step" in iterates[2].note
+    assert all(torch.isfinite(one.picture).all() for one in iterates)
 
 
-def test_a_loss_that_is_never_finite_again_ends_the_walk(center, widths):
+def test_a_loss_that_is_never_finite_again_ends_the_optimization(center, widths):
     calls = []
 
     def loss(x):
         calls.append(x)
         return Evaluation(float("nan") if len(calls) > 3 else 1.0 / len(calls), torch.ones_like(x), {})
 
-    assert len([*walk(torch.full_like(center, 0.5), loss, Adam(), 50)]) == 2
+    assert len([*optimize(torch.full_like(center, 0.5), loss, Adam(), 50)]) == 2
 
 
 def test_the_running_average_is_the_mean_of_the_first_and_forgets_older_ones():
@@ -80,7 +81,7 @@ def test_the_running_average_is_the_mean_of_the_first_and_forgets_older_ones():
 
 def test_bands_of_unlike_curvature_are_settled_in_a_few_steps():
     picture = torch.full((1, 3, 48, 48), 0.5, dtype=torch.float64)
-    bands = Bands(picture)
+    bands = Subbands(picture)
     curvature = torch.logspace(0, 3, 21, dtype=torch.float64).reshape(3, 7)
     target = picture + 0.1 * torch.rand(picture.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
@@ -88,5 +89,5 @@ def test_bands_of_unlike_curvature_are_settled_in_a_few_steps():
         gradient = bands.scaled(x - target, curvature)
         return Evaluation(float((gradient * (x - target)).sum()) / 2, gradient, {})
 
-    *_, last = walk(picture, loss, Lbfgs(4), 20)
+    *_, last = optimize(picture, loss, Lbfgs(4), 20)
     assert last.evaluation.loss < 1e-6 * loss(picture).loss

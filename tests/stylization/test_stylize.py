@@ -8,9 +8,9 @@ import torch
 import convolens as cl
 from convolens.errors import ArgumentError, DtypeError, ShapeError, WeightsError
 from convolens.stylization import colors, default_taps
-from convolens.stylization.memory import GIGABYTE, bytes_through, room_for
+from convolens.stylization.memory import GIGABYTE, bytes_through, plan_memory
 from convolens.stylization.pictures import sizes_of
-from convolens.stylization.tiles import WHOLE, Cutting
+from convolens.stylization.tiles import WHOLE, Tiling
 from convolens.tour.pictures import photo
 
 FEW = {"style_taps": ("conv1_1", "conv2_1", "conv3_1"), "content_taps": ("conv2_2",)}
@@ -71,8 +71,19 @@ def test_what_comes_out_is_of_the_contents_kind(restyle, coffee):
     assert deep.dtype == np.uint16 and (deep % 257 != 0).any()
     unit = (coffee / 255).astype(np.float32)
     assert restyle(unit, steps=1).dtype == np.float32
-    tensor = restyle(torch.from_numpy(unit), steps=1)
-    assert isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.uint16, torch.float16, torch.bfloat16, torch.float32, torch.float64]
+)
+def test_a_tensor_gives_a_tensor_of_its_dtype_with_its_transparency(restyle, coffee, dtype):
+    white = 1 if dtype.is_floating_point else torch.iinfo(dtype).max
+    alpha = np.linspace(0, 1, 80 * 100).reshape(80, 100, 1)
+    content = torch.from_numpy(np.concatenate([coffee / 255, alpha], axis=2) * white).to(dtype)
+    found = restyle(content, steps=1)
+    assert isinstance(found, torch.Tensor) and (found.dtype, found.shape) == (dtype, (80, 100, 4))
+    assert torch.equal(found[:, :, 3].double(), content[:, :, 3].double())
+    assert not torch.equal(found[:, :, 0].double(), content[:, :, 0].double())
 
 
 def test_gray_becomes_color_and_transparency_stays(restyle, coffee):
@@ -184,12 +195,12 @@ def test_vgg16_at_4096_would_be_done_in_tiles_within_8_gb():
     trunk = cl.trunk("vgg16")
     content, style = default_taps(trunk)
     assert (content, style) == (("conv4_2",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"))
-    room = partial(room_for, trunk, (*content, *style), content)
-    assert room((4096, 4096), 6.0).cutting == Cutting(256, "pool4")
-    assert room((4096, 4096), 5.0).cutting.border is None
-    assert room((512, 512), 2.5).cutting == WHOLE
+    plan = partial(plan_memory, trunk, (*content, *style), content)
+    assert plan((4096, 4096), 6.0).tiling == Tiling(256, "pool4")
+    assert plan((4096, 4096), 5.0).tiling.border is None
+    assert plan((512, 512), 2.5).tiling == WHOLE
     words = r"1024×1024 would take 3.\d GB at once: done up to pool1 in tiles of 256 pixels, in 2.\d GB"
-    assert re.fullmatch(words, room((1024, 1024), 2.5).note)
+    assert re.fullmatch(words, plan((1024, 1024), 2.5).note)
 
 
 @pytest.mark.weights
@@ -198,9 +209,9 @@ def test_what_is_allowed_is_kept_to_and_the_fastest_way_that_fits_is_taken():
     taps = ("conv4_2", "conv1_1", "conv5_1")
     borders = []
     for allowed in (1.5, 2.0, 2.5, 4.0):
-        room = room_for(trunk, taps, ("conv4_2",), (1024, 1024), allowed)
-        borders.append(room.cutting.border)
-        assert bytes_through(trunk, taps, (1024, 1024), room.cutting) < allowed * GIGABYTE
+        plan = plan_memory(trunk, taps, ("conv4_2",), (1024, 1024), allowed)
+        borders.append(plan.tiling.border)
+        assert bytes_through(trunk, taps, (1024, 1024), plan.tiling) < allowed * GIGABYTE
     assert borders == ["pool3", "pool2", "pool1", None]
 
 

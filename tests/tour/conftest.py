@@ -20,8 +20,8 @@ def small_tour(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "photo", small_photo)
-        patch.setattr(textures, "_LEARNED_FROM", {64: 4, 32: 4})
+        patch.setattr(textures, "_TRAINED_ON", {64: 4, 32: 4})
         patch.setattr(textures, "_TESTED_ON", {64: 2, 32: 2})
-        patch.setattr(localize, "_TO_LEARN", 20)
-        patch.setattr(localize, "_TO_TEST", 10)
+        patch.setattr(localize, "_TRAINING", 20)
+        patch.setattr(localize, "_TEST", 10)
         yield

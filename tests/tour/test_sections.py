@@ -86,9 +86,9 @@ def test_commands_and_lines_make_the_same_blurs(tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / f"{name}.png"), made[name])
 
 
-def test_crops_to_learn_from_and_to_test_on_share_no_pixel():
+def test_training_and_test_crops_have_no_pixel_in_common():
     for name in surfaces.SURFACES:
-        left, right = (surfaces.surface(name, held_out=part) for part in (False, True))
+        left, right = (surfaces.surface(name, test=part) for part in (False, True))
         assert left.shape[1] + right.shape[1] == 512
         np.testing.assert_array_equal(np.hstack([left, right])[:, left.shape[1] :], right)
 
@@ -96,7 +96,7 @@ def test_crops_to_learn_from_and_to_test_on_share_no_pixel():
 def test_the_mosaic_shows_what_its_map_says():
     picture, kinds = surfaces.mosaic()
     assert picture.shape == kinds.shape == (352, 352)
-    held = [surfaces.surface(name, held_out=True)[:352] for name in surfaces.SURFACES]
+    held = [surfaces.surface(name, test=True)[:352] for name in surfaces.SURFACES]
     np.testing.assert_array_equal(picture[kinds == 0], held[0][kinds[:, :176] == 0])
     np.testing.assert_array_equal(picture[:, 176:][kinds[:, 176:] == 1], held[1][kinds[:, 176:] == 1])
     np.testing.assert_array_equal(picture[:, 88:264][kinds[:, 88:264] == 2], held[2][kinds[:, 88:264] == 2])

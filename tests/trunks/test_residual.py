@@ -46,7 +46,7 @@ def test_a_narrower_network_has_so_many_features_everywhere_and_is_built_again_f
     [
         ("resnet18", 0.0, "width: need a number from 0.0625 to 8, got 0.0"),
         ("resnet18", float("nan"), "width: need a number from 0.0625 to 8, got nan"),
-        ("resnext50_32x4d", 0.3, "width: need features that 32 groups can share, got 38 in a stage"),
+        ("resnext50_32x4d", 0.3, "width: need a number of features that 32 groups divide, got 38 in a stage"),
     ],
 )
 def test_a_width_that_cannot_be_built_is_refused(name, width, message):

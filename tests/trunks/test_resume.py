@@ -33,5 +33,5 @@ def test_a_changed_value_changes_what_lies_behind_it(trunk):
 
 def test_nothing_before_the_tap_can_be_asked_for(trunk):
     first, second = trunk.taps[:2]
-    with pytest.raises(ArgumentError, match=f"taps: need some from {second} on, got {first}"):
+    with pytest.raises(ArgumentError, match=f"taps: need some at or after {second}, got {first}"):
         trunk.resume(second, torch.zeros(1, 64, 8, 8), (first,))

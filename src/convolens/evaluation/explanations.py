@@ -31,7 +31,7 @@ from convolens.explanation import (
     similarity,
 )
 from convolens.explanation.explanation import BOX_THRESHOLD
-from convolens.explanation.truth import BoxXYXY
+from convolens.explanation.localization_metrics import BoxXYXY
 from convolens.media.files import AnyPath
 from convolens.models.classify import Classifier
 from convolens.models.localize import Localizer

@@ -1,7 +1,7 @@
 """Explain: which part of the picture made the network say so.
 
 As a picture passes through the network its grid shrinks and its features multiply, and each feature still belongs to a
-place. A method weighs the features of a tap; the sum, stretched to the picture, is the map. `methods.py` lists them.
+place. A method weighs the features of a tap; their sum, upsampled to the picture, is the map. `methods.py` lists them.
 """
 
 from __future__ import annotations
@@ -10,30 +10,21 @@ from convolens.errors import need_networks
 
 need_networks()
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypedDict, Unpack, overload
 
-from torch import Tensor
-
 from convolens.errors import ArgumentError, MethodError
-from convolens.explanation.each import explain_each
 from convolens.explanation.explanation import Explanation
-from convolens.explanation.faithfulness import (
-    Curve,
-    deletion,
-    drop_and_increase,
-    insertion,
-    randomized,
-    road,
-    similarity,
-)
-from convolens.explanation.methods import METHODS, Method, checked_way
+from convolens.explanation.faithfulness import Curve, deletion, drop_and_increase, insertion, road
+from convolens.explanation.localization_metrics import box_overlap, points_at
+from convolens.explanation.methods import METHODS, Method, checked_request
+from convolens.explanation.model_randomization import randomized, similarity
+from convolens.explanation.objects import explain_objects
+from convolens.explanation.runner import run
 from convolens.explanation.smoothing import Smoothing
-from convolens.explanation.targets import ClassLike, Scoring, Target, class_number, of_group, ranked_target, targets_of
-from convolens.explanation.truth import box_overlap, points_at
-from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
+from convolens.explanation.targets import ClassLike, Question, Scoring
+from convolens.media.pixels import Picture, as_pictures
 from convolens.models.detect import Detector
 from convolens.models.inputs import running_on
 from convolens.models.tap_scores import HasTapScores, TapScores, tap_scores
@@ -57,10 +48,6 @@ __all__ = [
     "road",
     "similarity",
 ]
-
-
-# For one of many objects: where its own score comes from. `gradcam`'s mean over all places forgets which it was.
-LOCAL = "hirescam"
 
 
 class _Options(TypedDict, total=False):
@@ -112,14 +99,14 @@ def explain(
         target: the class to explain, by name or number; None for the likeliest of each picture; or a function from
             the scores `(N, classes)` to `(N,)`.
         against: a class whose score is subtracted: why `target` rather than this.
-        counterfactual: shows what speaks against the target instead of for it; the score's sign is turned.
+        counterfactual: shows what speaks against the target instead of for it: the score with the other sign.
         method: one of `METHODS`; `auto` is `cam` where the head allows it, which is exact, and `gradcam` elsewhere; for
             a detector's objects `hirescam`, as `gradcam` shows whatever is like the object, wherever it is.
-        taps: where to look; None looks where the head does. Maps of several taps are added by `cam`, whose sum is
-            exact; by the others each is first brought to a maximum of 1. Not for methods that look at the pixels.
+        taps: whose maps are explained; None takes the head's own. Maps of several taps are added by `cam`, whose sum is
+            exact; by the others each is first brought to a maximum of 1. Not for methods that explain by the pixels.
         relu_weights: counts only the features whose weight is positive, for methods that weigh features.
-        flip: takes the mean of the map and that of the mirrored picture, turned back.
-        noise_samples: takes the mean over this many copies of the picture with noise on them; 0 looks at the picture
+        flip: takes the mean of the map and that of the mirrored picture, mirrored back.
+        noise_samples: takes the mean over this many copies of the picture with noise on them; 0 takes the picture
             itself.
         seed: of the noise.
         batch: pictures of one size that go through the network at once.
@@ -141,23 +128,11 @@ def explain(
     ('dog', (48, 64))
     """
     pictures, many = as_pictures(images)
-    smoothing = Smoothing(flip, noise_samples, seed)
-    if isinstance(model, Detector):
-        if callable(target):
-            raise MethodError("target: of a detector need a class or None, got a function")
-        way_asked = ([method], taps, relu_weights)
-        with running_on(model, device):
-            objects = [
-                _explain_objects(model, one, target, against, counterfactual, way_asked, smoothing)[0]
-                for one in pictures
-            ]
-        return objects if many else objects[0]
-    subject = tap_scores(model)
-    asked = partial(_one_target, subject.class_names, target, against, counterfactual)
-    way = checked_way(subject, method, taps, linear=not callable(target), relu_weights=relu_weights)
-    with running_on(model, device):
-        found = [one for ((one,),) in explain_each(subject, pictures, asked, [way], smoothing, batch)]
-    return found if many else found[0]
+    question, smoothing = Question(target, against, counterfactual), Smoothing(flip, noise_samples, seed)
+    found = _each(model, pictures, [method], question, taps, relu_weights, smoothing, batch, device)
+    # Of a detector an explanation of each object, of another model the only one.
+    several = [of_method if isinstance(model, Detector) else of_method[0] for (of_method,) in found]
+    return several if many else several[0]
 
 
 def explain_top(
@@ -183,10 +158,10 @@ def explain_top(
         count: how many classes; fewer where the model has fewer.
         counterfactual: shows what speaks against each class.
         method: one of `METHODS` or `auto`.
-        taps: where to look.
+        taps: whose maps are explained.
         relu_weights: counts only the features whose weight is positive.
         flip: takes the mean with the mirrored picture's map.
-        noise_samples: takes the mean over so many copies with noise.
+        noise_samples: takes the mean over this number of copies with noise.
         seed: of the noise.
         batch: pictures that go through the network at once.
         device: where to run.
@@ -208,14 +183,11 @@ def explain_top(
         raise ArgumentError(f"count: need at least 1 class, got {count}")
     if isinstance(model, Detector):
         raise MethodError("model: need a classifier or a localizer, got a detector; use explain")
-    subject = tap_scores(model)
-    asked = partial(_top_targets, subject.class_names, count, counterfactual)
     pictures, many = as_pictures(images)
-    way = checked_way(subject, method, taps, linear=True, relu_weights=relu_weights)
-    with running_on(model, device):
-        smoothing = Smoothing(flip, noise_samples, seed)
-        found = [one for (one,) in explain_each(subject, pictures, asked, [way], smoothing, batch)]
-    return found if many else found[0]
+    question, smoothing = Question(counterfactual=counterfactual, count=count), Smoothing(flip, noise_samples, seed)
+    found = _each(model, pictures, [method], question, taps, relu_weights, smoothing, batch, device)
+    several = [of_method for (of_method,) in found]
+    return several if many else several[0]
 
 
 def explain_by(
@@ -236,17 +208,17 @@ def explain_by(
     """One picture by several methods, for which it is decoded and preprocessed once, and the trunk run once.
 
     Args:
-        model: as for `explain`, like all arguments but these two.
-        picture: one.
-        methods: out of `METHODS`, or `auto`.
-        count: how many of the likeliest classes, in place of `target`.
+        model: as for `explain`, like all arguments but `methods` and `count`.
+        picture: one picture.
+        methods: names from `METHODS`, or `auto`.
+        count: how many of the likeliest classes to explain, in place of `target`.
         target: the class to explain.
         against: a class whose score is subtracted.
         counterfactual: shows what speaks against it.
-        taps: where to look.
+        taps: whose maps are explained.
         relu_weights: counts only the features whose weight is positive.
         flip: takes the mean with the mirrored picture's map.
-        noise_samples: takes the mean over so many copies with noise.
+        noise_samples: takes the mean over this number of copies with noise.
         seed: of the noise.
 
     Returns:
@@ -254,84 +226,32 @@ def explain_by(
 
     Errors as in `explain`.
     """
-    smoothing = Smoothing(flip, noise_samples, seed)
-    if isinstance(model, Detector):
-        return _explain_objects(
-            model, picture, target, against, counterfactual, (methods, taps, relu_weights), smoothing
-        )
-    subject = tap_scores(model)
-    asked = (
-        partial(_one_target, subject.class_names, target, against, counterfactual)
-        if count is None
-        else partial(_top_targets, subject.class_names, count, counterfactual)
-    )
-    ways = [checked_way(subject, method, taps, linear=True, relu_weights=relu_weights) for method in methods]
-    (found,) = explain_each(subject, [picture], asked, ways, smoothing, 1)
+    question, smoothing = Question(target, against, counterfactual, count), Smoothing(flip, noise_samples, seed)
+    (found,) = _each(model, [picture], methods, question, taps, relu_weights, smoothing, 1, "auto")
     return found
 
 
-def _one_target(
-    names: Sequence[str],
-    target: ClassLike | Scoring | None,
-    against: ClassLike | None,
-    counterfactual: bool,
-    scores: Tensor,
-) -> list[Target]:
-    wanted = targets_of(scores, names, target, against)
-    return [wanted.turned() if counterfactual else wanted]
-
-
-def _top_targets(names: Sequence[str], count: int, counterfactual: bool, scores: Tensor) -> list[Target]:
-    wanted = [ranked_target(scores, names, rank) for rank in range(min(count, scores.shape[1]))]
-    return [one.turned() for one in wanted] if counterfactual else wanted
-
-
-def _explain_objects(
-    model: Detector,
-    picture: Picture,
-    target: ClassLike | None,
-    against: ClassLike | None,
-    counterfactual: bool,
-    asked_ways: tuple[Sequence[str], str | Sequence[str] | None, bool],
+def _each(
+    model: TapScores | HasTapScores | Detector,
+    pictures: Iterable[Picture],
+    methods: Sequence[str],
+    question: Question,
+    taps: str | Sequence[str] | None,
+    relu_weights: bool,
     smoothing: Smoothing,
-) -> list[list[Explanation]]:
-    """By each method an explanation of each object found; where `target` names a class, of that class's objects.
-
-    The picture is decoded once. Objects that look at the same taps share one pass of the network up to there.
-    """
-    methods, taps, relu_weights = asked_ways
-    pixels = over_white(as_pixels(picture))
-    found = model.predict(pixels)
-    names = model.class_names
-    wanted = None if target is None else names[class_number(target, names, len(names))]
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for number, (label, default_box) in enumerate(zip(found.labels, found.default_boxes, strict=True)):
-        if wanted in (None, label):
-            alike.setdefault(model.explained([int(default_box)]).passed_taps, []).append(number)
-    explained: list[dict[int, Explanation]] = [{} for _ in methods]
-    for numbers in alike.values():
-        subject = model.explained([int(found.default_boxes[number]) for number in numbers])
-        own = [one for one in subject.taps if one in subject.passed_taps][-1:]
-        named, looked_at = [LOCAL if one == "auto" else one for one in methods], own if taps is None else taps
-        ways = [checked_way(subject, one, looked_at, linear=True, relu_weights=relu_weights) for one in named]
-
-        labels = [found.labels[number] for number in numbers]
-        asked = partial(_object_targets, labels=labels, names=names, against=against, counterfactual=counterfactual)
-        (by_way,) = explain_each(subject, [pixels], asked, ways, smoothing, 1)
-        for of_way, several in zip(explained, by_way, strict=True):
-            for number, one in zip(numbers, several, strict=True):
-                likely = None if one.probability is None else float(found.scores[number])
-                box = tuple(found.boxes_xyxy[number].tolist())
-                of_way[number] = replace(one, found_xyxy=box, probability=likely)
-    return [[of_way[number] for number in sorted(of_way)] for of_way in explained]
-
-
-def _object_targets(
-    scores: Tensor, *, labels: Sequence[str], names: Sequence[str], against: ClassLike | None, counterfactual: bool
-) -> list[Target]:
-    """Of each object its class; `scores` are those of its classes, one object's after another's."""
-    wanted = [
-        of_group(targets_of(part, names, label, against), number, len(labels))
-        for number, (part, label) in enumerate(zip(scores.chunk(len(labels), dim=1), labels, strict=True))
-    ]
-    return [one.turned() for one in wanted] if counterfactual else wanted
+    batch: int,
+    device: str,
+) -> Iterator[list[list[Explanation]]]:
+    """The explanations of each picture by each method: one for each target, or of a detector for each object."""
+    with running_on(model, device):
+        if isinstance(model, Detector):
+            for picture in pictures:
+                yield explain_objects(model, picture, methods, question, taps, relu_weights, smoothing)
+            return
+        explained = tap_scores(model)
+        requests = [
+            checked_request(explained, method, taps, linear=not callable(question.target), relu_weights=relu_weights)
+            for method in methods
+        ]
+        targets = partial(question.targets, names=explained.class_names)
+        yield from run(explained, pictures, targets, requests, smoothing, batch)

@@ -1,4 +1,4 @@
-"""What stands out at a tap, whatever the class: no head, no gradient."""
+"""A map of the strongest activations at a tap, whatever the class: no head, no gradient."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.explanation.subject import View
 from convolens.explanation.targets import Target
+from convolens.explanation.view import View
 
 
 def eigencam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:

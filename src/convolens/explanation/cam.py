@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from convolens.errors import MethodError
-from convolens.explanation.subject import View
 from convolens.explanation.targets import Target
+from convolens.explanation.view import View
 
 
 def cam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
-    """The map whose mean, added over the taps, is the score without its bias. Negative where the place speaks against.
+    """The map whose mean, added over the taps, is the score without its bias. Negative where a place speaks against it.
 
     Raises:
         MethodError: the head does not pool, or the target is not a sum of class scores.

@@ -1,4 +1,4 @@
-"""The answer: which pixels spoke for it, as a map in the picture's own pixels, an overlay and a box."""
+"""The result: which pixels spoke for a score, as a map in the picture's own pixels, an overlay and a box."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ BOX_THRESHOLD = 0.2
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Drawn):
-    """Where in a picture a number came from.
+    """Where in a picture a score came from.
 
     Attributes:
-        heatmap: `(H, W)` float32 in the picture's own pixels; 0 where the network did not look (outside a crop).
-        score: the number explained: the class's score before softmax.
+        heatmap: `(H, W)` float32 in the picture's own pixels; 0 outside the crop that the network gets.
+        score: what is explained: the class's score before softmax.
         probability: how likely the class is, of a detection's object its score; None for what is no class: a function,
             or why one class rather than another.
-        label: what it is called: the class's name.
+        label: the class's name.
         method: how the map was made.
-        grids: the map at each tap (or at the input) before ReLU and stretching, in the method's own units.
+        grids: the map at each tap (or at the input) before ReLU and upsampling, in the method's own units.
         picture: what was explained.
         found_xyxy: of a detection, the object's own box `(x1, y1, x2, y2)` in the picture's pixels.
     """
@@ -43,20 +43,20 @@ class Explanation(Drawn):
     probability: float | None = None
 
     def overlay(self, *, strength: float = 0.5) -> UInt8[np.ndarray, "height width 3"]:
-        """The picture with its map over it: hot where most spoke for the answer, untouched where nothing did.
+        """The picture with its map over it: hot where most spoke for the class, unchanged where nothing did.
 
         Args:
             strength: how much of the picture the hottest place covers, from 0 to 1.
         """
         from convolens.media.draw import overlay
 
-        return overlay(self.picture, self.shares(), strength=strength)
+        return overlay(self.picture, self.normalized(), strength=strength)
 
     def drawn(self) -> UInt8[np.ndarray, "height width 3"]:
-        """The overlay, enlarged where it is too small to be looked at, and of a detection its own box."""
+        """The overlay, enlarged where it is too small to read, and of a detection its own box."""
         from convolens.media.draw import draw_boxes, legible, overlay
 
-        shown = overlay(legible(self.picture)[0], self.shares())
+        shown = overlay(legible(self.picture)[0], self.normalized())
         if self.found_xyxy is None:
             return shown
         scale = shown.shape[1] / self.picture.shape[1]
@@ -64,28 +64,30 @@ class Explanation(Drawn):
 
     def __str__(self) -> str:
         where = place(self.box()) if self.box() else "nowhere"
-        return f"{self.label} {self.said}  {where}"
+        return f"{self.label} {self.score_text}  {where}"
 
     def __repr__(self) -> str:
         height, width = self.heatmap.shape
-        return f"Explanation({self.label} {self.said}, {self.method} at {', '.join(self.grids)}, {height}×{width})"
+        return (
+            f"Explanation({self.label} {self.score_text}, {self.method} at {', '.join(self.grids)}, {height}×{width})"
+        )
 
     @property
-    def said(self) -> str:
-        """How likely the class is, in words, or the score of what is no class."""
+    def score_text(self) -> str:
+        """The probability of the class as text, or the score of what is no class."""
         return f"(score {self.score:.2f})" if self.probability is None else f"{self.probability:.1%}"
 
-    def shares(self) -> Float32[np.ndarray, "height width"]:
+    def normalized(self) -> Float32[np.ndarray, "height width"]:
         """The map from 0 to 1: its positive part over its maximum; 0 everywhere where nothing is positive."""
         positive = self.heatmap.clip(min=0)
         highest = positive.max()
         return positive / highest if highest > 0 else positive
 
     def box(self, threshold: float = BOX_THRESHOLD) -> tuple[int, int, int, int] | None:
-        """`(x1, y1, x2, y2)` around the largest connected part above a share of the maximum; None for an empty map.
+        """`(x1, y1, x2, y2)` around the largest connected part above a fraction of the maximum; None for an empty map.
 
         Args:
-            threshold: the share, 20% as in Zhou et al. 2016. Pixels that touch by a side are connected.
+            threshold: the fraction, 20% as in Zhou et al. 2016. Pixels that touch by a side are connected.
         """
         return largest_box(self.heatmap, threshold)
 

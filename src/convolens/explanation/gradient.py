@@ -1,6 +1,6 @@
-"""Maps from the score's gradient at a tap: any head, one backward pass from the head to the tap and no further.
+"""Maps from the score's gradient at a tap: any head, one backward pass from the head to the tap.
 
-All write f for the features at the tap, g for the gradient of the score in them, i for a place, k for a feature. Each
+They write f for the features at the tap, g for the gradient of the score in them, i for a place, k for a feature. Each
 gives its map before the last ReLU, which `explain` applies.
 """
 
@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.explanation.subject import View, need_gradient
 from convolens.explanation.targets import Target
+from convolens.explanation.view import View, need_gradient
 
 
 def gradcam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
@@ -42,7 +42,7 @@ def layercam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
 
 
 def _gradients(view: View, target: Target) -> Tensor:
-    """Of the score in the features, by the graph that all targets of the view share."""
+    """The score's gradient in the features, by the graph that all targets of the view share."""
     at, scores = view.graph
     with torch.enable_grad():
         score = target.score(scores).sum()

@@ -1,4 +1,4 @@
-"""The ways to explain, and which of them a question goes by.
+"""The methods to explain by, and a request for one of them, checked.
 
 A new one is a function from a `View` and a `Target` to a map, and its line in `METHODS`;
 `tests/explanation/test_conformance.py` then tests it.
@@ -17,8 +17,8 @@ from convolens.explanation.cam import cam
 from convolens.explanation.gradient import gradcam, gradcam_plus_plus, hirescam, layercam
 from convolens.explanation.perturbation import ablationcam, occlusion, scorecam
 from convolens.explanation.pixels import guided_backprop, integrated_gradients
-from convolens.explanation.subject import INPUT, View, check_taps
 from convolens.explanation.targets import Target
+from convolens.explanation.view import INPUT, View, check_taps
 from convolens.models.tap_scores import TapScores
 
 
@@ -27,9 +27,9 @@ class Method:
     """How a map is made.
 
     Attributes:
-        find: from what the network shows at a tap and a target to a map.
+        find: from a view of a tap and a target to a map.
         rectified: whether the paper ends with a ReLU, so that the map shows only what speaks for the target.
-        at_input: whether it looks at the pixels themselves rather than at a tap.
+        at_input: whether it explains by the pixels themselves rather than by a tap.
         weighs: whether each feature has one weight, the same at every place.
     """
 
@@ -55,18 +55,18 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Way:
-    """How to explain, checked: the taps, the method's name, and whether only positive weights count."""
+class Request:
+    """A map that is requested: at which taps, by which method, and whether only positive weights count."""
 
     taps: tuple[str, ...]
-    name: str
+    method: str
     relu_weights: bool
 
 
-def checked_way(
+def checked_request(
     model: TapScores, method: str, taps: str | Sequence[str] | None, *, linear: bool, relu_weights: bool = False
-) -> Way:
-    """What was asked for, checked; `linear`: whether the target is a sum of class scores.
+) -> Request:
+    """The request, if the model can serve it; `linear`: whether the target is a sum of class scores.
 
     Raises:
         ArgumentError: a model in training mode, or no such tap.
@@ -82,7 +82,7 @@ def checked_way(
         weighing = ", ".join(name for name, one in METHODS.items() if one.weighs)
         raise MethodError(f"method {method}: gives a feature no single weight that may be positive; take {weighing}")
     if not METHODS[method].at_input:
-        return Way(chosen, method, relu_weights)
+        return Request(chosen, method, relu_weights)
     if taps is not None:
         raise MethodError(f"method {method}: looks at the pixels, not at a tap; leave out taps, or take gradcam")
-    return Way((INPUT,), method, relu_weights)
+    return Request((INPUT,), method, relu_weights)

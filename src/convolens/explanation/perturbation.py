@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.explanation.placing import to_input
-from convolens.explanation.subject import View
 from convolens.explanation.targets import Target
+from convolens.explanation.upsampling import to_input
+from convolens.explanation.view import View
 
 AT_ONCE = 16
 PATCHES_ALONG_SIDE = 8  # a patch covers an eighth of the shorter side; neighbours overlap by half
@@ -22,7 +22,7 @@ GRAY = 0.5
 
 
 def scorecam(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
-    """Each feature weighed by the score of the picture seen through it. Wang et al., "Score-CAM", 2020, algorithm 1.
+    """Each feature weighed by the score of the picture masked by it. Wang et al., "Score-CAM", 2020, algorithm 1.
 
     The paper subtracts the score of a baseline picture from every feature's score before its softmax, which cancels.
     """
@@ -33,13 +33,13 @@ def ablationcam(view: View, target: Target) -> Float[Tensor, "batch rows columns
     """Each feature weighed by what the score loses without it. Ramaswamy et al., "Ablation-CAM", WACV 2020, eq. 3, 4.
 
     Differs from the paper in that the loss is not divided by the score: that is the same for every feature, and would
-    turn the map's sign where the score is negative.
+    change the map's sign where the score is negative.
     """
     return _each_picture(view, target, _ablationcam)
 
 
 def occlusion(view: View, target: Target) -> Float[Tensor, "batch rows columns"]:
-    """At each pixel, what the score loses on average when a grey patch covers it.
+    """The mean loss of score, for each pixel, when a grey patch covers it.
 
     Zeiler & Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2.
     """
@@ -53,12 +53,12 @@ def _each_picture(view: View, target: Target, find: Callable[[View, Target], Ten
 def _scorecam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
     features, picture = view.activations[0], view.batch[0]
 
-    def seen_through(at: Tensor) -> Tensor:
+    def masked(at: Tensor) -> Tensor:
         masks = to_input(features[at], picture.shape[1], picture.shape[2], view.model.field(view.tap))
         return picture * _unit(masks)[:, None]
 
-    seen = _each_score(len(features), seen_through, view.model, target)
-    return view.weighted(seen.softmax(dim=0)[None])[0]
+    scores = _each_score(len(features), masked, view.model, target)
+    return view.weighted(scores.softmax(dim=0)[None])[0]
 
 
 def _ablationcam(view: View, target: Target) -> Float[Tensor, "rows columns"]:
@@ -100,7 +100,7 @@ def _each_score(
 
 
 def _unit(masks: Float[Tensor, "masks height width"]) -> Float[Tensor, "masks height width"]:
-    """Each from 0 to 1; one that is the same everywhere becomes 0."""
+    """Each mask scaled to [0, 1]; one that is the same everywhere becomes 0."""
     low, high = masks.amin(dim=(1, 2), keepdim=True), masks.amax(dim=(1, 2), keepdim=True)
     return torch.where(high > low, (masks - low) / torch.where(high > low, high - low, 1.0), 0.0)
 

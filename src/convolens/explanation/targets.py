@@ -1,4 +1,4 @@
-"""What is to be explained: a number that the network gives each picture, made of its class scores."""
+"""What is explained: a number for each picture, computed from its class scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Target:
     """One number for each picture of a batch.
 
     Attributes:
-        labels: what it is called, one for each picture.
+        labels: its name, one for each picture.
         direction: `(N, classes)`: the number is the scores' sum weighted by it; None where it is something else.
         score: the scores → the number. Differentiable.
     """
@@ -31,7 +31,7 @@ class Target:
     score: Scoring
 
     def of(self, number: int) -> Target:
-        """The same for one picture of the batch, of which any number of changed copies may be scored."""
+        """The target for one picture of the batch, of which any number of changed copies may be scored."""
         if self.direction is None:
             return Target(self.labels[number : number + 1], None, self.score)
         return linear_target(self.labels[number : number + 1], self.direction[number : number + 1])
@@ -44,12 +44,39 @@ class Target:
         likely = (probabilities * self.direction.abs()).sum(dim=1)
         return [value if one else None for value, one in zip(likely.tolist(), single.tolist(), strict=True)]
 
-    def turned(self) -> Target:
-        """What speaks against it: the same number with its sign turned."""
+    def negated(self) -> Target:
+        """The target whose number has the other sign: what speaks against this one."""
         labels = tuple(f"against {label}" for label in self.labels)
         if self.direction is None:
             return Target(labels, None, lambda scores: -self.score(scores))
         return linear_target(labels, -self.direction)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which of the class scores are explained, whatever the picture.
+
+    Attributes:
+        target: a class by name or number, None for each picture's likeliest, or a function of the scores.
+        against: a class whose score is subtracted.
+        counterfactual: whether the map shows what speaks against the target.
+        count: explains the `count` likeliest classes in place of `target`; None explains `target`.
+    """
+
+    target: ClassLike | Scoring | None = None
+    against: ClassLike | None = None
+    counterfactual: bool = False
+    count: int | None = None
+
+    def targets(self, scores: Float[Tensor, "batch classes"], names: Sequence[str]) -> list[Target]:
+        """The targets for pictures with these scores. Errors as in `targets_of`."""
+        if self.count is None:
+            return self.signed([targets_of(scores, names, self.target, self.against)])
+        return self.signed([ranked_target(scores, names, rank) for rank in range(min(self.count, scores.shape[1]))])
+
+    def signed(self, targets: Sequence[Target]) -> list[Target]:
+        """The targets, or what speaks against them."""
+        return [one.negated() if self.counterfactual else one for one in targets]
 
 
 def linear_target(labels: Sequence[str], direction: Float[Tensor, "batch classes"]) -> Target:
@@ -68,7 +95,7 @@ def targets_of(
     target: ClassLike | Scoring | None,
     against: ClassLike | None,
 ) -> Target:
-    """The target that the caller's words mean for pictures with these scores.
+    """The target that `explain`'s arguments mean for pictures with these scores.
 
     Args:
         scores: of the pictures, before softmax.
@@ -84,14 +111,14 @@ def targets_of(
         if against is not None:
             raise ArgumentError("against: needs a class as target, got a function; subtract in the function")
         return _called(target, scores)
-    wanted = ranked_target(scores, names, 0) if target is None else _one_class(scores, names, target)
+    chosen = ranked_target(scores, names, 0) if target is None else _one_class(scores, names, target)
     if against is None:
-        return wanted
+        return chosen
     rival = _one_class(scores, names, against)
-    assert wanted.direction is not None  # both are classes
+    assert chosen.direction is not None  # both are classes
     assert rival.direction is not None
-    labels = [f"{one} rather than {other}" for one, other in zip(wanted.labels, rival.labels, strict=True)]
-    return linear_target(labels, wanted.direction - rival.direction)
+    labels = [f"{one} rather than {other}" for one, other in zip(chosen.labels, rival.labels, strict=True)]
+    return linear_target(labels, chosen.direction - rival.direction)
 
 
 def of_group(target: Target, number: int, count: int) -> Target:
@@ -102,7 +129,7 @@ def of_group(target: Target, number: int, count: int) -> Target:
 
 
 def ranked_target(scores: Float[Tensor, "batch classes"], names: Sequence[str], rank: int) -> Target:
-    """Of each picture the class whose score is at a rank, 0 the likeliest."""
+    """The class of each picture at a rank of its scores: 0 is the likeliest."""
     return _classes(scores, names, scores.argsort(dim=1, descending=True, stable=True)[:, rank])
 
 

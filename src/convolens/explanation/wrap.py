@@ -69,7 +69,7 @@ class Wrapped(nn.Module):
         return scores
 
     def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-        """Scores as shares that add up to 1."""
+        """The softmax of the scores."""
         return scores.softmax(dim=1)
 
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
@@ -78,7 +78,7 @@ class Wrapped(nn.Module):
         return self.preprocessing(pictures).to(device=weight.device, dtype=weight.dtype)
 
     def maps(self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str]) -> dict[str, Tensor]:
-        """The taps' outputs, as they were before anything behind them changed them in place."""
+        """The taps' outputs, copied before a later layer can change them in place."""
         found: dict[str, Tensor] = {}
 
         def keep(tap: str) -> Callable[..., None]:
@@ -100,7 +100,7 @@ class Wrapped(nn.Module):
     def rest(
         self, batch: Float[Tensor, "batch channels height width"], tap: str, maps: Mapping[str, Tensor] | None = None
     ) -> Callable[[Tensor], Tensor]:
-        """Class scores from values at a tap. The part before it runs too, as only the module knows the way."""
+        """Class scores from values at a tap. The layers before it run too, as only the module knows which those are."""
 
         def scores(value: Tensor) -> Tensor:
             copies = batch.repeat_interleave(len(value) // len(batch), dim=0)
@@ -111,10 +111,10 @@ class Wrapped(nn.Module):
         return scores
 
     def field(self, tap: str) -> None:
-        """Unknown, like all that the module does."""
+        """None: the receptive field is not known."""
 
     def class_weights(self) -> dict[str, Tensor]:
-        """Empty: what the module does behind its taps is not known."""
+        """Empty, as the layers behind the taps are not known."""
         return {}
 
     @contextmanager

@@ -2,10 +2,10 @@
 
 A dense layer on a C×H×W map is a convolution with an H×W kernel and the same parameters; on a larger map it gives one
 score for every place of that kernel. Cost: one pass over the picture, where windows taken one by one compute what they
-share again and again (64 windows of 224 in a picture of 448: about 16 times the work).
+have in common again and again (64 windows of 224 in a picture of 448: about 16 times the work).
 
-On a network without padding, map and windows are the same numbers. A network that pads (VGG, ResNet) sees real
-neighbours where a lone window has zeros around it, so its map differs from lone windows near their borders.
+On a network without padding, map and windows are the same numbers. A network that pads (VGG, ResNet) computes with a
+window's real neighbours where a separate window has zeros around it, so the two differ near the windows' borders.
 
 Sermanet et al., "OverFeat", 2014; Long, Shelhamer & Darrell, "Fully Convolutional Networks", 2015.
 """
@@ -22,14 +22,15 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from convolens.errors import ArgumentError, ShapeError
+from convolens.layers.tensors import is_traced
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.receptive import window_of
 from convolens.trunks.trunk import Trunk
 
-# How many inputs of dense layers are gathered at a time, in numbers: 64 MB.
-MOST_GATHERED = 1 << 24
+# How many numbers of inputs of dense layers are unfolded at a time: 64 MB.
+MAX_UNFOLDED = 1 << 24
 
-# Layers that treat every place of a map alike.
+# Layers that do the same at every place of a map.
 _POINTWISE = (
     nn.ReLU,
     nn.Dropout,
@@ -45,11 +46,11 @@ _POINTWISE = (
 
 
 @runtime_checkable
-class Gathers(Protocol):
-    """A layer that makes one place of a whole map, and knows how to do so for every window of a larger one."""
+class PoolsWindows(Protocol):
+    """A layer that pools a whole map to one place, and can do so for every window of a larger map."""
 
     def over_windows(self, rows: int, columns: int) -> nn.Module:
-        """The same for every window of so many rows and columns: `(N, C, r, c)` to `(N, D, r-rows+1, c-columns+1)`."""
+        """The layer for every window of that size: `(N, C, r, c)` to `(N, D, r-rows+1, c-columns+1)`."""
 
 
 @runtime_checkable
@@ -73,17 +74,17 @@ def convolutionalize(model: nn.Module, input_size: int | tuple[int, int]) -> Sca
         A `Scanner`; calling it takes `(N, C, H, W)` and gives `(N, classes, rows, columns)`.
 
     Raises:
-        ArgumentError: a layer that cannot be turned, or an input size at which pooling is not uniform.
+        ArgumentError: a layer that cannot be converted, or an input size at which pooling is not uniform.
 
     >>> dense = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
     >>> convolutionalize(dense, 14)(torch.zeros(1, 1, 16, 16)).shape
     torch.Size([1, 2, 2, 2])
     """
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
-    layers = list(_row(model))
+    layers = list(_layers(model))
     with torch.inference_mode():
-        turned = nn.Sequential(*_turned(layers, torch.zeros(1, _channels(layers), height, width)))
-    return Scanner(turned.eval(), (height, width), _total_stride(layers), model)
+        network = nn.Sequential(*_converted(layers, torch.zeros(1, _channels(layers), height, width)))
+    return Scanner(network.eval(), (height, width), _total_stride(layers), model)
 
 
 class Scanner(nn.Module):
@@ -122,10 +123,13 @@ class Scanner(nn.Module):
         rows, columns = (
             (side - window) // stride + 1 for side, window in zip(batch.shape[2:], self.window, strict=True)
         )
-        if rows < 1 or columns < 1:
+        if not is_traced() and (rows < 1 or columns < 1):  # a tracer records the sizes
             (height, width), have = self.window, batch.shape[2:]
             raise ShapeError(f"batch: need pictures of at least {height}×{width}, got {have[0]}×{have[1]}")
         shifts = self.stride // stride
+        if shifts == 1:
+            whole: Tensor = self.network(batch)
+            return whole[:, :, :rows, :columns]
         scores: Tensor | None = None
         for row in range(min(shifts, rows)):
             for column in range(min(shifts, columns)):
@@ -164,72 +168,74 @@ class UntilTap(nn.Module):
 class DenseAsConvolution(nn.Module):
     """A dense layer on a C×H×W map as the convolution that it is, with the same parameters, on any larger map.
 
-    Every place's inputs are gathered into a column, and one matrix product does the rest. A dense layer's weights are
-    large (400 MB in VGG16's first): this reads them as they lie, where a general convolution reorders them first.
+    Every place's inputs are unfolded into a column, and one matrix product does the rest. A dense layer's weights are
+    large (400 MB in VGG16's first): this reads them in their order, where a general convolution reorders them first.
 
     Args:
         dense: the layer.
         shape: (H, W) of the map that it was made for.
-        spread: how far apart that map's places lie in the larger one.
+        dilation: the distance between neighbours of that map in the larger one.
     """
 
-    def __init__(self, dense: nn.Linear, shape: tuple[int, int], spread: tuple[int, int]) -> None:
+    def __init__(self, dense: nn.Linear, shape: tuple[int, int], dilation: tuple[int, int]) -> None:
         super().__init__()
-        self.dense, self.shape, self.spread = dense, shape, spread
+        self.dense, self.shape, self.dilation = dense, shape, dilation
 
     def forward(
         self, maps: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch outputs rows columns"]:
         """The layer at every place of its window."""
-        down, across = ((side - 1) * apart for side, apart in zip(self.shape, self.spread, strict=True))
-        rows, columns = maps.shape[2] - down, maps.shape[3] - across
-        at_once = max(1, MOST_GATHERED // max(1, self.dense.in_features * columns * len(maps)))
-        strips = [maps[:, :, first : first + at_once + down] for first in range(0, rows, at_once)]
-        places = torch.cat([self._on(strip) for strip in strips], dim=2)
-        return places.reshape(len(maps), self.dense.out_features, rows, columns)
+        down, across = ((side - 1) * step for side, step in zip(self.shape, self.dilation, strict=True))
+        batch, (rows, columns) = maps.shape[0], (maps.shape[2] - down, maps.shape[3] - across)
+        strips = [maps]
+        if not is_traced():  # how many strips there are depends on sizes, and a tracer would record the number
+            at_once = max(1, MAX_UNFOLDED // max(1, self.dense.in_features * columns * batch))
+            strips = [maps[:, :, first : first + at_once + down] for first in range(0, rows, at_once)]
+        places = torch.cat([self._on_strip(strip) for strip in strips], dim=2)
+        return places.reshape(batch, self.dense.out_features, rows, columns)
 
-    def _on(self, strip: Tensor) -> Tensor:
-        """`(N, outputs, places)`."""
-        found = self.dense.weight @ unfold(strip, self.shape, dilation=self.spread)
+    def _on_strip(self, strip: Tensor) -> Tensor:
+        """The layer at every place of a strip, `(N, outputs, places)`."""
+        found = self.dense.weight @ unfold(strip, self.shape, dilation=self.dilation)
         return found if self.dense.bias is None else found + self.dense.bias[:, None]
 
     def extra_repr(self) -> str:
         """What `repr` shows besides the layer."""
-        return f"shape={self.shape}, spread={self.spread}"
+        return f"shape={self.shape}, dilation={self.dilation}"
 
 
-def _row(model: nn.Module) -> Iterator[nn.Module]:
-    """The model as layers in a row."""
+def _layers(model: nn.Module) -> Iterator[nn.Module]:
+    """The model as a sequence of layers."""
     if isinstance(model, HasTrunk):
         if len(model.taps) != 1:
             raise ArgumentError(f"convolutionalize: need a head on one tap, got {', '.join(model.taps)}")
         yield UntilTap(model.trunk, model.taps[0])
-        yield from _rows(model.head.layers())
+        yield from _layers_of(model.head.layers())
     elif isinstance(model, nn.Sequential):
-        yield from _rows(model.children())
+        yield from _layers_of(model.children())
     else:
         yield model
 
 
-def _rows(layers: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    for layer in layers:
-        yield from _row(layer)
+def _layers_of(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    for module in modules:
+        yield from _layers(module)
 
 
-def _turned(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
-    """The layers with dense ones as convolutions. `value` is a window, to see which sizes the layers meet."""
-    shape, spread = (1, 1), (1, 1)  # of the map that is flattened, and how far apart its places lie
+def _converted(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
+    """The layers, dense ones as convolutions. `value` is a window, whose size behind each layer is needed."""
+    shape, dilation = (1, 1), (1, 1)  # of the map that is flattened, and the distance between its places
     for layer in layers:
         if isinstance(layer, nn.AdaptiveAvgPool2d):
-            spread = _spread(layer, value)
-            yield nn.AvgPool2d(spread, stride=1)
-        elif isinstance(layer, Gathers):
+            dilation = _pooled_cell(layer, value)
+            yield nn.AvgPool2d(dilation, stride=1)
+        elif isinstance(layer, PoolsWindows):
             yield layer.over_windows(value.shape[2], value.shape[3])
         elif isinstance(layer, nn.Flatten):
             shape = (value.shape[2], value.shape[3])
         elif isinstance(layer, nn.Linear):
-            yield DenseAsConvolution(layer, shape, spread)
-            shape, spread = (1, 1), (1, 1)
+            yield DenseAsConvolution(layer, shape, dilation)
+            shape, dilation = (1, 1), (1, 1)
         elif isinstance(layer, (UntilTap, *_POINTWISE)) or hasattr(layer, "kernel_size"):
             yield layer
         else:
@@ -237,16 +243,16 @@ def _turned(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
         value = layer.eval()(value)
 
 
-def _spread(layer: nn.AdaptiveAvgPool2d, value: Tensor) -> tuple[int, int]:
-    """The side of the cells that adaptive pooling averages, where all are alike."""
-    wanted = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
+def _pooled_cell(layer: nn.AdaptiveAvgPool2d, value: Tensor) -> tuple[int, int]:
+    """The height and width of what adaptive pooling averages, which must be the same everywhere."""
+    cells = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
     have = value.shape[2:]
-    if any(not want or side % want for side, want in zip(have, wanted, strict=True)):
+    if any(not want or side % want for side, want in zip(have, cells, strict=True)):
         raise ArgumentError(
-            f"input_size: need one at which the last map is a multiple of {wanted[0]}×{wanted[1]}, "
+            f"input_size: need one at which the last map is a multiple of {cells[0]}×{cells[1]}, "
             f"got a map of {have[0]}×{have[1]}"
         )
-    return have[0] // int(wanted[0] or 1), have[1] // int(wanted[1] or 1)
+    return have[0] // int(cells[0] or 1), have[1] // int(cells[1] or 1)
 
 
 def _total_stride(layers: list[nn.Module]) -> int:

@@ -2,8 +2,8 @@
 
 Five taps are read by one 1×1 convolution each, brought to the picture's size, and fused by another: fine taps place an
 edge, deep ones say whether it belongs to an object. Cost: VGG16's convolutions at the picture's full size, about 31
-GFLOP for every 224×224 pixels. The trunk takes a large picture tile by tile, each with the surroundings that its
-features see, so that it never holds more than about 1.5 GB of maps; the result is the same.
+GFLOP for every 224×224 pixels. A large picture goes through the trunk in tiles with halos as wide as the receptive
+fields, so that it never holds more than about 1.5 GB of maps; the result is the same.
 
 Xie & Tu, "Holistically-Nested Edge Detection", ICCV 2015.
 """
@@ -23,7 +23,7 @@ from convolens.trunks import Trunk
 from convolens.trunks.registry import trunk
 from convolens.trunks.weights.loading import hed_side_outputs
 
-# A side of what the trunk takes at once, in pixels; a multiple of the deepest tap's stride.
+# The side of a tile without its halo, in pixels; a multiple of the deepest tap's stride.
 TILE = 1024
 
 # The deepest convolution of each stage, and the side output that reads it.
@@ -86,23 +86,23 @@ def side_outputs(network: Trunk, heads: dict[str, Tensor], batch: Tensor) -> lis
 
 def fuse_sides(sides: list[Tensor], heads: dict[str, Tensor], size: tuple[int, ...]) -> Tensor:
     """The side outputs, brought to one size, as a map of probabilities `(N, 1, H, W)`."""
-    stretched = [interpolate(side, tuple(size), mode="bilinear", align_corners=False) for side in sides]
-    return torch.sigmoid(conv2d(torch.cat(stretched, 1), heads["fuse.weight"], heads["fuse.bias"]))
+    upsampled = [interpolate(side, tuple(size), mode="bilinear", align_corners=False) for side in sides]
+    return torch.sigmoid(conv2d(torch.cat(upsampled, 1), heads["fuse.weight"], heads["fuse.bias"]))
 
 
 def _side(maps: dict[str, Tensor], tap: str, heads: dict[str, Tensor], stride: int, before: tuple[int, int]) -> Tensor:
-    """One tap's side output, of the tile without its surroundings; `before` is how much of them lies above and left."""
+    """One tap's side output for the tile without its halo; `before` is the halo's height above and its width left."""
     top, left = (pixels // stride for pixels in before)
     own = maps[tap][:, :, top : top + TILE // stride, left : left + TILE // stride]
     return conv2d(own, heads[f"{SIDES[tap]}.weight"], heads[f"{SIDES[tap]}.bias"])
 
 
 def _halo(network: Trunk) -> int:
-    """How far features see beyond their own stride, rounded up so that tiles begin where the deepest tap's cells do."""
+    """How far receptive fields extend past a cell, rounded up so that tiles begin where the deepest tap's cells do."""
     fields = [network.receptive_field(tap) for tap in SIDES]
-    reach = max(max(-field.offset, field.size + field.offset - field.stride) for field in fields)
+    margin = max(max(-field.offset, field.size + field.offset - field.stride) for field in fields)
     stride = fields[-1].stride
-    return -(-reach // stride) * stride
+    return -(-margin // stride) * stride
 
 
 @lru_cache(maxsize=1)

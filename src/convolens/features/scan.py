@@ -1,4 +1,4 @@
-"""Where in a large picture a class is: a classifier scores every window, and the map lies over the picture."""
+"""Where in a large picture a class is: a classifier scores every window, and the map is drawn over the picture."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def draw_scan(
     """The map over the picture, every cell's value at the centre of its window, linear in between."""
     heat = likely
     for axis, side in enumerate(image.shape[:2]):
-        heat = _stretched(heat, axis, side, window, stride)
+        heat = _upsampled(heat, axis, side, window, stride)
     return overlay(image, heat.astype(np.float32).clip(0, 1), strength=0.6)
 
 
@@ -71,11 +71,11 @@ def _check_window(window: int) -> None:
         raise ArgumentError(f"window: need at least 1 pixel, got {window}")
 
 
-def _stretched(heat: NDArray[Any], axis: int, side: int, window: int, stride: int) -> NDArray[Any]:
-    """The cells' values at every pixel along one axis; the outermost hold to the picture's edge."""
+def _upsampled(heat: NDArray[Any], axis: int, side: int, window: int, stride: int) -> NDArray[Any]:
+    """The cells' values at every pixel along one axis; the outermost are repeated to the picture's edge."""
     at = ((np.arange(side) - (window - 1) / 2) / stride).clip(0, heat.shape[axis] - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, heat.shape[axis] - 1)
-    share = np.expand_dims(at - low, 1 - axis)
-    stretched: NDArray[Any] = heat.take(low, axis) * (1 - share) + heat.take(high, axis) * share
-    return stretched
+    weight = np.expand_dims(at - low, 1 - axis)
+    upsampled: NDArray[Any] = heat.take(low, axis) * (1 - weight) + heat.take(high, axis) * weight
+    return upsampled

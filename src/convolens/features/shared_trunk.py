@@ -1,4 +1,4 @@
-"""Several heads on one trunk: what they have in common is computed once."""
+"""Several heads on one trunk, which is run once for all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single features see: the strongest ones of a tap, and their boxes on the picture."""
+"""Receptive fields of single features: the strongest ones of a tap, and their boxes on the picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convolens.trunks.receptive import Box
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature of a map: where it is, how strong, and the input box it sees, clipped to the picture."""
+    """One feature of a map: where it is, how strong, and its receptive field, clipped to the picture."""
 
     channel: int
     row: int
@@ -30,7 +30,7 @@ class Feature:
 def strongest_features(
     trunk: Trunk, image: Num[np.ndarray, "height width *channels"], tap: str, count: int
 ) -> list[Feature]:
-    """The strongest features of a tap, strongest first, no two of which look at nearly the same place.
+    """The strongest features of a tap, strongest first, no two of which have nearly the same receptive field.
 
     Raises:
         ArgumentError: no such tap, or a count below 0.
@@ -42,13 +42,13 @@ def strongest_features(
         values, channels = trunk(batch, taps=tap)[tap][0].max(dim=0)
     size: tuple[int, int] = (batch.shape[2], batch.shape[3])
     field = trunk.receptive_field(tap)
-    apart = max(1, field.size // (2 * field.stride))  # boxes closer than half their side show the same thing
+    spacing = max(1, field.size // (2 * field.stride))  # boxes closer than half their side show the same thing
     found: list[Feature] = []
     while len(found) < count and float(values.max()) > 0:
         row, column = divmod(int(values.argmax()), values.shape[1])
         box = trunk.trace(tap, row, column, clip=size)
         found.append(Feature(int(channels[row, column]), row, column, float(values[row, column]), box))
-        _around(values, row, column, apart).fill_(0)
+        _around(values, row, column, spacing).fill_(0)
     return found
 
 
@@ -57,11 +57,11 @@ def draw_trace(
     features: Sequence[Feature] = (),
     named: Mapping[str, Box] | None = None,
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """The picture with boxes: those that have names, and what the strongest features see."""
+    """The picture with boxes: those that have names, and the receptive fields of the strongest features."""
     labeled = [*(named or {}).items(), *((f"channel {one.channel}", one.box_xyxy) for one in features)]
     labels, boxes = [label for label, _ in labeled], np.array([box for _, box in labeled]).reshape(-1, 4)
     return draw_boxes(image, boxes, labels, kinds=[*(named or {}), *("strongest" for _ in features)])
 
 
-def _around(values: Tensor, row: int, column: int, apart: int) -> Tensor:
-    return values[max(0, row - apart + 1) : row + apart, max(0, column - apart + 1) : column + apart]
+def _around(values: Tensor, row: int, column: int, spacing: int) -> Tensor:
+    return values[max(0, row - spacing + 1) : row + spacing, max(0, column - spacing + 1) : column + spacing]

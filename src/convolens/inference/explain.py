@@ -152,13 +152,13 @@ def _drawn(found: Sequence[Explanation]) -> NDArray[np.uint8]:
 
 
 def _title(one: Explanation) -> str:
-    return f"{one.method}: {one.label} {one.said}"
+    return f"{one.method}: {one.label} {one.score_text}"
 
 
 def _write_maps(path: Path, found: Sequence[Explanation], file: Path) -> None:
     with writing(path) as draft, draft.open("wb") as stream:
         np.save(stream, np.stack([one.heatmap for one in found]))
-    painted = [heatmap(one.shares(), lowest=0, highest=1) for one in found]
+    painted = [heatmap(one.normalized(), lowest=0, highest=1) for one in found]
     shown = painted[0] if len(found) == 1 else sheet(painted, [_title(one) for one in found])
     write_picture(path.with_suffix(".heat.png"), Picture(shown), keeping=(file,))
 

@@ -117,7 +117,7 @@ class ExplanationPage:
         for one in self._explanations(pixels):
             share = f" {seen.likely[one.label]:.0%}" if one.label in seen.likely else ""
             by = f" · {one.method}" if len(self.methods) > 1 else ""
-            layers[f"{one.label}{share}{by}"] = overlay(shown, one.shares())  # at the size that is shown
+            layers[f"{one.label}{share}{by}"] = overlay(shown, one.normalized())  # at the size that is shown
         return looks(shown, layers, seen.words, describe=seen.path.name)
 
     def _explanations(self, pixels: NDArray[Any]) -> Iterator[Explanation]:

@@ -23,7 +23,7 @@ from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
 from convolens.layers.methods import every_stride, left_to_torch, must_lose_stride
 from convolens.layers.planner import LayerSpec, plan_for
-from convolens.layers.tensors import as_tensor, batched, check_alike, kind_of, mixes_precisions
+from convolens.layers.tensors import as_tensor, batched, check_alike, is_traced, kind_of, mixes_precisions
 from convolens.layers.trilinear import convolve_tensors, input_gradient, weight_gradient
 from convolens.planning import Plan, at_pace
 from convolens.settings import precision
@@ -64,7 +64,7 @@ def conv2d(
            [4., 4., 2.],
            [2., 2., 1.]])
     """
-    if torch.compiler.is_compiling() or has_torch_function((x, weight, bias)) or mixes_precisions(x):
+    if is_traced() or has_torch_function((x, weight, bias)) or mixes_precisions(x):
         # A compiler, an exporter, a tracer's proxy, a tensor subclass, autocast: each knows torch's own convolution.
         tracing: Any = torch_conv2d
         zeros = _for_torch(padding, weight, dilation)
@@ -145,7 +145,6 @@ def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...])
     """Whether there is nothing that `conv2d` would refuse or treat in its own way, but for sizes."""
     return (
         type(x) is Tensor
-        and not torch.compiler.is_compiling()
         and x.dim() == weight.dim() == 4
         and x.is_floating_point()
         and x.dtype == weight.dtype
@@ -249,7 +248,9 @@ class Conv2d(nn.Conv2d):
             channels = self.in_channels // self.groups
             input, stride = _without_stride(input, channels, self.kernel_size, stride, padding)  # noqa: A001
         how = stride, padding, dilation, self.groups
+        if is_traced():  # sizes, which the checks compare, are recorded too
+            return torch.conv2d(input, weight, bias, *how)
         if _plain(input, weight, bias, how) and left_to_torch(tuple(input.shape), tuple(weight.shape), *how):
             # Nothing of ours to add: no detour either, which costs a small layer a third of its time.
-            return torch.conv2d(input, weight, bias, stride, padding, dilation, self.groups)
-        return conv2d(input, weight, bias, stride, padding, dilation, self.groups)  # type: ignore[no-any-return]
+            return torch.conv2d(input, weight, bias, *how)
+        return conv2d(input, weight, bias, *how)  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ from convolens.arrays import Array
 from convolens.errors import DtypeError, ShapeError
 from convolens.layers import core
 from convolens.layers.geometry import Pair, Size, pair, pooled_size
-from convolens.layers.tensors import as_tensor, batched, kind_of, mixes_precisions
+from convolens.layers.tensors import as_tensor, batched, is_traced, kind_of, mixes_precisions
 
 
 def max_pool2d(
@@ -56,7 +56,7 @@ def max_pool2d(
     >>> y, argmax
     (array([[[5., 7.]]]), array([[[5, 7]]]))
     """
-    if torch.compiler.is_compiling() or has_torch_function((x,)) or mixes_precisions(x):
+    if is_traced() or has_torch_function((x,)) or mixes_precisions(x):
         tracing: Any = torch_max_pool2d
         return tracing(x, size, stride, padding, dilation, ceil_mode, return_argmax)
     inside = as_tensor(x, "x")

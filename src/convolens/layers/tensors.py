@@ -49,6 +49,11 @@ def batched(x: Tensor, subject: str) -> Tensor:
     )
 
 
+def is_traced() -> bool:
+    """Whether a compiler, an exporter or `torch.jit.trace` records what is done: they know torch's own operators."""
+    return torch.compiler.is_compiling() or torch._C._is_tracing()
+
+
 def mixes_precisions(x: object) -> bool:
     """Whether torch's autocast is on where `x` is: it knows torch's own operators and casts what they are given."""
     return isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type)

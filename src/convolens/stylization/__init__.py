@@ -1,11 +1,11 @@
-"""Repaint a picture in the manner of another, make a texture, or see what a tap knows of a picture.
+"""Repaint a picture in the style of another, make a texture, or show what a tap keeps of a picture.
 
 A picture is optimised so that at chosen taps of a trunk its features are close to the content's, and their Gram
 matrices close to the style's. It is done coarse to fine: each scale starts from the content at its size plus what the
 scale before changed, so that detail is never lost to enlargement and large shapes are settled where steps are cheap.
 
-Cost of a step: the trunk's layers forward and, with frozen weights, back at the picture's size; of those that go by
-tiles once more forward, and the tiles' halos.
+Cost of a step: the trunk's layers forward and, with frozen weights, backward at the picture's size; for tiled layers
+once more forward, and the tiles' halos.
 
 Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks", CVPR 2016.
 """
@@ -29,11 +29,11 @@ from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.inputs import in_evaluation_mode
 from convolens.stylization.colors import Colors
-from convolens.stylization.goal import Goal, default_taps, number, shared, weighted
 from convolens.stylization.losses import gram
-from convolens.stylization.pictures import as_unit, kind_of, longest, opened, resized, sizes_of
+from convolens.stylization.pictures import as_unit, kind_of, opened, resized, sizes_of, with_longer_side
 from convolens.stylization.progress import State, Step
-from convolens.stylization.scales import INITS, OPTIMIZERS, Plan, plan_steps, run
+from convolens.stylization.scales import INITS, OPTIMIZERS, Schedule, run, steps_by_scale
+from convolens.stylization.target import Target, default_taps, in_proportion, number, weighted
 from convolens.trunks import Trunk
 from convolens.trunks.blocks import PaddingMode, Pooling
 from convolens.trunks.options import pick_device
@@ -80,8 +80,8 @@ def stylize(
     Args:
         content: a path, bytes, an open file, a Pillow picture, an array or tensor `(H, W)` or `(H, W, C)`, uint8,
             uint16 or float in [0, 1]; None makes a texture.
-        style: one such picture, or several; None keeps to the content: with `init="noise"` the result shows what
-            `content_taps` know of it.
+        style: one such picture, or several; None leaves the content alone: with `init="noise"` the result shows what
+            `content_taps` keep of it.
         content_weight: of the content's features.
         style_weight: of the style's Gram matrices, shared by taps and styles.
         tv_weight: of the mean squared step between neighbouring pixels: more is smoother.
@@ -100,20 +100,20 @@ def stylize(
         optimizer: "lbfgs" or "adam".
         init: "content", "noise", "style" or a picture; None is the content, or noise where there is none.
         seed: of the noise.
-        trunk: a name from `TRUNKS`, or a trunk itself, whose own weights, pooling and padding then hold.
+        trunk: a name from `TRUNKS`, or a trunk, whose weights, pooling and padding then hold.
         weights: of a trunk given by name, as in `cl.trunk`.
         pooling: "average" or "max".
-        padding: what the trunk sees past the border: "edge" goes on with the last pixel and leaves no rim; "constant"
-            is as trained.
+        padding: what the trunk gets past the border: "edge" repeats the last pixel and leaves no rim; "constant" is as
+            trained.
         memory: gigabytes that the computation may take; a picture that needs more goes through the trunk's first
             layers, or all, in tiles, with the same result: slower by a tenth to a half.
         device: of a trunk given by name: auto, cpu, cuda, …
-        resume: a `State` of an earlier run with the same arguments, to go on from.
+        resume: a `State` of an earlier run with the same arguments, to continue from.
         on_step: called with a `Step` after each. What it raises ends the run.
 
     Returns:
-        The picture, of the content's kind and dtype: uint8 or uint16 are rounded, transparency is kept, grey becomes
-        RGB. For what is no tensor an array.
+        The picture, of the content's kind and dtype: for a tensor a tensor, on its device; for anything else an array.
+        uint8 and uint16 are rounded, transparency is kept, grey becomes RGB.
 
     Raises:
         ArgumentError: an option that cannot be used; a tap that the trunk lacks.
@@ -138,9 +138,10 @@ def stylize(
     whole = _result_size(picture, size)
     colors = Colors.of(keep_colors, None if picture is None else resized(picture, whole))
     for_content, for_style = default_taps(network)
-    toward_style = 2 * number("strength", strength, most=1) if styles else 0.0
-    style_total = number("style_weight", style_weight) * toward_style**3  # what is seen goes by orders of magnitude
-    goal = Goal(
+    toward_style = 2 * number("strength", strength, maximum=1) if styles else 0.0
+    # The cube, as weights look different only by orders of magnitude.
+    style_total = number("style_weight", style_weight) * toward_style**3
+    target = Target(
         trunk=network,
         content=None if picture is None else colors.content(picture),
         styles=[colors.style(one) for one in styles],
@@ -148,21 +149,21 @@ def stylize(
         content_taps=network.chosen(content_taps or for_content, "content_taps") if picture is not None else (),
         content_weight=number("content_weight", content_weight) * (2 - toward_style if styles else 1),
         style_taps=weighted(network.chosen(style_taps or for_style, "style_taps"), tap_weights, style_total),
-        mix=shared([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
+        mix=in_proportion([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
         tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
         memory=number("memory", memory),
     )
     sizes = sizes_of(whole, scales)
-    network.need_size(goal.taps, sizes[0], "content" if source is not None else "size")
+    network.need_size(target.taps, sizes[0], "content" if source is not None else "size")
     need_one_of("optimizer", optimizer, OPTIMIZERS)
-    plan = Plan(sizes, plan_steps(steps, len(sizes)), optimizer, _init(init, picture), seed)
+    schedule = Schedule(sizes, steps_by_scale(steps, len(sizes)), optimizer, _init(init, picture), seed)
     kind = kind_of(source, whole)
 
     def restore(found: Tensor) -> Any:
         return kind.restore(colors.result(resized(found.float().cpu(), whole)))
 
     with _frozen(network):
-        return restore(run(goal, plan, resume, on_step, restore))
+        return restore(run(target, schedule, resume, on_step, restore))
 
 
 def _trunk(
@@ -181,7 +182,7 @@ def _named_trunk(name: str, weights: str | None, pooling: Pooling, padding: Padd
 
 @contextmanager
 def _frozen(trunk: Trunk) -> Iterator[None]:
-    """The trunk in evaluation mode with weights that take no gradient, and back as it was."""
+    """The trunk in evaluation mode with weights that take no gradient, and afterwards as it was before."""
     trainable = [parameter for parameter in trunk.parameters() if parameter.requires_grad]
     trunk.requires_grad_(False)
     try:
@@ -203,7 +204,7 @@ def _result_size(content: Tensor | None, size: int | tuple[int, int] | None) -> 
         raise ArgumentError(f"size: need at least 1 pixel, got {size}")
     if len(sides) == 2:
         return sides
-    return (sides[0], sides[0]) if own is None else longest(own, sides[0])
+    return (sides[0], sides[0]) if own is None else with_longer_side(own, sides[0])
 
 
 def _masks(masks: Sequence[Any] | None, styles: int, content: Tensor | None) -> list[Tensor | None]:

@@ -1,7 +1,7 @@
-"""A style's brushwork in the content's own colours, in two ways.
+"""A style's brushwork in the content's own colours, by one of two methods.
 
-luminance   only light and dark are restyled: the optimisation sees grey pictures, and the result's luminance takes the
-            place of the content's. No new colour appears at all.
+luminance   only light and dark are restyled: the optimisation gets grey pictures, and the result's luminance replaces
+            the content's. No new colour appears at all.
 histogram   the style is first repainted so that its colours have the content's mean and covariance; strokes keep
             differences of colour.
 
@@ -29,46 +29,46 @@ class Colors:
     """What is done to the pictures before and after, so that the content's colours stay.
 
     Attributes:
-        way: how; None changes nothing.
-        kept: the picture whose colours stay, at the result's size.
+        method: how; None changes nothing.
+        source: the picture whose colours stay, at the result's size.
     """
 
-    way: KeepColors | None
-    kept: Tensor | None
+    method: KeepColors | None
+    source: Tensor | None
 
     @classmethod
     def of(cls, keep_colors: bool | str, content: Tensor | None) -> Colors:
         """For what `stylize` was given; True is luminance.
 
         Raises:
-            ArgumentError: no such way, or no content.
+            ArgumentError: no such method, or no content.
         """
         if keep_colors is False:
             return cls(None, None)
         if content is None:
             raise ArgumentError("keep_colors: need a content whose colours are kept, got none")
-        for way in get_args(KeepColors):
-            if keep_colors == way or (keep_colors is True and way == "luminance"):
-                return cls(way, content)
+        for method in get_args(KeepColors):
+            if keep_colors == method or (keep_colors is True and method == "luminance"):
+                return cls(method, content)
         raise ArgumentError(f"keep_colors: need a bool, 'luminance' or 'histogram', got {keep_colors!r}")
 
     def content(self, picture: Tensor) -> Tensor:
-        """The content as the optimisation sees it."""
-        return luminance(picture) if self.way == "luminance" else picture
+        """The content as the optimisation gets it."""
+        return luminance(picture) if self.method == "luminance" else picture
 
     def style(self, picture: Tensor) -> Tensor:
-        """A style as the optimisation sees it."""
-        if self.way is None or self.kept is None:
+        """A style as the optimisation gets it."""
+        if self.method is None or self.source is None:
             return picture
-        if self.way == "luminance":
-            return matched(luminance(picture), luminance(self.kept))
-        return matched(picture, self.kept)
+        if self.method == "luminance":
+            return matched(luminance(picture), luminance(self.source))
+        return matched(picture, self.source)
 
     def result(self, picture: Tensor) -> Tensor:
-        """The optimised picture with the colours that it shall have."""
-        if self.way != "luminance" or self.kept is None:
+        """The optimised picture with the content's colours."""
+        if self.method != "luminance" or self.source is None:
             return picture
-        return with_luminance(self.kept, picture)
+        return with_luminance(self.source, picture)
 
 
 def luminance(picture: Tensor) -> Tensor:
@@ -85,17 +85,17 @@ def with_luminance(picture: Tensor, like: Tensor) -> Tensor:
 
 
 def matched(picture: Tensor, to: Tensor) -> Tensor:
-    """The picture with its colours moved linearly to the mean and covariance of another's, in [0, 1]."""
-    mean, spread = _statistics(picture)
-    wanted_mean, wanted_spread = _statistics(to)
-    move = _root(wanted_spread) @ torch.linalg.inv(_root(spread))
-    flat = move @ (picture[0].reshape(3, -1) - mean) + wanted_mean
+    """The picture with its colours transformed linearly to the mean and covariance of another's, in [0, 1]."""
+    mean, covariance = _statistics(picture)
+    target_mean, target_covariance = _statistics(to)
+    transform = _root(target_covariance) @ torch.linalg.inv(_root(covariance))
+    flat = transform @ (picture[0].reshape(3, -1) - mean) + target_mean
     painted: Tensor = flat.reshape(picture.shape)
     return painted.clamp(0, 1).to(picture.dtype)
 
 
 def _statistics(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance in float64: grey pictures' are near singular."""
+    """Mean and covariance in float64, as those of grey pictures are near singular."""
     flat = picture[0].reshape(3, -1).double()
     mean = flat.mean(1, keepdim=True)
     off = flat - mean

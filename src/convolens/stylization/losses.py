@@ -1,7 +1,7 @@
-"""What style transfer asks of a picture: features near the content's, Gram matrices near the style's.
+"""The losses of style transfer: features near the content's, Gram matrices near the style's.
 
-Every term is relative, ‖have − want‖² / ‖want‖²: 1 is as far off as nothing at all would be, at any tap of any trunk
-and at any size. So the default weights suit all of them. Gradients are written out, by the features and not by the
+Every term is relative, ‖features − target‖² / ‖target‖²: 1 is the loss of features that are all 0, at any tap of any
+trunk and at any size. So the default weights suit all of them. Gradients are written out in the features and not in the
 picture: the picture's follow from one backward pass through the trunk, and tiles need no graph that spans them.
 
 Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks", CVPR 2016.
@@ -9,7 +9,9 @@ Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,13 +22,13 @@ from convolens.arrays import Array
 from convolens.errors import ShapeError
 from convolens.layers.tensors import as_tensor, batched, kind_of
 
-TINY = 1e-12  # keeps a term finite where what is wanted is nothing at all
+TINY = 1e-12  # keeps a term finite where its target is 0 everywhere
 
 
 def gram(
     features: Float[Array, "*batch channels height width"], mask: Float[Array, "height width"] | None = None
 ) -> Any:
-    """The Gram matrix of feature maps: which features occur together, wherever that is.
+    """The Gram matrix of feature maps: which features are active together, wherever that is.
 
     With the map unrolled to M of C × N, N = H·W, it is G = M Mᵀ / N, so that maps of any size compare. C²·N
     multiplications.
@@ -62,59 +64,97 @@ def gram_sum(maps: Tensor, mask: Tensor | None = None) -> Tensor:
     return rows.T @ (rows if mask is None else rows * mask.reshape(-1, 1))
 
 
-def weight_of(mask: Tensor) -> float:
-    """What a masked Gram sum is divided by."""
-    return max(float(mask.sum()), TINY)
-
-
 def unrolled(maps: Tensor) -> Tensor:
-    """`(C, H, W)` as a row for each place; no copy where channels lie side by side."""
+    """`(C, H, W)` as a row for each place; no copy where channels are the innermost axis in memory."""
     return maps.permute(1, 2, 0).reshape(-1, maps.shape[0])
+
+
+Crop = Callable[[Tensor], Tensor]  # a tile's part of a map of the whole picture
 
 
 @dataclass(frozen=True)
 class ContentTerm:
-    """Features wanted at a tap."""
+    """The distance of the features at a tap from the content's."""
 
     tap: str
     weight: float
-    wanted: Tensor  # (1, C, H, W)
+    target: Tensor  # (1, C, H, W)
 
     @property
     def name(self) -> str:
-        """As progress shows it."""
+        """The name that progress shows."""
         return f"content {self.tap}"
 
+    @cached_property
     def energy(self) -> float:
-        """What 1 means."""
-        return max(float(squares(self.wanted)), TINY)
+        """The squared distance that counts as 1."""
+        return max(float(squares(self.target)), TINY)
+
+    def tile_sum(self, features: Tensor, crop: Crop) -> Tensor:
+        """The squared distance in a tile, which adds up over tiles."""
+        return squares(features - crop(self.target))
+
+    def evaluate(self, total: Tensor, places: int) -> tuple[float, Tensor]:
+        """The value of that sum over all tiles, and the factor of its gradient."""
+        del places  # the distance is that of all of them already
+        return float(total) / self.energy, torch.tensor(2 * self.weight / self.energy, dtype=torch.float64)
+
+    def add_gradient(self, into: Tensor, features: Tensor, crop: Crop, factor: Tensor) -> None:
+        """Adds the gradient in a tile's features to `into`."""
+        into.add_(features - crop(self.target), alpha=float(factor))
 
 
 @dataclass(frozen=True)
 class StyleTerm:
-    """A Gram matrix wanted at a tap, of the places that the mask picks."""
+    """The distance of the Gram matrix at a tap, of the places that the mask picks, from a style's."""
 
     tap: str
     style: int
     weight: float
-    wanted: Tensor  # (C, C)
+    target: Tensor  # (C, C)
     mask: Tensor | None  # (H, W) of the tap's map
 
     @property
     def name(self) -> str:
-        """As progress shows it."""
+        """The name that progress shows."""
         return f"style {self.tap}" if self.style == 0 else f"style {self.style + 1} {self.tap}"
 
+    @cached_property
     def energy(self) -> float:
-        """What 1 means."""
-        return max(float(self.wanted.square().sum()), TINY)
+        """The squared distance that counts as 1."""
+        return max(float(self.target.square().sum()), TINY)
+
+    def tile_sum(self, features: Tensor, crop: Crop) -> Tensor:
+        """The Gram matrix of a tile before it is divided, which adds up over tiles."""
+        return gram_sum(features[0], None if self.mask is None else crop(self.mask))
+
+    def evaluate(self, total: Tensor, places: int) -> tuple[float, Tensor]:
+        """The value of that sum over all tiles, for a map of that number of places, and the factor of its gradient."""
+        count = places if self.mask is None else max(float(self.mask.sum()), TINY)
+        off = total / count - self.target
+        return float(off.square().sum()) / self.energy, off * (4 * self.weight / (self.energy * count))
+
+    def add_gradient(self, into: Tensor, features: Tensor, crop: Crop, factor: Tensor) -> None:
+        """Adds the gradient in a tile's features to `into`."""
+        rows = unrolled(features[0])
+        if self.mask is not None:
+            rows = rows * crop(self.mask).reshape(-1, 1)
+        add_product(into, rows, factor)
 
 
 Term = ContentTerm | StyleTerm
 
 
+def add_product(maps: Tensor, rows: Tensor, matrix: Tensor) -> None:
+    """Adds rows @ matrix, a row for each place, to `(1, C, H, W)`."""
+    if maps.is_contiguous(memory_format=torch.channels_last):  # the product is added as it is computed
+        maps[0].permute(1, 2, 0).view(len(rows), maps.shape[1]).addmm_(rows, matrix)
+    else:  # the last tile of a row may have no place at a deep tap, so the channels are named
+        maps.add_((rows @ matrix).reshape(*maps.shape[2:], maps.shape[1]).permute(2, 0, 1))
+
+
 def squares(maps: Tensor) -> Tensor:
-    """The sum of squares, added up in float64 but for rows, without a copy of the maps in float64."""
+    """The sum of squares: rows in the maps' precision, the rest in float64, without a copy of the maps in float64."""
     return maps.square().sum(dim=-1).double().sum()
 
 

@@ -1,4 +1,4 @@
-"""What a restyling reports after every step, and what it needs to go on from there."""
+"""What a restyling reports after every step, and the state that it can be resumed from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class State:
-    """A place to go on from: hand it to `stylize` as `resume`, with the arguments of before.
+    """A state to resume from: pass it to `stylize` as `resume`, with the same arguments as before.
 
     Attributes:
         scale: index of the scale, coarse to fine.
@@ -31,11 +31,11 @@ class Step:
 
     Attributes:
         number: from 1, over all scales.
-        total: as many as there will be, unless a scale cannot be bettered earlier.
+        total: how many there will be, unless a scale ends early as no step lowers its loss.
         size: height and width of the present scale.
         loss: the weighted sum.
-        losses: each term before its weight: `content conv4_2`, `style conv1_1`, …, `roughness`. 1 is as far off as
-            nothing at all would be.
+        losses: each term before its weight: `content conv4_2`, `style conv1_1`, …, `roughness`. 1 is the loss of
+            features that are all 0.
         seconds: since the start.
         seconds_left: an estimate, from the pixels done and to be done.
         note: what the user should know; mostly empty.
@@ -57,5 +57,5 @@ class Step:
         return self._picture()
 
     def state(self) -> State | None:
-        """Where to go on from."""
+        """The state to resume from."""
         return self._state()

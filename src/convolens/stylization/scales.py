@@ -1,4 +1,4 @@
-"""The walk through the scales, coarse to fine."""
+"""The scales, coarse to fine: each starts from what the one before changed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from convolens.arrays import keeping
 from convolens.errors import ArgumentError
-from convolens.stylization.goal import Goal
-from convolens.stylization.memory import GIGABYTE, READY_SHARE, Room
-from convolens.stylization.optimizers import Adam, Lbfgs, Optimizer, Taken, averaged, walk
+from convolens.stylization.memory import GIGABYTE, POOL_FRACTION, MemoryPlan
+from convolens.stylization.optimizers import Adam, Iterate, Lbfgs, Optimizer, averaged, optimize
 from convolens.stylization.pictures import noise, resized
 from convolens.stylization.progress import State, Step
+from convolens.stylization.target import Target
 
 COARSER_STEPS = 2  # a scale takes this many times the steps of the next finer one, at a quarter of the cost each
 Size = tuple[int, int]
@@ -28,8 +28,8 @@ OPTIMIZERS = ("lbfgs", "adam")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The scales' sizes, coarse to fine, with the steps at each; how, and from what."""
+class Schedule:
+    """The scales' sizes, coarse to fine, with the steps at each; the optimizer, and what it starts from."""
 
     sizes: Sequence[Size]
     steps: Sequence[int]
@@ -38,10 +38,10 @@ class Plan:
     seed: int
 
 
-def plan_steps(steps: int | Sequence[int], scales: int) -> list[int]:
+def steps_by_scale(steps: int | Sequence[int], scales: int) -> list[int]:
     """The steps at each scale, coarse to fine.
 
-    >>> plan_steps(50, 3), plan_steps([5, 2], 2)
+    >>> steps_by_scale(50, 3), steps_by_scale([5, 2], 2)
     ([200, 100, 50], [5, 2])
     """
     if isinstance(steps, int):
@@ -54,59 +54,59 @@ def plan_steps(steps: int | Sequence[int], scales: int) -> list[int]:
 
 
 def run(
-    goal: Goal,
-    plan: Plan,
+    target: Target,
+    schedule: Schedule,
     resume: State | None,
     on_step: Callable[[Step], object] | None,
     restore: Callable[[Tensor], Any],
 ) -> Tensor:
     """The result at the finest scale, `(1, 3, H, W)` in [0, 1]."""
-    reporter = _Reporter(plan, resume, on_step, restore)
+    reporter = _Reporter(schedule, resume, on_step, restore)
     picture: Tensor | None = None
-    for scale in range(resume.scale if resume else 0, len(plan.sizes)):
+    for scale in range(resume.scale if resume else 0, len(schedule.sizes)):
         done = 0
         if resume is not None and scale == resume.scale:
-            picture, done = _resumed(goal, plan, resume), resume.step
+            picture, done = _resumed(target, schedule, resume), resume.step
         else:
-            picture = _start(goal, plan, scale, picture)
-        room = goal.room(plan.sizes[scale])
-        with keeping(int(goal.memory * GIGABYTE * READY_SHARE)) if room.note else nullcontext():
-            picture = _one_scale(goal, plan, scale, picture, done, room, reporter)
+            picture = _start(target, schedule, scale, picture)
+        memory = target.memory_plan(schedule.sizes[scale])
+        with keeping(int(target.memory * GIGABYTE * POOL_FRACTION)) if memory.note else nullcontext():
+            picture = _one_scale(target, schedule, scale, picture, done, memory, reporter)
     assert picture is not None
     return picture
 
 
 def _one_scale(
-    goal: Goal, plan: Plan, scale: int, picture: Tensor, done: int, room: Room, reporter: _Reporter
+    target: Target, schedule: Schedule, scale: int, picture: Tensor, done: int, memory: MemoryPlan, reporter: _Reporter
 ) -> Tensor:
-    """The picture after a scale's steps: the best, or the average of the last where its loss is less."""
-    size, steps = plan.sizes[scale], plan.steps[scale] - done
+    """The picture after a scale's steps: the best, or the running average where its loss is lower."""
+    size, steps = schedule.sizes[scale], schedule.steps[scale] - done
     if steps <= 0:
         return picture
-    reporter.tell(room.note)
-    objective = goal.objective(size, room)
-    best, least, mean = picture, float("inf"), None
-    for count, taken in enumerate(walk(picture, objective, _optimizer(plan, room), steps), 1):
-        mean = averaged(mean, taken.picture, count)
-        if taken.evaluation.loss <= least:
-            best, least = taken.picture, taken.evaluation.loss
-        reporter.report(scale, done + count, taken, best)
-    return mean if mean is not None and objective(mean).loss < least else best
+    reporter.tell(memory.note)
+    objective = target.objective(size, memory.tiling)
+    best, lowest, mean = picture, float("inf"), None
+    for count, iterate in enumerate(optimize(picture, objective, _optimizer(schedule, memory), steps), 1):
+        mean = averaged(mean, iterate.picture, count)
+        if iterate.evaluation.loss <= lowest:
+            best, lowest = iterate.picture, iterate.evaluation.loss
+        reporter.report(scale, done + count, iterate, best)
+    return mean if mean is not None and objective(mean).loss < lowest else best
 
 
-def _optimizer(plan: Plan, room: Room) -> Optimizer:
-    return Lbfgs(room.history) if plan.optimizer == "lbfgs" else Adam()
+def _optimizer(schedule: Schedule, memory: MemoryPlan) -> Optimizer:
+    return Lbfgs(memory.history) if schedule.optimizer == "lbfgs" else Adam()
 
 
-def _start(goal: Goal, plan: Plan, scale: int, below: Tensor | None) -> Tensor:
-    """Where a scale begins: the content with what the scale below changed of it; the coarsest at `init`."""
-    size = plan.sizes[scale]
+def _start(target: Target, schedule: Schedule, scale: int, below: Tensor | None) -> Tensor:
+    """What a scale starts from: the content with what the coarser scale changed of it; for the coarsest, `init`."""
+    size = schedule.sizes[scale]
     if below is None:
-        return goal.like_trunk(_initial(goal, plan, size))
-    content = goal.content_at(size)
+        return target.like_trunk(_initial(target, schedule, size))
+    content = target.content_at(size)
     if content is None:
         return resized(below, size)
-    coarse = goal.content_at(plan.sizes[scale - 1])
+    coarse = target.content_at(schedule.sizes[scale - 1])
     assert coarse is not None
     return (content + enlarged(below - coarse, size)).clamp_(0, 1)
 
@@ -116,60 +116,60 @@ def enlarged(change: Tensor, size: Size) -> Tensor:
     return torch.nn.functional.interpolate(change, size, mode="bicubic", align_corners=False)
 
 
-def _initial(goal: Goal, plan: Plan, size: Size) -> Tensor:
-    if isinstance(plan.init, Tensor):
-        return resized(plan.init, size)
-    if plan.init == "noise":
-        return noise(size, plan.seed)
-    source = goal.content if plan.init == "content" else goal.styles[0] if goal.styles else None
+def _initial(target: Target, schedule: Schedule, size: Size) -> Tensor:
+    if isinstance(schedule.init, Tensor):
+        return resized(schedule.init, size)
+    if schedule.init == "noise":
+        return noise(size, schedule.seed)
+    source = target.content if schedule.init == "content" else target.styles[0] if target.styles else None
     if source is None:
-        raise ArgumentError(f"init: need a {plan.init} to start from, got none; use 'noise'")
+        raise ArgumentError(f"init: need a {schedule.init} to start from, got none; use 'noise'")
     return resized(source, size)
 
 
-def _resumed(goal: Goal, plan: Plan, state: State) -> Tensor:
+def _resumed(target: Target, schedule: Schedule, state: State) -> Tensor:
     picture = torch.from_numpy(np.asarray(state.picture))[None]
-    if state.scale >= len(plan.sizes) or tuple(picture.shape[2:]) != tuple(plan.sizes[state.scale]):
+    if state.scale >= len(schedule.sizes) or tuple(picture.shape[2:]) != tuple(schedule.sizes[state.scale]):
         raise ArgumentError("resume: need the state of a run with the same content, size and scales, got another's")
-    return goal.like_trunk(picture)
+    return target.like_trunk(picture)
 
 
 class _Reporter:
-    """Counts steps and pixels done, and hands each step on."""
+    """Counts steps and pixels done, and reports each step."""
 
     def __init__(
         self,
-        plan: Plan,
+        schedule: Schedule,
         resume: State | None,
         on_step: Callable[[Step], object] | None,
         restore: Callable[[Tensor], Any],
     ) -> None:
-        self.plan, self.on_step, self.restore = plan, on_step, restore
+        self.schedule, self.on_step, self.restore = schedule, on_step, restore
         self.started = time.monotonic()
         self.note = ""
         self.before = self._work(resume.scale, resume.step) if resume else 0
 
     def tell(self, note: str) -> None:
-        """Something for the next step to say."""
+        """A note for the next step."""
         self.note = "; ".join(filter(None, [self.note, note]))
 
-    def report(self, scale: int, step: int, taken: Taken, best: Tensor) -> None:
-        """One step done."""
-        if taken.note:
-            warnings.warn(f"stylize: {taken.note}", RuntimeWarning, stacklevel=5)
-        self.tell(taken.note)
+    def report(self, scale: int, step: int, iterate: Iterate, best: Tensor) -> None:
+        """Reports a step."""
+        if iterate.note:
+            warnings.warn(f"stylize: {iterate.note}", RuntimeWarning, stacklevel=5)
+        self.tell(iterate.note)
         note, self.note = self.note, ""
         if self.on_step is None:
             return
         seconds, done = time.monotonic() - self.started, self._work(scale, step)
-        left = seconds * (self._work(len(self.plan.sizes), 0) - done) / max(done - self.before, 1)
+        left = seconds * (self._work(len(self.schedule.sizes), 0) - done) / max(done - self.before, 1)
         self.on_step(
             Step(
-                number=sum(self.plan.steps[:scale]) + step,
-                total=sum(self.plan.steps),
-                size=self.plan.sizes[scale],
-                loss=taken.evaluation.loss,
-                losses=taken.evaluation.parts,
+                number=sum(self.schedule.steps[:scale]) + step,
+                total=sum(self.schedule.steps),
+                size=self.schedule.sizes[scale],
+                loss=iterate.evaluation.loss,
+                losses=iterate.evaluation.parts,
                 seconds=seconds,
                 seconds_left=left,
                 note=note,
@@ -179,7 +179,6 @@ class _Reporter:
         )
 
     def _work(self, scale: int, step: int) -> int:
-        """Pixels gone through until then."""
-        whole = zip(self.plan.sizes[:scale], self.plan.steps[:scale], strict=True)
-        begun = self.plan.sizes[scale][0] * self.plan.sizes[scale][1] * step if scale < len(self.plan.sizes) else 0
-        return begun + sum(height * width * steps for (height, width), steps in whole)
+        """Pixels times steps done until then."""
+        sizes, steps = self.schedule.sizes[: scale + 1], [*self.schedule.steps[:scale], step]
+        return sum(height * width * count for (height, width), count in zip(sizes, steps, strict=False))

@@ -1,6 +1,6 @@
 """A picture in parts: tiles whose features are, to the last bit, those that the whole picture has there.
 
-A tile is seen with a halo as wide as the trunk's receptive field reaches, and begins at a multiple of its stride.
+A tile has a halo as wide as the trunk's receptive field extends past it, and begins at a multiple of its stride.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ _FEATURES_ALIGNED = 4
 
 
 @dataclass(frozen=True)
-class Cutting:
+class Tiling:
     """How a picture goes through the trunk.
 
     Attributes:
         tile: the largest side of a tile without its halo, in pixels; None takes the picture whole.
-        border: the tap up to which it goes in tiles, with halos of a few pixels; from there on its map is taken whole.
-            None goes all the way in tiles.
+        border: the tap up to which the picture goes in tiles, with halos of a few pixels; behind it the tap's map is
+            taken whole. None tiles all the way.
     """
 
     tile: int | None = None
     border: str | None = None
 
 
-WHOLE = Cutting()
+WHOLE = Tiling()
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of the picture, `inner`, and the part that its features see, `outer`: spans of rows and columns."""
+    """A part of the picture, `inner`, and that part with its halo, `outer`: spans of rows and columns."""
 
     inner: tuple[Span, Span]
     outer: tuple[Span, Span]
 
     def pixels(self, picture: Tensor) -> Tensor:
-        """What its features see."""
+        """The tile with its halo."""
         (top, bottom), (left, right) = self.outer
         return picture[:, :, top:bottom, left:right]
 
@@ -57,7 +57,7 @@ class Tile:
         )
 
     def local(self, stride: int, size: tuple[int, ...]) -> tuple[Span, Span]:
-        """The same in a map of what it sees."""
+        """The same in a map of the tile with its halo."""
         return tuple(  # type: ignore[return-value]
             (first - start // stride, last - start // stride)
             for (first, last), (start, _) in zip(self.cells(stride, size), self.outer, strict=True)
@@ -72,17 +72,17 @@ def tiles_of(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], tile: int
         yield Tile(whole, whole)
         return
     side = max(unit, tile // unit * unit)
-    reach = halo(trunk, taps)
-    for rows, columns in product(*(list(_spans(length, side, reach)) for length in size)):
+    margin = halo(trunk, taps)
+    for rows, columns in product(*(list(_spans(length, side, margin)) for length in size)):
         yield Tile((rows[0], columns[0]), (rows[1], columns[1]))
 
 
-def split(trunk: Trunk, taps: Sequence[str], border: str | None) -> tuple[list[str], list[str]]:
-    """The taps up to the border, itself among them, and those past it; without a border all are of the first kind."""
+def split_taps(trunk: Trunk, taps: Sequence[str], border: str | None) -> tuple[list[str], list[str]]:
+    """The taps up to the border, itself among them, and those behind it; without a border there are none behind."""
     last = len(trunk.taps) if border is None else trunk.taps.index(border)
-    past = [tap for tap in taps if trunk.taps.index(tap) > last]
-    first = [tap for tap in taps if tap not in past]
-    return (first if border is None or border in first or not past else [*first, border]), past
+    behind = [tap for tap in taps if trunk.taps.index(tap) > last]
+    first = [tap for tap in taps if tap not in behind]
+    return (first if border is None or border in first or not behind else [*first, border]), behind
 
 
 def tile_unit(trunk: Trunk, taps: Sequence[str]) -> int:
@@ -91,7 +91,7 @@ def tile_unit(trunk: Trunk, taps: Sequence[str]) -> int:
 
 
 def halo(trunk: Trunk, taps: Sequence[str]) -> int:
-    """How far past a tile its features see, in pixels, rounded up to where tiles may begin."""
+    """How far receptive fields extend past a tile, in pixels, rounded up to where tiles may begin."""
     unit, far = tile_unit(trunk, taps), 0
     for tap in taps:
         size, stride, offset = trunk.receptive_field(tap)
@@ -99,7 +99,7 @@ def halo(trunk: Trunk, taps: Sequence[str]) -> int:
     return -(-far // unit) * unit
 
 
-def _spans(length: int, side: int, reach: int) -> Iterator[tuple[Span, Span]]:
+def _spans(length: int, side: int, margin: int) -> Iterator[tuple[Span, Span]]:
     for start in range(0, length, side):
         stop = min(start + side, length)
-        yield (start, stop), (max(0, start - reach), min(length, stop + reach))
+        yield (start, stop), (max(0, start - margin), min(length, stop + margin))

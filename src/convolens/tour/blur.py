@@ -31,9 +31,9 @@ SECTION = Section(
     title="A photo, out of focus",
     prose="""
 Replace every pixel by a mean of the pixels around it, the near ones counting more than the far ones, and the photo
-goes out of focus. The kernel is a bell, the Gaussian; its width σ says how far a pixel listens.
+goes out of focus. The kernel is the Gaussian; its standard deviation σ says how far it extends.
 
-What is smaller than the bell disappears, what is larger stays. A blur is a choice of the size of things worth
+What is smaller than the kernel disappears, what is larger stays. A blur is a choice of the size of things worth
 seeing.
 """,
     commands=(

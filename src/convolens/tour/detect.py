@@ -19,7 +19,7 @@ from convolens.pages.figures import Marked, picture, row
 from convolens.tour.section import Section
 
 MODEL = "digits.safetensors"  # trained by examples/digit_detector.py, which also made the pictures
-_SHAPES_AT = 0.5  # the cell whose default boxes are shown, as a share of the picture's sides
+_SHAPES_AT = 0.5  # the cell whose default boxes are shown, as a fraction of the picture's sides
 
 
 def _prepare() -> None:
@@ -41,34 +41,34 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
                 describe=f"Warm colours on what made the detector see a {one.label}")
         for one in made["why"]
     ]  # fmt: skip
-    return [row(*seen), row(*why), row(*_levels(model, max(photos, key=lambda photo: len(_answering(model, photo)))))]
+    return [row(*seen), row(*why), row(*_levels(model, max(photos, key=lambda photo: len(_matched(model, photo)))))]
 
 
 def _levels(model: Any, photo: Path) -> list[str]:
-    """For each map that answers for a digit of the photo: its default boxes at one cell, and those that answer."""
+    """The default boxes at one cell, and those matched to a digit of the photo, for each map with a matched one."""
     pixels = read_image(photo)
     corners = corners_of(model.defaults.boxes) * np.array([pixels.shape[1], pixels.shape[0]] * 2, np.float32)
-    ones, answers = [], []
-    for number, objects in _answering(model, photo).items():
+    ones, matched = [], []
+    for number, objects in _matched(model, photo).items():
         level, first = model.defaults.levels[number], model.defaults.firsts[number]
         cell = int(_SHAPES_AT * level.rows) * level.columns + int(_SHAPES_AT * level.columns)
         shapes = first + cell * len(level.shapes) + np.arange(len(level.shapes))
         words = f"<b>{level.columns} × {level.rows} cells</b>, {_boxes(len(level.shapes))} at each. "
-        those = f"<b>{level.columns} × {level.rows} cells.</b> {len(objects)} of {level.count:,} answer for "
+        those = f"<b>{level.columns} × {level.rows} cells.</b> {len(objects)} of {level.count:,} are matched to "
         those += f"{_digits(len(set(objects.values())))}."
         ones.append(
             picture(pixels, words + "Those of one cell.", marks=[_marked(corners[box]) for box in shapes],
                     describe="Boxes of several shapes around one point")
         )  # fmt: skip
-        answers.append(
+        matched.append(
             picture(pixels, those, marks=[_marked(corners[box]) for box in objects],
                     describe="The boxes that overlap a digit by at least half")
         )  # fmt: skip
-    return [*ones, *answers]
+    return [*ones, *matched]
 
 
-def _answering(model: Any, photo: Path) -> dict[int, dict[int, int]]:
-    """By the number of the map: default box → the digit that it would have answered for, had it learned this photo."""
+def _matched(model: Any, photo: Path) -> dict[int, dict[int, int]]:
+    """By the number of the map: default box → the digit that it would be matched to if this photo were trained on."""
     example = next(one for one in read_data(photo.parent).examples if one.path.name == photo.name)
     height, width = read_image(photo).shape[:2]
     truth = np.array([box.xyxy for box in example.objects], np.float32) / np.array([width, height] * 2, np.float32)
@@ -98,15 +98,15 @@ SECTION = Section(
     name="detect",
     title="What is where, many at once",
     prose="""
-A convolution keeps place: what a cell of a deep map says, it says of its own part of the picture. So a detector (Liu et
-al. 2016, SSD) asks every cell of several maps at once. At each stand <em>default boxes</em> of a few shapes, fine maps
-with small ones, coarse maps with large ones, and the network says of each what it shows and how the box must be moved
-and stretched to fit. While it learns, the boxes that overlap an object by at least half answer for it.
+A convolution keeps place: a cell of a deep map describes its own part of the picture. So a detector (Liu et al. 2016,
+SSD) predicts from every cell of several maps at once. Each cell has <em>default boxes</em> of a few shapes, small ones
+on fine maps, large ones on coarse maps, and the network predicts for each box what it shows and how it must be moved
+and scaled to fit. In training, the boxes that overlap an object by at least half are matched to it.
 
-Each box comes from one cell, and each can be asked on its own what made that cell say so.
+Each predicted box comes from one cell, so each has an explanation of its own: what made that cell predict it.
 
-This one comes with Convolens. It learned from nothing, in 24 minutes on one processor core, from pictures that a script
-makes; these photos and these digits it had never seen.
+This one comes with Convolens. It was trained from random weights, in 24 minutes on one processor core, on pictures that
+a script makes; these photos and these digits were not among them.
 """,
     commands=(
         f"convolens predict {MODEL} digits --out found-digits",

@@ -17,7 +17,7 @@ from convolens.tour.textures import MODEL, TRAIN, write_training_crops
 
 def _prepare() -> None:
     write_image("mosaic.png", mosaic()[0])
-    if not Path(MODEL).exists():  # the section before was not asked for
+    if not Path(MODEL).exists():  # the section before was not requested
         write_training_crops()
         exec(TRAIN, {})
 
@@ -28,14 +28,14 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
     agreeing = float((named == mosaic()[1]).mean())
     return [
         row(
-            picture(read_image("mosaic.png"), "<b>The picture.</b> Held-out brick, grass and gravel.",
+            picture(read_image("mosaic.png"), "<b>The picture.</b> Brick, grass and gravel of the test set.",
                     describe="Brick on the left, grass on the right, a disc of gravel in the middle"),
-            *(picture(found[name].overlay(), f"<b>Where is {name}?</b>", describe=f"Warm colours where {name} was seen")
+            *(picture(found[name].overlay(), f"<b>Where is {name}?</b>", describe=f"Warm colours where {name} is")
               for name in SURFACES),
             picture(made["rather"].overlay(), "<b>Why grass rather than brick?</b> The difference of two maps.",
-                    describe="Warm colours where grass was seen, none on the brick"),
+                    describe="Warm colours where grass was found, none on the brick"),
         ),
-        numbers({f"{agreeing:.0%}": "of all pixels lie where the map of their own surface is the strongest"}),
+        numbers({f"{agreeing:.0%}": "of all pixels are where the map of their own surface is the strongest"}),
     ]  # fmt: skip
 
 
@@ -48,8 +48,8 @@ first, at every place, and average after, and the score is the same. But before 
 it says how much each place contributed. This is the <em>class activation map</em> (Zhou et al. 2016), and here it is
 exact.
 
-The network was shown small crops of one surface at a time. Nobody told it where anything is, and it has never seen two
-surfaces together.
+The network was trained on small crops of one surface at a time. It was never told where anything is, and no crop had
+two surfaces.
 """,
     commands=tuple(f"convolens explain {MODEL} mosaic.png --target {name} --out {name}.png" for name in SURFACES),
     python=f"""\

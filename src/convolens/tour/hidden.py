@@ -16,25 +16,25 @@ from convolens.tour import pictures
 SIDE = 64
 TABLE = "pictures.csv"
 _PHOTOS = {False: ("astronaut.png", "coffee.png", "gravel.png", "moon.png"), True: ("chelsea.png", "rocket.jpg")}
-_DIGITS_TO_LEARN = 1400  # of 1,797; the others were written by other people
-_SCALES = (0.35, 0.7)  # of a digit's height, as a share of the side
-_EMPTY = 5  # every so many-th picture has no digit
-_OPAQUE = 0.5  # ink from which on a pixel belongs to the digit
+_TRAINING_DIGITS = 1400  # of 1,797; the others were written by other people
+_SCALES = (0.35, 0.7)  # of a digit's height, as a fraction of the side
+_EMPTY = 5  # one picture in this many has no digit
+_OPAQUE = 0.5  # a pixel with at least this much ink belongs to the digit
 
 
-def write_hidden(folder: str, count: int, *, held_out: bool, seed: int = 0) -> None:
+def write_hidden(folder: str, count: int, *, test: bool, seed: int = 0) -> None:
     """Writes pictures, and `pictures.csv` with the digit of each and its box.
 
     Args:
         folder: made if missing.
         count: of pictures.
-        held_out: other photos and other writers than those to learn from.
+        test: other photos and other writers than in the training set.
         seed: of everything random.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng([seed, held_out])
-    inks, meanings = _digits(held_out)
-    photos = [Image.fromarray(as_rgb8(read_image(pictures.photo(name)))) for name in _PHOTOS[held_out]]
+    random = np.random.default_rng([seed, test])
+    inks, meanings = _digits(test)
+    photos = [Image.fromarray(as_rgb8(read_image(pictures.photo(name)))) for name in _PHOTOS[test]]
     lines = ["path,label,x1,y1,x2,y2"]
     for number in range(count):
         pixels = _crop(photos[random.integers(len(photos))], random)
@@ -49,9 +49,9 @@ def write_hidden(folder: str, count: int, *, held_out: bool, seed: int = 0) -> N
     Path(folder, TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _digits(held_out: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _digits(test: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     found = np.loadtxt(pictures.handwritten_digits(), np.float32, delimiter=",")
-    part = found[_DIGITS_TO_LEARN:] if held_out else found[:_DIGITS_TO_LEARN]
+    part = found[_TRAINING_DIGITS:] if test else found[:_TRAINING_DIGITS]
     return part[:, :-1].reshape(-1, 8, 8) / np.float32(16), part[:, -1].astype(np.int64)
 
 

@@ -11,33 +11,33 @@ from convolens.tour.hidden import write_hidden
 from convolens.tour.section import Section
 
 MODEL = "hidden/run/best.safetensors"
-_TO_LEARN, _TO_TEST, _SHOWN = 1500, 200, 8
+_TRAINING, _TEST, _SHOWN = 1500, 200, 8
 
 
 def _prepare() -> None:
-    write_hidden("hidden/train", _TO_LEARN, held_out=False)
-    write_hidden("hidden/test", _TO_TEST, held_out=True)
+    write_hidden("hidden/train", _TRAINING, test=False)
+    write_hidden("hidden/test", _TEST, test=True)
 
 
 def _show(made: Mapping[str, Any]) -> Sequence[str]:
     metrics = made["run"].metrics
-    seen = [
-        picture(read_image(photo), _said(one), describe="A small photo, perhaps with a digit on it",
+    pictures = [
+        picture(read_image(photo), _caption(one), describe="A small photo, perhaps with a digit on it",
                 marks=[Marked(_whole(one.box_xyxy), one.label)] if one.label else [])
         for photo, one in list(zip(made["photos"], made["found"], strict=True))[:_SHOWN]
     ]  # fmt: skip
     return [
-        row(*seen),
+        row(*pictures),
         numbers([
-            (f"{metrics['object_accuracy']:.0%}", "of all pictures: a digit or none, told rightly"),
-            (f"{metrics['class_accuracy']:.0%}", "of the digits named rightly; one in ten is chance"),
-            (f"{metrics['mean_iou']:.2f}", "mean overlap of its boxes with the true ones (1 would be exact)"),
+            (f"{metrics['object_accuracy']:.0%}", "of all pictures: whether there is a digit, predicted correctly"),
+            (f"{metrics['class_accuracy']:.0%}", "of the digits classified correctly; one in ten is chance"),
+            (f"{metrics['mean_iou']:.2f}", "mean IoU of its boxes with the true ones (1 would be exact)"),
         ]),
     ]  # fmt: skip
 
 
-def _said(found: Any) -> str:
-    return f"<b>{found.label}</b>, {found.score:.0%} sure." if found.label else "<b>None.</b>"
+def _caption(found: Any) -> str:
+    return f"<b>{found.label}</b>, score {found.score:.0%}." if found.label else "<b>None.</b>"
 
 
 def _whole(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
@@ -49,11 +49,12 @@ SECTION = Section(
     name="localize",
     title="Is there a digit, which, and where?",
     prose=f"""
-Every cell of a map says how much its part of the picture looks like a digit, which one, and where its box is. The
-surest cells are listened to. All of it is learned at once, by one loss: the sum of three, whether, which and where.
+Every cell of a map predicts whether its part of the picture shows a digit, which one, and where its box is. The
+prediction for the whole picture is their mean, weighted by how sure each cell is that there is a digit. All of it is
+trained together, by one loss: the sum of three, for whether, which and where.
 
-This small network knew nothing when this page was begun. It learned from {_TO_LEARN:,} pictures and is shown others
-here: other photos, other people's handwriting.
+This small network began with random weights when this page was made. It was trained on {_TRAINING:,} pictures; those
+here are others: other photos, other people's handwriting.
 """,
     commands=(
         "convolens train localize hidden/train/pictures.csv --trunk resnet18 --width 0.25 --tap layer2.1 --batch 16 "

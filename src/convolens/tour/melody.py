@@ -63,8 +63,8 @@ def melody(
     sound = np.zeros(round((starts[-1] + _RING_SECONDS) * rate))
     for (note, _), start in zip(tune, starts, strict=False):
         first = round(start * rate)
-        room = sound[first : first + round(_RING_SECONDS * rate)]
-        room += pluck(pitch_hz(note), _RING_SECONDS, rate, noise)[: len(room)]
+        ringing = sound[first : first + round(_RING_SECONDS * rate)]
+        ringing += pluck(pitch_hz(note), _RING_SECONDS, rate, noise)[: len(ringing)]
     loudest: float = np.abs(sound).max()
     return (sound * (_LOUDEST / loudest)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Section: a photo repainted in the manner of another."""
+"""Section: a photo repainted in the style of another."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
         numbers({
             f"{len(steps)}": "steps, coarse to fine",
             f"{steps[0].losses['style conv4_1']:.2f} → {steps[-1].losses['style conv4_1']:.2f}":
-                "how far its Gram matrix at conv4_1 is from the wall’s, 1 as far as nothing at all",
+                "how far its Gram matrix at conv4_1 is from the wall’s; 1 would be that of no features at all",
         }),
     ]  # fmt: skip
 
 
 SECTION = Section(
     name="style",
-    title="In the manner of",
+    title="In the style of another",
     prose="""
-What is a picture’s <em>style</em>? Take the maps of a tap and ask of every pair of features how often the two answer at
-the same place, wherever that is: the <em>Gram matrix</em>. It forgets where things are and keeps what goes with what,
-strokes, grain and colour.
+What is a picture’s <em>style</em>? Take the maps of a tap and compute for every pair of features how often the two are
+active at the same place, wherever that is: the <em>Gram matrix</em>. It forgets where things are and keeps what goes
+with what: strokes, grain and colour.
 
 Now a photo’s pixels are changed, step by step, until its Gram matrices are those of the wall and its features at one
-deeper tap are still those of the photo (Gatys et al. 2016). Nothing is trained; the same trunk looks at all three.
+deeper tap are still those of the photo (Gatys et al. 2016). Nothing is trained; the same trunk is used for all three.
 """,
     commands=(f"convolens stylize coffee.png wall.png restyled.png --size {_SIDE} --steps {_STEPS}",),
     python=f"""\

@@ -17,12 +17,12 @@ from convolens.tour.surfaces import SURFACES, mosaic
 from convolens.tour.textures import MODEL, TRAIN, write_training_crops
 
 _WINDOW = 64
-_EVERY = 4  # cells between the lone windows that are compared: all of them would take a minute
+_EVERY = 4  # cells between the separate windows that are compared: all of them would take a minute
 
 
 def _prepare() -> None:
     write_image("mosaic.png", mosaic()[0])
-    if not Path(MODEL).exists():  # the section that trains it was not asked for
+    if not Path(MODEL).exists():  # the section that trains it was not requested
         write_training_crops()
         exec(TRAIN, {})
 
@@ -40,13 +40,13 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
         ),
         numbers({
             f"{likely.shape[1]} × {likely.shape[2]}": "windows scored in one pass",
-            f"{agreeing:.0%}": f"of {compared} windows get the same name when cut out and shown alone",
+            f"{agreeing:.0%}": f"of {compared} windows get the same class as a separate crop",
         }),
     ]  # fmt: skip
 
 
 def _agreement(made: Mapping[str, Any]) -> tuple[float, int]:
-    """How often a cell of the map and its window alone are named alike: alone, a window has zeros around it."""
+    """How often a cell of the map and its window as a separate crop have one class: a crop has zeros around it."""
     scanner, batch, model = made["scanner"], made["batch"], made["model"]
     cells = made["scores"][:, :, ::_EVERY, ::_EVERY].argmax(1).flatten()
     step = _EVERY * scanner.stride
@@ -60,12 +60,12 @@ SECTION = Section(
     name="scan",
     title="Slide it over the picture",
     prose="""
-A layer that looks at all of a small picture is a convolution that happens to have room for one step. Give it a larger
-picture and it takes more steps: the classifier for crops becomes a map of answers, one for each window, and what
-neighbouring windows share is computed once.
+A dense layer on a small picture is a convolution whose kernel fits in one place only. On a larger picture it fits in
+more: the classifier for crops becomes a map of scores, one for each window, and what neighbouring windows have in
+common is computed once.
 
-Shown alone, a window has nothing around it; in the picture it has neighbours. The network notices near the border, and
-so a few windows change their name.
+As a separate crop a window has zeros around it; in the picture it has neighbours. That changes the features near its
+border, and so the class of a few windows.
 """,
     commands=(f"convolens scan {MODEL} mosaic.png gravel.png --class gravel --window {_WINDOW}",),
     python=f"""\

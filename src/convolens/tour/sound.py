@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from convolens.media.audio import write_audio
 from convolens.pages.figures import sound
 from convolens.tour.melody import melody
-from convolens.tour.room import room
+from convolens.tour.room_response import room_response
 from convolens.tour.section import Section
 
 _RATE = 44100
@@ -20,7 +20,7 @@ _RATE = 44100
 
 def _prepare() -> None:
     write_audio(Path("melody.wav"), melody(_RATE), _RATE)
-    write_audio(Path("church.wav"), room(_RATE, seconds=2.5), _RATE)
+    write_audio(Path("church.wav"), room_response(_RATE, seconds=2.5), _RATE)
 
 
 def _show(made: Mapping[str, Any]) -> Sequence[str]:
@@ -29,7 +29,7 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
     captions = {
         "samples": "<b>The tune</b>, on plucked strings.",
         "echoed": "<b>With an echo</b> after 0.3 s and a fainter one after 0.6 s.",
-        "canon": "<b>As a round</b> of three voices: the same operation, with later and equal taps.",
+        "canon": "<b>As a round</b> of three voices: the same operation, with later and equally strong echoes.",
         "church": "<b>In a church</b>, which is noise that dies away in two and a half seconds.",
         "cleaned": "<b>The echo taken out again</b>: found "
         + " and ".join(f"after {d:.4g} s at {w:.3f}" for d, w in zip(*found, strict=True))
@@ -60,7 +60,7 @@ by the moments that came before it.
 Wait two bars instead of a third of a second, keep the strength, and the echo joins in as a second voice. A round is
 a tune convolved with three claps.
 
-A room is a kernel too, of a hundred thousand numbers: what it answers to a clap. Here it is noise, a little different
+A room is a kernel too, of a hundred thousand numbers: its response to a clap. Here it is noise, a little different
 in each ear, that dies away as in a church.
 
 And the other way round: from the echoed tune alone, one can find out when the echo comes and how strong it is, and

@@ -1,4 +1,4 @@
-"""Section: what three taps of one trunk see of a photo."""
+"""Section: the feature maps of one photo at three taps of a trunk."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _distinct(maps: Float[np.ndarray, "features rows columns"]) -> list[NDArray[np.float32]]:
-    """The maps that say most without repeating one another.
+    """The maps that vary most without repeating one another.
 
     Again and again the one that varies most is taken, and what it explains is subtracted from the others (a QR
     decomposition with pivoting).
@@ -57,15 +57,15 @@ def _distinct(maps: Float[np.ndarray, "features rows columns"]) -> list[NDArray[
     left = maps.reshape(len(maps), -1) - maps.mean(axis=(1, 2)).reshape(-1, 1)
     chosen = []
     for _ in range(_SHOWN):
-        most = int(np.square(left).sum(axis=1).argmax())
-        chosen.append(maps[most])
-        direction = left[most] / np.linalg.norm(left[most])
+        largest = int(np.square(left).sum(axis=1).argmax())
+        chosen.append(maps[largest])
+        direction = left[largest] / np.linalg.norm(left[largest])
         left = left - np.outer(left @ direction, direction)
     return chosen
 
 
 def _colored(one: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A map in colours from nothing to its brightest spots, square roots taken so that faint answers show."""
+    """A map in colours from nothing to its brightest spots, square roots taken so that faint activations show."""
     from matplotlib import colormaps
 
     brightness = np.sqrt(np.minimum(one / np.quantile(one, _BRIGHT), 1))
@@ -78,11 +78,11 @@ SECTION = Section(
     title="What three taps see",
     prose="""
 The thirteen layers that found the outlines are a <em>trunk</em>, and every layer of it has a name: a <em>tap</em>,
-where one can stop and look. Each point of a layer is made from 3 × 3 points of the layer before it. Those were made
-from their neighbours, and so on down to the photo; the deeper the tap, the more of the photo a single point has in
-view.
+whose map one can look at. Each point of a layer is computed from 3 × 3 points of the layer before it. Those were
+computed from their neighbours, and so on down to the photo; the deeper the tap, the larger the <em>receptive field</em>
+of a single point.
 
-A bright spot below means: here is what this feature answers to. Nobody told it what to answer to.
+A bright spot below means that the feature is active there. What activates it was learned, and not prescribed.
 """,
     commands=("convolens trace coffee.png traced.png --tap conv4_3 --at 5 7",),
     python="""\

@@ -14,7 +14,7 @@ from convolens.tour.section import Section
 from convolens.tour.surfaces import SURFACES, write_crops
 
 MODEL = "surfaces/run/best.safetensors"
-_LEARNED_FROM = {64: 50, 32: 200}  # size of a crop in pixels, and how many of each surface
+_TRAINED_ON = {64: 50, 32: 200}  # size of a crop in pixels, and how many of each surface
 _TESTED_ON = {64: 80, 32: 150}
 
 TRAIN = """\
@@ -28,15 +28,15 @@ run = cl.train(
 
 
 def write_training_crops() -> None:
-    """`surfaces/train`: crops of both sizes from the part of the photos to learn from."""
-    for size, count in _LEARNED_FROM.items():
-        write_crops("surfaces/train", size, count, held_out=False)
+    """`surfaces/train`: crops of both sizes from the training part of the photos."""
+    for size, count in _TRAINED_ON.items():
+        write_crops("surfaces/train", size, count, test=False)
 
 
 def _prepare() -> None:
     write_training_crops()
     for size, count in _TESTED_ON.items():
-        write_crops(f"surfaces/test{size}", size, count, held_out=True)
+        write_crops(f"surfaces/test{size}", size, count, test=True)
 
 
 def _show(made: Mapping[str, Any]) -> Sequence[str]:
@@ -45,11 +45,11 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
         read_image(Path(f"surfaces/test{size}", name, f"{size}-000.png")) for size in (64, 32) for name in SURFACES
     ]
     return [
-        sheet(crops, "What it has to name: crops of 64 pixels a side, and of 32.",
+        sheet(crops, "What it has to classify: crops of 64 pixels a side, and of 32.",
               describe="Small grey crops of brick, grass and gravel", columns=6),
         numbers({
-            f"{large['top1']:.1%}": f"of {large['count']} held-out crops of 64 pixels named rightly",
-            f"{small['top1']:.1%}": f"of {small['count']} held-out crops of 32 pixels",
+            f"{large['top1']:.1%}": f"of {large['count']} test crops of 64 pixels classified correctly",
+            f"{small['top1']:.1%}": f"of {small['count']} test crops of 32 pixels",
         }),
         row(
             confusion(np.array(large["confusion"]), SURFACES, "Crops of 64 pixels."),
@@ -62,12 +62,12 @@ SECTION = Section(
     name="textures",
     title="What is it? Brick, grass or gravel",
     prose=f"""
-What a tap answers to, averaged over a picture, is a fingerprint of what the picture is made of. To name surfaces, one
-more layer is enough: for every class a weighted sum of the fingerprint, the weights found from examples.
+A tap's features, averaged over a picture, are a fingerprint of what the picture is made of. To classify surfaces, one
+more layer is enough: for every class a weighted sum of the fingerprint, with weights learned from examples.
 
-The examples are {sum(_LEARNED_FROM.values())} crops each from the left part of three photos. It is tested on crops from
-the right part, and no pixel is in both. The trunk is the one above: it was made to find outlines and has never been
-told about gravel.
+The examples are {sum(_TRAINED_ON.values())} crops each from the left part of three photos. It is tested on crops from
+the right part, and no pixel is in both. The trunk is the one above: it was trained to find outlines, without a class
+like gravel.
 """,
     commands=(
         "convolens train classify surfaces/train --trunk vgg16 --weights hed --tap conv4_3 --out surfaces/run "

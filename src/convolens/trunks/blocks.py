@@ -15,7 +15,7 @@ from convolens.layers import Conv2d, MaxPool2d
 Pooling = Literal["max", "average"]
 PaddingMode = Literal["constant", "edge"]
 
-# numpy's words for what lies outside a picture, and torch's.
+# numpy's words for what is outside a picture, and torch's.
 _TORCH_PADDING: dict[str, Literal["zeros", "replicate"]] = {"constant": "zeros", "edge": "replicate"}
 
 
@@ -46,7 +46,7 @@ def convolution(
 
 
 def pool(pooling: Pooling, kernel: int, stride: int, *, padding: int = 0, ceil_mode: bool = False) -> nn.Module:
-    """A square pooling layer. Averages count only what lies inside the picture."""
+    """A square pooling layer. Averages count only pixels inside the picture."""
     need_one_of("pooling", pooling, get_args(Pooling))
     if pooling == "max":
         return MaxPool2d(kernel, stride, padding, ceil_mode=ceil_mode)
@@ -93,7 +93,7 @@ class ResidualBlock(nn.Module):
         return value + (x if self.downsample is None else self.downsample(x))
 
     def start_as_identity(self) -> None:
-        """Zeroes the last norm's scale, so that the block first passes on its shortcut (Goyal et al., 2017)."""
+        """Zeroes the last norm's scale, so that the block starts as its shortcut (Goyal et al., 2017)."""
         nn.init.zeros_(getattr(self, f"bn{self.depth}").weight)
 
 
@@ -121,7 +121,7 @@ class OriginalHead(nn.Module):
         return value
 
     def layers(self) -> list[nn.Module]:
-        """All it does, as layers in a row."""
+        """The classifier as a sequence of layers."""
         return [nn.AdaptiveAvgPool2d(self.side), nn.Flatten(), *self.children()]
 
 

@@ -13,7 +13,7 @@ from convolens.trunks.blocks import PaddingMode, Pooling
 # More than any camera has; a model file's header may ask for anything.
 MAX_CHANNELS = 4096
 # Of a residual network's features: at least 4 in its first stage, and no network that only a large machine could hold.
-LEAST_WIDTH, MOST_WIDTH = 1 / 16, 8.0
+MIN_WIDTH, MAX_WIDTH = 1 / 16, 8.0
 
 
 class TrunkOptions(TypedDict, total=False):
@@ -23,7 +23,7 @@ class TrunkOptions(TypedDict, total=False):
         channels: of the input; 3 for colour pictures.
         pooling: `max`, as the networks were published, or `average`, which is smoother (Gatys et al. for style).
         ceil_mode: pooling keeps the last, incomplete window, so that no border row is dropped.
-        padding_mode: what convolutions see past the border: `constant` (zeros, as published) or `edge`.
+        padding_mode: what convolutions get past the border: `constant` (zeros, as published) or `edge`.
     """
 
     channels: int
@@ -42,7 +42,8 @@ class ResNetOptions(TrunkOptions, total=False):
         norm_epsilon: what batch norm adds to the variance.
         stem: `full` shrinks the picture by four before the first block, as published; `small`, for pictures of about
             8 to 64 pixels, does not shrink it (a 3×3 convolution, no pooling; the paper's section 4.2).
-        width: features of every layer, as a share of the published numbers; without published weights, less is faster.
+        width: features of every layer, as a fraction of the published number; less is faster, and has no published
+            weights.
     """
 
     stride_in: Literal["conv1", "conv2"]
@@ -68,8 +69,8 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
     need_one_of("stride_in", options.get("stride_in", "conv2"), ("conv1", "conv2"))
     need_one_of("stem", options.get("stem", "full"), ("full", "small"))
     width = options.get("width", 1.0)
-    if not isinstance(width, int | float) or not LEAST_WIDTH <= width <= MOST_WIDTH:
-        raise ArgumentError(f"width: need a number from {LEAST_WIDTH:g} to {MOST_WIDTH:g}, got {width!r}")
+    if not isinstance(width, int | float) or not MIN_WIDTH <= width <= MAX_WIDTH:
+        raise ArgumentError(f"width: need a number from {MIN_WIDTH:g} to {MAX_WIDTH:g}, got {width!r}")
     return ResNetOptions(**{**defaults, **options})
 
 

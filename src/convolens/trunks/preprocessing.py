@@ -1,4 +1,4 @@
-"""What weights expect of a picture. It belongs to the weights and travels with them, in every model file."""
+"""What weights expect of a picture. It belongs to the weights and is kept with them in every model file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Preprocessing:
         resize: pixels of the shorter side after resizing, or None to keep the picture's size.
         crop: side of the centre square that is kept, or None.
         stretch: side of the square, or height and width, that the whole picture is brought to, whatever its shape, in
-            place of `resize` and `crop`; nothing is cut off. For what must see all of a picture, such as where an
-            object is.
+            place of `resize` and `crop`; nothing is cut off. For tasks that need all of a picture, such as
+            localizing.
         interpolation: `bilinear` or `bicubic`.
-        antialias: whether shrinking averages over all pixels; False looks at the nearest few only, as torchvision's
+        antialias: whether shrinking averages over all pixels; False uses the nearest few only, as torchvision's
             detectors were trained.
     """
 
@@ -52,7 +52,7 @@ class Preprocessing:
         Args:
             pictures: a path, bytes, an open file, a Pillow picture, an array or tensor `(H, W)` or `(H, W, C)` (uint8,
                 uint16, or float in [0, 1], RGB), or several; gray is repeated where the network wants color, what is
-                transparent lies over white.
+                transparent is put over white.
 
         Raises:
             ShapeError: pictures of different sizes, with nothing that makes them equal.
@@ -128,7 +128,7 @@ class Preprocessing:
         return picture
 
     def cropped(self, side: int) -> Preprocessing:
-        """The same, but pictures are brought to a square: the shorter side resized, the centre cut out.
+        """This preprocessing with pictures brought to a square: the shorter side resized, the centre cut out.
 
         Raises:
             ArgumentError: less than a pixel.

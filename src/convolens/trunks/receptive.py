@@ -1,11 +1,11 @@
 """Receptive fields by exact integer arithmetic: which input pixels can move one feature.
 
-A layer looks through a window. Seen from the input, windows compose: after a window of kernel K (dilated by D), stride
-S and padding P, on a map whose neighbouring features lie `stride` pixels apart,
+A layer computes each feature from a window of its input. Windows compose: after a window of kernel K (dilated by D),
+stride S and padding P, on a map whose neighbouring features are `stride` input pixels apart,
 
     size   ← size + (K - 1)·D·stride      offset ← offset - P·stride      stride ← stride·S
 
-No floats, no centre that lies between two pixels: a field is the half-open box of pixels that feature (0, 0) sees.
+No floats, no centre between two pixels: a field is the half-open box of pixels that can move feature (0, 0).
 
 Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill, 2019.
 """
@@ -23,7 +23,7 @@ Box = tuple[int, int, int, int]
 
 
 class Window(NamedTuple):
-    """What a layer looks through, the same in both directions."""
+    """The window that a layer computes a feature from, the same in both directions."""
 
     kernel: int
     stride: int = 1
@@ -37,31 +37,31 @@ class Window(NamedTuple):
         >>> Window(2, stride=2).output_size(7), Window(2, stride=2, ceil_mode=True).output_size(7)
         (3, 4)
         """
-        room = size + 2 * self.padding - (self.kernel - 1) * self.dilation - 1
-        if room < 0 and not self.ceil_mode:
+        span = size + 2 * self.padding - (self.kernel - 1) * self.dilation - 1
+        if span < 0 and not self.ceil_mode:
             return 0
-        count = -(-room // self.stride) if self.ceil_mode else room // self.stride
+        count = -(-span // self.stride) if self.ceil_mode else span // self.stride
         # As in torch: a last window that would start in the padding behind the last sample is dropped.
         if self.ceil_mode and count * self.stride >= size + self.padding:
             count -= 1
         return count + 1
 
     def span(self, first: int, last: int, size: int) -> tuple[int, int]:
-        """The input positions, first and last, that outputs `first` to `last` see of an axis of `size`."""
+        """The input positions, first and last, that outputs `first` to `last` depend on, along an axis of `size`."""
         start = first * self.stride - self.padding
         stop = last * self.stride - self.padding + (self.kernel - 1) * self.dilation
         return max(start, 0), min(stop, size - 1)
 
 
 class ReceptiveField(NamedTuple):
-    """What feature (row, column) sees: `size` pixels from `offset + row·stride` on, and the same across."""
+    """Feature (row, column) depends on `size` pixels from `offset + row·stride`, and the same across."""
 
     size: int = 1
     stride: int = 1
     offset: int = 0
 
     def through(self, windows: Iterable[Window]) -> ReceptiveField:
-        """The field of a feature that looks at features of this field through the windows, one after another.
+        """The field of a feature computed from features of this field by the windows, one after another.
 
         >>> ReceptiveField().through([Window(3, padding=1), Window(3, padding=1), Window(2, stride=2)])
         ReceptiveField(size=6, stride=2, offset=-2)
@@ -83,8 +83,8 @@ class ReceptiveField(NamedTuple):
         return x1, y1, x1 + self.size, y1 + self.size
 
 
-class TapSees(NamedTuple):
-    """A row of the table of receptive fields: what a feature of a tap sees, in input pixels."""
+class TapField(NamedTuple):
+    """A row of the table of receptive fields: that of a tap's features, in input pixels."""
 
     tap: str
     channels: int
@@ -95,21 +95,21 @@ class TapSees(NamedTuple):
 
 @dataclass(frozen=True)
 class ReceptiveFields:
-    """What every tap of a trunk sees: a table that prints as text and that a notebook shows as one.
+    """The receptive fields of a trunk's taps: a table that prints as text and that a notebook shows as one.
 
     Attributes:
-        rows: a row for each tap, from the input on.
+        rows: a row for each tap, in the order they are computed.
     """
 
-    rows: tuple[TapSees, ...]
+    rows: tuple[TapField, ...]
 
     def __str__(self) -> str:
-        lines = [_columns(TapSees._fields), *map(_columns, self.rows)]
+        lines = [_columns(TapField._fields), *map(_columns, self.rows)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        head = "".join(f"<th>{name}</th>" for name in TapSees._fields)
+        head = "".join(f"<th>{name}</th>" for name in TapField._fields)
         rows = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -131,7 +131,7 @@ def window_of(layer: Any) -> Window:
 
 
 def map_size(windows: Iterable[Window], size: int) -> int:
-    """How many features lie along an axis of `size` pixels after the windows, one after another."""
+    """How many features an axis of `size` pixels has after the windows, one after another."""
     for window in windows:
         size = window.output_size(size)
         if size < 1:
@@ -139,20 +139,20 @@ def map_size(windows: Iterable[Window], size: int) -> int:
     return size
 
 
-def seen(windows: tuple[Window, ...], index: int, size: int) -> tuple[int, int]:
-    """The half-open range of pixels that feature `index` sees of an axis of `size` pixels.
+def input_range(windows: tuple[Window, ...], index: int, size: int) -> tuple[int, int]:
+    """The half-open range of pixels that can move feature `index`, along an axis of `size` pixels.
 
     Clipped layer by layer, as the network itself does: padding between two layers shows nothing.
 
-    >>> seen((Window(3, padding=1), Window(2, stride=2)), index=0, size=5)
+    >>> input_range((Window(3, padding=1), Window(2, stride=2)), index=0, size=5)
     (0, 3)
     """
     sizes = [size]
     for window in windows:
         sizes.append(window.output_size(sizes[-1]))
     first = last = index
-    for window, below in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
-        first, last = window.span(first, last, below)
+    for window, length in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
+        first, last = window.span(first, last, length)
     return first, last + 1
 
 

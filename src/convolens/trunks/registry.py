@@ -14,7 +14,7 @@ from convolens.errors import need_one_of
 from convolens.trunks import resnet, vgg
 from convolens.trunks.blocks import OriginalHead, initialize
 from convolens.trunks.options import ResNetOptions, pick_device
-from convolens.trunks.receptive import ReceptiveFields, TapSees
+from convolens.trunks.receptive import ReceptiveFields, TapField
 from convolens.trunks.trunk import Trunk
 from convolens.trunks.weights.checkpoint import read_checkpoint
 from convolens.trunks.weights.loading import build_with, likeliest, open_weights, original_head_of
@@ -61,7 +61,7 @@ def trunk(
     build, where = _builder(name), pick_device(device)
     if weights is not None:
         made = build_with(open_weights(name, weights), name, TRUNKS, options)
-        # A trunk sees pictures at their own size; resizing and cropping belong to the published classifier.
+        # A trunk takes pictures at their own size; resizing and cropping belong to the published classifier.
         made.preprocessing = replace(made.preprocessing, resize=None, crop=None)
         return made.to(where)
     with torch.device("meta"):  # memory and time only for the weights that are kept
@@ -95,7 +95,7 @@ def _builder(name: str) -> Callable[..., Trunk]:
 
 
 def receptive_fields(trunk: Trunk) -> ReceptiveFields:
-    """What a feature of every tap sees, as a table: channels, stride, size and offset in input pixels.
+    """The receptive field of every tap, as a table: channels, stride, size and offset in input pixels.
 
     Args:
         trunk: any of `TRUNKS`, as `trunk` makes it.
@@ -105,14 +105,14 @@ def receptive_fields(trunk: Trunk) -> ReceptiveFields:
 
     >>> table = receptive_fields(trunk("vgg16"))
     >>> table.rows[3]
-    TapSees(tap='conv2_1', channels=128, stride=2, size=10, offset=-4)
+    TapField(tap='conv2_1', channels=128, stride=2, size=10, offset=-4)
     >>> print(str(table).splitlines()[4])
     conv2_1            128       2    10      -4
     """
     rows = []
     for tap in trunk.taps:
         size, stride, offset = trunk.receptive_field(tap)
-        rows.append(TapSees(tap, trunk.channels(tap), stride, size, offset))
+        rows.append(TapField(tap, trunk.channels(tap), stride, size, offset))
     return ReceptiveFields(tuple(rows))
 
 

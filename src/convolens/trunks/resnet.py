@@ -79,7 +79,7 @@ def _bottleneck(
     """1×1 to fewer features, 3×3 on those, 1×1 to four times the depth."""
     width = depth * widening
     if width % groups:
-        raise ArgumentError(f"width: need features that {groups} groups can share, got {width} in a stage")
+        raise ArgumentError(f"width: need a number of features that {groups} groups divide, got {width} in a stage")
     first, second = (stride, 1) if options["stride_in"] == "conv1" else (1, stride)
     return [
         _conv(inputs, width, 1, first, options),
@@ -129,7 +129,7 @@ def _block(path: list[nn.Module], inputs: int, stride: int, options: ResNetOptio
 
 
 def _step(tap: str, path: list[nn.Module], channels: int) -> Step:
-    # The shortcut sees one feature in the middle of what the main path sees, so the main path's windows are enough.
+    # The shortcut's receptive field is in the middle of the main path's, so the main path's windows are enough.
     windows = tuple(window_of(layer) for layer in path)
     return Step(tap, (tap,), windows, channels, before_relu=(f"{tap}.before_relu",))
 

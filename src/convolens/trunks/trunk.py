@@ -1,8 +1,8 @@
 """One trunk for every task: a feature extractor whose intermediate maps have names.
 
-A trunk is a row of steps. Each ends in a tap: a name, the layers that lead to it from the tap before, and what a
-feature there sees of the input. VGG and ResNet only differ in their steps; running, tracing and measuring are here.
-Cost: that of the layers up to the deepest tap asked for; nothing deeper is computed or held.
+A trunk is a sequence of steps. Each ends in a tap: a name, the layers that lead to it from the tap before, and the
+windows that a feature there is computed from. VGG and ResNet only differ in their steps; running, tracing and measuring
+are here. Cost: that of the layers up to the deepest requested tap; nothing deeper is computed or held.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DtypeError, ShapeError, need_one_of
 from convolens.layers.fusion import rows
+from convolens.layers.tensors import is_traced
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing, any_channels
-from convolens.trunks.receptive import Box, ReceptiveField, Window, map_size, seen
+from convolens.trunks.receptive import Box, ReceptiveField, Window, input_range, map_size
 
 BEFORE_RELU = ":before_relu"
 
 
 @dataclass(frozen=True)
 class Step:
-    """The way from one tap to the next.
+    """The layers from one tap to the next.
 
     Attributes:
         tap: the name of the value after `layers`, which is after the ReLU where there is one.
         layers: dotted paths of the modules to call in order; they are looked up when run, so that a layer may be
             replaced (by a fused or wrapped one) without the trunk knowing.
-        windows: what a feature looks through on its longest path; every shorter path sees a part of that.
+        windows: of the longest path to a feature; the receptive field of every shorter path is a part of theirs.
         channels: depth of the map.
         before_relu: paths that give the value before the last ReLU; empty where there is none.
     """
@@ -81,7 +82,7 @@ class Trunk(nn.Module):
     def forward(
         self, batch: Float[Tensor, "batch channels height width"], taps: Sequence[str] | str | None = None
     ) -> dict[str, Float[Tensor, "batch features rows columns"]]:
-        """The feature maps at the taps asked for; runs no further than the deepest of them.
+        """The feature maps at the requested taps; runs no further than the deepest of them.
 
         Args:
             batch: preprocessed pictures, as `preprocess` makes them.
@@ -89,15 +90,16 @@ class Trunk(nn.Module):
                 it. None gives the last tap.
 
         Returns:
-            Name → map, in the order asked for.
+            Name → map, in the order of `taps`.
 
         Raises:
             ArgumentError: no such tap.
             ShapeError: not `(N, C, H, W)` with this trunk's C, or too small for the deepest tap.
         """
         names = (self.taps[-1],) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
-        last = max((self.taps.index(self._step(name).tap) for name in names), default=-1)
-        self._check(batch, last)
+        last = max((-1, *(self.taps.index(self._step(name).tap) for name in names)))
+        if not is_traced():  # a tracer records the sizes, which the checks compare
+            self._check(batch, last)
         batch = batch.contiguous(memory_format=torch.channels_last)  # as the fast layers have it
         found = self._between(batch, names, 0, last)
         return {name: found[name] for name in names}
@@ -105,22 +107,22 @@ class Trunk(nn.Module):
     def resume(
         self, tap: str, value: Float[Tensor, "batch features rows columns"], taps: Sequence[str]
     ) -> dict[str, Float[Tensor, "batch _features _rows _columns"]]:
-        """The maps at `taps` that a value at `tap` leads to: the trunk from there on.
+        """The maps at `taps` that a value at `tap` leads to: the trunk behind it.
 
         Args:
-            tap: where to go on from; one of `taps` gives the value itself.
-            value: put in its place.
+            tap: where to resume; if it is among `taps`, its map is the value.
+            value: the map at `tap`.
             taps: names from `taps`, none before `tap`.
 
         Raises:
-            ArgumentError: no such tap, or one that lies before `tap`.
+            ArgumentError: no such tap, or one before `tap`.
         """
         first = self.taps.index(self._step(tap).tap) + 1
         later = [name for name in taps if name != tap]
         steps = [self.taps.index(self._step(name).tap) for name in later]
         if missing := [name for name, step in zip(later, steps, strict=True) if step < first]:
-            raise ArgumentError(f"taps: need some from {tap} on, got {', '.join(missing)}")
-        found = {tap: value} | self._between(value, later, first, max(steps, default=-1))
+            raise ArgumentError(f"taps: need some at or after {tap}, got {', '.join(missing)}")
+        found = {tap: value} | self._between(value, later, first, max((-1, *steps)))
         return {name: found[name] for name in taps}
 
     def channels(self, tap: str) -> int:
@@ -128,11 +130,11 @@ class Trunk(nn.Module):
         return self._step(tap).channels
 
     def stride(self, tap: str) -> int:
-        """How many input pixels lie between two neighbouring features of the tap."""
+        """How many input pixels two neighbouring features of the tap are apart."""
         return self.receptive_field(tap).stride
 
     def receptive_field(self, tap: str) -> ReceptiveField:
-        """`(size, stride, offset)` in input pixels: feature i sees `size` pixels from `offset + i·stride` on."""
+        """`(size, stride, offset)` in input pixels: feature i depends on `size` pixels from `offset + i·stride`."""
         return ReceptiveField().through(self._windows(tap))
 
     def map_size(self, tap: str, height: int, width: int) -> tuple[int, int]:
@@ -151,7 +153,7 @@ class Trunk(nn.Module):
                 )
 
     def chosen(self, taps: str | Sequence[str] | None, subject: str = "taps") -> tuple[str, ...]:
-        """The taps that are meant: one or several, or the last for None.
+        """The taps as a tuple: one or several, or the last for None.
 
         Raises:
             ArgumentError: none, one twice, or no such tap; the nearest is suggested.
@@ -164,14 +166,14 @@ class Trunk(nn.Module):
         return names
 
     def trace(self, tap: str, row: int, column: int, *, clip: tuple[int, int] | Literal[False] = False) -> Box:
-        """The input box that one feature sees: `(x1, y1, x2, y2)` in input pixels, half-open.
+        """The receptive field of one feature: `(x1, y1, x2, y2)` in input pixels, half-open.
 
         Args:
             tap: a name from `taps`.
             row: of the feature, 0 at the top.
             column: of the feature, 0 at the left.
-            clip: the input's `(height, width)`, to get only what lies on it; False gives the whole box, which
-                reaches past the input near its borders.
+            clip: the input's `(height, width)`, to get only the part on it; False gives the whole box, which extends
+                past the input near its borders.
 
         Raises:
             ArgumentError: no such tap, or (with `clip`) no such feature.
@@ -186,7 +188,7 @@ class Trunk(nn.Module):
                 f"got row {row}, column {column}"
             )
         windows = self._windows(tap)
-        (y1, y2), (x1, x2) = seen(windows, row, height), seen(windows, column, width)
+        (y1, y2), (x1, x2) = input_range(windows, row, height), input_range(windows, column, width)
         return x1, y1, x2, y2
 
     def preprocess(self, pictures: object, *, size: int | None = None) -> Float[Tensor, "batch channels height width"]:
@@ -205,7 +207,7 @@ class Trunk(nn.Module):
         return preprocessing(pictures).to(device=parameter.device, dtype=parameter.dtype)
 
     def fuse_parts(self, fused: Callable[[nn.Module], nn.Module]) -> None:
-        """Makes each step one fused module, in place; then there is no value before a ReLU to ask for.
+        """Makes each step one fused module, in place; values before a ReLU are no longer available.
 
         `convolens.fuse` calls it on the copy that it makes.
         """
@@ -243,7 +245,7 @@ class Trunk(nn.Module):
         """The maps by name, from the steps number `first` to `last`; `value` is what the first of them reads."""
         if last < first:
             return {}
-        found = self._in_a_row(value, names, first, last)
+        found = None if is_traced() else self._in_a_row(value, names, first, last)
         return self._one_by_one(value, names, first, last) if found is None else found
 
     def _one_by_one(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor]:
@@ -274,7 +276,7 @@ class Trunk(nn.Module):
         if not keep_before:
             return self._through(step.layers, value)
         found[step.tap + BEFORE_RELU] = value = self._through(step.before_relu, value)
-        return torch.relu(value)  # not in place: the value before is asked for
+        return torch.relu(value)  # not in place: the value before is requested
 
     def _through(self, paths: tuple[str, ...], value: Tensor) -> Tensor:
         for path in paths:

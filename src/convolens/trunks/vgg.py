@@ -102,7 +102,7 @@ def _convolution(inputs: int, outputs: int, norm: bool, options: TrunkOptions) -
 
 
 def _append(features: nn.Sequential, tap: str, layers: list[nn.Module], channels: int) -> Step:
-    """Adds the layers to the row and describes them as the step to `tap`."""
+    """Appends the layers and describes them as the step to `tap`."""
     paths = tuple(f"features.{len(features) + i}" for i in range(len(layers)))
     features.extend(layers)
     before_relu = paths[:-1] if len(layers) > 1 else ()

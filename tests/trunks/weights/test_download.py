@@ -78,9 +78,11 @@ def test_a_file_is_fetched_once_and_then_kept(server, cache):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_download_that_broke_off_goes_on_from_what_is_there(server, cache, ranges):
+def test_a_download_that_broke_off_is_resumed(server, cache, ranges):
     server.breaks_at = 300_000
-    with pytest.raises(WeightsError, match=r"broke off after 300,000 of 1,048,576 bytes\); run again to go on from"):
+    with pytest.raises(
+        WeightsError, match=r"broke off after 300,000 of 1,048,576 bytes\); run again to resume, or put"
+    ):
         fetch(server.file())
     assert files_in(cache) == {"net-1.pth.part"}
     server.breaks_at, server.ranges = None, ranges

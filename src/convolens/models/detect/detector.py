@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.layers.tensors import is_traced
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
@@ -107,7 +108,7 @@ class Detector(nn.Module):
         Raises:
             ShapeError: not of the detector's `size`.
         """
-        if tuple(batch.shape[2:]) != self.size:
+        if not is_traced() and tuple(batch.shape[2:]) != self.size:
             raise ShapeError(f"batch: need {self.size[0]}×{self.size[1]} pixels, got {batch.shape[2]}×{batch.shape[3]}")
         return self.from_maps(list(self.trunk(batch, taps=self.taps).values()))
 

@@ -37,4 +37,4 @@ class Heads(nn.Module):
 
 def _by_box(said: Tensor, numbers: int) -> Tensor:
     """From `(N, boxes × numbers, rows, columns)` to `(N, rows × columns × boxes, numbers)`."""
-    return said.permute(0, 2, 3, 1).reshape(len(said), -1, numbers)
+    return said.permute(0, 2, 3, 1).reshape(said.shape[0], -1, numbers)

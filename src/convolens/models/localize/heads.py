@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -52,7 +53,9 @@ class AttentionPooling(nn.Module):
         logits = outputs[:, :1].flatten(2)
         weights = logits.softmax(dim=2).view_as(outputs[:, :1])
         found = (weights * _placed(outputs[:, 1:], rows, columns)).sum(dim=(2, 3))
-        return torch.cat([logits.logsumexp(dim=2) - math.log(rows * columns), found], dim=1)
+        cells: Any = rows * columns  # a tensor where torch.jit.trace records sizes
+        log_cells = cells.double().log() if isinstance(cells, Tensor) else math.log(cells)
+        return torch.cat([logits.logsumexp(dim=2) - log_cells, found], dim=1)
 
     def over_windows(self, rows: int, columns: int) -> AttentionPoolingWindows:
         """The same for every window of a larger map."""

@@ -1,4 +1,4 @@
-"""Files from the network, fetched once: resumed where they broke off, checked by hash, never half there.
+"""Files from the network, downloaded once: resumed where they broke off, checked by hash, never partial.
 
 A file grows as `NAME.part` beside its final place and is renamed only when its SHA-256 agrees, so a file under its own
 name is whole. A lock keeps two processes from writing the same part; the second finds the finished file.
@@ -120,7 +120,7 @@ def _download(file: RemoteFile, target: Path) -> None:
         if isinstance(error, PermissionError | WeightsError):
             raise
         raise WeightsError(
-            f"{file.name}: cannot download {file.url} ({error}); run again to go on from what is there, "
+            f"{file.name}: cannot download {file.url} ({error}); run again to resume, "
             f"or put the file into {target.parent}"
         ) from error
     try:

@@ -179,7 +179,7 @@ def _arrays(group: Any, path: Path) -> Arrays:
 
 
 def _tensor(dataset: Any) -> Tensor:
-    """The data set's numbers, if they are what a network has and really lie in the file."""
+    """The data set's numbers, if they are what a network has and really are in the file."""
     if not hasattr(dataset, "shape") or dataset.dtype.kind != "f" or dataset.size > _MAX_NUMBERS:
         raise WeightsError(f"{dataset.file.filename}: {dataset.name}: need floats of a network's size, got {dataset}")
     if dataset.compression is None and dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:

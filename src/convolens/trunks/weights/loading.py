@@ -1,7 +1,7 @@
 """Anyone's weights for a trunk: the table of published ones, a model of timm's on the Hugging Face hub, or a file.
 
-Every tensor must find its place by name and shape, and no place may stay empty; otherwise the message says what is
-missing, what is left over, and which network the file looks like.
+Every tensor must match by name and shape, and none may be missing; otherwise the message says what is missing, what is
+left over, and which network the file looks like.
 """
 
 from __future__ import annotations

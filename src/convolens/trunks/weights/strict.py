@@ -1,4 +1,4 @@
-"""Tensors into a module, strictly: each finds its place by name, shape and kind, and no place stays empty."""
+"""Tensors into a module, strictly: every tensor is assigned by name, shape and kind, and none is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_strictly(
         remedy: what to add to the message where they are another network's.
 
     Raises:
-        WeightsError: a tensor is missing, left over, of another shape or kind, or holds what is no number.
+        WeightsError: a tensor is missing, left over, of another shape or kind, or holds NaN or infinity.
 
     >>> load_strictly(nn.Linear(2, 1), {"weight": torch.zeros(1, 3)}, "a.pth")
     Traceback (most recent call last):
@@ -54,7 +54,7 @@ def some(names: list[str]) -> str:
 
 
 def _misfit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], counters: set[str]) -> str:
-    """What does not fit, in words; nothing where all does."""
+    """A description of what does not fit; empty where all does."""
     found = {
         "missing": sorted(wanted.keys() - state.keys() - counters),
         "unknown": sorted(state.keys() - wanted.keys()),

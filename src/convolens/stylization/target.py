@@ -1,4 +1,4 @@
-"""What is wanted of the result, at any scale: content, styles, masks and weights, as terms of a loss."""
+"""The target of a restyling at any scale: content, styles, masks and weights, as terms of a loss."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from torch.nn.functional import adaptive_avg_pool2d
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, need_one_of
 from convolens.stylization.losses import ContentTerm, StyleTerm, Term
-from convolens.stylization.memory import Room, room_for
+from convolens.stylization.memory import MemoryPlan, plan_memory
 from convolens.stylization.objective import Objective, grams_of, maps_of
-from convolens.stylization.pictures import longest, resized
+from convolens.stylization.pictures import resized, with_longer_side
+from convolens.stylization.tiles import Tiling
 from convolens.trunks import Trunk
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What is wanted.
+class Target:
+    """What the result shall be like.
 
     Attributes:
         trunk: frozen, in evaluation mode.
         content: `(1, 3, H, W)`, or None.
-        styles: likewise, each of its own size.
+        styles: such pictures, each of any size.
         masks: `(1, 1, H, W)` where each style applies; None everywhere.
-        content_taps: with the weight that they share.
-        content_weight: of the content.
-        style_taps: each with its weight, all styles' together.
+        content_taps: whose features are compared with the content's.
+        content_weight: of all of them together.
+        style_taps: each with its weight, for all styles together.
         mix: how much each style counts, adding up to 1.
         tv_weight: of the total variation.
         memory: gigabytes to stay within.
@@ -47,16 +48,16 @@ class Goal:
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """All taps that something is wanted of."""
-        wanted = [*(self.content_taps if self.content_weight else ()), *self.style_taps]
-        return tuple(dict.fromkeys(wanted))
+        """All taps that a term is at."""
+        used = [*(self.content_taps if self.content_weight else ()), *self.style_taps]
+        return tuple(dict.fromkeys(used))
 
-    def room(self, size: tuple[int, int]) -> Room:
+    def memory_plan(self, size: tuple[int, int]) -> MemoryPlan:
         """How a picture of that size fits the memory."""
-        return room_for(self.trunk, self.taps, self.content_taps, size, self.memory)
+        return plan_memory(self.trunk, self.taps, self.content_taps, size, self.memory)
 
     def like_trunk(self, picture: Tensor) -> Tensor:
-        """In the trunk's numbers, on its device."""
+        """In the trunk's dtype, on its device."""
         parameter = next(self.trunk.parameters())
         return picture.to(device=parameter.device, dtype=parameter.dtype).contiguous()
 
@@ -64,34 +65,34 @@ class Goal:
         """The content at a scale."""
         return None if self.content is None else self.like_trunk(resized(self.content, size))
 
-    def objective(self, size: tuple[int, int], room: Room) -> Objective:
+    def objective(self, size: tuple[int, int], tiling: Tiling) -> Objective:
         """The loss at a scale."""
         terms: list[Term] = []
         content = self.content_at(size)
         if content is not None and self.content_weight:
-            maps = maps_of(self.trunk, self.content_taps, content, room.cutting)
+            maps = maps_of(self.trunk, self.content_taps, content, tiling)
             weight = self.content_weight / len(maps)
-            terms += [ContentTerm(tap, weight, wanted) for tap, wanted in maps.items()]
-        for number, (style, share) in enumerate(zip(self.styles, self.mix, strict=True)):
-            terms += self._style_terms(number, style, share, size, room)
-        return Objective(self.trunk, terms, self.tv_weight, size, room.cutting)
+            terms += [ContentTerm(tap, weight, features) for tap, features in maps.items()]
+        for number, (style, proportion) in enumerate(zip(self.styles, self.mix, strict=True)):
+            terms += self._style_terms(number, style, proportion, size, tiling)
+        return Objective(self.trunk, terms, self.tv_weight, size, tiling)
 
     def _style_terms(
-        self, number: int, style: Tensor, share: float, size: tuple[int, int], room: Room
+        self, number: int, style: Tensor, proportion: float, size: tuple[int, int], tiling: Tiling
     ) -> list[StyleTerm]:
-        """One style's Gram matrices. Its strokes keep their size relative to the picture: both have one longer side."""
-        taps = [tap for tap, weight in self.style_taps.items() if weight * share]
+        """One style's Gram matrices. It is brought to the picture's longer side: strokes keep their relative size."""
+        taps = [tap for tap, weight in self.style_taps.items() if weight * proportion]
         if not taps:
             return []
-        shown = self.like_trunk(resized(style, longest((style.shape[2], style.shape[3]), max(size))))
-        self.trunk.need_size(taps, shown.shape[2:], f"style {number + 1}, brought to {max(size)}")
-        wanted = grams_of(self.trunk, taps, shown, room.cutting)
+        scaled = self.like_trunk(resized(style, with_longer_side((style.shape[2], style.shape[3]), max(size))))
+        self.trunk.need_size(taps, scaled.shape[2:], f"style {number + 1}, brought to {max(size)}")
+        grams = grams_of(self.trunk, taps, scaled, tiling)
         mask = self.masks[number]
         sizes = {tap: self.trunk.map_size(tap, *size) for tap in taps}
         masks = {
             tap: None if mask is None else self.like_trunk(adaptive_avg_pool2d(mask, sizes[tap]))[0, 0] for tap in taps
         }
-        return [StyleTerm(tap, number, share * self.style_taps[tap], wanted[tap], masks[tap]) for tap in taps]
+        return [StyleTerm(tap, number, proportion * self.style_taps[tap], grams[tap], masks[tap]) for tap in taps]
 
 
 def default_taps(trunk: Trunk) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -110,7 +111,7 @@ def default_taps(trunk: Trunk) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def weighted(taps: Sequence[str], weights: Mapping[str, Real] | None, total: float) -> dict[str, float]:
-    """`total` shared among the taps by their weights, 1 where not named.
+    """`total` divided among the taps in proportion to their weights, 1 where not named.
 
     Raises:
         ArgumentError: a weight below 0, all 0, or one of a tap that is not among them.
@@ -118,16 +119,16 @@ def weighted(taps: Sequence[str], weights: Mapping[str, Real] | None, total: flo
     known: dict[str, Real] = dict(weights or {})
     for tap in known:
         need_one_of("tap_weights", tap, taps)
-    return dict(zip(taps, shared([known.get(tap, 1.0) for tap in taps], total, "tap_weights"), strict=True))
+    return dict(zip(taps, in_proportion([known.get(tap, 1.0) for tap in taps], total, "tap_weights"), strict=True))
 
 
-def shared(amounts: Sequence[Real], total: float, subject: str, count: int | None = None) -> list[float]:
-    """`total` in proportion to the amounts.
+def in_proportion(amounts: Sequence[Real], total: float, subject: str, count: int | None = None) -> list[float]:
+    """`total` divided in proportion to the amounts.
 
     Raises:
         ArgumentError: one below 0, all 0, or not `count` of them.
 
-    >>> shared([1, 3], 2.0, "mix")
+    >>> in_proportion([1, 3], 2.0, "mix")
     [0.5, 1.5]
     """
     if count is not None and len(amounts) != count:
@@ -138,13 +139,13 @@ def shared(amounts: Sequence[Real], total: float, subject: str, count: int | Non
     return [total * one / sum(numbers) for one in numbers]
 
 
-def number(subject: str, value: Real, most: Real = float("inf")) -> float:
+def number(subject: str, value: Real, maximum: Real = float("inf")) -> float:
     """The value, checked.
 
     Raises:
-        ArgumentError: below 0, above `most`, infinite or NaN.
+        ArgumentError: below 0, above `maximum`, infinite or NaN.
     """
-    if not 0 <= value <= most or value == float("inf"):
-        room = "of at least 0" if most == float("inf") else f"from 0 to {most:g}"
-        raise ArgumentError(f"{subject}: need a number {room}, got {value}")
+    if not 0 <= value <= maximum or value == float("inf"):
+        allowed = "of at least 0" if maximum == float("inf") else f"from 0 to {maximum:g}"
+        raise ArgumentError(f"{subject}: need a number {allowed}, got {value}")
     return float(value)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convolens.stylization.bands import Bands, reach
+from convolens.stylization.subband_preconditioner import Subbands, inverse_curvature
 
 SIDES = st.integers(1, 33)
 
@@ -18,7 +18,7 @@ def some_picture(rows, columns):
 @given(rows=SIDES, columns=SIDES)
 def test_the_bands_hold_the_whole_picture(rows, columns):
     picture = some_picture(rows, columns)
-    bands = Bands(picture)
+    bands = Subbands(picture)
     energies = bands.energies(picture)
     assert float(energies.sum()) == pytest.approx(float(picture.square().sum()), rel=1e-9)
     torch.testing.assert_close(bands.scaled(picture, torch.ones_like(energies)), picture)
@@ -28,7 +28,7 @@ def test_the_bands_hold_the_whole_picture(rows, columns):
 @given(rows=SIDES, columns=SIDES)
 def test_a_factor_scales_its_band_and_no_other(rows, columns):
     picture = some_picture(rows, columns)
-    bands = Bands(picture)
+    bands = Subbands(picture)
     energies = bands.energies(picture)
     factors = torch.arange(1.0, 1 + energies.numel(), dtype=torch.float64).reshape(energies.shape)
     found = bands.energies(bands.scaled(picture, factors))
@@ -38,7 +38,7 @@ def test_a_factor_scales_its_band_and_no_other(rows, columns):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_less_precise_pictures_have_the_same_bands(dtype):
     picture = some_picture(16, 24).to(dtype)
-    bands, exact = Bands(picture), Bands(picture.double())
+    bands, exact = Subbands(picture), Subbands(picture.double())
     energies = bands.energies(picture)
     torch.testing.assert_close(energies, exact.energies(picture.double()), rtol=2e-2, atol=1e-2)
     assert bands.scaled(picture, energies / energies.max()).dtype == dtype
@@ -46,23 +46,23 @@ def test_less_precise_pictures_have_the_same_bands(dtype):
 
 @pytest.mark.parametrize(("wave", "octave"), [(2, 0), (4, 1), (8, 2), (16, 3), (64, 5), (float("inf"), 6)])
 @pytest.mark.parametrize("color", [False, True])
-def test_a_wave_lies_in_the_octave_of_its_length(wave, octave, color):
+def test_a_wave_is_in_the_octave_of_its_length(wave, octave, color):
     ripple = torch.cos(2 * torch.pi * (torch.arange(64) + 0.25) / wave).expand(1, 3, 64, 64).double()
     picture = ripple * torch.tensor([1.0, -1.0, 0.0] if color else [1.0, 1.0, 1.0]).view(1, 3, 1, 1)
-    energies = Bands(picture).energies(picture)
+    energies = Subbands(picture).energies(picture)
     assert energies[int(color), octave] == pytest.approx(float(energies.sum()))
 
 
-def test_a_bands_reach_is_the_inverse_of_its_curvature():
+def test_a_bands_inverse_curvature_is_that_of_its_steps():
     curvature = torch.logspace(-1, 1, 21, dtype=torch.float64).reshape(3, 7)
     steps = torch.linspace(1, 3, 21, dtype=torch.float64).reshape(3, 7)
-    torch.testing.assert_close(reach(steps, steps * curvature.square()), 1 / curvature)
+    torch.testing.assert_close(inverse_curvature(steps, steps * curvature.square()), 1 / curvature)
 
 
-def test_a_band_of_which_nothing_is_known_reaches_as_far_as_the_average():
+def test_a_band_of_which_nothing_is_known_gets_the_average():
     steps, changes = torch.full((3, 7), 4.0), torch.ones(3, 7)
     steps[1, 2] = changes[1, 2] = steps[2, 3] = changes[0, 0] = 0
-    found = reach(steps, changes)
+    found = inverse_curvature(steps, changes)
     overall = (steps.sum() / changes.sum()).sqrt()
     assert found[1, 2] == overall
     assert found[2, 3] == overall / 1000  # moved nothing, but was changed: as little as any may

@@ -1,8 +1,8 @@
-"""A picture's bands: light and two axes of colour, each by octaves of frequency.
+"""The subband preconditioner: a picture's loss has one curvature for each band of colour and frequency.
 
-A restyling's loss is far steeper in some bands than in others: fine changes of light move the trunk's first features
-most, broad ones and fine changes of colour hardly at all. One number for the curvature of all of them makes small
-steps; one a band lets each go as far as it may.
+Bands are light and two axes of colour, each by octaves of frequency. A restyling's loss is far steeper in some bands
+than in others: fine changes of light move the trunk's first features most, broad ones and fine changes of colour hardly
+at all. One number for the curvature of all of them makes small steps; one for each band fits the steps to the band.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import Tensor
 
 # Rows: light, and the two directions of colour across it; each of length 1 and at right angles to the others.
 _AXES = ((1 / 3**0.5, 1 / 3**0.5, 1 / 3**0.5), (1 / 2**0.5, -1 / 2**0.5, 0.0), (1 / 6**0.5, 1 / 6**0.5, -2 / 6**0.5))
-_OCTAVES = 7  # from the finest on; all that is coarser is one
-_SPAN = 1000.0  # a band's factor is at most so many times the average one, and at least that share of it
+_OCTAVES = 7  # from the finest; all that is coarser counts to the last
+_SPAN = 1000.0  # a band's factor is at most this many times the average one, and at least the average over this
 
 
-class Bands:
+class Subbands:
     """The bands of pictures of one size.
 
     Args:
@@ -48,8 +48,8 @@ class Bands:
         return out
 
 
-def reach(steps: Tensor, changes: Tensor) -> Tensor:
-    """How far each band may go for one of its gradient: √(Σ|s|² / Σ|y|²) over steps s and the gradient's changes y.
+def inverse_curvature(steps: Tensor, changes: Tensor) -> Tensor:
+    """The inverse of each band's curvature: √(Σ|s|² / Σ|y|²) over steps s and the gradient's changes y.
 
     Args:
         steps: the energies of s, `(3, octaves)`.
@@ -61,7 +61,7 @@ def reach(steps: Tensor, changes: Tensor) -> Tensor:
 
 
 def _octaves(like: Tensor) -> Tensor:
-    """For each number of a real Fourier transform its octave: 0 holds the highest frequencies."""
+    """The octave of each coefficient of a real Fourier transform: 0 holds the highest frequencies."""
     rows, columns = like.shape[-2:]
     down, right = torch.fft.fftfreq(rows), torch.fft.rfftfreq(columns)
     frequency = torch.hypot(down[:, None], right[None])
@@ -71,11 +71,11 @@ def _octaves(like: Tensor) -> Tensor:
 
 def _along(axis: Tensor, picture: Tensor) -> Tensor:
     mixed: Tensor = torch.einsum("c,chw->hw", axis, picture[0])
-    return mixed if mixed.dtype == torch.float64 else mixed.float()  # no transform knows half precision
+    return mixed if mixed.dtype == torch.float64 else mixed.float()  # there is no transform in half precision
 
 
 def _power(waves: Tensor, columns: int) -> Tensor:
-    """The squares of a real transform's numbers, with those that it leaves out, being the mirrored ones, counted in."""
+    """The squared coefficients of a real transform; those that it leaves out, as they mirror others, are counted in."""
     power = waves.real.square() + waves.imag.square()
     mirrored = power[:, 1 : (columns + 1) // 2]
     mirrored.mul_(2)

@@ -1,4 +1,4 @@
-"""A room that never was: what it would answer to a click, made of noise.
+"""The impulse response of a room that never was, made of noise.
 
 A few early reflections, each a click from a wall, then noise that dies away by 60 dB in the room's time, the high
 pitches sooner, as walls and air swallow them first. (Moorer, "About this reverberation business", Computer Music
@@ -15,20 +15,20 @@ from convolens.arrays import Real
 from convolens.convolution import convolve
 
 _WALLS = ((0.011, 0.5), (0.017, -0.4), (0.023, 0.35), (0.031, -0.3), (0.041, 0.25))  # seconds, loudness
-_LATE_SECONDS = 0.03  # before which no wall but the nearest has answered
-_BANDS = ((1.0, 1), (0.55, 6), (0.3, 24))  # share of the time in which it dies away; samples it is smoothed over
-_ENERGY = 0.12  # of each ear's answer: about as loud as the tune when mixed half and half
+_LATE_SECONDS = 0.03  # before which there are early reflections only
+_BANDS = ((1.0, 1), (0.55, 6), (0.3, 24))  # fraction of the time in which it dies away; samples it is smoothed over
+_ENERGY = 0.12  # of each ear's response: about as loud as the tune when mixed half and half
 
 
-def room(rate: int = 44100, *, seconds: Real = 2.5, seed: int = 0) -> Float[np.ndarray, "taps 2"]:
-    """The answer of a room to a click, at the left ear and at the right: `(taps, 2)` float32.
+def room_response(rate: int = 44100, *, seconds: Real = 2.5, seed: int = 0) -> Float[np.ndarray, "taps 2"]:
+    """A room's impulse response at the left ear and at the right: `(taps, 2)` float32.
 
     Args:
         rate: frames a second.
         seconds: until it is 60 dB quieter.
         seed: of the noise.
 
-    >>> room(8000, seconds=0.5).shape
+    >>> room_response(8000, seconds=0.5).shape
     (4000, 2)
     """
     noise = np.random.default_rng(seed)
@@ -38,14 +38,14 @@ def room(rate: int = 44100, *, seconds: Real = 2.5, seed: int = 0) -> Float[np.n
 def _at_one_ear(rate: int, seconds: float, noise: np.random.Generator) -> NDArray[np.float64]:
     frames = round(rate * seconds)
     at = np.arange(frames) / rate
-    answer: NDArray[np.float64] = np.zeros(frames)
-    for share, width in reversed(_BANDS):
-        decay = 10 ** (-3 * at / (seconds * share))
+    response: NDArray[np.float64] = np.zeros(frames)
+    for fraction, width in reversed(_BANDS):
+        decay = 10 ** (-3 * at / (seconds * fraction))
         rough = noise.standard_normal(frames)
         low: NDArray[np.float64] = convolve(rough, np.full(width * 4, 1 / (width * 4)), "same")
-        answer += (rough - low if width > 1 else low * 4) * decay
-    answer *= 1 - np.exp(-at / _LATE_SECONDS)
+        response += (rough - low if width > 1 else low * 4) * decay
+    response *= 1 - np.exp(-at / _LATE_SECONDS)
     for delay, weight in _WALLS:
-        answer[round((delay + noise.uniform(0, 0.004)) * rate)] += weight * 4
-    answer *= np.sqrt(_ENERGY / np.sum(answer**2))
-    return answer
+        response[round((delay + noise.uniform(0, 0.004)) * rate)] += weight * 4
+    response *= np.sqrt(_ENERGY / np.sum(response**2))
+    return response

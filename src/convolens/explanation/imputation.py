@@ -1,4 +1,4 @@
-"""Pixels taken out of a picture so that nothing shows where they were."""
+"""Imputation: pixels taken out of a picture so that nothing shows where they were."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NEIGHBORS = tuple(
     for across in (-1, 0, 1)
     if (down, across) != (0, 0)
 )
-NOISE = 0.01  # standard deviation, of values from 0 to 1: a perfectly smooth patch would be a sign too
+NOISE = 0.01  # standard deviation, of values from 0 to 1: a perfectly smooth patch would show where it was
 
 
-def filled(picture: NDArray[Any], missing: NDArray[np.intp], *, seed: int = 0) -> NDArray[Any]:
+def impute(picture: NDArray[Any], missing: NDArray[np.intp], *, seed: int = 0) -> NDArray[Any]:
     """The picture with its missing pixels made from their neighbours, and a little noise.
 
     Each is the weighted mean of the pixels around it. As those may be missing too, all are found together, from one
@@ -29,7 +29,7 @@ def filled(picture: NDArray[Any], missing: NDArray[np.intp], *, seed: int = 0) -
 
     Args:
         picture: `(H, W)` or `(H, W, C)`, uint8, uint16 or floats in [0, 1].
-        missing: numbers of pixels, counted row by row. Where all are missing there is nothing to go by: middle grey.
+        missing: numbers of pixels, counted row by row. Where all are missing, the result is middle grey.
         seed: of the noise.
     """
     highest = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1
@@ -45,11 +45,11 @@ def filled(picture: NDArray[Any], missing: NDArray[np.intp], *, seed: int = 0) -
 def _from_neighbors(
     values: NDArray[np.float64], size: tuple[int, ...], missing: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """For every missing pixel: its neighbours' weights times (itself less the neighbour) add up to nothing."""
+    """For every missing pixel: its neighbours' weights times (itself minus the neighbour) add up to 0."""
     number = np.full(len(values), -1)
     number[missing] = np.arange(len(missing))
     whole, known = np.zeros(len(missing)), np.zeros((len(missing), values.shape[1]))
-    links: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+    entries: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     y, x = np.divmod(missing, size[1])
     for down, across, weight in NEIGHBORS:
         inside = (y >= -down) & (y < size[0] - down) & (x >= -across) & (x < size[1] - across)
@@ -57,9 +57,9 @@ def _from_neighbors(
         neighbor = missing[at] + down * size[1] + across
         whole[at] += weight
         gone = number[neighbor] >= 0
-        links.append((at[gone], number[neighbor[gone]], np.full(int(gone.sum()), -weight)))
+        entries.append((at[gone], number[neighbor[gone]], np.full(int(gone.sum()), -weight)))
         known[at[~gone]] += weight * values[neighbor[~gone]]
-    rows, columns, weights = (np.concatenate(part) for part in zip(*links, strict=True))
+    rows, columns, weights = (np.concatenate(part) for part in zip(*entries, strict=True))
     equations = coo_array((weights, (rows, columns)), shape=(len(missing),) * 2) + diags_array(whole)
     found: NDArray[np.float64] = splu(equations.tocsc()).solve(known)
     return found

@@ -1,4 +1,4 @@
-"""What a method gets to see of what is explained."""
+"""What a method gets of the explained model: its values at one tap, and the scores as a function of them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ INPUT = "input"  # in place of a tap's name: the picture as the network gets it
 
 @dataclass(frozen=True)
 class View:
-    """What a method sees: a batch, its values at one tap, and what the scores become when they are others.
+    """What a method gets: a batch, its values at one tap, and the scores as a function of the values there.
 
     Attributes:
-        model: what is explained.
+        model: the explained model.
         batch: preprocessed pictures.
         tap: where to look; `INPUT` is the batch itself.
         activations: the values there.
         relu_weights: whether only features whose weight is positive count.
-        maps: the values at other taps, as far as they are at hand.
+        maps: the values at other taps, as far as they are known.
     """
 
     model: TapScores
@@ -42,7 +42,7 @@ class View:
 
     @cached_property
     def rest(self) -> Rest:
-        """The network from the tap on."""
+        """The network behind the tap."""
         return self.model.rest(self.batch, self.tap, self.maps)
 
     @cached_property
@@ -64,7 +64,7 @@ class View:
         return View(self.model, self.batch[only], self.tap, self.activations[only], self.relu_weights, maps)
 
     def plain(self, level: float) -> Float[Tensor, "batch _channels _height _width"]:
-        """The batch that pictures of one grey give, from 0 for black to 1 for white."""
+        """The batch of pictures of one grey, from 0 for black to 1 for white."""
         return self.model.preprocessing.normalize(torch.full_like(self.batch, level))
 
 
@@ -78,10 +78,10 @@ def need_gradient(score: Tensor) -> None:
 
 
 def check_taps(model: TapScores, taps: str | Sequence[str] | None) -> tuple[str, ...]:
-    """The taps to look at: those asked for, or the head's own.
+    """The taps whose maps are explained: the requested ones, or the head's own.
 
     Raises:
-        ArgumentError: the scores do not depend on it, or one is asked for twice.
+        ArgumentError: the scores do not depend on it, or one is requested twice.
     """
     chosen = tuple(model.taps) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
     for one in chosen:

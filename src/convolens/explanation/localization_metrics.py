@@ -1,4 +1,4 @@
-"""Where the object is known: whether a map points at it, and how well the box around the map fits."""
+"""Localization metrics, for pictures whose object's box is known: the pointing game, and the IoU of the map's box."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BoxXYXY = tuple[Real, Real, Real, Real]
 
 
 def points_at(explanation: Explanation, boxes_xyxy: Sequence[BoxXYXY]) -> bool:
-    """Whether the map's highest pixel lies in one of the boxes, which are half-open. An empty map points nowhere.
+    """Whether the map's highest pixel is in one of the boxes, which are half-open. An empty map points nowhere.
 
     Zhang et al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018, section 4.1, the pointing game. Differs
     from the paper in that a near miss (there of 15 pixels) is a miss.
@@ -29,7 +29,7 @@ def points_at(explanation: Explanation, boxes_xyxy: Sequence[BoxXYXY]) -> bool:
 def box_overlap(explanation: Explanation, boxes_xyxy: Sequence[BoxXYXY], threshold: float = BOX_THRESHOLD) -> float:
     """Intersection over union of the map's box (`Explanation.box`) and the best of the boxes; 0 for an empty map.
 
-    Its share below 0.5 is Zhou et al.'s localization error (CVPR 2016, section 3.2).
+    The fraction of pictures where it is below 0.5 is Zhou et al.'s localization error (CVPR 2016, section 3.2).
     """
     _need_boxes(boxes_xyxy)
     found = explanation.box(threshold)

@@ -1,7 +1,8 @@
-"""From a map's cells back to the picture's pixels: to where they look, and the network's resizing and cropping undone.
+"""Upsampling: from a map's cells to the picture's pixels, with the network's resizing and cropping undone.
 
-Where strides are taken by windows of an odd size, as in ResNet, a cell's field begins at its corner rather than around
-its middle: spread evenly, a map with a stride of S lies (S - 1) / 2 pixels too far right and down.
+Each cell is put in the middle of its receptive field. Where strides are taken by windows of an odd size, as in ResNet,
+that is not where an even distribution puts it: a map with a stride of S would be (S - 1) / 2 pixels too far right and
+down.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from convolens.trunks.receptive import ReceptiveField
 def to_input(
     grid: Float[Tensor, "batch rows columns"], height: int, width: int, field: ReceptiveField | None = None
 ) -> Float[Tensor, "batch height width"]:
-    """A map stretched to the network's input, bilinearly, each cell's middle in the middle of what it sees.
+    """A map upsampled to the network's input, bilinearly, each cell in the middle of its receptive field.
 
     Args:
         grid: the map.
         height: of the input in pixels.
         width: of the input in pixels.
-        field: what cell (0, 0) sees, and the stride; None where that is not known: cells are spread evenly.
+        field: of cell (0, 0), with the stride; None where that is not known: cells are distributed evenly.
     """
     if field is None and grid.shape[1:] == (height, width):
         return grid
@@ -37,7 +38,7 @@ def to_input(
 
 
 def _blend(grid: Tensor, axis: int, pixels: int, field: ReceptiveField | None) -> Float[Tensor, "pixels cells"]:
-    """How much of each cell a pixel takes: the two nearest, outside the outermost middles the outermost."""
+    """Interpolation weights of each pixel: of its two nearest cells; beyond the outermost cells, of that one alone."""
     cells = grid.shape[axis]
     step = pixels / cells if field is None else field.stride
     first = step / 2 if field is None else field.offset + field.size / 2
@@ -60,10 +61,10 @@ def to_picture(
 
 
 def _margins(
-    preprocessing: Preprocessing, shown: tuple[int, ...], resized: tuple[int, int]
+    preprocessing: Preprocessing, inputs: tuple[int, ...], resized: tuple[int, int]
 ) -> tuple[int, int, int, int]:
     """How much was cut off at the left, right, top and bottom."""
     if preprocessing.crop is None:
         return 0, 0, 0, 0
     top, left = (round((size - preprocessing.crop) / 2) for size in resized)
-    return left, resized[1] - left - shown[1], top, resized[0] - top - shown[0]
+    return left, resized[1] - left - inputs[1], top, resized[0] - top - inputs[0]
