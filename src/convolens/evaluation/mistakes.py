@@ -16,6 +16,7 @@ from convolens.data import Example
 from convolens.evaluation.classify import targets_of
 from convolens.evaluation.detections import Found, detection_confusion
 from convolens.evaluation.detections.confusion import SURE
+from convolens.evaluation.localize import Located
 from convolens.media.images import read_header
 from convolens.models.localize import PRESENT, Predictions
 from convolens.pages.pictures import Labeled
@@ -68,23 +69,14 @@ def wrong_classes(scores: NDArray[Any], examples: Sequence[Example], class_names
     return Mistakes(tuple(map(mistake, order)), count)
 
 
-def wrong_places(
-    output: Tensor, labels: Tensor, boxes: Tensor, examples: Sequence[Example], class_names: Sequence[str]
-) -> Mistakes:
-    """Objects that were missed or made up come first, then those of another class, then badly placed boxes.
-
-    Args:
-        output: a localizer's raw output.
-        labels: true classes, -1 for none.
-        boxes: true corners as shares of the picture.
-        examples: which pictures.
-        class_names: names of the classes.
-    """
-    predictions, present = Predictions.of(output), labels >= 0
+def wrong_places(located: Located, class_names: Sequence[str]) -> Mistakes:
+    """Objects that were missed or made up come first, then those of another class, then badly placed boxes."""
+    labels, examples = located.labels, located.examples
+    predictions, present = Predictions.of(located.output), labels >= 0
     objectness, likely = predictions.object.sigmoid(), predictions.classes.softmax(dim=1)
     score, named = likely.max(dim=1)
     found = corners_of(predictions.boxes).clamp(0, 1)
-    iou, _ = overlaps(found, boxes)
+    iou, _ = overlaps(found, located.boxes)
     noticed = objectness >= PRESENT
     badness = torch.full_like(objectness, -1)
     badness = torch.where(present & (iou < GOOD_OVERLAP), 1 - iou, badness)

@@ -6,7 +6,7 @@ mistakes.png    the pictures it was most sure of and wrong about
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from convolens.data import Example
 from convolens.evaluation.classify import metrics_of
+from convolens.evaluation.plots import confusion as confusion_plot
+from convolens.evaluation.result import Evaluation
 from convolens.media.draw import sheet
 from convolens.media.files import writing
 from convolens.media.images import read_image, write_image
@@ -26,9 +28,7 @@ from convolens.models.classify import Classifier
 MISTAKES = 12  # shown at most
 
 
-def report_classifier(
-    model: Classifier, run: Path, scores: NDArray[Any], examples: Sequence[Example]
-) -> Mapping[str, Any]:
+def report_classifier(model: Classifier, run: Path, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:
     """The metrics of a model, and in the run folder which classes were confused and the worst mistakes.
 
     Args:
@@ -64,18 +64,6 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     size = min(max(3.0, 0.55 * len(class_names) + 1.8), 24.0)
     figure = Figure(figsize=(size, size), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    shares = [[count / max(sum(row), 1) for count in row] for row in confusion]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=45, ha="right")
-    axes.set_yticks(ticks, class_names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
-    for row, counts in enumerate(confusion):
-        for column, count in enumerate(counts):
-            if count:
-                color = "white" if shares[row][column] > 0.5 else "black"
-                axes.text(column, row, str(count), ha="center", va="center", color=color)
+    confusion_plot(figure.add_subplot(), confusion, class_names)
     with writing(path) as draft:
         figure.savefig(draft, format="png", dpi=120)
