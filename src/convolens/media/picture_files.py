@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from convolens.arrays import plain_fields
 from convolens.errors import DtypeError, FileError, ShapeError
-from convolens.media.files import AnyPath, make_folder
+from convolens.media.files import AnyPath, make_folder, need_no_address
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 _NOT_MEANT = "__MACOSX"
@@ -61,15 +61,23 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
         outside: a folder whose files are left out, as they are results.
 
     Raises:
-        FileError: a folder or pattern without pictures.
+        FileError: a folder or pattern without pictures, or an address.
     """
     hidden = outside.resolve() if outside else None
     for source in sources:
-        path, found = Path(source), False
+        need_no_address(source)
+        path, found, results = Path(source), False, 0
         for file in _meant(path):
             if hidden is None or not file.resolve().is_relative_to(hidden):
                 found = True
                 yield file
+            else:
+                results += 1
+        if not found and results:
+            raise FileError(
+                f"{path}: need pictures, found {results:,}, all below {outside}, which is left out as the folder of "
+                "results; give the results another folder"
+            )
         if not found:
             raise FileError(f"{path}: need pictures ({' '.join(SUFFIXES)}), found none")
 
