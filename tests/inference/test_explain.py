@@ -14,6 +14,7 @@ from convolens.errors import ArgumentError
 from convolens.evaluation import explanations as measuring
 from convolens.evaluation.explanations import BASELINES, THRESHOLDS, box_thresholds, measure_explanations, table
 from convolens.explanation import METHODS
+from convolens.inference import explanation_page
 from convolens.media.images import read_image, write_image
 
 SQUARES = {"dark": (30, 30, 30), "orange": (250, 120, 40)}
@@ -118,6 +119,23 @@ def test_a_page_shows_the_worst_first_with_the_likeliest_classes_and_their_maps(
     assert "<td>" in html and "broken.png" in html
     outside = re.sub(r"data:[^\"]*", "", html)
     assert "http" not in outside and "<script" not in outside
+
+
+def test_of_more_pictures_than_a_page_has_the_worst_are_shown_and_decoded_once_while_memory_lasts(
+    folder, tmp_path, monkeypatch
+):
+    pages, again = [], []
+    read = explanation_page.as_pixels
+    monkeypatch.setattr(explanation_page, "MOST", 2)
+    monkeypatch.setattr(explanation_page, "as_pixels", lambda path: again.append(path.name) or read(path))
+    for held in (explanation_page.HELD_BYTES, 2 * 40 * 48 * 3 - 1, 0):
+        monkeypatch.setattr(explanation_page, "HELD_BYTES", held)
+        assert run(folder, *(folder / f"{number}.png" for number in range(6)), "--html", tmp_path / "why.html") == 0
+        pages.append((tmp_path / "why.html").read_text())
+    assert pages[0] == pages[1] == pages[2]
+    assert "The worst 2 of 6, worst first." in pages[0] and pages[0].count('class="looks"') == 2
+    worst = re.findall(r"([0-9]\.png)</figcaption>", pages[0])
+    assert len(worst) == 2 and again == [worst[1], *worst]
 
 
 def test_a_page_of_one_target_has_each_methods_map_of_it(folder, tmp_path):

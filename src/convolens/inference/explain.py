@@ -67,7 +67,7 @@ def explain_files(
         out: a folder, made where it is missing; for a single file also the name of the overlay to write; None writes
             none.
         methods: as for `explain`.
-        page: also writes a page of the worst `explanation_page.MOST` pictures there; of more, these are decoded again.
+        page: also writes a page of the worst `explanation_page.MOST` pictures there.
         maps: also writes the maps.
         options: as for `explain`.
 
