@@ -89,9 +89,9 @@ def edges(
         bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
     ] = False,
 ) -> None:
-    """Show where brightness or colour changes, as grey pictures.
+    """Show where brightness or color changes, as gray pictures.
 
-    Gradients by Sobel's, Scharr's or Prewitt's weights; lines by Canny; detail of one size about a middle grey by the
+    Gradients by Sobel's, Scharr's or Prewitt's weights; lines by Canny; detail of one size about a middle gray by the
     Laplacian of a Gaussian (log) or a difference of Gaussians (dog).
 
     \b

@@ -87,8 +87,8 @@ class ClassificationLoss:
 
     Attributes:
         multi_label: each class for itself (binary cross-entropy, added up), or one class a picture (cross-entropy).
-        label_smoothing: the share of a label that is spread: over all classes, or halfway between yes and no (Szegedy
-            et al., "Rethinking the Inception Architecture", 2016, section 7).
+        label_smoothing: the fraction of a label that is spread: over all classes, or halfway between yes and no
+            (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         weights: what each class counts for, `(classes,)`; None for 1.
     """
 

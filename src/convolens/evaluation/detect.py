@@ -35,7 +35,7 @@ class DetectorEvaluation(Evaluation):
 
 @dataclass(frozen=True)
 class Detected:
-    """What a detector finds in each of the examples that could be used, however unsure it is; and those skipped."""
+    """What a detector finds in each of the examples that could be used, whatever their scores; and those skipped."""
 
     found: list[Found]
     examples: list[Example]

@@ -151,7 +151,7 @@ def _mean(values: Tensor) -> float:
 
 
 def _auc(with_object: NDArray[Any], without: NDArray[Any]) -> float:
-    """The share of pairs in the right order, ties half (Mann and Whitney); 1 where there are no pairs."""
+    """The fraction of pairs in the right order, ties half (Mann and Whitney); 1 where there are no pairs."""
     if not len(with_object) or not len(without):
         return 1.0
     ordered = np.sort(without)

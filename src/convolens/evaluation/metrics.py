@@ -52,9 +52,10 @@ def classification_metrics(
     """The field's numbers for scores that add up to 1 in each row.
 
     Returns:
-        `count`; `top1` and `top5`, the share of samples whose class has the highest score, or one of the five highest;
-        `macro_f1`, the mean of the classes' F1 over the classes that occur or are predicted; `ece`, the expected
-        calibration error in 15 equal bins (Guo et al., "On Calibration of Modern Neural Networks", 2017, eq. 3);
+        `count`; `top1` and `top5`, the fraction of samples whose class has the highest score, or one of the five
+        highest; `macro_f1`, the mean of the classes' F1 over the classes that occur or are predicted; `ece`, the
+        expected calibration error in 15 equal bins (Guo et al., "On Calibration of Modern Neural Networks", 2017,
+        eq. 3);
         `per_class`, name → precision, recall, f1, count; `confusion`, one row for each true class.
 
     >>> scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
@@ -86,7 +87,8 @@ def multi_label_metrics(
     Returns:
         `count`; `mean_ap`, the mean over the classes that occur of the average precision (the area under precision as
         a step function of recall); `macro_f1` at a threshold of 0.5, over the classes that occur or are named; `exact`,
-        the share of samples of which every class is right at 0.5; `per_class`, name → ap, precision, recall, f1, count.
+        the fraction of samples of which every class is right at 0.5; `per_class`, name → ap, precision, recall, f1,
+        count.
 
     >>> scores, truth = np.array([[0.9, 0.2], [0.6, 0.7]]), np.array([[True, False], [False, True]])
     >>> found = multi_label_metrics(scores, truth, ["cat", "dog"])
@@ -134,7 +136,7 @@ def reliability(
 def calibration_error(
     scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], bins: int = CALIBRATION_BINS
 ) -> float:
-    """How far confidence lies from accuracy, averaged over samples in bins of equal confidence."""
+    """How far confidence is from accuracy, averaged over samples in bins of equal confidence."""
     confidence, accuracy, count = reliability(scores, labels, bins)
     return float((np.abs(confidence - accuracy) * count).sum() / max(len(labels), 1))
 

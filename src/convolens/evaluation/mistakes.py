@@ -15,14 +15,14 @@ from convolens.boxes import corners_of, overlaps
 from convolens.data import Example
 from convolens.evaluation.classify import targets_of
 from convolens.evaluation.detections import Found, detection_confusion
-from convolens.evaluation.detections.confusion import SURE
+from convolens.evaluation.detections.confusion import MIN_SCORE
 from convolens.evaluation.localize import Located
 from convolens.media.images import read_header
 from convolens.models.localize import PRESENT, Predictions
 from convolens.pages.pictures import Labeled
 
 MOST = 12  # pictures that are named
-GOOD_OVERLAP = 0.5  # IoU from which a box is held to be right
+GOOD_OVERLAP = 0.5  # IoU at or above which a box is right
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Mistakes:
 
 
 def wrong_class(scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> Mistakes:
-    """Pictures of one class that were predicted as another, those first about which the model was surest."""
+    """Pictures of one class that were predicted as another, those first of which the model was most confident."""
     named, confidence = scores.argmax(axis=1), scores.max(axis=1)
     wrong = named != np.array([example.labels[0] for example in examples])
 
@@ -100,7 +100,7 @@ def wrong_places(located: Located, class_names: Sequence[str]) -> Mistakes:
 
 
 def wrong_detections(
-    found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str], *, sure: float = SURE
+    found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str], *, min_score: float = MIN_SCORE
 ) -> Mistakes:
     """Pictures with objects that were missed, made up or predicted as others, those with the most first.
 
@@ -108,19 +108,19 @@ def wrong_detections(
         found: what was detected in each picture.
         examples: which pictures.
         class_names: names of the classes.
-        sure: the least score of a detection that counts.
+        min_score: of a detection that counts.
     """
     counts = [
-        detection_confusion([example], [one], len(class_names), sure=sure)
+        detection_confusion([example], [one], len(class_names), min_score=min_score)
         for example, one in zip(examples, found, strict=True)
     ]
     wrong = np.array([int(one.sum() - np.trace(one)) for one in counts])
 
     def mistake(at: int) -> Mistake:
         missed, made_up = int(counts[at][:-1, -1].sum()), int(counts[at][-1, :-1].sum())
-        taken = int(wrong[at]) - missed - made_up
-        parts = ((missed, "missed"), (made_up, "found where nothing is"), (taken, "predicted as another"))
-        kept = found[at].scores >= sure
+        confused = int(wrong[at]) - missed - made_up
+        parts = ((missed, "missed"), (made_up, "found where nothing is"), (confused, "predicted as another"))
+        kept = found[at].scores >= min_score
         rows = zip(found[at].boxes_xyxy[kept].tolist(), found[at].labels[kept].tolist(), strict=True)
         drawn = tuple(Labeled((x1, y1, x2, y2), class_names[label]) for (x1, y1, x2, y2), label in rows)
         return Mistake(examples[at], ", ".join(f"{count} {text}" for count, text in parts if count), drawn)

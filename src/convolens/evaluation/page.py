@@ -46,8 +46,8 @@ def evaluation_page(title: str, lead: str, found: Evaluation, parts: Sequence[Pa
 
 def precision_recall_part(curves: Sequence[Curve], class_names: Sequence[str]) -> Part:
     """Precision against recall of every class, and of the classes together, as a detector gets less choosy."""
-    text = "From left to right ever less sure detections count: more of the objects are found, and more is found where "
-    text += "nothing is. An overlap of half is right."
+    text = "From left to right detections of ever lower scores count: more of the objects are found, and more is found "
+    text += "where nothing is. An overlap of half is right."
     caption = (
         "The mean is of the best precision at each recall or a greater one; VOC's number of 2010 is the area below."
     )
@@ -67,9 +67,9 @@ def confusion_part(counts: Int[np.ndarray, "classes classes"], class_names: Sequ
 
 
 def reliability_part(scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"]) -> Part:
-    """How often the model is right where it says that it is this sure."""
-    text = "Of the pictures about which the model was this sure, how many it got right. On the line, confidence is a "
-    text += "probability; below it, the model is surer than it should be."
+    """How often the model is right at each confidence."""
+    text = "Of the pictures with this confidence, how many the model got right. On the line, confidence is a "
+    text += "probability; below it, the model is too confident."
     caption = "Each point is a range of confidence; its size, how many pictures are in it."
     bins = reliability(scores, labels)
     drawing = _plot(lambda axes: reliability_diagram(axes, *bins), caption, "reliability diagram")

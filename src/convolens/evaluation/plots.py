@@ -41,21 +41,21 @@ def bars(axes: Axes, values: Mapping[str, float | None], label: str) -> None:
 
 
 def confusion(axes: Axes, counts: Sequence[Sequence[int]], class_names: Sequence[str]) -> None:
-    """A row for each true class, a column for each predicted one; counts, colored by their share of the row."""
-    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    """A row for each true class, a column for each predicted one; counts, colored by their fraction of the row."""
+    fractions = [[count / max(sum(row), 1) for count in row] for row in counts]
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
     axes.set_yticks(range(len(class_names)), class_names)
     axes.set(xlabel="predicted", ylabel="actual")
     for row, of_class in enumerate(counts if len(class_names) <= _COUNTED else ()):
         for column, count in enumerate(of_class):
             if count:
-                color = "white" if shares[row][column] > 0.5 else "black"
+                color = "white" if fractions[row][column] > 0.5 else "black"
                 axes.text(column, row, str(count), ha="center", va="center", color=color)
 
 
 def reliability_diagram(axes: Axes, confidence: NDArray[Any], accuracy: NDArray[Any], count: NDArray[Any]) -> None:
-    """How often the model is right where it is this sure, in bins: `metrics.reliability`'s three."""
+    """How often the model is right at each confidence, in bins: `metrics.reliability`'s three."""
     axes.plot([0, 1], [0, 1], color="#999", linewidth=1)
     used = count > 0
     axes.bar(confidence[used], accuracy[used], width=0.05, color=_COLOR, alpha=0.35)

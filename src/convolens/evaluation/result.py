@@ -163,10 +163,13 @@ def need_usable(found: Sized, skipped: Sequence[Skipped], source: object) -> Non
 
 
 def in_columns(rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of equal width: the first cell to the left, the others to the right.
+    """Lines of equal length: the first cell to the left, the others to the right.
 
     >>> in_columns([("class", "ap"), ("cat", "0.500")])
-    ['class         ap', 'cat        0.500']
+    ['class     ap', 'cat    0.500']
     """
-    width = max((len(name) for name, *_ in rows), default=0)
-    return [f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells) for name, *cells in rows]
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True)) if rows else (0,)
+    return [
+        "  ".join([f"{name:<{first}}", *(f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))])
+        for name, *cells in rows
+    ]

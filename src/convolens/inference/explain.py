@@ -2,7 +2,7 @@
 
     OUT/NAME.png             the overlay, enlarged where it is too small to be looked at; with several methods one
                              beside the other
-    OUT/NAME.npy             where asked for: the maps, (methods, height, width) float32 in the picture's own pixels
+    OUT/NAME.npy             where requested: the maps, (methods, height, width) float32 in the picture's own pixels
     OUT/NAME.heat.png        with them: their positive parts in colours, black where nothing spoke for the class
     OUT/explanations.jsonl   a line for each picture: path, and for each method class, score and box; or its error
 
@@ -40,7 +40,7 @@ class Explained:
     """What a line says of a picture.
 
     Attributes:
-        written: where the overlay is; empty where none was asked for.
+        written: where the overlay is; empty where none was requested.
         explanations: each with `method label score probability box_xyxy`, and of a detector's objects `found_xyxy`.
     """
 
@@ -76,7 +76,7 @@ def explain_files(
 
     Raises:
         ArgumentError: `out` is neither a folder nor a picture's name, or a picture's name for several; or a page of a
-            detector is asked for.
+            detector is requested.
         FileError: the folder cannot be made, or nothing be written there.
     """
     folder = None if out is None or _is_one_overlay(out, sources) else out
@@ -164,5 +164,5 @@ def _write_maps(path: Path, found: Sequence[Explanation], file: Path) -> None:
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:
-    said = {"method": one.method, "label": one.label, "score": one.score, "probability": one.probability}
-    return said | {"box_xyxy": one.box()} | ({} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy})
+    fields = {"method": one.method, "label": one.label, "score": one.score, "probability": one.probability}
+    return fields | {"box_xyxy": one.box()} | ({} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy})

@@ -23,7 +23,7 @@ from convolens.media.read_ahead import read_ahead
 from convolens.models.detect import Detector
 from convolens.models.tap_scores import tap_scores
 from convolens.pages import Part, report, skipped_part
-from convolens.pages.figures import looks, row
+from convolens.pages.figures import layered, row
 from convolens.pages.pictures import at_page_size
 
 MOST = 200  # pictures on a page: about 20 MB
@@ -134,7 +134,7 @@ class ExplanationPage:
             likely = f" {known[one.label]:.0%}" if one.label in known else ""
             by = f" · {one.method}" if len(self.methods) > 1 else ""
             layers[f"{one.label}{likely}{by}"] = overlay(shown, one.shares())  # at the size that is shown
-        return looks(shown, layers, predicted.words, describe=predicted.path.name)
+        return layered(shown, layers, predicted.words, describe=predicted.path.name)
 
     def _explanations(self, pixels: NDArray[Any]) -> Iterator[Explanation]:
         named = self.options.get("target") is not None or self.options.get("against") is not None
