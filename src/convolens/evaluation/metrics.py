@@ -64,8 +64,9 @@ def classification_metrics(
     (0.667, [[1, 0], [1, 1]])
     """
     counts = confusion_matrix(scores.argmax(axis=1), labels, len(class_names))
-    per_class = {name: _one_class(counts, number) for number, name in enumerate(class_names)}
-    seen = [per_class[name]["f1"] for name, used in zip(class_names, _occurring(counts), strict=True) if used]
+    sums = zip(np.diag(counts).tolist(), counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist(), strict=True)
+    per_class = {name: _one_class(*of_class) for name, of_class in zip(class_names, sums, strict=True)}
+    seen = [per_class[name]["f1"] for at, name in enumerate(class_names) if counts[at].any() or counts[:, at].any()]
     return ClassifierEvaluation(
         {
             "count": len(labels),
@@ -96,9 +97,10 @@ def multi_label_metrics(
     (1.0, 0.5)
     """
     named = scores >= 0.5
+    sums = zip(*((one.sum(axis=0).tolist()) for one in (named & truth, truth, named)), strict=True)
     per_class = {
-        name: _one_of_several(scores[:, number], named[:, number], truth[:, number])
-        for number, name in enumerate(class_names)
+        name: {"ap": _average_precision(scores[:, at], truth[:, at]), **_one_class(*of_class)}
+        for at, (name, of_class) in enumerate(zip(class_names, sums, strict=True))
     }
     occurring = [per_class[name]["ap"] for number, name in enumerate(class_names) if truth[:, number].any()]
     seen = [per_class[name]["f1"] for number, name in enumerate(class_names) if (truth | named)[:, number].any()]
@@ -146,23 +148,11 @@ def _top(scores: NDArray[Any], labels: NDArray[Any], count: int) -> float:
     return float((highest == labels[:, None]).any(axis=1).mean()) if len(labels) else 0.0
 
 
-def _one_class(counts: NDArray[Any], number: int) -> dict[str, float | int]:
-    right, truth, guessed = counts[number, number], counts[number].sum(), counts[:, number].sum()
+def _one_class(right: int, occurs: int, predicted: int) -> dict[str, float | int]:
     return {
-        "precision": float(right / max(guessed, 1)),
-        "recall": float(right / max(truth, 1)),
-        "f1": float(2 * right / max(truth + guessed, 1)),
-        "count": int(truth),
-    }
-
-
-def _one_of_several(scores: NDArray[Any], named: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float | int]:
-    right, occurs, guessed = int((named & truth).sum()), int(truth.sum()), int(named.sum())
-    return {
-        "ap": _average_precision(scores, truth),
-        "precision": right / max(guessed, 1),
+        "precision": right / max(predicted, 1),
         "recall": right / max(occurs, 1),
-        "f1": 2 * right / max(occurs + guessed, 1),
+        "f1": 2 * right / max(occurs + predicted, 1),
         "count": occurs,
     }
 
@@ -174,8 +164,3 @@ def _average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> float:
     right, named = np.cumsum(truth[order])[last_of_ties], np.flatnonzero(last_of_ties) + 1
     gained = np.diff(right, prepend=0)
     return float((gained * right / named).sum() / max(int(truth.sum()), 1))
-
-
-def _occurring(counts: NDArray[Any]) -> NDArray[np.bool_]:
-    used: NDArray[np.bool_] = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
-    return used

@@ -146,9 +146,7 @@ def _drawn(example: Example, corners: Tensor, name: str) -> tuple[Labeled, ...]:
 
 def _true(example: Example, class_names: Sequence[str]) -> tuple[Labeled, ...]:
     return tuple(
-        Labeled(
-            (float(box.xyxy[0]), float(box.xyxy[1]), float(box.xyxy[2]), float(box.xyxy[3])),
-            f"is {class_names[box.label]}",
-        )
+        Labeled((float(x1), float(y1), float(x2), float(y2)), f"is {class_names[box.label]}")
         for box in example.boxes
+        for x1, y1, x2, y2 in [box.xyxy]
     )

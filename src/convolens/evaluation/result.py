@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence, Sized
 from html import escape
 from pathlib import Path
@@ -149,10 +148,6 @@ class Evaluation(dict[str, Any], Drawn):
     def _repr_html_(self) -> str:
         table = "\n".join(in_columns(self.table()))
         return f"{in_html(as_png(self.drawn()), self.summary())}<pre>{escape(table)}</pre>"
-
-    def to_json(self) -> str:
-        """As JSON."""
-        return json.dumps(self, indent=2)
 
 
 def need_usable(found: Sized, skipped: Sequence[Skipped], source: object) -> None:

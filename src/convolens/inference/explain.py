@@ -30,9 +30,8 @@ from convolens.inference.explanation_page import ExplanationPage
 from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, write_picture
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_picture
-from convolens.media.pixels import as_pixels, as_rgb8, over_white
-from convolens.media.read_ahead import read_ahead
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures, is_picture
+from convolens.media.pixels import as_rgb8
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,12 @@ def explain_files(
         return _written(model, file, pixels, target(file), methods, maps, options)
 
     with _lines_in(folder) as write_line:
-        for file, decoded in read_ahead(_decoded, meant()):
+        for decoded in decoded_ahead(meant()):
             outcome: Outcome[Any] = decoded
             if decoded.result is not None:
-                outcome = attempt(file, partial(explained, file, decoded.result))
+                outcome = attempt(decoded.path, partial(explained, decoded.path, decoded.result))
             if shown is not None and outcome.error:
-                shown.skip(file, outcome.error)
+                shown.skip(decoded.path, outcome.error)
             write_line(outcome.line())
             yield outcome
     if page is not None and shown is not None:
@@ -122,10 +121,6 @@ def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object
         return
     with writing(folder / "explanations.jsonl") as draft, draft.open("w", encoding="utf-8") as stream:
         yield lambda line: stream.write(json.dumps(line) + "\n")
-
-
-def _decoded(path: Path) -> Outcome[NDArray[Any]]:
-    return attempt(path, lambda: over_white(as_pixels(path)))
 
 
 def _written(

@@ -26,9 +26,7 @@ from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mean
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
-from convolens.media.pixels import as_pixels, over_white
-from convolens.media.read_ahead import read_ahead
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
 from convolens.progress import track
 
 DONE, UNDER_WAY = "predictions.jsonl", "predictions.part.jsonl"
@@ -142,13 +140,8 @@ def _outcomes(
     if batch < 1:
         raise ArgumentError(f"batch: need at least 1 picture, got {batch}")
     _check_options(model, options)
-    decoded = (one for _, one in read_ahead(_decoded, files))
-    for chunk in _chunks(decoded, batch):
+    for chunk in _chunks(decoded_ahead(files), batch):
         yield from zip(_predicted(model, chunk, batch, options), (one.result for one in chunk), strict=True)
-
-
-def _decoded(path: Path) -> Outcome[NDArray[Any]]:
-    return attempt(path, lambda: over_white(as_pixels(path)))
 
 
 def _chunks(decoded: Iterable[Outcome[NDArray[Any]]], batch: int) -> Iterator[list[Outcome[NDArray[Any]]]]:
