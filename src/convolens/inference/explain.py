@@ -79,9 +79,10 @@ def explain_files(
         FileError: the folder cannot be made, or nothing be written there.
     """
     folder = None if out is None or _is_one_overlay(out, sources) else out
-    target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
     meant = partial(find_pictures, sources, outside=folder)
-    shown = None if page is None else ExplanationPage(model, methods, sum(1 for _ in meant()), options)
+    count = sum(1 for _ in meant())  # refuses what is none before a folder is made
+    target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
+    shown = None if page is None else ExplanationPage(model, methods, count, options)
 
     def explained(file: Path, pixels: NDArray[Any]) -> Explained:
         if shown is not None:

@@ -105,9 +105,9 @@ def predict_files(
         ArgumentError: the folder holds predictions of another model or with other options.
     """
     _check_options(model, options)
+    count = sum(1 for _ in find_pictures(sources, outside=Path(out)))  # refuses what is none before a folder is made
     folder = make_folder(out)
     _check_manifest(folder, model, options)
-    count = sum(1 for _ in find_pictures(sources, outside=folder))
     annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
     before = _resume(folder)
     todo = (path for path in find_pictures(sources, outside=folder) if str(path) not in before)

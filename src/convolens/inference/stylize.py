@@ -135,9 +135,10 @@ def stylize_folder(
         FileError: no pictures there.
         KeyboardInterrupt: Ctrl-C.
     """
+    files = list(find_pictures([contents], outside=out))  # refuses what is none before a folder is made
     results, outcomes = ResultPaths([contents], out), list[Outcome[Path]]()
     before: tuple[Path, Path] | None = None
-    for file in find_pictures([contents], outside=out):
+    for file in files:
         target = results(file)
         following = partial(_following, file, before) if sequence and before else dict[str, Any]
         one = partial(_stylize_one, file, style, target, following, resume=resume, tell=tell, **options)

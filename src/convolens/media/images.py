@@ -2,8 +2,8 @@
 
 A picture is `(H, W)` grey, `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8 or uint16, with its EXIF orientation applied.
 Palettes, CMYK, grey with transparency and 1-bit files become one of these. 8 bits go through Pillow; 16-bit PNG and
-TIFF, which Pillow reads as 8-bit, through imagecodecs. Headers are read first, and one that claims more than
-`MAX_PIXELS` is refused before anything is allocated.
+TIFF, which Pillow reads as 8-bit, and whole JPEGs, twice as fast, through imagecodecs. Headers are read first, and one
+that claims more than `MAX_PIXELS` is refused before anything is allocated.
 """
 
 from __future__ import annotations
