@@ -13,7 +13,7 @@ from convolens.data import Box, Example
 from convolens.errors import DataError, FileError, FormatError
 from convolens.evaluation.detect import DetectorEvaluation
 from convolens.evaluation.localize import LocalizerEvaluation, Located
-from convolens.evaluation.metrics import multi_label_metrics
+from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
 from convolens.evaluation.mistakes import wrong_classes, wrong_places
 from convolens.evaluation.page import confusion_part
 from convolens.media.images import write_image
@@ -195,3 +195,13 @@ def test_of_many_classes_the_lowest_have_a_bar():
     axes = DetectorEvaluation({"count": 40, "per_class": per_class}).plot()
     assert len(axes.patches) == 30 and axes.get_xlabel() == "average precision: the 30 lowest of 40"
     assert axes.get_yticklabels()[-1].get_text() == "class 0"  # on top
+
+
+def test_a_confusion_matrix_of_many_classes_is_larger_and_of_very_many_has_no_names():
+    def evaluation(classes):
+        names = [f"class {number}" for number in range(classes)]
+        return classification_metrics(np.eye(classes), np.arange(classes), names)
+
+    sides = [evaluation(classes).drawn().shape[0] for classes in (3, 20, 70)]
+    assert sides == sorted(set(sides)) and sides[-1] == 24 * 110
+    assert len(evaluation(20).plot().texts) == 20 and not evaluation(70).plot().texts

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 
-from convolens.evaluation.plots import confusion
+from convolens.evaluation.plots import confusion, plotted
 from convolens.evaluation.result import Evaluation, Metric
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class ClassifierEvaluation(Evaluation):
     def draw(self, axes: Axes) -> None:
         """The confusion matrix."""
         confusion(axes, self["confusion"], list(self["per_class"]))
+
+    def drawn(self) -> UInt8[np.ndarray, "height width 3"]:
+        """The same as a picture, as large as the names and counts need."""
+        side = min(max(4.2, 0.5 * len(self["per_class"]) + 1.8), 24.0)
+        return plotted(self.draw, (side, side))
 
 
 class MultiLabelEvaluation(Evaluation):

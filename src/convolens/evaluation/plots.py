@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BARS = 30  # classes with a bar: the lowest, as they are what is to be looked at
 NAMED_CURVES = 12  # of precision against recall, one a class
-_COUNTED = 20  # classes up to which a matrix has its counts written in
+_NAMED = 60  # classes up to which a confusion matrix has their names and its counts
 _COLOR = "#0072b2"
 
 
@@ -44,10 +44,12 @@ def confusion(axes: Axes, counts: Sequence[Sequence[int]], class_names: Sequence
     """A row for each true class, a column for each predicted one; counts, colored by their fraction of the row."""
     fractions = [[count / max(sum(row), 1) for count in row] for row in counts]
     axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="predicted", ylabel="actual")
+    if len(class_names) > _NAMED:
+        return
     axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
     axes.set_yticks(range(len(class_names)), class_names)
-    axes.set(xlabel="predicted", ylabel="actual")
-    for row, of_class in enumerate(counts if len(class_names) <= _COUNTED else ()):
+    for row, of_class in enumerate(counts):
         for column, count in enumerate(of_class):
             if count:
                 color = "white" if fractions[row][column] > 0.5 else "black"
