@@ -43,6 +43,13 @@ def score_pictures(
 ) -> Scored:
     """Runs the model over examples.
 
+    Args:
+        model: a classifier.
+        examples: what to measure on.
+        batch: pictures of one size that go through the network at once.
+        source: what errors are about.
+        progress: shows a bar.
+
     Raises:
         DataError: none of them can be used.
     """

@@ -50,18 +50,7 @@ class Detected:
 def detect_all(
     model: Detector, examples: Sequence[Example], *, batch: int = 16, source: object = "data", progress: bool = False
 ) -> Detected:
-    """Runs the model over examples with any number of objects each.
-
-    Args:
-        model: a detector.
-        examples: what to measure on.
-        batch: pictures that go through the network at once.
-        source: what errors are about.
-        progress: shows a bar.
-
-    Raises:
-        DataError: no picture that can be used.
-    """
+    """Runs the model over examples with any number of objects each. Arguments and errors as in `score_pictures`."""
     detected = Detected([], [], [], model.class_names)
 
     def pictures() -> Iterator[NDArray[Any]]:

@@ -65,25 +65,9 @@ class Located:
 
 
 def locate_all(
-    model: Localizer,
-    examples: Sequence[Example],
-    *,
-    batch: int = 32,
-    source: object = "data",
-    progress: bool = False,
+    model: Localizer, examples: Sequence[Example], *, batch: int = 32, source: object = "data", progress: bool = False
 ) -> Located:
-    """Runs the model over examples with a box or none each.
-
-    Args:
-        model: a localizer.
-        examples: what to measure on.
-        batch: pictures that go through the network at once.
-        source: what errors are about.
-        progress: shows a bar.
-
-    Raises:
-        DataError: no picture that can be used.
-    """
+    """Runs the model over examples with a box or none each. Arguments and errors as in `score_pictures`."""
     skipped: list[Skipped] = []
 
     def read(example: Example) -> tuple[Tensor, tuple[Example, int, list[float]]]:
