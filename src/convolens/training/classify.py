@@ -24,6 +24,7 @@ from convolens.evaluation.classify import (
     targets_of,
     weights_of,
 )
+from convolens.evaluation.result import Evaluation
 from convolens.media.files import AnyPath
 from convolens.models.classify import Classifier, classifier
 from convolens.training import Batch, Settings, TrainingOptions
@@ -156,14 +157,15 @@ def train_classifier(
     model.trunk.need_size(model.taps, (side, side), "size")
     objective = ClassifyObjective(model, side, augmentation, loss, mixup)
 
-    def measure(one: Classifier) -> Mapping[str, Any]:
-        scores, used = score_pictures(one, validation_data.examples, [], source=validation_data.root)
-        return {**metrics_of(one, scores, used), "validation_loss": log_loss(one, scores, used)}
+    def measure(one: Classifier) -> Evaluation:
+        scores, used, _ = score_pictures(one, validation_data.examples, source=validation_data.root)
+        return metrics_of(one, scores, used).having(validation_loss=log_loss(one, scores, used))
 
-    def report(best: Classifier) -> Mapping[str, Any]:
-        scores, used = score_pictures(
-            best, validation_data.examples, skipped, source=validation_data.root, progress=progress
+    def report(best: Classifier) -> Evaluation:
+        scores, used, lost = score_pictures(
+            best, validation_data.examples, source=validation_data.root, progress=progress
         )
+        skipped[:] = dict.fromkeys((*skipped, *lost))
         return report_classifier(best, run, scores, used)
 
     task = task_on_trunk(

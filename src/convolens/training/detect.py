@@ -24,7 +24,7 @@ from convolens.data.augment_objects import (
     objects_in,
 )
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.detect import measure_detector
+from convolens.evaluation.detect import DetectorEvaluation, detect_all
 from convolens.media.files import AnyPath, make_folder
 from convolens.models.detect import DetectionLoss, Detector
 from convolens.models.detect.build import detector
@@ -141,16 +141,20 @@ def train_detector(
         for part, one in ((training_data, objective), (validation_data, plain))
     )
 
-    def measure(one: Detector) -> dict[str, Any]:
-        found = measure_detector(one, validation_data.examples, skipped)
-        return found | {"validation_loss": validation_loss(validation_pictures, plain, one)}
+    def measured(one: Detector) -> DetectorEvaluation:
+        detected = detect_all(one, validation_data.examples)
+        skipped[:] = dict.fromkeys((*skipped, *detected.skipped))
+        return detected.evaluation()
+
+    def measure(one: Detector) -> DetectorEvaluation:
+        return measured(one).having(validation_loss=validation_loss(validation_pictures, plain, one))
 
     metrics = ValidationMetrics(measure, SAVED_METRICS, len(validation_data))
     task = task_on_trunk(
         model, pictures, objective, metrics, finetune=finetune, describe=described_boxes, facts=objective.facts()
     )
     return run_task(
-        task, settings, run, lambda best: metrics.best or measure_detector(best, validation_data.examples, skipped),
+        task, settings, run, lambda best: metrics.best or measured(best),
         skipped, requested=requested, resume=resume, device=device, progress=progress, started=started,
     )  # fmt: skip
 

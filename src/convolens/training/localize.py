@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from convolens.data import DataSet, Example, Loaded, read_data, split
 from convolens.data.augment import UNCHANGED, Augmentation, draw_view, view_keeping
 from convolens.errors import ArgumentError, DataError, need_one_of
-from convolens.evaluation.localize import measure_localizer
+from convolens.evaluation.localize import LocalizerEvaluation, locate_all
 from convolens.media.files import AnyPath
 from convolens.models.localize import BOX_LOSSES, HIDDEN, Localizer, localizer, losses
 from convolens.training import Batch, Settings, TrainingOptions
@@ -123,16 +123,20 @@ def train_localizer(
         for part, one in ((training_data, objective), (validation_data, plain))
     )
 
-    def measure(one: Localizer) -> dict[str, Any]:
-        found = measure_localizer(one, validation_data.examples, skipped)
-        return found | {"validation_loss": validation_loss(validation_pictures, plain, one)}
+    def measured(one: Localizer) -> LocalizerEvaluation:
+        located = locate_all(one, validation_data.examples)
+        skipped[:] = dict.fromkeys((*skipped, *located.skipped))
+        return located.evaluation()
+
+    def measure(one: Localizer) -> LocalizerEvaluation:
+        return measured(one).having(validation_loss=validation_loss(validation_pictures, plain, one))
 
     metrics = ValidationMetrics(measure, SAVED_METRICS, len(validation_data))
     task = task_on_trunk(
         model, pictures, objective, metrics, finetune=finetune, describe=described_boxes, facts=objective.facts()
     )
     return run_task(
-        task, settings, run, lambda best: metrics.best or measure_localizer(best, validation_data.examples, skipped),
+        task, settings, run, lambda best: metrics.best or measured(best),
         skipped, requested=requested, resume=resume, device=device, progress=progress, started=started,
     )  # fmt: skip
 

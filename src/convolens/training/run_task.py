@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
+from convolens.evaluation.result import Evaluation
 from convolens.media.files import AnyPath, make_folder, write_json
 from convolens.models import load as load_model
 from convolens.models.model_file import BEST
@@ -54,14 +55,14 @@ class ValidationMetrics:
         count: how many pictures there are to measure on.
     """
 
-    def __init__(self, measure: Callable[[Any], Mapping[str, Any]], saved: Sequence[str], count: int) -> None:
+    def __init__(self, measure: Callable[[Any], Evaluation], saved: Sequence[str], count: int) -> None:
         self.measured, self.saved, self.count = measure, saved, count
-        self.best: dict[str, Any] = {}  # empty where a run before this one found the best model
-        self._last: dict[str, Any] = {}
+        self.best: Evaluation | None = None  # none where a run before this one found the best model
+        self._last: Evaluation | None = None
 
     def measure(self, model: nn.Module) -> dict[str, float]:
         """Those to keep."""
-        found = dict(self.measured(model))
+        found = self.measured(model)
         loss, self._last = found.pop("validation_loss"), found
         return {"validation_loss": loss} | {name: 0.0 if found[name] is None else found[name] for name in self.saved}
 
@@ -112,7 +113,7 @@ def run_task(
     task: TrainingTask,
     settings: Settings,
     run: Path,
-    report: Callable[[Any], Mapping[str, Any]],
+    report: Callable[[Any], Evaluation],
     skipped: list[Skipped],
     *,
     requested: Mapping[str, Any],
@@ -147,7 +148,7 @@ def run_task(
 def write_run(
     run: Path,
     model: nn.Module,
-    metrics: Mapping[str, Any],
+    metrics: Evaluation,
     skipped: Sequence[Skipped],
     settings: Mapping[str, Any],
     outcome: Outcome | None = None,
@@ -176,7 +177,7 @@ def write_run(
     write_json(run / "config.json", facts)
     epochs = len(outcome.rows) if outcome else None
     advice = advice_on(model.task, metrics, epochs=epochs, weights=settings["weights"] is not None)
-    return Run(run, model.task, dict(metrics), tuple(skipped), advice)
+    return Run(run, model.task, metrics, tuple(skipped), advice)
 
 
 def described_boxes(example: Example) -> str:
