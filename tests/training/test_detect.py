@@ -16,7 +16,7 @@ from convolens.media.images import write_image
 from convolens.models.detect import DetectionLoss
 from convolens.training.detect import DetectObjective
 from convolens.training.fit_boxes import fitted_shapes, object_sides
-from convolens.training.pictures import Pictures
+from convolens.training.pictures import PictureCache, Pictures
 
 SIDE = 64
 GENERATOR = np.random.default_rng(0)
@@ -110,7 +110,7 @@ def objective(folder, augmentation=None):
     data = read_data(folder)
     model = cl.detector(cl.trunk("resnet18", width=0.0625), size=SIDE, classes=data.class_names)
     learned = DetectObjective(model, augmentation or ObjectAugmentation(), DetectionLoss())
-    pictures = Pictures(data, learned.least_side, learned.view, [], learned.collate)
+    pictures = Pictures(data, learned, [], PictureCache())
     return learned, lambda numbers: [pictures.sample(at, np.random.default_rng(at)) for at in numbers]
 
 
@@ -195,10 +195,12 @@ def test_data_without_objects_is_refused_in_a_sentence(tmp_path):
     folder = write_squares(tmp_path / "data", 8)
     content = json.loads((folder / "annotations.json").read_text())
     write(folder, content["images"], [])
-    with pytest.raises(DataError, match=r"data: need objects to learn from, got \d+ pictures without any"):
+    with pytest.raises(
+        DataError, match=r"data: need objects to train and to validate on, got \d+ pictures without any"
+    ):
         cl.train("detect", folder, out=tmp_path / "run", **QUICK)
     write(folder, content["images"], [one | {"iscrowd": 1} for one in content["annotations"]])
-    with pytest.raises(DataError, match="need objects to learn from"):
+    with pytest.raises(DataError, match="need objects to train and to validate on"):
         cl.train("detect", folder, out=tmp_path / "run", **QUICK)
 
 
@@ -249,7 +251,7 @@ def test_a_map_that_suits_no_object_has_the_shape_nearest_to_it_and_few_sizes_ar
 
 def test_sides_are_shares_of_each_objects_own_picture(squares):
     examples = read_data(squares).examples[:6]
-    sides = object_sides(examples, [])
+    sides = object_sides(examples)
     assert len(sides) == sum(len(one.objects) for one in examples)
     first = next(one for one in examples if one.objects).objects[0].xyxy
     np.testing.assert_allclose(sides[0], [(first[2] - first[0]) / SIDE, (first[3] - first[1]) / SIDE])

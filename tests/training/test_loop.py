@@ -19,11 +19,12 @@ from safetensors.torch import load_file, save_file
 
 from convolens.errors import ArgumentError, FileError, MissingExtraError, TrainingError, WeightsError
 from convolens.media.images import read_image
-from convolens.training import Settings, fit
 from convolens.training.checkpoint import read_checkpoint
 from convolens.training.loader import parts_of_epoch
+from convolens.training.loop import fit
 from convolens.training.run_folder import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
+from convolens.training.settings import Settings
 from convolens.training.speed import multiplies_bfloat16
 from convolens.training.tuning import find_batch, find_lr
 
@@ -400,7 +401,7 @@ def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path
 
 
 def test_the_average_is_the_mean_that_its_decay_says():
-    from convolens.training.average import ExponentialMovingAverage
+    from convolens.training.ema import ExponentialMovingAverage
 
     model = torch.nn.Linear(1, 1, bias=False)
     values = [3.0, -1.0, 2.0, 5.0]

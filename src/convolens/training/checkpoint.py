@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from convolens.errors import WeightsError
 from convolens.media.files import writing
 from convolens.models.model_file import RESUMED
-from convolens.training.average import ExponentialMovingAverage
+from convolens.training.ema import ExponentialMovingAverage
 
 # What the first files called it, and what it is called now.
 _NOW_CALLED = {

@@ -6,7 +6,7 @@ mistakes.png    the pictures it was most sure of and wrong about
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,33 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from convolens.data import Example
-from convolens.evaluation.classify import metrics_of
+from convolens.evaluation.classify import log_loss, metrics_of
 from convolens.media.draw import sheet
 from convolens.media.files import writing
 from convolens.media.images import read_image, write_image
 from convolens.media.pixels import as_rgb8
 from convolens.models.classify import Classifier
+from convolens.training.run_task import Measured
 
 MISTAKES = 12  # shown at most
 
 
-def report_classifier(
-    model: Classifier, run: Path, scores: NDArray[Any], examples: Sequence[Example]
-) -> Mapping[str, Any]:
-    """The metrics of a model, and in the run folder which classes were confused and the worst mistakes.
+def measured(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> Measured:
+    """What a classifier turned out to be; its report are the classes that were confused, and the worst mistakes.
 
     Args:
-        model: the best model.
-        run: the run folder.
+        model: the classifier.
         scores: its probabilities, `(pictures, classes)`.
         examples: of which pictures.
     """
     metrics = metrics_of(model, scores, examples)
-    if not model.multi_label:
-        draw_confusion(run / "confusion.png", metrics["confusion"], model.class_names)
-        draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
-    return metrics
+
+    def report(run: Path) -> None:
+        if not model.multi_label:
+            draw_confusion(run / "confusion.png", metrics["confusion"], model.class_names)
+            draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
+
+    return Measured(metrics, log_loss(model, scores, examples), report)
 
 
 def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> None:
@@ -60,13 +61,13 @@ def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example],
 
 
 def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -> None:
-    """A PNG of the confusion matrix: a row for each true class, its counts coloured by their share of the row."""
+    """A PNG of the confusion matrix: a row for each true class, its counts colored by their fraction of the row."""
     size = min(max(3.0, 0.55 * len(class_names) + 1.8), 24.0)
     figure = Figure(figsize=(size, size), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    shares = [[count / max(sum(row), 1) for count in row] for row in confusion]
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = [[count / max(sum(row), 1) for count in row] for row in confusion]
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(class_names))
     axes.set_xticks(ticks, class_names, rotation=45, ha="right")
     axes.set_yticks(ticks, class_names)
@@ -75,7 +76,7 @@ def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: 
     for row, counts in enumerate(confusion):
         for column, count in enumerate(counts):
             if count:
-                color = "white" if shares[row][column] > 0.5 else "black"
+                color = "white" if fractions[row][column] > 0.5 else "black"
                 axes.text(column, row, str(count), ha="center", va="center", color=color)
     with writing(path) as draft:
         figure.savefig(draft, format="png", dpi=120)

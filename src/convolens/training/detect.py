@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from convolens.data import DataSet, Example, Loaded, Skipped, read_data, split
+from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment_objects import (
     SIDES,
     ObjectAugmentation,
@@ -25,18 +24,17 @@ from convolens.data.augment_objects import (
 )
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.detect import measure_detector
-from convolens.media.files import AnyPath, make_folder
+from convolens.media.files import make_folder
 from convolens.models.detect import DetectionLoss, Detector
 from convolens.models.detect.build import detector
 from convolens.models.detect.cost import BoxLoss, Objectness
-from convolens.training import Batch, Settings, TrainingOptions
 from convolens.training.distributed import own_device
 from convolens.training.fit_boxes import fitted_shapes, object_sides
-from convolens.training.pictures import EVERYTHING, Pictures, normalized, trunk_for
-from convolens.training.run_folder import Run, need_free_run
-from convolens.training.run_task import ValidationMetrics, described_boxes, run_task, task_on_trunk
-from convolens.training.task import Sample, stacked
-from convolens.training.validation_loss import validation_loss
+from convolens.training.pictures import normalized
+from convolens.training.request import Request
+from convolens.training.run_folder import Run
+from convolens.training.run_task import run_on_boxes
+from convolens.training.task import Batch, Sample, stacked
 from convolens.trunks import Preprocessing
 
 SIZE = 300  # the paper's
@@ -45,17 +43,8 @@ SAVED_METRICS = ("ap", "ap50", "ap75", "count")
 
 
 def train_detector(
-    data: AnyPath,
+    request: Request,
     *,
-    trunk: str,
-    weights: AnyPath | None,
-    out: AnyPath,
-    taps: Sequence[str] | str | None = None,
-    finetune: str = EVERYTHING,
-    stem: Literal["full", "small"] = "full",
-    width: float = 1.0,
-    validation: float | AnyPath | None = None,
-    size: int | tuple[int, int] | None = None,
     fit_boxes: bool = False,
     objectness: Objectness = "softmax",
     box_loss: BoxLoss = "smooth_l1",
@@ -68,91 +57,27 @@ def train_detector(
     crop: bool = True,
     flip: bool = True,
     color_jitter: float = 1.0,
-    resume: bool = False,
-    overwrite: bool = False,
-    device: str = "auto",
-    progress: bool = True,
-    **training: Unpack[TrainingOptions],
 ) -> Run:
-    """Trains a detector on pictures with any number of boxes each.
-
-    Args:
-        data: pictures with boxes, in a format of `convolens.data`.
-        trunk: the trunk's name.
-        weights: of the trunk, or a whole detector to go on from, see `convolens.detector`; None for random ones.
-        out: the run folder.
-        taps: the trunk's maps that are looked at; None takes those of `convolens.detector`.
-        finetune: `all`, or the tap that training begins at; what comes before it stays as it is.
-        stem: `small` for pictures of about 8 to 64 pixels (ResNets).
-        width: features of a ResNet and of the layers after it, as a share of the published numbers.
-        validation: the share that is measured on, a list of pictures (`.txt`), or other data. None takes
-            the data's own split for it, or a share of 0.2.
-        size: pictures are brought to this height and width; one number for both. None takes 300, or what a whole
-            detector in `weights` has.
-        fit_boxes: default boxes are fitted to the data's objects in place of the published shapes.
-        objectness: see `convolens.detector`.
-        box_loss: see `convolens.models.detect.DetectionLoss`, like the next five.
-        object_weight: of whether there is an object, for `objectness="binary"`.
-        class_weight: of which it is.
-        box_weight: of where it is.
-        negatives: default boxes of background that count for each that is matched to an object.
-        negatives_when_empty: how many count in a picture without objects.
-        zoom_out: see `convolens.data.augment_objects.ObjectAugmentation`, like the next three.
-        crop: whether parts of pictures are shown.
-        flip: not for what has a left and a right, such as digits.
-        color_jitter: how much light and colours change, as a share of what the paper does.
-        resume: goes on from an earlier run in `out`.
-        overwrite: replaces an earlier run in `out`, which is otherwise refused.
-        device: `auto`, `cpu`, `cuda`, …
-        progress: shows a bar with the time left.
-        training: see `convolens.training.Settings`.
-
-    Errors as in `convolens.train`.
-    """
-    started = time.monotonic()
-    requested = {
-        name: value
-        for name, value in locals().items()
-        if name not in ("training", "progress", "resume", "overwrite", "started")
-    }
-    settings, augmentation = Settings(**training), ObjectAugmentation(zoom_out, crop, flip, color_jitter)
+    """Trains a detector on pictures with any number of boxes. Options and errors are those of `convolens.train`."""
+    own = {name: value for name, value in locals().items() if name != "request"}
+    settings, augmentation = request.settings(), ObjectAugmentation(zoom_out, crop, flip, color_jitter)
     loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
-    run = need_free_run(out, resume=resume, overwrite=overwrite)
-    read = read_data(data)
-    training_data, validation_data = split(read, validation, settings.seed)
-    _need_objects(training_data, "to learn from")
-    _need_objects(validation_data, "to measure on")
-    skipped = list(dict.fromkeys((*training_data.skipped, *validation_data.skipped)))
-    body = trunk if (stem, width) == ("full", 1.0) else trunk_for(trunk, weights, stem, settings.seed, width=width)
+    request.need_free_run()
+    data = request.datasets(settings.seed, _need_objects)
+    plain_trunk = (request.stem, request.width) == ("full", 1.0)
     make = partial(
-        detector, body, size=SIZE if size is None else size, classes=read.class_names, weights=weights,
-        taps=taps, objectness=objectness, width=width, seed=settings.seed,
-        device="cpu",
+        detector, request.trunk if plain_trunk else request.make_trunk(settings.seed),
+        size=SIZE if request.size is None else request.size, classes=data[0].class_names, weights=request.weights,
+        taps=request.taps, objectness=objectness, width=request.width, seed=settings.seed, device="cpu",
     )  # fmt: skip
     model = make()
-    make_folder(out)  # before what takes long
+    make_folder(request.run)  # before what takes long
     if fit_boxes:
-        model = _fitted(make, model, training_data, skipped, settings.seed)
-    _need_size(model, size)
-    model.to(own_device(device))
-    objective, plain = DetectObjective(model, augmentation, loss), DetectObjective(model, UNCHANGED, loss)
-    pictures, validation_pictures = (
-        Pictures(part, one.least_side, one.view, skipped, one.collate)
-        for part, one in ((training_data, objective), (validation_data, plain))
-    )
-
-    def measure(one: Detector) -> dict[str, Any]:
-        found = measure_detector(one, validation_data.examples, skipped)
-        return found | {"validation_loss": validation_loss(validation_pictures, plain, one)}
-
-    metrics = ValidationMetrics(measure, SAVED_METRICS, len(validation_data))
-    task = task_on_trunk(
-        model, pictures, objective, metrics, finetune=finetune, describe=described_boxes, facts=objective.facts()
-    )
-    return run_task(
-        task, settings, run, lambda best: metrics.best or measure_detector(best, validation_data.examples, skipped),
-        skipped, requested=requested, resume=resume, device=device, progress=progress, started=started,
-    )  # fmt: skip
+        model = _fitted(make, model, data[0], settings.seed)
+    _need_size(model, request.size)
+    model.to(own_device(request.device))
+    objectives = DetectObjective(model, augmentation, loss), DetectObjective(model, UNCHANGED, loss)
+    return run_on_boxes(request, settings, model, data, objectives, measure_detector, SAVED_METRICS, own)
 
 
 class DetectObjective:
@@ -226,13 +151,11 @@ def fill_of(preprocessing: Preprocessing) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _fitted(
-    make: Callable[..., Detector], model: Detector, training_data: DataSet, skipped: list[Skipped], seed: int
-) -> Detector:
+def _fitted(make: Callable[..., Detector], model: Detector, training_data: DataSet, seed: int) -> Detector:
     """A detector with as many default boxes at a cell, their shapes fitted to the objects to learn from."""
     grids = [(level.rows, level.columns) for level in model.defaults.levels]
     count = sum(len(level.shapes) for level in model.defaults.levels)
-    shapes = fitted_shapes(object_sides(training_data.examples, skipped), grids, count, seed=seed)
+    shapes = fitted_shapes(object_sides(training_data.examples), grids, count, seed=seed)
     fitted = make(boxes=shapes)
     if fitted.defaults.shapes != shapes:
         raise ArgumentError("fit_boxes: need a detector made anew, got weights of a whole one, whose boxes stay")
@@ -246,8 +169,10 @@ def _need_size(model: Detector, size: int | tuple[int, int] | None) -> None:
         raise ArgumentError(f"size: need the {model.size[0]}×{model.size[1]} pixels of these weights, got {size}")
 
 
-def _need_objects(data: DataSet, what: str) -> None:
+def _need_objects(data: DataSet) -> None:
     if data.kind != "boxes":
         raise DataError(f"{data.root}: need pictures with boxes to detect, got classes without; train classify on them")
     if not any(example.objects for example in data.examples):
-        raise DataError(f"{data.root}: need objects {what}, got {len(data):,} pictures without any")
+        raise DataError(
+            f"{data.root}: need objects to train and to validate on, got {len(data):,} pictures without any"
+        )

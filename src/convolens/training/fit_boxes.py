@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.data import Example, Skipped
+from convolens.data import Example
 from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
 from convolens.models.detect.default_boxes import Shapes
@@ -60,16 +60,18 @@ def fitted_shapes(
     return tuple(shapes)
 
 
-def object_sides(examples: Iterable[Example], skipped: list[Skipped]) -> NDArray[np.float64]:
-    """Width and height of every object as shares of its picture's; files that cannot be read are added to `skipped`."""
+def object_sides(examples: Iterable[Example]) -> Float[np.ndarray, "objects 2"]:
+    """Width and height of every object as fractions of its picture's.
+
+    Files that cannot be read are passed over; the training, which reads all of each, names them.
+    """
     found: list[tuple[float, float]] = []
     for example in examples:
         if not example.objects:
             continue
         try:
             width, height = example.size or read_header(example.path).size
-        except FileError as error:
-            skipped.append(Skipped(example.path, str(error)))
+        except FileError:
             continue
         corners = (tuple(map(float, box.xyxy)) for box in example.objects)
         found += [((x2 - x1) / width, (y2 - y1) / height) for x1, y1, x2, y2 in corners]

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, TrainingError
 from convolens.models.model_file import BEST
-from convolens.training.average import ExponentialMovingAverage
 from convolens.training.checkpoint import Checkpoint, Learner, Place, read_checkpoint, write_checkpoint
 from convolens.training.distributed import World, joined
-from convolens.training.journal import Bar, Journal
+from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import optimizer_for, set_lr
 from convolens.training.run_folder import LAST
+from convolens.training.run_log import Bar, Journal
 from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
@@ -71,7 +71,7 @@ def fit(
     Args:
         task: what to learn.
         settings: how.
-        folder: an existing folder; gets `best.safetensors`, `last.ckpt` and the records (`training.journal`).
+        folder: an existing folder; gets `best.safetensors`, `last.ckpt` and the records (`training.run_log`).
         resume: goes on from the `last.ckpt` there; where there is none yet, from the start.
         progress: shows a bar.
         started: when the work began, by `time.monotonic`: what was read and made before counts for `minutes` too. None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,11 +17,9 @@ from convolens.data import DataSet, Example, Loaded, Skipped
 from convolens.data.augment import Augmentation, View, draw_colors
 from convolens.data.loading import load_or_skip
 from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
-from convolens.media.files import AnyPath
 from convolens.media.images import read_header
-from convolens.training.task import Batch, Sample, stacked
+from convolens.training.task import Batch, Sample
 from convolens.trunks import Preprocessing, Trunk
-from convolens.trunks.registry import trunk as make_trunk
 
 EVERYTHING = "all"
 KEPT_BYTES = 256 << 20  # of decoded pictures that stay in memory
@@ -57,30 +56,58 @@ class TrainableTrunk:
             part.eval()
 
 
+@runtime_checkable
+class Views(Protocol):
+    """How a task sees pictures."""
+
+    @property
+    def least_side(self) -> int:
+        """The pixels that a decoded picture's shorter side must keep for the smallest view of it."""
+
+    def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
+        """A view of a picture, and what is to be learned of it."""
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """Samples as one batch, on the CPU."""
+
+
+class PictureCache:
+    """Decoded pictures, which stay in memory as far as `KEPT_BYTES` go, those of several sets together.
+
+    Of small pictures, reading takes a third of a step.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Path, int], Loaded] = {}
+        self._room, self._keeping = KEPT_BYTES, threading.Lock()
+
+    def read(self, example: Example, skipped: list[Skipped], least: int) -> Loaded | None:
+        """Gives what `load_or_skip` does, which is called for what is not in memory."""
+        key = example.path, least
+        if key in self._kept:
+            return self._kept[key]
+        loaded = load_or_skip(example, skipped, least)
+        if loaded is not None:
+            with self._keeping:
+                if loaded.pixels.nbytes <= self._room:
+                    self._kept[key] = loaded
+                    self._room -= loaded.pixels.nbytes
+        return loaded
+
+
 class Pictures:
     """A training set of picture files, each time another view of them.
 
-    What was decoded stays in memory as far as `KEPT_BYTES` go: of small pictures, reading takes a third of a step.
-
     Args:
         data: which.
-        least: pixels that a decoded picture's shorter side must keep.
-        view: an example, its picture and a generator → the sample.
+        views: how they are seen.
         skipped: what cannot be used is added here, once.
-        collate: samples → a batch.
+        cache: where what was decoded stays.
     """
 
-    def __init__(
-        self,
-        data: DataSet,
-        least: int,
-        view: Callable[[Example, Loaded, np.random.Generator], Sample],
-        skipped: list[Skipped],
-        collate: Callable[[Sequence[Sample]], Batch] = stacked,
-    ) -> None:
-        self.data, self.least, self.view, self.skipped, self.collate = data, least, view, skipped, collate
-        self._kept: dict[int, Loaded] = {}
-        self._room, self._keeping = KEPT_BYTES, threading.Lock()
+    def __init__(self, data: DataSet, views: Views, skipped: list[Skipped], cache: PictureCache) -> None:
+        self.data, self.views, self.skipped, self.cache = data, views, skipped, cache
+        self.collate = views.collate
 
     def __len__(self) -> int:
         return len(self.data.examples)
@@ -91,20 +118,9 @@ class Pictures:
 
     def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
         """A view of a picture, or None if it cannot be used."""
-        loaded = self.read(number)
-        return None if loaded is None else self.view(self.data.examples[number], loaded, generator)
-
-    def read(self, number: int) -> Loaded | None:
-        """One picture, or None if it cannot be used."""
-        if number in self._kept:
-            return self._kept[number]
-        loaded = load_or_skip(self.data.examples[number], self.skipped, self.least)
-        if loaded is not None:
-            with self._keeping:
-                if loaded.pixels.nbytes <= self._room:
-                    self._kept[number] = loaded
-                    self._room -= loaded.pixels.nbytes
-        return loaded
+        example = self.data.examples[number]
+        loaded = self.cache.read(example, self.skipped, self.views.least_side)
+        return None if loaded is None else self.views.view(example, loaded, generator)
 
 
 def least_side(side: int, augmentation: Augmentation) -> int:
@@ -136,16 +152,6 @@ def normalized(batch: Batch, preprocessing: Preprocessing) -> Tensor:
     return pictures.contiguous(memory_format=torch.channels_last)
 
 
-def trunk_for(
-    name: str, weights: AnyPath | None, stem: Literal["full", "small"], seed: int, *, width: float = 1.0
-) -> Trunk:
-    """The trunk to train, on the CPU, with another stem or width if asked for. Errors as in `convolens.trunk`."""
-    options: dict[str, Any] = {"stem": stem, "width": width}
-    published = {"stem": "full", "width": 1.0}
-    requested = {option: value for option, value in options.items() if value != published[option]}
-    return make_trunk(name, weights=weights, seed=seed, device="cpu", **requested)
-
-
 def side_for(size: int | None, data: DataSet) -> int:
     """The side that pictures are brought to: as asked for, or the first picture's shorter side.
 
@@ -171,9 +177,10 @@ def stretched(preprocessing: Preprocessing, side: int) -> Preprocessing:
     return replace(preprocessing, resize=None, crop=None, stretch=side)
 
 
-def fingerprint(examples: Sequence[Example], describe: Callable[[Example], str]) -> str:
-    """Tells data sets apart: a digest of names and of what is said of each picture, not of the pixels."""
+def fingerprint(data: DataSet) -> str:
+    """Tells data sets apart: a digest of names and of what is known of each picture, not of the pixels."""
     digest = hashlib.sha256()
-    for example in examples:
-        digest.update(f"{example.path.name}\t{describe(example)}\n".encode())
+    for example in data.examples:
+        boxes = " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)
+        digest.update(f"{example.path.name}\t{boxes if data.kind == 'boxes' else example.labels}\n".encode())
     return digest.hexdigest()[:16]

@@ -18,7 +18,6 @@ from numpy import ndarray
 from convolens.data import Skipped
 from convolens.errors import ArgumentError, FileError
 from convolens.evaluation.summary import in_a_line, per_class
-from convolens.media.files import AnyPath
 from convolens.media.images import read_image
 from convolens.media.pixels import as_rgb8
 from convolens.media.showing import Drawn
@@ -71,8 +70,8 @@ class Run(Drawn):
         return f"{words}<pre>{escape(chr(10).join(per_class(self.metrics)))}</pre>"
 
 
-def need_free_run(out: AnyPath, *, resume: bool, overwrite: bool) -> Path:
-    """The folder of a run that is about to begin: asked before anything is read or made.
+def need_free_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuses a folder that holds a run, before anything is read or made.
 
     Raises:
         FileError: it holds a run that is neither to be resumed nor overwritten.
@@ -80,7 +79,6 @@ def need_free_run(out: AnyPath, *, resume: bool, overwrite: bool) -> Path:
     """
     if resume and overwrite:
         raise ArgumentError("overwrite: need one of resume=True and overwrite=True, got both")
-    folder = Path(out)
     there = [name for name in (BEST, LAST) if (folder / name).exists()]
     if there and not (resume or overwrite):
         again = "resume=True goes on from it, " if LAST in there else ""
@@ -88,4 +86,3 @@ def need_free_run(out: AnyPath, *, resume: bool, overwrite: bool) -> Path:
             f"{folder}: need a folder without a run, found {' and '.join(there)} there; "
             f"{again}overwrite=True replaces it, or give another folder"
         )
-    return folder
