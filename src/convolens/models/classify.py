@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from jaxtyping import Float
@@ -19,10 +19,11 @@ from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
 from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
-from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.model_file import ModelFile
 from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
-from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
+from convolens.models.trunk_model import TrunkModel
+from convolens.trunks import OriginalHead, Trunk, published
 from convolens.trunks.registry import trunk as make_trunk
 
 
@@ -34,7 +35,7 @@ class Prediction(Predicted):
     scores: tuple[float, ...]
 
 
-class Classifier(nn.Module):
+class Classifier(TrunkModel):
     """A trunk, its taps, and a head on them. Calling it takes a preprocessed batch and gives scores (logits).
 
     Args:
@@ -59,10 +60,8 @@ class Classifier(nn.Module):
         metrics: Mapping[str, float] | None = None,
         multi_label: bool = False,
     ) -> None:
-        super().__init__()
-        self.trunk, self.head, self.multi_label = trunk, head, multi_label
-        self.taps, self.class_names = tuple(taps), tuple(class_names)
-        self.metrics = dict(metrics or {})
+        super().__init__(trunk, taps, class_names, metrics)
+        self.head, self.multi_label = head, multi_label
 
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Class scores before softmax."""
@@ -84,15 +83,6 @@ class Classifier(nn.Module):
             raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
         maps = self.trunk(batch, taps=self.taps)
         return self.head.pool([maps[tap] for tap in self.taps])
-
-    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
-        return self.trunk.preprocess(pictures)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
-        return self.trunk.preprocessing
 
     def explained(self) -> TrunkScores:
         """What `convolens.explain` looks at: the scores of the classes."""
@@ -137,23 +127,8 @@ class Classifier(nn.Module):
                 found += of_pictures((Prediction(*best_first(row, self.class_names, top)) for row in scores), kept)
         return found if many else found[0]
 
-    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
-        """Writes the model to one `.safetensors` file that `convolens.load` reads.
-
-        Raises:
-            WeightsError: another suffix.
-            FileError: it cannot be written.
-        """
-        facts = {
-            "task": self.task,
-            **trunk_facts(self.trunk),
-            "head": self.head.kind,
-            "taps": self.taps,
-            "class_names": self.class_names,
-            "metrics": self.metrics,
-            "multi_label": self.multi_label,
-        }
-        write_model_file(path, self, facts, keeping=keeping)
+    def _own_facts(self) -> dict[str, Any]:
+        return {"head": self.head.kind, "multi_label": self.multi_label}
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Classifier:

@@ -10,9 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
-from convolens.media.files import AnyPath, make_folder, write_json
+from convolens.media.files import make_folder, write_json
 from convolens.models import load as load_model
 from convolens.models.model_file import BEST
+from convolens.models.trunk_model import TrunkModel
 from convolens.training.advice import advice_on
 from convolens.training.loop import Outcome, fit
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, TrainableTrunk, Views, fingerprint
@@ -21,30 +22,6 @@ from convolens.training.run_folder import Run
 from convolens.training.settings import Settings
 from convolens.training.task import Objective, TrainingTask
 from convolens.training.validation_loss import validation_loss
-from convolens.trunks import Trunk
-
-
-@runtime_checkable
-class OnTrunk(Protocol):
-    """A model of any task."""
-
-    task: str
-    metrics: dict[str, float]
-
-    @property
-    def trunk(self) -> Trunk:
-        """The feature extractor."""
-
-    @property
-    def taps(self) -> tuple[str, ...]:
-        """Those of its taps that are looked at."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """One name for each class."""
-
-    def save(self, path: AnyPath) -> None:
-        """Writes the model file."""
 
 
 @runtime_checkable
@@ -93,7 +70,7 @@ class Validation:
 
     def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
         """Writes the best model so far, which is the one that was measured last."""
-        assert isinstance(model, OnTrunk)
+        assert isinstance(model, TrunkModel)
         model.metrics, self._best = dict(metrics), self._last
         model.save(path)
 
@@ -105,7 +82,7 @@ class Validation:
 def run_task(
     request: Request,
     settings: Settings,
-    model: nn.Module,
+    model: TrunkModel,
     pictures: Pictures,
     objective: PictureObjective,
     validation: Validation,
@@ -124,7 +101,6 @@ def run_task(
 
     Errors as in `convolens.train`.
     """
-    assert isinstance(model, OnTrunk)
     finetune = request.finetune or EVERYTHING
     task = TrainingTask(
         model=model,
@@ -150,7 +126,7 @@ def run_task(
 def run_on_boxes(
     request: Request,
     settings: Settings,
-    model: nn.Module,
+    model: TrunkModel,
     data: tuple[DataSet, DataSet],
     objectives: tuple[PictureObjective, PictureObjective],
     measure: Callable[[Any, Sequence[Example], list[Skipped]], Mapping[str, Any]],
@@ -185,7 +161,7 @@ def run_on_boxes(
 
 def write_run(
     run: Path,
-    model: nn.Module,
+    model: TrunkModel,
     metrics: Mapping[str, Any],
     skipped: Sequence[Skipped],
     settings: Mapping[str, Any],
@@ -201,7 +177,6 @@ def write_run(
         settings: what was requested and found.
         outcome: how the training went; None where only a head was trained.
     """
-    assert isinstance(model, OnTrunk)
     ended = {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch} if outcome else {}
     facts = {
         "task": model.task,
@@ -223,7 +198,7 @@ def skipped_in(*data: DataSet) -> list[Skipped]:
     return list(dict.fromkeys(one for part in data for one in part.skipped))
 
 
-def _facts(model: OnTrunk, finetune: str, data: DataSet) -> dict[str, Any]:
+def _facts(model: TrunkModel, finetune: str, data: DataSet) -> dict[str, Any]:
     """What every run is known by: the trunk, what of it is trained, and the data."""
     return {
         "trunk": model.trunk.name,

@@ -6,15 +6,14 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Literal, NamedTuple, get_args, overload
+from typing import Any, Literal, NamedTuple, get_args, overload
 
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.layers.tensors import is_traced
-from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
@@ -32,10 +31,11 @@ from convolens.models.detect.matching import OVERLAP as MATCHING
 from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating
-from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.model_file import ModelFile
 from convolens.models.results import remembered
 from convolens.models.tap_scores import TrunkScores
-from convolens.trunks import Preprocessing, Trunk
+from convolens.models.trunk_model import TrunkModel
+from convolens.trunks import Trunk
 from convolens.trunks.vgg import is_vgg
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
@@ -55,7 +55,7 @@ class _View(NamedTuple):
     tile: Tile
 
 
-class Detector(nn.Module):
+class Detector(TrunkModel):
     """What is where, many at once. Calling it takes a preprocessed batch and gives `Outputs`. Made by `detector`.
 
     Args:
@@ -87,12 +87,9 @@ class Detector(nn.Module):
         width: float = 1.0,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(trunk, sorted(trunk.chosen(taps), key=trunk.taps.index), class_names, metrics)
         need_one_of("objectness", objectness, get_args(Objectness))
-        self.trunk, self.class_names = trunk, tuple(class_names)
-        self.taps = tuple(sorted(trunk.chosen(taps), key=trunk.taps.index))
         self.objectness, self.width, self.steps = objectness, width, tuple(steps) if steps else None
-        self.metrics = dict(metrics or {})
         if not 0 < width <= MAX_WIDTH:
             raise ArgumentError(f"width: need a number above 0 and up to {MAX_WIDTH}, got {width}")
         extra, grids = plan(trunk, self.taps, self.size, width)
@@ -127,15 +124,6 @@ class Detector(nn.Module):
                 "make the detector by convolens.detector"
             )
         return (stretch, stretch) if isinstance(stretch, int) else stretch
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
-        return self.trunk.preprocessing
-
-    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths, arrays, one or many) as a batch on the model's device."""
-        return self.trunk.preprocess(pictures)
 
     @property
     def grids(self) -> Grids:
@@ -302,25 +290,13 @@ class Detector(nn.Module):
         other.heads = heads.to(next(self.parameters()).device)
         return other.eval()
 
-    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
-        """Writes the model to one `.safetensors` file that `convolens.load` reads.
-
-        Raises:
-            WeightsError: another suffix.
-            FileError: it cannot be written.
-        """
-        facts = {
-            "task": self.task,
-            **trunk_facts(self.trunk),
-            "taps": self.taps,
+    def _own_facts(self) -> dict[str, Any]:
+        return {
             "default_boxes": self.defaults.shapes,
             "steps": self.steps,
             "objectness": self.objectness,
             "width": self.width,
-            "class_names": self.class_names,
-            "metrics": self.metrics,
         }
-        write_model_file(path, self, facts, keeping=keeping)
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Detector:
