@@ -22,6 +22,8 @@ from convolens.media.images import read_image
 from convolens.training.checkpoint import read_checkpoint
 from convolens.training.loader import parts_of_epoch
 from convolens.training.loop import fit
+from convolens.training.optimizers import moving_parameters
+from convolens.training.pace import Pace
 from convolens.training.run_folder import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
 from convolens.training.settings import Settings
@@ -64,7 +66,7 @@ def stopped_after(steps, folder, **changes):
         return losses(network, batch)
 
     task.objective.losses = counting
-    with pytest.raises(KeyboardInterrupt, match=r"holds the state after step \d of epoch \d; .* --resume goes on"):
+    with pytest.raises(KeyboardInterrupt, match=r"holds the state after step \d of epoch \d; .* --resume resumes it"):
         trained(folder, task, **changes)
     return len(seen)
 
@@ -227,7 +229,7 @@ def test_a_damaged_state_is_refused_in_a_sentence(tmp_path):
     whole = (tmp_path / LAST).read_bytes()
     for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"\x00" * 1000):
         (tmp_path / LAST).write_bytes(damaged)
-        with pytest.raises(WeightsError, match="need the state of a training to go on from, got a damaged file"):
+        with pytest.raises(WeightsError, match="need the state of a training to resume from, got a damaged file"):
             trained(tmp_path, resume=True)
 
 
@@ -374,6 +376,17 @@ def test_layers_nearer_the_picture_move_less_and_vectors_have_no_decay(tmp_path)
     assert found[id(model[0].bias)]["weight_decay"] == 0.0
 
 
+def test_layers_that_move_alike_are_one_group_and_states_number_parameters_layer_by_layer():
+    task = toy.toy()
+    model = task.model
+    made = toy.settings().make_optimizer(model, task.trainable.layers)
+    assert [len(group["params"]) for group in made.param_groups] == [2, 4]  # weights, and what has no decay
+    order = [value for layer in moving_parameters(model, task.trainable.layers) for value in layer]
+    convolution, norm, dense = model[0], model[1], model[5]
+    expected = [convolution.weight, convolution.bias, norm.weight, norm.bias, dense.weight, dense.bias]
+    assert list(map(id, order)) == list(map(id, expected))
+
+
 def test_a_run_that_an_earlier_version_was_stopped_in_ends_with_the_same_bits(tmp_path):
     trained(tmp_path / "whole")
     stopped_after(9, tmp_path / "parts")
@@ -390,7 +403,7 @@ def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path
     known |= {"facts": {"settings": {"rate": "find"}, "found": {"rate": 0.5}, "lesson": task}}
     save_file({}, tmp_path / LAST, metadata={"convolens": json.dumps(known)})
     found = read_checkpoint(tmp_path / LAST)
-    assert (found.place.lr, found.ema_steps) == (0.5, 3)
+    assert (found.progress.lr, found.ema_steps) == (0.5, 3)
     assert (found.facts["settings"], found.facts["found"]) == ({"lr": "find"}, {"lr": 0.5})
     assert found.facts["task"] == {
         "finetune": "all",
@@ -484,6 +497,31 @@ def test_a_batch_fits_the_memory_there_is(monkeypatch):
 def test_settings_that_cannot_be_are_refused(change, message):
     with pytest.raises(ArgumentError, match=message):
         Settings(**change)
+
+
+def test_the_pace_of_an_epoch_leaves_out_its_first_step_and_counts_the_measuring(monkeypatch):
+    now = iter([0.0, 9.0, 10.0, 11.0])
+    monkeypatch.setattr("convolens.training.pace.time.monotonic", lambda: next(now))
+    pace = Pace()
+    pace.step(8)
+    assert pace.seconds == 9 / 8
+    pace.step(8)
+    pace.step(8)
+    assert pace.seconds == 1 / 8
+    assert pace.epochs_in(100.0, 800, 120) == pytest.approx(100 / (800 / 8 + 120 / 8 * 2 / 3))
+
+
+@pytest.mark.parametrize(("options", "said"), [({"minutes": 60, "patience": 1}, 1), ({"minutes": 60, "epochs": 2}, 0)])
+def test_early_in_a_run_of_some_minutes_it_says_what_will_fit_if_that_is_less_than_wanted(
+    tmp_path, capsys, options, said
+):
+    wanted = toy.settings(**{"epochs": None, "checkpoint_seconds": 30.0, **options})
+    fit(toy.toy(), wanted, tmp_path, progress=True)
+    [note] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if "forecast" in line]
+    assert note["epochs"] > 100
+    assert (
+        capsys.readouterr().err.count(f"about {note['epochs']:.0f} epochs of 48 pictures fit into 60 minutes") == said
+    )
 
 
 def test_minutes_hold_what_was_done_before_and_the_measuring_after(tmp_path):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from torch import nn
+from torch.optim import Optimizer
+
 from convolens.errors import ArgumentError, need_one_of
-from convolens.training.optimizers import OPTIMIZERS
+from convolens.training.optimizers import OPTIMIZERS, optimizer_for
 from convolens.training.schedules import SCHEDULES
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -72,6 +76,17 @@ class Settings:
         need_one_of("optimizer", self.optimizer, OPTIMIZERS)
         need_one_of("schedule", self.schedule, SCHEDULES)
         need_one_of("precision", self.precision, PRECISIONS)
+
+    def make_optimizer(self, model: nn.Module, layers: Sequence[nn.Module]) -> Optimizer:
+        """The optimizer of a model, see `optimizer_for`."""
+        return optimizer_for(
+            model,
+            layers,
+            name=self.optimizer,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            layer_decay=self.layer_decay,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from convolens.errors import DataError
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
-from convolens.training.optimizers import optimizer_for, set_lr
+from convolens.training.optimizers import set_lr
 from convolens.training.settings import Settings
 from convolens.training.task import Batch, TrainingTask
 
@@ -49,14 +49,7 @@ def find_lr(task: TrainingTask, settings: Settings) -> LearningRateSearch:
         DataError: none of the pictures can be used.
     """
     before = copy.deepcopy(task.model.state_dict())
-    optimizer = optimizer_for(
-        task.model,
-        task.trainable.layers,
-        name=settings.optimizer,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        layer_decay=settings.layer_decay,
-    )
+    optimizer = settings.make_optimizer(task.model, task.trainable.layers)
     task.trainable.train(task.model)
     lrs = np.geomspace(LOWEST_LR, HIGHEST_LR, LR_STEPS).tolist()
     losses: list[float] = []
