@@ -50,7 +50,7 @@ def test_an_object_is_kept_whole_and_views_differ():
         assert x1 <= 80 and y1 <= 60 and x2 >= 120 and y2 >= 90
         seen.add(view)
     assert len(seen) > 40
-    assert {view.mirrored for view in seen} == {False, True}
+    assert {view.flipped for view in seen} == {False, True}
 
 
 def test_what_is_shown_has_the_size_that_was_asked_for():
@@ -92,8 +92,8 @@ def test_what_is_shown_has_ratios_of_width_to_height_in_the_range():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": (0.0, 1.0)}, r"scale: need two shares of the area above 0, the least first, got \(0.0, 1.0\)"),
-        ({"scale": (1.0, 0.5)}, "scale: need two shares"),
+        ({"scale": (0.0, 1.0)}, r"scale: need two fractions of the area above 0, the least first, got \(0.0, 1.0\)"),
+        ({"scale": (1.0, 0.5)}, "scale: need two fractions"),
         ({"ratio": (2.0, 1.0)}, r"ratio: need two numbers above 0, the least first, got \(2.0, 1.0\)"),
         ({"ratio": 1.2}, "ratio: need two numbers above 0, the least first, got 1.2"),
         ({"color_jitter": 1.0}, "color_jitter: need a number from 0 to below 1, got 1.0"),

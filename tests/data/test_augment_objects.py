@@ -79,7 +79,7 @@ def test_every_view_of_objects_has_one_and_crops_overlap_as_the_paper_says():
         boxes, _ = objects_in(view, BOXES, LABELS)
         assert len(boxes) >= 1
         assert (boxes[:, :2] < boxes[:, 2:]).all()
-        mirrored += view.mirrored
+        mirrored += view.flipped
         whole += view.box_xyxy == (0, 0, 200, 150)
         x1, y1, x2, y2 = view.box_xyxy
         wide, high = (x2 - x1) / 200, (y2 - y1) / 150

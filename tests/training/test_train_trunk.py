@@ -98,9 +98,9 @@ def test_what_lies_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"finetune": "head", "epochs": 3}, "epochs: means nothing where only the head learns"),
-        ({"finetune": "head", "mixup": 0.2}, "mixup: means nothing where only the head learns"),
-        ({"finetune": "head", "flip": True}, "flip: means nothing where only the head learns"),
+        ({"finetune": "head", "epochs": 3}, "epochs: means nothing where only the head is trained"),
+        ({"finetune": "head", "mixup": 0.2}, "mixup: means nothing where only the head is trained"),
+        ({"finetune": "head", "flip": True}, "flip: means nothing where only the head is trained"),
         ({"finetune": "layer4.0"}, r"finetune: need all or a tap up to layer2\.1"),
         ({"finetune": "all", "label_smoothing": 1.0}, r"label_smoothing: need a number from 0 to below 1, got 1\.0"),
         ({"finetune": "all", "mixup": 0.0}, r"mixup: need a number above 0, got 0\.0"),

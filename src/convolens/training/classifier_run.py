@@ -1,7 +1,7 @@
 """What a classifier's training adds to its run folder.
 
 confusion.png   which class was predicted as which, where a picture shows one
-mistakes.png    the pictures it was most sure of and wrong about
+mistakes.png    the pictures that it was most confident of and wrong about
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from convolens.media.pixels import as_rgb8
 from convolens.models.classify import Classifier
 from convolens.training.run_task import Measured
 
-MISTAKES = 12  # shown at most
+MISTAKES = 12  # on the sheet at most
 
 
 def measured(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> Measured:
@@ -46,7 +46,7 @@ def measured(model: Classifier, scores: NDArray[Any], examples: Sequence[Example
 
 
 def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> None:
-    """A sheet of the pictures that were wrong with the most confidence; none, and no earlier one, if all were right."""
+    """Draws the pictures that were wrong with the most confidence; none, and no earlier sheet, if all were right."""
     named, confidence = scores.argmax(axis=1), scores.max(axis=1)
     wrong = np.flatnonzero(named != np.array([example.labels[0] for example in examples]))
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
@@ -61,7 +61,7 @@ def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example],
 
 
 def draw_confusion(path: Path, confusion: Sequence[Sequence[int]], class_names: Sequence[str]) -> None:
-    """A PNG of the confusion matrix: a row for each true class, its counts colored by their fraction of the row."""
+    """Draws the confusion matrix: a row for each true class, its counts colored by their fraction of the row."""
     size = min(max(3.0, 0.55 * len(class_names) + 1.8), 24.0)
     figure = Figure(figsize=(size, size), layout="constrained")
     FigureCanvasAgg(figure)

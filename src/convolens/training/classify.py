@@ -84,11 +84,11 @@ def train_classifier(
 
 
 class ClassifyObjective:
-    """What a classifier learns: what is in a picture.
+    """What is minimized to classify: the loss of which classes a picture shows.
 
     Args:
         model: the classifier.
-        side: of what the network sees, in pixels.
+        side: of the network's input, in pixels.
         augmentation: how pictures are changed.
         loss: of scores and targets.
         mixup: see `train_classifier`.
@@ -103,33 +103,33 @@ class ClassifyObjective:
 
     @property
     def least_side(self) -> int:
-        """As the augmentation needs it."""
+        """The pixels that the augmentation needs of a decoded picture's shorter side."""
         return least_side(self.side, self.augmentation)
 
     def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
-        """A view of a picture, and its classes."""
+        """Draws a view of a picture, with its classes."""
         height, width = loaded.pixels.shape[:2]
         view = draw_view(width, height, self.augmentation, generator)
         target = targets_of([example], len(self.model.class_names))[0]
         return viewed(loaded, view, self.side, self.augmentation, generator) | {"target": target}
 
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Colors changed, normalized, mixed."""
+        """Changes colors, normalizes and mixes."""
         pictures, targets = normalized(batch, self.model.preprocessing), batch["target"]
         if self.mixup is not None:
             pictures, targets = mixed(pictures, targets, self.mixup, generator)
         return {"input": pictures, "target": targets}
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
-        """Pictures."""
+        """Counts pictures."""
         return {"class": float(len(batch["target"]))}
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The classes' loss."""
+        """Returns the classes' loss."""
         return {"class": self.loss.total(network(batch["input"]).float(), batch["target"])}
 
     def facts(self) -> dict[str, Any]:
-        """What a run is known by, beside what every run is."""
+        """Returns what must be the same for a run to be resumed, beside what must be in every task."""
         weights = self.loss.weights
         return {
             "size": self.side,
@@ -141,20 +141,20 @@ class ClassifyObjective:
 
 
 def mixed(pictures: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Each picture and its labels mixed with another's of the batch, all by one share.
+    """Mixes each picture and its labels with another's of the batch, all by one fraction.
 
     Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, eq. 1.
     """
-    share = float(generator.beta(alpha, alpha))
+    fraction = float(generator.beta(alpha, alpha))
     others = torch.from_numpy(generator.permutation(len(pictures))).to(pictures.device)
-    return pictures.lerp(pictures[others], 1 - share), targets.lerp(targets[others], 1 - share)
+    return pictures.lerp(pictures[others], 1 - fraction), targets.lerp(targets[others], 1 - fraction)
 
 
 def _need_none(options: Mapping[str, Any], but: Sequence[str]) -> None:
     for name, value in options.items():
         if value is not None and name not in but:
             raise ArgumentError(
-                f"{name}: means nothing where only the head learns, whose features are computed once, got {value!r}; "
+                f"{name}: means nothing where only the head is trained, on features computed once, got {value!r}; "
                 "give finetune='all' or a tap"
             )
 

@@ -81,7 +81,7 @@ def train_detector(
 
 
 class DetectObjective:
-    """What a detector learns: what is where.
+    """What is minimized to detect: the loss of what is where.
 
     Args:
         model: the detector, whose default boxes objects are matched to.
@@ -99,7 +99,7 @@ class DetectObjective:
         return math.ceil(max(self.model.size) / (SIDES[0] if self.augmentation.crop else 1))
 
     def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
-        """A view of a picture and the objects in it."""
+        """Draws a view of a picture, with the objects in it."""
         height, width = loaded.pixels.shape[:2]
         view = draw_objects_view(width, height, loaded.boxes_xyxy, self.augmentation, generator)
         boxes, labels = objects_in(view, loaded.boxes_xyxy, loaded.box_labels)
@@ -113,27 +113,27 @@ class DetectObjective:
         }
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Side by side, objects padded to as many as the fullest picture has, with a label of -1."""
+        """Stacks samples, objects padded to as many as the fullest picture has, with a label of -1."""
         return stacked([{name: one[name] for name in ("picture", "colors")} for one in samples]) | {
             "boxes": pad_sequence([one["boxes"] for one in samples], batch_first=True),
             "labels": pad_sequence([one["labels"] for one in samples], batch_first=True, padding_value=-1),
         }
 
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Colors changed, normalized; objects matched to default boxes."""
+        """Changes colors, normalizes, and matches objects to default boxes."""
         matches = self.model.match(batch["boxes"], batch["labels"])
         return {"input": normalized(batch, self.model.preprocessing), "matches": matches}
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
-        """See `convolens.models.detect.DetectionLoss`."""
+        """Counts as `convolens.models.detect.DetectionLoss` does."""
         return self.model.counts(batch["matches"], self.loss)
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The parts of the loss."""
+        """Returns the parts of the loss."""
         return self.model.losses(network(batch["input"]), batch["matches"], self.loss)
 
     def facts(self) -> dict[str, Any]:
-        """What a run is known by, beside what every run is."""
+        """Returns what must be the same for a run to be resumed, beside what must be in every task."""
         return {
             "size": list(self.model.size),
             "default_boxes": [list(map(list, level)) for level in self.model.defaults.shapes],
@@ -144,7 +144,7 @@ class DetectObjective:
 
 
 def fill_of(preprocessing: Preprocessing) -> tuple[int, int, int]:
-    """The mean colour that the network's input is taken about, as RGB."""
+    """Returns the mean color that the network's input is normalized about, as RGB."""
     red, green, blue = (
         round(255 * value) for value in preprocessing.denormalize(torch.zeros(1, 3, 1, 1)).flatten().tolist()
     )
@@ -152,7 +152,7 @@ def fill_of(preprocessing: Preprocessing) -> tuple[int, int, int]:
 
 
 def _fitted(make: Callable[..., Detector], model: Detector, training_data: DataSet, seed: int) -> Detector:
-    """A detector with as many default boxes at a cell, their shapes fitted to the objects to learn from."""
+    """Makes a detector with as many default boxes at a cell, their shapes fitted to the training set's objects."""
     grids = [(level.rows, level.columns) for level in model.defaults.levels]
     count = sum(len(level.shapes) for level in model.defaults.levels)
     shapes = fitted_shapes(object_sides(training_data.examples), grids, count, seed=seed)
@@ -163,7 +163,7 @@ def _fitted(make: Callable[..., Detector], model: Detector, training_data: DataS
 
 
 def _need_size(model: Detector, size: int | tuple[int, int] | None) -> None:
-    """A whole detector brings its own size."""
+    """Refuses another size than the one that a whole detector brings."""
     wanted = (size, size) if isinstance(size, int) else size
     if wanted is not None and model.size != tuple(wanted):
         raise ArgumentError(f"size: need the {model.size[0]}×{model.size[1]} pixels of these weights, got {size}")

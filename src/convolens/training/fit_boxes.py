@@ -1,8 +1,8 @@
 """Default boxes fitted to data: the shapes that its objects have, each on the map that suits its size.
 
 The shapes are found by k-means on overlap (`models.detect.fit_boxes`; Redmon & Farhadi, "YOLO9000", CVPR 2017). Each is
-asked about on the coarsest map whose cells are so close together that an object between two of them still overlaps a
-default box well: on a coarser one most objects would lie between its boxes.
+placed on the coarsest map whose cells are so close together that an object between two of them still overlaps a
+default box well: on a coarser one most objects would fall between its boxes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from convolens.models.detect.fit_boxes import typical
 
 MOST_OBJECTS = 10_000  # that are grouped; more change nothing but the time
 LEAST_SIDE = 1e-6  # of an object: smaller ones are annotated, but no shape is none
-SIDES_A_CELL = 1.5  # a box is at least so many cells wide: half a cell beside it, an object still overlaps it by half
+SIDES_A_CELL = 1.5  # a box is at least this many cells wide: half a cell beside it, an object still overlaps it by half
 
 
 def fitted_shapes(
     sides: Float[np.ndarray, "objects 2"], grids: Sequence[tuple[int, int]], count: int, *, seed: int = 0
 ) -> Shapes:
-    """Shapes for each map.
+    """Fits shapes for each map.
 
     Args:
-        sides: width and height of the data's objects, as shares of their pictures'.
+        sides: width and height of the data's objects, as fractions of their pictures'.
         grids: rows and columns of each map, finest first.
         count: how many shapes there are to be; no more than there are different objects.
         seed: of the search.

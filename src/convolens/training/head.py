@@ -1,4 +1,4 @@
-"""Training a classifier's head on a trunk that stays as it is.
+"""Training a classifier's head on a trunk that is not trained.
 
 Every picture goes through the trunk once, then the head is found on the pooled features alone, in a second or so.
 
@@ -41,10 +41,10 @@ def train_head(
     skipped: list[Skipped],
     requested: Mapping[str, Any],
 ) -> Run:
-    """Finds the best head on features that stay as they are.
+    """Finds the best head on features that are fixed.
 
     Args:
-        request: what the trainer was asked for.
+        request: the options that every trainer has.
         model: its head is set.
         data: to train on, and to validate on.
         loss: of scores and targets, both `(samples, classes)`: their sum over the samples.
@@ -56,7 +56,7 @@ def train_head(
     run, size, (training_data, validation_data) = request.run, request.side, data
     decay, batch = request.training.get("weight_decay", WEIGHT_DECAY), request.training.get("batch", BATCH)
     if not isinstance(batch, int):
-        raise ArgumentError(f"batch: need a whole number where only the head learns, got {batch!r}")
+        raise ArgumentError(f"batch: need a whole number where only the head is trained, got {batch!r}")
     if size is not None:
         if size < 1:
             raise ArgumentError(f"size: need at least 1 pixel, got {size}")
@@ -92,16 +92,16 @@ def train_head(
 def pooled_features(
     model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, what: str, *, progress: bool
 ) -> tuple[Tensor, list[Example]]:
-    """What the head's linear layer sees of each picture that can be read, and which those are.
+    """Computes the inputs of the head's linear layer for each picture that can be read, and says which those are.
 
     Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
     """
     used: list[Example] = []
     found: list[Tensor] = []
     with torch.inference_mode():
-        for one, seen in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
+        for one, examples in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
             found.append(model.features(one).cpu())
-            used += seen
+            used += examples
     if not found:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
     return torch.cat(found).clone(), used
@@ -129,7 +129,7 @@ def _put(model: Classifier, fit: LinearFit) -> None:
 
 
 def _scores(model: Classifier, features: Tensor) -> NDArray[Any]:
-    """The probability of each class."""
+    """Computes the probability of each class."""
     linear = _linear(model)
     with torch.inference_mode():
         found: NDArray[Any] = model.probabilities(linear(features.to(linear.weight.device))).cpu().numpy()

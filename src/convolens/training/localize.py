@@ -57,11 +57,11 @@ def train_localizer(
 
 
 class LocalizeObjective:
-    """What a localizer learns: whether there is an object, which, and where.
+    """What is minimized to localize: the loss of whether there is an object, which, and where.
 
     Args:
         preprocessing: of the model.
-        side: of what the network sees, in pixels.
+        side: of the network's input, in pixels.
         augmentation: how pictures are changed.
         weights: of the parts of the loss, by name.
         box_loss: one of `BOX_LOSSES`.
@@ -82,11 +82,11 @@ class LocalizeObjective:
 
     @property
     def least_side(self) -> int:
-        """As the augmentation needs it."""
+        """The pixels that the augmentation needs of a decoded picture's shorter side."""
         return least_side(self.side, self.augmentation)
 
     def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
-        """A view of a picture in which all of its object is, if it has one."""
+        """Draws a view of a picture in which all of its object is, if it has one."""
         height, width = loaded.pixels.shape[:2]
         if len(loaded.boxes_xyxy):
             x1, y1, x2, y2 = loaded.boxes_xyxy[0].tolist()
@@ -103,16 +103,16 @@ class LocalizeObjective:
         }
 
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Colors changed, normalized."""
+        """Changes colors and normalizes."""
         return batch | {"input": normalized(batch, self.preprocessing)}
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
-        """All pictures for objectness, those with an object for the rest."""
+        """Counts all pictures for objectness, those with an object for the rest."""
         present = float(batch["present"].sum())
         return {"object": float(len(batch["present"])), "class": present, "box": present}
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The three parts of the loss."""
+        """Returns the three parts of the loss."""
         found = losses(
             network(batch["input"], pooled=False).float(),
             batch["present"],
@@ -126,7 +126,7 @@ class LocalizeObjective:
         return {"object": found.object, "class": found.classes, "box": found.box}
 
     def facts(self) -> dict[str, Any]:
-        """What a run is known by, beside what every run is."""
+        """Returns what must be the same for a run to be resumed, beside what must be in every task."""
         return {
             "size": self.side,
             "loss": [*self.weights.values(), self.box_loss],

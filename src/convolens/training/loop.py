@@ -79,9 +79,9 @@ def fit(
             now.
 
     Raises:
-        TrainingError: the loss is no longer a number; the message names the batch. The last good state is kept.
+        TrainingError: the loss is no longer a number; the message names the batch. The last good state stays.
         ArgumentError: a run to resume for which something else was requested.
-        FileError: a file cannot be written; what stood there before stands.
+        FileError: a file cannot be written; an earlier file stays.
     """
     began = time.monotonic() if started is None else started
     device = next(task.model.parameters()).device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 MEASURING = 2 / 3  # of what a picture takes to learn from: forward once for what is predicted, once for the loss
-FORECAST_STEPS = 4  # after so many steps, or an epoch of fewer, the pace is known well enough
+FORECAST_STEPS = 4  # after this number of steps, or an epoch of fewer, the pace is known well enough
 
 
 class Pace:
@@ -20,7 +20,7 @@ class Pace:
         self._since, self._pictures = time.monotonic(), 0
 
     def step(self, pictures: int) -> None:
-        """Takes in that a step on so many pictures is done."""
+        """Takes in that a step on a number of pictures is done."""
         now = time.monotonic()
         self._pictures += pictures
         self.seconds = (now - self._since) / self._pictures
@@ -34,11 +34,11 @@ class Pace:
         return 1 / self.seconds if self.seconds else 0.0
 
     def measuring(self, pictures: int) -> float:
-        """Seconds that measuring on so many pictures may take."""
+        """Estimates the seconds that measuring on a number of pictures takes."""
         return MEASURING * self.seconds * pictures
 
     def epochs_in(self, seconds: float, pictures: int, validation: int) -> float:
-        """How many epochs of so many pictures, with the measuring after each, take that time."""
+        """Estimates how many epochs of `pictures`, with the measuring after each on `validation`, take that time."""
         return seconds / max(self.seconds * pictures + self.measuring(validation), 1e-9)
 
 

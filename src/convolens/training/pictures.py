@@ -1,4 +1,4 @@
-"""What the tasks share: which part of a trunk is trained, and pictures as the loop wants them."""
+"""What the tasks share: which part of a trunk is trained, and picture files as a training set."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TrainableTrunk:
         first: the tap that training begins at, or `all`.
 
     Raises:
-        ArgumentError: no such tap, or one that lies beyond `until`.
+        ArgumentError: no such tap, or one beyond `until`.
     """
 
     def __init__(self, trunk: Trunk, until: str, first: str) -> None:
@@ -50,7 +50,7 @@ class TrainableTrunk:
             layer.requires_grad_(True)
 
     def train(self, model: nn.Module) -> None:
-        """Training mode for all but what stays as it is: its norms keep the statistics that they came with."""
+        """Puts into training mode all but what is not trained, whose norms keep the statistics that they came with."""
         model.train()
         for part in self.fixed:
             part.eval()
@@ -58,17 +58,17 @@ class TrainableTrunk:
 
 @runtime_checkable
 class Views(Protocol):
-    """How a task sees pictures."""
+    """How a task makes samples of pictures."""
 
     @property
     def least_side(self) -> int:
         """The pixels that a decoded picture's shorter side must keep for the smallest view of it."""
 
     def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
-        """A view of a picture, and what is to be learned of it."""
+        """Draws a view of a picture, and says what is to be learned of it."""
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Samples as one batch, on the CPU."""
+        """Makes one batch of samples, on the CPU."""
 
 
 class PictureCache:
@@ -96,11 +96,11 @@ class PictureCache:
 
 
 class Pictures:
-    """A training set of picture files, each time another view of them.
+    """A training set of picture files, of which each sample is another view.
 
     Args:
-        data: which.
-        views: how they are seen.
+        data: the files, and what is known of each.
+        views: how samples are made of them.
         skipped: what cannot be used is added here, once.
         cache: where what was decoded stays.
     """
@@ -113,34 +113,34 @@ class Pictures:
         return len(self.data.examples)
 
     def name(self, number: int) -> str:
-        """The file's name."""
+        """Returns the file's name."""
         return self.data.examples[number].path.name
 
     def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
-        """A view of a picture, or None if it cannot be used."""
+        """Draws a view of a picture; None if it cannot be used."""
         example = self.data.examples[number]
         loaded = self.cache.read(example, self.skipped, self.views.least_side)
         return None if loaded is None else self.views.view(example, loaded, generator)
 
 
 def least_side(side: int, augmentation: Augmentation) -> int:
-    """The pixels that a decoded picture's shorter side must keep for the smallest view of it."""
+    """Returns the pixels that a decoded picture's shorter side must keep for the smallest view of it."""
     stretch = max(1 / augmentation.ratio[0], augmentation.ratio[1])
     return int(np.ceil(side / min(augmentation.scale[0], 1) ** 0.5 * stretch**0.5))
 
 
 def viewed(loaded: Loaded, view: View, side: int, augmentation: Augmentation, generator: np.random.Generator) -> Sample:
-    """A view of the picture, and the change of its colors that `normalized` makes."""
+    """Resamples a view of a picture, and draws the change of its colors, which `normalized` makes."""
     pixels = view.picture(loaded.pixels, side)
     colors = draw_colors(pixels, augmentation.color_jitter, generator)
     return {"picture": torch.from_numpy(pixels.copy()), "colors": torch.from_numpy(colors)}
 
 
 def normalized(batch: Batch, preprocessing: Preprocessing) -> Tensor:
-    """The pictures `(N, H, W, 3)` of a batch, with their colours changed, as the network's input, channels last."""
+    """Changes the colors of a batch's pictures `(N, H, W, 3)` and makes them the network's input, channels last."""
     pixels, colors = batch["picture"], batch["colors"]
     count, height, width, channels = pixels.shape
-    # Normalising is affine too, so it goes into the matrices; 0 and 1, where colours are cut off, go along.
+    # Normalizing is affine too, so it goes into the matrices; 0 and 1, where colors are cut off, go along.
     ends = torch.tensor([0.0, 1.0], device=pixels.device).view(2, 1, 1, 1)
     black, white = preprocessing.normalize(ends.expand(2, channels, 1, 1)).flatten(2)
     folded = preprocessing.normalize(colors[:, :, None]).squeeze(2)
@@ -153,7 +153,7 @@ def normalized(batch: Batch, preprocessing: Preprocessing) -> Tensor:
 
 
 def side_for(size: int | None, data: DataSet) -> int:
-    """The side that pictures are brought to: as asked for, or the first picture's shorter side.
+    """Returns the side that pictures are brought to: as requested, or the first picture's shorter side.
 
     Raises:
         ArgumentError: less than a pixel.
@@ -173,12 +173,12 @@ def side_for(size: int | None, data: DataSet) -> int:
 
 
 def stretched(preprocessing: Preprocessing, side: int) -> Preprocessing:
-    """Whole pictures brought to the side, whatever their shape."""
+    """The same preprocessing, but that whole pictures are brought to the side, whatever their shape."""
     return replace(preprocessing, resize=None, crop=None, stretch=side)
 
 
 def fingerprint(data: DataSet) -> str:
-    """Tells data sets apart: a digest of names and of what is known of each picture, not of the pixels."""
+    """Makes what tells data sets apart: a digest of names and of what is known of each picture, not of the pixels."""
     digest = hashlib.sha256()
     for example in data.examples:
         boxes = " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)

@@ -1,4 +1,4 @@
-"""What every trainer is asked for, whatever the task, and the first that each makes of it: data, trunk, run folder."""
+"""What is requested of every trainer, whatever the task, and what each makes of it first: data, trunk, run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder that a training leaves behind: the best model, how it got there, and what it was asked to do.
+"""The folder that a training leaves behind: the best model, how it was made, and what was requested.
 
 best.safetensors   the model                    metrics.csv     a row for each step or epoch
 config.json        every setting and the data   curves.png      the same, drawn
@@ -75,13 +75,13 @@ def need_free_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
     Raises:
         FileError: it holds a run that is neither to be resumed nor overwritten.
-        ArgumentError: both at once are asked for.
+        ArgumentError: both at once are requested.
     """
     if resume and overwrite:
         raise ArgumentError("overwrite: need one of resume=True and overwrite=True, got both")
     there = [name for name in (BEST, LAST) if (folder / name).exists()]
     if there and not (resume or overwrite):
-        again = "resume=True goes on from it, " if LAST in there else ""
+        again = "resume=True resumes it, " if LAST in there else ""
         raise FileError(
             f"{folder}: need a folder without a run, found {' and '.join(there)} there; "
             f"{again}overwrite=True replaces it, or give another folder"

@@ -27,7 +27,7 @@ from convolens.progress import Watched, watching
 from convolens.training.run_folder import CURVES
 from convolens.training.tuning import LearningRateSearch
 
-SMOOTHING = 0.9  # of the speed shown
+SMOOTHING = 0.9  # of the speed in the bar
 
 
 class RunLog:

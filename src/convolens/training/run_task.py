@@ -1,4 +1,4 @@
-"""From a model and what it learns from to a run folder: what the trainers share once data and model are there."""
+"""From a model and its training set to a run folder: what the trainers share once data and model are there."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Measured:
     Attributes:
         metrics: all of them.
         loss: the mean over the pictures, or over some of them.
-        report: adds to the run folder what the task shows of it.
+        report: adds the task's own pictures to the run folder.
     """
 
     metrics: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Measured:
 
 
 class Validation:
-    """Measures a model on the validation set after each epoch, and keeps what was measured of the best one.
+    """Measures a model on the validation set after each epoch, and remembers what the best one turned out to be.
 
     Args:
         measure: a model → what it turned out to be.
@@ -91,7 +91,7 @@ def run_task(
     """Trains a model on a trunk and writes down what was requested and found.
 
     Args:
-        request: what the trainer was asked for.
+        request: the options that every trainer has.
         settings: how to train.
         model: a classifier, localizer or detector; on its device, trained in place.
         pictures: the training set. Its `skipped` gets all files that could not be used.
@@ -136,7 +136,7 @@ def run_on_boxes(
     """Trains a model of where things are, whose loss on the validation set is taken over views as the training's is.
 
     Args:
-        request: what the trainer was asked for.
+        request: the options that every trainer has.
         settings: how to train.
         model: a localizer or a detector.
         data: to train on, and to validate on.

@@ -1,4 +1,4 @@
-"""How a training goes: the numbers that every task shares, checked where they are first used."""
+"""How to train: the settings that every task shares, checked where they are first used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convolens.training.schedules import SCHEDULES
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
-# What may differ when a run is taken up again: when it ends, and what changes nothing but its speed.
+# What may differ when a run is resumed: when it ends, and what changes nothing but its speed.
 FREE_ON_RESUME = frozenset(["epochs", "minutes", "patience", "workers", "checkpoint_seconds", "tensorboard"])
 
 
@@ -89,7 +89,7 @@ class Settings:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns the settings as plain values."""
         return asdict(self)
 
 
