@@ -29,7 +29,7 @@ from convolens.trunks.registry import trunk as make_trunk
 
 @dataclass(frozen=True, repr=False)
 class Prediction(Predicted):
-    """The classes, likeliest first, and their scores: they add up to 1 over all, unless several may be shown."""
+    """The classes, likeliest first, and their scores: they add up to 1 over all, unless the model is multi-label."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
@@ -64,32 +64,32 @@ class Classifier(TrunkModel):
         self.head, self.multi_label = head, multi_label
 
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        """Class scores before softmax."""
+        """Computes class scores before softmax."""
         maps = self.trunk(batch, taps=self.taps)
         return self.from_maps([maps[tap] for tap in self.taps])
 
     def from_maps(self, maps: Sequence[Tensor]) -> Float[Tensor, "batch classes"]:
-        """Class scores from the taps' maps, in order."""
+        """Computes class scores from the taps' maps, in order."""
         scores: Tensor = self.head(maps)
         return scores
 
     def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-        """Scores as shares that add up to 1; where a picture may show several classes, each from 0 to 1 for itself."""
+        """Turns scores into probabilities: they add up to 1, or for a multi-label model each is from 0 to 1."""
         return scores.sigmoid() if self.multi_label else scores.softmax(dim=1)
 
     def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        """What a pooled head's linear layer sees: the mean of every feature of every tap."""
+        """Computes the inputs of a pooled head's linear layer: the mean of every feature of every tap."""
         if not isinstance(self.head, PooledHead):
             raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
         maps = self.trunk(batch, taps=self.taps)
         return self.head.pool([maps[tap] for tap in self.taps])
 
     def explained(self) -> TrunkScores:
-        """What `convolens.explain` looks at: the scores of the classes."""
+        """Gives what `convolens.explain` explains: the scores of the classes."""
 
         def class_weights() -> dict[str, Tensor]:
             if not isinstance(self.head, PooledHead):
-                return {}  # features of another head do not keep a place
+                return {}  # features of another head do not keep their place
             return dict(zip(self.taps, self.head.weights_by_tap(), strict=True))
 
         return TrunkScores(self, lambda scores: scores, self.probabilities, class_weights=class_weights)
@@ -132,7 +132,7 @@ class Classifier(TrunkModel):
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Classifier:
-        """The model that `save` wrote.
+        """Reads the model that `save` wrote.
 
         Raises:
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
@@ -203,7 +203,7 @@ def _is_multi_label(file: ModelFile) -> bool:
 
 
 def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] | str | None, head: str) -> Classifier:
-    """The whole network as somebody published it."""
+    """Makes the whole network as somebody published it."""
     if not isinstance(trunk, str) or weights is None or taps is not None:
         raise ArgumentError(
             "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps, "

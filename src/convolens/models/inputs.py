@@ -102,7 +102,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def device_of(trunk: str | Trunk, device: str) -> torch.device:
-    """Where a model on this trunk goes: on the device asked for, or, with a trunk that is already made, to that.
+    """Where a model on this trunk goes: on the requested device, or, with a trunk that is already made, to that.
 
     Raises:
         DeviceError: as in `pick_device`.

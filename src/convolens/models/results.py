@@ -52,7 +52,7 @@ class Predicted(Drawn):
 
 
 def remembered(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Picture | None]]:
-    """Each picture as it comes, and what a result is to keep of it: it again, if it can be looked at later.
+    """Each picture as it comes, and what a result is to keep of it: it again, if it can be read later.
 
     Paths, and what a list holds anyway; not an open file, nor the arrays of an iterator, which need not all be held.
     """

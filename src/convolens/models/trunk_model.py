@@ -19,7 +19,7 @@ class TrunkModel(nn.Module):
 
     Args:
         trunk: the feature extractor.
-        taps: names of those of its taps that are looked at.
+        taps: names of those of its taps whose maps are used.
         class_names: one for each class.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
     """

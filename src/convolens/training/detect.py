@@ -27,7 +27,7 @@ from convolens.evaluation.detect import measure_detector
 from convolens.media.files import make_folder
 from convolens.models.detect import DetectionLoss, Detector
 from convolens.models.detect.build import detector
-from convolens.models.detect.cost import BoxLoss, Objectness
+from convolens.models.detect.loss import BoxLoss, Objectness
 from convolens.training.distributed import own_device
 from convolens.training.fit_boxes import fitted_shapes, object_sides
 from convolens.training.pictures import normalized

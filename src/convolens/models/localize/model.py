@@ -71,16 +71,16 @@ class Localizer(TrunkModel):
     def forward(
         self, batch: Float[Tensor, "batch channels height width"], *, pooled: bool = True
     ) -> Float[Tensor, "batch outputs *cells"]:
-        """Objectness, class scores and box, as `Predictions.of` reads them; `pooled=False`: those of every cell."""
+        """Computes objectness, class scores and box, see `Predictions.of`; with `pooled=False` those of every cell."""
         return self.from_maps(list(self.trunk(batch, taps=self.taps).values()), pooled=pooled)
 
     def from_maps(self, maps: Sequence[Tensor], *, pooled: bool = True) -> Float[Tensor, "batch outputs *cells"]:
-        """The same from the tap's map."""
+        """Computes the same from the tap's map."""
         found: Tensor = self.head(maps, pooled=pooled)
         return found
 
     def explained(self) -> TrunkScores:
-        """What `convolens.explain` looks at: the scores of the classes, given that there is an object."""
+        """Gives what `convolens.explain` explains: the scores of the classes, given that there is an object."""
         return TrunkScores(self, lambda output: Predictions.of(output).classes, lambda scores: scores.softmax(dim=1))
 
     @overload
@@ -115,7 +115,7 @@ class Localizer(TrunkModel):
         return found if many else found[0]
 
     def _singles(self, pictures: Iterable[Picture]) -> Iterator[tuple[Tensor, tuple[tuple[int, int], Picture | None]]]:
-        """Each picture preprocessed, with its size and what a result keeps of it."""
+        """Yields each picture preprocessed, with its size and what a result keeps of it."""
         for picture, kept in remembered(pictures):
             pixels = over_white(as_pixels(picture))
             yield self.preprocess(pixels), ((pixels.shape[0], pixels.shape[1]), kept)
@@ -144,7 +144,7 @@ class Localizer(TrunkModel):
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Localizer:
-        """The model that `save` wrote.
+        """Reads the model that `save` wrote.
 
         Raises:
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
@@ -180,7 +180,7 @@ def localizer(
         trunk: its name, or one that is already made.
         classes: names of what there is to find, or how many there are.
         weights: a name from the weights table or a path; None for random ones.
-        taps: one tap, whose cells are asked; None takes the last.
+        taps: one tap, on whose cells is predicted; None takes the last.
         hidden: features between the tap and the outputs.
         seed: of the head's weights, and of the trunk's where they are random.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.

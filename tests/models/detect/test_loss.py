@@ -6,12 +6,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from convolens.boxes import centers_of, corners_of, overlaps
 from convolens.errors import ArgumentError
-from convolens.models.detect.cost import BOX_LOSSES, DetectionLoss, Outputs
-from convolens.models.detect.default_boxes import lay, shapes_of
+from convolens.models.detect.default_boxes import shapes_of, tile_boxes
+from convolens.models.detect.loss import BOX_LOSSES, DetectionLoss, Outputs
 from convolens.models.detect.matching import Grids, match
 from convolens.models.detect.offsets import decode, encode
 
-GRIDS = Grids.of(lay(shapes_of([0.3, 0.6, 0.9], [[2.0], [2.0]]), [(4, 4), (2, 2)], (64, 64)), (64, 64))
+GRIDS = Grids.of(tile_boxes(shapes_of([0.3, 0.6, 0.9], [[2.0], [2.0]]), [(4, 4), (2, 2)], (64, 64)), (64, 64))
 BOXES = torch.tensor(
     [[[0.1, 0.1, 0.4, 0.5], [0.4, 0.3, 0.9, 0.9]], [[0.0, 0.5, 0.3, 0.8], [0, 0, 0, 0]], [[0.0] * 4] * 2]
 )
