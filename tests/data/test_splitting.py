@@ -48,7 +48,7 @@ def test_every_class_keeps_an_example_to_train_on():
     assert labels(validation) == [1]
 
 
-def test_pictures_without_objects_and_the_rarest_class_are_shared_out_too():
+def test_pictures_without_objects_and_the_rarest_class_are_split_too():
     box = (0.0, 0.0, 1.0, 1.0)
     kinds = [((0,), 40), ((0, 1), 10), ((), 20)]
     examples = [
@@ -78,7 +78,7 @@ def parted(**counts: int) -> DataSet:
     return DataSet(Path("here"), ("a", "b"), tuple(examples), "label")
 
 
-def test_the_datas_own_part_is_taken_unless_a_share_is_asked_for():
+def test_the_datas_own_split_is_taken_unless_a_fraction_is_requested():
     train, validation = split(parted(train=20, validation=6, test=4))
     assert (len(train), len(validation)) == (20, 6)
     train, validation = split(parted(train=20, validation=6), 0.1)
@@ -86,7 +86,7 @@ def test_the_datas_own_part_is_taken_unless_a_share_is_asked_for():
 
 
 @pytest.mark.parametrize("others", [{}, {"test": 4}])
-def test_without_a_part_to_validate_on_a_share_is_validation_and_the_test_left_alone(others):
+def test_without_a_split_to_validate_on_a_fraction_is_taken_and_the_test_left_alone(others):
     train, validation = split(parted(train=20, **others))
     assert (len(train), len(validation)) == (16, 4)
     assert {example.split for example in (*train.examples, *validation.examples)} == {"train"}

@@ -100,7 +100,7 @@ def test_it_learns(tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("steps", [1, 6, 9])
-def test_a_run_that_was_stopped_and_taken_up_again_ends_with_the_same_bits(tmp_path, optimizer, steps):
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(tmp_path, optimizer, steps):
     trained(tmp_path / "whole", optimizer=optimizer)
     ended_at = stopped_after(steps, tmp_path / "parts", optimizer=optimizer)
     assert ended_at == steps  # the signal was heeded after the step in hand
@@ -159,7 +159,7 @@ def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
         ("bfloat16", False, "bfloat16"),
     ],
 )
-def test_networks_run_in_bfloat16_where_that_is_fast_or_asked_for(tmp_path, monkeypatch, precision, able, expected):
+def test_networks_run_in_bfloat16_where_that_is_fast_or_requested(tmp_path, monkeypatch, precision, able, expected):
     monkeypatch.setattr("convolens.training.loop.multiplies_bfloat16", lambda device: able)
     task, seen = toy.toy(), set()
     losses = task.objective.losses
@@ -211,7 +211,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_la
         ({"seed": 5}, "resume: need the seed"),
     ],
 )
-def test_a_run_is_not_taken_up_again_as_another(tmp_path, change, message):
+def test_a_run_is_not_resumed_as_another(tmp_path, change, message):
     trained(tmp_path, epochs=1)
     with pytest.raises(ArgumentError, match=message):
         trained(tmp_path, resume=True, **change)
@@ -413,7 +413,7 @@ def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path
     }
 
 
-def test_the_average_is_the_mean_that_its_decay_says():
+def test_the_moving_average_is_the_mean_that_its_decay_defines():
     from convolens.training.ema import ExponentialMovingAverage
 
     model = torch.nn.Linear(1, 1, bias=False)
@@ -447,7 +447,7 @@ def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
     assert note["lr"] == outcome.settings.lr
 
 
-def test_tensorboard_gets_the_figures_of_each_epoch(tmp_path):
+def test_tensorboard_gets_the_metrics_of_each_epoch(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     stopped_after(8, tmp_path, tensorboard=True)

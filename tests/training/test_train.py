@@ -222,7 +222,7 @@ def test_the_command_line_trains_predicts_and_evaluates(surfaces, tmp_path, caps
 
 
 @pytest.mark.parametrize("there", ["best.safetensors", "last.ckpt"])
-def test_a_run_that_is_there_is_neither_replaced_nor_touched_unless_that_is_asked_for(
+def test_a_run_that_is_there_is_neither_replaced_nor_touched_unless_that_is_requested(
     surfaces, tmp_path, capsys, there
 ):
     before = tmp_path / "run" / there

@@ -95,21 +95,13 @@ def read_usable(
 
     for example, found in read_ahead(found_or_why, examples):
         if isinstance(found, FileError | DataError | ShapeError):
-            _skip(example, found, skipped)
+            skip(example, found, skipped)
         else:
             yield example, found
 
 
-def _skip(example: Example, error: Exception, skipped: list[Skipped]) -> None:
+def skip(example: Example, error: Exception, skipped: list[Skipped]) -> None:
+    """Adds an example that cannot be used to those skipped, once, with the reason."""
     if all(one.path != example.path for one in skipped):
         reason = str(error) if str(example.path) in str(error) else f"{example.path}: {error}"
         skipped.append(Skipped(example.path, reason))
-
-
-def load_or_skip(example: Example, skipped: list[Skipped], at_least: int) -> Loaded | None:
-    """Loads as `load_small` does; None if the picture cannot be used, which is then named in `skipped`, once."""
-    try:
-        return load_small(example, at_least)
-    except (FileError, DataError) as error:
-        _skip(example, error, skipped)
-        return None

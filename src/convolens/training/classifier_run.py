@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from convolens.data import Example
+from convolens.data import Example, Skipped
 from convolens.evaluation.classify import log_loss, metrics_of
 from convolens.media.draw import sheet
 from convolens.media.files import writing
@@ -27,13 +27,16 @@ from convolens.training.run_task import Measured
 MISTAKES = 12  # on the sheet at most
 
 
-def measured(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> Measured:
+def measured(
+    model: Classifier, scores: NDArray[Any], examples: Sequence[Example], skipped: Sequence[Skipped]
+) -> Measured:
     """What a classifier turned out to be; its report are the classes that were confused, and the worst mistakes.
 
     Args:
         model: the classifier.
         scores: its probabilities, `(pictures, classes)`.
         examples: of which pictures.
+        skipped: files that could not be used.
     """
     metrics = metrics_of(model, scores, examples)
 
@@ -42,7 +45,7 @@ def measured(model: Classifier, scores: NDArray[Any], examples: Sequence[Example
             draw_confusion(run / "confusion.png", metrics["confusion"], model.class_names)
             draw_mistakes(run / "mistakes.png", scores, examples, model.class_names)
 
-    return Measured(metrics, log_loss(model, scores, examples), report)
+    return Measured(metrics, log_loss(model, scores, examples), skipped, report)
 
 
 def draw_mistakes(path: Path, scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from convolens.training.head import HEAD_SETTINGS, train_head
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, least_side, normalized, side_for, viewed
 from convolens.training.request import Request
 from convolens.training.run_folder import Run
-from convolens.training.run_task import Measured, Validation, run_task, skipped_in
+from convolens.training.run_task import Measured, Validation, run_task
 from convolens.training.task import Batch, Sample, stacked
 
 HEAD = "head"
@@ -67,16 +67,17 @@ def train_classifier(
     model.to(own_device(request.device))
     loss = ClassificationLoss(model.multi_label, label_smoothing, weights_of(class_weights, training_data))
     if head_alone:
-        return train_head(request, model, data, loss.total, skipped_in(*data), own | {"seed": settings.seed})
+        return train_head(request, model, data, loss.total, own | {"seed": settings.seed})
     side = side_for(request.side, training_data)
     model.trunk.preprocessing = model.trunk.preprocessing.cropped(side)
     model.trunk.need_size(model.taps, (side, side), "size")
     objective = ClassifyObjective(model, side, augmentation, loss, mixup)
-    pictures = Pictures(training_data, objective, skipped_in(*data), PictureCache())
+    pictures = Pictures(training_data, objective, PictureCache())
 
     def measure(one: Classifier) -> Measured:
-        scores, used = score_pictures(one, validation_data.examples, pictures.skipped, source=validation_data.root)
-        return measured(one, scores, used)
+        skipped = list(validation_data.skipped)
+        scores, used = score_pictures(one, validation_data.examples, skipped, source=validation_data.root)
+        return measured(one, scores, used, skipped)
 
     validation = Validation(measure, SAVED_METRICS[model.multi_label], len(validation_data))
     requested = own | {"size": side} | asdict(augmentation)

@@ -8,7 +8,7 @@ Memory: the features, 4 bytes × features × pictures; pictures are read one bat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -38,7 +38,6 @@ def train_head(
     model: Classifier,
     data: tuple[DataSet, DataSet],
     loss: Callable[[Tensor, Tensor], Tensor],
-    skipped: list[Skipped],
     requested: Mapping[str, Any],
 ) -> Run:
     """Finds the best head on features that are fixed.
@@ -48,7 +47,6 @@ def train_head(
         model: its head is set.
         data: to train on, and to validate on.
         loss: of scores and targets, both `(samples, classes)`: their sum over the samples.
-        skipped: files that could not be used so far; more are added.
         requested: the task's own options, for the records.
 
     Errors as in `convolens.train`.
@@ -62,12 +60,8 @@ def train_head(
             raise ArgumentError(f"size: need at least 1 pixel, got {size}")
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
     make_folder(run)
-    features, used = pooled_features(
-        model, training_data, skipped, batch, "training pictures", progress=request.progress
-    )
-    validation, tested = pooled_features(
-        model, validation_data, skipped, batch, "validation pictures", progress=request.progress
-    )
+    features, used, skipped = pooled_features(model, training_data, batch, "training pictures", request.progress)
+    tested = pooled_features(model, validation_data, batch, "validation pictures", request.progress)
     _need_every_class(training_data, used, skipped)
     targets = targets_of(used, len(model.class_names)).to(features.device).double()
     rows: list[dict[str, Any]] = []
@@ -77,7 +71,7 @@ def train_head(
     )
     for fit in steps:
         _put(model, fit)
-        found = measured(model, _scores(model, validation), tested)
+        found = measured(model, _scores(model, tested.features), tested.examples, tested.skipped)
         row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": found.loss}
         rows.append(row | {f"validation_{name}": found.metrics[name] for name in saved})
     model.metrics = {name: found.metrics[name] for name in saved}
@@ -86,25 +80,33 @@ def train_head(
     draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="step")
     found.report(run)
     used_settings = {**request.facts(), "finetune": "head", **requested, "weight_decay": decay}
-    return write_run(run, model, found.metrics, skipped, used_settings)
+    return write_run(run, model, found.metrics, tuple(dict.fromkeys((*skipped, *tested.skipped))), used_settings)
 
 
-def pooled_features(
-    model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, what: str, *, progress: bool
-) -> tuple[Tensor, list[Example]]:
-    """Computes the inputs of the head's linear layer for each picture that can be read, and says which those are.
+class Pooled(NamedTuple):
+    """The inputs of a head's linear layer, of which pictures they are, and the files that could not be used."""
 
-    Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
+    features: Tensor
+    examples: list[Example]
+    skipped: list[Skipped]
+
+
+def pooled_features(model: Classifier, data: DataSet, batch: int, what: str, progress: bool) -> Pooled:
+    """Computes the inputs of the head's linear layer for each picture that can be read and is large enough.
+
+    Raises:
+        DataError: there is none.
     """
     used: list[Example] = []
-    found: list[Tensor] = []
+    features: list[Tensor] = []
+    skipped = list(data.skipped)
     with torch.inference_mode():
         for one, examples in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
-            found.append(model.features(one).cpu())
+            features.append(model.features(one).cpu())
             used += examples
-    if not found:
+    if not features:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
-    return torch.cat(found).clone(), used
+    return Pooled(torch.cat(features).clone(), used, skipped)
 
 
 def _need_every_class(data: DataSet, used: Sequence[Example], skipped: Sequence[Skipped]) -> None:

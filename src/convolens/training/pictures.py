@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.data import DataSet, Example, Loaded, Skipped
+from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, View, draw_colors
-from convolens.data.loading import load_or_skip
+from convolens.data.loading import load_small, skip
 from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
 from convolens.media.images import read_header
 from convolens.training.task import Batch, Sample
@@ -81,17 +81,16 @@ class PictureCache:
         self._kept: dict[tuple[Path, int], Loaded] = {}
         self._room, self._keeping = KEPT_BYTES, threading.Lock()
 
-    def read(self, example: Example, skipped: list[Skipped], least: int) -> Loaded | None:
-        """Gives what `load_or_skip` does, which is called for what is not in memory."""
-        key = example.path, least
+    def read(self, example: Example, at_least: int) -> Loaded:
+        """Gives what `load_small` does, which is called for what is not in memory."""
+        key = example.path, at_least
         if key in self._kept:
             return self._kept[key]
-        loaded = load_or_skip(example, skipped, least)
-        if loaded is not None:
-            with self._keeping:
-                if loaded.pixels.nbytes <= self._room:
-                    self._kept[key] = loaded
-                    self._room -= loaded.pixels.nbytes
+        loaded = load_small(example, at_least)
+        with self._keeping:
+            if loaded.pixels.nbytes <= self._room:
+                self._kept[key] = loaded
+                self._room -= loaded.pixels.nbytes
         return loaded
 
 
@@ -101,13 +100,15 @@ class Pictures:
     Args:
         data: the files, and what is known of each.
         views: how samples are made of them.
-        skipped: what cannot be used is added here, once.
         cache: where what was decoded stays.
+
+    Attributes:
+        skipped: files that could not be used so far, each once.
     """
 
-    def __init__(self, data: DataSet, views: Views, skipped: list[Skipped], cache: PictureCache) -> None:
-        self.data, self.views, self.skipped, self.cache = data, views, skipped, cache
-        self.collate = views.collate
+    def __init__(self, data: DataSet, views: Views, cache: PictureCache) -> None:
+        self.data, self.views, self.cache = data, views, cache
+        self.collate, self.skipped = views.collate, list(data.skipped)
 
     def __len__(self) -> int:
         return len(self.data.examples)
@@ -119,8 +120,12 @@ class Pictures:
     def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
         """Draws a view of a picture; None if it cannot be used."""
         example = self.data.examples[number]
-        loaded = self.cache.read(example, self.skipped, self.views.least_side)
-        return None if loaded is None else self.views.view(example, loaded, generator)
+        try:
+            loaded = self.cache.read(example, self.views.least_side)
+        except (FileError, DataError) as error:
+            skip(example, error, self.skipped)
+            return None
+        return self.views.view(example, loaded, generator)
 
 
 def least_side(side: int, augmentation: Augmentation) -> int:

@@ -39,11 +39,13 @@ class Measured:
     Attributes:
         metrics: all of them.
         loss: the mean over the pictures, or over some of them.
+        skipped: files that could not be used.
         report: adds the task's own pictures to the run folder.
     """
 
     metrics: Mapping[str, Any]
     loss: float
+    skipped: Sequence[Skipped]
     report: Callable[[Path], None] = lambda run: None
 
 
@@ -94,7 +96,7 @@ def run_task(
         request: the options that every trainer has.
         settings: how to train.
         model: a classifier, localizer or detector; on its device, trained in place.
-        pictures: the training set. Its `skipped` gets all files that could not be used.
+        pictures: the training set.
         objective: what is minimized.
         validation: how the model is measured.
         requested: the task's own options, and what was made of the others, for `config.json`.
@@ -120,7 +122,8 @@ def run_task(
     found = validation.of_best(best)
     found.report(run)
     used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
-    return write_run(run, best, found.metrics, pictures.skipped, used, outcome)
+    skipped = tuple(dict.fromkeys((*pictures.skipped, *found.skipped)))
+    return write_run(run, best, found.metrics, skipped, used, outcome)
 
 
 def run_on_boxes(
@@ -141,19 +144,17 @@ def run_on_boxes(
         model: a localizer or a detector.
         data: to train on, and to validate on.
         objectives: what is minimized, and the same over pictures as they are.
-        measure: a model, examples and a list for files that cannot be used → the metrics.
+        measure: a model, examples and a list that gets files which cannot be used → the metrics.
         saved: which of them go into the model file, see `Validation`.
         requested: as in `run_task`.
     """
-    cache, skipped = PictureCache(), skipped_in(*data)
-    objective, plain = objectives
-    pictures, validation_pictures = (
-        Pictures(part, views, skipped, cache) for part, views in zip(data, objectives, strict=True)
-    )
+    cache, (objective, plain) = PictureCache(), objectives
+    pictures, plain_pictures = (Pictures(part, views, cache) for part, views in zip(data, objectives, strict=True))
 
     def measured(one: nn.Module) -> Measured:
+        skipped = list(data[1].skipped)
         metrics = measure(one, data[1].examples, skipped)
-        return Measured(metrics, validation_loss(validation_pictures, plain, one))
+        return Measured(metrics, validation_loss(plain_pictures, plain, one), skipped)
 
     validation = Validation(measured, saved, len(data[1]))
     return run_task(request, settings, model, pictures, objective, validation, requested)
@@ -191,11 +192,6 @@ def write_run(
     epochs = len(outcome.rows) if outcome else None
     advice = advice_on(model.task, metrics, epochs=epochs, weights=settings["weights"] is not None)
     return Run(run, model.task, dict(metrics), tuple(skipped), advice)
-
-
-def skipped_in(*data: DataSet) -> list[Skipped]:
-    """The files that were passed over in reading the data, each once."""
-    return list(dict.fromkeys(one for part in data for one in part.skipped))
 
 
 def _facts(model: TrunkModel, finetune: str, data: DataSet) -> dict[str, Any]:

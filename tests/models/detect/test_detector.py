@@ -144,7 +144,7 @@ def test_a_trained_detector_is_the_start_for_other_classes(tmp_path, model):
     assert changed == {name for name in ours if name.startswith("heads.classes.")}
 
 
-def test_a_trained_detector_goes_on_with_its_own_classes_as_it_is(tmp_path, model):
+def test_a_trained_detector_with_its_own_classes_stays_as_it_is(tmp_path, model):
     model.save(tmp_path / "model.safetensors")
     for classes in (None, list(CLASSES)):
         same = cl.detector(weights=tmp_path / "model.safetensors", classes=classes, seed=1)

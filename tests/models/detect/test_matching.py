@@ -50,7 +50,7 @@ def test_matches_are_those_of_the_definition(defaults, size, threshold):
 
 
 @given(st.integers(0, 10_000))
-def test_any_object_is_answered_for_even_one_of_a_pixel_or_twenty_times_as_wide_as_high(seed):
+def test_any_object_is_matched_even_one_of_a_pixel_or_twenty_times_as_wide_as_high(seed):
     grids = Grids.of(SSD300, (300, 300))
     random = np.random.default_rng(seed)
     x, y = random.random(2) * 0.05
