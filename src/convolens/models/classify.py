@@ -44,7 +44,7 @@ class Classifier(TrunkModel):
         taps: names of the trunk's taps.
         class_names: one for each score.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
-        multi_label: whether a picture may show any number of classes, each a question of its own; otherwise it shows
+        multi_label: whether a picture may show any number of classes, each decided for itself; otherwise it shows
             one.
     """
 

@@ -36,11 +36,11 @@ class TrunkModel(nn.Module):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
+        """What is done to a picture to make the network's input."""
         return self.trunk.preprocessing
 
     def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
+        """Makes pictures (paths, arrays, one or many of one size) a batch on the model's device."""
         return self.trunk.preprocess(pictures)
 
     @abstractmethod

@@ -42,7 +42,7 @@ def train_classifier(
 ) -> Run:
     """Trains a pooled linear head on taps of a trunk, and where requested the trunk with it.
 
-    Where pictures may show several classes or none, each class is a question of its own. Options and errors are those
+    Where pictures may show several classes or none, each class is decided for itself. Options and errors are those
     of `convolens.train`.
     """
     own = {name: value for name, value in locals().items() if name != "request"}

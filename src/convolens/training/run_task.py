@@ -65,7 +65,7 @@ class Validation:
         self._best: Measured | None = None
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """The metrics to save, and the loss."""
+        """Measures a model; gives the metrics to save, and the loss."""
         self._last = found = self.measured(model)
         saved = {name: found.metrics[name] or 0.0 for name in self.saved}
         return {"validation_loss": found.loss} | saved
@@ -77,7 +77,7 @@ class Validation:
         model.save(path)
 
     def of_best(self, model: nn.Module) -> Measured:
-        """Of the best model: as it was measured, or, where an earlier run found it, measured now."""
+        """Returns what the best model turned out to be; measures it where an earlier run found it."""
         return self._best or self.measured(model)
 
 
@@ -195,7 +195,7 @@ def write_run(
 
 
 def _facts(model: TrunkModel, finetune: str, data: DataSet) -> dict[str, Any]:
-    """What every run is known by: the trunk, what of it is trained, and the data."""
+    """Returns what must be the same for a run to be resumed: the trunk, what of it is trained, and the data."""
     return {
         "trunk": model.trunk.name,
         "weights": model.trunk.weights,

@@ -19,7 +19,7 @@ from convolens.media.files import AnyPath
 if TYPE_CHECKING:
     from convolens.training.run_folder import Run
 
-# A task's trainer, by its module and name: it takes a `Request`, and options of its own.
+# A task's trainer, by its module and name: it takes a `Request`, and the task's options.
 TRAINERS = {
     "classify": ("classify", "train_classifier"),
     "localize": ("localize", "train_localizer"),

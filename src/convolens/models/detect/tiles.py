@@ -29,7 +29,7 @@ class Tile(NamedTuple):
 
 
 def tiles(height: int, width: int, side: int | None) -> list[Tile]:
-    """The whole picture, and squares of `side` that cover it, where it is larger than one.
+    """Lists the whole picture, and squares of `side` that cover it, where it is larger than one.
 
     Raises:
         ArgumentError: a side below 1.
@@ -54,7 +54,7 @@ def tiles(height: int, width: int, side: int | None) -> list[Tile]:
 def merged(
     parts: Sequence[Detections], where: Sequence[Tile], names: Sequence[str], selection: Selection
 ) -> Detections:
-    """What was found in the tiles of a picture, as found in the picture; the first tile is the whole."""
+    """Merges what was found in the tiles of a picture, of which the first is the whole."""
     whole = where[0]
     boxes, scores, classes = [], [], []
     for found, tile in zip(parts, where, strict=True):
@@ -70,7 +70,7 @@ def merged(
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles start along an axis, evenly, with at least `SHARED` of a side between neighbours."""
+    """Says where tiles start along an axis, evenly, with at least `SHARED` of a side between neighbors."""
     if length <= side:
         return [0]
     count = 1 + -(-(length - side) // max(1, int(side * (1 - SHARED))))
@@ -78,7 +78,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _cut(boxes: NDArray[np.float32], tile: Tile, whole: Tile) -> NDArray[np.bool_]:
-    """Which boxes, in pixels of the tile, end at an edge of it inside the picture."""
+    """Tells which boxes, in pixels of the tile, end at an edge of it inside the picture."""
     width, height = tile.x2 - tile.x1, tile.y2 - tile.y1
     near = np.array([_EDGE * width, _EDGE * height] * 2, np.float32)
     gaps = np.stack([boxes[:, 0], boxes[:, 1], width - boxes[:, 2], height - boxes[:, 3]], axis=1)

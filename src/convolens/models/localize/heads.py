@@ -41,7 +41,7 @@ class Predictions:
 
 
 class AttentionPooling(nn.Module):
-    """From every cell's outputs, `(N, 1 + classes + 4, rows, columns)`, to those of the map, `(N, 1 + classes + 4)`.
+    """Pools every cell's outputs, `(N, 1 + classes + 4, rows, columns)`, to those of the map, `(N, 1 + classes + 4)`.
 
     With s the objectness logit of each cell: objectness is log mean exp(s), the rest the mean weighted by softmax(s). A
     cell's box center is relative to the cell, in fractions of the whole map; here it becomes relative to the map's
