@@ -46,12 +46,12 @@ def test_small_pictures_are_decoded_once(four, monkeypatch):
 
 
 def test_pictures_beyond_what_memory_may_hold_are_decoded_each_time(four, monkeypatch):
-    monkeypatch.setattr(training_pictures, "KEPT_BYTES", 2 * 144)
+    monkeypatch.setattr(training_pictures, "CACHE_BYTES", 2 * 144)
     assert readings(four, monkeypatch) == [1, 1, 3, 3]
 
 
 def test_several_sets_share_the_memory_for_pictures(four, monkeypatch):
-    monkeypatch.setattr(training_pictures, "KEPT_BYTES", 5 * 144)
+    monkeypatch.setattr(training_pictures, "CACHE_BYTES", 5 * 144)
     cache, views = PictureCache(), Whole()
     for half in (four.examples[:2], four.examples[2:], four.examples):
         pictures = Pictures(four.having(half), views, cache)

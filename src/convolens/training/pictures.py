@@ -22,7 +22,7 @@ from convolens.training.task import Batch, Sample
 from convolens.trunks import Preprocessing, Trunk
 
 EVERYTHING = "all"
-KEPT_BYTES = 256 << 20  # of decoded pictures that stay in memory
+CACHE_BYTES = 256 << 20  # of decoded pictures that stay in memory
 
 
 class TrainableTrunk:
@@ -72,14 +72,14 @@ class Views(Protocol):
 
 
 class PictureCache:
-    """Decoded pictures, which stay in memory as far as `KEPT_BYTES` go, those of several sets together.
+    """Decoded pictures, which stay in memory as far as `CACHE_BYTES` go, those of several sets together.
 
     Of small pictures, reading takes a third of a step.
     """
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Path, int], Loaded] = {}
-        self._room, self._keeping = KEPT_BYTES, threading.Lock()
+        self._room, self._keeping = CACHE_BYTES, threading.Lock()
 
     def read(self, example: Example, at_least: int) -> Loaded:
         """Gives what `load_small` does, which is called for what is not in memory."""
