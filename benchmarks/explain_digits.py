@@ -150,7 +150,7 @@ def section(accuracy: float, epochs: int, rows: Mapping[str, Mapping[str, float]
     lines = [f"| method | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for method in (*SHOWN, *BASELINES):
         found = rows[method]
-        alike = found.get("same_when_shuffled")
+        alike = found.get("model_randomization")
         cells = (
             f"{found['pointing']:.1%}", f"{1 - found['box_error']:.1%}", f"{found['box_iou']:.2f}",
             f"{found['box_from']:.0%}", "" if method in BASELINES else "no map" if alike is None else f"{alike:.2f}",
@@ -165,7 +165,7 @@ def section(accuracy: float, epochs: int, rows: Mapping[str, Mapping[str, float]
         f"{epochs}×: crops of photos with a handwritten digit and the same without. It is right about {accuracy:.1%} "
         f"of {2 * PAIRS['test']} pictures of other photos and other writers. It was never told where the digits are. "
         f"Below, on {one} with a digit and {several} with up to eight ({slow}: {one_slowly} and {several_slowly}): "
-        "*box from* is the fraction of the maximum above which a pixel is in the box, chosen on "
+        "*box from* is the fraction of the maximum at or above which a pixel is in the box, chosen on "
         f"{choosing} ({choosing_slowly}) pictures of the photos in the training set; *shuffled*, how alike the map is, "
         "before its ReLU, to that of the network with shuffled weights, for each picture shuffled anew."
     )

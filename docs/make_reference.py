@@ -57,7 +57,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "training": (
         "Your own pictures in, a model file out; and how good it is.",
-        ("train", "training.run_folder.Run", "evaluate", "evaluation.summary.Evaluation"),
+        ("train", "training.run_folder.Run", "evaluate", "evaluation.result.Evaluation"),
     ),
     "explaining": (
         "Which part of a picture made a model say so.",

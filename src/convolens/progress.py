@@ -38,10 +38,15 @@ class Watched:
         self.what, self.total, self.console, self.bar, self.counted = what, total, console, bar, counted
         self.started = self.spoken = time.monotonic()
         self.task = bar.add_task(what, total=total, words="") if bar else None
+        self.done = 0.0
+
+    def advance(self, more: float) -> None:
+        """So much more is done."""
+        self.update(self.done + more)
 
     def update(self, done: float, words: str = "", *, total: float | None = None) -> None:
         """So much is done now, with a few words on how it goes; `total` changes how much there is."""
-        self.total = self.total if total is None else total
+        self.done, self.total = done, self.total if total is None else total
         count = f"{done:.0f}/{self.total:.0f}" if self.counted else ""
         if self.bar and self.task is not None:
             shown = " ".join(filter(None, (count, words)))

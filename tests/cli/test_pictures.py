@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,7 +7,9 @@ from PIL import Image
 import convolens as cl
 from convolens import cli
 from convolens.effects.pictures.edge_pictures import edge_picture
+from convolens.errors import FileError
 from convolens.media.images import read_image, write_image
+from convolens.media.picture_files import find_pictures
 
 
 @pytest.fixture
@@ -118,3 +122,24 @@ def test_bad_settings_are_one_line_and_exit_code_2(photo, tmp_path, capsys, argu
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
     assert not (tmp_path / "out.png").exists()
+
+
+def test_progress_is_plain_lines_where_nobody_watches(photo, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("convolens.progress.FIRST_LINE", 0.0)
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "a.png", read_image(photo))
+    assert cli.run(["blur", str(tmp_path / "photos"), str(tmp_path / "soft"), "--sigma", "2"]) == 0
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "soft: 1/1  0:00:00, 0:00:00 left"
+    assert last == f"wrote {tmp_path / 'soft'}: 1 pictures, 0 skipped"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("address", ["https://example.org/a.jpg", "http://example.org/*.jpg"])
+def test_an_address_is_refused_in_a_sentence_that_says_what_to_do(tmp_path, capsys, address):
+    assert cli.run(["blur", address, str(tmp_path / "soft.png"), "--sigma", "2"]) == 2
+    sentence = f"{address}: need a file, got an address, which cannot be read yet; download it, give its path"
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+    with pytest.raises(FileError, match=re.escape(sentence)):
+        list(find_pictures([tmp_path / "x.png", address]))
+    assert list(tmp_path.iterdir()) == []

@@ -35,6 +35,15 @@ def test_samples_that_are_clipped_are_counted(voice, tmp_path, capsys):
     assert f"{count} samples were louder than the format can hold" in capsys.readouterr().err
 
 
+def test_progress_is_a_plain_line_where_nobody_watches(voice, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("convolens.progress.FIRST_LINE", 0.0)
+    monkeypatch.setattr("convolens.progress.GROWTH", 0.0)
+    out = tmp_path / "out.wav"
+    assert cli.run(["echo", str(voice), str(out), "--delay", "0", "--weight", "0.1", "--normalize"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["out.wav: 50%", "out.wav: 100%", f"wrote {out}"]
+
+
 def test_echo_loads_no_torch(voice, tmp_path):
     code = (
         "import sys; from convolens.cli import run\n"

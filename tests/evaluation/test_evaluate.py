@@ -1,3 +1,5 @@
+import json
+import pickle
 import re
 from pathlib import Path
 
@@ -8,7 +10,10 @@ import torch
 import convolens as cl
 from convolens import cli
 from convolens.data import Box, Example
-from convolens.errors import DataError, FileError
+from convolens.errors import DataError, FileError, FormatError
+from convolens.evaluation.detect import DetectorEvaluation
+from convolens.evaluation.localize import LocalizerEvaluation, Located
+from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
 from convolens.evaluation.mistakes import wrong_classes, wrong_places
 from convolens.evaluation.page import confusion_part
 from convolens.media.images import write_image
@@ -120,7 +125,8 @@ def test_a_localizers_mistakes_go_from_missed_over_misnamed_to_misplaced(tmp_pat
     said.append((3, 2, -2, *away, *size))
     empty = Example(tmp_path / "a.png", ())
     examples = [example, example, example, empty, example]
-    found = wrong_places(torch.tensor(said), labels, torch.tensor([box] * 5), examples, ("cat", "dog"))
+    located = Located(torch.tensor(said), labels, torch.tensor([box] * 5), tuple(examples), ())
+    found = wrong_places(located, ("cat", "dog"))
     assert found.count == 4
     assert [one.words for one in found.worst] == [
         "is cat, found nothing (objectness 5%)",
@@ -130,3 +136,72 @@ def test_a_localizers_mistakes_go_from_missed_over_misnamed_to_misplaced(tmp_pat
     ]
     assert [one.label for one in found.worst[2].boxes] == ["dog", "is cat"]
     assert found.worst[2].boxes[0].box_xyxy == pytest.approx((20, 10, 60, 30), abs=1e-3)
+
+
+def test_an_evaluation_is_plain_numbers_that_say_themselves_and_are_drawn(model, tmp_path):
+    pictures = [np.full((8, 9, 3), 25 * number, np.uint8) for number in range(6)]
+    fill(tmp_path / "data" / "dark", *pictures[:3])
+    fill(tmp_path / "data" / "light", *pictures[3:])
+    found = cl.evaluate(model, tmp_path / "data", progress=False)
+    assert found == json.loads(json.dumps(found)) and list(found)[:3] == ["count", "top1", "top5"]
+    assert found.summary() == repr(found)[len("ClassifierEvaluation(") : -1]
+    assert found.summary().startswith(f"6 pictures: top-1 {found['top1']:.1%}, top-5 100.0%, macro-F1 ")
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["class", "dark", "light"]
+    axes = found.plot()
+    assert axes.get_title() == found.summary()
+    np.testing.assert_allclose(axes.images[0].get_array(), np.array(found["confusion"]) / 3)
+    assert "<figcaption>6 pictures: top-1" in found._repr_html_() and "light" in found._repr_html_()
+    for name, first in (("e.html", b"<!"), ("e.json", b"{"), ("e.png", b"\x89PNG")):
+        assert found.save(tmp_path / name).read_bytes().startswith(first)
+    with pytest.raises(FormatError, match=r"e\.txt: need a name that ends in \.html"):
+        found.save(tmp_path / "e.txt")
+
+
+@pytest.mark.parametrize(
+    ("found", "summary", "bars"),
+    [
+        (
+            multi_label_metrics(np.array([[0.9, 0.2], [0.6, 0.7]]), np.eye(2, dtype=bool), ("cat", "dog")),
+            "2 pictures: mean average precision 1.000, macro-F1 0.833, all classes right 50.0%",
+            {"cat": 1.0, "dog": 1.0},
+        ),
+        (
+            LocalizerEvaluation({"count": 9, "objects": 4, "object_accuracy": 0.5, "object_auc": 0.25,
+                                 "class_accuracy": 1.0, "mean_iou": 0.75, "iou50": 0.5}),
+            "9 pictures, 4 objects: object or none right 50.0%, AUC 0.250, class right 100.0%, mean IoU 0.750, "
+            "IoU of at least .5 50.0%",
+            {"object or none right": 0.5, "AUC": 0.25, "class right": 1, "mean IoU": 0.75, "IoU of at least .5": 0.5},
+        ),
+        (
+            DetectorEvaluation({"count": 9, "objects": 20, "ap": 0.5, "ap50": 0.75, "ap75": None, "per_class": {
+                "cat": {"ap": 0.25, "ap50": 0.5, "count": 10}, "dog": {"ap": 0.75, "ap50": 1.0, "count": 10}}}),
+            "9 pictures, 20 objects: AP 0.500, at IoU .5 0.750, at IoU .75 none",
+            {"cat": 0.25, "dog": 0.75},
+        ),
+    ],
+)  # fmt: skip
+def test_each_task_says_and_draws_its_own_numbers(found, summary, bars):
+    assert found.summary() == summary
+    axes = found.plot()
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert dict(zip(names, [bar.get_width() for bar in axes.patches], strict=True)) == bars
+    assert type(pickle.loads(pickle.dumps(found))) is type(found)
+    assert found._repr_png_().startswith(b"\x89PNG")
+
+
+def test_of_many_classes_the_lowest_have_a_bar():
+    per_class = {f"class {number}": {"ap": number / 40, "ap50": 1.0, "count": 1} for number in range(40)}
+    axes = DetectorEvaluation({"count": 40, "per_class": per_class}).plot()
+    assert len(axes.patches) == 30 and axes.get_xlabel() == "average precision: the 30 lowest of 40"
+    assert axes.get_yticklabels()[-1].get_text() == "class 0"  # on top
+
+
+def test_a_confusion_matrix_of_many_classes_is_larger_and_of_very_many_has_no_names():
+    def evaluation(classes):
+        names = [f"class {number}" for number in range(classes)]
+        return classification_metrics(np.eye(classes), np.arange(classes), names)
+
+    sides = [evaluation(classes).drawn().shape[0] for classes in (3, 20, 70)]
+    assert sides == sorted(set(sides)) and sides[-1] == 24 * 110
+    assert len(evaluation(20).plot().texts) == 20 and not evaluation(70).plot().texts

@@ -100,16 +100,16 @@ def test_what_is_measured_of_a_file_is_what_is_predicted_for_it(files, classifie
     example = Example(files[name], (0,), (Box(0, (1, 1, 50, 60)),))
     pixels = over_white(read_image(files[name]))
 
-    scores, _ = score_pictures(classifier, [example], [])
+    scores = score_pictures(classifier, [example]).scores
     for picture in (files[name], files[name].read_bytes(), pixels):
         named = classifier.predict(picture)
         assert dict(zip(named.labels, named.scores, strict=True)) == dict(zip(CLASSES, scores[0].tolist(), strict=True))
 
-    located = locate_all(localizer, [example], []).output
+    located = locate_all(localizer, [example]).output
     assert torch.equal(located, localizer(localizer.preprocess(files[name])).detach())
     assert torch.equal(located, localizer(localizer.preprocess(pixels)).detach())
 
-    (measured,), _ = detect_all(detector, [example], [])
+    (measured,) = detect_all(detector, [example]).found
     found = detector.predict(files[name], threshold=LOWEST, batch=16)
     np.testing.assert_array_equal(measured.boxes_xyxy, found.boxes_xyxy)
     np.testing.assert_array_equal(measured.scores, found.scores)
@@ -149,9 +149,8 @@ def test_a_file_of_floats_is_refused_by_all_in_the_same_words(classifier, locali
     good = tmp_path / "good.png"
     Image.fromarray(RGB).save(good)
     for measure, model in ((score_pictures, classifier), (locate_all, localizer), (detect_all, detector)):
-        skipped = []
-        measure(model, [Example(path, (0,)), Example(good, (0,))], skipped)
-        assert [one.reason for one in skipped] == [reason]
+        measured = measure(model, [Example(path, (0,)), Example(good, (0,))])
+        assert [one.reason for one in measured.skipped] == [reason]
 
 
 @pytest.mark.parametrize(

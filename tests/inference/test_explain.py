@@ -12,8 +12,9 @@ import convolens as cl
 from convolens import cli
 from convolens.errors import ArgumentError
 from convolens.evaluation import explanations as measuring
-from convolens.evaluation.explanations import BASELINES, THRESHOLDS, box_thresholds, measure_explanations, table
+from convolens.evaluation.explanations import BASELINES, THRESHOLDS, box_thresholds, measure_explanations
 from convolens.explanation import METHODS
+from convolens.inference import explanation_page
 from convolens.media.images import read_image, write_image
 
 SQUARES = {"dark": (30, 30, 30), "orange": (250, 120, 40)}
@@ -120,11 +121,28 @@ def test_a_page_shows_the_worst_first_with_the_likeliest_classes_and_their_maps(
     assert "http" not in outside and "<script" not in outside
 
 
+def test_of_more_pictures_than_a_page_has_the_worst_are_shown_and_decoded_once_while_memory_lasts(
+    folder, tmp_path, monkeypatch
+):
+    pages, again = [], []
+    read = explanation_page.as_pixels
+    monkeypatch.setattr(explanation_page, "MOST", 2)
+    monkeypatch.setattr(explanation_page, "as_pixels", lambda path: again.append(path.name) or read(path))
+    for held in (explanation_page.HELD_BYTES, 2 * 40 * 48 * 3 - 1, 0):
+        monkeypatch.setattr(explanation_page, "HELD_BYTES", held)
+        assert run(folder, *(folder / f"{number}.png" for number in range(6)), "--html", tmp_path / "why.html") == 0
+        pages.append((tmp_path / "why.html").read_text())
+    assert pages[0] == pages[1] == pages[2]
+    assert "The worst 2 of 6, worst first." in pages[0] and pages[0].count('class="layered"') == 2
+    worst = re.findall(r"([0-9]\.png)</figcaption>", pages[0])
+    assert len(worst) == 2 and again == [worst[1], *worst]
+
+
 def test_a_page_of_one_target_has_each_methods_map_of_it(folder, tmp_path):
     page = tmp_path / "why.html"
     options = ["--target", "orange", "--method", "cam", "--method", "layercam", "--html", page]
     assert run(folder, folder / "0.png", folder / "1.png", *options) == 0
-    for figure in re.findall(r'<div class="looks">.*?</div>', page.read_text(), re.DOTALL):
+    for figure in re.findall(r'<div class="layered">.*?</div>', page.read_text(), re.DOTALL):
         assert [name.split(" ")[0] for name in re.findall(r'<li tabindex="0">(.*?)<img', figure)] == ["orange"] * 2
         assert re.findall(r"· (\w+)<", figure) == ["cam", "layercam"]
 
@@ -169,9 +187,9 @@ def test_methods_that_look_at_the_class_beat_those_that_know_nothing(folder, mod
             assert mine["road"] > measured[blind]["road"] + 0.1
             assert mine["deletion"] < measured[blind]["deletion"]
             assert mine["box_iou"] > measured[blind]["box_iou"]
-        assert 0 < mine["same_when_shuffled"] < 1
+        assert 0 < mine["model_randomization"] < 1
         assert mine["compared"] == 1
-    lines = table(measured).splitlines()
+    lines = measured.summary().splitlines()
     assert lines[0].split()[:4] == ["method", "deletion", "insertion", "road"]
     assert [line.split()[0] for line in lines[1:]] == list(measured)
 
@@ -186,8 +204,8 @@ def test_a_map_that_is_empty_with_shuffled_weights_does_not_pass_for_one_that_ch
     measured = measure_explanations(model, folder / "boxes.csv", ("cam", "gradcam"), count=2, faithful=False)
     for method in ("cam", "gradcam"):
         assert measured[method]["compared"] == 0
-        assert "same_when_shuffled" not in measured[method]
-    first, cam, *_ = table(measured).splitlines()
+        assert "model_randomization" not in measured[method]
+    first, cam, *_ = measured.summary().splitlines()
     assert first.split() == ["method", "compared", "pointing", "box_iou", "box_error", "seconds"]
     assert cam.split()[1] == "0.000"
 

@@ -15,7 +15,9 @@ from torch import nn
 import convolens as cl
 from convolens import cli
 from convolens.errors import ArgumentError, FileError, ShapeError
+from convolens.inference.explain import explain_files
 from convolens.inference.predict import predict_files, predictions
+from convolens.inference.stylize import stylize_folder
 from convolens.media.images import read_image, write_image
 from convolens.media.picture_files import find_pictures
 
@@ -136,6 +138,20 @@ def test_another_model_or_other_options_need_another_folder(tmp_path):
 def test_an_option_that_the_task_does_not_have_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match=r"top: need an option of localize models \(threshold\)"):
         predict_files(Finder(), [fill(tmp_path / "photos", 1)], tmp_path / "out", top=3)
+
+
+@pytest.mark.bad_input
+def test_what_is_no_picture_is_refused_before_a_folder_is_made(tmp_path):
+    address, out = "https://example.org/*.jpg", tmp_path / "out"
+    for refused in (
+        lambda: predict_files(Finder(), [address], out),
+        lambda: list(explain_files(Finder(), [address], out, ["cam"])),
+        lambda: stylize_folder(address, [tmp_path / "style.jpg"], out),
+        lambda: cl.classifier("vgg16", classes=("dark", "light"), taps="conv1_2").predict(address),
+    ):
+        with pytest.raises(FileError, match=r"https://example.org/\*.jpg: need a file, got an address"):
+            refused()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_folders_and_patterns_are_taken_in_order(tmp_path):

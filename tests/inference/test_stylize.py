@@ -62,7 +62,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(folder, monkeypatch, ca
 
     monkeypatch.setattr(workflow, "stylize", stopped_after_one)
     assert run(["stylize", "photo.png", "style.png", "out.png", *QUICK]) == 130
-    assert "out.png: holds step 1 of 2; the same command with --resume goes on" in capsys.readouterr().err
+    assert "out.png: holds step 1 of 2; the same command with --resume continues" in capsys.readouterr().err
     assert read_image("out.png").shape == read_image("photo.png").shape
     assert hidden(folder) == [".out.png.resume.safetensors"]
     monkeypatch.setattr(workflow, "stylize", watched)

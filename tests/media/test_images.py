@@ -62,6 +62,25 @@ def test_jpeg_keeps_a_smooth_picture_within_a_few_levels(tmp_path):
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - ramp).max() <= 6
 
 
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"keep_rgb": True}, {"restart_marker_blocks": 2}])
+@pytest.mark.parametrize("shape", [(37, 51, 3), (37, 51), (1, 1, 3)])
+def test_a_jpeg_is_decoded_to_the_bit_as_by_pillow(tmp_path, shape, options, subsampling):
+    if options.get("keep_rgb") and (subsampling or len(shape) == 2):
+        pytest.skip("RGB as it is has no subsampling")
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=70, subsampling=subsampling, **options)
+    read = read_image(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as image:
+        np.testing.assert_array_equal(read, np.asarray(image))
+    data = (tmp_path / "a.jpg").read_bytes()
+    longer = read_image(data + b"what some cameras add")
+    np.testing.assert_array_equal(longer, read)
+    assert all(one.flags.writeable and one.flags.c_contiguous for one in (read, longer))
+    with pytest.raises(FormatError, match="damaged picture"):
+        read_image(data[: len(data) // 2])
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["a.png", "a.jpg", "a.tif", "deep.tif", "deep.png"])
 def test_every_orientation_is_applied(tmp_path, orientation, kind):

@@ -114,3 +114,12 @@ def test_a_class_folder_of_links_is_data_like_any_other(tmp_path):
     (tmp_path / "data" / "__MACOSX").mkdir()
     assert read_data(tmp_path / "data").class_names == ("brick", "grass")
     assert len(read_data(tmp_path / "data").examples) == 2
+
+
+def test_where_all_pictures_are_among_the_results_the_error_says_so(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").touch()
+    with pytest.raises(
+        FileError, match=r"need pictures, found 1, all below .*out, which is left out as the folder of results"
+    ):
+        list(find_pictures([tmp_path], outside=tmp_path / "out"))

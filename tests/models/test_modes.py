@@ -6,6 +6,7 @@ import pytest
 import convolens as cl
 from convolens.errors import ArgumentError, MethodError
 from convolens.evaluation.explanations import measure_explanations
+from convolens.evaluation.metrics import ClassifierEvaluation
 from convolens.media.annotate import in_lines, in_words
 
 PICTURE = np.zeros((48, 64, 3), np.uint8)
@@ -38,8 +39,10 @@ def test_what_is_only_for_classifiers_and_localizers_refuses_a_detector(tmp_path
         measure_explanations(model, tmp_path)
 
 
-def test_an_evaluation_is_pickled_as_its_numbers():
-    from convolens.evaluation.summary import Evaluation
-
-    found = Evaluation("classify", {"top1": 0.5}, lambda: "a page")
-    assert pickle.loads(pickle.dumps(found)) == {"top1": 0.5}
+def test_an_evaluation_is_pickled_as_its_numbers_and_words():
+    found = ClassifierEvaluation({"count": 2, "top1": 0.5}, lambda: "a page")
+    again = pickle.loads(pickle.dumps(found))
+    assert again == {"count": 2, "top1": 0.5} and again.summary() == "2 pictures: top-1 50.0%"
+    assert found.page() == "a page"
+    with pytest.raises(ArgumentError, match="page: need what evaluate returned in this process"):
+        again.page()

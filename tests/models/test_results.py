@@ -8,6 +8,7 @@ import pytest
 import convolens as cl
 from convolens.errors import ArgumentError
 from convolens.media.images import read_image, write_image
+from convolens.media.showing import Drawn
 from convolens.models.classify import Prediction
 from convolens.models.detect import Detections
 from convolens.models.localize import Location
@@ -45,6 +46,10 @@ def test_a_model_knows_the_picture_that_it_predicted_for(given, tmp_path):
     np.testing.assert_array_equal(drawn[4:320:8, 4::8], picture)
     np.testing.assert_array_equal(other.drawn()[4:320:8, 4::8], picture[:, ::-1])
     assert found._repr_png_().startswith(b"\x89PNG")
+    assert (
+        f"<figcaption>{found}</figcaption>" in found._repr_html_()
+        and "data:image/png;base64,iVBOR" in found._repr_html_()
+    )
     axes = found.plot()
     assert axes.get_title() == str(found) and axes.images[0].get_array().shape == drawn.shape
 
@@ -52,3 +57,12 @@ def test_a_model_knows_the_picture_that_it_predicted_for(given, tmp_path):
 def test_a_result_without_a_picture_says_so():
     with pytest.raises(ArgumentError, match="picture: need the picture that was predicted for"):
         DETECTIONS.save("nowhere.png")
+    assert DETECTIONS._repr_png_() is None and DETECTIONS._repr_html_() is None  # a notebook then shows its words
+
+
+def test_what_shows_itself_must_say_how_it_is_drawn():
+    class Nothing(Drawn):
+        pass
+
+    with pytest.raises(TypeError, match=r"abstract method '?drawn"):
+        Nothing()

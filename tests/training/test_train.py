@@ -61,7 +61,7 @@ def test_half_grass_and_half_brick_lights_up_on_the_right_half_for_each(run, sur
         both = np.hstack([left, right])
         for side, name in enumerate(names):
             for method in ("cam", "layercam"):
-                heat = cl.explain(model, both, target=name, method=method).shares()
+                heat = cl.explain(model, both, target=name, method=method).normalized()
                 halves = heat[:, :32].mean(), heat[:, 32:].mean()
                 assert halves[side] > 1.5 * halves[1 - side], (name, method, halves)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn, zeros
 import convolens as cl
 from convolens.convolution.named import NamedKernel
 from convolens.effects.sounds.echo_search import Echoes
-from convolens.evaluation.summary import Evaluation
+from convolens.evaluation.result import Evaluation
 from convolens.explanation import Explanation
 from convolens.explanation.wrap import Wrapped
 from convolens.features.convolutionalize import Scanner

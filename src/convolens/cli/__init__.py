@@ -47,13 +47,13 @@ for group in GROUPS:
     group.register(app)
 
 
-def _print_version(asked: bool) -> bool:
-    if asked:
+def _print_version(requested: bool) -> bool:
+    if requested:
         from convolens import __version__
 
         typer.echo(f"convolens {__version__}")
         raise typer.Exit
-    return asked
+    return requested
 
 
 @app.callback()
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def _end(number: int, frame: Any) -> None:
-    """Asked to end: as an exception, so that half-written files are removed on the way out."""
+    """Told to end: as an exception, so that half-written files are removed on the way out."""
     raise SystemExit(128 + number)  # as shells report it
 
 

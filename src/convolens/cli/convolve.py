@@ -29,7 +29,7 @@ def convolve(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")],
     mode: Annotated[str, typer.Option(help="full: with the tail; same: the input's size; valid: no border.")] = "same",
     boundary: Annotated[
-        str, typer.Option(help="How the input goes on: constant, edge, reflect, symmetric or wrap.")
+        str, typer.Option(help="What lies past the border: constant, edge, reflect, symmetric or wrap.")
     ] = "constant",
     normalize: Annotated[bool, typer.Option("--normalize", help="Divide the kernel by its sum.")] = False,
     offset: Annotated[
@@ -39,7 +39,7 @@ def convolve(
 ) -> None:
     """Convolve a picture or a sound with a kernel of your own, by whichever method is fastest.
 
-    Every colour and every channel by itself. A picture as the kernel counts as grey levels from 0 to 1.
+    Every color and every channel by itself. A picture as the kernel counts as gray levels from 0 to 1.
 
     \b
     Examples:

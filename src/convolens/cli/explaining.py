@@ -121,8 +121,8 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
     for one in line.get("explanations", ()):
         where = place(one["box_xyxy"]) if one["box_xyxy"] else "nowhere"
         likely = one["probability"]
-        said = f"(score {one['score']:.2f})" if likely is None else f"{likely:.1%}"
-        print(f"{line['path']}  {one['label']} {said}  {where}")
+        likelihood = f"(score {one['score']:.2f})" if likely is None else f"{likely:.1%}"
+        print(f"{line['path']}  {one['label']} {likelihood}  {where}")
 
 
 def _measure(
@@ -130,8 +130,8 @@ def _measure(
 ) -> None:
     import json
 
-    from convolens.evaluation.explanations import box_thresholds, measure_explanations, table
+    from convolens.evaluation.explanations import box_thresholds, measure_explanations
 
     chosen = box_thresholds(loaded, thresholds_on, methods, count=count, seed=seed) if thresholds_on else None
     measured = measure_explanations(loaded, data, methods, count=count, seed=seed, thresholds=chosen)
-    print(json.dumps(measured, indent=2) if as_json else table(measured))
+    print(json.dumps(measured, indent=2) if as_json else measured.summary())

@@ -70,7 +70,7 @@ def predict(
     """Say what pictures show: a line for each picture or object, or, with --out, JSON Lines and annotated pictures.
 
     A file that cannot be read is reported, the others are done, and the exit code is 2. Into the same --out again, an
-    interrupted run is gone on with.
+    interrupted run is resumed.
 
     \b
     Examples:
@@ -86,18 +86,10 @@ def predict(
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {
-        name: value
-        for name, value in (
-            ("top", top),
-            ("threshold", threshold),
-            ("nms_iou", nms_iou),
-            ("soft", soft or None),
-            ("top_k", top_k),
-            ("max_detections", max_detections),
-            ("tile", tile),
-        )
-        if value is not None
-    }
+        "top": top, "threshold": threshold, "nms_iou": nms_iou, "soft": soft or None, "top_k": top_k,
+        "max_detections": max_detections, "tile": tile,
+    }  # fmt: skip
+    options = {name: value for name, value in options.items() if value is not None}
     if coco is not None and (out is None or loaded.task != "detect"):
         raise ArgumentError("coco: need a detector and --out, which results.json goes into")
     if out is None:
@@ -158,6 +150,8 @@ def evaluate(
       convolens evaluate runs/photos photos-kept-back
       convolens evaluate runs/photos photos-kept-back --html photos.html
     """
+    import json
+
     from convolens.evaluation.evaluate import evaluate as measure
     from convolens.models import load
 
@@ -166,4 +160,4 @@ def evaluate(
         tell(f"skipped: {one['reason']}")
     if html is not None:
         tell_written(html)
-    print(found.to_json() if as_json else found)
+    print(json.dumps(found, indent=2) if as_json else found)

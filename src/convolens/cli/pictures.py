@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,9 +89,9 @@ def edges(
         bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
     ] = False,
 ) -> None:
-    """Show where brightness or colour changes, as grey pictures.
+    """Show where brightness or color changes, as gray pictures.
 
-    Gradients by Sobel's, Scharr's or Prewitt's weights; lines by Canny; detail of one size about a middle grey by the
+    Gradients by Sobel's, Scharr's or Prewitt's weights; lines by Canny; detail of one size about a middle gray by the
     Laplacian of a Gaussian (log) or a difference of Gaussians (dog).
 
     \b
@@ -131,16 +130,15 @@ def _change(source: Path, target: Path, change: Any) -> None:
     """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
     from convolens.effects.pictures.files import change_picture_file, change_picture_files
     from convolens.media.picture_files import ResultPaths, find_pictures, is_many
+    from convolens.progress import track
 
     if not is_many(source):
         change_picture_file(source, target, change)
         return tell_written(target)
-    results, failures = ResultPaths([source], target), []
     sources = list(find_pictures([source], outside=target))
-    with typer.progressbar(length=len(sources), label=target.name, file=sys.stderr, show_eta=True) as bar:
-        for outcome in change_picture_files(sources, results, change):
-            bar.update(1)
-            failures += [outcome.error] if outcome.error else []
+    results, failures = ResultPaths([source], target), []
+    for outcome in track(change_picture_files(sources, results, change), target.name, len(sources)):
+        failures += [outcome.error] if outcome.error else []
     for failure in failures:
         tell(f"skipped: {failure}")
     tell_written(target, f"{len(sources) - len(failures)} pictures, {len(failures)} skipped")

@@ -33,13 +33,13 @@ def stylize(
     size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. Default: CONTENT's.")] = None,
     content_weight: Annotated[float, typer.Option(help="Of the content's loss.")] = 1.0,
     style_weight: Annotated[float, typer.Option(help="Of the style's loss.")] = 5.0,
-    tv_weight: Annotated[float, typer.Option(help="Of the steps between neighbouring pixels: more is smoother.")] = 5.0,
+    tv_weight: Annotated[float, typer.Option(help="Of the steps between neighboring pixels: more is smoother.")] = 5.0,
     strength: Annotated[float, typer.Option(help="From 0, the content as it is, to 1, nothing but style.")] = 0.5,
     keep_colors: Annotated[
-        bool, typer.Option("--keep-colors", help="Keep CONTENT's colours: restyle light and dark only.")
+        bool, typer.Option("--keep-colors", help="Keep CONTENT's colors: restyle light and dark only.")
     ] = False,
     match_colors: Annotated[
-        bool, typer.Option("--match-colors", help="Bring the style's colours to CONTENT's first.")
+        bool, typer.Option("--match-colors", help="Bring the style's colors to CONTENT's first.")
     ] = False,
     scales: Annotated[int | None, typer.Option(help="How many, coarse to fine. Default: by size.")] = None,
     steps: Annotated[int, typer.Option(help="At full size; each coarser scale takes twice as many.")] = 60,
@@ -55,16 +55,18 @@ def stylize(
     start: Annotated[str | None, typer.Option("--init", help="Start from content, noise, style, or a picture.")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     memory: Annotated[float, typer.Option(help="Gigabytes to stay within; larger pictures are done in tiles.")] = 2.5,
-    save_every: Annotated[int, typer.Option(help="Write the picture so far after every so many steps.")] = 0,
+    save_every: Annotated[
+        int, typer.Option(help="Write the picture so far after this number of steps, again and again; 0: at the end.")
+    ] = 0,
     sequence: Annotated[
         bool, typer.Option("--sequence", help="The folder's pictures are frames: each starts from the one before.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume what was stopped.")] = False,
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")] = "auto",
 ) -> None:
     """Repaint a picture in the manner of another.
 
-    Ctrl-C keeps the best so far in OUT; --resume goes on. 16-bit PNG and TIFF stay 16-bit.
+    Ctrl-C keeps the best so far in OUT; --resume continues. 16-bit PNG and TIFF stay 16-bit.
 
     \b
     Examples:

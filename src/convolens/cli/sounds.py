@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -204,16 +203,17 @@ def _from_file_to_file(
     from convolens.effects.sounds.files import change_sound_file
     from convolens.media.audio import audio_length, reading
     from convolens.media.outline import Outline
+    from convolens.progress import watching
 
     with reading(source) as sound:
         rate, _ = sound.samplerate, channels(sound.channels)  # refuses nonsense before anything is drawn or written
     watched = {"before": Outline(), "after": Outline()} if plot else {}
     watchers: dict[str, Any] = {name: made.add for name, made in watched.items()}
     length = audio_length(source) * (2 if normalize else 1)
-    with typer.progressbar(length=length, label=target.name, file=sys.stderr, show_eta=True) as bar:
+    with watching(target.name, length, counted=False) as work:
         written = change_sound_file(
             source, target, change, longer=longer, channels=channels, keeping=keeping, normalize=normalize,
-            limit=limit, progress=bar.update, **watchers,
+            limit=limit, progress=work.advance, **watchers,
         )  # fmt: skip
     tell_written(target)
     if plot:

@@ -1,4 +1,4 @@
-"""What commands say, by one rule: stdout has the answer that was asked for, stderr all that is said of the work.
+"""What commands print, by one rule: stdout has the answer that was requested, stderr all about the work.
 
 So `convolens predict … > answers.txt` and `… --json | jq` hold answers alone, and what was written where, what was
 skipped and how long it takes stands on the terminal.

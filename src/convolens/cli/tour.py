@@ -29,33 +29,21 @@ def tour(
     """
     import time
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     from convolens.media.files import writing
-    from convolens.progress import terminal
+    from convolens.progress import watching
     from convolens.tour import choose
     from convolens.tour.guide import visit
     from convolens.tour.page import page
 
     sections = choose(only)
     out.mkdir(parents=True, exist_ok=True)
-    console = terminal()
-    columns = (
-        SpinnerColumn(),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
     start = time.perf_counter()
     visits = []
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("", total=len(sections))
-        for section in sections:
-            progress.update(bar, description=section.title)
+    with watching("tour", len(sections)) as work:
+        for number, section in enumerate(sections):
+            work.update(number, section.title)
             visits.append(visit(section, out))
-            console.print(visits[-1].summary(), markup=False, highlight=False)
-            progress.advance(bar)
+            work.console.print(visits[-1].summary(), markup=False, highlight=False)
     with writing(out / "index.html") as draft:
         draft.write_text(page(visits, seconds=time.perf_counter() - start), encoding="utf-8")
     typer.echo((out / "index.html").resolve())

@@ -90,7 +90,7 @@ def scan(
 
 
 def weights_list() -> None:
-    """List published weights: for which trunk, how good, under which licence, and whether they are on this machine.
+    """List published weights: for which trunk, how good, under which license, and whether they are on this machine.
 
     \b
     Example:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.model_inputs import model_batches
-from convolens.errors import ArgumentError, DataError, need_one_of
-from convolens.evaluation.metrics import classification_metrics, several_metrics
+from convolens.errors import ArgumentError, need_one_of
+from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
+from convolens.evaluation.result import Evaluation, need_usable
 from convolens.models.classify import Classifier
 from convolens.models.inputs import evaluating
 
@@ -24,37 +25,48 @@ from convolens.models.inputs import evaluating
 SAVED_METRICS = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
 
 
+class Scored(NamedTuple):
+    """The probability of each class `(pictures, classes)` for the examples that could be used, and those skipped."""
+
+    scores: NDArray[Any]
+    examples: list[Example]
+    skipped: list[Skipped]
+
+
 def score_pictures(
     model: Classifier,
     examples: Sequence[Example],
-    skipped: list[Skipped],
     *,
     batch: int = 16,
     source: object = "data",
-    what: str = "pictures",
     progress: bool = False,
-) -> tuple[NDArray[Any], list[Example]]:
-    """The probability of each class `(pictures, classes)`, and which examples could be used.
+) -> Scored:
+    """Runs the model over examples.
+
+    Args:
+        model: a classifier.
+        examples: what to measure on.
+        batch: pictures of one size that go through the network at once.
+        source: what errors are about.
+        progress: shows a bar.
 
     Raises:
-        DataError: none of them.
+        DataError: none of them can be used.
     """
-    used: list[Example] = []
+    found = Scored(np.zeros((0, len(model.class_names))), [], [])
     scores: list[NDArray[Any]] = []
     with evaluating(model):
-        for one, seen in model_batches(model, examples, skipped, batch=batch, what=what, progress=progress):
+        for one, read in model_batches(model, examples, found.skipped, batch=batch, what="pictures", progress=progress):
             scores.append(model.probabilities(model(one)).cpu().numpy())
-            used += seen
-    if not scores:
-        reason = f"; {skipped[0].reason}" if skipped else ""
-        raise DataError(f"{source}: need pictures that can be used, got none{reason}")
-    return np.concatenate(scores), used
+            found.examples.extend(read)
+    need_usable(scores, found.skipped, source)
+    return found._replace(scores=np.concatenate(scores))
 
 
-def metrics_of(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> dict[str, Any]:
+def metrics_of(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:
     """The metrics of a model by its probabilities for examples."""
     if model.multi_label:
-        return several_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
+        return multi_label_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
     return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
 
 
@@ -82,8 +94,8 @@ class ClassificationLoss:
 
     Attributes:
         multi_label: each class for itself (binary cross-entropy, added up), or one class a picture (cross-entropy).
-        label_smoothing: the share of a label that is spread: over all classes, or halfway between yes and no (Szegedy
-            et al., "Rethinking the Inception Architecture", 2016, section 7).
+        label_smoothing: the fraction of a label that is spread: over all classes, or halfway between yes and no
+            (Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7).
         weights: what each class counts for, `(classes,)`; None for 1.
     """
 

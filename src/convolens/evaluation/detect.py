@@ -3,65 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from convolens.data import Example, Skipped, load
 from convolens.data.loading import read_usable
-from convolens.errors import DataError
 from convolens.evaluation.detections import Found, coco_metrics, voc_metrics
+from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.models.detect import LOWEST, Detector
 from convolens.progress import track
 
 
-def measure_detector(
-    model: Detector, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 16
-) -> dict[str, Any]:
-    """Runs the model over examples with any number of objects each.
+class DetectorEvaluation(Evaluation):
+    """How good a detector is; as `detection_metrics` has it."""
 
-    Args:
-        model: a detector.
-        examples: what to measure on.
-        skipped: what cannot be read is added here.
-        batch: pictures that go through the network at once.
+    metrics = (
+        Metric("ap", "AP", "COCO's average precision, over overlaps of .5 to .95"),
+        Metric("ap50", "at IoU .5", "at an overlap of .5"),
+        Metric("ap75", "at IoU .75", "at an overlap of .75"),
+        Metric("ap_small", "small", "of objects of less than 32² pixels"),
+        Metric("ap_medium", "medium", "of less than 96²"),
+        Metric("ap_large", "large", "of more"),
+        Metric("voc07", "VOC07", "VOC's average precision of 2007"),
+        Metric("voc10", "VOC10", "VOC's of 2010"),
+    )
+    columns = ("ap", "ap50", "voc07", "voc10")
+    counted = "objects"
 
-    Returns:
-        As `detection_metrics`.
 
-    Raises:
-        DataError: no picture that can be used.
-    """
-    found, used = detect_all(model, examples, skipped, batch=batch)
-    return detection_metrics(found, used, model.class_names)
+@dataclass(frozen=True)
+class Detected:
+    """What a detector finds in each of the examples that could be used, whatever their scores; and those skipped."""
+
+    found: list[Found]
+    examples: list[Example]
+    skipped: list[Skipped]
+    class_names: Sequence[str]
+
+    def evaluation(self) -> DetectorEvaluation:
+        """How good that is."""
+        return detection_metrics(self.found, self.examples, self.class_names)
 
 
 def detect_all(
-    model: Detector, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 16, progress: bool = False
-) -> tuple[list[Found], list[Example]]:
-    """What the model finds, however unsure it is, and which examples could be used. Errors as in `measure_detector`."""
-    used: list[Example] = []
+    model: Detector, examples: Sequence[Example], *, batch: int = 16, source: object = "data", progress: bool = False
+) -> Detected:
+    """Runs the model over examples with any number of objects each. Arguments and errors as in `score_pictures`."""
+    detected = Detected([], [], [], model.class_names)
 
     def pictures() -> Iterator[NDArray[Any]]:
         shown = track(examples, "pictures", len(examples), show=progress)
-        for example, loaded in read_usable(load, shown, skipped):
-            used.append(example)
+        for example, loaded in read_usable(load, shown, detected.skipped):
+            detected.examples.append(example)
             yield loaded.pixels
 
-    detections = model.predict(pictures(), threshold=LOWEST, batch=batch)
-    found = [Found(one.boxes_xyxy, one.classes, one.scores) for one in detections]
-    if not used:
-        raise DataError(
-            f"detect: need pictures that can be used, got none{f'; {skipped[-1].reason}' if skipped else ''}"
-        )
-    return found, used
+    for one in model.predict(pictures(), threshold=LOWEST, batch=batch):
+        detected.found.append(Found(one.boxes_xyxy, one.classes, one.scores))
+    need_usable(detected.found, detected.skipped, source)
+    return detected
 
 
 def detection_metrics(
     found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str]
-) -> dict[str, Any]:
+) -> DetectorEvaluation:
     """`count` of pictures, `objects`, the numbers of `detections.coco_metrics` and of `detections.voc_metrics`."""
     coco, voc = coco_metrics(examples, found, class_names), voc_metrics(examples, found, class_names)
     per_class = {name: one | voc["per_class"].get(name, {}) for name, one in coco["per_class"].items()}
     objects = sum(len(example.objects) for example in examples)
-    return {"count": len(examples), "objects": objects, **coco, **voc, "per_class": per_class}
+    return DetectorEvaluation({"count": len(examples), "objects": objects, **coco, **voc, "per_class": per_class})

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
 from convolens.evaluation.classify import metrics_of, score_pictures
-from convolens.evaluation.detect import detect_all, detection_metrics
+from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
-from convolens.evaluation.localize import localization_metrics, locate_all
+from convolens.evaluation.localize import locate_all
 from convolens.evaluation.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places
 from convolens.evaluation.page import (
     confusion_part,
@@ -23,8 +22,8 @@ from convolens.evaluation.page import (
     precision_recall_part,
     reliability_part,
 )
-from convolens.evaluation.summary import Evaluation
-from convolens.media.files import AnyPath, need_target, writing
+from convolens.evaluation.result import Evaluation
+from convolens.media.files import AnyPath, need_target
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.inputs import running_on
@@ -32,11 +31,11 @@ from convolens.models.localize import Localizer
 from convolens.pages import Part
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Figures, and what makes the rest of a page about them, if one is wanted."""
+class Measured(NamedTuple):
+    """The numbers, which files could not be used, and what makes the rest of a page, if one is wanted."""
 
-    found: dict[str, Any]
+    numbers: Evaluation
+    skipped: Sequence[Skipped]
     parts: Callable[[], Sequence[Part]]
 
 
@@ -65,7 +64,8 @@ def evaluate(
         device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
 
     Returns:
-        A dict of plain numbers, which shows itself in a notebook, and in words as `str`; `save` writes its page later.
+        A dict of plain numbers with a `summary()`, a `plot()` and a look in a notebook; `save` writes its page, the
+        numbers or the plot later.
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
         classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`; for a localizer the
         figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`. And
@@ -89,16 +89,15 @@ def evaluate(
     if html is not None:
         need_target(html)
     chosen = _chosen(read_data(data, class_names=model.class_names), split)
-    skipped: list[Skipped] = list(chosen.skipped)
     with running_on(model, device):
-        measured = _MEASURES[model.task](model, chosen, skipped, batch, progress)
-    found = measured.found | {"skipped": [{"path": str(one.path), "reason": one.reason} for one in skipped]}
+        measured = _MEASURES[model.task](model, chosen, batch, progress)
+    skipped = [{"path": str(one.path), "reason": one.reason} for one in (*chosen.skipped, *measured.skipped)]
     title = f"{model.task.capitalize()}: {model.trunk.name} on {Path(data).name}"
-    evaluation = Evaluation(model.task, found, lambda: evaluation_page(title, str(data), found, measured.parts()))
+    found = measured.numbers.having(skipped=skipped)
+    found.make_page = lambda: evaluation_page(title, str(data), found, measured.parts())
     if html is not None:
-        with writing(html) as draft:
-            draft.write_text(evaluation.page(), encoding="utf-8")
-    return evaluation
+        found.write_page(html)
+    return found
 
 
 def _chosen(data: DataSet, split: str | None) -> DataSet:
@@ -108,10 +107,10 @@ def _chosen(data: DataSet, split: str | None) -> DataSet:
     return next((data.split(name) for name in ("test", "validation") if name in data.splits), data)
 
 
-def _classifier(model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
+def _classifier(model: Classifier, data: DataSet, batch: int, progress: bool) -> Measured:
     if not model.multi_label:
         need_one_label(data)
-    scores, used = score_pictures(model, data.examples, skipped, batch=batch, source=data.root, progress=progress)
+    scores, used, skipped = score_pictures(model, data.examples, batch=batch, source=data.root, progress=progress)
     found = metrics_of(model, scores, used)
 
     def parts() -> list[Part]:
@@ -124,26 +123,19 @@ def _classifier(model: Classifier, data: DataSet, skipped: list[Skipped], batch:
             mistakes_part(wrong_class(scores, used, model.class_names)),
         ]
 
-    return Measured(found, parts)
+    return Measured(found, skipped, parts)
 
 
-def _localizer(model: Localizer, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
-    located = locate_all(model, data.examples, skipped, batch=batch, progress=progress)
-    found = localization_metrics(located.output, located.labels, located.boxes)
-
-    def parts() -> list[Part]:
-        return [
-            mistakes_part(
-                wrong_places(located.output, located.labels, located.boxes, located.examples, model.class_names)
-            )
-        ]
-
-    return Measured(found, parts)
+def _localizer(model: Localizer, data: DataSet, batch: int, progress: bool) -> Measured:
+    located = locate_all(model, data.examples, batch=batch, source=data.root, progress=progress)
+    return Measured(
+        located.evaluation(), located.skipped, lambda: [mistakes_part(wrong_places(located, model.class_names))]
+    )
 
 
-def _detector(model: Detector, data: DataSet, skipped: list[Skipped], batch: int, progress: bool) -> Measured:
-    found, used = detect_all(model, data.examples, skipped, batch=batch, progress=progress)
-    names = model.class_names
+def _detector(model: Detector, data: DataSet, batch: int, progress: bool) -> Measured:
+    detected = detect_all(model, data.examples, batch=batch, source=data.root, progress=progress)
+    found, used, names = detected.found, detected.examples, model.class_names
 
     def parts() -> list[Part]:
         return [
@@ -152,11 +144,11 @@ def _detector(model: Detector, data: DataSet, skipped: list[Skipped], batch: int
             mistakes_part(wrong_detections(found, used, names)),
         ]
 
-    return Measured(detection_metrics(found, used, names), parts)
+    return Measured(detected.evaluation(), detected.skipped, parts)
 
 
 # How each task's models are measured, and what a page about them shows.
-_MEASURES: dict[str, Callable[..., Measured]] = {
+_MEASURES: dict[str, Callable[[Any, DataSet, int, bool], Measured]] = {
     Classifier.task: _classifier,
     Localizer.task: _localizer,
     Detector.task: _detector,

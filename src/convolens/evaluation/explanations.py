@@ -1,4 +1,4 @@
-"""How far each way to explain can be trusted, measured on pictures whose answers are known.
+"""How far each method of explaining can be trusted, measured on pictures whose answers are known.
 
 Beside the methods stand two that know nothing: a random map, and a blob in the middle of the picture, where most photos
 have their object. A method that does not beat both says nothing about the network.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from convolens.data import Loaded, load, read_data
 from convolens.errors import ArgumentError, MethodError, need_one_of
+from convolens.evaluation.result import in_columns
 from convolens.explanation import (
     METHODS,
     Explanation,
@@ -37,9 +38,25 @@ from convolens.models.classify import Classifier
 from convolens.models.localize import Localizer
 
 BASELINES = ("random", "center")
-THRESHOLDS = tuple(n / 20 for n in range(1, 20))  # shares of the maximum that are tried
-GOOD_FIT = 0.5  # an overlap from which on a box counts as right: Zhou et al., CVPR 2016, section 3.2
+THRESHOLDS = tuple(n / 20 for n in range(1, 20))  # fractions of the maximum that are tried
+GOOD_FIT = 0.5  # an IoU at or above which a box counts as right: Zhou et al., CVPR 2016, section 3.2
 _BLOB = 0.25  # standard deviation of the centred blob, in sides of the picture
+
+
+class ExplanationScores(dict[str, dict[str, float]]):
+    """What `measure_explanations` gives: the numbers of each method, by its name."""
+
+    def summary(self) -> str:
+        """The numbers in columns, a line for each method."""
+        names = [name for name in _ORDER if any(name in row for row in self.values())]
+        head = ("method", *(_SHORT.get(name, name) for name in names))
+        rows = [
+            (method, *(f"{row[name]:.3f}" if name in row else "" for name in names)) for method, row in self.items()
+        ]
+        return "\n".join(in_columns([head, *rows]))
+
+    def __str__(self) -> str:
+        return self.summary()
 
 
 def measure_explanations(
@@ -52,18 +69,18 @@ def measure_explanations(
     seed: int = 0,
     thresholds: Mapping[str, float] | None = None,
     faithful: bool = True,
-) -> dict[str, dict[str, float]]:
+) -> ExplanationScores:
     """Every method over the same pictures, each explained for the class that it shows.
 
     Args:
         model: a classifier or a localizer.
         data: a folder with one folder of pictures for each class, or any other format of `convolens.data`; with boxes,
-            maps are also held against these.
+            maps are also compared with these.
         methods: names from `convolens.explanation.METHODS`; empty takes all that the model allows.
         count: how many pictures, drawn at random; fewer where there are fewer.
         split: `train`, `validation` or `test` of data that has splits; None takes all.
         seed: of the pictures drawn, the random map, and the shuffled network.
-        thresholds: for some methods, the share of the maximum from which on a pixel belongs to the box, as
+        thresholds: for some methods, the fraction of the maximum at or above which a pixel belongs to the box, as
             `box_thresholds` chooses it on other pictures; for the others `BOX_THRESHOLD`.
         faithful: whether to measure what the scores become as pixels are changed: dozens of passes for each map.
 
@@ -72,28 +89,28 @@ def measure_explanations(
 
         - with `faithful`: `deletion` (low is good), `insertion`, `road` (high is good): areas and differences of
           probability; `drop` (low), `increase` (high): of it where only the hot part of the picture is left;
-        - `same_when_shuffled`: how alike the map is to that of the network with shuffled weights, for each picture
-          shuffled anew, from 0 to 1: a method near 1 does not show what the network learned; `compared`: the share of
-          pictures this is the mean of, the others having a map that is the same everywhere;
-        - with boxes `pointing`, `box_iou` and `box_error` (the share of boxes whose overlap is below 0.5);
+        - `model_randomization`: how alike the map is to that of the network with shuffled weights, for each picture
+          shuffled anew, from 0 to 1: a method near 1 does not show what the network learned; `compared`: the
+          fraction of pictures this is the mean of, the others having a map that is the same everywhere;
+        - with boxes `pointing`, `box_iou` and `box_error` (the fraction of boxes whose overlap is below 0.5);
         - `seconds` a map.
 
     Raises:
         ArgumentError: no pictures of the split, or a count below 1.
         MethodError: no such method.
     """
-    asked, chosen = _checked(methods), thresholds or {}
+    requested, chosen = _checked(methods), thresholds or {}
     random = np.random.default_rng(seed)
     rows: dict[str, list[dict[str, float]]] = {}
     for number, (picture, name, boxes) in enumerate(_drawn(model, data, count, split, random)):
         shuffled = randomized(model, seed=seed + number)
-        for method, found, seconds in _maps(model, picture, name, asked, random):
+        for method, found, seconds in _maps(model, picture, name, requested, random):
             figures = _faithfulness(model, found) if faithful else {}
             figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
             if method in METHODS:
                 figures |= _shuffled(found, explain(shuffled, picture, target=name, method=method))
             rows.setdefault(method, []).append(figures)
-    return {method: _means(several) for method, several in rows.items()}
+    return ExplanationScores({method: _means(several) for method, several in rows.items()})
 
 
 def box_thresholds(
@@ -105,39 +122,29 @@ def box_thresholds(
     split: str | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """For each method the share of the maximum at which its boxes fit best: most of them by at least half.
+    """For each method the fraction of the maximum at which its boxes fit best: most of them by at least half.
 
     Arguments and errors as for `measure_explanations`, on pictures with boxes that are not measured on afterwards.
 
     Raises:
         ArgumentError: also where no picture drawn has a box.
     """
-    asked = _checked(methods)
+    requested = _checked(methods)
     random = np.random.default_rng(seed)
     fits: dict[str, list[list[float]]] = {}
     for picture, name, boxes in _drawn(model, data, count, split, random):
-        for method, found, _ in _maps(model, picture, name, asked, random) if boxes else ():
+        for method, found, _ in _maps(model, picture, name, requested, random) if boxes else ():
             fits.setdefault(method, []).append([box_overlap(found, boxes, one) for one in THRESHOLDS])
     if not fits:
         raise ArgumentError(f"{data}: need pictures with boxes to choose thresholds on, got none")
     return {method: _best_threshold(np.array(overlaps)) for method, overlaps in fits.items()}
 
 
-def table(measured: dict[str, dict[str, float]]) -> str:
-    """The figures in columns, a method a line."""
-    names = [name for name in _ORDER if any(name in row for row in measured.values())]
-    lines = ["  ".join([f"{'method':<20}", *(f"{name:>10}" for name in (_SHORT.get(n, n) for n in names))])]
-    for method, row in measured.items():
-        cells = (f"{row[name]:>10.3f}" if name in row else f"{'':>10}" for name in names)
-        lines.append("  ".join([f"{method:<20}", *cells]))
-    return "\n".join(lines)
-
-
 _ORDER = (
-    "deletion", "insertion", "road", "drop", "increase", "same_when_shuffled", "compared", "pointing", "box_iou",
+    "deletion", "insertion", "road", "drop", "increase", "model_randomization", "compared", "pointing", "box_iou",
     "box_error", "seconds",
 )  # fmt: skip
-_SHORT = {"same_when_shuffled": "shuffled"}
+_SHORT = {"model_randomization": "randomized"}
 
 
 def _checked(methods: Sequence[str]) -> tuple[str, ...]:
@@ -211,7 +218,7 @@ def _fit(found: Explanation, boxes: list[BoxXYXY], threshold: float) -> dict[str
 def _shuffled(found: Explanation, other: Explanation) -> dict[str, float]:
     """Without a figure where there is nothing to compare."""
     alike = abs(similarity(found, other))
-    return {"compared": 0.0} if np.isnan(alike) else {"compared": 1.0, "same_when_shuffled": alike}
+    return {"compared": 0.0} if np.isnan(alike) else {"compared": 1.0, "model_randomization": alike}
 
 
 def _best_threshold(overlaps: Float[np.ndarray, "pictures thresholds"]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,50 +15,60 @@ from torch import Tensor
 from convolens.boxes import corners_of, overlaps
 from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable
-from convolens.errors import DataError
+from convolens.evaluation.plots import bars
+from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.models.inputs import batches, evaluating
 from convolens.models.localize import PRESENT, Localizer, Predictions
 from convolens.progress import track
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def measure_localizer(
-    model: Localizer, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 32
-) -> dict[str, Any]:
-    """Runs the model over examples with a box or none each.
 
-    Args:
-        model: a localizer.
-        examples: what to measure on.
-        skipped: what cannot be read is added here.
-        batch: pictures that go through the network at once.
+class LocalizerEvaluation(Evaluation):
+    """How good a localizer is; as `localization_metrics` has it."""
 
-    Returns:
-        `count`; `object_accuracy`: of the pictures, how often "an object" or "none" is right at 0.5; `object_auc`: how
-        often a picture with an object is held likelier to have one than one without; `class_accuracy`, `mean_iou` and
-        `iou50` (an IoU of at least 0.5): over the pictures with an object, whether it was noticed or not; `quality`:
-        the mean of the first, the class's and the IoU.
+    metrics = (
+        Metric("object_accuracy", "object or none right", "right about whether there is an object", percent=True),
+        Metric("object_auc", "AUC", "of pairs, one with an object and one without, are in the right order"),
+        Metric("class_accuracy", "class right", "of objects have their class right", percent=True),
+        Metric("mean_iou", "mean IoU", "mean overlap (IoU) of predicted and true boxes"),
+        Metric("iou50", "IoU of at least .5", "of boxes overlap the true one by at least half", percent=True),
+    )
 
-    Raises:
-        DataError: no picture that can be used.
-    """
-    located = locate_all(model, examples, skipped, batch=batch)
-    return localization_metrics(located.output, located.labels, located.boxes)
+    def draw(self, axes: Axes) -> None:
+        """These metrics, of which each is at most 1."""
+        bars(axes, {one.short: self[one.name] for one in self.metrics}, "fraction, or mean")
 
 
 @dataclass(frozen=True)
 class Located:
-    """What a localizer said of examples, and the truth: classes, -1 where there is no object, and corners as shares."""
+    """A localizer's outputs for examples, and the truth.
+
+    Attributes:
+        output: the model's raw output, a row for each example.
+        labels: the objects' classes, -1 where there is none.
+        boxes: their corners as fractions of the picture.
+        examples: those that could be used.
+        skipped: files that could not.
+    """
 
     output: Tensor
     labels: Tensor
     boxes: Tensor
     examples: tuple[Example, ...]
+    skipped: tuple[Skipped, ...]
+
+    def evaluation(self) -> LocalizerEvaluation:
+        """How good they are."""
+        return localization_metrics(self.output, self.labels, self.boxes)
 
 
 def locate_all(
-    model: Localizer, examples: Sequence[Example], skipped: list[Skipped], *, batch: int = 32, progress: bool = False
+    model: Localizer, examples: Sequence[Example], *, batch: int = 32, source: object = "data", progress: bool = False
 ) -> Located:
-    """Runs the model over examples. Arguments and errors as in `measure_localizer`; `progress` shows a bar."""
+    """Runs the model over examples with a box or none each. Arguments and errors as in `score_pictures`."""
+    skipped: list[Skipped] = []
 
     def read(example: Example) -> tuple[Tensor, tuple[Example, int, list[float]]]:
         loaded = load(example)
@@ -75,21 +85,26 @@ def locate_all(
         for one, items in batches(singles(), batch):
             outputs.append(model(one).float().cpu())
             truths += items
-    if not outputs:
-        raise DataError(f"localize: need pictures that can be used, got none; {skipped[-1].reason}")
+    need_usable(outputs, skipped, source)
     used, labels, boxes = zip(*truths, strict=True)
-    return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used)
+    return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used, tuple(skipped))
 
 
 def localization_metrics(
     output: Float[Tensor, "samples outputs"], labels: Int[Tensor, " samples"], boxes: Float[Tensor, "samples 4"]
-) -> dict[str, Any]:
-    """The figures of `measure_localizer`, from raw outputs.
+) -> LocalizerEvaluation:
+    """The field's numbers, from raw outputs.
 
     Args:
         output: the model's.
         labels: the objects' classes, -1 where there is none.
-        boxes: their corners as shares of the picture.
+        boxes: their corners as fractions of the picture.
+
+    Returns:
+        `count`; `objects`; `object_accuracy`: of the pictures, how often "an object" or "none" is right at 0.5;
+        `object_auc`: of the pairs of a picture with an object and one without, how often the first has the higher
+        objectness; `class_accuracy`, `mean_iou` and `iou50` (an IoU of at least 0.5): over the pictures with an object,
+        whether it was noticed or not; `quality`: the mean of the first, the class's and the IoU.
     """
     predictions, present = Predictions.of(output), labels >= 0
     noticed = predictions.object.sigmoid() >= PRESENT
@@ -103,7 +118,8 @@ def localization_metrics(
         "iou50": _mean(iou >= 0.5),
     }
     quality = (found["object_accuracy"] + found["class_accuracy"] + found["mean_iou"]) / 3
-    return {"count": len(labels), "objects": int(present.sum()), **found, "quality": quality}
+    counts = {"count": len(labels), "objects": int(present.sum())}
+    return LocalizerEvaluation({**counts, **found, "quality": quality})
 
 
 def _truth(loaded: Loaded) -> tuple[int, list[float]]:
@@ -119,7 +135,7 @@ def _mean(values: Tensor) -> float:
 
 
 def _auc(with_object: NDArray[Any], without: NDArray[Any]) -> float:
-    """The share of pairs in the right order, ties half (Mann and Whitney); 1 where there are no pairs."""
+    """The fraction of pairs in the right order, ties half (Mann and Whitney); 1 where there are no pairs."""
     if not len(with_object) or not len(without):
         return 1.0
     ordered = np.sort(without)

@@ -1,26 +1,66 @@
-"""How good a classifier is, in plain numbers. NumPy only; every number is a count divided by a count."""
+"""How good a classifier is, in plain numbers, by NumPy: every number is a count divided by a count."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy.typing import NDArray
 
+from convolens.evaluation.plots import confusion, plotted
+from convolens.evaluation.result import Evaluation, Metric
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 CALIBRATION_BINS = 15  # Guo et al.'s number
+MACRO_F1 = Metric("macro_f1", "macro-F1", "macro-F1: precision and recall, each class counting alike")
+
+
+class ClassifierEvaluation(Evaluation):
+    """How good a classifier is on pictures of one class each; as `classification_metrics` has it."""
+
+    metrics = (
+        Metric("top1", "top-1", "of pictures have their class named first", percent=True),
+        Metric("top5", "top-5", "of pictures have their class among the first five", percent=True),
+        MACRO_F1,
+        Metric("ece", "calibration error", "calibration error: how far confidence is from accuracy"),
+    )
+    columns = ("precision", "recall", "f1")
+
+    def draw(self, axes: Axes) -> None:
+        """The confusion matrix."""
+        confusion(axes, self["confusion"], list(self["per_class"]))
+
+    def drawn(self) -> UInt8[np.ndarray, "height width 3"]:
+        """The same as a picture, as large as the names and counts need."""
+        side = min(max(4.2, 0.5 * len(self["per_class"]) + 1.8), 24.0)
+        return plotted(self.draw, (side, side))
+
+
+class MultiLabelEvaluation(Evaluation):
+    """How good a classifier is where a picture may show several classes; as `multi_label_metrics` has it."""
+
+    metrics = (
+        Metric("mean_ap", "mean average precision", "mean average precision over the classes"),
+        MACRO_F1,
+        Metric("exact", "all classes right", "of pictures have every class right", percent=True),
+    )
+    columns = ("ap", "precision", "recall", "f1")
 
 
 def classification_metrics(
     scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], class_names: Sequence[str]
-) -> dict[str, Any]:
+) -> ClassifierEvaluation:
     """The field's numbers for scores that add up to 1 in each row.
 
     Returns:
-        `count`; `top1` and `top5`, the share of samples whose class has the highest score, or one of the five highest;
-        `macro_f1`, the mean of the classes' F1 over the classes that occur or are predicted; `ece`, the expected
-        calibration error in 15 equal bins (Guo et al., "On Calibration of Modern Neural Networks", 2017, eq. 3);
+        `count`; `top1` and `top5`, the fraction of samples whose class has the highest score, or one of the five
+        highest; `macro_f1`, the mean of the classes' F1 over the classes that occur or are predicted; `ece`, the
+        expected calibration error in 15 equal bins (Guo et al., "On Calibration of Modern Neural Networks", 2017,
+        eq. 3);
         `per_class`, name → precision, recall, f1, count; `confusion`, one row for each true class.
 
     >>> scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
@@ -28,49 +68,56 @@ def classification_metrics(
     >>> round(found["top1"], 3), found["confusion"]
     (0.667, [[1, 0], [1, 1]])
     """
-    confusion = confusion_matrix(scores.argmax(axis=1), labels, len(class_names))
-    per_class = {name: _one_class(confusion, number) for number, name in enumerate(class_names)}
-    seen = [per_class[name]["f1"] for name, used in zip(class_names, _occurring(confusion), strict=True) if used]
-    return {
-        "count": len(labels),
-        "top1": _top(scores, labels, 1),
-        "top5": _top(scores, labels, 5),
-        "macro_f1": float(np.mean(seen)) if seen else 0.0,
-        "ece": calibration_error(scores, labels),
-        "per_class": per_class,
-        "confusion": confusion.tolist(),
-    }
+    counts = confusion_matrix(scores.argmax(axis=1), labels, len(class_names))
+    sums = zip(np.diag(counts).tolist(), counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist(), strict=True)
+    per_class = {name: _one_class(*of_class) for name, of_class in zip(class_names, sums, strict=True)}
+    seen = [per_class[name]["f1"] for at, name in enumerate(class_names) if counts[at].any() or counts[:, at].any()]
+    return ClassifierEvaluation(
+        {
+            "count": len(labels),
+            "top1": _top(scores, labels, 1),
+            "top5": _top(scores, labels, 5),
+            "macro_f1": float(np.mean(seen)) if seen else 0.0,
+            "ece": calibration_error(scores, labels),
+            "per_class": per_class,
+            "confusion": counts.tolist(),
+        }
+    )
 
 
-def several_metrics(
+def multi_label_metrics(
     scores: Float[np.ndarray, "samples classes"], truth: Bool[np.ndarray, "samples classes"], class_names: Sequence[str]
-) -> dict[str, Any]:
+) -> MultiLabelEvaluation:
     """The field's numbers where a picture may show several classes, each score from 0 to 1 for itself.
 
     Returns:
         `count`; `mean_ap`, the mean over the classes that occur of the average precision (the area under precision as
         a step function of recall); `macro_f1` at a threshold of 0.5, over the classes that occur or are named; `exact`,
-        the share of samples of which every class is right at 0.5; `per_class`, name → ap, precision, recall, f1, count.
+        the fraction of samples of which every class is right at 0.5; `per_class`, name → ap, precision, recall, f1,
+        count.
 
     >>> scores, truth = np.array([[0.9, 0.2], [0.6, 0.7]]), np.array([[True, False], [False, True]])
-    >>> found = several_metrics(scores, truth, ["cat", "dog"])
+    >>> found = multi_label_metrics(scores, truth, ["cat", "dog"])
     >>> found["mean_ap"], found["exact"]
     (1.0, 0.5)
     """
     named = scores >= 0.5
+    sums = zip(*((one.sum(axis=0).tolist()) for one in (named & truth, truth, named)), strict=True)
     per_class = {
-        name: _one_of_several(scores[:, number], named[:, number], truth[:, number])
-        for number, name in enumerate(class_names)
+        name: {"ap": _average_precision(scores[:, at], truth[:, at]), **_one_class(*of_class)}
+        for at, (name, of_class) in enumerate(zip(class_names, sums, strict=True))
     }
     occurring = [per_class[name]["ap"] for number, name in enumerate(class_names) if truth[:, number].any()]
     seen = [per_class[name]["f1"] for number, name in enumerate(class_names) if (truth | named)[:, number].any()]
-    return {
-        "count": len(truth),
-        "mean_ap": float(np.mean(occurring)) if occurring else 0.0,
-        "macro_f1": float(np.mean(seen)) if seen else 0.0,
-        "exact": float((named == truth).all(axis=1).mean()) if len(truth) else 0.0,
-        "per_class": per_class,
-    }
+    return MultiLabelEvaluation(
+        {
+            "count": len(truth),
+            "mean_ap": float(np.mean(occurring)) if occurring else 0.0,
+            "macro_f1": float(np.mean(seen)) if seen else 0.0,
+            "exact": float((named == truth).all(axis=1).mean()) if len(truth) else 0.0,
+            "per_class": per_class,
+        }
+    )
 
 
 def confusion_matrix(
@@ -96,7 +143,7 @@ def reliability(
 def calibration_error(
     scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], bins: int = CALIBRATION_BINS
 ) -> float:
-    """How far confidence lies from accuracy, averaged over samples in bins of equal confidence."""
+    """How far confidence is from accuracy, averaged over samples in bins of equal confidence."""
     confidence, accuracy, count = reliability(scores, labels, bins)
     return float((np.abs(confidence - accuracy) * count).sum() / max(len(labels), 1))
 
@@ -106,23 +153,11 @@ def _top(scores: NDArray[Any], labels: NDArray[Any], count: int) -> float:
     return float((highest == labels[:, None]).any(axis=1).mean()) if len(labels) else 0.0
 
 
-def _one_class(confusion: NDArray[Any], number: int) -> dict[str, float | int]:
-    right, truth, guessed = confusion[number, number], confusion[number].sum(), confusion[:, number].sum()
+def _one_class(right: int, occurs: int, predicted: int) -> dict[str, float | int]:
     return {
-        "precision": float(right / max(guessed, 1)),
-        "recall": float(right / max(truth, 1)),
-        "f1": float(2 * right / max(truth + guessed, 1)),
-        "count": int(truth),
-    }
-
-
-def _one_of_several(scores: NDArray[Any], named: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float | int]:
-    right, occurs, guessed = int((named & truth).sum()), int(truth.sum()), int(named.sum())
-    return {
-        "ap": _average_precision(scores, truth),
-        "precision": right / max(guessed, 1),
+        "precision": right / max(predicted, 1),
         "recall": right / max(occurs, 1),
-        "f1": 2 * right / max(occurs + guessed, 1),
+        "f1": 2 * right / max(occurs + predicted, 1),
         "count": occurs,
     }
 
@@ -134,8 +169,3 @@ def _average_precision(scores: NDArray[Any], truth: NDArray[np.bool_]) -> float:
     right, named = np.cumsum(truth[order])[last_of_ties], np.flatnonzero(last_of_ties) + 1
     gained = np.diff(right, prepend=0)
     return float((gained * right / named).sum() / max(int(truth.sum()), 1))
-
-
-def _occurring(confusion: NDArray[Any]) -> NDArray[np.bool_]:
-    used: NDArray[np.bool_] = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
-    return used

@@ -15,13 +15,14 @@ from convolens.boxes import corners_of, overlaps
 from convolens.data import Example
 from convolens.evaluation.classify import targets_of
 from convolens.evaluation.detections import Found, detection_confusion
-from convolens.evaluation.detections.confusion import SURE
+from convolens.evaluation.detections.confusion import MIN_SCORE
+from convolens.evaluation.localize import Located
 from convolens.media.images import read_header
 from convolens.models.localize import PRESENT, Predictions
 from convolens.pages.pictures import Labeled
 
 MOST = 12  # pictures that are named
-GOOD_OVERLAP = 0.5  # IoU from which a box is held to be right
+GOOD_OVERLAP = 0.5  # IoU at or above which a box is right
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Mistakes:
 
 
 def wrong_class(scores: NDArray[Any], examples: Sequence[Example], class_names: Sequence[str]) -> Mistakes:
-    """Pictures of one class that were predicted as another, those first about which the model was surest."""
+    """Pictures of one class that were predicted as another, those first of which the model was most confident."""
     named, confidence = scores.argmax(axis=1), scores.max(axis=1)
     wrong = named != np.array([example.labels[0] for example in examples])
 
@@ -68,23 +69,14 @@ def wrong_classes(scores: NDArray[Any], examples: Sequence[Example], class_names
     return Mistakes(tuple(map(mistake, order)), count)
 
 
-def wrong_places(
-    output: Tensor, labels: Tensor, boxes: Tensor, examples: Sequence[Example], class_names: Sequence[str]
-) -> Mistakes:
-    """Objects that were missed or made up come first, then those of another class, then badly placed boxes.
-
-    Args:
-        output: a localizer's raw output.
-        labels: true classes, -1 for none.
-        boxes: true corners as shares of the picture.
-        examples: which pictures.
-        class_names: names of the classes.
-    """
-    predictions, present = Predictions.of(output), labels >= 0
+def wrong_places(located: Located, class_names: Sequence[str]) -> Mistakes:
+    """Objects that were missed or made up come first, then those of another class, then badly placed boxes."""
+    labels, examples = located.labels, located.examples
+    predictions, present = Predictions.of(located.output), labels >= 0
     objectness, likely = predictions.object.sigmoid(), predictions.classes.softmax(dim=1)
     score, named = likely.max(dim=1)
     found = corners_of(predictions.boxes).clamp(0, 1)
-    iou, _ = overlaps(found, boxes)
+    iou, _ = overlaps(found, located.boxes)
     noticed = objectness >= PRESENT
     badness = torch.full_like(objectness, -1)
     badness = torch.where(present & (iou < GOOD_OVERLAP), 1 - iou, badness)
@@ -108,7 +100,7 @@ def wrong_places(
 
 
 def wrong_detections(
-    found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str], *, sure: float = SURE
+    found: Sequence[Found], examples: Sequence[Example], class_names: Sequence[str], *, min_score: float = MIN_SCORE
 ) -> Mistakes:
     """Pictures with objects that were missed, made up or predicted as others, those with the most first.
 
@@ -116,19 +108,19 @@ def wrong_detections(
         found: what was detected in each picture.
         examples: which pictures.
         class_names: names of the classes.
-        sure: the least score of a detection that counts.
+        min_score: of a detection that counts.
     """
     counts = [
-        detection_confusion([example], [one], len(class_names), sure=sure)
+        detection_confusion([example], [one], len(class_names), min_score=min_score)
         for example, one in zip(examples, found, strict=True)
     ]
     wrong = np.array([int(one.sum() - np.trace(one)) for one in counts])
 
     def mistake(at: int) -> Mistake:
         missed, made_up = int(counts[at][:-1, -1].sum()), int(counts[at][-1, :-1].sum())
-        taken = int(wrong[at]) - missed - made_up
-        parts = ((missed, "missed"), (made_up, "found where nothing is"), (taken, "predicted as another"))
-        kept = found[at].scores >= sure
+        confused = int(wrong[at]) - missed - made_up
+        parts = ((missed, "missed"), (made_up, "found where nothing is"), (confused, "predicted as another"))
+        kept = found[at].scores >= min_score
         rows = zip(found[at].boxes_xyxy[kept].tolist(), found[at].labels[kept].tolist(), strict=True)
         drawn = tuple(Labeled((x1, y1, x2, y2), class_names[label]) for (x1, y1, x2, y2), label in rows)
         return Mistake(examples[at], ", ".join(f"{count} {text}" for count, text in parts if count), drawn)
@@ -154,9 +146,7 @@ def _drawn(example: Example, corners: Tensor, name: str) -> tuple[Labeled, ...]:
 
 def _true(example: Example, class_names: Sequence[str]) -> tuple[Labeled, ...]:
     return tuple(
-        Labeled(
-            (float(box.xyxy[0]), float(box.xyxy[1]), float(box.xyxy[2]), float(box.xyxy[3])),
-            f"is {class_names[box.label]}",
-        )
+        Labeled((float(x1), float(y1), float(x2), float(y2)), f"is {class_names[box.label]}")
         for box in example.boxes
+        for x1, y1, x2, y2 in [box.xyxy]
     )

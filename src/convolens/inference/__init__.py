@@ -1,4 +1,4 @@
-"""What a trained model says of files and folders: predictions, explanations, restyled pictures."""
+"""What a trained model predicts for files and folders: predictions, explanations, restyled pictures."""
 
 from convolens.errors import need_networks
 

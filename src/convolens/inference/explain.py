@@ -2,7 +2,7 @@
 
     OUT/NAME.png             the overlay, enlarged where it is too small to be looked at; with several methods one
                              beside the other
-    OUT/NAME.npy             where asked for: the maps, (methods, height, width) float32 in the picture's own pixels
+    OUT/NAME.npy             where requested: the maps, (methods, height, width) float32 in the picture's own pixels
     OUT/NAME.heat.png        with them: their positive parts in colours, black where nothing spoke for the class
     OUT/explanations.jsonl   a line for each picture: path, and for each method class, score and box; or its error
 
@@ -30,9 +30,8 @@ from convolens.inference.explanation_page import ExplanationPage
 from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, write_picture
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_picture
-from convolens.media.pixels import as_pixels, as_rgb8, over_white
-from convolens.media.read_ahead import read_ahead
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures, is_picture
+from convolens.media.pixels import as_rgb8
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Explained:
     """What a line says of a picture.
 
     Attributes:
-        written: where the overlay is; empty where none was asked for.
+        written: where the overlay is; empty where none was requested.
         explanations: each with `method label score probability box_xyxy`, and of a detector's objects `found_xyxy`.
     """
 
@@ -67,7 +66,7 @@ def explain_files(
         out: a folder, made where it is missing; for a single file also the name of the overlay to write; None writes
             none.
         methods: as for `explain`.
-        page: also writes a page of the worst `explanation_page.MOST` pictures there; of more, these are decoded again.
+        page: also writes a page of the worst `explanation_page.MOST` pictures there.
         maps: also writes the maps.
         options: as for `explain`.
 
@@ -76,13 +75,14 @@ def explain_files(
 
     Raises:
         ArgumentError: `out` is neither a folder nor a picture's name, or a picture's name for several; or a page of a
-            detector is asked for.
+            detector is requested.
         FileError: the folder cannot be made, or nothing be written there.
     """
     folder = None if out is None or _is_one_overlay(out, sources) else out
-    target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
     meant = partial(find_pictures, sources, outside=folder)
-    shown = None if page is None else ExplanationPage(model, methods, sum(1 for _ in meant()), options)
+    count = sum(1 for _ in meant())  # refuses what is none before a folder is made
+    target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
+    shown = None if page is None else ExplanationPage(model, methods, count, options)
 
     def explained(file: Path, pixels: NDArray[Any]) -> Explained:
         if shown is not None:
@@ -90,12 +90,12 @@ def explain_files(
         return _written(model, file, pixels, target(file), methods, maps, options)
 
     with _lines_in(folder) as write_line:
-        for file, decoded in read_ahead(_decoded, meant()):
+        for decoded in decoded_ahead(meant()):
             outcome: Outcome[Any] = decoded
             if decoded.result is not None:
-                outcome = attempt(file, partial(explained, file, decoded.result))
+                outcome = attempt(decoded.path, partial(explained, decoded.path, decoded.result))
             if shown is not None and outcome.error:
-                shown.skip(file, outcome.error)
+                shown.skip(decoded.path, outcome.error)
             write_line(outcome.line())
             yield outcome
     if page is not None and shown is not None:
@@ -122,10 +122,6 @@ def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object
         return
     with writing(folder / "explanations.jsonl") as draft, draft.open("w", encoding="utf-8") as stream:
         yield lambda line: stream.write(json.dumps(line) + "\n")
-
-
-def _decoded(path: Path) -> Outcome[NDArray[Any]]:
-    return attempt(path, lambda: over_white(as_pixels(path)))
 
 
 def _written(
@@ -164,5 +160,5 @@ def _write_maps(path: Path, found: Sequence[Explanation], file: Path) -> None:
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:
-    said = {"method": one.method, "label": one.label, "score": one.score, "probability": one.probability}
-    return said | {"box_xyxy": one.box()} | ({} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy})
+    fields = {"method": one.method, "label": one.label, "score": one.score, "probability": one.probability}
+    return fields | {"box_xyxy": one.box()} | ({} if one.found_xyxy is None else {"found_xyxy": one.found_xyxy})

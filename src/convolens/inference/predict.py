@@ -4,7 +4,7 @@
     OUT/pictures/…          each picture with what was predicted drawn on it, as JPEG: photo.jpg of photo.png
     OUT/model.json          which model it was
 
-While it runs the lines are in `predictions.part.jsonl`; a run that was interrupted goes on behind its last whole line.
+While it runs the lines are in `predictions.part.jsonl`; one that was interrupted is resumed behind its last whole line.
 Works with any task: what a model predicts is a dataclass, whose fields are the line's.
 """
 
@@ -26,9 +26,7 @@ from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mean
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
-from convolens.media.pixels import as_pixels, over_white
-from convolens.media.read_ahead import read_ahead
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
 from convolens.progress import track
 
 DONE, UNDER_WAY = "predictions.jsonl", "predictions.part.jsonl"
@@ -55,8 +53,8 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Bulk:
-    """What came of it: the file of lines, and how many pictures were done now, failed now, and were done before."""
+class BulkResult:
+    """The file of lines, and how many pictures were done now, failed now, and were done before."""
 
     lines: Path
     done: int
@@ -90,13 +88,13 @@ def predict_files(
     pictures: bool = True,
     progress: bool = True,
     **options: Any,
-) -> Bulk:
+) -> BulkResult:
     """Predicts for files, folders and patterns, and writes lines and annotated pictures into a folder.
 
     Args:
         model: of any task.
         sources: files, folders, patterns.
-        out: the folder; made if missing. A run of the same model and options that is there is gone on with.
+        out: the folder; made if missing. A run of the same model and options that is there is resumed.
         batch: pictures that go through the network at once.
         pictures: whether to write annotated pictures too.
         progress: shows a bar with the time left.
@@ -107,9 +105,9 @@ def predict_files(
         ArgumentError: the folder holds predictions of another model or with other options.
     """
     _check_options(model, options)
+    count = sum(1 for _ in find_pictures(sources, outside=Path(out)))  # refuses what is none before a folder is made
     folder = make_folder(out)
-    _claim(folder, model, options)
-    count = sum(1 for _ in find_pictures(sources, outside=folder))
+    _check_manifest(folder, model, options)
     annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
     before = _resume(folder)
     todo = (path for path in find_pictures(sources, outside=folder) if str(path) not in before)
@@ -124,7 +122,7 @@ def predict_files(
             done, failed = done + (not outcome.error), failed + bool(outcome.error)
         os.fsync(stream.fileno())
     (folder / UNDER_WAY).replace(folder / DONE)
-    return Bulk(folder / DONE, done, failed, len(before))
+    return BulkResult(folder / DONE, done, failed, len(before))
 
 
 def _check_options(model: Predictor, options: dict[str, Any]) -> None:
@@ -138,17 +136,12 @@ def _check_options(model: Predictor, options: dict[str, Any]) -> None:
 def _outcomes(
     model: Predictor, files: Iterable[Path], batch: int, options: dict[str, Any]
 ) -> Iterator[tuple[Outcome[Any], NDArray[Any] | None]]:
-    """What `predictions` gives, and the pixels that it was said of."""
+    """What `predictions` gives, and the pixels that it is of."""
     if batch < 1:
         raise ArgumentError(f"batch: need at least 1 picture, got {batch}")
     _check_options(model, options)
-    decoded = (one for _, one in read_ahead(_decoded, files))
-    for chunk in _chunks(decoded, batch):
+    for chunk in _chunks(decoded_ahead(files), batch):
         yield from zip(_predicted(model, chunk, batch, options), (one.result for one in chunk), strict=True)
-
-
-def _decoded(path: Path) -> Outcome[NDArray[Any]]:
-    return attempt(path, lambda: over_white(as_pixels(path)))
 
 
 def _chunks(decoded: Iterable[Outcome[NDArray[Any]]], batch: int) -> Iterator[list[Outcome[NDArray[Any]]]]:
@@ -181,24 +174,26 @@ def _alone(model: Predictor, path: Path, pixels: NDArray[Any], options: dict[str
     return attempt(path, lambda: model.predict([pixels], batch=1, **options)[0])
 
 
-def _claim(folder: Path, model: Predictor, options: dict[str, Any]) -> None:
-    """Writes down whose predictions these are; refuses a folder that holds another's."""
+def _check_manifest(folder: Path, model: Predictor, options: dict[str, Any]) -> None:
+    """Writes down which model and options these predictions are of; refuses a folder that holds another's."""
     here = json.loads(json.dumps({"task": model.task, "model": fingerprint(model), "options": options}, default=str))
-    claim = folder / "model.json"
-    if not claim.exists():
-        write_json(claim, here)
+    manifest = folder / "model.json"
+    if not manifest.exists():
+        write_json(manifest, here)
         return
     try:
-        there = json.loads(read_text(claim, "the description of predictions"))
+        there = json.loads(read_text(manifest, "the description of predictions"))
         there["options"] = {_NOW_CALLED.get(name, name): value for name, value in there["options"].items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise FormatError(f"{claim}: need what predictions are of as JSON, got {error}; give another folder") from error
+        raise FormatError(
+            f"{manifest}: need what predictions are of as JSON, got {error}; give another folder"
+        ) from error
     if there != here:
         raise ArgumentError(f"{folder}: holds predictions of another model or with other options; give another folder")
 
 
 def fingerprint(model: Predictor) -> str:
-    """A hash of the model's weights: the same for the same model, wherever its file lies."""
+    """A hash of the model's weights: the same for the same model, wherever its file is."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
@@ -207,7 +202,7 @@ def fingerprint(model: Predictor) -> str:
 
 
 def _resume(folder: Path) -> set[str]:
-    """The paths that have their line. A line that was cut off is taken away, so that writing goes on behind it."""
+    """The paths that have their line. A line that was cut off is taken away, so that writing resumes behind it."""
     done, part = folder / DONE, folder / UNDER_WAY
     if done.exists() and not part.exists():
         done.replace(part)

@@ -1,6 +1,6 @@
-"""Restyling files: a picture, a folder of them, or the frames of a film; with previews, and going on after a stop.
+"""Restyling files: a picture, a folder of them, or the frames of a film; with previews, resumed after a stop.
 
-While a picture is worked on, `.NAME.resume.safetensors` beside it holds the place to go on from; it is taken away when
+While a picture is worked on, `.NAME.resume.safetensors` beside it holds the state to resume from; it is removed when
 the picture is done. Every file is written under another name first.
 """
 
@@ -50,18 +50,18 @@ def stylize_file(
         content: a picture, or None for a texture.
         style: one or more pictures.
         out: where to write; the suffix chooses the format. A 16-bit content gives 16 bits where it can hold them.
-        resume: go on from where an earlier run into `out` was stopped.
-        save_every: write the picture so far to `out` after every so many steps; 0 only at the end.
+        resume: an earlier run into `out` that was stopped.
+        save_every: write the picture so far to `out` after every `save_every` steps; 0 only at the end.
         show: a bar with losses and time left on the terminal.
         tell: gets notes, in a sentence each.
         options: of `stylize`.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the place to go on from beside it.
+        KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the state to resume from beside it.
         FileError: nothing to resume, or files that cannot be read or written.
     """
     source = None if content is None else read_picture(content)
-    start = _load_state(out, _marks(content, style, options)) if resume else None
+    start = _load_state(out, _resume_key(content, style, options)) if resume else None
     inputs = (*style, *(() if content is None else (content,)))
     need_picture_target(out, keeping=inputs)
 
@@ -81,7 +81,7 @@ def stylize_file(
             write(step.picture())
         advance(step)
         if time.monotonic() - saved > SAVE_STATE_SECONDS:
-            _save_state(out, step.state(), _marks(content, style, options))
+            _save_state(out, step.state(), _resume_key(content, style, options))
             saved = time.monotonic()
 
     try:
@@ -98,9 +98,9 @@ def stylize_file(
         if not last:
             raise
         write(last[0].picture())
-        _save_state(out, last[0].state(), _marks(content, style, options))
+        _save_state(out, last[0].state(), _resume_key(content, style, options))
         raise KeyboardInterrupt(
-            f"{out}: holds step {last[0].number} of {last[0].total}; the same command with --resume goes on"
+            f"{out}: holds step {last[0].number} of {last[0].total}; the same command with --resume continues"
         ) from stop
     _state_path(out).unlink(missing_ok=True)
     return out
@@ -135,9 +135,10 @@ def stylize_folder(
         FileError: no pictures there.
         KeyboardInterrupt: Ctrl-C.
     """
+    files = list(find_pictures([contents], outside=out))  # refuses what is none before a folder is made
     results, outcomes = ResultPaths([contents], out), list[Outcome[Path]]()
     before: tuple[Path, Path] | None = None
-    for file in find_pictures([contents], outside=out):
+    for file in files:
         target = results(file)
         following = partial(_following, file, before) if sequence and before else dict[str, Any]
         one = partial(_stylize_one, file, style, target, following, resume=resume, tell=tell, **options)
@@ -195,27 +196,27 @@ def _state_path(out: Path) -> Path:
     return out.with_name(f".{out.name}.resume.safetensors")
 
 
-def _marks(content: Path | None, style: Sequence[Path], options: Mapping[str, Any]) -> str:
-    """What a run must have in common with the one that it goes on from."""
+def _resume_key(content: Path | None, style: Sequence[Path], options: Mapping[str, Any]) -> str:
+    """What a run must have in common with the one that it resumes."""
     plain = {key: value for key, value in options.items() if key != "init"}
     return json.dumps([str(content), [str(one) for one in style], plain], sort_keys=True, default=str)
 
 
-def _request(marks: str) -> tuple[str, list[str], dict[str, Any]]:
-    """Marks of any version in today's words, with the defaults of what they do not name."""
-    content, style, options = json.loads(marks)
+def _request(key: str) -> tuple[str, list[str], dict[str, Any]]:
+    """A key of any version in today's words, with the defaults of what they do not name."""
+    content, style, options = json.loads(key)
     return content, style, _DEFAULTS | {_NOW_CALLED.get(name, name): value for name, value in options.items()}
 
 
-def _save_state(out: Path, state: State | None, marks: str) -> None:
+def _save_state(out: Path, state: State | None, key: str) -> None:
     if state is None:
         return
-    facts = {"scale": str(state.scale), "step": str(state.step), "run": marks}
+    facts = {"scale": str(state.scale), "step": str(state.step), "run": key}
     with writing(_state_path(out)) as draft:
         save_file({"picture": np.ascontiguousarray(state.picture)}, str(draft), metadata=facts)
 
 
-def _load_state(out: Path, marks: str) -> State:
+def _load_state(out: Path, key: str) -> State:
     path = _state_path(out)
     if not path.exists():
         raise FileError(f"{out}: nothing to resume; run without --resume first")
@@ -226,7 +227,7 @@ def _load_state(out: Path, marks: str) -> State:
         before = _request(facts["run"])
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{path}: cannot be resumed from: {error}; delete it and start anew") from error
-    if before != _request(marks):
+    if before != _request(key):
         raise ArgumentError(f"{out}: was begun with other options; give the same to resume, or start without --resume")
     return State(scale, step, picture)
 

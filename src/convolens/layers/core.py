@@ -68,7 +68,7 @@ def like(y: Tensor, x: Tensor) -> Tensor:
 
 
 def in_order(x: Tensor) -> Tensor:
-    """x channels-last: itself, or a copy in memory that an earlier tensor let go where there is some."""
+    """The same numbers channels-last: x itself, or a copy in memory that an earlier tensor let go where there is some."""
     return x if x.is_contiguous(memory_format=LAST) else recycled(tuple(x.shape)).copy_(x)
 
 

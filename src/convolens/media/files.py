@@ -39,12 +39,27 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
     Raises:
         FileError: nothing is there, or a folder.
     """
+    need_no_address(path)
     file = Path(path)
     if file.is_dir():
         raise FileError(f"{file}: need {what}, got a folder")
     if not file.exists():
         raise FileError(f"{file}: need {what}, found nothing there")
     return file
+
+
+def need_no_address(path: AnyPath) -> None:
+    """Raises a `FileError` where an address is given in place of a file or folder.
+
+    >>> need_no_address("https://example.org/photo.jpg")
+    Traceback (most recent call last):
+        ...
+    convolens.errors.FileError: https://example.org/photo.jpg: need a file, got an address, ...
+    """
+    scheme, colon, rest = str(path).partition(":/")
+    if colon and scheme in ("http", "https", "ftp"):  # one slash is left where it has been a Path
+        address = f"{scheme}://{rest.lstrip('/')}"
+        raise FileError(f"{address}: need a file, got an address, which cannot be read yet; download it, give its path")
 
 
 @contextmanager

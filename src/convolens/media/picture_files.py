@@ -8,15 +8,18 @@ is entered once, so links that lead back end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from numpy.typing import NDArray
+
 from convolens.arrays import plain_fields
 from convolens.errors import DtypeError, FileError, ShapeError
-from convolens.media.files import AnyPath, make_folder
+from convolens.media.files import AnyPath, make_folder, need_no_address
+from convolens.media.read_ahead import read_ahead
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 _NOT_MEANT = "__MACOSX"
@@ -61,15 +64,23 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
         outside: a folder whose files are left out, as they are results.
 
     Raises:
-        FileError: a folder or pattern without pictures.
+        FileError: a folder or pattern without pictures, or an address.
     """
     hidden = outside.resolve() if outside else None
     for source in sources:
-        path, found = Path(source), False
+        need_no_address(source)
+        path, found, results = Path(source), False, 0
         for file in _meant(path):
             if hidden is None or not file.resolve().is_relative_to(hidden):
                 found = True
                 yield file
+            else:
+                results += 1
+        if not found and results:
+            raise FileError(
+                f"{path}: need pictures, found {results:,}, all below {outside}, which is left out as the folder of "
+                "results; give the results another folder"
+            )
         if not found:
             raise FileError(f"{path}: need pictures ({' '.join(SUFFIXES)}), found none")
 
@@ -193,6 +204,14 @@ def attempt(path: Path, work: Callable[[], Result]) -> Outcome[Result]:
         return failed(path, error)
     except MemoryError:
         return Outcome(path, error=f"{path}: need more memory than this machine has")
+
+
+def decoded_ahead(files: Iterable[Path]) -> Iterator[Outcome[NDArray[Any]]]:
+    """Each picture's pixels as displayed, transparency over white; threads decode a few ahead."""
+    from convolens.media.pixels import as_pixels, over_white  # only here: reading files is built on this module
+
+    for _, outcome in read_ahead(lambda path: attempt(path, lambda: over_white(as_pixels(path))), files):
+        yield outcome
 
 
 def failed(path: Path, error: Exception) -> Outcome[Any]:

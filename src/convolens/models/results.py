@@ -44,6 +44,9 @@ class Predicted(Drawn):
         """As plain data, as JSON has it; without the picture."""
         return plain_fields(self)
 
+    def _repr_png_(self) -> bytes | None:
+        return None if self.picture is None else super()._repr_png_()
+
     def __str__(self) -> str:
         return in_words(self)
 
@@ -52,13 +55,14 @@ class Predicted(Drawn):
 
 
 def remembered(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Picture | None]]:
-    """Each picture as it comes, and what a result is to keep of it: it again, if it can be read later.
+    """Each picture as it comes, and what a result is to keep of it: it again, if it can be drawn on later.
 
-    Paths, and what a list holds anyway; not an open file, nor the arrays of an iterator, which need not all be held.
+    Paths, and what a list has in memory anyway; not an open file, nor the arrays of an iterator, which need not all be
+    kept.
     """
-    held = isinstance(pictures, Sequence)
+    kept = isinstance(pictures, Sequence)
     for picture in pictures:
-        again = isinstance(picture, str | PathLike) or (held and not hasattr(picture, "read"))
+        again = isinstance(picture, str | PathLike) or (kept and not hasattr(picture, "read"))
         yield picture, picture if again else None
 
 

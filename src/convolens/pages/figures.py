@@ -17,7 +17,7 @@ _JPEG_QUALITY = 88  # no artefacts to the eye, a tenth of a PNG
 _SMALL = 160  # pixels; up to here an image is shown as the grid it is, and PNG is as small as JPEG
 _WAVE_COLUMNS = 480  # points across a drawn waveform: about one for every two pixels of a wide screen
 _WAVE_HEIGHT = 72
-_COLUMNS = {6: 3, 9: 3}  # of a row of so many figures, where neither one line of them nor lines of four would do
+_COLUMNS = {6: 3, 9: 3}  # of a row of this number of figures, where neither one line of them nor lines of four would do
 _MOST_COLUMNS = 5
 # How large a mark's label is beside a picture of a common width on a page, in CSS pixels: labels do not shrink with it.
 _SHOWN_WIDTH, _LETTER_WIDTH, _LABEL_HEIGHT = 250, 8, 18
@@ -37,7 +37,7 @@ def picture(
     """A picture with its caption.
 
     Args:
-        image: uint8, `(H, W)` grey or `(H, W, 3)`.
+        image: uint8, `(H, W)` gray or `(H, W, 3)`.
         caption: HTML.
         describe: what it shows, for those who cannot see it.
         marks: boxes drawn over it.
@@ -45,7 +45,7 @@ def picture(
     return _figure(f'<div class="marked">{_image(image, describe)}{_marks(image, marks)}</div>', caption)
 
 
-def looks(
+def layered(
     image: Num[np.ndarray, "height width *channels"],
     layers: Mapping[str, Num[np.ndarray, "height width *channels"]],
     caption: str,
@@ -55,15 +55,15 @@ def looks(
     """A picture, and others of its size that lie over it while their names are pointed at; the first, while it is.
 
     Args:
-        image: uint8, `(H, W)` grey or `(H, W, 3)`.
-        layers: what lies over it, by its name.
+        image: uint8, `(H, W)` gray or `(H, W, 3)`.
+        layers: what is drawn over it, by its name.
         caption: HTML.
         describe: what the picture shows, for those who cannot see it.
     """
     names = "".join(
         f'<li tabindex="0">{escape(name)}{_image(layer, f"{describe}: {name}")}</li>' for name, layer in layers.items()
     )
-    return _figure(f'<div class="looks">{_image(image, describe)}<ul>{names}</ul></div>', caption)
+    return _figure(f'<div class="layered">{_image(image, describe)}<ul>{names}</ul></div>', caption)
 
 
 def sheet(images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str, columns: int = 4) -> str:
@@ -112,12 +112,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -
 
 
 def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], caption: str) -> str:
-    """A confusion matrix, `counts[truth, named]`, each row shaded by its share."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    """A confusion matrix, `counts[truth, named]`, each row shaded by its fraction of the row."""
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(
-            f'<td class="{_kind(truth, named, counts)}" style="--share:{shares[truth, named]:.3f}">'
+            f'<td class="{_kind(truth, named, counts)}" style="--share:{fractions[truth, named]:.3f}">'
             f"{counts[truth, named]}</td>"
             for named in range(len(classes))
         )
@@ -172,7 +172,7 @@ def _marks(image: Num[np.ndarray, "height width *channels"], marks: Sequence[Mar
 
 
 def _label_places(marks: Sequence[Marked], width: int, height: int) -> Iterator[tuple[str, float, float]]:
-    """Where each label goes, in percent of the picture: its top, and its outer side, left or right as its box lies.
+    """Where each label goes, in percent of the picture: its top, and its outer side, left or right as its box is.
 
     Above the box, below it or within its top: where first all of the label is on the picture and on no other label.
     """
@@ -204,7 +204,7 @@ def _data_uri(data: bytes, media_type: str) -> str:
 
 
 def _waveform(samples: Float[np.ndarray, " frames"], width: int) -> str:
-    """The envelope as one SVG path in the text's colour, so that it suits light and dark."""
+    """The envelope as one SVG path in the text's color, so that it suits light and dark."""
     padded = np.pad(samples, (0, width - len(samples)))
     starts = np.linspace(0, width, _WAVE_COLUMNS, endpoint=False).astype(int)
     high = np.maximum.reduceat(padded, starts).clip(0, 1)

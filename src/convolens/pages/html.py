@@ -9,6 +9,9 @@ from importlib.resources import files
 from string import Template
 
 from convolens import __version__
+from convolens.pages.figures import table
+
+MOST_SKIPPED = 100  # files that a page names
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,17 @@ def report(title: str, lead: str, parts: Sequence[Part]) -> str:
         version=escape(__version__),
         parts="".join(map(_part, parts)),
     )
+
+
+def skipped_part(files: Sequence[tuple[str, str]]) -> list[Part]:
+    """Which files could not be used, each with the sentence that says why; nothing where all could.
+
+    >>> skipped_part([])
+    []
+    """
+    rows = [(path, reason.removeprefix(f"{path}: ")) for path, reason in files[:MOST_SKIPPED]]
+    text = f"{len(files):,} files could not be used."
+    return [Part("Skipped", text, [table(("file", "reason"), rows, "")])] if files else []
 
 
 def page_style() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from convolens.errors import FileError
@@ -25,19 +26,30 @@ class Labeled(NamedTuple):
     label: str = ""
 
 
-def file_picture(path: Path, boxes: Sequence[Labeled] = (), says: str = "") -> Iterator[str]:
-    """The picture's figure, its name and `says` below it; nothing where the file cannot be read."""
+def file_picture(path: Path, boxes: Sequence[Labeled] = (), caption: str = "") -> Iterator[str]:
+    """The picture's figure, its name and the caption below it; nothing where the file cannot be read."""
     try:
-        pixels, (width, height) = read_rgb8(path, at_least=SHOWN_SIDE)
+        pixels, size = read_rgb8(path, at_least=SHOWN_SIDE)
     except FileError:
         return
-    scale = SHOWN_SIDE / max(width, height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    way = Image.Resampling.NEAREST if scale >= 4 else Image.Resampling.LANCZOS
-    shown = np.asarray(Image.fromarray(pixels).resize(size, way))
+    shown, scale = at_page_size(pixels, size)
     marks = [Marked(_drawable(one.box_xyxy, scale), one.label) for one in boxes if all(map(isfinite, one.box_xyxy))]
-    words = f"{path.name}{': ' * bool(says)}{says}"
+    words = f"{path.name}{': ' * bool(caption)}{caption}"
     yield picture(shown, escape(words), describe=words, marks=marks)
+
+
+def at_page_size(
+    pixels: UInt8[np.ndarray, "rows columns 3"], size: tuple[int, int]
+) -> tuple[UInt8[np.ndarray, "height width 3"], float]:
+    """The picture at the size that a page shows, and by what its full `(width, height)` was multiplied for that.
+
+    Small ones keep their pixels visible.
+    """
+    width, height = size
+    scale = SHOWN_SIDE / max(width, height)
+    method = Image.Resampling.NEAREST if scale >= 4 else Image.Resampling.LANCZOS
+    shown = Image.fromarray(pixels).resize((max(1, round(width * scale)), max(1, round(height * scale))), method)
+    return np.asarray(shown), scale
 
 
 def _drawable(box: tuple[float, float, float, float], scale: float) -> tuple[int, int, int, int]:

@@ -75,9 +75,8 @@ def train_classifier(
     pictures = Pictures(training_data, objective, PictureCache())
 
     def measure(one: Classifier) -> Measured:
-        skipped = list(validation_data.skipped)
-        scores, used = score_pictures(one, validation_data.examples, skipped, source=validation_data.root)
-        return measured(one, scores, used, skipped)
+        scores, used, skipped = score_pictures(one, validation_data.examples, source=validation_data.root)
+        return measured(one, scores, used, (*validation_data.skipped, *skipped))
 
     validation = Validation(measure, SAVED_METRICS[model.multi_label], len(validation_data))
     requested = own | {"size": side} | asdict(augmentation)

@@ -23,7 +23,7 @@ from convolens.data.augment_objects import (
     objects_in,
 )
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.detect import measure_detector
+from convolens.evaluation.detect import detect_all
 from convolens.media.files import make_folder
 from convolens.models.detect import DetectionLoss, Detector
 from convolens.models.detect.build import detector
@@ -77,7 +77,7 @@ def train_detector(
     _need_size(model, request.size)
     model.to(own_device(request.device))
     objectives = DetectObjective(model, augmentation, loss), DetectObjective(model, UNCHANGED, loss)
-    return run_on_boxes(request, settings, model, data, objectives, measure_detector, SAVED_METRICS, own)
+    return run_on_boxes(request, settings, model, data, objectives, detect_all, SAVED_METRICS, own)
 
 
 class DetectObjective:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import UNCHANGED, Augmentation, draw_view, view_keeping
 from convolens.errors import ArgumentError, DataError, need_one_of
-from convolens.evaluation.localize import measure_localizer
+from convolens.evaluation.localize import locate_all
 from convolens.models.localize import BOX_LOSSES, HIDDEN, localizer, losses
 from convolens.training.distributed import own_device
 from convolens.training.pictures import least_side, normalized, side_for, stretched, viewed
@@ -53,7 +53,7 @@ def train_localizer(
     objective, plain = (
         LocalizeObjective(model.preprocessing, side, one, part_weights, box_loss) for one in (augmentation, UNCHANGED)
     )
-    return run_on_boxes(request, settings, model, data, (objective, plain), measure_localizer, SAVED_METRICS, own)
+    return run_on_boxes(request, settings, model, data, (objective, plain), locate_all, SAVED_METRICS, own)
 
 
 class LocalizeObjective:

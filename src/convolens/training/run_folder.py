@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import UInt8
 from numpy import ndarray
 
 from convolens.data import Skipped
 from convolens.errors import ArgumentError, FileError
-from convolens.evaluation.summary import in_a_line, per_class
+from convolens.evaluation.result import Evaluation
 from convolens.media.images import read_image
 from convolens.media.pixels import as_rgb8
 from convolens.media.showing import Drawn
@@ -42,7 +41,7 @@ class Run(Drawn):
 
     folder: Path
     task: str
-    metrics: dict[str, Any]
+    metrics: Evaluation
     skipped: tuple[Skipped, ...] = ()
     advice: str = ""
 
@@ -60,14 +59,14 @@ class Run(Drawn):
         return as_rgb8(read_image(self.folder / CURVES))
 
     def __str__(self) -> str:
-        return in_a_line(self.task, self.metrics)
+        return self.metrics.summary()
 
     def __repr__(self) -> str:
         return f"Run({self.folder}, {self})"
 
     def _repr_html_(self) -> str:
         words = "".join(f"<p>{escape(one)}</p>" for one in (repr(self), self.advice) if one)
-        return f"{words}<pre>{escape(chr(10).join(per_class(self.metrics)))}</pre>"
+        return f"{words}{super()._repr_html_()}{self.metrics._repr_html_()}"
 
 
 def need_free_run(folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
+from convolens.evaluation.result import Evaluation
 from convolens.media.files import make_folder, write_json
 from convolens.models import load as load_model
 from convolens.models.model_file import BEST
@@ -32,6 +33,18 @@ class PictureObjective(Objective, Views, Protocol):
         """What must be the same for a run to be resumed, beside what must be in every task, in plain values."""
 
 
+@runtime_checkable
+class Predicted(Protocol):
+    """What a model predicts for examples, with the truth."""
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Files that could not be used."""
+
+    def evaluation(self) -> Evaluation:
+        """Compares what was predicted with the truth."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a model turned out to be on the validation set.
@@ -43,7 +56,7 @@ class Measured:
         report: adds the task's own pictures to the run folder.
     """
 
-    metrics: Mapping[str, Any]
+    metrics: Evaluation
     loss: float
     skipped: Sequence[Skipped]
     report: Callable[[Path], None] = lambda run: None
@@ -132,7 +145,7 @@ def run_on_boxes(
     model: TrunkModel,
     data: tuple[DataSet, DataSet],
     objectives: tuple[PictureObjective, PictureObjective],
-    measure: Callable[[Any, Sequence[Example], list[Skipped]], Mapping[str, Any]],
+    predict: Callable[[Any, Sequence[Example]], Predicted],
     saved: Sequence[str],
     requested: Mapping[str, Any],
 ) -> Run:
@@ -144,7 +157,7 @@ def run_on_boxes(
         model: a localizer or a detector.
         data: to train on, and to validate on.
         objectives: what is minimized, and the same over pictures as they are.
-        measure: a model, examples and a list that gets files which cannot be used → the metrics.
+        predict: a model and examples → what it predicts for them, from which it is evaluated.
         saved: which of them go into the model file, see `Validation`.
         requested: as in `run_task`.
     """
@@ -152,9 +165,9 @@ def run_on_boxes(
     pictures, plain_pictures = (Pictures(part, views, cache) for part, views in zip(data, objectives, strict=True))
 
     def measured(one: nn.Module) -> Measured:
-        skipped = list(data[1].skipped)
-        metrics = measure(one, data[1].examples, skipped)
-        return Measured(metrics, validation_loss(plain_pictures, plain, one), skipped)
+        predicted = predict(one, data[1].examples)
+        loss = validation_loss(plain_pictures, plain, one)
+        return Measured(predicted.evaluation(), loss, (*data[1].skipped, *predicted.skipped))
 
     validation = Validation(measured, saved, len(data[1]))
     return run_task(request, settings, model, pictures, objective, validation, requested)
@@ -163,7 +176,7 @@ def run_on_boxes(
 def write_run(
     run: Path,
     model: TrunkModel,
-    metrics: Mapping[str, Any],
+    metrics: Evaluation,
     skipped: Sequence[Skipped],
     settings: Mapping[str, Any],
     outcome: Outcome | None = None,
@@ -191,7 +204,7 @@ def write_run(
     write_json(run / "config.json", facts)
     epochs = len(outcome.rows) if outcome else None
     advice = advice_on(model.task, metrics, epochs=epochs, weights=settings["weights"] is not None)
-    return Run(run, model.task, dict(metrics), tuple(skipped), advice)
+    return Run(run, model.task, metrics, tuple(skipped), advice)
 
 
 def _facts(model: TrunkModel, finetune: str, data: DataSet) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How good detections are, in the field's numbers: COCO's and VOC's average precision, what was predicted as what.
 
-found.py      a detector over examples: `Found`, what it said of each picture
+found.py      a detector over examples: `Found`, what is in each picture
 coco.py       average precision over overlaps of .5 to .95, by size and class, as COCO counts it
 voc.py        average precision at an overlap of .5, VOC's two ways, and the curves behind it
 confusion.py  which class was predicted as which, found where nothing is, or missed

@@ -1,7 +1,7 @@
 """COCO's average precision, by faster-coco-eval: pycocotools' own matching, in compiled code.
 
 Lin et al., "Microsoft COCO: Common Objects in Context", 2014, and the evaluation code that goes with it: of each class
-and overlap (.5, .55, … .95), the mean of the best precision at 101 recalls; 100 detections a picture count. What lies
+and overlap (.5, .55, … .95), the mean of the best precision at 101 recalls; 100 detections a picture count. What is
 in a crowd is neither right nor wrong.
 """
 
@@ -18,7 +18,7 @@ from convolens.errors import need_package
 from convolens.evaluation.detections.found import Found
 
 SIZES = ("small", "medium", "large")  # less than 32², less than 96² and more pixels of area
-_WANTED, _NUMBER_OF = (("ap", None), ("ap50", 0.5), ("ap75", 0.75)), (1, 10, 100)
+_IOUS, _DETECTIONS = (("ap", None), ("ap50", 0.5), ("ap75", 0.75)), (1, 10, 100)
 
 
 def coco_metrics(examples: Sequence[Example], found: Sequence[Found], class_names: Sequence[str]) -> dict[str, Any]:
@@ -30,18 +30,18 @@ def coco_metrics(examples: Sequence[Example], found: Sequence[Found], class_name
         class_names: a name for each number.
 
     Returns:
-        `ap ap50 ap75`; `ap_small ap_medium ap_large` by the objects' area; `ar_1 ar_10 ar_100`, recall with so many
-        detections a picture; `ar_small ar_medium ar_large`; each a mean over the classes that occur, None where there
-        is nothing to find. And `per_class`: name → `ap`, `ap50`, `count`, for the classes that occur.
+        `ap ap50 ap75`; `ap_small ap_medium ap_large` by the objects' area; `ar_1 ar_10 ar_100`, recall with that
+        number of detections a picture; `ar_small ar_medium ar_large`; each a mean over the classes that occur, None
+        where there is nothing to find. And `per_class`: name → `ap`, `ap50`, `count`, for the classes that occur.
     """
     evaluated = _evaluated(examples, found, class_names)
     # By overlap, recall, class, size and number of detections; -1 where a class has no object of that size.
     precision, recall = evaluated.eval["precision"], evaluated.eval["recall"]
     overlaps = evaluated.params.iouThrs
-    chosen = {name: slice(None) if at is None else np.isclose(overlaps, at) for name, at in _WANTED}
+    chosen = {name: slice(None) if at is None else np.isclose(overlaps, at) for name, at in _IOUS}
     numbers = {name: _mean(precision[rows, :, :, 0, -1]) for name, rows in chosen.items()}
     numbers |= {f"ap_{size}": _mean(precision[:, :, :, at, -1]) for at, size in enumerate(SIZES, 1)}
-    numbers |= {f"ar_{count}": _mean(recall[:, :, 0, at]) for at, count in enumerate(_NUMBER_OF)}
+    numbers |= {f"ar_{count}": _mean(recall[:, :, 0, at]) for at, count in enumerate(_DETECTIONS)}
     numbers |= {f"ar_{size}": _mean(recall[:, :, at, -1]) for at, size in enumerate(SIZES, 1)}
     per_class = {
         name: {

@@ -12,12 +12,17 @@ from convolens.boxes import overlap
 from convolens.data import Example
 from convolens.evaluation.detections.found import Found
 
-OVERLAP = 0.5
-SURE = 0.5  # score from which a detection counts
+MIN_IOU = 0.5  # of a pair
+MIN_SCORE = 0.5  # of a detection that counts
 
 
 def detection_confusion(
-    examples: Sequence[Example], found: Sequence[Found], classes: int, *, least: float = OVERLAP, sure: float = SURE
+    examples: Sequence[Example],
+    found: Sequence[Found],
+    classes: int,
+    *,
+    min_iou: float = MIN_IOU,
+    min_score: float = MIN_SCORE,
 ) -> NDArray[np.int64]:
     """Counts `(classes + 1, classes + 1)`: rows what it is, columns what it was named, the last of each "nothing".
 
@@ -28,16 +33,16 @@ def detection_confusion(
         examples: the truth.
         found: what was detected in each.
         classes: how many.
-        least: IoU of a pair.
-        sure: the least score.
+        min_iou: of a pair.
+        min_score: of a detection that counts.
     """
     counts = np.zeros((classes + 1, classes + 1), np.int64)
     for example, one in zip(examples, found, strict=True):
-        kept = one.scores >= sure
+        kept = one.scores >= min_score
         boxes, named = one.boxes_xyxy[kept].astype(np.float64), one.labels[kept]
         truth = np.array([box.xyxy for box in example.boxes], np.float64).reshape(-1, 4)
         counted = np.array([not (box.crowd or box.difficult) for box in example.boxes], bool)
-        pairs = paired(overlap(boxes[:, None], truth), least)
+        pairs = paired(overlap(boxes[:, None], truth), min_iou)
         for at, label in enumerate(named):
             object_ = pairs.get(at)
             if object_ is None:
@@ -49,17 +54,17 @@ def detection_confusion(
     return counts
 
 
-def paired(shared: NDArray[Any], least: float) -> dict[int, int]:
-    """Row → column of pairs with an overlap of at least `least`, from the greatest down, each row and column once.
+def paired(ious: NDArray[Any], min_iou: float) -> dict[int, int]:
+    """Row → column of pairs with an IoU of at least `min_iou`, from the greatest down, each row and column once.
 
     >>> paired(np.array([[0.9, 0.8], [0.7, 0.2]]), 0.5)
     {0: 0}
     """
     pairs: dict[int, int] = {}
     columns: set[int] = set()
-    for flat in np.argsort(-shared, axis=None, kind="stable"):
-        row, column = divmod(int(flat), shared.shape[1])
-        if shared[row, column] < least:
+    for flat in np.argsort(-ious, axis=None, kind="stable"):
+        row, column = divmod(int(flat), ious.shape[1])
+        if ious[row, column] < min_iou:
             break
         if row not in pairs and column not in columns:
             pairs[row] = column

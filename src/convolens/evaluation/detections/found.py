@@ -1,4 +1,4 @@
-"""What a detector said of a picture, as arrays."""
+"""What a detector finds in a picture, as arrays."""
 
 from __future__ import annotations
 

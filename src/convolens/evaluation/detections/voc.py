@@ -2,9 +2,9 @@
 
 Everingham et al., "The PASCAL Visual Object Classes (VOC) Challenge", 2010, section 4.2. Detections are gone through by
 score; each belongs to the object of its class and picture that it overlaps most, and is right if that is by at least
-half and no surer one had it. A difficult object is neither wanted nor wrong; nor is what lies in a crowd, of which VOC
-has none. VOC's corners are whole pixels, the last one inside; `convolens.data` makes them half-open, which leaves areas
-and overlaps as they are.
+half and none of a higher score did so before. A difficult object is neither wanted nor wrong; nor is what is in a
+crowd, of which VOC has none. VOC's corners are whole pixels, the last one inside; `convolens.data` makes them
+half-open, which leaves areas and overlaps as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from convolens.boxes import overlap
 from convolens.data import Example
 from convolens.evaluation.detections.found import Found
 
-OVERLAP = 0.5
+MIN_IOU = 0.5
 _RIGHT, _WRONG, _NEITHER = 1, 0, -1
 
 
@@ -71,18 +71,20 @@ def voc_metrics(examples: Sequence[Example], found: Sequence[Found], class_names
     return {**means, "per_class": per_class}
 
 
-def curves(examples: Sequence[Example], found: Sequence[Found], classes: int, *, least: float = OVERLAP) -> list[Curve]:
+def curves(
+    examples: Sequence[Example], found: Sequence[Found], classes: int, *, min_iou: float = MIN_IOU
+) -> list[Curve]:
     """Precision and recall of each class."""
-    return [_curve(examples, found, label, least) for label in range(classes)]
+    return [_curve(examples, found, label, min_iou) for label in range(classes)]
 
 
-def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, least: float) -> Curve:
+def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, min_iou: float) -> Curve:
     scores, verdicts, count = [], [], 0
     for example, one in zip(examples, found, strict=True):
         mine = one.labels == label
         order = np.argsort(-one.scores[mine], kind="stable")
         scores.append(one.scores[mine][order].astype(np.float64))
-        verdicts.append(_verdicts(one.boxes_xyxy[mine][order], example, label, least))
+        verdicts.append(_verdicts(one.boxes_xyxy[mine][order], example, label, min_iou))
         count += sum(not box.difficult for box in example.objects if box.label == label)
     score, verdict = np.concatenate(scores or [np.zeros(0)]), np.concatenate(verdicts or [np.zeros(0, np.int64)])
     score, verdict = score[verdict != _NEITHER], verdict[verdict != _NEITHER]
@@ -91,21 +93,21 @@ def _curve(examples: Sequence[Example], found: Sequence[Found], label: int, leas
     return Curve(score[order], right / np.arange(1, len(right) + 1), right / max(count, 1), count)
 
 
-def _verdicts(boxes: NDArray[Any], example: Example, label: int, least: float) -> NDArray[np.int64]:
-    """Of the detections of a class in a picture, the surest first."""
+def _verdicts(boxes: NDArray[Any], example: Example, label: int, min_iou: float) -> NDArray[np.int64]:
+    """Of the detections of a class in a picture, the highest score first."""
     mine = [box for box in example.boxes if box.label == label]
     truth = np.array([box.xyxy for box in mine], np.float64).reshape(-1, 4)
     verdicts = np.full(len(boxes), _WRONG)
     if not mine:
         return verdicts
-    shared = overlap(boxes.astype(np.float64)[:, None], truth)
-    taken = np.zeros(len(mine), bool)
-    for at, row in enumerate(shared):
+    ious = overlap(boxes.astype(np.float64)[:, None], truth)
+    matched = np.zeros(len(mine), bool)
+    for at, row in enumerate(ious):
         best = int(row.argmax())
-        if row[best] < least:
+        if row[best] < min_iou:
             continue
         if mine[best].difficult or mine[best].crowd:
             verdicts[at] = _NEITHER
-        elif not taken[best]:
-            taken[best], verdicts[at] = True, _RIGHT
+        elif not matched[best]:
+            matched[best], verdicts[at] = True, _RIGHT
     return verdicts
