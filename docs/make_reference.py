@@ -271,7 +271,7 @@ def entries(text: str, *, named: bool) -> Iterator[str]:
         yield text
         return
     for line in text.splitlines():
-        entry = re.match(r"([\w*, ]+): (.*)", line)
+        entry = re.match(r"(\S[\w*, ]*): (.*)", line)
         yield f"- **{entry[1]}**: {entry[2]}" if entry else f"  {line.strip()}"
 
 

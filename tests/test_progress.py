@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from convolens import progress
-from convolens.training.journal import Bar
+from convolens.training.run_log import Bar
 
 
 def on(monkeypatch, *, width, terminal):

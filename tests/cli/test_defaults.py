@@ -1,5 +1,6 @@
 """The command line has the options of Python's calls, with the same defaults."""
 
+from dataclasses import fields
 from inspect import signature
 
 import numpy as np
@@ -10,8 +11,9 @@ import convolens as cl
 from convolens import cli
 from convolens.effects.pictures.edge_pictures import edge_picture
 from convolens.models import Classifier, Detector, Localizer
-from convolens.training import settings
-from convolens.training.train import TRAINERS, train
+from convolens.training.request import Request
+from convolens.training.settings import Settings
+from convolens.training.train import TRAINERS, train, trainer_of
 
 # What Python calls otherwise than the command line.
 WORDS = {"taps": "tap", "delays": "delay", "weights": "weight", "content_taps": "content_tap", "init": "start",
@@ -60,11 +62,17 @@ def options_of(words):
     return {parameter.name: parameter.default for parameter in command.params}
 
 
+def taken_by(task):
+    """The options of `cl.train` that a task does not refuse."""
+    shared = {field.name for kind in (Request, Settings) for field in fields(kind)}
+    return shared.union(signature(trainer_of(task)).parameters) & set(signature(train).parameters)
+
+
 def options_to_set(words, call):
     """Of `cl.train`, what the task takes; of another call, everything."""
     found = dict(signature(call).parameters)
     if call is train:
-        taken = {*signature(TRAINERS[words.split()[1]]).parameters, *settings.OPTION_NAMES}
+        taken = taken_by(words.split()[1])
         found = {name: one for name, one in found.items() if name in taken}
     left_out = FROM_THE_FILES | set(ONLY_PYTHONS)
     return {
@@ -95,3 +103,17 @@ def test_an_option_that_is_given_reaches_the_call(tmp_path):
         command, *options = words.split()
         assert cli.run([command, str(tmp_path / "photo.png"), str(tmp_path / "out.png"), *options]) == 0
         np.testing.assert_array_equal(cl.read_image(tmp_path / "out.png"), expected)
+
+
+@pytest.mark.parametrize("task", TRAINERS)
+def test_a_task_has_no_option_that_its_training_refuses(task):
+    named = {"tap" if name == "taps" else name for name in taken_by(task)}
+    assert set(options_of(f"train {task}")) - {"help"} == named - set(ONLY_PYTHONS)
+
+
+@pytest.mark.parametrize("task", TRAINERS)
+def test_help_says_what_concerns_the_task_alone(task, capsys):
+    assert cli.run(["train", task, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    size = {"classify": "shorter side, or for head", "localize": "shorter side.", "detect": "Default: 300."}[task]
+    assert size in said and "None" not in said and "`" not in said

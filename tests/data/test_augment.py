@@ -25,7 +25,7 @@ def extent(pixels):
     return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / side
 
 
-def test_nothing_asked_for_changes_nothing():
+def test_no_augmentation_changes_nothing():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
     view = draw_view(20, 20, UNCHANGED, np.random.default_rng(1))
     np.testing.assert_array_equal(view.picture(pixels, 20), pixels)
@@ -50,10 +50,10 @@ def test_an_object_is_kept_whole_and_views_differ():
         assert x1 <= 80 and y1 <= 60 and x2 >= 120 and y2 >= 90
         seen.add(view)
     assert len(seen) > 40
-    assert {view.mirrored for view in seen} == {False, True}
+    assert {view.flipped for view in seen} == {False, True}
 
 
-def test_what_is_shown_has_the_size_that_was_asked_for():
+def test_a_view_has_the_size_that_was_requested():
     random = np.random.default_rng(0)
     for least, most in ((0.3, 0.5), (1.5, 2.5)):
         shares = []
@@ -72,14 +72,14 @@ def test_grays_stay_gray_and_the_mean_keeps_its_place_under_contrast():
         np.testing.assert_allclose(changed, changed[0], atol=1e-6)
 
 
-def test_light_and_colors_change_as_far_as_asked():
+def test_light_and_colors_change_as_far_as_requested():
     pixels = np.full((4, 4, 3), 128, np.uint8)
     random = np.random.default_rng(0)
     values = [draw_colors(pixels, 0.2, random) @ [0.5, 0.5, 0.5, 1.0] for _ in range(300)]
     assert 0.39 < np.min(values) < 0.42 and 0.58 < np.max(values) < 0.61  # 0.5 · (1 ± 0.2); contrast turns about it
 
 
-def test_what_is_shown_has_ratios_of_width_to_height_in_the_range():
+def test_a_view_has_ratios_of_width_to_height_in_the_range():
     random, augmentation = np.random.default_rng(0), Augmentation(scale=(0.2, 0.3), ratio=(1.0, 2.0))
     corners = np.array([draw_view(100, 100, augmentation, random).box_xyxy for _ in range(300)])
     ratios = (corners[:, 2] - corners[:, 0]) / (corners[:, 3] - corners[:, 1])
@@ -92,8 +92,8 @@ def test_what_is_shown_has_ratios_of_width_to_height_in_the_range():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": (0.0, 1.0)}, r"scale: need two shares of the area above 0, the least first, got \(0.0, 1.0\)"),
-        ({"scale": (1.0, 0.5)}, "scale: need two shares"),
+        ({"scale": (0.0, 1.0)}, r"scale: need two fractions of the area above 0, the least first, got \(0.0, 1.0\)"),
+        ({"scale": (1.0, 0.5)}, "scale: need two fractions"),
         ({"ratio": (2.0, 1.0)}, r"ratio: need two numbers above 0, the least first, got \(2.0, 1.0\)"),
         ({"ratio": 1.2}, "ratio: need two numbers above 0, the least first, got 1.2"),
         ({"color_jitter": 1.0}, "color_jitter: need a number from 0 to below 1, got 1.0"),

@@ -32,7 +32,7 @@ def extent(pixels):
     return np.array([columns.min() / wide, rows.min() / high, (columns.max() + 1) / wide, (rows.max() + 1) / high])
 
 
-def test_nothing_asked_for_changes_nothing():
+def test_no_augmentation_changes_nothing():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
     view = draw_objects_view(30, 20, BOXES[:0], NOTHING, np.random.default_rng(1))
     np.testing.assert_array_equal(filled(view, pixels, (20, 30), (9, 9, 9)), pixels)
@@ -64,7 +64,7 @@ def test_a_view_beside_the_picture_is_all_fill():
     assert (seen == (1, 2, 3)).all()
 
 
-def test_an_object_is_kept_if_its_center_is_seen_and_cut_off_at_the_edge():
+def test_an_object_is_kept_if_its_center_is_in_view_and_cut_off_at_the_edge():
     boxes, labels = objects_in(View((20.0, 0.0, 120.0, 100.0), True), BOXES, LABELS)
     np.testing.assert_allclose(boxes, [[0.1, 0.5, 0.6, 0.95]])
     assert labels.tolist() == [2]
@@ -79,7 +79,7 @@ def test_every_view_of_objects_has_one_and_crops_overlap_as_the_paper_says():
         boxes, _ = objects_in(view, BOXES, LABELS)
         assert len(boxes) >= 1
         assert (boxes[:, :2] < boxes[:, 2:]).all()
-        mirrored += view.mirrored
+        mirrored += view.flipped
         whole += view.box_xyxy == (0, 0, 200, 150)
         x1, y1, x2, y2 = view.box_xyxy
         wide, high = (x2 - x1) / 200, (y2 - y1) / 150

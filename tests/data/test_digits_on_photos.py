@@ -13,7 +13,7 @@ def pairs():
     return [digits.with_digit("train", SIDE, np.random.default_rng(seed)) for seed in range(40)]
 
 
-def test_every_changed_pixel_lies_in_the_box_and_the_strokes_fill_it(pairs):
+def test_every_changed_pixel_is_in_the_box_and_the_strokes_fill_it(pairs):
     for background, picture in pairs:
         x1, y1, x2, y2 = picture.box
         changed = (picture.pixels != background).any(axis=2)

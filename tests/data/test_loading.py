@@ -58,7 +58,7 @@ def test_a_large_jpeg_is_decoded_small_with_its_boxes(tmp_path):
 
 
 @pytest.mark.parametrize("at_least", [1, 99, 101, 400, 4000])
-def test_the_shorter_side_keeps_at_least_what_is_asked_for(tmp_path, at_least):
+def test_the_shorter_side_keeps_at_least_what_is_requested(tmp_path, at_least):
     gradient(403, 811).save(tmp_path / "a.jpg")
     assert min(load_small(Example(tmp_path / "a.jpg", ()), at_least).pixels.shape[:2]) >= min(at_least, 403)
 

@@ -22,7 +22,7 @@ def test_there_are_one_to_eight_digits_of_all_the_sizes(pairs):
     assert 0.45 * SIDE < max(longest) <= 0.6 * SIDE + 1.5
 
 
-def test_every_changed_pixel_lies_in_a_box_and_every_box_touches_changed_pixels_on_its_sides(pairs):
+def test_every_changed_pixel_is_in_a_box_and_every_box_touches_changed_pixels_on_its_sides(pairs):
     for background, picture in pairs:
         changed = (picture.pixels != background).any(axis=2)
         inside = np.zeros_like(changed)

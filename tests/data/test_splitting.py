@@ -48,7 +48,7 @@ def test_every_class_keeps_an_example_to_train_on():
     assert labels(validation) == [1]
 
 
-def test_pictures_without_objects_and_the_rarest_class_are_shared_out_too():
+def test_pictures_without_objects_and_the_rarest_class_are_split_too():
     box = (0.0, 0.0, 1.0, 1.0)
     kinds = [((0,), 40), ((0, 1), 10), ((), 20)]
     examples = [
@@ -67,7 +67,7 @@ def test_a_fraction_that_leaves_nothing_on_one_side_is_refused(fraction):
 
 
 def test_one_picture_of_each_class_cannot_be_split():
-    with pytest.raises(DataError, match="here: need at least two pictures of a class to keep one back"):
+    with pytest.raises(DataError, match="here: need at least two pictures of a class to validate on one"):
         split(data_of(1, 1), 0.5)
 
 
@@ -78,7 +78,7 @@ def parted(**counts: int) -> DataSet:
     return DataSet(Path("here"), ("a", "b"), tuple(examples), "label")
 
 
-def test_the_datas_own_part_is_taken_unless_a_share_is_asked_for():
+def test_the_datas_own_split_is_taken_unless_a_fraction_is_requested():
     train, validation = split(parted(train=20, validation=6, test=4))
     assert (len(train), len(validation)) == (20, 6)
     train, validation = split(parted(train=20, validation=6), 0.1)
@@ -86,7 +86,7 @@ def test_the_datas_own_part_is_taken_unless_a_share_is_asked_for():
 
 
 @pytest.mark.parametrize("others", [{}, {"test": 4}])
-def test_without_a_part_to_validate_on_a_share_is_kept_back_and_the_test_left_alone(others):
+def test_without_a_split_to_validate_on_a_fraction_is_taken_and_the_test_left_alone(others):
     train, validation = split(parted(train=20, **others))
     assert (len(train), len(validation)) == (16, 4)
     assert {example.split for example in (*train.examples, *validation.examples)} == {"train"}
@@ -100,12 +100,12 @@ def test_parts_of_which_none_is_to_train_on_are_refused(part, asked):
 
 def test_a_list_keeps_back_what_it_names_and_leaves_the_test_alone(tmp_path):
     (tmp_path / "kept.txt").write_text(f"{Path('train/3.png').resolve()}\n")
-    train, kept_back = split(parted(train=20, test=5), tmp_path / "kept.txt")
+    train, validation = split(parted(train=20, test=5), tmp_path / "kept.txt")
     assert {example.split for example in train.examples} == {"train"}
-    assert (len(train), [example.path for example in kept_back.examples]) == (19, [Path("train/3.png")])
+    assert (len(train), [example.path for example in validation.examples]) == (19, [Path("train/3.png")])
 
 
-def test_a_list_names_what_is_kept_back(tmp_path):
+def test_a_list_names_what_is_validation(tmp_path):
     examples = tuple(Example(tmp_path / "a" / f"{n}.png", (n % 2,)) for n in range(4))
     data = DataSet(tmp_path, ("even", "odd"), examples, "label")
     (tmp_path / "kept.txt").write_text("a/1.png\n\n" + str(tmp_path / "a" / "2.png") + "\n")

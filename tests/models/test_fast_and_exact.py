@@ -23,7 +23,7 @@ def in_both(run):
 
 @pytest.mark.slow
 @pytest.mark.weights
-def test_the_texture_classifier_gives_the_same_answers_on_300_crops(tmp_path):
+def test_the_texture_classifier_gives_the_same_predictions_on_300_crops(tmp_path):
     write_textures(tmp_path, train=60, test=100)
     taps = ("conv2_1", "conv3_1", "conv4_1")
     run = cl.train(

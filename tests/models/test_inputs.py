@@ -44,7 +44,7 @@ def test_auto_is_what_a_surrounding_choice_says():
         lambda device: cl.detector("resnet18", classes=2, size=64, width=0.125, device=device),
     ],
 )
-def test_whatever_makes_a_network_puts_it_where_it_is_asked_to(make):
+def test_whatever_makes_a_network_puts_it_on_the_requested_device(make):
     assert {parameter.device.type for parameter in make("cpu").parameters()} == {"cpu"}
     with pytest.raises(DeviceError, match="device: need auto, cpu, cuda"):
         make("abacus")

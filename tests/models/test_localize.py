@@ -99,7 +99,7 @@ def test_gathering_is_the_mean_that_attention_gives_and_says_where_it_looked():
     assert found == pytest.approx([sure, 1, 2, 3, 4.5 / 6 + 0.01, 1.5 / 4 - 0.02, 0.3, 0.4], abs=1e-5)
 
 
-def test_every_window_of_a_larger_map_is_answered_as_it_would_be_alone():
+def test_every_window_of_a_larger_map_is_predicted_as_it_would_be_alone():
     torch.manual_seed(0)
     said = torch.randn(2, 1 + 3 + 4, 7, 9)
     found = AttentionPooling().over_windows(3, 4)(said)
@@ -110,7 +110,7 @@ def test_every_window_of_a_larger_map_is_answered_as_it_would_be_alone():
             torch.testing.assert_close(found[:, :, row, column], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_a_localizer_becomes_a_map_of_answers(model):
+def test_a_localizer_becomes_a_map_of_predictions(model):
     batch = torch.rand(1, 3, 64, 96)
     scanner = cl.convolutionalize(model, 64)
     with torch.inference_mode():
@@ -140,7 +140,7 @@ def test_what_is_unlikely_to_be_there_has_no_name_and_no_place(model):
         model.predict(picture, threshold=1.5)
 
 
-def test_many_pictures_give_many_answers_in_order(model):
+def test_many_pictures_give_many_predictions_in_order(model):
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (40 + 8 * n, 48, 3)).astype(np.uint8) for n in range(5)]
     together = model.predict(pictures, threshold=0.0, batch=2)
@@ -148,7 +148,7 @@ def test_many_pictures_give_many_answers_in_order(model):
         assert one == model.predict(picture, threshold=0.0)
 
 
-def test_a_saved_localizer_answers_as_before(model, tmp_path):
+def test_a_saved_localizer_predicts_as_before(model, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = cl.load(tmp_path / "model.safetensors", device="cpu")
     picture = np.random.default_rng(1).integers(0, 256, (50, 60, 3)).astype(np.uint8)

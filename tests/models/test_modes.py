@@ -24,7 +24,7 @@ def test_a_prediction_leaves_each_part_in_its_own_mode():
     assert modes(model) == before
 
 
-def test_all_classes_asked_for_are_named_in_lines_and_three_on_pictures():
+def test_all_requested_classes_are_named_in_lines_and_three_on_pictures():
     found = cl.classifier("resnet18", classes=6).predict(PICTURE, top=5)
     assert in_lines(found)[0].count("%") == 5
     assert in_words(found).count("%") == 3

@@ -16,7 +16,7 @@ from convolens.media.images import write_image
 from convolens.models.detect import DetectionLoss
 from convolens.training.detect import DetectObjective
 from convolens.training.fit_boxes import fitted_shapes, object_sides
-from convolens.training.pictures import Pictures
+from convolens.training.pictures import PictureCache, Pictures
 
 SIDE = 64
 GENERATOR = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_it_learns_what_is_where(run, squares):
     assert len(model.predict(empty)) == 0
 
 
-def test_its_folder_holds_the_parts_of_the_loss_and_what_was_asked(run):
+def test_its_folder_holds_the_parts_of_the_loss_and_what_was_requested(run):
     head, *rows = (run.folder / "metrics.csv").read_text().splitlines()
     assert {"loss_class", "loss_box", "ap", "ap50", "ap75"} <= set(head.split(","))
     assert len(rows) == 12
@@ -98,7 +98,7 @@ def test_every_loss_takes_a_step_and_stays_finite(squares, tmp_path, objectness,
     assert run.load(device="cpu").objectness == objectness
 
 
-def test_a_run_is_taken_up_again(squares, tmp_path):
+def test_a_run_is_resumed(squares, tmp_path):
     for epochs in (1, 2):
         options = {**QUICK, "width": 0.0625, "fit_boxes": True, "epochs": epochs}
         run = cl.train("detect", squares, out=tmp_path, resume=epochs == 2, **options)
@@ -110,11 +110,11 @@ def objective(folder, augmentation=None):
     data = read_data(folder)
     model = cl.detector(cl.trunk("resnet18", width=0.0625), size=SIDE, classes=data.class_names)
     learned = DetectObjective(model, augmentation or ObjectAugmentation(), DetectionLoss())
-    pictures = Pictures(data, learned.least_side, learned.view, [], learned.collate)
+    pictures = Pictures(data, learned, PictureCache())
     return learned, lambda numbers: [pictures.sample(at, np.random.default_rng(at)) for at in numbers]
 
 
-def test_a_batch_without_any_object_teaches(squares):
+def test_a_batch_without_any_object_has_a_loss_and_gradients(squares):
     learned, samples = objective(squares)
     empty = [at for at, one in enumerate(read_data(squares).examples) if not one.objects][:4]
     batch = learned.prepare(learned.collate(samples(empty)), GENERATOR)
@@ -135,7 +135,7 @@ def test_a_batch_is_filled_up_with_boxes_of_no_class(squares):
         assert row.tolist() == one["labels"].tolist() + [-1] * (most - len(one["labels"]))
 
 
-def test_five_hundred_objects_in_one_picture_and_one_of_a_pixel_are_learned_from(tmp_path):
+def test_five_hundred_objects_in_one_picture_and_one_of_a_pixel_are_trained_on(tmp_path):
     random = np.random.default_rng(0)
     write_image(tmp_path / "a.png", random.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8))
     write_image(tmp_path / "b.png", random.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8))
@@ -148,7 +148,7 @@ def test_five_hundred_objects_in_one_picture_and_one_of_a_pixel_are_learned_from
     assert np.isfinite(run.metrics["ap"])
 
 
-def test_gray_transparent_and_very_long_pictures_are_learned_from(tmp_path):
+def test_gray_transparent_and_very_long_pictures_are_trained_on(tmp_path):
     random = np.random.default_rng(0)
     for name, shape in (("grey", (60, 60)), ("clear", (60, 60, 4)), ("long", (30, 600, 3)), ("high", (600, 30))):
         write_image(tmp_path / f"{name}.png", random.integers(0, 255, shape).astype(np.uint8))
@@ -172,7 +172,7 @@ def test_a_class_without_examples_is_kept_and_has_no_figure(squares, tmp_path):
 
 
 @pytest.mark.bad_input
-def test_boxes_that_cannot_be_are_named_with_their_file_and_never_learned_from(tmp_path):
+def test_boxes_that_cannot_be_are_named_with_their_file_and_never_trained_on(tmp_path):
     wrong = {
         3: ([20, 20, -10, 5], "inverted box"),
         4: ([20, 20, 0, 5], "box without area"),
@@ -195,10 +195,12 @@ def test_data_without_objects_is_refused_in_a_sentence(tmp_path):
     folder = write_squares(tmp_path / "data", 8)
     content = json.loads((folder / "annotations.json").read_text())
     write(folder, content["images"], [])
-    with pytest.raises(DataError, match=r"data: need objects to learn from, got \d+ pictures without any"):
+    with pytest.raises(
+        DataError, match=r"data: need objects to train and to validate on, got \d+ pictures without any"
+    ):
         cl.train("detect", folder, out=tmp_path / "run", **QUICK)
     write(folder, content["images"], [one | {"iscrowd": 1} for one in content["annotations"]])
-    with pytest.raises(DataError, match="need objects to learn from"):
+    with pytest.raises(DataError, match="need objects to train and to validate on"):
         cl.train("detect", folder, out=tmp_path / "run", **QUICK)
 
 
@@ -247,9 +249,9 @@ def test_a_map_that_suits_no_object_has_the_shape_nearest_to_it_and_few_sizes_ar
     assert [round(width, 2) for width, _ in coarse] == [0.14]
 
 
-def test_sides_are_shares_of_each_objects_own_picture(squares):
+def test_sides_are_fractions_of_each_objects_own_picture(squares):
     examples = read_data(squares).examples[:6]
-    sides = object_sides(examples, [])
+    sides = object_sides(examples)
     assert len(sides) == sum(len(one.objects) for one in examples)
     first = next(one for one in examples if one.objects).objects[0].xyxy
     np.testing.assert_allclose(sides[0], [(first[2] - first[0]) / SIDE, (first[3] - first[1]) / SIDE])

@@ -27,7 +27,7 @@ def last(steps):
     return fit
 
 
-def test_the_answer_is_the_one_that_scipy_finds_for_the_same_cost():
+def test_the_weights_are_those_that_scipy_finds_for_the_same_loss():
     x, labels = blobs()
     standard = (x - x.mean(0)) / x.std(0)
 

@@ -55,7 +55,7 @@ def test_it_learns_whether_which_and_where(run, squares):
     assert 0 <= named.box_xyxy[0] < named.box_xyxy[2] <= 40
 
 
-def test_its_folder_holds_the_parts_of_the_cost(run):
+def test_its_folder_holds_the_parts_of_the_loss(run):
     head, *rows = (run.folder / "metrics.csv").read_text().splitlines()
     assert {"loss_object", "loss_class", "loss_box", "mean_iou"} <= set(head.split(","))
     assert len(rows) == 16
@@ -68,7 +68,7 @@ def test_a_part_of_weight_nothing_is_not_learned(squares, tmp_path):
     assert [row["loss_box"] for row in rows if row["event"] == "epoch"] == [0.0]
 
 
-def test_the_figures_are_those_of_cases_counted_by_hand():
+def test_the_metrics_are_those_of_cases_counted_by_hand():
     # Objectness, two classes, centre and (before the sigmoid) size. Sizes 0 are a half of the picture's side.
     output = torch.tensor([
         [2.0, 1.0, 0.0, 0.5, 0.5, 0.0, 0.0],

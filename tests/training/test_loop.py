@@ -19,11 +19,14 @@ from safetensors.torch import load_file, save_file
 
 from convolens.errors import ArgumentError, FileError, MissingExtraError, TrainingError, WeightsError
 from convolens.media.images import read_image
-from convolens.training import Settings, fit
 from convolens.training.checkpoint import read_checkpoint
 from convolens.training.loader import parts_of_epoch
+from convolens.training.loop import fit
+from convolens.training.optimizers import moving_parameters
+from convolens.training.pace import Pace
 from convolens.training.run_folder import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
+from convolens.training.settings import Settings
 from convolens.training.speed import multiplies_bfloat16
 from convolens.training.tuning import find_batch, find_lr
 
@@ -63,7 +66,7 @@ def stopped_after(steps, folder, **changes):
         return losses(network, batch)
 
     task.objective.losses = counting
-    with pytest.raises(KeyboardInterrupt, match=r"holds the state after step \d of epoch \d; .* --resume goes on"):
+    with pytest.raises(KeyboardInterrupt, match=r"holds the state after step \d of epoch \d; .* --resume resumes it"):
         trained(folder, task, **changes)
     return len(seen)
 
@@ -97,7 +100,7 @@ def test_it_learns(tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("steps", [1, 6, 9])
-def test_a_run_that_was_stopped_and_taken_up_again_ends_with_the_same_bits(tmp_path, optimizer, steps):
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(tmp_path, optimizer, steps):
     trained(tmp_path / "whole", optimizer=optimizer)
     ended_at = stopped_after(steps, tmp_path / "parts", optimizer=optimizer)
     assert ended_at == steps  # the signal was heeded after the step in hand
@@ -156,7 +159,7 @@ def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
         ("bfloat16", False, "bfloat16"),
     ],
 )
-def test_networks_run_in_bfloat16_where_that_is_fast_or_asked_for(tmp_path, monkeypatch, precision, able, expected):
+def test_networks_run_in_bfloat16_where_that_is_fast_or_requested(tmp_path, monkeypatch, precision, able, expected):
     monkeypatch.setattr("convolens.training.loop.multiplies_bfloat16", lambda device: able)
     task, seen = toy.toy(), set()
     losses = task.objective.losses
@@ -208,7 +211,7 @@ def test_a_loss_that_is_no_number_stops_the_run_names_the_batch_and_keeps_the_la
         ({"seed": 5}, "resume: need the seed"),
     ],
 )
-def test_a_run_is_not_taken_up_again_as_another(tmp_path, change, message):
+def test_a_run_is_not_resumed_as_another(tmp_path, change, message):
     trained(tmp_path, epochs=1)
     with pytest.raises(ArgumentError, match=message):
         trained(tmp_path, resume=True, **change)
@@ -226,7 +229,7 @@ def test_a_damaged_state_is_refused_in_a_sentence(tmp_path):
     whole = (tmp_path / LAST).read_bytes()
     for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"\x00" * 1000):
         (tmp_path / LAST).write_bytes(damaged)
-        with pytest.raises(WeightsError, match="need the state of a training to go on from, got a damaged file"):
+        with pytest.raises(WeightsError, match="need the state of a training to resume from, got a damaged file"):
             trained(tmp_path, resume=True)
 
 
@@ -373,6 +376,17 @@ def test_layers_nearer_the_picture_move_less_and_vectors_have_no_decay(tmp_path)
     assert found[id(model[0].bias)]["weight_decay"] == 0.0
 
 
+def test_layers_that_move_alike_are_one_group_and_states_number_parameters_layer_by_layer():
+    task = toy.toy()
+    model = task.model
+    made = toy.settings().make_optimizer(model, task.trainable.layers)
+    assert [len(group["params"]) for group in made.param_groups] == [2, 4]  # weights, and what has no decay
+    order = [value for layer in moving_parameters(model, task.trainable.layers) for value in layer]
+    convolution, norm, dense = model[0], model[1], model[5]
+    expected = [convolution.weight, convolution.bias, norm.weight, norm.bias, dense.weight, dense.bias]
+    assert list(map(id, order)) == list(map(id, expected))
+
+
 def test_a_run_that_an_earlier_version_was_stopped_in_ends_with_the_same_bits(tmp_path):
     trained(tmp_path / "whole")
     stopped_after(9, tmp_path / "parts")
@@ -389,7 +403,7 @@ def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path
     known |= {"facts": {"settings": {"rate": "find"}, "found": {"rate": 0.5}, "lesson": task}}
     save_file({}, tmp_path / LAST, metadata={"convolens": json.dumps(known)})
     found = read_checkpoint(tmp_path / LAST)
-    assert (found.place.lr, found.ema_steps) == (0.5, 3)
+    assert (found.progress.lr, found.ema_steps) == (0.5, 3)
     assert (found.facts["settings"], found.facts["found"]) == ({"lr": "find"}, {"lr": 0.5})
     assert found.facts["task"] == {
         "finetune": "all",
@@ -399,8 +413,8 @@ def test_what_an_earlier_version_said_of_a_task_is_read_in_todays_words(tmp_path
     }
 
 
-def test_the_average_is_the_mean_that_its_decay_says():
-    from convolens.training.average import ExponentialMovingAverage
+def test_the_moving_average_is_the_mean_that_its_decay_defines():
+    from convolens.training.ema import ExponentialMovingAverage
 
     model = torch.nn.Linear(1, 1, bias=False)
     values = [3.0, -1.0, 2.0, 5.0]
@@ -433,7 +447,7 @@ def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
     assert note["lr"] == outcome.settings.lr
 
 
-def test_tensorboard_gets_the_figures_of_each_epoch(tmp_path):
+def test_tensorboard_gets_the_metrics_of_each_epoch(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     stopped_after(8, tmp_path, tensorboard=True)
@@ -483,6 +497,31 @@ def test_a_batch_fits_the_memory_there_is(monkeypatch):
 def test_settings_that_cannot_be_are_refused(change, message):
     with pytest.raises(ArgumentError, match=message):
         Settings(**change)
+
+
+def test_the_pace_of_an_epoch_leaves_out_its_first_step_and_counts_the_measuring(monkeypatch):
+    now = iter([0.0, 9.0, 10.0, 11.0])
+    monkeypatch.setattr("convolens.training.pace.time.monotonic", lambda: next(now))
+    pace = Pace()
+    pace.step(8)
+    assert pace.seconds == 9 / 8
+    pace.step(8)
+    pace.step(8)
+    assert pace.seconds == 1 / 8
+    assert pace.epochs_in(100.0, 800, 120) == pytest.approx(100 / (800 / 8 + 120 / 8 * 2 / 3))
+
+
+@pytest.mark.parametrize(("options", "said"), [({"minutes": 60, "patience": 1}, 1), ({"minutes": 60, "epochs": 2}, 0)])
+def test_early_in_a_run_of_some_minutes_it_says_what_will_fit_if_that_is_less_than_wanted(
+    tmp_path, capsys, options, said
+):
+    wanted = toy.settings(**{"epochs": None, "checkpoint_seconds": 30.0, **options})
+    fit(toy.toy(), wanted, tmp_path, progress=True)
+    [note] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines() if "forecast" in line]
+    assert note["epochs"] > 100
+    assert (
+        capsys.readouterr().err.count(f"about {note['epochs']:.0f} epochs of 48 pictures fit into 60 minutes") == said
+    )
 
 
 def test_minutes_hold_what_was_done_before_and_the_measuring_after(tmp_path):

@@ -8,10 +8,11 @@ import pytest
 
 import convolens as cl
 from convolens.errors import ArgumentError
-from convolens.training import Settings
-from convolens.training.train import TRAINERS, train
+from convolens.training.request import Request
+from convolens.training.settings import Settings
+from convolens.training.train import TRAINERS, options, train, trainer_of
 
-OPTIONS = {name: option for name, option in signature(train).parameters.items() if option.kind is option.KEYWORD_ONLY}
+OPTIONS = options()
 CHOSEN = {"batch", "lr", "weight_decay", "layer_decay"}  # by what learns; None in `cl.train`
 
 
@@ -20,22 +21,24 @@ def members(annotation):
 
 
 def test_every_setting_is_an_option_with_the_same_type_and_default():
-    types, settings = get_type_hints(train), get_type_hints(Settings)
+    settings = get_type_hints(Settings)
     for field in fields(Settings):
         assert OPTIONS[field.name].default == (None if field.name in CHOSEN else field.default), field.name
-        assert members(types[field.name]) - {type(None)} == members(settings[field.name]) - {type(None)}, field.name
+        assert members(OPTIONS[field.name].annotation) - {type(None)} == members(settings[field.name]) - {type(None)}, (
+            field.name
+        )
 
 
 @pytest.mark.parametrize("task", TRAINERS)
 def test_every_option_of_a_task_is_one_of_train_with_the_same_default_or_none_for_the_tasks_own(task):
-    for name, own in signature(TRAINERS[task]).parameters.items():
-        if own.kind is own.KEYWORD_ONLY and name not in ("trunk", "weights", "out"):
+    for name, own in signature(trainer_of(task)).parameters.items():
+        if own.kind is own.KEYWORD_ONLY:
             assert OPTIONS[name].default in (own.default, None), name
 
 
 def test_there_is_no_option_that_no_task_has():
-    known = {field.name for field in fields(Settings)}
-    known |= {name for trainer in TRAINERS.values() for name in signature(trainer).parameters}
+    known = {field.name for kind in (Settings, Request) for field in fields(kind)}
+    known |= {name for task in TRAINERS for name in signature(trainer_of(task)).parameters}
     assert set(OPTIONS) <= known
 
 
@@ -61,11 +64,11 @@ def test_an_option_of_nothing_or_of_another_task_is_refused_before_anything_is_r
 
 def test_without_a_trunk_a_task_gets_the_recommended_one_and_what_was_not_set_is_the_tasks_to_choose(monkeypatch):
     got = {}
-    monkeypatch.setitem(TRAINERS, "classify", lambda data, *, trunk, weights, out, epochs=None, flip=True: got.update(
-        trunk=trunk, weights=weights, epochs=epochs, flip=flip))  # fmt: skip
+    monkeypatch.setattr("convolens.training.classify.train_classifier", lambda request, *, flip=True: got.update(
+        trunk=request.trunk, weights=request.weights, training=request.training, flip=flip))  # fmt: skip
     cl.train("classify", "photos", out="run", epochs=3)
-    assert got == {"trunk": "vgg16", "weights": "hed", "epochs": 3, "flip": True}
+    assert got == {"trunk": "vgg16", "weights": "hed", "training": {"epochs": 3}, "flip": True}
     cl.train("classify", "photos", out="run", weights="mine.pth", flip=False)
-    assert got == {"trunk": "vgg16", "weights": "mine.pth", "epochs": None, "flip": False}
+    assert got == {"trunk": "vgg16", "weights": "mine.pth", "training": {}, "flip": False}
     cl.train("classify", "photos", out="run", trunk="resnet18")
-    assert got == {"trunk": "resnet18", "weights": None, "epochs": None, "flip": True}
+    assert got == {"trunk": "resnet18", "weights": None, "training": {}, "flip": True}

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 import convolens as cl
-from convolens.training import Settings, fit, threads
+from convolens.training import threads
+from convolens.training.loop import fit
+from convolens.training.settings import Settings
 from convolens.training.threads import multiplications, threads_for
 from tests.training.toy import toy
 

@@ -222,7 +222,7 @@ def test_the_command_line_trains_predicts_and_evaluates(surfaces, tmp_path, caps
 
 
 @pytest.mark.parametrize("there", ["best.safetensors", "last.ckpt"])
-def test_a_run_that_is_there_is_neither_replaced_nor_touched_unless_that_is_asked_for(
+def test_a_run_that_is_there_is_neither_replaced_nor_touched_unless_that_is_requested(
     surfaces, tmp_path, capsys, there
 ):
     before = tmp_path / "run" / there
@@ -232,7 +232,7 @@ def test_a_run_that_is_there_is_neither_replaced_nor_touched_unless_that_is_aske
     assert cli.run([*train, "--out", str(before.parent)]) == 2
     said = capsys.readouterr().err
     assert f"error: {before.parent}: need a folder without a run, found {there} there; " in said
-    assert "--overwrite replaces it" in said and ("--resume goes on from it" in said) == (there == "last.ckpt")
+    assert "--overwrite replaces it" in said and ("--resume resumes it" in said) == (there == "last.ckpt")
     assert before.read_text() == "what a night of training gave"
     with pytest.raises(ArgumentError, match="overwrite: need one of resume=True and overwrite=True, got both"):
         cl.train("localize", surfaces, trunk="vgg16", weights=None, out=before.parent, resume=True, overwrite=True)

@@ -68,14 +68,14 @@ def test_its_folder_holds_the_story(run):
     assert (settings["stem"], settings["finetune"], settings["optimizer"]) == ("small", "all", "adamw")
 
 
-def test_going_on_with_more_epochs_keeps_what_was(bars, tmp_path):
+def test_resuming_with_more_epochs_keeps_what_was(bars, tmp_path):
     settings = {**QUICK, "weights": None, "out": tmp_path}
     cl.train("classify", bars, **{**settings, "epochs": 1})
     cl.train("classify", bars, **{**settings, "epochs": 2}, resume=True)
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
 
 
-def test_a_run_is_not_taken_up_with_another_trunk_or_other_classes(bars, tmp_path):
+def test_a_run_is_not_resumed_with_another_trunk_or_other_classes(bars, tmp_path):
     settings = {**QUICK, "weights": None, "out": tmp_path / "run", "epochs": 1}
     cl.train("classify", bars, **settings)
     with pytest.raises(ArgumentError, match=r"resume: need the trunk of the run in .*, 'resnet18', got 'resnet34'"):
@@ -85,7 +85,7 @@ def test_a_run_is_not_taken_up_with_another_trunk_or_other_classes(bars, tmp_pat
         cl.train("classify", tmp_path / "other", **settings, resume=True)
 
 
-def test_what_lies_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, tmp_path):
+def test_what_is_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, tmp_path):
     trunk = cl.trunk("resnet18", stem="small")
     save_file(trunk.state_dict(), tmp_path / "trunk.safetensors")
     settings = {**QUICK, "weights": tmp_path / "trunk.safetensors", "out": tmp_path / "run", "epochs": 1}
@@ -98,9 +98,9 @@ def test_what_lies_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"finetune": "head", "epochs": 3}, "epochs: means nothing where only the head learns"),
-        ({"finetune": "head", "mixup": 0.2}, "mixup: means nothing where only the head learns"),
-        ({"finetune": "head", "flip": True}, "flip: means nothing where only the head learns"),
+        ({"finetune": "head", "epochs": 3}, "epochs: means nothing where only the head is trained"),
+        ({"finetune": "head", "mixup": 0.2}, "mixup: means nothing where only the head is trained"),
+        ({"finetune": "head", "flip": True}, "flip: means nothing where only the head is trained"),
         ({"finetune": "layer4.0"}, r"finetune: need all or a tap up to layer2\.1"),
         ({"finetune": "all", "label_smoothing": 1.0}, r"label_smoothing: need a number from 0 to below 1, got 1\.0"),
         ({"finetune": "all", "mixup": 0.0}, r"mixup: need a number above 0, got 0\.0"),
@@ -114,7 +114,7 @@ def test_options_that_mean_nothing_or_cannot_be_are_refused(bars, tmp_path, opti
         cl.train("classify", bars, **base, device="cpu", progress=False, **options)
 
 
-def test_pictures_of_every_kind_are_learned_from(tmp_path):
+def test_pictures_of_every_kind_are_trained_on(tmp_path):
     write_bars(tmp_path / "data", 4)
     folder, random = tmp_path / "data" / "across", np.random.default_rng(0)
     write_image(folder / "grey.png", random.integers(0, 256, (12, 12)).astype(np.uint8))

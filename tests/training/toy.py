@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from convolens.training import Settings, TrainingTask, fit
-from convolens.training.task import stacked
+from convolens.training.loop import fit
+from convolens.training.settings import Settings
+from convolens.training.task import TrainingTask, stacked
 
 
 def toy(count=48, **options):

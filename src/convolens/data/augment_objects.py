@@ -1,8 +1,8 @@
-"""A picture of many objects seen anew: from farther away, in part, mirrored, in other light; boxes go along.
+"""Views of a picture of many objects: from farther away, in part, mirrored, in other light; boxes go along.
 
-Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, sections 2.2 and 3.6, in the order of its code: colours,
-zooming out, a crop that still overlaps an object by a given share, mirroring. All geometry is one resampling. Differs
-from the paper in that hue turns about the greys rather than in HSV, and that colours are changed after the border was
+Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, sections 2.2 and 3.6, in the order of its code: colors,
+zooming out, a crop that still overlaps an object by a given IoU, mirroring. All geometry is one resampling. Differs
+from the paper in that hue is rotated about the grays rather than in HSV, and colors are changed after the border was
 filled; pictures without objects are cropped too, so that a crop does not give away that something is there.
 """
 
@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convolens.boxes import overlap
-from convolens.data.augment import LUMA, View, turned
+from convolens.data.augment import LUMA, View, hue_rotation
 from convolens.errors import ArgumentError
 
 Box = tuple[float, float, float, float]
 
 # The paper's least overlaps of a crop with an object; None shows everything.
 OVERLAPS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-SIDES = (0.3, 1.0)  # of a crop, as shares of the picture's
-RATIOS = (0.5, 2.0)  # of those two shares, the width's to the height's
+SIDES = (0.3, 1.0)  # of a crop, as fractions of the picture's
+RATIOS = (0.5, 2.0)  # of those two fractions, the width's to the height's
 TRIES = 40  # for a crop, before another overlap is drawn
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.125, 0.5, 0.5, 0.05  # up to this; hue in turns
 
@@ -36,11 +36,11 @@ class ObjectAugmentation:
     """How far a picture of objects may be changed.
 
     Attributes:
-        zoom_out: every other time it is shown on a canvas up to so many times wider and higher, filled with the mean
-            colour; 1 never. Objects get smaller by as much.
+        zoom_out: every other time it is put on a canvas up to this many times wider and higher, filled with the mean
+            color; 1 never. Objects get smaller by as much.
         crop: whether to show a part of it, chosen by how much of an object must be in it.
         flip: whether to mirror every other time. Not for what has a left and a right, such as digits and text.
-        color_jitter: how much light and colours change, as a share of what the paper does; 0 leaves them.
+        color_jitter: how much light and colors change, as a fraction of what the paper does; 0 leaves them.
     """
 
     zoom_out: float = 4.0
@@ -55,7 +55,7 @@ class ObjectAugmentation:
             raise ArgumentError(f"color_jitter: need a number from 0 to below 2, got {self.color_jitter}")
 
     def to_list(self) -> list[Any]:
-        """Plain values."""
+        """Returns plain values."""
         return [self.zoom_out, self.crop, self.flip, self.color_jitter]
 
 
@@ -66,24 +66,24 @@ def draw_objects_view(
     augmentation: ObjectAugmentation,
     generator: np.random.Generator,
 ) -> View:
-    """A random view of a picture of that size with these objects; with objects, at least one has its centre in it.
+    """Draws a view of a picture of that size with these objects; with objects, at least one has its centre in it.
 
     >>> unchanged = ObjectAugmentation(zoom_out=1.0, crop=False, flip=False)
     >>> draw_objects_view(40, 30, np.zeros((0, 4), np.float32), unchanged, np.random.default_rng(0))
-    View(box_xyxy=(0.0, 0.0, 40.0, 30.0), mirrored=False)
+    View(box_xyxy=(0.0, 0.0, 40.0, 30.0), flipped=False)
     """
-    shown: Box = (0.0, 0.0, float(width), float(height))
+    part: Box = (0.0, 0.0, float(width), float(height))
     if augmentation.zoom_out > 1 and generator.random() < 0.5:
-        shown = _canvas(width, height, generator.uniform(1, augmentation.zoom_out), generator)
+        part = _canvas(width, height, generator.uniform(1, augmentation.zoom_out), generator)
     if augmentation.crop:
-        shown = _crop(shown, boxes_xyxy.astype(np.float64), generator)
-    return View(shown, bool(augmentation.flip and generator.random() < 0.5))
+        part = _crop(part, boxes_xyxy.astype(np.float64), generator)
+    return View(part, bool(augmentation.flip and generator.random() < 0.5))
 
 
 def objects_in(
     view: View, boxes_xyxy: Float32[np.ndarray, "boxes 4"], labels: Int64[np.ndarray, " boxes"]
 ) -> tuple[Float32[np.ndarray, "kept 4"], Int64[np.ndarray, " kept"]]:
-    """The objects whose centre is in the view: the part of their boxes that is, as shares of it, and their classes."""
+    """Finds objects whose center is in the view: the part of their boxes that is, as fractions of it; their classes."""
     kept = _centered(view.box_xyxy, boxes_xyxy)
     return view.boxes(boxes_xyxy[kept]).clip(0, 1), labels[kept]
 
@@ -91,7 +91,7 @@ def objects_in(
 def filled(
     view: View, pixels: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], fill: tuple[int, int, int]
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """What a view shows, `size` (height, width) large, antialiased; past the picture's edges one colour.
+    """Resamples a view to `size`, height and width, antialiased; past the picture's edges it has one color.
 
     The picture's edge is put on a pixel's: up to a pixel's width of it may be lost, but nothing is moved.
     """
@@ -103,19 +103,19 @@ def filled(
     source = (left / across + x1, top / down + y1, right / across + x1, bottom / down + y1)
     # Rounding must not reach past the picture.
     box = tuple(float(np.clip(value, 0, limit)) for value, limit in zip(source, pixels.shape[1::-1] * 2, strict=True))
-    shown = np.empty((rows, columns, 3), np.uint8)
-    shown[:] = fill
+    found = np.empty((rows, columns, 3), np.uint8)
+    found[:] = fill
     if right > left and bottom > top:
         image = Image.fromarray(pixels)
         part = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)  # type: ignore[arg-type]
-        shown[top:bottom, left:right] = np.asarray(part)
-    return shown[:, ::-1] if view.mirrored else shown
+        found[top:bottom, left:right] = np.asarray(part)
+    return found[:, ::-1] if view.flipped else found
 
 
 def draw_object_colors(
     pixels: UInt8[np.ndarray, "height width 3"], strength: float, generator: np.random.Generator
 ) -> Float32[np.ndarray, "3 4"]:
-    """A random change of colours, as `augment.draw_colors` gives it, each of its five parts made every other time.
+    """Draws a change of colors, as `augment.draw_colors` does, each of its five parts made every other time.
 
     Brightness, contrast (before or after the next two), saturation, hue, and the order of the channels.
     """
@@ -132,7 +132,7 @@ def draw_object_colors(
     if made[2]:
         steps.append(((1 + saturation) * np.eye(3) - saturation * np.outer(np.ones(3), LUMA), 0.0))
     if made[3]:
-        steps.append((turned(hue * 2 * math.pi), 0.0))
+        steps.append((hue_rotation(hue * 2 * math.pi), 0.0))
     if made[1]:
         steps.insert(int(made[0]) if early else len(steps), ((1 + contrast) * np.eye(3), -contrast * gray))
     if made[4]:
@@ -143,13 +143,13 @@ def draw_object_colors(
 
 
 def _canvas(width: int, height: int, times: float, generator: np.random.Generator) -> Box:
-    """A canvas so many times larger with the picture at a random place on it, in the picture's coordinates."""
+    """Draws a canvas that is larger, with the picture at a random place on it, in the picture's coordinates."""
     left, top = generator.uniform(0, (times - 1) * width), generator.uniform(0, (times - 1) * height)
     return -left, -top, times * width - left, times * height - top
 
 
 def _crop(canvas: Box, boxes: NDArray[np.float64], generator: np.random.Generator) -> Box:
-    """A part of the canvas that overlaps an object by at least a drawn share, or all of it."""
+    """Draws a part of the canvas that overlaps an object by at least a drawn IoU, or all of it."""
     while True:
         least = OVERLAPS[generator.integers(len(OVERLAPS))]
         if least is None:
@@ -161,7 +161,7 @@ def _crop(canvas: Box, boxes: NDArray[np.float64], generator: np.random.Generato
 
 
 def _part(canvas: Box, generator: np.random.Generator) -> Box | None:
-    """A random part, if its shape is not too far from the canvas's."""
+    """Draws a part, if its shape is not too far from the canvas's."""
     x1, y1, x2, y2 = canvas
     wide, high = generator.uniform(*SIDES, 2)
     if not RATIOS[0] <= wide / high <= RATIOS[1]:
@@ -172,7 +172,7 @@ def _part(canvas: Box, generator: np.random.Generator) -> Box | None:
 
 
 def _fits(part: Box, boxes: NDArray[np.float64], least: float) -> bool:
-    """Whether an object's centre is in the part, and one of those overlaps it enough."""
+    """Whether an object's center is in the part, and one of those overlaps it enough."""
     inside = boxes[_centered(part, boxes)]
     if not len(inside):
         return False
@@ -186,6 +186,6 @@ def _centered(box: Box, boxes: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _inside(start: float, length: int, scale: float, count: int) -> tuple[int, int]:
-    """First and last pixel of the output, `count` long, that lie in the picture whole."""
+    """Finds the first and last pixel of the output, `count` long, that are in the picture whole."""
     first = max(0, math.ceil(-start * scale - 1e-6))
     return first, max(first, min(count, math.floor((length - start) * scale + 1e-6)))

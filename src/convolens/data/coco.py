@@ -15,7 +15,7 @@ from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
 from convolens.data.files import listed, read_text, split_folders, split_in
 from convolens.errors import DataError, FormatError
 
-HEAD = 1 << 16  # bytes of a JSON file in which one of COCO's keys must stand for it to be recognised
+HEAD = 1 << 16  # bytes of a JSON file in which one of COCO's keys must occur for it to be recognized
 
 
 def recognize(path: Path) -> bool:
@@ -24,7 +24,7 @@ def recognize(path: Path) -> bool:
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
-    """The boxes of every JSON file found; its name or folder says which split it is where it can."""
+    """Reads the boxes of every JSON file found, whose name or folder may name its split."""
     files = _files(root)
     if not files:
         raise DataError(f"{root}: need a JSON file with images, annotations and categories, found none")

@@ -12,7 +12,7 @@ from convolens.media.picture_files import files_below, is_picture
 
 
 def recognize(path: Path) -> bool:
-    """Whether it is a folder; every other format is asked first."""
+    """Whether it is a folder; every other format is tried first."""
     return path.is_dir()
 
 

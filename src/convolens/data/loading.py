@@ -1,8 +1,8 @@
 """From an example to its pixels, and its boxes in them. Threads may call it: decoding leaves the interpreter free.
 
-Two ways in: `load` gives what `predict` sees, for measuring. `load_small`, for training, gives 8 bits, and of a JPEG no
-more pixels than needed: what a network then sees differs by 1.5 of 255 levels at most, of a JPEG decoded smaller by 5,
-and by less than 1 on average (`tests/evaluation/test_same_pixels.py`).
+There are two ways: `load` gives what `predict` sees, for measuring. `load_small`, for training, gives 8 bits, and of a
+JPEG no more pixels than needed: the network's input then differs by 1.5 of 255 levels at most, of a JPEG decoded
+smaller by 5, and by less than 1 on average (`tests/evaluation/test_same_pixels.py`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def load(example: Example) -> Loaded:
 
     Raises:
         FileError: the picture cannot be read.
-        DataError: a box lies outside the picture.
+        DataError: a box is outside the picture.
     """
     pixels = over_white(as_pixels(example.path))
     return _with_objects(example, pixels, (pixels.shape[1], pixels.shape[0]))
@@ -56,7 +56,7 @@ def load_small(example: Example, at_least: int) -> Loaded:
     Args:
         example: from a `DataSet`.
         at_least: pixels that the shorter side must keep. A JPEG is decoded at a half, a quarter or an eighth of its
-            size where that leaves so many, at a fraction of the time.
+            size where that leaves as many, at a fraction of the time.
 
     Errors as in `load`.
     """
@@ -79,7 +79,7 @@ def _with_objects(example: Example, pixels: NDArray[Any], size: tuple[int, int])
 def read_usable(
     read: Callable[[Example], Found], examples: Iterable[Example], skipped: list[Skipped]
 ) -> Iterator[tuple[Example, Found]]:
-    """What `read` makes of each example, in order, for those that can be used; threads read a few ahead.
+    """Yields what `read` makes of each example that can be used, in order; threads read a few ahead.
 
     Args:
         read: raises a `FileError`, a `DataError` or a `ShapeError` for an example that cannot be used.
@@ -95,21 +95,13 @@ def read_usable(
 
     for example, found in read_ahead(found_or_why, examples):
         if isinstance(found, FileError | DataError | ShapeError):
-            _skip(example, found, skipped)
+            skip(example, found, skipped)
         else:
             yield example, found
 
 
-def _skip(example: Example, error: Exception, skipped: list[Skipped]) -> None:
+def skip(example: Example, error: Exception, skipped: list[Skipped]) -> None:
+    """Adds an example that cannot be used to those skipped, once, with the reason."""
     if all(one.path != example.path for one in skipped):
         reason = str(error) if str(example.path) in str(error) else f"{example.path}: {error}"
         skipped.append(Skipped(example.path, reason))
-
-
-def load_or_skip(example: Example, skipped: list[Skipped], at_least: int) -> Loaded | None:
-    """`load_small`'s picture and objects; None if it cannot be used, and then it is named in `skipped`, once."""
-    try:
-        return load_small(example, at_least)
-    except (FileError, DataError) as error:
-        _skip(example, error, skipped)
-        return None

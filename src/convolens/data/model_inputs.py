@@ -22,14 +22,14 @@ def model_batches(
     what: str,
     progress: bool,
 ) -> Iterator[tuple[Tensor, list[Example]]]:
-    """Preprocessed batches, with their examples, of the pictures that can be read and are large enough for the taps.
+    """Yields preprocessed batches, and their examples, of pictures that can be read and are large enough for the taps.
 
     Args:
         model: whose preprocessing and taps count.
         examples: to read, in order.
         skipped: what cannot be used is appended here.
-        batch: at most so many at once.
-        what: stands before the bar.
+        batch: pictures at once, at most.
+        what: the words before the bar.
         progress: shows the bar.
     """
 

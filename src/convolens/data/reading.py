@@ -21,7 +21,7 @@ class Format:
     read: Callable[[Path, tuple[str, ...] | None], Reading]
 
 
-# In the order in which they are asked: what says plainly what it is comes first, any folder last.
+# In the order in which they are tried: what is plain to recognize comes first, any folder last.
 FORMATS = (
     Format("yolo", yolo.recognize, yolo.read),
     Format("coco", coco.recognize, coco.read),

@@ -31,7 +31,7 @@ SIZES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "w
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column says what; what is not there is empty."""
+    """Which column holds what; what is not there is empty."""
 
     path: str
     label: str = ""

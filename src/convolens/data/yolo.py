@@ -1,4 +1,4 @@
-"""YOLO's text files: `class x y width height` a line, the centre and size as fractions of the picture's.
+"""YOLO's text files: `class x y width height` a line, the center and size as fractions of the picture's.
 
 A line of more points, `class x1 y1 x2 y2 x3 y3 …`, is an outline; its box is taken. Names come from `data.yaml` or
 `classes.txt`. Fractions become pixels, for which every picture's header is read.
@@ -92,7 +92,7 @@ class _Reader:
 
 
 def _fractions(values: list[float]) -> tuple[float, float, float, float]:
-    """Corners from a centre and a size, or of an outline of at least three points."""
+    """Corners from a center and a size, or of an outline of at least three points."""
     if len(values) == 4:
         x, y, width, height = values
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
@@ -133,7 +133,7 @@ def _places(path: Path, content: dict[str, object]) -> list[tuple[str, Path]]:
 
 
 def _existing(path: Path, base: Path, name: str) -> Path:
-    """The folder or list; Roboflow writes `../train/images` for what lies in `train/images`."""
+    """The folder or list; Roboflow writes `../train/images` for what is in `train/images`."""
     tried = [base / name, path.parent / name, path.parent / name.removeprefix("../")]
     for place in tried:
         if place.exists():

@@ -1,8 +1,8 @@
 """Models: a trunk with a small head on its taps, for a task: what is in a picture, and where.
 
 `TASKS` lists them: a new one is one file and its line here. They never import one another; what they share is in
-`model_file.py` (the file that they are kept in), `inputs.py` (what they are given), `tap_scores.py` (what of them is
-explained) and `heads.py`.
+`trunk_model.py` (what each of them is), `model_file.py` (the file that it is kept in), `inputs.py` (what they are
+given), `tap_scores.py` (what of them is explained) and `heads.py`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from jaxtyping import Float
@@ -19,22 +19,23 @@ from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
 from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
-from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.model_file import ModelFile
 from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
-from convolens.trunks import OriginalHead, Preprocessing, Trunk, published
+from convolens.models.trunk_model import TrunkModel
+from convolens.trunks import OriginalHead, Trunk, published
 from convolens.trunks.registry import trunk as make_trunk
 
 
 @dataclass(frozen=True, repr=False)
 class Prediction(Predicted):
-    """The classes, likeliest first, and their scores: they add up to 1 over all, unless several may be shown."""
+    """The classes, likeliest first, and their scores: they add up to 1 over all, unless the model is multi-label."""
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
 
 
-class Classifier(nn.Module):
+class Classifier(TrunkModel):
     """A trunk, its taps, and a head on them. Calling it takes a preprocessed batch and gives scores (logits).
 
     Args:
@@ -43,7 +44,7 @@ class Classifier(nn.Module):
         taps: names of the trunk's taps.
         class_names: one for each score.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
-        multi_label: whether a picture may show any number of classes, each a question of its own; otherwise it shows
+        multi_label: whether a picture may show any number of classes, each decided for itself; otherwise it shows
             one.
     """
 
@@ -59,47 +60,36 @@ class Classifier(nn.Module):
         metrics: Mapping[str, float] | None = None,
         multi_label: bool = False,
     ) -> None:
-        super().__init__()
-        self.trunk, self.head, self.multi_label = trunk, head, multi_label
-        self.taps, self.class_names = tuple(taps), tuple(class_names)
-        self.metrics = dict(metrics or {})
+        super().__init__(trunk, taps, class_names, metrics)
+        self.head, self.multi_label = head, multi_label
 
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        """Class scores before softmax."""
+        """Computes class scores before softmax."""
         maps = self.trunk(batch, taps=self.taps)
         return self.from_maps([maps[tap] for tap in self.taps])
 
     def from_maps(self, maps: Sequence[Tensor]) -> Float[Tensor, "batch classes"]:
-        """Class scores from the taps' maps, in order."""
+        """Computes class scores from the taps' maps, in order."""
         scores: Tensor = self.head(maps)
         return scores
 
     def probabilities(self, scores: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-        """Scores as shares that add up to 1; where a picture may show several classes, each from 0 to 1 for itself."""
+        """Turns scores into probabilities: they add up to 1, or for a multi-label model each is from 0 to 1."""
         return scores.sigmoid() if self.multi_label else scores.softmax(dim=1)
 
     def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
-        """What a pooled head's linear layer sees: the mean of every feature of every tap."""
+        """Computes the inputs of a pooled head's linear layer: the mean of every feature of every tap."""
         if not isinstance(self.head, PooledHead):
             raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
         maps = self.trunk(batch, taps=self.taps)
         return self.head.pool([maps[tap] for tap in self.taps])
 
-    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
-        return self.trunk.preprocess(pictures)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
-        return self.trunk.preprocessing
-
     def explained(self) -> TrunkScores:
-        """What `convolens.explain` looks at: the scores of the classes."""
+        """Gives what `convolens.explain` explains: the scores of the classes."""
 
         def class_weights() -> dict[str, Tensor]:
             if not isinstance(self.head, PooledHead):
-                return {}  # features of another head do not keep a place
+                return {}  # features of another head do not keep their place
             return dict(zip(self.taps, self.head.weights_by_tap(), strict=True))
 
         return TrunkScores(self, lambda scores: scores, self.probabilities, class_weights=class_weights)
@@ -137,27 +127,12 @@ class Classifier(nn.Module):
                 found += of_pictures((Prediction(*best_first(row, self.class_names, top)) for row in scores), kept)
         return found if many else found[0]
 
-    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
-        """Writes the model to one `.safetensors` file that `convolens.load` reads.
-
-        Raises:
-            WeightsError: another suffix.
-            FileError: it cannot be written.
-        """
-        facts = {
-            "task": self.task,
-            **trunk_facts(self.trunk),
-            "head": self.head.kind,
-            "taps": self.taps,
-            "class_names": self.class_names,
-            "metrics": self.metrics,
-            "multi_label": self.multi_label,
-        }
-        write_model_file(path, self, facts, keeping=keeping)
+    def _own_facts(self) -> dict[str, Any]:
+        return {"head": self.head.kind, "multi_label": self.multi_label}
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Classifier:
-        """The model that `save` wrote.
+        """Reads the model that `save` wrote.
 
         Raises:
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
@@ -228,7 +203,7 @@ def _is_multi_label(file: ModelFile) -> bool:
 
 
 def _published(trunk: str | Trunk, weights: AnyPath | None, taps: Sequence[str] | str | None, head: str) -> Classifier:
-    """The whole network as somebody published it."""
+    """Makes the whole network as somebody published it."""
     if not isinstance(trunk, str) or weights is None or taps is not None:
         raise ArgumentError(
             "classes: need names for a new head; without, a trunk's name and weights with a classifier, no taps, "

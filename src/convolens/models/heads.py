@@ -56,22 +56,22 @@ class PooledHead(nn.Module):
     def forward(
         self, maps: Sequence[Float[Tensor, "batch _channels _height _width"]]
     ) -> Float[Tensor, "batch classes"]:
-        """Class scores (logits) from the taps' maps."""
+        """Computes class scores (logits) from the taps' maps."""
         scores: Tensor = self.linear(self.pool(maps))
         return scores
 
     def pool(self, maps: Sequence[Float[Tensor, "batch _channels _height _width"]]) -> Float[Tensor, "batch features"]:
-        """The mean of each feature over the picture, the taps side by side."""
+        """Computes the mean of each feature over the picture, the taps side by side."""
         return torch.cat([tap.mean(dim=(2, 3)) for tap in maps], dim=1)
 
     def layers(self) -> list[nn.Module]:
-        """All it does on a single tap, as layers in a row."""
+        """Returns all it does on a single tap, as layers in a row."""
         return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), self.linear]
 
     def weights_by_tap(self) -> tuple[Float[Tensor, "classes _channels"], ...]:
-        """The linear layer's weights, cut into each tap's share."""
+        """The linear layer's weights, cut into each tap's part."""
         return torch.split(self.linear.weight, list(self.channels), dim=1)
 
 
-# By the name that stands in a model file.
+# By the name in a model file.
 HEADS = {PooledHead.kind: PooledHead}

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
-    """The names of classes given by name, or by their number: then `class 0`, `class 1`, ….
+    """Gives the names of classes given by name, or by their number: then `class 0`, `class 1`, ….
 
     Raises:
         ArgumentError: fewer than `least`, or one name twice.
@@ -39,9 +39,9 @@ def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
 
 
 def batches(singles: Iterable[tuple[Tensor, Item]], size: int) -> Iterator[tuple[Tensor, list[Item]]]:
-    """Single preprocessed pictures `(1, C, H, W)` as batches of at most `size`, in order.
+    """Joins single preprocessed pictures `(1, C, H, W)` into batches of at most `size`, in order.
 
-    Neighbours of one height and width go together; never more than one batch is held.
+    Neighbors of one height and width go together; never more than one batch is held.
 
     Args:
         singles: each picture with what is to travel with it: its own size, its example, ….
@@ -67,14 +67,14 @@ def batches(singles: Iterable[tuple[Tensor, Item]], size: int) -> Iterator[tuple
 def best_first(
     scores: NDArray[Any], names: Sequence[str], top: int | None
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """The `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
+    """Gives the `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
     order = np.argsort(-scores, kind="stable")[:top]
     return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)
 
 
 @contextmanager
 def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards each of its parts in the mode that it was in."""
+    """Puts the model into evaluation mode, and afterwards each of its parts in the mode that it was in."""
     modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
@@ -86,7 +86,7 @@ def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, without gradients, and back as it was.
+    """Puts the model into evaluation mode, without gradients, and back as it was.
 
     No weight takes a gradient meanwhile: transformed weights are then kept, see `layers.core`.
     """
@@ -102,7 +102,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def device_of(trunk: str | Trunk, device: str) -> torch.device:
-    """Where a model on this trunk goes: on the device asked for, or, with a trunk that is already made, to that.
+    """Says where a model on this trunk goes: to the requested device, or to that of a trunk that is already made.
 
     Raises:
         DeviceError: as in `pick_device`.
@@ -112,7 +112,7 @@ def device_of(trunk: str | Trunk, device: str) -> torch.device:
 
 @contextmanager
 def running_on(model: object, device: str) -> Iterator[None]:
-    """The model on a device for as long as this lasts; with `auto` it stays where it is.
+    """Puts the model on a device for as long as this lasts; with `auto` it stays where it is.
 
     Raises:
         DeviceError: as in `pick_device`.

@@ -51,7 +51,7 @@ class ModelFile:
         """One fact of the header, of the kind it must have.
 
         Raises:
-            WeightsError: it is missing, or something else stands there.
+            WeightsError: it is missing, or something else is there.
         """
         value = self.facts.get(name)
         if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):

@@ -1,16 +1,16 @@
-"""What to try where a training learned little: said once, at its end."""
+"""What to try where a training learned little: advice at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-FEW_EPOCHS = 5  # fewer show a network its pictures too seldom to say that it cannot learn them
-LEAST_AP50, LEAST_IOU = 0.05, 0.1  # what lies below is next to nothing
+FEW_EPOCHS = 5  # after fewer it cannot be said that a network cannot learn its pictures
+LEAST_AP50, LEAST_IOU = 0.05, 0.1  # less is next to nothing
 
 
 def advice_on(task: str, metrics: Mapping[str, Any], *, epochs: int | None = None, weights: bool = False) -> str:
-    """A sentence of what to try, or nothing where something was learned.
+    """Says in a sentence what to try; nothing where something was learned.
 
     Args:
         task: `classify`, `localize` or `detect`.
@@ -36,7 +36,7 @@ def advice_on(task: str, metrics: Mapping[str, Any], *, epochs: int | None = Non
 
 
 def _little(task: str, metrics: Mapping[str, Any]) -> str:
-    """Why the figures are no better than nothing; empty where they are."""
+    """Says which metric is no better than nothing; empty where none is."""
     if task == "detect":
         return f"AP at IoU .5 is {metrics['ap50'] or 0.0:.3f}" if (metrics["ap50"] or 0.0) < LEAST_AP50 else ""
     if task == "localize":

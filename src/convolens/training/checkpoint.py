@@ -1,4 +1,4 @@
-"""The state that a training goes on from: one file of tensors and plain facts, no pickle, written whole or not at all.
+"""The state that a training is resumed from: one file of tensors and plain facts, no pickle, whole or absent.
 
 The file is `.safetensors` inside: the model's tensors, the optimizer's and the moving average's under their names, and
 one JSON text with the rest. It holds the weights up to four times (AdamW two moments, the moving average one copy).
@@ -7,7 +7,7 @@ one JSON text with the rest. It holds the weights up to four times (AdamW two mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from torch.optim import Optimizer
 from convolens.errors import WeightsError
 from convolens.media.files import writing
 from convolens.models.model_file import RESUMED
-from convolens.training.average import ExponentialMovingAverage
+from convolens.training.ema import ExponentialMovingAverage
 
-# What the first files called it, and what it is called now.
+# The names in files of earlier versions, and today's. The key `place` in a file is `Progress` here.
 _NOW_CALLED = {
     "rate": "lr",
     "decay": "weight_decay",
@@ -36,19 +36,19 @@ _NOW_CALLED = {
 
 
 @dataclass
-class Place:
-    """How far a training is, and what has been seen on the way.
+class Progress:
+    """How far a training is.
 
     Attributes:
         epoch: how many are complete.
-        step: how many steps of the next one are done.
+        step: how many steps of the epoch after those are done.
         lr: the learning rate of the last step.
-        seconds: of training so far, all runs together.
-        sums: of the losses of this epoch so far, by part.
-        counts: what they are to be divided by.
-        rows: a row of figures for each complete epoch.
-        best: the best value of the goal; None before the first measurement.
-        best_epoch: when it was.
+        seconds: that it has taken so far, all runs together.
+        sums: the loss of this epoch so far, by part.
+        counts: what these are to be divided by.
+        rows: a row of metrics for each complete epoch.
+        best: the best value of the monitored metric; None before the first measurement.
+        best_epoch: when that was.
     """
 
     epoch: int = 0
@@ -64,24 +64,33 @@ class Place:
 
 @dataclass(frozen=True)
 class Learner:
-    """Everything that a step changes."""
+    """Everything that a step changes.
+
+    Attributes:
+        model: what is trained.
+        optimizer: of its parameters.
+        parameters: those, in the order in which a file numbers them; the optimizer's groups have another.
+        ema: the running mean of the model, if there is one.
+    """
 
     model: nn.Module
     optimizer: Optimizer
+    parameters: Sequence[nn.Parameter]
     ema: ExponentialMovingAverage | None
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors, by names that say whose they are."""
+        """Returns all tensors, by names that say whose they are."""
         found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         if self.ema:
             found |= {f"ema.{name}": value for name, value in self.ema.model.state_dict().items()}
-        for number, values in self.optimizer.state_dict()["state"].items():
+        for number, parameter in enumerate(self.parameters):
+            values = self.optimizer.state.get(parameter, {})
             found |= {f"optimizer.{number}.{name}": value for name, value in values.items() if value is not None}
         return found
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `tensors`. In place, so that the order of axes in memory, and with it every sum, stays.
+        """Puts back what `tensors` returned, in place: the order of axes in memory, and with it every sum, stays.
 
         Raises:
             KeyError: a tensor is missing.
@@ -89,23 +98,24 @@ class Learner:
         _fill(self.model, "model.", tensors)
         if self.ema:
             _fill(self.ema.model, "ema.", tensors)
+        in_groups = [id(value) for group in self.optimizer.param_groups for value in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             owner, _, rest = name.partition(".")
             if owner == "optimizer":
                 number, _, key = rest.partition(".")
-                state.setdefault(int(number), {})[key] = value
+                state.setdefault(in_groups.index(id(self.parameters[int(number)])), {})[key] = value
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
 
 
-def write_checkpoint(path: Path, learner: Learner, place: Place, facts: Mapping[str, Any]) -> None:
-    """Writes the state; what stood there stands until the new file is complete.
+def write_checkpoint(path: Path, learner: Learner, progress: Progress, facts: Mapping[str, Any]) -> None:
+    """Writes the state; an earlier file stays until the new one is complete.
 
     Raises:
         FileError: it cannot be written, as on a full disk; the old file is untouched.
     """
     steps = learner.ema.steps if learner.ema else 0
-    text = json.dumps({"place": asdict(place), "ema_steps": steps, "facts": facts}, default=str)
+    text = json.dumps({"place": asdict(progress), "ema_steps": steps, "facts": facts}, default=str)
     tensors = {name: value.detach().cpu().contiguous() for name, value in learner.tensors().items()}
     with writing(path) as draft:
         mode = draft.stat().st_mode
@@ -121,7 +131,7 @@ class Checkpoint:
     """What a checkpoint file holds."""
 
     path: Path
-    place: Place
+    progress: Progress
     facts: Mapping[str, Any]
     ema_steps: int
     tensors: Mapping[str, Tensor]
@@ -130,7 +140,7 @@ class Checkpoint:
         """Puts the state into a learner of the same kind."""
         try:
             learner.restore(self.tensors)
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (LookupError, RuntimeError, ValueError) as error:
             raise WeightsError(f"{self.path}: need the state of this model, got another's: {error}") from error
         if learner.ema:
             learner.ema.steps = self.ema_steps
@@ -148,23 +158,23 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
         known = _in_todays_words(json.loads(text))
         tensors = {_todays_name(name): value for name, value in tensors.items()}
-        return Checkpoint(path, Place(**known["place"]), known["facts"], known["ema_steps"], tensors)
+        return Checkpoint(path, Progress(**known["place"]), known["facts"], known["ema_steps"], tensors)
     except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(
-            f"{path}: need the state of a training to go on from, got a damaged file: {error}"
+            f"{path}: need the state of a training to resume from, got a damaged file: {error}"
         ) from error
 
 
 def _in_todays_words(known: dict[str, Any]) -> dict[str, Any]:
-    """What a file states, under the names of today, whichever version wrote it."""
-    place, facts = _renamed(known["place"]), {part: _renamed(values) for part, values in known["facts"].items()}
-    place["rows"] = [{_todays_name(name): value for name, value in row.items()} for row in place["rows"]]
+    """What a file states, under today's names, whichever version wrote it."""
+    progress, facts = _renamed(known["place"]), {part: _renamed(values) for part, values in known["facts"].items()}
+    progress["rows"] = [{_todays_name(name): value for name, value in row.items()} for row in progress["rows"]]
     facts["task"] = task = facts.pop("lesson") if "lesson" in facts else facts["task"]
     match task.get("augmentation"):
         case [[_, _], int() | float() as ratio, _, _] as augmentation:  # it was one number, for both ends of the range
             augmentation[1] = [1 / ratio, ratio]
     steps = known["average_steps"] if "average_steps" in known else known["ema_steps"]
-    return {"place": place, "facts": facts, "ema_steps": steps}
+    return {"place": progress, "facts": facts, "ema_steps": steps}
 
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,7 +182,7 @@ def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _todays_name(name: str) -> str:
-    """Of a column of figures or a tensor: once `cost_class` and `average.weight`, now `loss_class` and `ema.weight`."""
+    """Today's name of a metric or a tensor: `loss_class` was `cost_class`, `ema.weight` was `average.weight`."""
     for before, now in (("cost_", "loss_"), ("average.", "ema.")):
         if name.startswith(before):
             return now + name.removeprefix(before)

@@ -12,34 +12,39 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from convolens.data import Example
-from convolens.evaluation.classify import metrics_of
+from convolens.data import Example, Skipped
+from convolens.evaluation.classify import log_loss, metrics_of
 from convolens.evaluation.mistakes import Mistake, wrong_class
-from convolens.evaluation.result import Evaluation
 from convolens.media.draw import sheet
 from convolens.media.images import read_image, write_image
 from convolens.media.pixels import as_rgb8
 from convolens.models.classify import Classifier
+from convolens.training.run_task import Measured
 
 
-def report_classifier(model: Classifier, run: Path, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:
-    """The metrics of a model, and in the run folder which classes were confused and the worst mistakes.
+def measured(
+    model: Classifier, scores: NDArray[Any], examples: Sequence[Example], skipped: Sequence[Skipped]
+) -> Measured:
+    """What a classifier turned out to be; its report are the classes that were confused, and the worst mistakes.
 
     Args:
-        model: the best model.
-        run: the run folder.
+        model: the classifier.
         scores: its probabilities, `(pictures, classes)`.
         examples: of which pictures.
+        skipped: files that could not be used.
     """
     metrics = metrics_of(model, scores, examples)
-    if not model.multi_label:
-        metrics.save(run / "confusion.png")
-        draw_mistakes(run / "mistakes.png", wrong_class(scores, examples, model.class_names).worst)
-    return metrics
+
+    def report(run: Path) -> None:
+        if not model.multi_label:
+            metrics.save(run / "confusion.png")
+            draw_mistakes(run / "mistakes.png", wrong_class(scores, examples, model.class_names).worst)
+
+    return Measured(metrics, log_loss(model, scores, examples), skipped, report)
 
 
 def draw_mistakes(path: Path, mistakes: Sequence[Mistake]) -> None:
-    """A sheet of the pictures that went wrong; none, and no earlier one, if all were right."""
+    """Draws the pictures that went wrong; none, and no earlier sheet, if all were right."""
     if mistakes:
         pictures = [as_rgb8(read_image(one.example.path)) for one in mistakes]
         write_image(path, sheet(pictures, [one.words for one in mistakes]))

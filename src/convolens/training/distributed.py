@@ -1,6 +1,6 @@
 """Several processes that train one model, started by `torchrun`; alone, all of this does nothing.
 
-Each process takes its share of every batch. Costs are divided by counts over all of them, so that the step is the one
+Each process takes its part of every batch. Losses are divided by counts over all of them, so that the step is the one
 that a single process would take with the whole batch. Batch norms in training see their own process's pictures only.
 """
 
@@ -36,16 +36,16 @@ class World:
         """Whether this is the one that measures, writes and shows."""
         return self.rank == 0
 
-    def around(self, model: nn.Module) -> nn.Module:
-        """The model, its gradients the mean over all processes."""
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        """Wraps a model, so that its gradients become the mean over all processes."""
         if self.size == 1:
             return model
         device = next(model.parameters()).device
         ids = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
-    def summed(self, counts: Mapping[str, float]) -> dict[str, float]:
-        """Counts over all processes."""
+    def summed_up(self, counts: Mapping[str, float]) -> dict[str, float]:
+        """Adds up counts over all processes."""
         if self.size == 1:
             return dict(counts)
         values = torch.tensor([counts[name] for name in sorted(counts)], dtype=torch.float64)
@@ -54,22 +54,22 @@ class World:
         dist.all_reduce(values)
         return dict(zip(sorted(counts), values.tolist(), strict=True))
 
-    def agreed(self, value: Value) -> Value:
-        """The first process's value, in all of them."""
+    def broadcast(self, value: Value) -> Value:
+        """Gives all processes the first one's value."""
         if self.size == 1:
             return value
         values: list[Any] = [value]
         dist.broadcast_object_list(values)
-        agreed: Value = values[0]
-        return agreed
+        first: Value = values[0]
+        return first
 
-    def quiet(self, network: nn.Module, last: bool) -> Any:
-        """Gradients are exchanged once a step: not before its last part."""
+    def without_sync(self, network: nn.Module, last: bool) -> Any:
+        """Keeps gradients from being exchanged before the last part of a step."""
         return nullcontext() if self.size == 1 or last else network.no_sync()  # type: ignore[operator]
 
 
 def own_device(device: str) -> torch.device:
-    """The device asked for; with a GPU for each process, this one's. Errors as in `pick_device`."""
+    """The requested device; with a GPU for each process, this one's. Errors as in `pick_device`."""
     picked = pick_device(device)
     if picked.type == "cuda" and picked.index is None and "LOCAL_RANK" in os.environ:
         return pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
@@ -78,7 +78,7 @@ def own_device(device: str) -> torch.device:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """The world that `torchrun` started this process in, or this process alone."""
+    """Joins the processes that `torchrun` started, or gives a world of this process alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return

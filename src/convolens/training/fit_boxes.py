@@ -1,8 +1,8 @@
 """Default boxes fitted to data: the shapes that its objects have, each on the map that suits its size.
 
 The shapes are found by k-means on overlap (`models.detect.fit_boxes`; Redmon & Farhadi, "YOLO9000", CVPR 2017). Each is
-asked about on the coarsest map whose cells are so close together that an object between two of them still overlaps a
-default box well: on a coarser one most objects would lie between its boxes.
+placed on the coarsest map whose cells are so close together that an object between two of them still overlaps a
+default box well: on a coarser one most objects would fall between its boxes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.data import Example, Skipped
+from convolens.data import Example
 from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
 from convolens.models.detect.default_boxes import Shapes
@@ -21,16 +21,16 @@ from convolens.models.detect.fit_boxes import typical
 
 MOST_OBJECTS = 10_000  # that are grouped; more change nothing but the time
 LEAST_SIDE = 1e-6  # of an object: smaller ones are annotated, but no shape is none
-SIDES_A_CELL = 1.5  # a box is at least so many cells wide: half a cell beside it, an object still overlaps it by half
+SIDES_A_CELL = 1.5  # a box is at least this many cells wide: half a cell beside it, an object still overlaps it by half
 
 
 def fitted_shapes(
     sides: Float[np.ndarray, "objects 2"], grids: Sequence[tuple[int, int]], count: int, *, seed: int = 0
 ) -> Shapes:
-    """Shapes for each map.
+    """Fits shapes for each map.
 
     Args:
-        sides: width and height of the data's objects, as shares of their pictures'.
+        sides: width and height of the data's objects, as fractions of their pictures'.
         grids: rows and columns of each map, finest first.
         count: how many shapes there are to be; no more than there are different objects.
         seed: of the search.
@@ -60,16 +60,18 @@ def fitted_shapes(
     return tuple(shapes)
 
 
-def object_sides(examples: Iterable[Example], skipped: list[Skipped]) -> NDArray[np.float64]:
-    """Width and height of every object as shares of its picture's; files that cannot be read are added to `skipped`."""
+def object_sides(examples: Iterable[Example]) -> Float[np.ndarray, "objects 2"]:
+    """Width and height of every object as fractions of its picture's.
+
+    Files that cannot be read are passed over; the training, which reads all of each, names them.
+    """
     found: list[tuple[float, float]] = []
     for example in examples:
         if not example.objects:
             continue
         try:
             width, height = example.size or read_header(example.path).size
-        except FileError as error:
-            skipped.append(Skipped(example.path, str(error)))
+        except FileError:
             continue
         corners = (tuple(map(float, box.xyxy)) for box in example.objects)
         found += [((x2 - x1) / width, (y2 - y1) / height) for x1, y1, x2, y2 in corners]

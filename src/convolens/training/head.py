@@ -1,4 +1,4 @@
-"""Training a classifier's head on a trunk that stays as it is.
+"""Training a classifier's head on a trunk that is not trained.
 
 Every picture goes through the trunk once, then the head is found on the pooled features alone, in a second or so.
 
@@ -7,10 +7,8 @@ Memory: the features, 4 bytes × features × pictures; pictures are read one bat
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -19,95 +17,96 @@ from torch import Tensor, nn
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.model_inputs import model_batches
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.classify import SAVED_METRICS, log_loss, metrics_of, targets_of
+from convolens.evaluation.classify import SAVED_METRICS, targets_of
 from convolens.media.files import make_folder, write_rows
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
 from convolens.models.model_file import BEST
-from convolens.training.classifier_run import report_classifier
-from convolens.training.journal import draw_curves
+from convolens.training.classifier_run import measured
 from convolens.training.linear import LinearFit, fit_linear
+from convolens.training.request import Request
 from convolens.training.run_folder import CURVES, Run
+from convolens.training.run_log import draw_curves
 from convolens.training.run_task import write_run
+
+WEIGHT_DECAY, BATCH = 0.01, 16  # where none are requested
+HEAD_SETTINGS = ("weight_decay", "seed", "batch")  # those of `Settings` that mean anything here
 
 
 def train_head(
+    request: Request,
     model: Classifier,
-    training_data: DataSet,
-    validation_data: DataSet,
-    run: Path,
-    *,
-    size: int | None,
-    weight_decay: float,
-    batch: int,
+    data: tuple[DataSet, DataSet],
     loss: Callable[[Tensor, Tensor], Tensor],
-    skipped: list[Skipped],
-    settings: dict[str, Any],
-    progress: bool,
+    requested: Mapping[str, Any],
 ) -> Run:
-    """Finds the best head on features that stay as they are.
+    """Finds the best head on features that are fixed.
 
     Args:
+        request: the options that every trainer has.
         model: its head is set.
-        training_data: what to learn from.
-        validation_data: what to measure on.
-        run: the run folder; made if missing.
-        size: the side that pictures are brought to; None leaves them to the model's preprocessing.
-        weight_decay: holds the head's weights small; more of it suits few pictures.
-        batch: pictures of one size that go through the trunk at once.
+        data: to train on, and to validate on.
         loss: of scores and targets, both `(samples, classes)`: their sum over the samples.
-        skipped: files that could not be used so far; more are added.
-        settings: what was requested, for the records.
-        progress: shows a bar with the time left.
+        requested: the task's own options, for the records.
 
     Errors as in `convolens.train`.
     """
-    if size is not None and size < 1:
-        raise ArgumentError(f"size: need at least 1 pixel, got {size}")
-    if not (math.isfinite(weight_decay) and weight_decay >= 0):
-        raise ArgumentError(f"weight_decay: need a finite number of at least 0, got {weight_decay}")
+    run, size, (training_data, validation_data) = request.run, request.side, data
+    decay, batch = request.training.get("weight_decay", WEIGHT_DECAY), request.training.get("batch", BATCH)
+    if not isinstance(batch, int):
+        raise ArgumentError(f"batch: need a whole number where only the head is trained, got {batch!r}")
     if size is not None:
+        if size < 1:
+            raise ArgumentError(f"size: need at least 1 pixel, got {size}")
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
     make_folder(run)
-    known, used = pooled_features(model, training_data, skipped, batch, "training pictures", progress)
-    tested, tests = pooled_features(model, validation_data, skipped, batch, "validation pictures", progress)
+    features, used, skipped = pooled_features(model, training_data, batch, "training pictures", request.progress)
+    tested = pooled_features(model, validation_data, batch, "validation pictures", request.progress)
     _need_every_class(training_data, used, skipped)
-    targets = targets_of(used, len(model.class_names)).to(known.device).double()
+    targets = targets_of(used, len(model.class_names)).to(features.device).double()
     rows: list[dict[str, Any]] = []
-    kept = SAVED_METRICS[model.multi_label]
+    saved = SAVED_METRICS[model.multi_label]
     steps = fit_linear(
-        known, lambda scores: loss(scores, targets) / len(targets), len(model.class_names), weight_decay=weight_decay
+        features, lambda scores: loss(scores, targets) / len(targets), len(model.class_names), weight_decay=decay
     )
     for fit in steps:
         _put(model, fit)
-        scores = _scores(model, tested)
-        measured = metrics_of(model, scores, tests)
-        row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": log_loss(model, scores, tests)}
-        rows.append(row | {f"validation_{name}": measured[name] for name in kept})
-    model.metrics = {name: measured[name] for name in kept}
+        found = measured(model, _scores(model, tested.features), tested.examples, tested.skipped)
+        row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": found.loss}
+        rows.append(row | {f"validation_{name}": found.metrics[name] for name in saved})
+    model.metrics = {name: found.metrics[name] for name in saved}
     model.save(run / BEST)
     write_rows(run / "metrics.csv", rows)
-    draw_curves(run / CURVES, rows, f"validation_{kept[0]}", by="step")
-    metrics = report_classifier(model, run, _scores(model, tested), tests)
-    return write_run(run, model, metrics, skipped, settings | {"size": size, "weight_decay": weight_decay})
+    draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="step")
+    found.report(run)
+    used_settings = {**request.facts(), "finetune": "head", **requested, "weight_decay": decay}
+    return write_run(run, model, found.metrics, tuple(dict.fromkeys((*skipped, *tested.skipped))), used_settings)
 
 
-def pooled_features(
-    model: Classifier, data: DataSet, skipped: list[Skipped], batch: int, what: str, progress: bool
-) -> tuple[Tensor, list[Example]]:
-    """What the head's linear layer sees of each picture that can be read, and which those are.
+class Pooled(NamedTuple):
+    """The inputs of a head's linear layer, of which pictures they are, and the files that could not be used."""
 
-    Pictures that cannot be read, or are too small for the taps, are added to `skipped`.
+    features: Tensor
+    examples: list[Example]
+    skipped: list[Skipped]
+
+
+def pooled_features(model: Classifier, data: DataSet, batch: int, what: str, progress: bool) -> Pooled:
+    """Computes the inputs of the head's linear layer for each picture that can be read and is large enough.
+
+    Raises:
+        DataError: there is none.
     """
     used: list[Example] = []
-    found: list[Tensor] = []
+    features: list[Tensor] = []
+    skipped = list(data.skipped)
     with torch.inference_mode():
-        for one, seen in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
-            found.append(model.features(one).cpu())
-            used += seen
-    if not found:
+        for one, examples in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
+            features.append(model.features(one).cpu())
+            used += examples
+    if not features:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
-    return torch.cat(found).clone(), used
+    return Pooled(torch.cat(features).clone(), used, skipped)
 
 
 def _need_every_class(data: DataSet, used: Sequence[Example], skipped: Sequence[Skipped]) -> None:
@@ -132,7 +131,7 @@ def _put(model: Classifier, fit: LinearFit) -> None:
 
 
 def _scores(model: Classifier, features: Tensor) -> NDArray[Any]:
-    """The probability of each class."""
+    """Computes the probability of each class."""
     linear = _linear(model)
     with torch.inference_mode():
         found: NDArray[Any] = model.probabilities(linear(features.to(linear.weight.device))).cpu().numpy()

@@ -1,7 +1,7 @@
-"""A linear head on features that stay as they are: logistic regression by L-BFGS, in float64.
+"""A linear head on features that are fixed: logistic regression by L-BFGS, in float64.
 
-The problem is convex, so there is one answer: it depends on the data and the decay, not on a seed, an order or a rate.
-A few thousand samples of a thousand features take about a second.
+The problem is convex, so there is one answer: it depends on the data and the weight decay, not on seed,
+order or learning rate. A few thousand samples of a thousand features take about a second.
 
 Liu & Nocedal, "On the limited memory BFGS method for large scale optimization", 1989 (torch's, with line search).
 """
@@ -35,16 +35,16 @@ def fit_linear(
     weight_decay: float = 0.01,
     steps: int = 200,
 ) -> Iterator[LinearFit]:
-    """Step by step towards the weights with the least loss + weight_decay/2 · |weights|²; the last is the answer.
+    """Yields weights with ever less loss + weight_decay/2 · |weights|²; the last are the answer.
 
-    The decay is on the weights of features brought to mean 0 and variance 1. That standardising is folded into what is
+    The decay is of the weights of features brought to mean 0 and variance 1. That standardizing is folded into what is
     given back, which takes features as they are. A feature that never varies gets weight 0.
 
     Args:
         features: float32 or float64.
         loss: of the samples' scores `(samples, classes)`, convex in them: cross-entropy, and its like.
         classes: how many there are.
-        weight_decay: larger draws the weights to 0, and scores to equal shares.
+        weight_decay: larger draws the weights to 0, and probabilities to equal ones.
         steps: at most; fewer where the loss has stopped falling.
     """
     x = features.double()

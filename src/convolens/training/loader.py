@@ -1,4 +1,4 @@
-"""Pictures for the loop, read ahead by threads. What a batch holds is a function of seed, epoch and step alone.
+"""Minibatches for the loop, read ahead by threads. What one holds is a function of seed, epoch and step alone.
 
 Threads are enough: decoding and resizing release the interpreter. Two batches are held besides the one in use.
 """
@@ -15,13 +15,13 @@ import numpy as np
 from convolens.training.task import Sample, TrainingSet
 
 AHEAD = 2
-# Keeps the generators apart that share seed and epoch: of the order, of a picture, of a whole batch.
+# Tells generators apart that share seed and epoch: of the order, of a picture, of a whole batch.
 _ORDER, _PICTURE, _BATCH = range(3)
 
 
 @dataclass(frozen=True)
 class Minibatch:
-    """One step's pictures: their numbers, and those of them that could be used."""
+    """The pictures of one step: their numbers, and the samples of those that can be used."""
 
     step: int
     numbers: Sequence[int]
@@ -29,7 +29,7 @@ class Minibatch:
 
 
 def parts_of_epoch(count: int, batch: int, seed: int, epoch: int) -> list[list[int]]:
-    """The numbers of an epoch's pictures, shuffled, in steps that differ by one picture at most.
+    """Cuts the shuffled numbers of an epoch's pictures into steps that differ by one picture at most.
 
     >>> [len(part) for part in parts_of_epoch(10, 4, 0, 0)]
     [4, 3, 3]
@@ -39,14 +39,14 @@ def parts_of_epoch(count: int, batch: int, seed: int, epoch: int) -> list[list[i
 
 
 def batch_generator(seed: int, epoch: int, step: int, rank: int = 0) -> np.random.Generator:
-    """For what is random about a whole batch."""
+    """Makes the generator for what is random about a whole batch."""
     return np.random.default_rng([seed, epoch, _BATCH, step, rank])
 
 
 def minibatches(
     training_set: TrainingSet, parts: Sequence[Sequence[int]], first: int, seed: int, epoch: int, workers: int
 ) -> Iterator[Minibatch]:
-    """The steps of an epoch from `first` on, each read while those before are learned from."""
+    """Yields the steps of an epoch at and after `first`, each read while those before are computed with."""
 
     def read(number: int) -> Sample | None:
         return training_set.sample(number, np.random.default_rng([seed, epoch, _PICTURE, number]))

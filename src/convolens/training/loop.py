@@ -1,7 +1,7 @@
-"""The training loop: a task and settings in, the best model and a state to go on from out.
+"""The training loop: a task and settings in, the best model and a state to resume from out.
 
 Everything random is a function of the seed, the epoch and a picture's or step's number, so a run that was stopped and
-taken up again ends with the same bits as one that was not (on the CPU, with the same number of threads).
+resumed ends with the same bits as one that was not (on the CPU, with the same number of threads).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,18 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, TrainingError
 from convolens.models.model_file import BEST
-from convolens.training.average import ExponentialMovingAverage
-from convolens.training.checkpoint import Checkpoint, Learner, Place, read_checkpoint, write_checkpoint
+from convolens.training.checkpoint import Checkpoint, Learner, Progress, read_checkpoint, write_checkpoint
 from convolens.training.distributed import World, joined
-from convolens.training.journal import Bar, Journal
+from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
-from convolens.training.optimizers import optimizer_for, set_lr
+from convolens.training.optimizers import moving_parameters, set_lr
+from convolens.training.pace import FORECAST_STEPS, Pace, forecast
 from convolens.training.run_folder import LAST
+from convolens.training.run_log import Bar, RunLog
 from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
-from convolens.training.stopping import Asked, listening
+from convolens.training.stopping import StopRequest, stop_requests
 from convolens.training.task import TrainingTask
 from convolens.training.threads import threads_for
 from convolens.training.tuning import find_batch, find_lr
@@ -44,10 +45,10 @@ class Outcome:
     """How a training went.
 
     Attributes:
-        rows: a row of figures for each epoch.
-        best: the goal's best value, and `best_epoch` when that was, counted from 1.
+        rows: a row of metrics for each epoch.
+        best: the best value of the monitored metric, and `best_epoch` when that was, counted from 1.
         ended_by: `epochs`, `minutes` or `patience`.
-        settings: as used, with what was to be found by itself.
+        settings: as used, with what was tuned.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -69,39 +70,39 @@ def fit(
     """Trains the task's model.
 
     Args:
-        task: what to learn.
+        task: what to train.
         settings: how.
-        folder: an existing folder; gets `best.safetensors`, `last.ckpt` and the records (`training.journal`).
-        resume: goes on from the `last.ckpt` there; where there is none yet, from the start.
+        folder: an existing folder; gets `best.safetensors`, `last.ckpt` and what `training.run_log` writes.
+        resume: resumes from the `last.ckpt` there; where there is none yet, it starts.
         progress: shows a bar.
         started: when the work began, by `time.monotonic`: what was read and made before counts for `minutes` too. None:
             now.
 
     Raises:
-        TrainingError: the loss is no longer a number; the message names the batch. The last good state is kept.
-        ArgumentError: a run to go on from that was asked for something else.
-        FileError: a file cannot be written; what stood there before stands.
+        TrainingError: the loss is no longer a number; the message names the batch. The last good state stays.
+        ArgumentError: a run to resume for which something else was requested.
+        FileError: a file cannot be written; an earlier file stays.
     """
     began = time.monotonic() if started is None else started
     device = next(task.model.parameters()).device
-    with joined(device) as world, listening() as asked, _own_randomness():
-        journal = Journal(folder, leads=world.leads, progress=progress, tensorboard=settings.tensorboard)
+    with joined(device) as world, stop_requests() as stop, _own_randomness():
+        run_log = RunLog(folder, leads=world.leads, progress=progress, tensorboard=settings.tensorboard)
         before = read_checkpoint(folder / LAST) if resume and (folder / LAST).exists() else None
         if world.leads and not resume:  # of an earlier run, which a later `resume` would confuse with this one
             (folder / LAST).unlink(missing_ok=True)
         if before:
             _check_same(before, settings, task.facts)
         prepare_for_speed(task.model)
-        found = _found(task, settings, before, journal)
-        training = _Training(task, settings, found, folder, world, journal, asked)
+        tuned = _tuned(task, settings, before, run_log)
+        training = _Training(task, settings, tuned, folder, world, run_log, stop)
         if before:
             before.into(training.learner)
-            training.place = before.place
-        journal.note("resumed" if before else "started", epoch=training.place.epoch, step=training.place.step)
-        assert isinstance(found.batch, int)
-        with threads_for(task, found.batch):
+            training.progress = before.progress
+        run_log.note("resumed" if before else "started", epoch=training.progress.epoch, step=training.progress.step)
+        assert isinstance(tuned.batch, int)
+        with threads_for(task, tuned.batch):
             outcome = training.run(began)
-        del training  # and with it what binds this process to the others; `joined` parts from them
+        del training  # and with it what binds this process to the others; `joined` leaves them
         return outcome
 
 
@@ -109,57 +110,52 @@ class _Training:
     def __init__(
         self,
         task: TrainingTask,
-        asked_for: Settings,
+        requested: Settings,
         settings: Settings,
         folder: Path,
         world: World,
-        journal: Journal,
-        asked: Asked,
+        run_log: RunLog,
+        stop: StopRequest,
     ) -> None:
-        self.task, self.asked_for, self.settings, self.folder = task, asked_for, settings, folder
-        self.world, self.journal, self.asked = world, journal, asked
+        self.task, self.requested, self.settings, self.folder = task, requested, settings, folder
+        self.world, self.log, self.stop = world, run_log, stop
         model = task.model
         self.device = next(model.parameters()).device
-        optimizer = optimizer_for(
-            model,
-            task.trainable.layers,
-            name=settings.optimizer,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            layer_decay=settings.layer_decay,
-        )
         self.learner = Learner(
-            model, optimizer, ExponentialMovingAverage(model, settings.ema) if settings.ema else None
+            model,
+            settings.make_optimizer(model, task.trainable.layers),
+            list(chain.from_iterable(moving_parameters(model, task.trainable.layers))),
+            ExponentialMovingAverage(model, settings.ema) if settings.ema else None,
         )
-        self.network = world.around(model)
-        self.place = Place()
+        self.network = world.wrapped(model)
+        self.progress = Progress()
         self.epochs = settings.epochs or (None if settings.minutes else EPOCHS)
         self.saved_at = self.resumed_at = time.monotonic()
         self.measuring_seconds: float | None = None  # of the last time
-        self.step_seconds = 0.0  # of learning from a picture, the mean so far
+        self.pace, self.forecast_made = Pace(), False
         if world.size > 1 and _has_live_norms(task):
-            journal.note("batch norm statistics are of each process's own pictures", processes=world.size)
+            run_log.note("batch norm statistics are of each process's own pictures", processes=world.size)
 
     def run(self, began: float) -> Outcome:
         """Epoch after epoch, until there is a reason to end."""
-        self.resumed_at = began - self.place.seconds
-        with self.journal.bar(self.epochs) as bar:
-            while not (reason := self.world.agreed(self._over())):
+        self.resumed_at = began - self.progress.seconds
+        with self.log.bar(self.epochs) as bar:
+            while not (reason := self.world.broadcast(self._over())):
                 self._epoch(bar)
-        self._keep()
-        self.journal.curves(self.place.rows, self.task.monitored)
-        self.world.agreed(None)  # nobody goes on before the first process has written everything
-        self.journal.note("ended", by=reason, epochs=self.place.epoch)
-        assert self.place.best is not None
-        return Outcome(self.place.rows, self.place.best, self.place.best_epoch, reason, self.settings)
+        self._write_state()
+        self.log.curves(self.progress.rows, self.task.monitored)
+        self.world.broadcast(None)  # nobody continues before the first process has written everything
+        self.log.note("ended", by=reason, epochs=self.progress.epoch)
+        assert self.progress.best is not None
+        return Outcome(self.progress.rows, self.progress.best, self.progress.best_epoch, reason, self.settings)
 
     def _over(self) -> str:
-        place, patience = self.place, self.settings.patience
-        if place.epoch == 0:
+        progress, patience = self.progress, self.settings.patience
+        if progress.epoch == 0:
             return ""  # something is measured in any case
-        if self.epochs is not None and place.epoch >= self.epochs:
+        if self.epochs is not None and progress.epoch >= self.epochs:
             return "epochs"
-        if patience and place.epoch - place.best_epoch >= patience:
+        if patience and progress.epoch - progress.best_epoch >= patience:
             return "patience"
         return "minutes" if self._time_is_up() else ""
 
@@ -167,71 +163,84 @@ class _Training:
         return time.monotonic() - self.resumed_at
 
     def _budget(self) -> float:
-        """Seconds to learn in; measuring at the end takes its time too.
+        """Seconds for steps; measuring at the end takes its time too.
 
-        How long, is known from the last time. Before the first, a picture is thought to take two thirds of what
-        learning from it takes: forward once for what is found, once for the loss.
+        How long, is known from the last time, or else estimated from the pace of the steps.
         """
         minutes, measuring = self.settings.minutes, self.measuring_seconds
         if minutes is None:
             return math.inf
         if measuring is None:
-            measuring = self.task.validation_count * self.step_seconds * 2 / 3
+            measuring = self.pace.measuring(self.task.validation_count)
         return max(60 * minutes - measuring, 1e-3)
 
     def _time_is_up(self) -> bool:
         return self._seconds() >= self._budget()
 
     def _done(self, steps: int) -> float:
-        """The share of the training that lies behind."""
-        by_steps = (self.place.epoch + self.place.step / steps) / self.epochs if self.epochs else 0.0
-        return self.world.agreed(max(by_steps, self._seconds() / self._budget()))
+        """The fraction of the training that is done."""
+        by_steps = (self.progress.epoch + self.progress.step / steps) / self.epochs if self.epochs else 0.0
+        return self.world.broadcast(max(by_steps, self._seconds() / self._budget()))
 
     def _epoch(self, bar: Bar) -> None:
-        place, settings = self.place, self.settings
+        progress, settings = self.progress, self.settings
         assert isinstance(settings.batch, int)
-        parts = parts_of_epoch(len(self.task.training_set), settings.batch, settings.seed, place.epoch)
+        parts = parts_of_epoch(len(self.task.training_set), settings.batch, settings.seed, progress.epoch)
         mine = [np.array_split(part, self.world.size)[self.world.rank].tolist() for part in parts]
         self.task.trainable.train(self.task.model)
-        start, seen = time.monotonic(), 0
+        self.pace = Pace()
         for minibatch in minibatches(
-            self.task.training_set, mine, place.step, settings.seed, place.epoch, settings.workers
+            self.task.training_set, mine, progress.step, settings.seed, progress.epoch, settings.workers
         ):
-            before, done = time.monotonic(), self._done(len(parts))
+            before, done, pictures = time.monotonic(), self._done(len(parts)), len(parts[minibatch.step])
             self._set_lr(done)
             self._step(minibatch)
-            place.step += 1
-            seen += len(parts[minibatch.step])
-            self.step_seconds = (time.monotonic() - start) / seen
-            bar.step(done, place.epoch, self._loss(), place.best, len(parts[minibatch.step]), time.monotonic() - before)
+            progress.step += 1
+            self.pace.step(pictures)
+            bar.step(
+                done, progress.epoch, self._loss(), progress.best, len(parts[minibatch.step]), time.monotonic() - before
+            )
             self._between_steps()
-            if self.world.agreed(self._time_is_up()):
+            if self.pace.steps == min(FORECAST_STEPS, len(parts)):
+                self._forecast(bar)
+            if self.world.broadcast(self._time_is_up()):
                 break
-        self._close_epoch(seen / max(time.monotonic() - start, 1e-9))
+        self._close_epoch()
+
+    def _forecast(self, bar: Bar) -> None:
+        """Says, early in a run of some minutes, how far it will come."""
+        minutes, pictures = self.settings.minutes, len(self.task.training_set)
+        if minutes is None or self.forecast_made:
+            return
+        self.forecast_made = True
+        left = max(60 * minutes - self._seconds(), 0.0)
+        epochs = self.progress.epoch + self.pace.epochs_in(left, pictures, self.task.validation_count)
+        self.log.note("forecast", epochs=round(epochs, 2), pictures=pictures)
+        bar.say(forecast(epochs, pictures, minutes, self.epochs))
 
     def _set_lr(self, done: float) -> None:
         settings = self.settings
         assert not isinstance(settings.lr, str)
-        self.place.lr = settings.lr * lr_fraction(settings.schedule, settings.warmup, done)
-        set_lr(self.learner.optimizer, self.place.lr)
+        self.progress.lr = settings.lr * lr_fraction(settings.schedule, settings.warmup, done)
+        set_lr(self.learner.optimizer, self.progress.lr)
 
     def _step(self, minibatch: Minibatch) -> None:
         """One step down the loss of the pictures at hand, in `accumulate` parts."""
-        settings, place, task = self.settings, self.place, self.task
-        generator = batch_generator(settings.seed, place.epoch, minibatch.step, self.world.rank)
+        settings, progress, task = self.settings, self.progress, self.task
+        generator = batch_generator(settings.seed, progress.epoch, minibatch.step, self.world.rank)
         torch.manual_seed(int(generator.integers(2**62)))  # dropout and the like
         batches = [
             task.objective.prepare(self._moved(part), generator)
             for part in _parts(minibatch.samples, settings.accumulate)
         ]
-        counts = self.world.summed(_added([task.objective.counts(batch) for batch in batches]))
+        counts = self.world.summed_up(_added([task.objective.counts(batch) for batch in batches]))
         if not batches:
-            self._go_without(minibatch)
+            self._pass_over(minibatch)
             return
         self.learner.optimizer.zero_grad()
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches, 1):
-            with self.world.quiet(self.network, last=number == len(batches)), self._autocast():
+            with self.world.without_sync(self.network, last=number == len(batches)), self._autocast():
                 terms = task.objective.losses(self.network, batch)
                 loss = sum(terms[name].float() / max(counts[name], 1.0) for name in terms)
                 (loss * self.world.size).backward()  # type: ignore[union-attr]
@@ -244,11 +253,11 @@ class _Training:
         if self.learner.ema:
             self.learner.ema.follow(self.learner.model)
         for name in sums:
-            place.sums[name] = place.sums.get(name, 0.0) + float(sums[name])
-            place.counts[name] = place.counts.get(name, 0.0) + counts[name]
+            progress.sums[name] = progress.sums.get(name, 0.0) + float(sums[name])
+            progress.counts[name] = progress.counts.get(name, 0.0) + counts[name]
 
-    def _go_without(self, minibatch: Minibatch) -> None:
-        """A batch of pictures that cannot be used: one process passes it over, several would wait for one another."""
+    def _pass_over(self, minibatch: Minibatch) -> None:
+        """Handles a batch of which no picture can be used: one process passes it over, several would wait for ever."""
         if self.world.size > 1:
             raise TrainingError(
                 f"batch {minibatch.step + 1}: need pictures for each of {self.world.size} processes, "
@@ -270,70 +279,70 @@ class _Training:
             yield
 
     def _need_finite(self, sums: Mapping[str, Tensor], minibatch: Minibatch) -> None:
-        """Before the step and before anything is kept: batch norms have already taken in what is no number."""
+        """Stops before the step, and before anything is saved: batch norms have already taken in what is no number."""
         total = float(sum(sums.values()))
         if math.isfinite(total):
             return
         names = ", ".join(self.task.training_set.name(number) for number in minibatch.numbers[:3])
         more = f", … {len(minibatch.numbers)} in all" if len(minibatch.numbers) > 3 else ""
-        where = f"epoch {self.place.epoch + 1}, batch {minibatch.step + 1} ({names}{more})"
+        where = f"epoch {self.progress.epoch + 1}, batch {minibatch.step + 1} ({names}{more})"
         kept = f"; the last good state is in {self.folder / LAST}" if (self.folder / LAST).exists() else ""
-        self.journal.note("stopped", why=f"loss {total} in {where}")
+        self.log.note("stopped", why=f"loss {total} in {where}")
         raise TrainingError(f"loss: need a finite number, got {total} in {where}{kept}; a lower lr may help")
 
     def _loss(self) -> float:
-        """Of this epoch so far."""
-        return sum(value / max(self.place.counts[name], 1.0) for name, value in self.place.sums.items())
+        """The loss of this epoch so far."""
+        return sum(value / max(self.progress.counts[name], 1.0) for name, value in self.progress.sums.items())
 
     def _between_steps(self) -> None:
-        if self.world.agreed(self.asked.by) is not None:
-            self._keep()
-            self.journal.curves(self.place.rows, self.task.monitored)
-            self.journal.note("stopped", why="asked to", epoch=self.place.epoch, step=self.place.step)
-            where = f"step {self.place.step} of epoch {self.place.epoch + 1}"
-            self.asked.leave(f"{self.folder}: holds the state after {where}; the same again with --resume goes on")
+        if self.world.broadcast(self.stop.by) is not None:
+            self._write_state()
+            self.log.curves(self.progress.rows, self.task.monitored)
+            self.log.note("stopped", why="asked to", epoch=self.progress.epoch, step=self.progress.step)
+            where = f"step {self.progress.step} of epoch {self.progress.epoch + 1}"
+            self.stop.end(f"{self.folder}: holds the state after {where}; the same command with --resume resumes it")
         if time.monotonic() - self.saved_at >= self.settings.checkpoint_seconds:
-            self._keep()
+            self._write_state()
 
-    def _close_epoch(self, speed: float) -> None:
-        """Measures, keeps the best, writes the figures; `speed` is of learning, in pictures a second."""
-        place, goal = self.place, self.task.monitored
-        parts = {f"loss_{name}": value / max(place.counts[name], 1.0) for name, value in place.sums.items()}
-        measured = self.world.agreed(self._measure() if self.world.leads else {})
-        row = {"epoch": place.epoch + 1, "lr": place.lr, "loss": self._loss(), **parts, **measured}
-        place.rows.append(row)
-        place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
-        if place.best is None or measured[goal] > place.best:
-            place.best, place.best_epoch = measured[goal], place.epoch
+    def _close_epoch(self) -> None:
+        """Measures, saves the best model, writes the metrics."""
+        progress, monitored = self.progress, self.task.monitored
+        parts = {f"loss_{name}": value / max(progress.counts[name], 1.0) for name, value in progress.sums.items()}
+        measured = self.world.broadcast(self._measure() if self.world.leads else {})
+        row = {"epoch": progress.epoch + 1, "lr": progress.lr, "loss": self._loss(), **parts, **measured}
+        progress.rows.append(row)
+        progress.epoch, progress.step, progress.sums, progress.counts = progress.epoch + 1, 0, {}, {}
+        if progress.best is None or measured[monitored] > progress.best:
+            progress.best, progress.best_epoch = measured[monitored], progress.epoch
             if self.world.leads:
-                self.task.save(self._kept_model(), self.folder / BEST, measured)
-        self.journal.rows(place.rows)
-        self.journal.note("epoch", seconds=round(self._seconds(), 1), pictures_per_second=round(speed, 2), **row)
+                self.task.save(self._saved_model(), self.folder / BEST, measured)
+        self.log.rows(progress.rows)
+        self.log.note("epoch", seconds=round(self._seconds(), 1), pictures_per_second=round(self.pace.speed, 2), **row)
 
     def _measure(self) -> dict[str, float]:
         before = time.monotonic()
-        measured = self.task.measure(self._kept_model())
+        measured = self.task.measure(self._saved_model())
         self.measuring_seconds = time.monotonic() - before
         return measured
 
-    def _kept_model(self) -> nn.Module:
+    def _saved_model(self) -> nn.Module:
         return self.learner.ema.model if self.learner.ema else self.learner.model
 
-    def _keep(self) -> None:
-        """Writes the state to go on from."""
-        self.place.seconds = self._seconds()
+    def _write_state(self) -> None:
+        """Writes the state to resume from."""
+        self.progress.seconds = self._seconds()
         if self.world.leads:
             facts = {
-                "settings": self.asked_for.to_dict(),
+                "settings": self.requested.to_dict(),
                 "found": self.settings.to_dict(),
                 "task": self.task.facts,
             }
-            write_checkpoint(self.folder / LAST, self.learner, self.place, facts)
+            write_checkpoint(self.folder / LAST, self.learner, self.progress, facts)
         self.saved_at = time.monotonic()
 
 
 def _check_same(before: Checkpoint, settings: Settings, task: Mapping[str, Any]) -> None:
-    """A run that is taken up again must be the same run."""
+    """Refuses to resume a run of something else."""
     then = {**before.facts["settings"], **before.facts["task"]}
     for name, value in {**settings.to_dict(), **task}.items():
         now = list(value) if isinstance(value, tuple) else value
@@ -349,8 +358,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _found(task: TrainingTask, settings: Settings, before: Checkpoint | None, journal: Journal) -> Settings:
-    """The settings with what was to be found by itself: from the run before, or now."""
+def _tuned(task: TrainingTask, settings: Settings, before: Checkpoint | None, run_log: RunLog) -> Settings:
+    """The settings with batch and learning rate as they were tuned: by the run before, or now."""
     if before:
         known = before.facts["found"]
         return replace(settings, batch=known["batch"], lr=known["lr"])
@@ -360,13 +369,13 @@ def _found(task: TrainingTask, settings: Settings, before: Checkpoint | None, jo
         assert isinstance(settings.batch, int)
         with threads_for(task, settings.batch):
             search = find_lr(task, settings)
-        journal.search(search)
+        run_log.search(search)
         settings = replace(settings, lr=search.lr)
     return settings
 
 
 def _parts(examples: Sequence[Any], count: int) -> list[Sequence[Any]]:
-    """Nearly equal parts, none empty."""
+    """Cuts examples into nearly equal parts, none empty."""
     edges = np.linspace(0, len(examples), min(count, len(examples)) + 1).round().astype(int)
     return [examples[start:end] for start, end in pairwise(edges)]
 
@@ -383,6 +392,6 @@ def _has_live_norms(task: TrainingTask) -> bool:
 
 @contextmanager
 def _own_randomness() -> Iterator[None]:
-    """The caller's random numbers go on afterwards as if nothing had been."""
+    """Leaves the caller's random numbers afterwards as if nothing had been drawn."""
     with torch.random.fork_rng():
         yield

@@ -1,29 +1,28 @@
-"""What the tasks share: which part of a trunk is trained, and pictures as the loop wants them."""
+"""What the tasks share: which part of a trunk is trained, and picture files as a training set."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.data import DataSet, Example, Loaded, Skipped
+from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, View, draw_colors
-from convolens.data.loading import load_or_skip
+from convolens.data.loading import load_small, skip
 from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
-from convolens.media.files import AnyPath
 from convolens.media.images import read_header
-from convolens.training.task import Batch, Sample, stacked
+from convolens.training.task import Batch, Sample
 from convolens.trunks import Preprocessing, Trunk
-from convolens.trunks.registry import trunk as make_trunk
 
 EVERYTHING = "all"
-KEPT_BYTES = 256 << 20  # of decoded pictures that stay in memory
+CACHE_BYTES = 256 << 20  # of decoded pictures that stay in memory
 
 
 class TrainableTrunk:
@@ -35,7 +34,7 @@ class TrainableTrunk:
         first: the tap that training begins at, or `all`.
 
     Raises:
-        ArgumentError: no such tap, or one that lies beyond `until`.
+        ArgumentError: no such tap, or one beyond `until`.
     """
 
     def __init__(self, trunk: Trunk, until: str, first: str) -> None:
@@ -51,80 +50,102 @@ class TrainableTrunk:
             layer.requires_grad_(True)
 
     def train(self, model: nn.Module) -> None:
-        """Training mode for all but what stays as it is: its norms keep the statistics that they came with."""
+        """Puts into training mode all but what is not trained, whose norms keep the statistics that they came with."""
         model.train()
         for part in self.fixed:
             part.eval()
 
 
-class Pictures:
-    """A training set of picture files, each time another view of them.
+@runtime_checkable
+class Views(Protocol):
+    """How a task makes samples of pictures."""
 
-    What was decoded stays in memory as far as `KEPT_BYTES` go: of small pictures, reading takes a third of a step.
+    @property
+    def least_side(self) -> int:
+        """The pixels that a decoded picture's shorter side must keep for the smallest view of it."""
 
-    Args:
-        data: which.
-        least: pixels that a decoded picture's shorter side must keep.
-        view: an example, its picture and a generator → the sample.
-        skipped: what cannot be used is added here, once.
-        collate: samples → a batch.
+    def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
+        """Draws a view of a picture, and says what is to be learned of it."""
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """Makes one batch of samples, on the CPU."""
+
+
+class PictureCache:
+    """Decoded pictures, which stay in memory as far as `CACHE_BYTES` go, those of several sets together.
+
+    Of small pictures, reading takes a third of a step.
     """
 
-    def __init__(
-        self,
-        data: DataSet,
-        least: int,
-        view: Callable[[Example, Loaded, np.random.Generator], Sample],
-        skipped: list[Skipped],
-        collate: Callable[[Sequence[Sample]], Batch] = stacked,
-    ) -> None:
-        self.data, self.least, self.view, self.skipped, self.collate = data, least, view, skipped, collate
-        self._kept: dict[int, Loaded] = {}
-        self._room, self._keeping = KEPT_BYTES, threading.Lock()
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Path, int], Loaded] = {}
+        self._room, self._keeping = CACHE_BYTES, threading.Lock()
+
+    def read(self, example: Example, at_least: int) -> Loaded:
+        """Gives what `load_small` does, which is called for what is not in memory."""
+        key = example.path, at_least
+        if key in self._kept:
+            return self._kept[key]
+        loaded = load_small(example, at_least)
+        with self._keeping:
+            if loaded.pixels.nbytes <= self._room:
+                self._kept[key] = loaded
+                self._room -= loaded.pixels.nbytes
+        return loaded
+
+
+class Pictures:
+    """A training set of picture files, of which each sample is another view.
+
+    Args:
+        data: the files, and what is known of each.
+        views: how samples are made of them.
+        cache: where what was decoded stays.
+
+    Attributes:
+        skipped: files that could not be used so far, each once.
+    """
+
+    def __init__(self, data: DataSet, views: Views, cache: PictureCache) -> None:
+        self.data, self.views, self.cache = data, views, cache
+        self.collate, self.skipped = views.collate, list(data.skipped)
 
     def __len__(self) -> int:
         return len(self.data.examples)
 
     def name(self, number: int) -> str:
-        """The file's name."""
+        """Returns the file's name."""
         return self.data.examples[number].path.name
 
     def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
-        """A view of a picture, or None if it cannot be used."""
-        loaded = self.read(number)
-        return None if loaded is None else self.view(self.data.examples[number], loaded, generator)
-
-    def read(self, number: int) -> Loaded | None:
-        """One picture, or None if it cannot be used."""
-        if number in self._kept:
-            return self._kept[number]
-        loaded = load_or_skip(self.data.examples[number], self.skipped, self.least)
-        if loaded is not None:
-            with self._keeping:
-                if loaded.pixels.nbytes <= self._room:
-                    self._kept[number] = loaded
-                    self._room -= loaded.pixels.nbytes
-        return loaded
+        """Draws a view of a picture; None if it cannot be used."""
+        example = self.data.examples[number]
+        try:
+            loaded = self.cache.read(example, self.views.least_side)
+        except (FileError, DataError) as error:
+            skip(example, error, self.skipped)
+            return None
+        return self.views.view(example, loaded, generator)
 
 
 def least_side(side: int, augmentation: Augmentation) -> int:
-    """The pixels that a decoded picture's shorter side must keep for the smallest view of it."""
+    """Returns the pixels that a decoded picture's shorter side must keep for the smallest view of it."""
     stretch = max(1 / augmentation.ratio[0], augmentation.ratio[1])
     return int(np.ceil(side / min(augmentation.scale[0], 1) ** 0.5 * stretch**0.5))
 
 
 def viewed(loaded: Loaded, view: View, side: int, augmentation: Augmentation, generator: np.random.Generator) -> Sample:
-    """A view of the picture, and the change of its colors that `normalized` makes."""
+    """Resamples a view of a picture, and draws the change of its colors, which `normalized` makes."""
     pixels = view.picture(loaded.pixels, side)
     colors = draw_colors(pixels, augmentation.color_jitter, generator)
     return {"picture": torch.from_numpy(pixels.copy()), "colors": torch.from_numpy(colors)}
 
 
 def normalized(batch: Batch, preprocessing: Preprocessing) -> Tensor:
-    """The pictures `(N, H, W, 3)` of a batch, with their colours changed, as the network's input, channels last."""
+    """Changes the colors of a batch's pictures `(N, H, W, 3)` and makes them the network's input, channels last."""
     pixels, colors = batch["picture"], batch["colors"]
     count, height, width, channels = pixels.shape
-    # Normalising is affine too, so it goes into the matrices; 0 and 1, where colours are cut off, go along.
+    # Normalizing is affine too, so it goes into the matrices; 0 and 1, where colors are cut off, go along.
     ends = torch.tensor([0.0, 1.0], device=pixels.device).view(2, 1, 1, 1)
     black, white = preprocessing.normalize(ends.expand(2, channels, 1, 1)).flatten(2)
     folded = preprocessing.normalize(colors[:, :, None]).squeeze(2)
@@ -136,18 +157,8 @@ def normalized(batch: Batch, preprocessing: Preprocessing) -> Tensor:
     return pictures.contiguous(memory_format=torch.channels_last)
 
 
-def trunk_for(
-    name: str, weights: AnyPath | None, stem: Literal["full", "small"], seed: int, *, width: float = 1.0
-) -> Trunk:
-    """The trunk to train, on the CPU, with another stem or width if asked for. Errors as in `convolens.trunk`."""
-    options: dict[str, Any] = {"stem": stem, "width": width}
-    published = {"stem": "full", "width": 1.0}
-    requested = {option: value for option, value in options.items() if value != published[option]}
-    return make_trunk(name, weights=weights, seed=seed, device="cpu", **requested)
-
-
 def side_for(size: int | None, data: DataSet) -> int:
-    """The side that pictures are brought to: as asked for, or the first picture's shorter side.
+    """Returns the side that pictures are brought to: as requested, or the first picture's shorter side.
 
     Raises:
         ArgumentError: less than a pixel.
@@ -167,13 +178,14 @@ def side_for(size: int | None, data: DataSet) -> int:
 
 
 def stretched(preprocessing: Preprocessing, side: int) -> Preprocessing:
-    """Whole pictures brought to the side, whatever their shape."""
+    """The same preprocessing, but that whole pictures are brought to the side, whatever their shape."""
     return replace(preprocessing, resize=None, crop=None, stretch=side)
 
 
-def fingerprint(examples: Sequence[Example], describe: Callable[[Example], str]) -> str:
-    """Tells data sets apart: a digest of names and of what is said of each picture, not of the pixels."""
+def fingerprint(data: DataSet) -> str:
+    """Makes what tells data sets apart: a digest of names and of what is known of each picture, not of the pixels."""
     digest = hashlib.sha256()
-    for example in examples:
-        digest.update(f"{example.path.name}\t{describe(example)}\n".encode())
+    for example in data.examples:
+        boxes = " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)
+        digest.update(f"{example.path.name}\t{boxes if data.kind == 'boxes' else example.labels}\n".encode())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The folder that a training leaves behind: the best model, how it got there, and what it was asked to do.
+"""The folder that a training leaves behind: the best model, how it was made, and what was requested.
 
 best.safetensors   the model                    metrics.csv     a row for each step or epoch
 config.json        every setting and the data   curves.png      the same, drawn
@@ -17,7 +17,6 @@ from numpy import ndarray
 from convolens.data import Skipped
 from convolens.errors import ArgumentError, FileError
 from convolens.evaluation.result import Evaluation
-from convolens.media.files import AnyPath
 from convolens.media.images import read_image
 from convolens.media.pixels import as_rgb8
 from convolens.media.showing import Drawn
@@ -70,21 +69,19 @@ class Run(Drawn):
         return f"{words}{super()._repr_html_()}{self.metrics._repr_html_()}"
 
 
-def need_free_run(out: AnyPath, *, resume: bool, overwrite: bool) -> Path:
-    """The folder of a run that is about to begin: asked before anything is read or made.
+def need_free_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuses a folder that holds a run, before anything is read or made.
 
     Raises:
         FileError: it holds a run that is neither to be resumed nor overwritten.
-        ArgumentError: both at once are asked for.
+        ArgumentError: both at once are requested.
     """
     if resume and overwrite:
         raise ArgumentError("overwrite: need one of resume=True and overwrite=True, got both")
-    folder = Path(out)
     there = [name for name in (BEST, LAST) if (folder / name).exists()]
     if there and not (resume or overwrite):
-        again = "resume=True goes on from it, " if LAST in there else ""
+        again = "resume=True resumes it, " if LAST in there else ""
         raise FileError(
             f"{folder}: need a folder without a run, found {' and '.join(there)} there; "
             f"{again}overwrite=True replaces it, or give another folder"
         )
-    return folder

@@ -1,8 +1,9 @@
-"""From a task to a run folder: what the trainers share once data and model are there."""
+"""From a model and its training set to a run folder: what the trainers share once data and model are there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,144 +11,171 @@ from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
 from convolens.evaluation.result import Evaluation
-from convolens.media.files import AnyPath, make_folder, write_json
+from convolens.media.files import make_folder, write_json
 from convolens.models import load as load_model
 from convolens.models.model_file import BEST
-from convolens.training import Settings, TrainingTask, fit
+from convolens.models.trunk_model import TrunkModel
 from convolens.training.advice import advice_on
-from convolens.training.loop import Outcome
-from convolens.training.pictures import Pictures, TrainableTrunk, fingerprint
+from convolens.training.loop import Outcome, fit
+from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, TrainableTrunk, Views, fingerprint
+from convolens.training.request import Request
 from convolens.training.run_folder import Run
-from convolens.training.task import Objective
-from convolens.trunks import Trunk
+from convolens.training.settings import Settings
+from convolens.training.task import Objective, TrainingTask
+from convolens.training.validation_loss import validation_loss
 
 
 @runtime_checkable
-class OnTrunk(Protocol):
-    """A model of any task."""
+class PictureObjective(Objective, Views, Protocol):
+    """What is minimized over views of pictures."""
 
-    task: str
-    metrics: dict[str, float]
+    def facts(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed, beside what must be in every task, in plain values."""
 
-    @property
-    def trunk(self) -> Trunk:
-        """The feature extractor."""
 
-    @property
-    def taps(self) -> tuple[str, ...]:
-        """Those of its taps that are looked at."""
+@runtime_checkable
+class Predicted(Protocol):
+    """What a model predicts for examples, with the truth."""
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """One name for each class."""
+    def skipped(self) -> Sequence[Skipped]:
+        """Files that could not be used."""
 
-    def save(self, path: AnyPath) -> None:
-        """Writes the model file."""
+    def evaluation(self) -> Evaluation:
+        """Compares what was predicted with the truth."""
 
 
-class ValidationMetrics:
-    """A model's metrics on the validation set: after each epoch, and those of the best model.
+@dataclass(frozen=True)
+class Measured:
+    """What a model turned out to be on the validation set.
+
+    Attributes:
+        metrics: all of them.
+        loss: the mean over the pictures, or over some of them.
+        skipped: files that could not be used.
+        report: adds the task's own pictures to the run folder.
+    """
+
+    metrics: Evaluation
+    loss: float
+    skipped: Sequence[Skipped]
+    report: Callable[[Path], None] = lambda run: None
+
+
+class Validation:
+    """Measures a model on the validation set after each epoch, and remembers what the best one turned out to be.
 
     Args:
-        measure: a model → all its metrics, and its `validation_loss`.
-        saved: those of them that go into the model file; the first is monitored. One that has no value, since nothing
+        measure: a model → what it turned out to be.
+        saved: the metrics that go into the model file; the first is monitored. One that has no value, since nothing
             could be read that has one, counts as 0.
         count: how many pictures there are to measure on.
     """
 
-    def __init__(self, measure: Callable[[Any], Evaluation], saved: Sequence[str], count: int) -> None:
+    def __init__(self, measure: Callable[[Any], Measured], saved: Sequence[str], count: int) -> None:
         self.measured, self.saved, self.count = measure, saved, count
-        self.best: Evaluation | None = None  # none where a run before this one found the best model
-        self._last: Evaluation | None = None
+        self._last: Measured | None = None
+        self._best: Measured | None = None
 
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """Those to keep."""
-        found = self.measured(model)
-        loss, self._last = found.pop("validation_loss"), found
-        return {"validation_loss": loss} | {name: 0.0 if found[name] is None else found[name] for name in self.saved}
+        """Measures a model; gives the metrics to save, and the loss."""
+        self._last = found = self.measured(model)
+        saved = {name: found.metrics[name] or 0.0 for name in self.saved}
+        return {"validation_loss": found.loss} | saved
 
     def save(self, model: nn.Module, path: Path, metrics: Mapping[str, float]) -> None:
         """Writes the best model so far, which is the one that was measured last."""
-        assert isinstance(model, OnTrunk)
-        model.metrics, self.best = dict(metrics), self._last
+        assert isinstance(model, TrunkModel)
+        model.metrics, self._best = dict(metrics), self._last
         model.save(path)
 
-
-def task_on_trunk(
-    model: nn.Module,
-    pictures: Pictures,
-    objective: Objective,
-    metrics: ValidationMetrics,
-    *,
-    finetune: str,
-    describe: Callable[[Example], str],
-    facts: Mapping[str, Any],
-) -> TrainingTask:
-    """The training task of a model on a trunk.
-
-    Args:
-        model: a classifier, localizer or detector; on its device, trained in place.
-        pictures: what it learns from.
-        objective: what is minimized.
-        metrics: how it is measured.
-        finetune: `all`, or the tap that training begins at.
-        describe: what is known of a picture, to tell data sets apart by.
-        facts: the task's own, beside the trunk, what of it is trained, and the data.
-    """
-    assert isinstance(model, OnTrunk)
-    deepest = max(model.taps, key=model.trunk.taps.index)
-    return TrainingTask(
-        model=model,
-        trainable=TrainableTrunk(model.trunk, deepest, finetune),
-        training_set=pictures,
-        objective=objective,
-        validation_count=metrics.count,
-        monitored=metrics.saved[0],
-        measure=metrics.measure,
-        save=metrics.save,
-        facts=_facts(model, finetune, pictures.data, describe) | dict(facts),
-    )
+    def of_best(self, model: nn.Module) -> Measured:
+        """Returns what the best model turned out to be; measures it where an earlier run found it."""
+        return self._best or self.measured(model)
 
 
 def run_task(
-    task: TrainingTask,
+    request: Request,
     settings: Settings,
-    run: Path,
-    report: Callable[[Any], Evaluation],
-    skipped: list[Skipped],
-    *,
+    model: TrunkModel,
+    pictures: Pictures,
+    objective: PictureObjective,
+    validation: Validation,
     requested: Mapping[str, Any],
-    resume: bool,
-    device: str,
-    progress: bool,
-    started: float,
 ) -> Run:
-    """Trains, measures the best model, and writes down what was requested and found.
+    """Trains a model on a trunk and writes down what was requested and found.
 
     Args:
-        task: what to learn.
-        settings: how.
-        run: the run folder; made if missing.
-        report: gives the metrics of a model on the validation set, and adds to the run folder what the task has to
-            show.
-        skipped: files that could not be used; training and measuring add to it.
-        requested: the trainer's own arguments, for `config.json`.
-        resume: goes on from an earlier run there.
-        device: where the best model is measured.
-        progress: shows a bar.
-        started: when the work began, by `time.monotonic`.
+        request: the options that every trainer has.
+        settings: how to train.
+        model: a classifier, localizer or detector; on its device, trained in place.
+        pictures: the training set.
+        objective: what is minimized.
+        validation: how the model is measured.
+        requested: the task's own options, and what was made of the others, for `config.json`.
 
     Errors as in `convolens.train`.
     """
+    finetune = request.finetune or EVERYTHING
+    task = TrainingTask(
+        model=model,
+        trainable=TrainableTrunk(model.trunk, max(model.taps, key=model.trunk.taps.index), finetune),
+        training_set=pictures,
+        objective=objective,
+        validation_count=validation.count,
+        monitored=validation.saved[0],
+        measure=validation.measure,
+        save=validation.save,
+        facts=_facts(model, finetune, pictures.data) | objective.facts(),
+    )
+    run = request.run
     make_folder(run)
-    outcome = fit(task, settings, run, resume=resume, progress=progress, started=started)
-    best = load_model(run / BEST, device=device)
-    return write_run(run, best, report(best), skipped, {**requested, **outcome.settings.to_dict()}, outcome)
+    outcome = fit(task, settings, run, resume=request.resume, progress=request.progress, started=request.started)
+    best = load_model(run / BEST, device=request.device)
+    found = validation.of_best(best)
+    found.report(run)
+    used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
+    skipped = tuple(dict.fromkeys((*pictures.skipped, *found.skipped)))
+    return write_run(run, best, found.metrics, skipped, used, outcome)
+
+
+def run_on_boxes(
+    request: Request,
+    settings: Settings,
+    model: TrunkModel,
+    data: tuple[DataSet, DataSet],
+    objectives: tuple[PictureObjective, PictureObjective],
+    predict: Callable[[Any, Sequence[Example]], Predicted],
+    saved: Sequence[str],
+    requested: Mapping[str, Any],
+) -> Run:
+    """Trains a model of where things are, whose loss on the validation set is taken over views as the training's is.
+
+    Args:
+        request: the options that every trainer has.
+        settings: how to train.
+        model: a localizer or a detector.
+        data: to train on, and to validate on.
+        objectives: what is minimized, and the same over pictures as they are.
+        predict: a model and examples → what it predicts for them, from which it is evaluated.
+        saved: which of them go into the model file, see `Validation`.
+        requested: as in `run_task`.
+    """
+    cache, (objective, plain) = PictureCache(), objectives
+    pictures, plain_pictures = (Pictures(part, views, cache) for part, views in zip(data, objectives, strict=True))
+
+    def measured(one: nn.Module) -> Measured:
+        predicted = predict(one, data[1].examples)
+        loss = validation_loss(plain_pictures, plain, one)
+        return Measured(predicted.evaluation(), loss, (*data[1].skipped, *predicted.skipped))
+
+    validation = Validation(measured, saved, len(data[1]))
+    return run_task(request, settings, model, pictures, objective, validation, requested)
 
 
 def write_run(
     run: Path,
-    model: nn.Module,
+    model: TrunkModel,
     metrics: Evaluation,
     skipped: Sequence[Skipped],
     settings: Mapping[str, Any],
@@ -163,7 +191,6 @@ def write_run(
         settings: what was requested and found.
         outcome: how the training went; None where only a head was trained.
     """
-    assert isinstance(model, OnTrunk)
     ended = {"ended_by": outcome.ended_by, "best_epoch": outcome.best_epoch} if outcome else {}
     facts = {
         "task": model.task,
@@ -180,13 +207,8 @@ def write_run(
     return Run(run, model.task, metrics, tuple(skipped), advice)
 
 
-def described_boxes(example: Example) -> str:
-    """The objects of an example, to tell data apart by."""
-    return " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)
-
-
-def _facts(model: OnTrunk, finetune: str, data: DataSet, describe: Callable[[Example], str]) -> dict[str, Any]:
-    """What every run is known by: the trunk, what of it is trained, and the data, each picture by `describe`."""
+def _facts(model: TrunkModel, finetune: str, data: DataSet) -> dict[str, Any]:
+    """Returns what must be the same for a run to be resumed: the trunk, what of it is trained, and the data."""
     return {
         "trunk": model.trunk.name,
         "weights": model.trunk.weights,
@@ -195,5 +217,5 @@ def _facts(model: OnTrunk, finetune: str, data: DataSet, describe: Callable[[Exa
         "taps": list(model.taps),
         "classes": list(model.class_names),
         "finetune": finetune,
-        "pictures": fingerprint(data.examples, describe),
+        "pictures": fingerprint(data),
     }

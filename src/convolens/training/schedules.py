@@ -1,6 +1,6 @@
-"""How the learning rate goes up and down: a share of its highest, as a function of how far the training is.
+"""How the learning rate goes up and down: a fraction of its highest, as a function of how far the training is.
 
-By the share of the training rather than by steps, so that the same words fit a number of epochs and a budget of time.
+By the fraction that is done rather than by steps, so that the same words fit a number of epochs and a budget of time.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-STEPS = (0.6, 0.85)  # where `step` divides the rate by ten
-LAST = 0.01  # where `cosine` ends: nothing is learned at a rate of 0
+STEPS = (0.6, 0.85)  # where `step` divides the learning rate by ten
+LAST = 0.01  # where `cosine` ends: nothing is learned at 0
 
 
 def lr_fraction(schedule: str, warmup: float, done: float) -> float:
-    """The share of the highest rate when a share `done` (0 to 1) of the training lies behind.
+    """Returns the fraction of the highest learning rate when a fraction of the training, 0 to 1, is done.
 
     >>> [round(lr_fraction("cosine", 0.1, done), 2) for done in (0.05, 0.1, 0.4, 1.0)]
     [0.5, 1.0, 0.75, 0.01]

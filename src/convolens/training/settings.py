@@ -1,74 +1,33 @@
-"""How a training goes: the numbers that every task shares, checked where they are first used."""
+"""How to train: the settings that every task shares, checked where they are first used."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from torch import nn
+from torch.optim import Optimizer
 
 from convolens.errors import ArgumentError, need_one_of
-from convolens.training.optimizers import OPTIMIZERS
+from convolens.training.optimizers import OPTIMIZERS, optimizer_for
 from convolens.training.schedules import SCHEDULES
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
-# What may differ when a run is taken up again: when it ends, and what changes nothing but its speed.
+# What may differ when a run is resumed: when it ends, and what changes nothing but its speed.
 FREE_ON_RESUME = frozenset(["epochs", "minutes", "patience", "workers", "checkpoint_seconds", "tensorboard"])
-
-
-class TrainingOptions(TypedDict, total=False):
-    """The fields of `Settings`, as keyword arguments."""
-
-    epochs: int | None
-    minutes: float | None
-    batch: int | Literal["auto"]
-    accumulate: int
-    optimizer: str
-    lr: float | Literal["find"]
-    momentum: float
-    weight_decay: float
-    layer_decay: float
-    schedule: str
-    warmup: float
-    clip_grad: float | None
-    ema: float | None
-    patience: int | None
-    precision: str
-    seed: int
-    workers: int
-    checkpoint_seconds: float
-    tensorboard: bool
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train.
+    """How to train: options of `convolens.train`, which says what each means.
 
-    Attributes:
-        epochs: times every picture is seen; None: 30, or with `minutes` as many as they allow.
-        minutes: a budget of time for all of it, from reading the data to the last measuring, for which the schedule
-            is stretched or shortened. None: no limit. A run that the clock ends depends on the machine; one of a
-            number of epochs does not.
-        batch: pictures to a step; `auto` takes what memory allows, at most 64.
-        accumulate: a step's pictures go through the network in so many parts, for a large batch in little memory.
-        optimizer: `adamw` or `sgd` (with Nesterov's momentum).
-        lr: the learning rate at its highest, or `find` (`training.tuning`).
-        momentum: of `sgd`, and `adamw`'s first beta.
-        weight_decay: of weights, not of biases and norms (Loshchilov & Hutter's, apart from the gradient, for `adamw`).
-        layer_decay: a tap's learning rate as a share of the next one's: below 1, what lies early in a trunk that
-            somebody else trained moves less.
-        schedule: how the rate falls: `cosine`, `step` or `constant`.
-        warmup: the share of the training over which the rate first rises from 0.
-        clip_grad: gradients longer than this are shortened to it; None leaves them.
-        ema: the model that is measured and kept is the running mean of the weights with this decay; None takes
-            the weights themselves.
-        patience: ends after so many epochs without a better model; None never does.
-        precision: `auto` computes in bfloat16 where the GPU or the CPU has instructions for it (AVX-512 BF16, AMX), and
-            in float32 elsewhere; weights and their steps are float32 in any case.
-        seed: of everything random, together with the epoch and the picture's number.
-        workers: threads that read pictures.
-        checkpoint_seconds: how often a state to go on from is written; 0 writes one after every step.
-        tensorboard: writes the figures of each epoch for TensorBoard too (the extra `tensorboard`).
+    A run that `minutes` end depends on the machine; one of a number of epochs does not. The decay of weights is
+    Loshchilov & Hutter's, apart from the gradient, for `adamw`. `layer_decay` goes from tap to tap: below 1, what is
+    early in a trunk that somebody else trained moves less. All that is random is a function of `seed`, the epoch and
+    the picture's number.
     """
 
     epochs: int | None = None
@@ -118,12 +77,20 @@ class Settings:
         need_one_of("schedule", self.schedule, SCHEDULES)
         need_one_of("precision", self.precision, PRECISIONS)
 
+    def make_optimizer(self, model: nn.Module, layers: Sequence[nn.Module]) -> Optimizer:
+        """The optimizer of a model, see `optimizer_for`."""
+        return optimizer_for(
+            model,
+            layers,
+            name=self.optimizer,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            layer_decay=self.layer_decay,
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns the settings as plain values."""
         return asdict(self)
-
-
-OPTION_NAMES = tuple(field.name for field in fields(Settings))
 
 
 def _whole(name: str, value: object, least: int, instead: str = "") -> None:

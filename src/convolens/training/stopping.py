@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training after the step in hand, with a state to go on from. A second ends it at once."""
+"""Ctrl-C and SIGTERM end a training after the step in hand, with a state to resume from. A second ends it at once."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Asked:
-    """Whether the training was asked to stop, and by which signal."""
+class StopRequest:
+    """Whether the training is to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.by: int | None = None
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
-        """The signal handler."""
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Takes in a signal."""
         if self.by is not None:
             raise KeyboardInterrupt
         self.by = number
         # Not by `print`, which the signal may have interrupted.
         os.write(2, b"\nstopping after this step, with all that was learned so far; once more ends at once\n")
 
-    def leave(self, said: str) -> None:
+    def end(self, sentence: str) -> None:
         """Ends as the signal would have: KeyboardInterrupt, or the exit code that shells report for SIGTERM."""
         if self.by == signal.SIGINT:
-            raise KeyboardInterrupt(said)
-        print(said, file=sys.stderr)
+            raise KeyboardInterrupt(sentence)
+        print(sentence, file=sys.stderr)
         raise SystemExit(128 + int(self.by or 0))
 
 
 @contextmanager
-def listening() -> Iterator[Asked]:
+def stop_requests() -> Iterator[StopRequest]:
     """Notes the signals while it lasts. Only the main thread may; elsewhere they do what they did before."""
-    asked = Asked()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield request
         return
-    before = {number: signal.signal(number, asked.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

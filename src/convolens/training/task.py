@@ -11,25 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Sample = dict[str, Tensor]  # one picture as the network sees it this time, and what is to be learned of it
+Sample = dict[str, Tensor]  # a view of one picture, and what is to be learned of it
 Batch = dict[str, Any]
 
 
 @runtime_checkable
 class TrainingSet(Protocol):
-    """What is learned from."""
+    """What a model is trained on."""
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Returns how many pictures there are."""
 
     def name(self, number: int) -> str:
-        """What to call a picture in a message."""
+        """Returns what to call a picture in a message."""
 
     def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
-        """A picture as it is seen this time; None if it cannot be used. Called in threads."""
+        """Draws a view of a picture; None if it cannot be used. Called in threads."""
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Samples as one batch, on the CPU."""
+        """Makes one batch of samples, on the CPU."""
 
 
 @runtime_checkable
@@ -37,13 +37,13 @@ class Objective(Protocol):
     """What is minimized."""
 
     def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """What is done to a whole batch on the model's device before it is learned from: colors, mixing, matching."""
+        """Does to a whole batch, on the model's device, what precedes the network: colors, mixing, matching."""
 
     def counts(self, batch: Batch) -> Mapping[str, float]:
-        """What each part of the loss is a mean over: pictures, objects, …; of this batch."""
+        """Counts what each part of the loss is a mean over in this batch: pictures, objects, …."""
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """The parts of the loss, weighted and summed over the batch, not divided: under the names of `counts`."""
+        """Returns the parts of the loss, weighted and summed over the batch, not divided, by the names of `counts`."""
 
 
 @runtime_checkable
@@ -55,17 +55,17 @@ class Trainable(Protocol):
         """The parts of the model whose learning rate falls towards the input, first to last."""
 
     def train(self, model: nn.Module) -> None:
-        """Puts the model into training mode, but for what stays as it is."""
+        """Puts the model into training mode, but for what is not trained."""
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What is to be learned, and from what.
+    """What is trained, on what, and how it is measured.
 
     Attributes:
-        model: what learns; on its device, trained in place.
+        model: what is trained, in place; on its device.
         trainable: which part of it.
-        training_set: what it learns from.
+        training_set: what it is trained on.
         objective: what is minimized.
         validation_count: how many pictures there are to measure on.
         monitored: the name of the metric that says which model is best; the larger the better.
@@ -86,5 +86,5 @@ class TrainingTask:
 
 
 def stacked(samples: Sequence[Sample]) -> Batch:
-    """Samples of one shape, side by side."""
+    """Stacks samples of one shape."""
     return {name: torch.stack([one[name] for one in samples]) for name in samples[0]}

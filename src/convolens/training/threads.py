@@ -28,7 +28,7 @@ TRIED = 8  # pictures, until one can be used
 
 @contextmanager
 def threads_for(task: TrainingTask, batch: int) -> Iterator[None]:
-    """One thread within it, if a step on `batch` pictures is small and runs on the CPU; else as many as before."""
+    """Computes with one thread if a step on `batch` pictures is small and runs on the CPU; else as many as before."""
     before = threads(), torch.get_num_threads()
     if next(task.model.parameters()).device.type != "cpu" or max(before) == 1 or worth_sharing(task, batch):
         yield
@@ -48,7 +48,7 @@ def worth_sharing(task: TrainingTask, batch: int) -> bool:
 
 
 def multiplications(task: TrainingTask) -> int:
-    """Those of a forward pass on one picture, of convolutions and dense layers; 0 if no picture can be used."""
+    """Counts those of a forward pass on one picture, of convolutions and dense layers; 0 if no picture can be used."""
     numbers = [[number] for number in range(min(len(task.training_set), TRIED))]
     found = (one.samples for one in minibatches(task.training_set, numbers, 0, 0, 0, 1) if one.samples)
     for samples in islice(found, 1):

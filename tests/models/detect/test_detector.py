@@ -5,7 +5,7 @@ import torch
 import convolens as cl
 from convolens.errors import ArgumentError, ShapeError, WeightsError
 from convolens.models.detect import DetectionLoss, Detections, Detector
-from convolens.models.detect.feature_maps import take_dense
+from convolens.models.detect.feature_maps import init_from_dense
 from convolens.models.model_file import read_model_file, write_model_file
 
 CLASSES = ("cat", "dog", "owl")
@@ -122,7 +122,7 @@ def test_a_model_comes_back_from_its_file_as_it_was(tmp_path):
 @pytest.mark.bad_input
 @pytest.mark.parametrize(("fact", "value", "message"), [
     ("default_boxes", [[[0.5, 2.0]]], "sides above 0 and up to 1"),
-    ("steps", [8.0, -1.0], "steps: need numbers above 0"),
+    ("steps", [8.0, -1.0], "strides: need numbers above 0"),
     ("objectness", "maybe", "objectness: need one of softmax, binary"),
     ("width", 1e9, "width: need a number above 0"),
     ("taps", ["layer9"], "taps: need one of"),
@@ -144,7 +144,7 @@ def test_a_trained_detector_is_the_start_for_other_classes(tmp_path, model):
     assert changed == {name for name in ours if name.startswith("heads.classes.")}
 
 
-def test_a_trained_detector_goes_on_with_its_own_classes_as_it_is(tmp_path, model):
+def test_a_trained_detector_with_its_own_classes_stays_as_it_is(tmp_path, model):
     model.save(tmp_path / "model.safetensors")
     for classes in (None, list(CLASSES)):
         same = cl.detector(weights=tmp_path / "model.safetensors", classes=classes, seed=1)
@@ -221,15 +221,15 @@ def test_fc6_and_fc7_are_every_third_cell_and_every_fourth_feature_of_vggs_dense
         "classifier.3.weight": features[:, None] * 10_000 + features,
         "classifier.3.bias": -features,
     }
-    assert take_dense(model.feature_maps, state)
+    assert init_from_dense(model.feature_maps, state)
     np.testing.assert_array_equal(fc6.weight[7, 3].detach(), [[300, 303, 306], [321, 324, 327], [342, 345, 348]])
     assert fc6.bias[:3].tolist() == [0, 4, 8]
     assert fc7.weight[2, :3, 0, 0].tolist() == [80_000, 80_004, 80_008]
     assert fc7.bias[1023].item() == -4092
     kept = fc6.weight.clone()
     spoilt = {**state, "classifier.3.bias": torch.full((4096,), torch.nan)}
-    assert not take_dense(model.feature_maps, spoilt)  # as in the features that SSD's authors published
-    assert not take_dense(model.feature_maps, {})
+    assert not init_from_dense(model.feature_maps, spoilt)  # as in the features that SSD's authors published
+    assert not init_from_dense(model.feature_maps, {})
     assert fc6.weight.equal(kept)
 
 

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from convolens.boxes import overlap
 from convolens.errors import DataError
-from convolens.models.detect.default_boxes import SSD300_STEPS, lay, published_shapes, shapes_of
+from convolens.models.detect.default_boxes import SSD300_STRIDES, published_shapes, shapes_of, tile_boxes
 from convolens.models.detect.matching import Grids, match
 
-SSD300 = lay(
-    published_shapes(6, (300, 300)), [(n, n) for n in (38, 19, 10, 5, 3, 1)], (300, 300), SSD300_STEPS
+SSD300 = tile_boxes(
+    published_shapes(6, (300, 300)), [(n, n) for n in (38, 19, 10, 5, 3, 1)], (300, 300), SSD300_STRIDES
 )  # fmt: skip
-WIDE = lay(shapes_of([0.2, 0.5, 0.9], [[2.0], [3.0, 1.5]], (60, 160)), [(6, 16), (3, 8)], (60, 160))
+WIDE = tile_boxes(shapes_of([0.2, 0.5, 0.9], [[2.0], [3.0, 1.5]], (60, 160)), [(6, 16), (3, 8)], (60, 160))
 
 
 def random_objects(count, seed):
@@ -50,7 +50,7 @@ def test_matches_are_those_of_the_definition(defaults, size, threshold):
 
 
 @given(st.integers(0, 10_000))
-def test_any_object_is_answered_for_even_one_of_a_pixel_or_twenty_times_as_wide_as_high(seed):
+def test_any_object_is_matched_even_one_of_a_pixel_or_twenty_times_as_wide_as_high(seed):
     grids = Grids.of(SSD300, (300, 300))
     random = np.random.default_rng(seed)
     x, y = random.random(2) * 0.05

@@ -1,4 +1,4 @@
-"""What is said of the pictures: classes missing or rare, boxes that cannot be, numbers of another format."""
+"""What the annotations say: classes missing or rare, boxes that cannot be, numbers of another format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from convolens.data.doctor.findings import Corners, Finding, Instance, finding
 
 IMBALANCE = 10  # times as many examples as the rarest class
 OUTSIDE = 1.0  # pixels by which a box may leave its picture: rounding
-GUESS_FROM = 0.05  # share of useless boxes from which another format is considered
-GUESS_BELOW = 0.01  # share of useless boxes as the other format, up to which it is likely
+GUESS_FROM = 0.05  # fraction of useless boxes at or above which another format is considered
+GUESS_BELOW = 0.01  # fraction of useless boxes as the other format, up to which it is likely
 WHAT_TO_DO = {
     "empty class": "have no pictures",
     "unknown class": "name a class that is not in the list",
@@ -28,13 +28,13 @@ OTHER_FORMATS: tuple[tuple[str, Callable[[Corners, int, int], Corners]], ...] = 
     ("x, y, width, height", lambda b, w, h: (b[0], b[1], b[0] + b[2], b[1] + b[3])),
     ("corners x1, y1, x2, y2", lambda b, w, h: (b[0], b[1], b[2] - b[0], b[3] - b[1])),
     ("y1, x1, y2, x2", lambda b, w, h: (b[1], b[0], b[3], b[2])),
-    ("centre x, centre y, width, height", lambda b, w, h: _centered(b)),
+    ("center x, center y, width, height", lambda b, w, h: _centered(b)),
     ("fractions of the picture", lambda b, w, h: (b[0] * w, b[1] * h, b[2] * w, b[3] * h)),
 )
 
 
 def annotation_findings(data: DataSet, faults: Sequence[Fault], looks: Mapping[Path, Look]) -> list[Finding]:
-    """Everything that is wrong with what is said of the pictures."""
+    """Yields everything that is wrong with the annotations."""
     return [
         *_reading_faults(faults),
         *_class_findings(data),
@@ -63,7 +63,7 @@ def _class_findings(data: DataSet) -> Iterator[Finding]:
         yield from finding("one class", "fault", "is all there is; two are needed to tell apart", one)
     present = [label for label in range(len(data.class_names)) if counts[label]]
     missing = [Instance(data.root, name) for label, name in enumerate(data.class_names) if not counts[label]]
-    yield from finding("class without examples", "note", "are named and never shown", missing)
+    yield from finding("class without examples", "note", "are named and occur in no picture", missing)
     if len(present) > 1:
         rarest, commonest = min(present, key=counts.__getitem__), max(present, key=counts.__getitem__)
         if counts[commonest] >= IMBALANCE * counts[rarest]:
@@ -153,7 +153,7 @@ def corners(box: Box) -> Corners:
 
 
 def _centered(box: Corners) -> Corners:
-    """A box whose first two numbers, taken for a corner, are its centre."""
+    """Gives the box whose first two numbers, mistaken for a corner, are its center."""
     x, y, width, height = box[0], box[1], box[2] - box[0], box[3] - box[1]
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 

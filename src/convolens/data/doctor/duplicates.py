@@ -2,7 +2,7 @@
 
 Candidates for "nearly" agree in most of 64 bits, the signs of the lowest frequencies of a 32×32 thumbnail (the
 perceptual hash of Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010); a pair counts
-only if the thumbnails themselves correlate, so that plain and textured pictures are not taken for one another.
+only if the thumbnails themselves correlate, so that plain and textured pictures are not confused.
 
 Time is near linear: two hashes that differ in at most 5 bits agree wholly in one of six runs of bits, so only pictures
 that share a run are compared.
@@ -26,13 +26,13 @@ from convolens.data.doctor.findings import Finding, Instance, finding
 
 BITS_APART = 5  # of 64, at most, between pictures that are nearly one
 LEAST_CORRELATION = 0.985  # of their thumbnails
-LEAST_CONTRAST = 4  # standard deviation of a thumbnail in grey levels; below it, all plain pictures are alike
+LEAST_CONTRAST = 4  # standard deviation of a thumbnail in gray levels; below it, all plain pictures are alike
 SHAPES_APART = 1.05  # ratio of their ratios of width to height
 LARGEST_BUCKET = 3000  # pictures with one run of bits in common, beyond which they are not compared: all look alike
 
 
 def duplicate_findings(examples: Sequence[Example], looks: Mapping[Path, Look]) -> list[Finding]:
-    """Files listed twice, copies, near copies, and those of each that lie in two splits or have two labels."""
+    """Files listed twice, copies, near copies, and those of each that are in two splits or have two labels."""
     by_path: dict[Path, list[Example]] = defaultdict(list)
     for example in examples:
         by_path[example.path].append(example)
@@ -78,7 +78,7 @@ def near_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
 
 
 def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """64 bits for each row of `THUMBNAIL`² grey values: which of the 8×8 lowest frequencies lie above their median."""
+    """64 bits for each row of `THUMBNAIL`² gray values: which of the 8×8 lowest frequencies are above their median."""
     bits = np.empty((len(thumbnails), 64), np.uint8)
     for start in range(0, len(thumbnails), 4096):
         some = thumbnails[start : start + 4096].reshape(-1, THUMBNAIL, THUMBNAIL).astype(np.float32)

@@ -22,7 +22,7 @@ from convolens.errors import FileError
 from convolens.media.images import read_header, read_rgb8
 from convolens.settings import threads
 
-THUMBNAIL = 32  # pixels of a side; enough to tell photos apart, and all that is kept of them
+THUMBNAIL = 32  # pixels of a side; enough to tell photos apart, and all that stays of them
 SMALL = 16  # pixels of a side, below which a picture shows little
 LONG = 5  # times as long as wide, beyond which a square crop loses most of a picture
 AT_ONCE = 256  # files in flight
@@ -38,7 +38,7 @@ class Look:
         digest: of its bytes.
         size: `(width, height)` as displayed.
         channels: in words.
-        thumbnail: `THUMBNAIL`² bytes, grey.
+        thumbnail: `THUMBNAIL`² bytes, gray.
     """
 
     path: Path
@@ -81,9 +81,9 @@ def file_findings(data: DataSet, looks: Sequence[Look]) -> list[Finding]:
     mixed = [Instance(first[kind], f"{kind}, one of {count:,}") for kind, count in kinds.most_common()]
     return [
         *finding("unreadable file", "fault", "cannot be read, and will be left out of any training", unreadable),
-        *finding("other file", "note", "lie among the pictures and are passed over", others),
+        *finding("other file", "note", "are among the pictures and are passed over", others),
         *finding("small picture", "note", f"have a side of less than {SMALL} pixels", small),
-        *finding("long picture", "note", f"are more than {LONG} times as long as wide; a centre crop loses most", long),
+        *finding("long picture", "note", f"are more than {LONG} times as long as wide; a center crop loses most", long),
         *finding("mixed channels", "note", "kinds of channels; all are read as RGB, but may look unlike to a network",
                  mixed if len(kinds) > 1 else []),
     ]  # fmt: skip

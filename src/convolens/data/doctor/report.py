@@ -93,7 +93,7 @@ def _finding_part(one: Finding, root: Path) -> Part:
 
 
 def _row(instance: Instance, root: Path) -> tuple[str, str]:
-    """Where and what, without the folder that all of it lies in."""
+    """Where and what, without the folder that all of it is in."""
     folder = root if root.is_dir() else root.parent
     where = instance.path.relative_to(folder) if instance.path.is_relative_to(folder) else instance.path
     return str(where), instance.text.removeprefix(f"{instance.path}: ").replace(f"{folder}/", "")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from convolens.errors import ArgumentError
 from convolens.media.files import AnyPath
-from convolens.models.detect.cost import Objectness
-from convolens.models.detect.default_boxes import SSD300_STEPS, Shapes, published_shapes
+from convolens.models.detect.default_boxes import SSD300_STRIDES, Shapes, published_shapes
 from convolens.models.detect.detector import Detector
-from convolens.models.detect.feature_maps import default_taps, initialize, plan, take_dense
+from convolens.models.detect.feature_maps import default_taps, init_from_dense, initialize, plan
+from convolens.models.detect.loss import Objectness
 from convolens.models.detect.published import is_published, published_detector
 from convolens.models.inputs import class_names_of, device_of
 from convolens.models.model_file import is_model_file, read_model_file
@@ -33,7 +33,7 @@ def detector(
     weights: AnyPath | None = None,
     taps: str | Sequence[str] | None = None,
     boxes: Shapes | None = None,
-    steps: Sequence[float] | None = None,
+    strides: Sequence[float] | None = None,
     objectness: Objectness = "softmax",
     width: float = 1.0,
     seed: int = 0,
@@ -51,14 +51,14 @@ def detector(
             detector.
         weights: of the trunk, by name or path; or a whole detector to start from: torchvision's
             `ssd300_vgg16_coco-b556d3b4.pth`, or a detector's own `.safetensors` file. A whole detector brings its
-            trunk, size, boxes and the rest; given other `classes`, all is kept but the heads that say which class.
-        taps: the trunk's maps that are looked at; None: for VGG the last of stages 4 and 5, else the last of each
-            stride from 8 on.
-        boxes: shapes of the default boxes at each cell of each map, widths and heights as shares of the picture's, see
-            `shapes_of` and `fit_shapes`; None: the authors'.
-        steps: pixels between the centres of default boxes on each map; None: the authors', or evenly spread.
+            trunk, size, boxes and the rest; given other `classes`, it keeps all but the heads for classes.
+        taps: the trunk's maps that are used; None: for VGG the last of stages 4 and 5, else the last of each stride
+            of at least 8.
+        boxes: shapes of the default boxes at each cell of each map, widths and heights as fractions of the picture's,
+            see `shapes_of` and `fit_shapes`; None: the authors'.
+        strides: pixels between the centers of default boxes on each map; None: the authors', or evenly spread.
         objectness: `softmax`, the paper's: background is a class like the others; `binary`: whether there is an object
-            is asked first, which of the classes second.
+            is predicted first, which of the classes second.
         width: of the layers after the trunk, times the authors'; below 1 for small models.
         seed: of all random weights.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.
@@ -86,24 +86,24 @@ def detector(
     grids = plan(body, chosen, height_width, width).grids
     if (
         boxes is None
-        and steps is None
+        and strides is None
         and is_vgg(body)
         and height_width == (300, 300)
-        and len(grids) == len(SSD300_STEPS)
+        and len(grids) == len(SSD300_STRIDES)
     ):
-        steps = SSD300_STEPS
+        strides = SSD300_STRIDES
     model = Detector(
         body,
         taps=chosen,
         shapes=published_shapes(len(grids), height_width) if boxes is None else boxes,
         class_names=names,
-        steps=steps,
+        strides=strides,
         objectness=objectness,
         width=width,
     )
     initialize(model.feature_maps, seed)
     initialize(model.heads, seed)
-    take_dense(model.feature_maps, state)
+    init_from_dense(model.feature_maps, state)
     return model.to(where).eval()
 
 
@@ -115,13 +115,13 @@ def _pair(size: Size) -> tuple[int, int]:
 
 
 def _size(size: Size) -> Size:
-    """As a preprocessing keeps it: one side where both are equal."""
+    """Gives a size as a preprocessing has it: one side where both are equal."""
     height, width = _pair(size)
     return height if height == width else (height, width)
 
 
 def _whole(weights: AnyPath | None) -> Detector | None:
-    """The detector in a file; None where it holds a trunk's weights or is a name."""
+    """Reads the detector in a file; None where it holds a trunk's weights or is a name."""
     if weights is None or not Path(weights).is_file():
         return None
     if is_model_file(weights):
@@ -132,7 +132,7 @@ def _whole(weights: AnyPath | None) -> Detector | None:
 
 
 def _trunk(trunk: str | Trunk, weights: AnyPath | None, seed: int) -> tuple[Trunk, State]:
-    """The trunk, and all tensors of its weights: VGG's dense layers are among them."""
+    """Makes the trunk, and gives all tensors of its weights: VGG's dense layers are among them."""
     if isinstance(trunk, Trunk):
         return trunk, {}
     options = ResNetOptions()

@@ -1,4 +1,4 @@
-"""Decoding: from what the network says of every default box to the few objects of a picture.
+"""Decoding: from the outputs for every default box to the few objects of a picture.
 
 The best of each class above a threshold are kept, and of those that overlap one another the best (non-maximum
 suppression, in the core), class by class, a whole batch at once. Liu et al. 2016, section 3; Bodla et al., "Soft-NMS",
@@ -19,7 +19,7 @@ from convolens import _core
 from convolens.arrays import Real
 from convolens.boxes import corners_of
 from convolens.errors import ArgumentError
-from convolens.models.detect.cost import Objectness, Outputs
+from convolens.models.detect.loss import Objectness, Outputs
 from convolens.models.detect.matching import Grids
 from convolens.models.detect.offsets import decode
 from convolens.models.results import Predicted
@@ -40,7 +40,7 @@ class Detections(Predicted):
         labels: the name of each one's class.
         scores: `(objects,)` float32, how likely each is of that class.
         classes: `(objects,)`, the number of each one's class among the model's `class_names`.
-        default_boxes: `(objects,)`, the number of the default box that each was said of; -1 after merging tiles.
+        default_boxes: `(objects,)`, the number of the default box that predicted it; -1 after merging tiles.
     """
 
     boxes_xyxy: Float32[np.ndarray, "objects 4"]
@@ -81,7 +81,7 @@ class Selection:
 
 
 def probabilities(scores: Float[Tensor, "batch boxes scores"], objectness: Objectness) -> Tensor:
-    """How likely each default box shows each class, background left out: `(batch, boxes, classes)`."""
+    """Gives the probability that each default box shows each class, without background: `(batch, boxes, classes)`."""
     if objectness == "softmax":
         return scores.softmax(dim=-1)[..., 1:]
     return scores[..., :1].sigmoid() * scores[..., 1:].softmax(dim=-1)
@@ -95,12 +95,12 @@ def detections(
     class_names: Sequence[str],
     selection: Selection,
 ) -> list[Detections]:
-    """The objects in each picture of a batch.
+    """Finds the objects in each picture of a batch.
 
     Args:
         outputs: the network's.
         grids: its default boxes.
-        objectness: how its scores are to be read.
+        objectness: what its scores mean.
         sizes: height and width of each original picture.
         class_names: one for each class.
         selection: what counts as found.
@@ -121,7 +121,7 @@ def select(
     boxes: Float32[np.ndarray, "batch boxes 4"],
     selection: Selection,
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-    """What stays of each picture: numbers of boxes, of their classes, and their scores, likeliest first.
+    """Selects what stays of each picture: numbers of boxes, of their classes, and their scores, likeliest first.
 
     Equal scores stay in the order of classes, then of boxes.
     """

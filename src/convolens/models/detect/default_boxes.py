@@ -1,8 +1,8 @@
-"""Default boxes: the boxes that a detector asks about, several shapes at every cell of several maps.
+"""Default boxes: the boxes that a detector predicts for, several shapes at every cell of several maps.
 
-Every map of the network looks at the picture through a grid; at each cell's centre stand boxes of a few shapes. A fine
-map has small ones, a coarse map large ones, so that objects of any size meet a box like them. Nothing here learns; what
-the network says is said relative to these.
+Every map of the network looks at the picture through a grid; at each cell's center are boxes of a few shapes. A fine
+map has small ones, a coarse map large ones, so that objects of any size meet a box like them. Nothing here is trained;
+the network's outputs are relative to these.
 
 Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, section 2.2.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError
 
-Shape = tuple[float, float]  # width and height, as shares of the picture's
+Shape = tuple[float, float]  # width and height, as fractions of the picture's
 Shapes = tuple[tuple[Shape, ...], ...]  # for each map, the shapes at each of its cells
 
 # The authors' models for COCO, at 300 and 512 alike: the finest map has boxes of 7% of the side, the scales of the
@@ -30,9 +30,9 @@ FINEST_SCALE = 0.07
 SCALES = (0.15, 1.05)
 # The authors' SSD300 for VOC: scales for its six maps, and one more.
 VOC300_SCALES = (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05)
-# Pixels between the centres of boxes in SSD300. They are the maps' strides, not the picture divided by the map's cells:
-# on 19 cells of 16 pixels the last centre lies at 296 of 300. (SSD512's 512 divides evenly.)
-SSD300_STEPS = (8.0, 16.0, 32.0, 64.0, 100.0, 300.0)
+# Pixels between the centers of boxes in SSD300. They are the maps' strides, not the picture divided by the map's cells:
+# on 19 cells of 16 pixels the last center is at 296 of 300. (SSD512's 512 divides evenly.)
+SSD300_STRIDES = (8.0, 16.0, 32.0, 64.0, 100.0, 300.0)
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Level:
         shapes: at each cell, in the order of the network's outputs.
         rows: of the map.
         columns: of the map.
-        across: how many distances between neighbouring centres the picture's width holds; the first centre lies at
-            half of one.
-        down: likewise for its height.
+        across: the picture's width as a multiple of the distance between neighboring centers; the first center is
+            at half a distance.
+        down: the same of its height.
     """
 
     shapes: tuple[Shape, ...]
@@ -56,11 +56,11 @@ class Level:
 
     @property
     def count(self) -> int:
-        """Boxes in all."""
+        """The number of its boxes."""
         return self.rows * self.columns * len(self.shapes)
 
     def boxes(self) -> Float32[np.ndarray, "boxes 4"]:
-        """Centre and size of each, as shares of the picture: row by row, cell by cell, shape by shape."""
+        """Center and size of each, as fractions of the picture: row by row, cell by cell, shape by shape."""
         x = (np.arange(self.columns, dtype=np.float32) + np.float32(0.5)) / np.float32(self.across)
         y = (np.arange(self.rows, dtype=np.float32) + np.float32(0.5)) / np.float32(self.down)
         cells = np.stack(np.broadcast_arrays(x, y[:, None]), -1)[:, :, None]
@@ -77,7 +77,7 @@ class DefaultBoxes:
 
     @property
     def count(self) -> int:
-        """Boxes in all: 8,732 for SSD300, 24,564 for SSD512."""
+        """The number of boxes: 8,732 for SSD300, 24,564 for SSD512."""
         return sum(level.count for level in self.levels)
 
     @property
@@ -93,59 +93,61 @@ class DefaultBoxes:
 
     @cached_property
     def boxes(self) -> Float32[np.ndarray, "boxes 4"]:
-        """Centre x, centre y, width and height of each, as shares of the picture, in the order of the outputs."""
+        """Center x, center y, width and height of each, as fractions of the picture, in the order of the outputs."""
         return np.concatenate([level.boxes() for level in self.levels])
 
     def level_of(self, box: int) -> int:
-        """Which map a box belongs to, by its number."""
+        """Finds which map a box belongs to, by its number."""
         return int(np.searchsorted(self.firsts, box, side="right")) - 1
 
 
-def lay(
-    shapes: Shapes, grids: Sequence[tuple[int, int]], size: tuple[int, int], steps: Sequence[float] | None = None
+def tile_boxes(
+    shapes: Shapes, grids: Sequence[tuple[int, int]], size: tuple[int, int], strides: Sequence[float] | None = None
 ) -> DefaultBoxes:
-    """Default boxes over maps.
+    """Tiles maps with default boxes.
 
     Args:
         shapes: for each map.
         grids: rows and columns of each map.
         size: height and width of the network's input in pixels.
-        steps: pixels between centres on each map; None spreads the cells evenly over the picture.
+        strides: pixels between centers on each map; None spreads the cells evenly over the picture.
 
     Raises:
-        ArgumentError: not shapes, or not a step, for each map.
+        ArgumentError: not shapes, or not a stride, for each map.
     """
-    if len(shapes) != len(grids) or (steps is not None and len(steps) != len(grids)):
-        count = len(shapes) if steps is None else f"{len(shapes)} and {len(steps)}"
-        raise ArgumentError(f"default boxes: need shapes (and steps) for each of {len(grids)} maps, got {count}")
+    if len(shapes) != len(grids) or (strides is not None and len(strides) != len(grids)):
+        count = len(shapes) if strides is None else f"{len(shapes)} and {len(strides)}"
+        raise ArgumentError(f"default boxes: need shapes (and strides) for each of {len(grids)} maps, got {count}")
     levels = []
     for number, (rows, columns) in enumerate(grids):
-        down, across = (size[0] / steps[number], size[1] / steps[number]) if steps else (float(rows), float(columns))
+        down, across = (
+            (size[0] / strides[number], size[1] / strides[number]) if strides else (float(rows), float(columns))
+        )
         levels.append(Level(shapes[number], rows, columns, across, down))
     return DefaultBoxes(tuple(levels))
 
 
 def published_shapes(maps: int, size: tuple[int, int]) -> Shapes:
-    """The authors' shapes for COCO: for six maps those of SSD300, for seven SSD512's, others by the same rule."""
+    """Returns the authors' shapes for COCO: of six maps SSD300's, of seven SSD512's, of others by the same rule."""
     scales = (FINEST_SCALE, *np.linspace(*SCALES, maps).tolist()) if maps > 1 else (FINEST_SCALE, SCALES[1])
     return shapes_of(scales, published_ratios(maps), size)
 
 
 def published_ratios(maps: int) -> tuple[tuple[float, ...], ...]:
-    """1:2 on the finest and the two coarsest maps, 1:2 and 1:3 in between."""
+    """Returns 1:2 on the finest and the two coarsest maps, 1:2 and 1:3 in between."""
     few, many = (2.0,), (2.0, 3.0)
     return tuple(few if number in (0, maps - 2, maps - 1) else many for number in range(maps))
 
 
 def shapes_of(scales: Sequence[float], ratios: Sequence[Sequence[float]], size: tuple[int, int] = (1, 1)) -> Shapes:
-    """Shapes from scales and ratios.
+    """Makes shapes from scales and ratios.
 
-    On each map a square, a square of the size between this scale and the next, and two for each ratio, one lying and
-    one standing. Liu et al. 2016, section 2.2.
+    On each map a square, a square of the size between this scale and the next, and two for each ratio, one wide and
+    one high. Liu et al. 2016, section 2.2.
 
     Args:
-        scales: side of the square boxes of each map, as shares of the side of the picture (of a square of the same
-            area, where it is none), and one scale more.
+        scales: side of the square boxes of each map, as fractions of the side of the picture (of a square of the
+            same area, where it is none), and one scale more.
         ratios: for each map, width to height beyond 1.
         size: height and width of the network's input; only their ratio counts.
 
@@ -174,7 +176,7 @@ def shapes_of(scales: Sequence[float], ratios: Sequence[Sequence[float]], size: 
 
 
 def checked_shapes(shapes: object) -> Shapes:
-    """Shapes as given by a caller or a file.
+    """Checks shapes as given by a caller or a file.
 
     Raises:
         ArgumentError: not a list, for each map, of widths and heights in (0, 1].
@@ -191,17 +193,17 @@ def checked_shapes(shapes: object) -> Shapes:
     return found
 
 
-def checked_steps(steps: object) -> tuple[float, ...]:
-    """Steps as given by a caller or a file.
+def checked_strides(strides: object) -> tuple[float, ...]:
+    """Checks strides as given by a caller or a file.
 
     Raises:
         ArgumentError: not numbers above 0.
     """
     try:
-        found = tuple(float(step) for step in steps)  # type: ignore[attr-defined]
+        found = tuple(float(stride) for stride in strides)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"steps: need a number for each map, got {steps!r:.80}") from error
-    _need_positive("steps", found)
+        raise ArgumentError(f"strides: need a number for each map, got {strides!r:.80}") from error
+    _need_positive("strides", found)
     return found
 
 

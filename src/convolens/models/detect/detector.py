@@ -1,4 +1,4 @@
-"""The detector: a trunk, further maps, heads on all of them, and default boxes that give what they say its place."""
+"""The detector: a trunk, further maps, heads on all of them, and default boxes that their outputs are relative to."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Literal, NamedTuple, get_args, overload
+from typing import Any, Literal, NamedTuple, get_args, overload
 
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.layers.tensors import is_traced
-from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
-from convolens.models.detect.cost import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
-from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_steps, lay
+from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_strides, tile_boxes
 from convolens.models.detect.feature_maps import (
     DENSE,
     MAX_WIDTH,
@@ -28,21 +26,23 @@ from convolens.models.detect.feature_maps import (
     scaled,
 )
 from convolens.models.detect.heads import Heads
+from convolens.models.detect.loss import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.matching import OVERLAP as MATCHING
 from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating
-from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.model_file import ModelFile
 from convolens.models.results import remembered
 from convolens.models.tap_scores import TrunkScores
-from convolens.trunks import Preprocessing, Trunk
+from convolens.models.trunk_model import TrunkModel
+from convolens.trunks import Trunk
 from convolens.trunks.vgg import is_vgg
 
 ON_CPU, ON_GPU = 1, 8  # pictures at once
 
 
 class _View(NamedTuple):
-    """What the network sees of a picture: the whole, or a tile.
+    """A view of a picture: the whole, or a tile.
 
     Attributes:
         number: of the picture.
@@ -55,17 +55,17 @@ class _View(NamedTuple):
     tile: Tile
 
 
-class Detector(nn.Module):
+class Detector(TrunkModel):
     """What is where, many at once. Calling it takes a preprocessed batch and gives `Outputs`. Made by `detector`.
 
     Args:
         trunk: the feature extractor; its preprocessing stretches the whole picture to the network's input size.
-        taps: the trunk's maps that are looked at.
+        taps: the trunk's maps that are used.
         shapes: of the default boxes, for each map.
         class_names: one for each class; background has none.
-        steps: pixels between the centres of default boxes on each map; None spreads them evenly.
-        objectness: `softmax`: background is a class like the others; `binary`: whether there is an object is asked
-            first, which of the classes second.
+        strides: pixels between the centers of default boxes on each map; None spreads them evenly.
+        objectness: `softmax`: background is a class like the others; `binary`: whether there is an object is
+            predicted first, which of the classes second.
         width: of the layers after the trunk, times the authors'.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
 
@@ -82,28 +82,25 @@ class Detector(nn.Module):
         taps: Sequence[str],
         shapes: Shapes,
         class_names: Sequence[str],
-        steps: Sequence[float] | None = None,
+        strides: Sequence[float] | None = None,
         objectness: Objectness = "softmax",
         width: float = 1.0,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(trunk, sorted(trunk.chosen(taps), key=trunk.taps.index), class_names, metrics)
         need_one_of("objectness", objectness, get_args(Objectness))
-        self.trunk, self.class_names = trunk, tuple(class_names)
-        self.taps = tuple(sorted(trunk.chosen(taps), key=trunk.taps.index))
-        self.objectness, self.width, self.steps = objectness, width, tuple(steps) if steps else None
-        self.metrics = dict(metrics or {})
+        self.objectness, self.width, self.strides = objectness, width, tuple(strides) if strides else None
         if not 0 < width <= MAX_WIDTH:
             raise ArgumentError(f"width: need a number above 0 and up to {MAX_WIDTH}, got {width}")
         extra, grids = plan(trunk, self.taps, self.size, width)
         dense = scaled(DENSE, width) if is_vgg(trunk) else 0
-        self.defaults = lay(checked_shapes(shapes), grids, self.size, self.steps)
+        self.defaults = tile_boxes(checked_shapes(shapes), grids, self.size, self.strides)
         self.feature_maps = FeatureMaps([trunk.channels(tap) for tap in self.taps], dense=dense, extra=extra)
         self.heads = Heads(self.feature_maps.channels, [len(level) for level in shapes], len(self.class_names))
         self._grids: Grids | None = None
 
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Outputs:
-        """What the network says of every default box, see `Outputs`.
+        """Computes the outputs for every default box, see `Outputs`.
 
         Raises:
             ShapeError: not of the detector's `size`.
@@ -113,7 +110,7 @@ class Detector(nn.Module):
         return self.from_maps(list(self.trunk(batch, taps=self.taps).values()))
 
     def from_maps(self, maps: Sequence[Tensor]) -> Outputs:
-        """The same from the taps' maps, in order."""
+        """Computes the same from the taps' maps, in order."""
         outputs: Outputs = self.heads(self.feature_maps(maps))
         return outputs
 
@@ -127,15 +124,6 @@ class Detector(nn.Module):
                 "make the detector by convolens.detector"
             )
         return (stretch, stretch) if isinstance(stretch, int) else stretch
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
-        return self.trunk.preprocessing
-
-    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths, arrays, one or many) as a batch on the model's device."""
-        return self.trunk.preprocess(pictures)
 
     @property
     def grids(self) -> Grids:
@@ -152,13 +140,12 @@ class Detector(nn.Module):
         *,
         threshold: float = MATCHING,
     ) -> Matches:
-        """Which default boxes are to answer for which objects; a batch at once, without gradients.
+        """Matches default boxes to objects; a batch at once, without gradients.
 
         Args:
-            boxes: corners `x1, y1, x2, y2` as shares of the picture (of what the network sees); anything where there
-                is no object.
-            labels: numbers of classes, from 0 on; -1 where there is no object, to fill up.
-            threshold: IoU from which on a default box answers for an object.
+            boxes: corners `x1, y1, x2, y2` as fractions of the network's input; anything where there is no object.
+            labels: numbers of classes, from 0; -1 where there is no object, to fill up.
+            threshold: the IoU at or above which a default box is matched to an object.
 
         Raises:
             DataError: an object's box is inverted, without area, or not of finite numbers.
@@ -166,14 +153,14 @@ class Detector(nn.Module):
         return match(boxes, labels, self.grids, threshold=threshold)
 
     def losses(self, outputs: Outputs, matches: Matches, loss: DetectionLoss | None = None) -> dict[str, Tensor]:
-        """The parts of the loss: weighted, summed over the batch, not divided. Each is a mean over its `counts`.
+        """Computes the parts of the loss, weighted and summed over the batch, not divided by their `counts`.
 
         `class` and `box`; with `objectness="binary"` also `object`.
         """
         return (loss or DetectionLoss()).losses(outputs, matches, self.grids, self.objectness)
 
     def counts(self, matches: Matches, loss: DetectionLoss | None = None) -> dict[str, float]:
-        """What each part of the loss is a mean over, under the names of `losses`; 0 where nothing was seen."""
+        """Counts what each part of the loss is a mean over, by the names of `losses`."""
         return (loss or DetectionLoss()).counts(matches, self.objectness)
 
     @overload
@@ -223,7 +210,7 @@ class Detector(nn.Module):
             soft: it stays with a lower score instead (soft-NMS).
             top_k: the likeliest of each class, before that.
             max_detections: the likeliest of a picture, after that.
-            tile: large pictures are also looked at in overlapping squares of this side, in pixels of the picture; None:
+            tile: large pictures are also searched in overlapping squares of this side, in pixels of the picture; None:
                 only as a whole.
             batch: how many pictures (or tiles) go through the network at once; None: 8 on a GPU, 1 on the CPU, where
                 more take more memory and are no faster (benchmarks/detect.py).
@@ -248,25 +235,25 @@ class Detector(nn.Module):
         return found if many else found[0]
 
     def decode(self, outputs: Outputs, sizes: Sequence[tuple[int, int]], selection: Selection) -> list[Detections]:
-        """From the network's outputs to detections; `sizes` are heights and widths of the original pictures."""
+        """Turns the network's outputs into detections; `sizes` are heights and widths of the original pictures."""
         return detections(outputs, self.grids, self.objectness, sizes, self.class_names, selection)
 
     def _views(self, pictures: Iterable[Picture], side: int | None) -> Iterator[tuple[Tensor, _View]]:
-        """Each picture, and its tiles, preprocessed."""
+        """Yields each picture, and its tiles, preprocessed."""
         for number, (picture, kept) in enumerate(remembered(pictures)):
             pixels = over_white(as_pixels(picture))
             for tile in tiles(pixels.shape[0], pixels.shape[1], side):
                 yield self.preprocess(pixels[tile.y1 : tile.y2, tile.x1 : tile.x2]), _View(number, kept, tile)
 
     def _whole(self, parts: Sequence[tuple[_View, Detections]], selection: Selection) -> Detections:
-        """What was found in a picture, from what was found in each view of it."""
+        """Merges what was found in the views of a picture."""
         views, found = [view for view, _ in parts], [detections for _, detections in parts]
-        tiles_seen = [view.tile for view in views]
-        whole = found[0] if len(found) == 1 else merged(found, tiles_seen, self.class_names, selection)
+        where = [view.tile for view in views]
+        whole = found[0] if len(found) == 1 else merged(found, where, self.class_names, selection)
         return replace(whole, picture=views[0].kept)
 
     def explained(self, default_boxes: Sequence[int]) -> TrunkScores:
-        """What `convolens.explain` looks at for detections: the scores of their default boxes, background left out.
+        """Gives what `convolens.explain` explains of detections: the scores of their default boxes, without background.
 
         Args:
             default_boxes: their numbers, as `Detections.default_boxes` has them.
@@ -282,12 +269,12 @@ class Detector(nn.Module):
             self,
             lambda outputs: outputs.scores[:, boxes, 1:].flatten(1),
             lambda scores: scores.view(len(scores), len(boxes), -1).softmax(dim=2).flatten(1),
-            # Maps after the taps are made of the last one's.
+            # Maps after the taps are made from the last one's.
             deepest=self.taps[: max(map(self.defaults.level_of, boxes)) + 1][-1],
         )
 
     def with_classes(self, class_names: Sequence[str], *, seed: int = 0) -> Detector:
-        """A detector to go on training, of other classes: all is kept but the heads that say which class.
+        """Makes a detector to train on, of other classes: it keeps all but the heads for classes.
 
         Those too where the names are the same, in the same order.
         """
@@ -302,34 +289,22 @@ class Detector(nn.Module):
         other.heads = heads.to(next(self.parameters()).device)
         return other.eval()
 
-    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
-        """Writes the model to one `.safetensors` file that `convolens.load` reads.
-
-        Raises:
-            WeightsError: another suffix.
-            FileError: it cannot be written.
-        """
-        facts = {
-            "task": self.task,
-            **trunk_facts(self.trunk),
-            "taps": self.taps,
+    def _own_facts(self) -> dict[str, Any]:
+        return {
             "default_boxes": self.defaults.shapes,
-            "steps": self.steps,
+            "steps": self.strides,
             "objectness": self.objectness,
             "width": self.width,
-            "class_names": self.class_names,
-            "metrics": self.metrics,
         }
-        write_model_file(path, self, facts, keeping=keeping)
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Detector:
-        """The model that `save` wrote.
+        """Reads the model that `save` wrote.
 
         Raises:
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
         """
-        class_names, taps, steps = file.words("class_names"), file.words("taps"), file.facts.get("steps")
+        class_names, taps, strides = file.words("class_names"), file.words("taps"), file.facts.get("steps")
 
         def make(trunk: Trunk) -> Detector:
             return cls(
@@ -337,7 +312,7 @@ class Detector(nn.Module):
                 taps=taps,
                 shapes=checked_shapes(file.fact("default_boxes", list)),
                 class_names=class_names,
-                steps=None if steps is None else checked_steps(steps),
+                strides=None if strides is None else checked_strides(strides),
                 objectness=file.fact("objectness", str),  # type: ignore[arg-type]
                 width=float(file.fact("width", float)),
                 metrics=file.fact("metrics", dict),

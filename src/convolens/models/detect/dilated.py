@@ -1,4 +1,4 @@
-"""A dilated convolution as a dense one: cells that look at one another lie `dilation` apart, on maps of their own.
+"""A dilated convolution as a dense one: cells that are `dilation` apart form a map of their own.
 
 Taking every sixth cell, from each of the 6×6 places to start at, gives 36 small maps, on which the 3×3 convolution is
 an ordinary one, that Winograd's algorithm does with fewer multiplications. Exact but for rounding.
@@ -24,7 +24,7 @@ class DilatedConv2d(Conv2d):
     Args:
         inputs: channels of the map.
         outputs: of the result.
-        dilation: the distance between the cells that are looked at.
+        dilation: the distance between cells of the kernel.
     """
 
     def __init__(self, inputs: int, outputs: int, dilation: int) -> None:
@@ -38,8 +38,8 @@ class DilatedConv2d(Conv2d):
         whole = pad(input, (0, across * step - columns, 0, down * step - rows))
         # Maps side by side in the batch, channels last: (start row, start column, batch, row, column, channel).
         cells = whole.view(batch, channels, down, step, across, step).permute(3, 5, 0, 2, 4, 1)
-        apart = cells.reshape(step * step * batch, down, across, channels).permute(0, 3, 1, 2)
-        said = conv2d(apart, weight, bias, padding=1).permute(0, 2, 3, 1)
-        together = said.reshape(step, step, batch, down, across, -1).permute(2, 3, 0, 4, 1, 5)
-        found: Tensor = together.reshape(batch, down * step, across * step, -1)[:, :rows, :columns]
-        return found.permute(0, 3, 1, 2)
+        split = cells.reshape(step * step * batch, down, across, channels).permute(0, 3, 1, 2)
+        found = conv2d(split, weight, bias, padding=1).permute(0, 2, 3, 1)
+        together = found.reshape(step, step, batch, down, across, -1).permute(2, 3, 0, 4, 1, 5)
+        merged: Tensor = together.reshape(batch, down * step, across * step, -1)[:, :rows, :columns]
+        return merged.permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
-"""The maps that a detector looks at: taps of a trunk, and further layers that shrink the last one to a single cell.
+"""The maps that a detector predicts on: taps of a trunk, and further layers that shrink the last one to a single cell.
 
-VGG's dense layers become convolutions on its last map: fc6 a 3×3 one that sees as far as the dense layer did by looking
-at every sixth cell, fc7 a 1×1 one. Where the weights have the dense layers, those are made from every third of their
+VGG's dense layers become convolutions on its last map: fc6 a 3×3 one that sees as far as the dense layer did, by a
+dilation of six, fc7 a 1×1 one. Where the weights have the dense layers, those are made from every third of their
 rows and columns and every fourth of their features. Liu et al. 2016, section 3, after Chen et al., "DeepLab", 2015.
 """
 
@@ -34,8 +34,8 @@ MAX_WIDTH = 4.0
 
 
 @dataclass(frozen=True)
-class Shrink:
-    """A further map: what its 3×3 (or 4×4) convolution looks through."""
+class ExtraLayer:
+    """A layer after the taps: the window of its 3×3 (or 4×4) convolution, its features within and of its map."""
 
     window: Window
     hidden: int
@@ -43,7 +43,7 @@ class Shrink:
 
 
 class L2Norm(nn.Module):
-    """Every cell's features at length 1, each then times a learned scale: conv4_3's are larger than those after it.
+    """Brings every cell's features to length 1, then times a learned scale: conv4_3's are larger than those after it.
 
     Liu, Rabinovich & Berg, "ParseNet", 2016.
     """
@@ -53,12 +53,12 @@ class L2Norm(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), FIRST_NORM))
 
     def forward(self, x: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch channels rows columns"]:
-        """The same directions at learned lengths."""
+        """Returns the same directions at learned lengths."""
         return normalize(x, dim=1) * self.scale[:, None, None]
 
 
 class FeatureMaps(nn.Module):
-    """From a trunk's taps to all maps that are looked at, finest first.
+    """Makes all maps of a trunk's taps, finest first.
 
     Args:
         channels: of each tap.
@@ -66,7 +66,7 @@ class FeatureMaps(nn.Module):
         extra: the maps after that.
     """
 
-    def __init__(self, channels: Sequence[int], *, dense: int, extra: Sequence[Shrink]) -> None:
+    def __init__(self, channels: Sequence[int], *, dense: int, extra: Sequence[ExtraLayer]) -> None:
         super().__init__()
         self.norm = L2Norm(channels[0]) if dense and len(channels) > 1 else nn.Identity()
         self.dense = _dense(channels[-1], dense) if dense else nn.Identity()
@@ -74,14 +74,14 @@ class FeatureMaps(nn.Module):
         self.channels = [*channels[:-1], depth]
         self.extra = nn.ModuleList()
         for layer in extra:
-            self.extra.append(_shrinking(depth, layer))
+            self.extra.append(_extra_layer(depth, layer))
             depth = layer.channels
             self.channels.append(depth)
 
     def forward(
         self, maps: Sequence[Float[Tensor, "batch _channels _rows _columns"]]
     ) -> list[Float[Tensor, "batch _features _rows _columns"]]:
-        """The taps' maps, made ready, and those after them."""
+        """Returns the taps' maps, made ready, and those after them."""
         *earlier, last = maps
         value = self.dense(last)
         found = [self.norm(one) if number == 0 else one for number, one in enumerate(earlier)] + [value]
@@ -92,7 +92,7 @@ class FeatureMaps(nn.Module):
 
 
 def _dense(channels: int, features: int) -> nn.Sequential:
-    """pool5 as SSD has it, which keeps the size; fc6, fc7."""
+    """Makes pool5 as SSD has it, which keeps the size; fc6, fc7."""
     return nn.Sequential(
         pool("max", 3, 1, padding=1),
         DilatedConv2d(channels, features, DILATION), nn.ReLU(inplace=True),
@@ -100,7 +100,7 @@ def _dense(channels: int, features: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-def _shrinking(channels: int, layer: Shrink) -> nn.Sequential:
+def _extra_layer(channels: int, layer: ExtraLayer) -> nn.Sequential:
     window = layer.window
     return nn.Sequential(
         convolution(channels, layer.hidden, 1), nn.ReLU(inplace=True),
@@ -108,45 +108,45 @@ def _shrinking(channels: int, layer: Shrink) -> nn.Sequential:
     )  # fmt: skip
 
 
-def shrinking(rows: int, columns: int, width: float = 1.0) -> list[Shrink]:
-    """The layers after a map, down to a single cell along its shorter side: SSD300's from 19, SSD512's from 32.
+def extra_layers(rows: int, columns: int, width: float = 1.0) -> list[ExtraLayer]:
+    """Plans the layers after a map, down to a single cell along its shorter side: SSD300's from 19, SSD512's from 32.
 
-    A map is halved; one of 5 or 3 cells loses 2, one of 2 is seen whole.
+    A map is halved; one of 5 or 3 cells loses 2, of 2 all are seen at once.
 
-    >>> [layer.window.kernel for layer in shrinking(32, 32)]
+    >>> [layer.window.kernel for layer in extra_layers(32, 32)]
     [3, 3, 3, 3, 4]
     """
-    layers: list[Shrink] = []
+    layers: list[ExtraLayer] = []
     while min(rows, columns) > 1 and len(layers) < MAX_EXTRA:
         side = min(rows, columns)
         window = Window(4, padding=1) if side == 2 else Window(3) if side in (3, 5) else Window(3, stride=2, padding=1)
         hidden, channels = EXTRA[min(len(layers), len(EXTRA) - 1)]
-        layers.append(Shrink(window, scaled(hidden, width), scaled(channels, width)))
+        layers.append(ExtraLayer(window, scaled(hidden, width), scaled(channels, width)))
         rows, columns = window.output_size(rows), window.output_size(columns)
     return layers
 
 
 class Plan(NamedTuple):
-    """Which maps a detector looks at.
+    """The maps that a detector predicts on.
 
     Attributes:
         extra: the layers after the last tap.
         grids: rows and columns of every map, those of the taps first.
     """
 
-    extra: list[Shrink]
+    extra: list[ExtraLayer]
     grids: list[tuple[int, int]]
 
 
 def plan(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], width: float = 1.0) -> Plan:
-    """The maps for an input of `size`, height and width.
+    """Plans the maps for an input of `size`, height and width.
 
     Raises:
         ShapeError: the input is too small for a tap.
     """
     trunk.need_size(taps, size, "size")
     grids = [trunk.map_size(tap, *size) for tap in taps]
-    extra = shrinking(*grids[-1], width)
+    extra = extra_layers(*grids[-1], width)
     for layer in extra:
         rows, columns = grids[-1]
         grids.append((layer.window.output_size(rows), layer.window.output_size(columns)))
@@ -154,7 +154,7 @@ def plan(trunk: Trunk, taps: Sequence[str], size: tuple[int, int], width: float 
 
 
 def default_taps(trunk: Trunk) -> tuple[str, ...]:
-    """VGG: the last of stages 4 and 5. Others: the last tap of every stride from 8 on."""
+    """Chooses for a VGG the last taps of stages 4 and 5, for others the last of every stride of at least 8."""
     if is_vgg(trunk):
         return tuple([tap for tap in trunk.taps if tap.startswith(stage)][-1] for stage in ("conv4_", "conv5_"))
     last = {trunk.stride(tap): tap for tap in trunk.taps}
@@ -162,12 +162,12 @@ def default_taps(trunk: Trunk) -> tuple[str, ...]:
 
 
 def scaled(features: int, width: float) -> int:
-    """A number of features, times `width`, at least 8."""
+    """Multiplies a number of features by `width`; gives at least 8."""
     return max(8, round(features * width))
 
 
 def initialize(layers: nn.Module, seed: int) -> None:
-    """Glorot's weights and no biases, as the authors start their new layers."""
+    """Draws Glorot's weights, with biases of 0, as the authors start their new layers."""
     generator = torch.Generator().manual_seed(seed)
     for layer in layers.modules():
         if isinstance(layer, nn.Conv2d):
@@ -176,8 +176,8 @@ def initialize(layers: nn.Module, seed: int) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def take_dense(maps: FeatureMaps, state: Mapping[str, Tensor]) -> bool:
-    """fc6 and fc7 from VGG's dense layers, where the weights have them; whether they did."""
+def init_from_dense(maps: FeatureMaps, state: Mapping[str, Tensor]) -> bool:
+    """Initializes fc6 and fc7 from VGG's dense layers, where the weights have them; says whether they did."""
     keys = [f"classifier.{layer}.{kind}" for layer in (0, 3) for kind in ("weight", "bias")]
     if not isinstance(maps.dense, nn.Sequential) or not all(key in state for key in keys):
         return False

@@ -1,7 +1,7 @@
 """Default boxes fitted to the objects of a data set: k-means where near means overlapping.
 
 Redmon & Farhadi, "YOLO9000", CVPR 2017, section 2 ("Dimension Clusters"): the distance of an object to a shape is
-1 - IoU of both laid on one centre. The shapes, smallest first, then go to the maps, finest first. The best of a few
+1 - IoU of both on one center. The shapes, smallest first, then go to the maps, finest first. The best of a few
 searches counts, as each may end in a corner. O(searches × rounds × objects × shapes).
 """
 
@@ -21,10 +21,10 @@ ROUNDS = 100  # far more than it takes: it ends when no object changes its shape
 
 
 def fit_shapes(sizes: Float[np.ndarray, "objects 2"], counts: Sequence[int], *, seed: int = 0) -> Shapes:
-    """Shapes that overlap the objects' boxes well.
+    """Finds shapes that overlap the objects' boxes well.
 
     Args:
-        sizes: width and height of each object, as shares of its picture's.
+        sizes: width and height of each object, as fractions of its picture's.
         counts: how many shapes each map has at a cell, finest map first.
         seed: of the objects that the search starts from.
 
@@ -56,7 +56,7 @@ def fit_shapes(sizes: Float[np.ndarray, "objects 2"], counts: Sequence[int], *, 
 
 
 def typical(sizes: Float[np.ndarray, "objects 2"], count: int, *, seed: int = 0) -> NDArray[np.float64]:
-    """So many shapes, or as many as there are different sizes, that overlap the objects best; by area."""
+    """Finds `count` shapes, or as many as there are different sizes, that overlap the objects best; by area."""
     different, random = np.unique(sizes, axis=0), np.random.default_rng(seed)
     searched = [_means(sizes, _spread(different, min(count, len(different)), random)) for _ in range(SEARCHES)]
     shapes = max(searched, key=lambda found: float(_overlaps(sizes, found).max(axis=1).mean()))
@@ -64,19 +64,19 @@ def typical(sizes: Float[np.ndarray, "objects 2"], count: int, *, seed: int = 0)
 
 
 def mean_overlap(sizes: Float[np.ndarray, "objects 2"], shapes: Shapes) -> float:
-    """How well the shapes suit the objects: the mean of each one's IoU with its best shape, on one centre."""
+    """Says how well shapes suit objects: the mean of each one's IoU with its best shape, on one center."""
     return float(_overlaps(sizes, np.array([shape for level in shapes for shape in level])).max(axis=1).mean())
 
 
 def _overlaps(sizes: NDArray[np.floating], shapes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """IoU of each size with each shape on one centre."""
+    """Computes the IoU of each size with each shape on one center."""
     shared = np.minimum(sizes[:, None], shapes).prod(axis=2)
     union = sizes.prod(axis=1)[:, None] + shapes.prod(axis=1) - shared
     return np.asarray(shared / union, np.float64)
 
 
 def _spread(sizes: NDArray[np.floating], count: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Where to start: sizes drawn one by one, likelier the farther from those there are (k-means++)."""
+    """Draws shapes to start from: sizes chosen one by one, likelier the farther from those there are (k-means++)."""
     chosen = [sizes[random.integers(len(sizes))]]
     while len(chosen) < count:
         far = (1 - _overlaps(sizes, np.array(chosen)).max(axis=1)).clip(0) ** 2

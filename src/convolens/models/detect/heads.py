@@ -1,4 +1,4 @@
-"""Heads: a 3×3 convolution on each map says, at every cell and for each of its default boxes, which class and where."""
+"""Heads: a 3×3 convolution on each map predicts, for each default box at every cell, which class and where."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convolens.models.detect.cost import Outputs
+from convolens.models.detect.loss import Outputs
 from convolens.trunks.blocks import convolution
 
 
@@ -29,12 +29,12 @@ class Heads(nn.Module):
         self.boxes = nn.ModuleList(convolution(depth, count * 4, 3) for depth, count in pairs)
 
     def forward(self, maps: Sequence[Float[Tensor, "batch _channels _rows _columns"]]) -> Outputs:
-        """What is said of every default box, in their order."""
+        """Computes the outputs for every default box, in their order."""
         scores = [_by_box(head(one), self.numbers) for head, one in zip(self.classes, maps, strict=True)]
         offsets = [_by_box(head(one), 4) for head, one in zip(self.boxes, maps, strict=True)]
         return Outputs(torch.cat(scores, dim=1), torch.cat(offsets, dim=1))
 
 
-def _by_box(said: Tensor, numbers: int) -> Tensor:
-    """From `(N, boxes × numbers, rows, columns)` to `(N, rows × columns × boxes, numbers)`."""
-    return said.permute(0, 2, 3, 1).reshape(said.shape[0], -1, numbers)
+def _by_box(outputs: Tensor, numbers: int) -> Tensor:
+    """Reorders from `(N, boxes × numbers, rows, columns)` to `(N, rows × columns × boxes, numbers)`."""
+    return outputs.permute(0, 2, 3, 1).reshape(outputs.shape[0], -1, numbers)

@@ -1,11 +1,11 @@
-"""Matching: which default boxes are to answer for which objects.
+"""Matching: which default boxes are matched to which objects.
 
-A default box answers for the object that it overlaps most, from an IoU of a half on; and the box that overlaps an
-object most answers for it in any case, so that no object goes unlearned. Liu et al. 2016, section 2.2.
+A default box is matched to the object that it overlaps most, where their IoU is at least a half; and the box that
+overlaps an object most is matched to it in any case, so that no object is left out. Liu et al. 2016, section 2.2.
 
 The overlap of every object with every default box is never computed. Boxes of one shape on one map form a grid, and
-along each axis their overlap with an interval never grows with the distance of the centres. So for each object and
-shape the box whose centre is nearest overlaps as much as any, and those above a given IoU lie in a rectangle of cells,
+along each axis their overlap with an interval never grows with the distance of the centers. So for each object and
+shape the box whose center is nearest overlaps as much as any, and those above a given IoU are in a rectangle of cells,
 known from four divisions; only the overlaps in there are computed. O(objects × shapes + matches) in place of
 O(objects × boxes), a whole batch at once.
 """
@@ -30,11 +30,11 @@ _FORCED = 2.0  # above any overlap
 
 @dataclass(frozen=True)
 class Matches:
-    """Who answers for what in a batch.
+    """Which default boxes of a batch are matched to which objects.
 
     Attributes:
-        object_of: `(N, default boxes)`: the number of the object each default box answers for; -1 for background.
-        boxes: `(N, objects, 4)`, corners as shares of the picture.
+        object_of: `(N, default boxes)`: the number of the object each default box is matched to; -1 for background.
+        boxes: `(N, objects, 4)`, corners as fractions of the picture.
         labels: `(N, objects)`: their classes; -1 where there is no object.
     """
 
@@ -44,7 +44,7 @@ class Matches:
 
     @property
     def positive(self) -> Tensor:
-        """`(N, default boxes)`: which answer for an object."""
+        """Which are matched to an object, `(N, default boxes)`."""
         return self.object_of >= 0
 
 
@@ -58,10 +58,10 @@ def match(
     """Matches the objects of a batch to default boxes.
 
     Args:
-        boxes: corners as shares of the picture; anything where there is no object.
-        labels: classes from 0 on; -1 where there is no object.
+        boxes: corners as fractions of the picture; anything where there is no object.
+        labels: classes, from 0; -1 where there is no object.
         grids: the default boxes.
-        threshold: IoU from which on a default box answers for an object.
+        threshold: the IoU at or above which a default box is matched to an object.
 
     Raises:
         DataError: an object whose box is inverted, has no area, or is not made of finite numbers.
@@ -82,15 +82,15 @@ def match(
 
 
 class Grids(NamedTuple):
-    """Default boxes on a device: their corners, and for each shape on each map the grid that it stands in.
+    """Default boxes on a device: their corners, and for each shape on each map the grid that it is in.
 
     Attributes:
         total: of default boxes.
-        boxes: `(total, 4)`, centre and size as shares of the picture.
+        boxes: `(total, 4)`, center and size as fractions of the picture.
         scale: `(4,)`, width, height, width, height of the network's input in pixels.
         corners: `(total, 4)`, in those pixels.
         sizes: `(shapes, 2)`, width and height, in pixels.
-        pitch: `(shapes, 2)`, from centre to centre across and down, in pixels.
+        pitch: `(shapes, 2)`, from center to center across and down, in pixels.
         cells: `(shapes, 2)`, columns and rows.
         first: `(shapes,)`, the number of the box in the first cell.
         step: `(shapes,)`, from the number of a cell's box to the next cell's.
@@ -108,7 +108,7 @@ class Grids(NamedTuple):
 
     @classmethod
     def of(cls, defaults: DefaultBoxes, size: tuple[int, int], device: torch.device | str = "cpu") -> Grids:
-        """The grids of default boxes, for an input of `size`, height and width."""
+        """Makes the grids of default boxes, for an input of `size`, height and width."""
         height, width = size
         shapes = [
             (level, first + slot, shape)
@@ -127,15 +127,15 @@ class Grids(NamedTuple):
         )  # fmt: skip
 
     def number(self, shape: Tensor, column: Tensor, row: Tensor) -> Tensor:
-        """The number of a shape's box in a cell."""
+        """Returns the number of a shape's box in a cell."""
         return self.first[shape] + (row * self.cells[shape, 0] + column) * self.step[shape]
 
 
 def _best(objects: Tensor, grids: Grids) -> Tensor:
-    """For each object the default box that overlaps it most, the first of several.
+    """Finds for each object the default box that overlaps it most, the first of several.
 
     The largest overlap is that with the nearest box of some shape. An object that is smaller than a default box by more
-    than a cell lies in several of the same shape, so all that come up to that overlap are compared.
+    than a cell is in several of the same shape, so all that come up to that overlap are compared.
     """
     centers = centers_of(objects)[:, None, :2]
     cell = torch.minimum((centers / grids.pitch - 0.5).round().long().clamp_min(0), grids.cells - 1)
@@ -149,7 +149,7 @@ def _best(objects: Tensor, grids: Grids) -> Tensor:
 
 
 def _first_of_largest(quality: Tensor, place: Tensor, number: Tensor, places: int) -> Tensor:
-    """For each place the smallest of the numbers with the largest quality there; -1 where there is none."""
+    """Finds for each place the smallest of the numbers with the largest quality there; -1 where there is none."""
     most = quality.new_zeros(places).scatter_reduce_(0, place, quality, "amax")
     won = quality >= most[place]
     nobody = torch.iinfo(torch.int64).max
@@ -158,7 +158,7 @@ def _first_of_largest(quality: Tensor, place: Tensor, number: Tensor, places: in
 
 
 def _near(objects: Tensor, grids: Grids, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All pairs of an object and a default box from an IoU on, one for each object: their numbers, and the IoU."""
+    """Finds all pairs of an object and a default box at or above an IoU, one for each object: numbers, and the IoU."""
     boxes = centers_of(objects)[:, None]
     centers, sides = boxes[..., :2], boxes[..., 2:]
     # IoU ≥ t is an intersection of at least t / (1 + t) of both areas together. Along one axis at most the smaller side

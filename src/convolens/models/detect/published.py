@@ -1,4 +1,4 @@
-"""Torchvision's published SSD300: its tensors under its names, and the names of what it finds."""
+"""Torchvision's published SSD300: its tensors under its names, and the names of what it detects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 import torch
 
 from convolens.errors import WeightsError
-from convolens.models.detect.default_boxes import SSD300_STEPS, published_shapes
+from convolens.models.detect.default_boxes import SSD300_STRIDES, published_shapes
 from convolens.models.detect.detector import Detector
 from convolens.trunks import TRUNKS, Preprocessing
 from convolens.trunks.weights.checkpoint import Checkpoint, State
@@ -56,7 +56,7 @@ def published_detector(checkpoint: Checkpoint) -> Detector:
             taps=("conv4_3", "conv5_3"),
             shapes=published_shapes(MAPS, (300, 300)),
             class_names=coco_names() if classes == COCO_CLASSES else [f"class {one + 1}" for one in range(classes)],
-            steps=SSD300_STEPS,
+            strides=SSD300_STRIDES,
         )
     load_strictly(model, state, checkpoint.source)
     trunk.weights = checkpoint.source
@@ -64,7 +64,7 @@ def published_detector(checkpoint: Checkpoint) -> Detector:
 
 
 def coco_names() -> tuple[str, ...]:
-    """The 90 categories of COCO, by their numbers from 1 on; 10 of them were never annotated."""
+    """The 90 categories of COCO, by their numbers, from 1; 10 of them were never annotated."""
     return tuple((files("convolens.models.detect") / "coco_categories.txt").read_text("utf-8").splitlines())
 
 

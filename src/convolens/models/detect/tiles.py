@@ -1,7 +1,7 @@
 """Large pictures by tiles: what would vanish when the whole is made small is looked for in overlapping parts.
 
-The whole picture is looked at too, for what is larger than a tile. A box that ends at an inner edge of its tile was cut
-off there, and is left to the neighbour, or to the whole, where it is complete.
+The whole picture is searched too, for what is larger than a tile. A box that ends at an inner edge of its tile was cut
+off there, and is left to the neighbor, or to the whole, where it is complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from convolens.errors import ArgumentError
 from convolens.models.detect.decoding import Detections, Selection, select
 
-SHARED = 0.25  # of a tile's side lies in its neighbour as well
+SHARED = 0.25  # of a tile's side is in its neighbor as well
 _EDGE = 0.01  # of a tile's side: how near to its edge a box counts as cut off
 
 
@@ -29,7 +29,7 @@ class Tile(NamedTuple):
 
 
 def tiles(height: int, width: int, side: int | None) -> list[Tile]:
-    """The whole picture, and squares of `side` that cover it, where it is larger than one.
+    """Lists the whole picture, and squares of `side` that cover it, where it is larger than one.
 
     Raises:
         ArgumentError: a side below 1.
@@ -54,7 +54,7 @@ def tiles(height: int, width: int, side: int | None) -> list[Tile]:
 def merged(
     parts: Sequence[Detections], where: Sequence[Tile], names: Sequence[str], selection: Selection
 ) -> Detections:
-    """What was found in the tiles of a picture, as found in the picture; the first tile is the whole."""
+    """Merges what was found in the tiles of a picture, of which the first is the whole."""
     whole = where[0]
     boxes, scores, classes = [], [], []
     for found, tile in zip(parts, where, strict=True):
@@ -70,7 +70,7 @@ def merged(
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles start along an axis, evenly, with at least `SHARED` of a side between neighbours."""
+    """Says where tiles start along an axis, evenly, with at least `SHARED` of a side between neighbors."""
     if length <= side:
         return [0]
     count = 1 + -(-(length - side) // max(1, int(side * (1 - SHARED))))
@@ -78,7 +78,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _cut(boxes: NDArray[np.float32], tile: Tile, whole: Tile) -> NDArray[np.bool_]:
-    """Which boxes, in pixels of the tile, end at an edge of it that lies inside the picture."""
+    """Tells which boxes, in pixels of the tile, end at an edge of it inside the picture."""
     width, height = tile.x2 - tile.x1, tile.y2 - tile.y1
     near = np.array([_EDGE * width, _EDGE * height] * 2, np.float32)
     gaps = np.stack([boxes[:, 0], boxes[:, 1], width - boxes[:, 2], height - boxes[:, 3]], axis=1)

@@ -26,7 +26,7 @@ class Predictions:
     Attributes:
         object: objectness before the sigmoid, `(N, …)`.
         classes: class scores before softmax, `(N, classes, …)`.
-        boxes: centre x, centre y, width, height, as shares of what the network sees, `(N, 4, …)`.
+        boxes: center x, center y, width, height, as fractions of the network's input, `(N, 4, …)`.
     """
 
     object: Tensor
@@ -35,20 +35,21 @@ class Predictions:
 
     @classmethod
     def of(cls, output: Float[Tensor, "batch outputs *places"]) -> Predictions:
-        """What the numbers mean. Sizes are sigmoids, so that every box is one."""
+        """Splits outputs by meaning. Sizes are sigmoids, so that every box is one."""
         centers, sizes = output[:, -4:-2], output[:, -2:].sigmoid()
         return cls(output[:, 0], output[:, 1:-4], torch.cat([centers, sizes], dim=1))
 
 
 class AttentionPooling(nn.Module):
-    """From every cell's outputs, `(N, 1 + classes + 4, rows, columns)`, to those of the map, `(N, 1 + classes + 4)`.
+    """Pools every cell's outputs, `(N, 1 + classes + 4, rows, columns)`, to those of the map, `(N, 1 + classes + 4)`.
 
     With s the objectness logit of each cell: objectness is log mean exp(s), the rest the mean weighted by softmax(s). A
-    cell's box centre is relative to the cell, in shares of the whole map; here it becomes relative to the map's corner.
+    cell's box center is relative to the cell, in fractions of the whole map; here it becomes relative to the map's
+    corner.
     """
 
     def forward(self, outputs: Float[Tensor, "batch numbers rows columns"]) -> Float[Tensor, "batch numbers"]:
-        """The outputs of the whole map."""
+        """Pools to the outputs of the whole map."""
         rows, columns = outputs.shape[2:]
         logits = outputs[:, :1].flatten(2)
         weights = logits.softmax(dim=2).view_as(outputs[:, :1])
@@ -58,7 +59,7 @@ class AttentionPooling(nn.Module):
         return torch.cat([logits.logsumexp(dim=2) - log_cells, found], dim=1)
 
     def over_windows(self, rows: int, columns: int) -> AttentionPoolingWindows:
-        """The same for every window of a larger map."""
+        """Gives the same for every window of a larger map."""
         return AttentionPoolingWindows(rows, columns)
 
 
@@ -72,7 +73,7 @@ class AttentionPoolingWindows(nn.Module):
     def forward(
         self, outputs: Float[Tensor, "batch numbers rows columns"]
     ) -> Float[Tensor, "batch numbers down across"]:
-        """The outputs of each window, its box as shares of that window."""
+        """Pools to the outputs of each window, its box as fractions of that window."""
         size = (self.rows, self.columns)
         most = outputs[:, :1].amax(dim=(2, 3), keepdim=True)
         weight = (outputs[:, :1] - most).exp()
@@ -107,14 +108,14 @@ class PlaceHead(nn.Module):
     def forward(
         self, maps: Sequence[Float[Tensor, "batch _channels _rows _columns"]], *, pooled: bool = True
     ) -> Float[Tensor, "batch outputs *cells"]:
-        """The raw output from the tap's map; with `pooled=False` that of every cell."""
+        """Computes the raw output from the tap's map; with `pooled=False` that of every cell."""
         value = maps[0]
         for layer in self.layers() if pooled else self.layers()[:-1]:
             value = layer(value)
         return value
 
     def layers(self) -> list[nn.Module]:
-        """All it does, as layers in a row."""
+        """Returns all it does, as layers in a row."""
         return [self.see, nn.ReLU(), self.say, AttentionPooling()]
 
 

@@ -13,7 +13,7 @@ from convolens.boxes import corners_of, overlaps
 from convolens.errors import need_one_of
 from convolens.models.localize.heads import AttentionPooling, Predictions
 
-SMOOTH = 0.05  # of smooth L1: where it turns from square to straight, as a share of the picture's side
+SMOOTH = 0.05  # of smooth L1: where it turns from square to straight, as a fraction of the picture's side
 ATTENTION_WEIGHT = 0.5  # of the right cell's attention, beside the box's loss
 
 
@@ -37,13 +37,13 @@ def losses(
     box_weight: float = 1.0,
     box_loss: str = "giou",
 ) -> Losses:
-    """The parts of the one loss that a localizer is trained by. Their sum is the loss of the batch.
+    """Computes the parts of the one loss that a localizer is trained by. Their sum is the loss of the batch.
 
     Args:
         outputs: the model's, of every cell (`pooled=False`).
         present: whether there is an object.
         labels: its class; any number where there is none.
-        boxes: centre x, centre y, width, height as shares of the picture; anything where there is none.
+        boxes: center x, center y, width, height as fractions of the picture; anything where there is none.
         object_weight: of the binary cross-entropy of `present`, over all pictures.
         class_weight: of the cross-entropy of `labels`, over pictures with an object.
         box_weight: of where it is, over pictures with an object.
@@ -60,7 +60,7 @@ def losses(
     )
 
 
-# Between boxes given by centre and size, shares of the picture's side: one number a box.
+# Between boxes given by center and size, fractions of the picture's side: one number a box.
 BOX_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": lambda found, true: (found - true).square().mean(dim=1),
     "l1": lambda found, true: (found - true).abs().mean(dim=1),
@@ -70,7 +70,7 @@ BOX_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _cells(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """The objectness logits of a map, cells in a row, and the number of the cell that the box's middle lies in."""
+    """Gives the objectness logits of a map, cells in a row, and the number of the cell that the box's center is in."""
     rows, columns = logits.shape[1:]
     row, column = ((boxes[:, axis] * count).long().clamp(0, count - 1) for axis, count in ((1, rows), (0, columns)))
     return logits.flatten(1), row * columns + column

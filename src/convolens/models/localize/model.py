@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from convolens.boxes import corners_of
 from convolens.errors import ArgumentError, WeightsError
@@ -16,9 +16,10 @@ from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating
 from convolens.models.localize.heads import HIDDEN, PlaceHead, Predictions
-from convolens.models.model_file import ModelFile, trunk_facts, write_model_file
+from convolens.models.model_file import ModelFile
 from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
+from convolens.models.trunk_model import TrunkModel
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.registry import trunk as make_trunk
 
@@ -42,7 +43,7 @@ class Location(Predicted):
     objectness: float
 
 
-class Localizer(nn.Module):
+class Localizer(TrunkModel):
     """A trunk, one of its taps, and a head on it. Calling it takes a preprocessed batch and gives the raw output.
 
     Args:
@@ -64,33 +65,22 @@ class Localizer(nn.Module):
         class_names: Sequence[str],
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__()
-        self.trunk, self.head, self.taps = trunk, head, _one_tap(trunk.chosen(taps))
-        self.class_names = tuple(class_names)
-        self.metrics = dict(metrics or {})
+        super().__init__(trunk, _one_tap(trunk.chosen(taps)), class_names, metrics)
+        self.head = head
 
     def forward(
         self, batch: Float[Tensor, "batch channels height width"], *, pooled: bool = True
     ) -> Float[Tensor, "batch outputs *cells"]:
-        """Objectness, class scores and box, as `Predictions.of` reads them; `pooled=False`: those of every cell."""
+        """Computes objectness, class scores and box, see `Predictions.of`; with `pooled=False` those of every cell."""
         return self.from_maps(list(self.trunk(batch, taps=self.taps).values()), pooled=pooled)
 
     def from_maps(self, maps: Sequence[Tensor], *, pooled: bool = True) -> Float[Tensor, "batch outputs *cells"]:
-        """The same from the tap's map."""
+        """Computes the same from the tap's map."""
         found: Tensor = self.head(maps, pooled=pooled)
         return found
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From a picture to the network's input."""
-        return self.trunk.preprocessing
-
-    def preprocess(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
-        """Pictures (paths, arrays, one or many of one size) as a batch on the model's device."""
-        return self.trunk.preprocess(pictures)
-
     def explained(self) -> TrunkScores:
-        """What `convolens.explain` looks at: the scores of the classes, given that there is an object."""
+        """Gives what `convolens.explain` explains: the scores of the classes, given that there is an object."""
         return TrunkScores(self, lambda output: Predictions.of(output).classes, lambda scores: scores.softmax(dim=1))
 
     @overload
@@ -125,7 +115,7 @@ class Localizer(nn.Module):
         return found if many else found[0]
 
     def _singles(self, pictures: Iterable[Picture]) -> Iterator[tuple[Tensor, tuple[tuple[int, int], Picture | None]]]:
-        """Each picture preprocessed, with its size and what a result keeps of it."""
+        """Yields each picture preprocessed, with its size and what a result keeps of it."""
         for picture, kept in remembered(pictures):
             pixels = over_white(as_pixels(picture))
             yield self.preprocess(pixels), ((pixels.shape[0], pixels.shape[1]), kept)
@@ -149,27 +139,12 @@ class Localizer(nn.Module):
             )
         return found
 
-    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
-        """Writes the model to one `.safetensors` file that `convolens.load` reads.
-
-        Raises:
-            WeightsError: another suffix.
-            FileError: it cannot be written.
-        """
-        facts = {
-            "task": self.task,
-            **trunk_facts(self.trunk),
-            "head": self.head.kind,
-            "hidden": self.head.hidden,
-            "taps": self.taps,
-            "class_names": self.class_names,
-            "metrics": self.metrics,
-        }
-        write_model_file(path, self, facts, keeping=keeping)
+    def _own_facts(self) -> dict[str, Any]:
+        return {"head": self.head.kind, "hidden": self.head.hidden}
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Localizer:
-        """The model that `save` wrote.
+        """Reads the model that `save` wrote.
 
         Raises:
             WeightsError: a fact or a tensor is missing, of the wrong kind, or does not fit the others.
@@ -205,7 +180,7 @@ def localizer(
         trunk: its name, or one that is already made.
         classes: names of what there is to find, or how many there are.
         weights: a name from the weights table or a path; None for random ones.
-        taps: one tap, whose cells are asked; None takes the last.
+        taps: one tap, on whose cells is predicted; None takes the last.
         hidden: features between the tap and the outputs.
         seed: of the head's weights, and of the trunk's where they are random.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, …; a trunk that is already made stays where it is.

@@ -6,12 +6,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from convolens.boxes import centers_of, corners_of, overlaps
 from convolens.errors import ArgumentError
-from convolens.models.detect.cost import BOX_LOSSES, DetectionLoss, Outputs
-from convolens.models.detect.default_boxes import lay, shapes_of
+from convolens.models.detect.default_boxes import shapes_of, tile_boxes
+from convolens.models.detect.loss import BOX_LOSSES, DetectionLoss, Outputs
 from convolens.models.detect.matching import Grids, match
 from convolens.models.detect.offsets import decode, encode
 
-GRIDS = Grids.of(lay(shapes_of([0.3, 0.6, 0.9], [[2.0], [2.0]]), [(4, 4), (2, 2)], (64, 64)), (64, 64))
+GRIDS = Grids.of(tile_boxes(shapes_of([0.3, 0.6, 0.9], [[2.0], [2.0]]), [(4, 4), (2, 2)], (64, 64)), (64, 64))
 BOXES = torch.tensor(
     [[[0.1, 0.1, 0.4, 0.5], [0.4, 0.3, 0.9, 0.9]], [[0.0, 0.5, 0.3, 0.8], [0, 0, 0, 0]], [[0.0] * 4] * 2]
 )
@@ -72,7 +72,7 @@ def test_the_parts_are_sums_over_objects_and_the_hardest_of_background(objectnes
     assert counts.keys() == found.keys()
 
 
-def test_pictures_without_objects_teach_unless_they_are_told_not_to():
+def test_pictures_without_objects_count_unless_they_are_left_out():
     said, nothing = outputs(), match(BOXES, torch.full_like(LABELS, -1), GRIDS)
     taught = DetectionLoss().losses(said, nothing, GRIDS, "softmax")
     taught["class"].backward()
@@ -86,7 +86,7 @@ def test_pictures_without_objects_teach_unless_they_are_told_not_to():
     assert silent.counts(nothing, "softmax") == {"class": 0.0, "box": 0.0}
 
 
-def test_five_hundred_objects_in_a_picture_leave_a_finite_cost():
+def test_five_hundred_objects_in_a_picture_leave_a_finite_loss():
     random = torch.Generator().manual_seed(0)
     low = torch.rand(1, 500, 2, generator=random) * 0.9
     boxes = torch.cat([low, low + 0.02 + 0.08 * torch.rand(1, 500, 2, generator=random)], dim=2)

@@ -1,4 +1,4 @@
-"""The running mean of a model's weights, which is steadier than the weights of any one step.
+"""The exponential moving average of a model's weights, which is steadier than the weights of any one step.
 
 Polyak & Juditsky, 1992; with a decay, as in Tarvainen & Valpola, "Mean teachers", 2017.
 """

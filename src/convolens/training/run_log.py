@@ -1,10 +1,10 @@
-"""What a training tells: a bar while it runs, and in the run folder the log, the figures of each epoch and the curves.
+"""What a training writes down: a bar while it runs, and in the run folder the log, each epoch's metrics, the curves.
 
 log.jsonl     a line for each thing that happened, with its time; only ever appended to
 metrics.csv   a row for each epoch
 curves.png    loss, monitored metric and learning rate by epoch
-lr.png        the loss at each rate that was tried, where the rate was to be found
-tensorboard/  the figures of each epoch as TensorBoard reads them, where asked for
+lr.png        the loss at each learning rate that was tried, where that was to be tuned
+tensorboard/  the metrics of each epoch as TensorBoard reads them, where requested
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from convolens.progress import Watched, watching
 from convolens.training.run_folder import CURVES
 from convolens.training.tuning import LearningRateSearch
 
-SMOOTHING = 0.9  # of the speed shown
+SMOOTHING = 0.9  # of the speed in the bar
 
 
-class Journal:
-    """Keeps the run folder's records. Silent in processes that do not lead."""
+class RunLog:
+    """Writes the run folder's records; writes and shows nothing in processes but the first."""
 
     def __init__(self, folder: Path, *, leads: bool, progress: bool, tensorboard: bool = False) -> None:
         self.folder, self.leads, self.shown = folder, leads, progress and leads
@@ -55,36 +55,41 @@ class Journal:
                 self.boards.flush()
 
     def search(self, search: LearningRateSearch) -> None:
-        """Notes and draws how a learning rate was found."""
+        """Notes and draws how a learning rate was tuned."""
         self.note("lr found", lr=search.lr, tried=len(search.lrs))
         if self.leads:
             draw_search(self.folder / "lr.png", search)
 
-    def curves(self, rows: Sequence[Mapping[str, Any]], goal: str) -> None:
-        """Draws how loss, goal and rate went."""
+    def curves(self, rows: Sequence[Mapping[str, Any]], monitored: str) -> None:
+        """Draws loss, monitored metric and learning rate by epoch."""
         if self.leads and rows:
-            draw_curves(self.folder / CURVES, rows, goal)
+            draw_curves(self.folder / CURVES, rows, monitored)
 
     @contextmanager
     def bar(self, epochs: int | None) -> Iterator[Bar]:
-        """Progress over the whole training, shown where it is asked for."""
+        """Shows progress over the whole training, where that is requested."""
         with watching("training", 1.0, show=self.shown, counted=False) as watched:
             yield Bar(watched, epochs)
 
 
 class Bar:
-    """How far it is, with loss, monitored metric and speed."""
+    """A bar of how far it is, with loss, monitored metric and speed."""
 
     def __init__(self, watched: Watched, epochs: int | None) -> None:
         self.watched, self.epochs, self.speed = watched, epochs, 0.0
 
     def step(self, done: float, epoch: int, loss: float, best: float | None, pictures: int, seconds: float) -> None:
-        """After a step on so many pictures in so many seconds."""
+        """Shows how far it is after a step on a number of pictures."""
         speed = pictures / max(seconds, 1e-9)
         self.speed = SMOOTHING * self.speed + (1 - SMOOTHING) * speed if self.speed else speed
         known = "" if best is None else f" best {best:.3f}"
         of = f"/{self.epochs}" if self.epochs else ""
         self.watched.update(min(done, 1.0), f"epoch {epoch + 1}{of} loss {loss:.4g}{known} {self.speed:.0f}/s")
+
+    def say(self, sentence: str) -> None:
+        """Says something beside the bar, where it is shown."""
+        if sentence:
+            self.watched.console.print(sentence, highlight=False)
 
 
 def _boards(folder: Path) -> Any:
@@ -96,7 +101,7 @@ def _boards(folder: Path) -> Any:
 
 
 def draw_search(path: Path, search: LearningRateSearch) -> None:
-    """A PNG: the loss at each rate that was tried, and the rate that was taken."""
+    """Draws the loss at each learning rate that was tried, and the one that was taken, as a PNG."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -109,16 +114,16 @@ def draw_search(path: Path, search: LearningRateSearch) -> None:
     _write(figure, path)
 
 
-def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], goal: str, *, by: str = "epoch") -> None:
-    """A PNG: the losses and, below them, the monitored metric, by epoch or step; the learning rate, where there is one.
+def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], monitored: str, *, by: str = "epoch") -> None:
+    """Draws the losses and, below them, the monitored metric by epoch or step, and any learning rate, as a PNG.
 
     Args:
         path: where to write.
         rows: as in `metrics.csv`: `loss`, `validation_loss`, the metric, `lr`; those that the last row has are drawn.
-        goal: the metric's name.
+        monitored: the metric's name.
         by: the name of what is counted.
     """
-    panels = [[name for name in ("loss", "validation_loss") if name in rows[-1]], [goal]]
+    panels = [[name for name in ("loss", "validation_loss") if name in rows[-1]], [monitored]]
     panels += [["lr"]] if "lr" in rows[-1] else []
     figure = Figure(figsize=(7, 2 + 1.5 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,7 +1,7 @@
 """The loss that a detector is trained by: one weighted sum of whether, which and where.
 
-Nearly all default boxes show background. Only the hardest of those teach, three for each one that answers for an object
-(hard negative mining), so that the few are not drowned. A picture without objects teaches by its hardest ones too.
+Nearly all default boxes show background. Only the hardest of those count, three for each one that is matched to an
+object (hard negative mining), so that the few are not drowned. In a picture without objects its hardest ones count too.
 
 Liu et al. 2016, section 2.2 and equations 1–3. Differs from the paper in that pictures without objects count (there
 `negatives_when_empty` is 0), and in the choices other than its own: `objectness="softmax"`, `box_loss="smooth_l1"`.
@@ -28,11 +28,11 @@ BoxLoss = Literal["smooth_l1", "l1", "mse", "giou"]
 
 
 class Outputs(NamedTuple):
-    """What the network says of every default box.
+    """The network's outputs for every default box.
 
     Attributes:
         scores: `(N, default boxes, 1 + classes)`. With `objectness="softmax"` the first is background's, a class like
-            the others; with `"binary"` it is the logit of there being an object, the others say which.
+            the others; with `"binary"` it is the objectness logit, the others are the classes'.
         offsets: `(N, default boxes, 4)`, see `offsets`.
     """
 
@@ -50,8 +50,8 @@ class DetectionLoss:
         class_weight: of the cross-entropy of the classes; with `objectness="softmax"` background is one of them.
         box_weight: of the box's loss.
         object_weight: of the binary cross-entropy of there being an object; only with `objectness="binary"`.
-        negatives: default boxes of background that count for each that answers for an object.
-        negatives_when_empty: how many count in a picture without objects; 0 lets it teach nothing (torchvision's rule).
+        negatives: default boxes of background that count for each that is matched to an object.
+        negatives_when_empty: how many count in a picture without objects; 0 leaves it out (torchvision's rule).
     """
 
     box_loss: BoxLoss = "smooth_l1"
@@ -69,21 +69,21 @@ class DetectionLoss:
                 raise ArgumentError(f"{name}: need a number of at least 0, got {value}")
 
     def counts(self, matches: Matches, objectness: Objectness) -> dict[str, float]:
-        """What each part is a mean over: default boxes that answer for an object.
+        """Counts what each part is a mean over: default boxes that are matched to an object.
 
-        An empty picture's negatives count as so many such boxes as would have brought them, so that a batch of them is
-        not weighed as if it had a single object.
+        An empty picture's negatives count as the number of such boxes that would have brought them, so that a batch of
+        them is not weighed as if it had a single object.
         """
         positives = matches.positive.sum(dim=1)
         objects = float(positives.sum())
-        share = self.negatives_when_empty / self.negatives if self.negatives else 0.0
-        seen = objects + share * float((positives == 0).sum())
+        each = self.negatives_when_empty / self.negatives if self.negatives else 0.0
+        counted = objects + each * float((positives == 0).sum())
         if objectness == "softmax":
-            return {"class": seen, "box": objects}
-        return {"object": seen, "class": objects, "box": objects}
+            return {"class": counted, "box": objects}
+        return {"object": counted, "class": objects, "box": objects}
 
     def losses(self, outputs: Outputs, matches: Matches, grids: Grids, objectness: Objectness) -> dict[str, Tensor]:
-        """The parts, weighted and summed over the batch, not divided; under the names of `counts`."""
+        """Computes the parts, weighted and summed over the batch, not divided; under the names of `counts`."""
         scores, offsets = outputs.scores.float(), outputs.offsets.float()
         positive = matches.positive
         picture, default = positive.nonzero(as_tuple=True)
@@ -99,16 +99,16 @@ class DetectionLoss:
         if objectness == "softmax":
             background = labels.new_zeros(len(empty))
             targets = torch.cat([labels + 1, background])
-            named = cross_entropy(torch.cat([there, empty]), targets, reduction="sum")
-            return {"class": self.class_weight * named, "box": box}
+            class_loss = cross_entropy(torch.cat([there, empty]), targets, reduction="sum")
+            return {"class": self.class_weight * class_loss, "box": box}
         logits = torch.cat([there[:, 0], empty[:, 0]])
         truth = torch.cat([torch.ones_like(there[:, 0]), torch.zeros_like(empty[:, 0])])
-        noticed = binary_cross_entropy_with_logits(logits, truth, reduction="sum")
-        named = cross_entropy(there[:, 1:], labels, reduction="sum")
-        return {"object": self.object_weight * noticed, "class": self.class_weight * named, "box": box}
+        objectness_loss = binary_cross_entropy_with_logits(logits, truth, reduction="sum")
+        class_loss = cross_entropy(there[:, 1:], labels, reduction="sum")
+        return {"object": self.object_weight * objectness_loss, "class": self.class_weight * class_loss, "box": box}
 
     def _wanted(self, positive: Tensor) -> Tensor:
-        """How many negatives count in each picture."""
+        """Counts the negatives of each picture."""
         positives = positive.sum(dim=1)
         return torch.where(positives > 0, (self.negatives * positives).ceil().long(), self.negatives_when_empty)
 
@@ -116,7 +116,7 @@ class DetectionLoss:
 def background_loss(
     scores: Float[Tensor, "batch boxes scores"], objectness: Objectness
 ) -> Float[Tensor, "batch boxes"]:
-    """What each default box would lose if it shows background."""
+    """Computes the loss of each default box if it shows background."""
     if objectness == "softmax":
         return -scores.log_softmax(dim=-1)[..., 0]
     return torch.nn.functional.softplus(scores[..., 0])
@@ -125,7 +125,7 @@ def background_loss(
 def hardest(
     hardness: Float[Tensor, "batch boxes"], positive: Bool[Tensor, "batch boxes"], wanted: Tensor
 ) -> Bool[Tensor, "batch boxes"]:
-    """The hardest default boxes of background, `wanted` of each picture, or all where there are fewer."""
+    """Chooses the hardest default boxes of background, `wanted` of each picture, or all where there are fewer."""
     negative = ~positive
     most = min(int(wanted.max()), hardness.shape[1])
     order = hardness.masked_fill(positive, -torch.inf).topk(most, dim=1).indices
@@ -145,7 +145,7 @@ def _giou_loss(offsets: Tensor, boxes_xyxy: Tensor, defaults: Tensor) -> Tensor:
     return loss
 
 
-# From offsets, true corners and default boxes (centre and size): one number a box.
+# From offsets, true corners and default boxes (center and size): one number a box.
 BOX_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "smooth_l1": _offset_loss(lambda found, true: smooth_l1_loss(found, true, reduction="none")),
     "l1": _offset_loss(lambda found, true: (found - true).abs()),

@@ -1,0 +1,89 @@
+"""What is requested of every trainer, whatever the task, and what each makes of it first: data, trunk, run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from convolens.data import DataSet, read_data, split
+from convolens.media.files import AnyPath
+from convolens.training.run_folder import need_free_run
+from convolens.training.settings import Settings
+from convolens.trunks import Trunk
+from convolens.trunks.registry import trunk as make_trunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of `convolens.train` that every trainer has; it says what each means.
+
+    Attributes:
+        training: those of the options in `Settings` that were given.
+        started: when the work began, by `time.monotonic`.
+    """
+
+    data: AnyPath
+    trunk: str
+    weights: AnyPath | None
+    out: AnyPath
+    taps: Sequence[str] | str | None
+    finetune: str | None
+    stem: Literal["full", "small"]
+    width: float
+    validation: float | AnyPath | None
+    size: int | tuple[int, int] | None
+    resume: bool
+    overwrite: bool
+    device: str
+    progress: bool
+    training: Mapping[str, Any]
+    started: float = field(default_factory=time.monotonic)
+
+    def settings(self, **defaults: Any) -> Settings:
+        """How to train; what was not given is the trainer's own default, or the one of `Settings`."""
+        return Settings(**{**defaults, **self.training})
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return Path(self.out)
+
+    @property
+    def side(self) -> int | None:
+        """The size, for a task that takes one side alone; `train` has refused two."""
+        assert not isinstance(self.size, tuple)
+        return self.size
+
+    def need_free_run(self) -> None:
+        """Refuses a folder that holds a run, before anything is read or made. Errors as in `run_folder`."""
+        need_free_run(self.run, resume=self.resume, overwrite=self.overwrite)
+
+    def datasets(self, seed: int, need: Callable[[DataSet], None]) -> tuple[DataSet, DataSet]:
+        """The examples to train on, and those to validate on.
+
+        Args:
+            seed: of the split.
+            need: raises for data that the task cannot use; called with all of it, and with each part.
+
+        Errors as in `read_data` and `split`, and those of `need`.
+        """
+        read = read_data(self.data)
+        need(read)
+        parts = split(read, self.validation, seed)
+        for part in parts:
+            need(part)
+        return parts
+
+    def make_trunk(self, seed: int) -> Trunk:
+        """The trunk to train, on the CPU, with another stem or width if requested. Errors as in `convolens.trunk`."""
+        published = {"stem": "full", "width": 1.0}
+        changed = {name: getattr(self, name) for name, value in published.items() if getattr(self, name) != value}
+        return make_trunk(self.trunk, weights=self.weights, seed=seed, device="cpu", **changed)
+
+    def facts(self) -> dict[str, Any]:
+        """What is written down of it, beside settings."""
+        left_out = ("resume", "overwrite", "progress", "training", "started")
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
