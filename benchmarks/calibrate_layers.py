@@ -122,7 +122,7 @@ def measure(geometry: Geometry, work: Work) -> None:
 def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
     """The core's methods that can do such a layer."""
     x, weight, bias, _ = tensors
-    epilogue = core.Finish(bias, relu=True)
+    epilogue = core.Epilogue(bias, relu=True)
     for tile in (4, 2):
         if Winograd(tile).refuses(LayerSpec(geometry)) is None:
             measure_winograd(geometry, tile, tensors, timed)
@@ -130,7 +130,7 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
         packed = core.packed(weight)
         assert packed is not None
         amounts = costs.im2col_amounts(geometry)
-        timed(costs.im2col_kind(geometry), amounts, lambda: core.patches_output(x, weight, geometry, epilogue, packed))
+        timed(costs.im2col_kind(geometry), amounts, lambda: core.im2col_output(x, weight, geometry, epilogue, packed))
         amounts = costs.packing_amounts(prod(geometry.weight_shape))
         timed("im2col packing", amounts, lambda: _core.im2col_weights(core._view(weight), packed.data_ptr()))
     if geometry.weight_shape[1] == 1 and geometry.groups == geometry.weight_shape[0] > 1:
@@ -144,7 +144,7 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
 def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
     """Winograd's algorithm on tiles of one size, and its gradients."""
     x, weight, bias, g = tensors
-    name, epilogue, packed = f"winograd{tile}", core.Finish(bias, relu=True), core.transformed(weight, tile)
+    name, epilogue, packed = f"winograd{tile}", core.Epilogue(bias, relu=True), core.transformed(weight, tile)
     forward = costs.winograd_amounts(geometry, tile)
     backward = costs.winograd_amounts(geometry, tile, backward=True)
     timed(f"{name} output", forward, lambda: core.winograd_output(x, weight, geometry, tile, epilogue, packed))

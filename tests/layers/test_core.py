@@ -77,7 +77,7 @@ def test_winograd_with_everything_that_follows_it_is_the_convolution(case, tile,
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
     got = core.winograd_output(
-        x, weight, geometry, tile, core.Finish(bias, residual, relu), core.transformed(weight, tile)
+        x, weight, geometry, tile, core.Epilogue(bias, residual, relu), core.transformed(weight, tile)
     )
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
@@ -93,9 +93,9 @@ def test_winograd_pooled_is_the_pooled_outputs_to_the_bit(case, tile, with_bias,
     if spoiled and x.numel():
         x.view(-1)[x.numel() // 2] = np.nan
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
-    numbers = core.transformed(weight, tile)
-    got = core.winograd_output(x, weight, geometry, tile, core.Finish(bias, relu=relu, pool=True), numbers)
-    whole = core.winograd_output(x, weight, geometry, tile, core.Finish(bias, relu=relu), numbers)
+    packed = core.transformed(weight, tile)
+    got = core.winograd_output(x, weight, geometry, tile, core.Epilogue(bias, relu=relu, pool=True), packed)
+    whole = core.winograd_output(x, weight, geometry, tile, core.Epilogue(bias, relu=relu), packed)
     torch.testing.assert_close(got, max_pool2d(whole, 2), rtol=0, atol=0, equal_nan=True)
 
 
@@ -104,8 +104,8 @@ def test_winograd_pooled_is_the_pooled_outputs_to_the_bit(case, tile, with_bias,
 def test_weights_transformed_for_one_use_give_the_same_bits(case, tile):
     x, weight, geometry = operands(case)
     once, kept = (
-        core.winograd_output(x, weight, geometry, tile, core.Finish(), numbers)
-        for numbers in (None, core.transformed(weight, tile))
+        core.winograd_output(x, weight, geometry, tile, core.Epilogue(), packed)
+        for packed in (None, core.transformed(weight, tile))
     )
     assert once.equal(kept)
     g = torch.randn(geometry.y_shape, generator=torch.Generator().manual_seed(2))
@@ -137,7 +137,7 @@ def test_winograd_and_its_gradients_on_thousands_of_shapes(case, tile, relu):
 
 
 @st.composite
-def patch_cases(draw):
+def im2col_cases(draw):
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     stride, dilation = (draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])) for _ in range(2))
     padding = draw(st.sampled_from([0, 1, (2, 1), "full"]))
@@ -149,12 +149,12 @@ def patch_cases(draw):
 
 
 @settings(max_examples=150)
-@given(patch_cases(), st.booleans(), st.booleans(), st.booleans())
-def test_patches_with_everything_that_follows_them_are_the_convolution(case, with_bias, with_residual, relu):
+@given(im2col_cases(), st.booleans(), st.booleans(), st.booleans())
+def test_im2col_with_everything_that_follows_it_is_the_convolution(case, with_bias, with_residual, relu):
     x, weight, geometry = operands((conv_geometry(*case), torch.contiguous_format))
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
-    got = core.patches_output(x, weight, geometry, core.Finish(bias, residual, relu), core.packed(weight))
+    got = core.im2col_output(x, weight, geometry, core.Epilogue(bias, residual, relu), core.packed(weight))
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if residual is None else wanted + residual
@@ -162,14 +162,14 @@ def test_patches_with_everything_that_follows_them_are_the_convolution(case, wit
 
 
 @settings(max_examples=150)
-@given(patch_cases(), st.booleans(), st.booleans(), st.booleans())
+@given(im2col_cases(), st.booleans(), st.booleans(), st.booleans())
 def test_a_filter_for_each_channel_with_everything_that_follows_is_the_convolution(case, with_bias, residual, relu):
     (n, channels, *size), (_, _, *kernel), *window, _ = case
     case = (n, channels, *size), (channels, 1, *kernel), *window, channels
     x, weight, geometry = operands((conv_geometry(*case), torch.contiguous_format))
     bias = torch.linspace(-9, 9, channels) if with_bias else None
     shortcut = torch.randn(geometry.y_shape) * 9 if residual else None
-    got = core.depthwise_output(x, weight, geometry, core.Finish(bias, shortcut, relu), core.packed_depthwise(weight))
+    got = core.depthwise_output(x, weight, geometry, core.Epilogue(bias, shortcut, relu), core.packed_depthwise(weight))
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if shortcut is None else wanted + shortcut
@@ -188,9 +188,9 @@ def test_every_instruction_set_gives_the_convolution_and_its_gradients(instructi
     geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
     g = pictures(*geometry.y_shape, seed=2)
     for tile in (2, 4):
-        got = core.winograd_output(x, weight, geometry, tile, core.Finish(), core.transformed(weight, tile))
+        got = core.winograd_output(x, weight, geometry, tile, core.Epilogue(), core.transformed(weight, tile))
         assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[tile]
-    got = core.patches_output(x, weight, geometry, core.Finish(), core.packed(weight))
+    got = core.im2col_output(x, weight, geometry, core.Epilogue(), core.packed(weight))
     assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[2]
     got = core.winograd_weight_gradient(x, g, geometry)
     assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
@@ -204,9 +204,11 @@ def test_the_number_of_threads_does_not_change_a_bit(shape):
     before, results = _core.threads(), []
     for count in (1, 2, 4):
         _core.set_threads(count)
-        y = core.winograd_output(x, weight, geometry, 4, core.Finish(), core.transformed(weight.clone(), 4))
+        y = core.winograd_output(x, weight, geometry, 4, core.Epilogue(), core.transformed(weight.clone(), 4))
         grads = core.winograd_weight_gradient(x, y, geometry)
-        results.append((y, grads, core.patches_output(x, weight, geometry, core.Finish(), core.packed(weight.clone()))))
+        results.append(
+            (y, grads, core.im2col_output(x, weight, geometry, core.Epilogue(), core.packed(weight.clone())))
+        )
     _core.set_threads(before)
     for result in results[1:]:
         assert all(torch.equal(one, other) for one, other in zip(result, results[0], strict=True))
@@ -280,7 +282,7 @@ def test_transformed_weights_are_computed_once_and_die_with_the_weights():
     weight = pictures(32, 32, 3, 3)
     first = core.transformed(weight, 4)
     assert core.transformed(weight, 4) is first
-    assert core.transformed(weight, 4, turned=True) is not first
+    assert core.transformed(weight, 4, rotated=True) is not first
     gone = weakref.ref(first)
     del weight, first
     gc.collect()

@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d as torch_conv2d
 from torch.nn.functional import pad
 from torch.overrides import has_torch_function
 
-from convolens.arrays import Array
+from convolens.arrays import Array, is_tensor
 from convolens.convolution.windows import pace
 from convolens.errors import ShapeError, need_one_of
 from convolens.layers import core
@@ -64,6 +64,9 @@ def conv2d(
            [4., 4., 2.],
            [2., 2., 1.]])
     """
+    if not is_tensor(x) and torch.is_autocast_enabled("cpu"):  # NumPy has none of the types that it casts to
+        with torch.autocast("cpu", enabled=False):
+            return conv2d(x, weight, bias, stride, padding, dilation, groups)
     if is_traced() or has_torch_function((x, weight, bias)) or mixes_precisions(x):
         # A compiler, an exporter, a tracer's proxy, a tensor subclass, autocast: each knows torch's own convolution.
         tracing: Any = torch_conv2d

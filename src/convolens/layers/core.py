@@ -50,9 +50,9 @@ def instruction_set() -> str:
     return _core.instruction_set()
 
 
-def finite(numbers: Tensor) -> bool:
+def finite(values: Tensor) -> bool:
     """Whether all are finite, in one pass; false, too, where their sum overflows."""
-    return bool(numbers.sum().isfinite())
+    return bool(values.sum().isfinite())
 
 
 def is_channels_last(x: Tensor) -> bool:
@@ -69,11 +69,11 @@ def like(y: Tensor, x: Tensor) -> Tensor:
 
 def in_order(x: Tensor) -> Tensor:
     """The same numbers channels-last: x itself, or a copy in memory that was used before where there is some."""
-    return x if x.is_contiguous(memory_format=LAST) else recycled(tuple(x.shape)).copy_(x)
+    return x if x.is_contiguous(memory_format=LAST) else pooled_memory(tuple(x.shape)).copy_(x)
 
 
 @dataclass(slots=True)
-class Finish:
+class Epilogue:
     """What follows a convolution before its result leaves the cache, and where that goes."""
 
     bias: Tensor | None = None
@@ -88,46 +88,44 @@ def winograd_output(
     weight: Tensor,
     geometry: Geometry,
     tile: int,
-    finish: Finish,
-    numbers: Tensor | None,
+    epilogue: Epilogue,
+    packed: Tensor | None,
     *,
     edge: bool = False,
 ) -> Tensor:
-    """A 3×3 convolution of stride 1, channels-last; `numbers` are its weights, transformed, None for a single use.
+    """A 3×3 convolution of stride 1, channels-last; `packed` are its weights, transformed, None for a single use.
 
     With `edge` the padding holds the picture's last pixels again, instead of zeros.
     """
-    return _winograd(x, _view(weight), numbers, tile, geometry.before, geometry.y_shape, finish, edge=edge)
+    return _winograd(x, _view(weight), packed, tile, geometry.before, geometry.y_shape, epilogue, edge=edge)
 
 
-def patches_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
-    """A convolution of one group of any kernel, channels-last; `numbers` are its weights, packed."""
-    return _windowed(_core.im2col, x, weight, geometry, finish, numbers)
+def im2col_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor) -> Tensor:
+    """A convolution of one group of any kernel, channels-last; `packed` are its weights, packed."""
+    return _windowed(_core.im2col, x, weight, geometry, epilogue, packed)
 
 
-def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor) -> Tensor:
-    """A convolution with a filter for each channel, channels-last; `numbers` are its weights, packed for that."""
-    return _windowed(_core.depthwise, x, weight, geometry, finish, numbers)
+def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor) -> Tensor:
+    """A convolution with a filter for each channel, channels-last; `packed` are its weights, packed for that."""
+    return _windowed(_core.depthwise, x, weight, geometry, epilogue, packed)
 
 
 def _windowed(
-    kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, finish: Finish, numbers: Tensor
+    kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor
 ) -> Tensor:
-    y = recycled(geometry.y_shape) if finish.out is None else finish.out
-    x, bias, residual = _readable(x, finish)
+    y = pooled_memory(geometry.y_shape) if epilogue.out is None else epilogue.out
+    x, bias, residual = _readable(x, epilogue)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
-    arguments = _address(bias), _address(residual), finish.relu, _pictures(y)
-    kernel(_pictures(x), _view(weight), numbers.data_ptr(), window, *arguments)
+    arguments = _address(bias), _address(residual), epilogue.relu, _pictures(y)
+    kernel(_pictures(x), _view(weight), packed.data_ptr(), window, *arguments)
     return y
 
 
-def winograd_input_gradient(
-    g: Tensor, weight: Tensor, geometry: Geometry, tile: int, out: Tensor | None = None
-) -> Tensor:
-    """Its gradient in x: the same convolution of g with the filters turned by half and their axes exchanged."""
+def winograd_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, tile: int) -> Tensor:
+    """Its gradient in x: the same convolution of g with the filters rotated by 180° and their axes exchanged."""
     before = (2 - geometry.before[0], 2 - geometry.before[1])
-    numbers = None if weight.requires_grad else transformed(weight, tile, turned=True)
-    return _winograd(g, _view(weight, turned=True), numbers, tile, before, geometry.x_shape, Finish(out=out))
+    packed = None if weight.requires_grad else transformed(weight, tile, rotated=True)
+    return _winograd(g, _view(weight, rotated=True), packed, tile, before, geometry.x_shape, Epilogue())
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
@@ -142,70 +140,72 @@ def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor
 
 
 def pool(
-    x: Tensor, size: Pair, window: tuple[int, ...], y_size: Pair, *, with_places: bool
+    x: Tensor, size: Pair, window: tuple[int, ...], y_size: Pair, *, with_argmax: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The maxima of a channels-last x, and where they lay; `window` is stride, padding and dilation by axis."""
-    y = recycled((x.shape[0], x.shape[1], *y_size))
-    places = torch.empty_like(y, dtype=torch.int64) if with_places else None
-    _core.pool(_pictures(x), *size, window, _pictures(y), _address(places))
-    return y, places
+    y = pooled_memory((x.shape[0], x.shape[1], *y_size))
+    argmax = torch.empty_like(y, dtype=torch.int64) if with_argmax else None
+    _core.pool(_pictures(x), *size, window, _pictures(y), _address(argmax))
+    return y, argmax
 
 
-def pool_gradient(g: Tensor, places: Tensor, shape: tuple[int, ...], side_by_side: Pair = (0, 0)) -> Tensor:
+def pool_gradient(g: Tensor, argmax: Tensor, shape: tuple[int, ...], side_by_side: Pair = (0, 0)) -> Tensor:
     """Each value of channels-last g added where its maximum lay.
 
     `side_by_side` is the windows' size where they lie one beside the other, which is faster; else zeros.
     """
-    gradient = recycled(shape)
-    g, places = g.contiguous(memory_format=LAST), places.contiguous(memory_format=LAST)
-    _core.pool_gradient(_pictures(g), places.data_ptr(), *side_by_side, _pictures(gradient))
+    gradient = pooled_memory(shape)
+    g, argmax = g.contiguous(memory_format=LAST), argmax.contiguous(memory_format=LAST)
+    _core.pool_gradient(_pictures(g), argmax.data_ptr(), *side_by_side, _pictures(gradient))
     return gradient
 
 
-def average(x: Tensor, side: int, y: Tensor) -> Tensor:
-    """The averages of channels-last x over windows side by side, written to y."""
+def average(x: Tensor, side: int, y_size: Pair) -> Tensor:
+    """The averages of channels-last x over windows side by side."""
+    y = pooled_memory((x.shape[0], x.shape[1], *y_size))
     _core.average(_pictures(x), side, _pictures(y))
     return y
 
 
-def average_gradient(g: Tensor, side: int, gradient: Tensor) -> Tensor:
-    """Each value of channels-last g shared among its window's cells, written to `gradient`."""
+def average_gradient(g: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
+    """Each value of channels-last g shared among its window's cells, of which there are `shape`."""
+    gradient = pooled_memory(shape)
     _core.average_gradient(_pictures(g.contiguous(memory_format=LAST)), side, _pictures(gradient))
     return gradient
 
 
-def signs(y: Tensor) -> Tensor:
+def relu_mask(y: Tensor) -> Tensor:
     """One byte for each value in memory: whether it is above 0, or NaN."""
     found = torch.empty(y.numel(), dtype=torch.uint8)
     _core.relu_mask(y.data_ptr(), found.data_ptr(), y.numel())
     return found
 
 
-def gate(g: Tensor, signs: Tensor) -> Tensor:
+def apply_mask(g: Tensor, mask: Tensor) -> Tensor:
     """Zero, in place, where the value of the same place in memory was not above 0."""
-    _core.apply_mask(g.data_ptr(), signs.data_ptr(), g.numel())
+    _core.apply_mask(g.data_ptr(), mask.data_ptr(), g.numel())
     return g
 
 
-def recycled(shape: tuple[int, ...]) -> Tensor:
-    """A channels-last tensor of unspecified contents, in memory that an earlier one let go where there is some."""
+def pooled_memory(shape: tuple[int, ...]) -> Tensor:
+    """A channels-last tensor of unspecified contents, in memory that an earlier one released where there is some."""
     n, c, h, w = shape
     # Turned by NumPy: autograd forbids writing to torch's views.
     return torch.from_numpy(empty((n, h, w, c), np.float32).transpose(0, 3, 1, 2))
 
 
 def _unset(count: int) -> Tensor:
-    """So many numbers of unspecified contents, in memory that was used before where they are many."""
+    """`count` numbers of unspecified contents, in memory that was used before where they are many."""
     return torch.from_numpy(empty((count,), np.float32))
 
 
-Numbers = TypeVar("Numbers", bound=Tensor | None)
+Packed = TypeVar("Packed", bound=Tensor | None)
 
 
 @dataclass(slots=True)
 class _Kept:
     state: tuple[object, ...]
-    numbers: Tensor | None
+    packed: Tensor | None
     used: float
 
 
@@ -217,50 +217,47 @@ _kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
 _keeping = Lock()
 
 
-def transformed(weight: Tensor, tile: int, *, turned: bool = False) -> Tensor:
+def transformed(weight: Tensor, tile: int, *, rotated: bool = False) -> Tensor:
     """Winograd's transform of 3×3 weights, computed once for as long as the weights stay what they are."""
 
     def make() -> Tensor:
-        view = _view(weight, turned=turned)
-        numbers = _unset(_core.winograd_weights_size(view[1], view[2], tile))
-        _core.winograd_weights(view, tile, numbers.data_ptr())
-        return numbers
+        view = _view(weight, rotated=rotated)
+        made = _unset(_core.winograd_weights_size(view[1], view[2], tile))
+        _core.winograd_weights(view, tile, made.data_ptr())
+        return made
 
-    return _keep(weight, (tile, turned), make)
+    return _keep(weight, (tile, rotated), make)
 
 
 def packed(weight: Tensor) -> Tensor | None:
-    """Weights in the order `patches_output` reads them, computed once as long as they stay what they are.
+    """Weights in the order `im2col_output` reads them, computed once as long as they stay what they are.
 
     None where one is infinite or NaN: it would be multiplied by the zeros around x, which torch leaves out.
     """
 
     def make() -> Tensor | None:
-        view = _view(weight)
-        numbers = _unset(_core.im2col_weights_size(view))
-        _core.im2col_weights(view, numbers.data_ptr())
-        return numbers if finite(numbers) else None
+        made = _packed(weight, _core.im2col_weights_size, _core.im2col_weights)
+        return made if finite(made) else None
 
     return _keep(weight, "packed", make)
 
 
 def packed_depthwise(weight: Tensor) -> Tensor:
     """Weights in the order `depthwise_output` reads them, computed once as long as they stay what they are."""
-
-    def make() -> Tensor:
-        view = _view(weight)
-        numbers = torch.empty(_core.depthwise_weights_size(view))
-        _core.depthwise_weights(view, numbers.data_ptr())
-        return numbers
-
-    return _keep(weight, "depthwise", make)
+    return _keep(weight, "depthwise", lambda: _packed(weight, _core.depthwise_weights_size, _core.depthwise_weights))
 
 
-def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:
+def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None]) -> Tensor:
+    made = _unset(size(_view(weight)))
+    pack(_view(weight), made.data_ptr())
+    return made
+
+
+def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
     """What `make` gives, kept beside the weight.
 
-    A fingerprint of the numbers (0.1 % of the time the convolution takes) tells whether they are the same, since
-    torch's version counter does not see every write (`weight.data`, shared memory).
+    A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map) tells whether they are the same,
+    since torch's version counter does not see every write (`weight.data`, shared memory).
     """
     if not (weight.is_contiguous() or weight.is_contiguous(memory_format=LAST)):
         return make()  # a slice of something: nothing lasting to keep it beside
@@ -272,7 +269,7 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Numbers]) -> Numbers:
         kept = _room_for(weight, key)
         found = kept[key] = _Kept(state, make(), monotonic())
     found.used = monotonic()
-    return found.numbers  # type: ignore[return-value] # what `make` gave for this key
+    return found.packed  # type: ignore[return-value] # what `make` gave for this key
 
 
 def _room_for(weight: Tensor, key: object) -> dict[object, _Kept]:
@@ -290,29 +287,28 @@ def _room_for(weight: Tensor, key: object) -> dict[object, _Kept]:
 def _winograd(
     x: Tensor,
     weights: tuple[int, ...],
-    numbers: Tensor | None,
+    packed: Tensor | None,
     tile: int,
     before: Pair,
     y_shape: tuple[int, ...],
-    finish: Finish,
+    epilogue: Epilogue,
     *,
     edge: bool = False,
 ) -> Tensor:
-    if finish.pool:
+    if epilogue.pool:
         y_shape = (*y_shape[:2], y_shape[2] // 2, y_shape[3] // 2)
-    y = recycled(y_shape) if finish.out is None else finish.out
-    x, bias, residual = _readable(x, finish)
-    top, left = before
-    arguments = tile, top, left, edge, finish.pool, _address(bias), _address(residual), finish.relu, _pictures(y)
+    y = pooled_memory(y_shape) if epilogue.out is None else epilogue.out
+    x, bias, residual = _readable(x, epilogue)
+    arguments = tile, *before, edge, epilogue.pool, _address(bias), _address(residual), epilogue.relu, _pictures(y)
     if y.numel():
-        _core.winograd(_pictures(x), weights, _address(numbers), *arguments)
+        _core.winograd(_pictures(x), weights, _address(packed), *arguments)
     return y
 
 
-def _readable(x: Tensor, finish: Finish) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def _readable(x: Tensor, epilogue: Epilogue) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """x, bias and residual in the order the kernels read; held by the caller while they do."""
-    bias = None if finish.bias is None else finish.bias.contiguous()
-    residual = None if finish.residual is None else finish.residual.contiguous(memory_format=LAST)
+    bias = None if epilogue.bias is None else epilogue.bias.contiguous()
+    residual = None if epilogue.residual is None else epilogue.residual.contiguous(memory_format=LAST)
     return in_order(x), bias, residual
 
 
@@ -326,10 +322,10 @@ def _pictures(x: Tensor) -> tuple[int, ...]:
     return x.data_ptr(), n, h, w, c, c * h * w, c * w, c
 
 
-def _view(weight: Tensor, *, turned: bool = False) -> tuple[int, ...]:
-    """Address, sizes and steps of filters; turned, the last cell is the first and filters are channels."""
+def _view(weight: Tensor, *, rotated: bool = False) -> tuple[int, ...]:
+    """Address, sizes and steps of filters; rotated by 180°, the last cell is the first and filters are channels."""
     (filters, channels, rows, columns), (f, c, r, s) = weight.shape, weight.stride()
-    if not turned:
+    if not rotated:
         return weight.data_ptr(), filters, channels, rows, columns, f, c, r, s
     last = weight.data_ptr() + 4 * (r * (rows - 1) + s * (columns - 1))
     return last, channels, filters, rows, columns, c, f, -r, -s

@@ -64,18 +64,18 @@ def tile_of(method: Method) -> int:
     return {"winograd4": 4, "winograd2": 2}[method]
 
 
-def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, learning: bool = False) -> Method:
+def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, trainable: bool = False) -> Method:
     """How the layer is computed as it stands, with nothing following."""
     if not core.runs_on(x, weight):
         return "torch"
-    return choose(geometry, channels_last=core.is_channels_last(x), trainable=learning)
+    return choose(geometry, channels_last=core.is_channels_last(x), trainable=trainable)
 
 
 def output(
-    method: Method, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, learning: bool = False
+    method: Method, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, trainable: bool = False
 ) -> Tensor:
     """The layer itself; where its weights are being learned, what is made of them serves once."""
-    y = finished(method, x, weight, geometry, core.Finish(bias), learning=learning)
+    y = finished(method, x, weight, geometry, core.Epilogue(bias), trainable=trainable)
     return torch_output(x, weight, bias, geometry) if y is None else core.like(y, x)
 
 
@@ -84,16 +84,16 @@ def finished(
     x: Tensor,
     weight: Tensor,
     geometry: Geometry,
-    finish: core.Finish,
+    epilogue: core.Epilogue,
     *,
-    learning: bool = False,
+    trainable: bool = False,
     edge: bool = False,
 ) -> Tensor | None:
     """The layer by the core, channels-last, and what follows it; None where the core cannot, and torch must."""
-    if learning and method.startswith("winograd"):
-        return core.winograd_output(x, weight, geometry, tile_of(method), finish, None, edge=edge)
-    numbers = None if method == "torch" else numbers_for(method, weight)
-    return None if numbers is None else by_core(method, x, weight, geometry, finish, numbers, edge=edge)
+    if trainable and method.startswith("winograd"):
+        return core.winograd_output(x, weight, geometry, tile_of(method), epilogue, None, edge=edge)
+    packed = None if method == "torch" else packed_for(method, weight)
+    return None if packed is None else by_core(method, x, weight, geometry, epilogue, packed, edge=edge)
 
 
 def pools(method: Method) -> bool:
@@ -101,7 +101,7 @@ def pools(method: Method) -> bool:
     return method in ("winograd4", "winograd2")
 
 
-def numbers_for(method: Method, weight: Tensor) -> Tensor | None:
+def packed_for(method: Method, weight: Tensor) -> Tensor | None:
     """The weights as one of the core's methods reads them; None where it cannot, and torch must."""
     if method == "depthwise":
         return core.packed_depthwise(weight)
@@ -113,17 +113,17 @@ def by_core(
     x: Tensor,
     weight: Tensor,
     geometry: Geometry,
-    finish: core.Finish,
-    numbers: Tensor,
+    epilogue: core.Epilogue,
+    packed: Tensor,
     *,
     edge: bool = False,
 ) -> Tensor:
-    """The layer by one of the core's methods, channels-last, and what follows it; `numbers` are `numbers_for` it."""
+    """The layer by one of the core's methods, channels-last, and what follows it; `packed` are `packed_for` it."""
     if method == "im2col":
-        return core.patches_output(x, weight, geometry, finish, numbers)
+        return core.im2col_output(x, weight, geometry, epilogue, packed)
     if method == "depthwise":
-        return core.depthwise_output(x, weight, geometry, finish, numbers)
-    return core.winograd_output(x, weight, geometry, tile_of(method), finish, numbers, edge=edge)
+        return core.depthwise_output(x, weight, geometry, epilogue, packed)
+    return core.winograd_output(x, weight, geometry, tile_of(method), epilogue, packed, edge=edge)
 
 
 def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:

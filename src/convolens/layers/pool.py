@@ -143,7 +143,7 @@ class _Windows:
 def _pool(x: Tensor, w: _Windows, *, with_argmax: bool) -> tuple[Tensor, Tensor]:
     """The maxima and where they lay; without `with_argmax` the second is not to be used."""
     if core.runs_on(x) and core.is_channels_last(x) and x.numel():
-        y, argmax = core.pool(x, w.size, (*w.stride, *w.padding, *w.dilation), w.y_size, with_places=with_argmax)
+        y, argmax = core.pool(x, w.size, (*w.stride, *w.padding, *w.dilation), w.y_size, with_argmax=with_argmax)
         return y, y if argmax is None else argmax
     if not with_argmax:
         y = torch.max_pool2d(x, w.size, w.stride, w.padding, w.dilation, w.ceil_mode)

@@ -26,7 +26,7 @@ from convolens.layers.planner import Method
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
     trainable = _watched(weight)
-    method = methods.method_for(x, weight, geometry, learning=trainable)
+    method = methods.method_for(x, weight, geometry, trainable=trainable)
     if method == "torch":
         return methods.torch_output(x, weight, bias, geometry)  # with torch's own gradients, which cost no detour
     if _watched(x, weight, bias):
@@ -58,7 +58,7 @@ class _Output(Function):
     def forward(
         x: Tensor, weight: Tensor, bias: Tensor | None, method: Method, trainable: bool, geometry: Geometry
     ) -> Tensor:
-        return methods.output(method, x, weight, bias, geometry, learning=trainable)
+        return methods.output(method, x, weight, bias, geometry, trainable=trainable)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DtypeError, ShapeError, need_one_of
-from convolens.layers.fusion import rows
+from convolens.layers.fusion.chains import Chains
 from convolens.layers.tensors import is_traced
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing, any_channels
@@ -73,6 +73,7 @@ class Trunk(nn.Module):
         self.steps = {step.tap: step for step in steps}
         self.taps = tuple(self.steps)
         self.options = dict(options)
+        self._chains = Chains()
         self.original_head = original_head
         self.weights: str | None = None
         self.preprocessing = (
@@ -245,7 +246,7 @@ class Trunk(nn.Module):
         """The maps by name, from the steps number `first` to `last`; `value` is what the first of them reads."""
         if last < first:
             return {}
-        found = None if is_traced() else self._in_a_row(value, names, first, last)
+        found = None if is_traced() else self._by_chains(value, names, first, last)
         return self._one_by_one(value, names, first, last) if found is None else found
 
     def _one_by_one(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor]:
@@ -257,15 +258,18 @@ class Trunk(nn.Module):
                 found[tap] = value
         return found
 
-    def _in_a_row(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor] | None:
-        """The same where all is convolution, ReLU and pooling, a row up to each map wanted: faster, in less memory."""
-        if any(name not in self.taps for name in names) or not rows.can_run(self._layers(first, last), value):
+    def _by_chains(self, value: Tensor, names: Sequence[str], first: int, last: int) -> dict[str, Tensor] | None:
+        """The same where all is convolution, ReLU and pooling, a chain to each map wanted: faster, in less memory."""
+        if torch.compiler.is_compiling() or any(name not in self.taps for name in names):
+            return None
+        ends = [end for end in range(first, last + 1) if self.taps[end] in names]
+        starts = [first, *(end + 1 for end in ends)]
+        chains = [self._chains.of(key, self._layers(*key)) for key in zip(starts, ends, strict=False)]
+        if not all(chain.runs_on(value) for chain in chains):
             return None
         found: dict[str, Tensor] = {}
-        for end in range(first, last + 1):
-            if self.taps[end] in names:
-                found[self.taps[end]] = value = rows.run(self._layers(first, end), value)
-                first = end + 1
+        for end, chain in zip(ends, chains, strict=True):
+            found[self.taps[end]] = value = chain(value)
         return found
 
     def _layers(self, first: int, last: int) -> list[nn.Module]:

@@ -1,4 +1,5 @@
 import copy
+import pickle
 import threading
 
 import pytest
@@ -80,8 +81,8 @@ def test_pooling_by_two_is_done_where_the_outputs_are_made(monkeypatch, size):
     assert set(kinds) == {Convolution}
     with torch.no_grad():
         torch.testing.assert_close(fused(x), model(x), rtol=1e-4, atol=1e-4)
-    pools = []
-    monkeypatch.setattr(cl.layers.MaxPool2d, "forward", lambda self, y: pools.append(y) or y[:, :, ::2, ::2])
+    pools, pool = [], core.pool
+    monkeypatch.setattr(core, "pool", lambda *args, **kwargs: pools.append(args) or pool(*args, **kwargs))
     fused(x)
     assert len(pools) == 1  # behind 1×1, which is no Winograd
 
@@ -133,6 +134,25 @@ def test_the_model_itself_does_not_change_and_later_writes_do_not_reach_the_copy
     assert torch.equal(fused(x), wanted)
 
 
+def test_what_a_network_gives_keeps_its_form_and_its_inputs_order():
+    class Many(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 64, 3, padding=1)
+
+        def forward(self, x):
+            y = self.convolution(x)
+            return {"all": [y, (y * 2, y.mean())]}
+
+    model, x = Many().eval(), picture(1, 3, 40, 40)
+    with torch.no_grad():
+        (first, (second, mean)), true = cl.fuse(model)(x=x)["all"], model(x)["all"][0]
+    assert first.is_contiguous() and second.is_contiguous()
+    torch.testing.assert_close(first, true, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(second, true * 2, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(mean, true.mean(), rtol=1e-4, atol=1e-4)
+
+
 def test_a_forward_that_cannot_be_traced_has_its_parts_fused():
     class Choosing(nn.Module):
         def __init__(self):
@@ -153,6 +173,7 @@ def test_a_fused_network_can_be_copied_pickled_and_called_from_threads():
     fused = cl.fuse(model)
     wanted = fused(x)
     assert torch.equal(copy.deepcopy(fused)(x), wanted)
+    assert torch.equal(pickle.loads(pickle.dumps(fused))(x), wanted)
     results = [None] * 4
 
     def work(slot):
@@ -195,8 +216,8 @@ def test_a_filter_for_each_channel_runs_in_the_core_with_what_follows_it(size, s
     (convolution,) = (m for m in fused.modules() if isinstance(m, Convolution))
     with torch.no_grad():
         torch.testing.assert_close(fused(x), model(x), rtol=1e-4, atol=1e-4)
-    (call,) = convolution._calls.values()
-    assert call.method == "depthwise"
+    ((method, _),) = convolution._packed
+    assert method == "depthwise"
 
 
 def test_a_sum_is_written_over_a_shortcut_only_where_nothing_sees_that_again():
@@ -223,7 +244,72 @@ def test_a_sum_is_written_over_a_shortcut_only_where_nothing_sees_that_again():
 
 def test_a_shortcut_that_nothing_else_reads_gives_its_memory_to_the_sum(monkeypatch):
     taken = []
-    recycled = core.recycled
-    monkeypatch.setattr(core, "recycled", lambda shape: taken.append(shape) or recycled(shape))
+    pooled_memory = core.pooled_memory
+    monkeypatch.setattr(core, "pooled_memory", lambda shape: taken.append(shape) or pooled_memory(shape))
     cl.fuse(settled(nn.Sequential(nn.Conv2d(3, 64, 3), Residual(64, 64))))(picture(1, 3, 30, 30))
     assert len(taken) == 2  # of three convolutions
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_convolution_that_repeats_its_edge_runs_in_the_core_too(kernel, monkeypatch):
+    layer = nn.Conv2d(32, 40, kernel, padding=1, padding_mode="replicate")
+    model, x = settled(nn.Sequential(layer, nn.BatchNorm2d(40), nn.ReLU())), picture(2, 32, 41, 33)
+    with torch.no_grad():
+        wanted = model(x)
+    monkeypatch.setattr(Convolution, "_by_layers", None)
+    torch.testing.assert_close(cl.fuse(model)(x), wanted, rtol=1e-4, atol=1e-4)
+
+
+class Twice(cl.layers.Conv2d):
+    def forward(self, value):
+        return 2 * super().forward(value)
+
+
+def hooked(layer):
+    layer.register_forward_hook(lambda *args: 2 * args[-1])
+    return layer
+
+
+SPECIAL = {
+    "derived": lambda: [Twice(3, 40, 3), nn.BatchNorm2d(40), nn.ReLU()],
+    "hooked": lambda: [hooked(cl.layers.Conv2d(3, 40, 3)), nn.BatchNorm2d(40), nn.ReLU()],
+    "hooked norm": lambda: [cl.layers.Conv2d(3, 40, 3), hooked(nn.BatchNorm2d(40)), nn.ReLU()],
+    "hooked ReLU": lambda: [cl.layers.Conv2d(3, 40, 3), hooked(nn.ReLU()), nn.MaxPool2d(2)],
+    "hooked pool": lambda: [cl.layers.Conv2d(3, 40, 3), nn.ReLU(), hooked(nn.MaxPool2d(2))],
+    "computed": lambda: [nn.utils.parametrizations.weight_norm(cl.layers.Conv2d(3, 40, 3)), nn.BatchNorm2d(40)],
+}
+
+
+@pytest.mark.parametrize("special", SPECIAL)
+def test_layers_with_more_to_them_are_called_as_they_are(special):
+    model, x = settled(nn.Sequential(*SPECIAL[special]())), picture(1, 3, 20, 21)
+    with torch.no_grad():
+        torch.testing.assert_close(cl.fuse(model)(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_derived_layer_of_a_part_that_cannot_be_traced_is_called_as_it_is():
+    class Choosing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = Twice(3, 40, 3)
+
+        def forward(self, x):
+            return self.convolution(x if x.sum() > 0 else -x)
+
+    model, x = Choosing().eval(), picture(1, 3, 9, 9)
+    torch.testing.assert_close(cl.fuse(model)(x), model(x).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_sum_with_another_dtype_is_torchs():
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 40, 3)
+
+        def forward(self, x, shortcut):
+            return self.convolution(x) + shortcut
+
+    model, x, shortcut = Sum().eval(), picture(1, 3, 20, 20), picture(1, 40, 18, 18).double()
+    with torch.no_grad():
+        got, wanted = cl.fuse(model)(x, shortcut), model(x, shortcut)
+    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)

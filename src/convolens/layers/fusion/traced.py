@@ -22,9 +22,12 @@ from convolens.errors import DtypeError
 from convolens.layers import core
 from convolens.layers.conv import Conv2d
 from convolens.layers.fusion.fused import Convolution, Fused
+from convolens.layers.fusion.parse import is_plain, pool_of
+from convolens.layers.fusion.pooling import Pool
 from convolens.layers.pool import MaxPool2d
 
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
+_BY_TWO = Pool(2)
 _ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
@@ -68,8 +71,8 @@ class _Tracer(fx.Tracer):
 
 
 def _fused(module: nn.Module) -> nn.Module:
-    if isinstance(module, nn.Conv2d):
-        return Convolution(module)
+    if isinstance(module, nn.Conv2d):  # one with more to it is called as it is
+        return Convolution(module) if is_plain(module, nn.Conv2d, Conv2d) else module
     if not any(isinstance(inner, nn.Conv2d) for inner in module.modules()):
         return module
     if isinstance(module, Fusible):
@@ -92,29 +95,28 @@ def _fused(module: nn.Module) -> nn.Module:
 
 def _remove_idle(layers: fx.GraphModule, node: fx.Node) -> None:
     """Takes out what does nothing at inference."""
-    if isinstance(_module(layers, node), (nn.Dropout, nn.Dropout2d, nn.Identity)) and len(node.args) == 1:
+    if is_plain(_module(layers, node), nn.Dropout, nn.Dropout2d, nn.Identity) and len(node.args) == 1:
         node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
         layers.graph.erase_node(node)
 
 
 def _replace_pool(layers: fx.GraphModule, node: fx.Node) -> None:
     """Puts our pooling in the place of torch's."""
-    module = _module(layers, node)
-    if type(module) is nn.MaxPool2d and node.args and not node.kwargs:
-        arguments = module.kernel_size, module.stride, module.padding, module.dilation
-        pool: Any = MaxPool2d(*arguments, module.return_indices, module.ceil_mode)
-        _put(layers, node, pool, node.args)
+    module: Any = _module(layers, node)
+    if is_plain(module, nn.MaxPool2d) and node.args and not node.kwargs:
+        window = module.kernel_size, module.stride, module.padding, module.dilation
+        _put(layers, node, MaxPool2d(*window, module.return_indices, module.ceil_mode), node.args)
 
 
 def _replace_convolution(layers: fx.GraphModule, node: fx.Node) -> None:
     """Puts a convolution's fused form in its place, with all that can follow it."""
-    layer = _module(layers, node)
-    if not isinstance(layer, nn.Conv2d) or len(node.args) != 1 or node.kwargs:
+    layer: Any = _module(layers, node)
+    if not is_plain(layer, nn.Conv2d, Conv2d) or len(node.args) != 1 or node.kwargs:
         return
     last, chain = node, [node]
     inputs: tuple[Any, ...] = node.args
-    norm = _module(layers, _only_user(last))
-    if isinstance(norm, nn.BatchNorm2d) and norm.track_running_stats:
+    norm: Any = _module(layers, _only_user(last))
+    if is_plain(norm, nn.BatchNorm2d) and norm.track_running_stats:
         layer = fuse_conv_bn_eval(layer, norm)
         last = _follow(chain)
     user = _only_user(last)
@@ -123,24 +125,15 @@ def _replace_convolution(layers: fx.GraphModule, node: fx.Node) -> None:
         if len(other) == 1 and isinstance(other[0], fx.Node):
             inputs, last = (*inputs, other[0]), _follow(chain)
     user = _only_user(last)
-    relu = user is not None and (user.target in _RELU or isinstance(_module(layers, user), nn.ReLU))
+    relu = user is not None and (user.target in _RELU or is_plain(_module(layers, user), nn.ReLU))
     if relu:
         last = _follow(chain)
-    pool = len(inputs) == 1 and _halves(_module(layers, _only_user(last)))
-    if pool:
+    pool = pool_of(_module(layers, _only_user(last))) if len(inputs) == 1 else None
+    if pool == _BY_TWO:
         last = _follow(chain)
-    _put(layers, last, Convolution(layer, relu=relu, pool=MaxPool2d(2) if pool else None), inputs)
+    _put(layers, last, Convolution(layer, relu=relu, pool=pool if pool == _BY_TWO else None), inputs)
     for done in reversed(chain[:-1]):
         layers.graph.erase_node(done)
-
-
-def _halves(pool: nn.Module | None) -> bool:
-    """Whether it takes the largest of each whole 2×2."""
-    if not isinstance(pool, nn.MaxPool2d):
-        return False
-    plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1))
-    twos = all(value in (2, (2, 2)) for value in (pool.kernel_size, pool.stride))
-    return plain and twos and not pool.ceil_mode and not pool.return_indices
 
 
 def _follow(chain: list[fx.Node]) -> fx.Node:

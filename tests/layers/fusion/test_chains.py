@@ -7,11 +7,11 @@ from torch import nn
 
 import convolens as cl
 from convolens.layers import Conv2d, MaxPool2d, core
-from convolens.layers.fusion import rows
+from convolens.layers.fusion.chains import Chain
 from convolens.settings import precision
 
 
-def row(pool, *, padding_mode="zeros", ceil_mode=False, channels=(3, 32, 32, 48, 20)):
+def chain_layers(pool, *, padding_mode="zeros", ceil_mode=False, channels=(3, 32, 32, 48, 20)):
     """Two stages with pooling between them and behind; weights frozen."""
     torch.manual_seed(0)
     layers = []
@@ -24,10 +24,10 @@ def row(pool, *, padding_mode="zeros", ceil_mode=False, channels=(3, 32, 32, 48,
 
 
 def maps_of(layers, x, wanted):
-    """By rows, one up to each map that is wanted."""
+    """By chains, one up to each map that is wanted."""
     found, first = [], 0
     for end in wanted:
-        found.append(rows.run(layers[first : end + 1], found[-1] if found else x))
+        found.append(Chain(layers[first : end + 1])(found[-1] if found else x))
         first = end + 1
     return found
 
@@ -64,14 +64,14 @@ def in_double(layers, x, wanted):
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize("wanted", [(1, 6, 9), (3, 4), (9,)])
 def test_maps_and_their_gradient_are_those_of_the_layers_in_double(pool, padding_mode, ceil_mode, wanted):
-    layers = row(pool, padding_mode=padding_mode, ceil_mode=ceil_mode)
+    layers = chain_layers(pool, padding_mode=padding_mode, ceil_mode=ceil_mode)
     x = torch.randn(2, 3, 91, 77, generator=torch.Generator().manual_seed(1))
     exact = x.double().requires_grad_()
     before = precision()
     precision("exact")
     try:
         ours = x.clone().requires_grad_()
-        assert rows.can_run(layers, ours)
+        assert Chain(layers).runs_on(ours)
         maps = maps_of(layers, ours, wanted)
         want = in_double(layers, exact, wanted)
         upstream = [torch.randn_like(one) for one in want]
@@ -88,17 +88,17 @@ def test_maps_and_their_gradient_are_those_of_the_layers_in_double(pool, padding
 
 
 def test_results_are_in_the_inputs_order_and_the_input_stays():
-    layers, x = row(average), torch.randn(1, 3, 40, 40)
+    layers, x = chain_layers(average), torch.randn(1, 3, 40, 40)
     kept = x.clone()
-    plain = rows.run(layers, x)
-    last = rows.run(layers, x.to(memory_format=torch.channels_last))
+    plain = Chain(layers)(x)
+    last = Chain(layers)(x.to(memory_format=torch.channels_last))
     assert plain.is_contiguous() and last.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(plain, last, rtol=0, atol=0)
     torch.testing.assert_close(x, kept, rtol=0, atol=0)
 
 
 def test_a_map_that_is_kept_is_not_written_over_by_the_next_run():
-    layers = row(average)
+    layers = chain_layers(average)
     first = maps_of(layers, torch.ones(1, 3, 300, 300), (1, 9))
     copies = [one.clone() for one in first]
     maps_of(layers, torch.zeros(1, 3, 300, 300), (1, 9))
@@ -107,7 +107,7 @@ def test_a_map_that_is_kept_is_not_written_over_by_the_next_run():
 
 
 def test_gradients_of_gradients_go_by_the_layers_themselves():
-    layers = row(average)
+    layers = chain_layers(average)
     x = torch.randn(1, 3, 24, 24, requires_grad=True)
 
     def again(value):
@@ -115,15 +115,15 @@ def test_gradients_of_gradients_go_by_the_layers_themselves():
             value = layer(value)
         return value
 
-    (first,) = torch.autograd.grad(rows.run(layers, x).square().sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(Chain(layers)(x).square().sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.square().sum(), x)
     (wanted,) = torch.autograd.grad(again(x).square().sum(), x, create_graph=True)
     (wanted_second,) = torch.autograd.grad(wanted.square().sum(), x)
     torch.testing.assert_close(second, wanted_second, rtol=1e-4, atol=1e-4 * wanted_second.abs().max().item())
 
 
-def learning(layers, *positions):
-    """The layers, of which some convolutions learn; all of them by default."""
+def trainable(layers, *positions):
+    """The layers, of which some convolutions are trainable; all of them by default."""
     for at, layer in enumerate(layers):
         layer.requires_grad_(at in positions or not positions)
     return layers
@@ -135,13 +135,13 @@ def learning(layers, *positions):
 @pytest.mark.parametrize("learn", [(), (2,), (0, 5)])
 @pytest.mark.parametrize("x_learns", [False, True])
 def test_gradients_in_the_weights_are_those_of_the_layers_in_double(pool, ceil_mode, wanted, learn, x_learns):
-    layers = learning(row(pool, ceil_mode=ceil_mode), *learn)
+    layers = trainable(chain_layers(pool, ceil_mode=ceil_mode), *learn)
     x = torch.randn(2, 3, 45, 38, generator=torch.Generator().manual_seed(1))
     before = precision()
     precision("exact")
     try:
         ours, exact = x.clone().requires_grad_(x_learns), x.double().requires_grad_(x_learns)
-        assert rows.can_run(layers, ours)
+        assert Chain(layers).runs_on(ours)
         maps = maps_of(layers, ours, wanted)
         want = in_double(layers, exact, wanted)
         upstream = [torch.randn_like(one) for one in want]
@@ -171,7 +171,7 @@ def test_gradients_in_the_weights_are_those_of_the_layers_in_double(pool, ceil_m
 
 
 def test_a_training_step_is_the_layers_own_and_can_be_taken_again():
-    layers = learning(row(maximum))
+    layers = trainable(chain_layers(maximum))
     x = torch.randn(2, 3, 24, 24)
 
     def again(value):
@@ -179,7 +179,7 @@ def test_a_training_step_is_the_layers_own_and_can_be_taken_again():
             value = layer(value)
         return value
 
-    y = rows.run(layers, x)
+    y = Chain(layers)(x)
     weights = [p for layer in layers for p in layer.parameters()]
     first = torch.autograd.grad(y.square().sum(), weights, create_graph=True)
     wanted = torch.autograd.grad(again(x).square().sum(), weights, create_graph=True)
@@ -189,7 +189,7 @@ def test_a_training_step_is_the_layers_own_and_can_be_taken_again():
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item())
 
 
-def test_a_row_goes_back_by_the_weights_that_it_went_forth_by():
+def test_backward_is_by_the_weights_that_forward_was_by():
     trunk = cl.trunk("vgg11")
     others = {name: (p.detach() * 1.1).requires_grad_() for name, p in trunk.named_parameters()}
     x, tap = torch.randn(1, 3, 32, 32), "conv3_2"
@@ -208,64 +208,64 @@ def test_a_row_goes_back_by_the_weights_that_it_went_forth_by():
 
 
 def test_a_weight_that_two_layers_share_has_a_gradient_from_each_once():
-    layers = learning(row(maximum, channels=(3, 32, 32, 32, 20)))
+    layers = trainable(chain_layers(maximum, channels=(3, 32, 32, 32, 20)))
     layers[5].weight = layers[2].weight
     x = torch.randn(1, 3, 24, 24)
-    (got,) = torch.autograd.grad(rows.run(layers, x).square().sum(), layers[2].weight, create_graph=True)
+    (got,) = torch.autograd.grad(Chain(layers)(x).square().sum(), layers[2].weight, create_graph=True)
     (wanted,) = torch.autograd.grad(nn.Sequential(*layers)(x).square().sum(), layers[2].weight)
     torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4 * wanted.abs().max().item())
 
 
 def test_what_is_not_a_number_reaches_every_gradient():
-    layers = learning(row(maximum))
+    layers = trainable(chain_layers(maximum))
     x = torch.randn(1, 3, 24, 24)
     x[0, 0, 5, 5] = float("nan")
-    rows.run(layers, x).square().sum().backward()
+    Chain(layers)(x).square().sum().backward()
     assert not any(p.grad.isfinite().all() for layer in layers[:3] for p in layer.parameters())
 
 
-def test_nothing_is_held_after_the_way_back():
-    layers = learning(row(maximum))
-    loss = rows.run(layers, torch.randn(1, 3, 24, 24)).sum()
-    row_of_it = loss.grad_fn.next_functions[0][0]
-    assert len(row_of_it.saved_tensors) > 10
+def test_nothing_is_held_after_backward():
+    layers = trainable(chain_layers(maximum))
+    loss = Chain(layers)(torch.randn(1, 3, 24, 24)).sum()
+    node = loss.grad_fn.next_functions[0][0]
+    assert len(node.saved_tensors) > 10
     loss.backward()
-    assert not [name for name, value in vars(row_of_it).items() if isinstance(value, torch.Tensor)]
+    assert not [name for name, value in vars(node).items() if isinstance(value, torch.Tensor)]
     with pytest.raises(RuntimeError, match="after they have already been freed"):
-        _ = row_of_it.saved_tensors
+        _ = node.saved_tensors
 
 
-def test_weights_changed_between_the_ways_forth_and_back_are_told():
-    layers = learning(row(maximum))
-    y = rows.run(layers, torch.randn(1, 3, 24, 24))
+def test_weights_changed_between_forward_and_backward_are_told():
+    layers = trainable(chain_layers(maximum))
+    y = Chain(layers)(torch.randn(1, 3, 24, 24))
     with torch.no_grad():
         layers[2].weight.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
 
 
-def test_what_is_not_such_a_row_on_the_cpu_is_left_to_the_layers():
+def test_what_is_not_such_a_chain_on_the_cpu_is_left_to_the_layers():
     x = torch.randn(1, 3, 24, 24)
-    assert rows.can_run(row(average), x)
-    assert rows.can_run(learning(row(average)), x)
-    assert not rows.can_run(list(nn.ModuleList(row(average)).double()), x.double())
-    assert not rows.can_run([nn.BatchNorm2d(3).requires_grad_(False)], x)
+    assert Chain(chain_layers(average)).runs_on(x)
+    assert Chain(trainable(chain_layers(average))).runs_on(x)
+    assert not Chain(list(nn.ModuleList(chain_layers(average)).double())).runs_on(x.double())
+    assert not Chain([nn.BatchNorm2d(3).requires_grad_(False)]).runs_on(x)
     for change in (nn.LeakyReLU(), type("Mine", (nn.ReLU,), {})(), nn.ReLU()):
-        layers = row(average)
+        layers = chain_layers(average)
         layers[3] = change
-        assert rows.can_run(layers, x) == (type(change) is nn.ReLU)
-    mine = row(average)
+        assert Chain(layers).runs_on(x) == (type(change) is nn.ReLU)
+    mine = chain_layers(average)
     mine[2].__class__ = type("Mine", (Conv2d,), {})
-    assert not rows.can_run(mine, x)
-    mine = row(average)
+    assert not Chain(mine).runs_on(x)
+    mine = chain_layers(average)
     mine[2].forward = lambda value: value
-    assert not rows.can_run(mine, x)
+    assert not Chain(mine).runs_on(x)
     handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
-    assert not rows.can_run(row(average), x)
+    assert not Chain(chain_layers(average)).runs_on(x)
     handle.remove()
-    hooked = row(average)
+    hooked = chain_layers(average)
     hooked[2].register_forward_hook(lambda *_: None)
-    assert not rows.can_run(hooked, x)
+    assert not Chain(hooked).runs_on(x)
 
 
 def test_a_trunks_maps_lead_to_one_another():
@@ -275,24 +275,24 @@ def test_a_trunks_maps_lead_to_one_another():
     assert gradient.shape == maps["conv2_1"].shape and gradient.any()
 
 
-def test_rows_that_learn_in_other_ways_are_left_to_the_layers():
+def test_chains_that_train_in_other_ways_are_left_to_the_layers():
     x = torch.randn(1, 3, 24, 24)
-    assert rows.can_run(row(average, padding_mode="replicate"), x)
-    assert not rows.can_run(learning(row(average, padding_mode="replicate")), x)
+    assert Chain(chain_layers(average, padding_mode="replicate")).runs_on(x)
+    assert not Chain(trainable(chain_layers(average, padding_mode="replicate"))).runs_on(x)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not rows.can_run(learning(row(average)), x)
-    computed = learning(row(average))
+        assert not Chain(trainable(chain_layers(average))).runs_on(x)
+    computed = trainable(chain_layers(average))
     nn.utils.parametrizations.weight_norm(computed[2])
-    assert not rows.can_run(computed, x)
+    assert not Chain(computed).runs_on(x)
 
 
 @pytest.mark.parametrize("count", [0, 1, 17, 1 << 16])
-def test_signs_and_the_gate_that_they_are(count):
+def test_the_mask_of_a_relu_and_what_it_does_to_a_gradient(count):
     y, g = torch.randn(count), torch.randn(count)
     y[count // 2 :: 7] = float("nan")
-    signs = core.signs(y)
-    assert torch.equal(signs.bool(), ~(y <= 0))
-    assert torch.equal(core.gate(g.clone(), signs), g * ~(y <= 0))
+    mask = core.relu_mask(y)
+    assert torch.equal(mask.bool(), ~(y <= 0))
+    assert torch.equal(core.apply_mask(g.clone(), mask), g * ~(y <= 0))
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
@@ -300,8 +300,8 @@ def test_signs_and_the_gate_that_they_are(count):
 def test_averages_and_their_gradient_are_torchs(shape, ceil_mode):
     x = torch.randn(shape).contiguous(memory_format=torch.channels_last).requires_grad_()
     wanted = nn.functional.avg_pool2d(x, 2, ceil_mode=ceil_mode, count_include_pad=False)
-    got = core.average(x.detach(), 2, core.recycled(tuple(wanted.shape)))
+    got = core.average(x.detach(), 2, tuple(wanted.shape[2:]))
     torch.testing.assert_close(got, wanted.detach())
     g = torch.randn_like(wanted)
     (gradient,) = torch.autograd.grad(wanted, x, g)
-    torch.testing.assert_close(core.average_gradient(g, 2, core.recycled(shape)), gradient)
+    torch.testing.assert_close(core.average_gradient(g, 2, shape), gradient)

@@ -1,0 +1,156 @@
+"""Chains of layers run as one: convolutions with their ReLUs, and pooling.
+
+Maps are released as soon as the next op has read them, but for those that a weight's gradient will read, and their
+memory is used again: fresh memory costs a page fault every 4 KiB, which is as much as a ReLU's whole pass. Cost: one
+run of the layers, and one backward; memory: with fixed weights a quarter of the maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn.modules.module import _has_any_global_hook
+
+from convolens.layers import core
+from convolens.layers.fusion.parse import Op, parse, state_of
+from convolens.layers.fusion.pooling import Pool
+from convolens.layers.tensors import mixes_precisions
+
+T = TypeVar("T")
+
+
+class Chains:
+    """A module's chains, each parsed once for as long as its layers stay what they are.
+
+    The module holds them, so that they go with it. Its copies, pickled ones too, begin with none.
+    """
+
+    def __init__(self) -> None:
+        self._parsed: dict[Hashable, Chain] = {}
+
+    def __reduce__(self) -> tuple[type[Chains], tuple[()]]:
+        return Chains, ()
+
+    def of(self, key: Hashable, layers: list[nn.Module]) -> Chain:
+        """The chain that is kept under `key`, if it is still one of just these layers, or a new one."""
+        chain = self._parsed.get(key)
+        if chain is None or not chain.is_still(layers):
+            chain = self._parsed[key] = Chain(layers)
+        return chain
+
+
+class Chain:
+    """Layers, one behind the other, as fused ops.
+
+    Parameters are the layers' own at each call, so that others may take their place; whatever else parsing reads is
+    settled.
+    """
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        self._ops, read = parse(layers)
+        self._count, self._read = len(layers), list(layers[:read])
+        self._states = [state_of(layer) for layer in self._read]
+
+    def is_still(self, layers: list[nn.Module]) -> bool:
+        """Whether parsing would read the same in these layers."""
+        seen = layers[: len(self._read)]
+        same = len(layers) == self._count and seen == self._read
+        return same and [state_of(layer) for layer in seen] == self._states
+
+    def runs_on(self, x: Tensor) -> bool:
+        """Whether the layers can be run as one on x: layers as torch.nn has them, a float32 batch on the CPU."""
+        if not self._ops or not x.numel() or _has_any_global_hook():  # type: ignore[no-untyped-call]
+            return False
+        if not core.runs_on(x, *self._parameters()):
+            return False
+        convolutions = [op for op in self._ops if not isinstance(op, Pool)]
+        trainable = [op for op in convolutions if any(p.requires_grad for p in op.parameters)]
+        return not trainable or not (mixes_precisions(x) or any(op.edge for op in trainable))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The map after the last of the layers.
+
+        Args:
+            x: `(N, C, H, W)`, on which the chain runs.
+
+        Returns:
+            The map, in x's order in memory. Differentiable any number of times.
+        """
+        assert self._ops
+        if torch.is_grad_enabled():
+            parameters = self._parameters()
+            if any(t.requires_grad for t in (x, *parameters)):
+                return _ChainFunction.apply(self._ops, x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
+        value = x.contiguous(memory_format=core.LAST)
+        for op in self._ops:
+            value = op(value)
+        return core.like(value, x)
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for op in self._ops or () for parameter in op.parameters]
+
+
+class _ChainFunction(Function):
+    @staticmethod
+    def forward(ctx: Any, ops: Sequence[Op], x: Tensor, *parameters: Tensor) -> Tensor:
+        value, ctx.ops, ctx.settled, ctx.counts = x.contiguous(memory_format=core.LAST), ops, [], []
+        kept: list[Tensor | None] = []
+        for op in ops:
+            value, settled, saved = op.saving(value)
+            ctx.settled.append(settled)
+            ctx.counts.append(len(saved))
+            kept += saved
+        ctx.save_for_backward(x, *parameters, *kept)  # watched for changes, and released after backward
+        return core.like(value, x)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        needs, tensors = ctx.needs_input_grad[1:], ctx.saved_tensors
+        x, *parameters = inputs = tensors[: len(needs)]
+        if torch.is_grad_enabled():  # a gradient of this gradient may be asked for
+            return None, *_differentiable_gradients(g, ctx.ops, inputs, needs)
+        saved = _split(tensors[len(needs) :], ctx.counts)
+        for_x, for_parameters = _backward(g, ctx.ops, list(zip(ctx.settled, saved, strict=True)), parameters, needs)
+        return None, None if for_x is None else core.like(for_x, x), *for_parameters
+
+
+def _backward(
+    g: Tensor, ops: Sequence[Op], saved: Sequence[tuple[Any, Any]], parameters: Sequence[Tensor], needs: Sequence[bool]
+) -> tuple[Tensor | None, list[Tensor | None]]:
+    """The gradients in the chain's input, and in its ops' parameters, where needed."""
+    by_op, values = _by_op(ops, needs[1:]), _by_op(ops, parameters)
+    lowest = 0 if needs[0] else next(at for at, wanted in enumerate(by_op) if any(wanted))
+    gradients: list[list[Tensor | None]] = [[None] * len(wanted) for wanted in by_op]
+    g = core.pooled_memory(tuple(g.shape)).copy_(g)  # it is written to
+    for at in reversed(range(lowest, len(ops))):
+        wanted = at > lowest or needs[0], *by_op[at]
+        g, gradients[at] = ops[at].backward(g, *saved[at], values[at], wanted)
+    return g if needs[0] else None, [one for found in gradients for one in found]
+
+
+def _differentiable_gradients(
+    g: Tensor, ops: Sequence[Op], inputs: Sequence[Tensor], needs: Sequence[bool]
+) -> list[Tensor | None]:
+    """The gradients in the chain's inputs, where needed, as differentiable operators give them."""
+    aliases = [one.view_as(one) for one in inputs]  # a weight that two layers share has a gradient from each
+    y = aliases[0]
+    for op, parameters in zip(ops, _by_op(ops, aliases[1:]), strict=True):
+        y = op.by_operators(y, *parameters)
+    wanted = [one for one, need in zip(aliases, needs, strict=True) if need]
+    found = iter(torch.autograd.grad(y, wanted, g, create_graph=True))
+    return [next(found) if need else None for need in needs]
+
+
+def _by_op(ops: Sequence[Op], of_parameters: Sequence[T]) -> list[tuple[T, ...]]:
+    """What belongs to all ops' parameters, one after another, as each op's own."""
+    return _split(of_parameters, [len(op.parameters) for op in ops])
+
+
+def _split(values: Sequence[T], counts: Sequence[int]) -> list[tuple[T, ...]]:
+    left = iter(values)
+    return [tuple(islice(left, count)) for count in counts]
