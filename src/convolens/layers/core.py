@@ -62,13 +62,14 @@ def is_channels_last(x: Tensor) -> bool:
 
 def like(y: Tensor, x: Tensor) -> Tensor:
     """A channels-last result in x's own order, so that a caller who never asked for channels-last never meets it."""
-    return (
-        y if is_channels_last(x) or y.is_contiguous() else torch.from_numpy(empty(tuple(y.shape), np.float32)).copy_(y)
-    )
+    if is_channels_last(x) or y.is_contiguous():
+        return y
+    pooled = y.dtype == torch.float32 and y.device.type == "cpu"  # what a fused network gives may be neither
+    return torch.from_numpy(empty(tuple(y.shape), np.float32)).copy_(y) if pooled else y.contiguous()
 
 
 def in_order(x: Tensor) -> Tensor:
-    """The same numbers channels-last: x itself, or a copy in memory that was used before where there is some."""
+    """Itself where it is channels-last, or a copy that is, in memory that an earlier tensor released."""
     return x if x.is_contiguous(memory_format=LAST) else pooled_memory(tuple(x.shape)).copy_(x)
 
 
