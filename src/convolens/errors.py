@@ -17,7 +17,7 @@ def printable(text: str) -> str:
     r"""The text with escapes in place of what a terminal would obey, and of bytes of names that are not UTF-8.
 
     >>> print(printable("caf\udce9\x1b[2J.png"))
-    caf\\xe9\\x1b[2J.png
+    caf\xe9\x1b[2J.png
     """
     if text.isprintable():
         return text

@@ -1,0 +1,104 @@
+"""One guard around foreign decoders; what is no ordinary file; names that hold anything."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from convolens.errors import FileError, FileNote, FormatError, printable
+from convolens.media.audio import read_audio
+from convolens.media.decoding import decoding
+from convolens.media.files import need_file
+from convolens.media.images import read_header, read_image
+from convolens.media.kernels import read_kernel
+from convolens.media.notes import note
+
+READERS = {"a.wav": read_audio, "a.mp3": read_audio, "a.png": read_image, "b.png": read_header, "a.npy": read_kernel,
+           "a.txt": read_kernel}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(FormatError, match=rf"{name}: need .*, got a device or a pipe; write it into a file first"):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_link_to_a_device_is_refused(tmp_path, name):
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(FormatError, match=rf"{name}: need .*, got a device or a pipe"):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_that_may_not_be_read_is_a_sentence(tmp_path, name, monkeypatch):
+    (tmp_path / name).write_bytes(b"RIFF....WAVE1 2 3")
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied", str(tmp_path / name))
+
+    monkeypatch.setattr("io.open", refuse)  # what Path.open calls; the tests may run as root, whom no mode stops
+    with pytest.raises(FileError, match=rf"{name}: cannot be read: Permission denied"):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize("path", ["x" * 300 + ".png", "a\0b.png", "loop/loop.png"])
+@pytest.mark.parametrize("reader", [read_audio, read_image, read_kernel])
+def test_a_name_that_no_file_can_have_is_a_sentence(tmp_path, monkeypatch, path, reader):
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    with pytest.raises(FileError, match=r": need .*, (cannot look at it|found nothing there)"):
+        reader(path)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "sentence"),
+    [
+        (ValueError("bad block"), FormatError, "a.tif: damaged picture: bad block"),
+        (SyntaxError("odd\nlines"), FormatError, "a.tif: damaged picture: odd lines"),
+        (KeyError(), FormatError, "a.tif: damaged picture: KeyError"),
+        (OSError("broken data stream"), FormatError, "a.tif: damaged picture: broken data stream"),
+        (OSError(5, "Input/output error"), FileError, "a.tif: cannot be read: Input/output error"),
+        (MemoryError(), FileError, "a.tif: need more memory than this machine has to decode it"),
+        (NotImplementedError("LZW"), FormatError, "a.tif: a picture of a kind that is not read here: LZW; save anew"),
+        (RuntimeError("Unsupported bits"), FormatError,
+         "a.tif: a picture of a kind that is not read here: Unsupported bits; save anew"),
+        (FormatError("need 8 bits"), FormatError, "a.tif: need 8 bits"),
+        (FormatError("a.tif: need 8 bits"), FormatError, "a.tif: need 8 bits"),
+    ],
+)  # fmt: skip
+def test_whatever_a_decoder_raises_becomes_one_sentence(raised, kind, sentence):
+    with pytest.raises(kind) as found, decoding("a.tif", "picture", remedy="save anew"):
+        raise raised
+    assert str(found.value) == sentence and type(found.value) is kind
+
+
+def test_ctrl_c_and_notes_pass_through_the_guard():
+    with pytest.raises(KeyboardInterrupt), decoding("a.tif", "picture"):
+        raise KeyboardInterrupt
+    with pytest.raises(FileNote), decoding("a.tif", "picture"):
+        note("a.tif: something")
+
+
+def test_what_a_terminal_would_obey_is_shown_as_escapes(tmp_path):
+    name = "a\x1b[2J\nb\u202e\udce9.png"
+    with pytest.raises(FileError) as found:
+        need_file(tmp_path / name)
+    assert "a\\x1b[2J\\nb\\u202e\\xe9.png" in str(found.value) and str(found.value).isprintable()
+    with pytest.warns(FileNote) as notes:
+        note(f"{name}: something")
+    assert str(notes[0].message) == "a\\x1b[2J\\nb\\u202e\\xe9.png: something"
+    assert printable("Füße 写真　één 👩‍🚀.png") == "Füße 写真　één 👩‍🚀.png"
+
+
+def test_the_command_line_says_each_note_once_and_counts_what_is_alike(capsys, monkeypatch):
+    from convolens.cli.telling import telling_notes
+
+    with telling_notes():
+        for number in [*range(9), 3]:
+            note(f"{number}.gif: only the first of {number} frames was taken")
+        note("a\x1b.wav: another")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:5] == [f"note: {n}.gif: only the first of {n} frames was taken" for n in range(5)]
+    assert lines[5:] == ["note: a\\x1b.wav: another", "note: 4 more files: only the first of  frames was taken"]
