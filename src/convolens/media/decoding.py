@@ -42,7 +42,7 @@ def decoding(file: object, what: str, *, remedy: str = "") -> Iterator[None]:
 
 
 def _named(file: object, error: Exception) -> Exception:
-    if isinstance(error, FormatError) and printable(str(file)) not in str(error):
+    if isinstance(error, FormatError) and not str(error).startswith(f"{printable(str(file))}: "):
         return FormatError(f"{file}: {error}")
     return error
 
