@@ -1,15 +1,19 @@
 """One guard around foreign decoders; what is no ordinary file; names that hold anything."""
 
 import os
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from convolens.errors import FileError, FileNote, FormatError, printable
-from convolens.media.audio import read_audio
+from convolens.errors import ConvolensError, FileError, FileNote, FormatError, printable
+from convolens.media.audio import read_audio, write_audio
+from convolens.media.audio_extras import read_extras
+from convolens.media.audio_reading import audio_length
 from convolens.media.decoding import decoding
 from convolens.media.files import need_file
-from convolens.media.images import read_header, read_image
+from convolens.media.images import read_header, read_image, read_pages, write_image
 from convolens.media.kernels import read_kernel
 from convolens.media.notes import note
 
@@ -102,3 +106,36 @@ def test_the_command_line_says_each_note_once_and_counts_what_is_alike(capsys, m
     lines = capsys.readouterr().err.splitlines()
     assert lines[:5] == [f"note: {n}.gif: only the first of {n} frames was taken" for n in range(5)]
     assert lines[5:] == ["note: a\\x1b.wav: another", "note: 4 more files: only the first of  frames was taken"]
+
+
+def _inputs(folder):
+    """A small file of each kind, and what reads it."""
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 17, 3)).astype(np.uint8)
+    for name in ("a.png", "a.jpg", "a.tif", "a.webp", "a.gif", "a.bmp"):
+        write_image(folder / name, pixels)
+    write_image(folder / "deep.tif", pixels.astype(np.uint16) * 257)
+    write_image(folder / "deep.png", pixels.astype(np.uint16) * 257)
+    for name in ("a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.caf"):
+        write_audio(folder / name, np.sin(np.arange(6000) / 9), 22050)
+    np.save(folder / "a.npy", np.arange(6.0))
+    pictures, sounds = (read_image, read_header, read_pages), (read_audio, audio_length, read_extras)
+    for path in sorted(folder.iterdir()):
+        is_sound = path.suffix in (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".caf")
+        yield path, (read_kernel,) if path.suffix == ".npy" else sounds if is_sound else pictures
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_bytes_are_changed_the_error_is_one_sentence_with_the_name(tmp_path):
+    chance = random.Random(0)
+    for path, readers in list(_inputs(tmp_path)):
+        whole = path.read_bytes()
+        for _ in range(40):
+            data = bytearray(whole)
+            for _ in range(chance.choice([1, 3, 20])):
+                data[chance.randrange(min(len(data), 600))] = chance.randrange(256)
+            path.write_bytes(data[: chance.choice([len(data), len(data) // 2])])
+            for reader in readers:
+                try:
+                    reader(path)
+                except ConvolensError as error:  # noqa: PT017 - most of the changed files can be read
+                    assert str(error).startswith(f"{path}: ") and str(error).isprintable()

@@ -112,6 +112,8 @@ def reading(path: AnyPath) -> Iterator[Sound]:
             if file.stat().st_size == 0:
                 raise FormatError(f"{file}: need a sound file, got 0 bytes")
             sound = _opened(file, stack)
+            if sound.samplerate < 1 or sound.channels < 1:
+                raise FormatError(f"need a rate and channels, got {sound.samplerate} Hz and {sound.channels} channels")
         yield sound
 
 
