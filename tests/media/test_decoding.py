@@ -135,7 +135,13 @@ def test_whatever_bytes_are_changed_the_error_is_one_sentence_with_the_name(tmp_
                 data[chance.randrange(min(len(data), 600))] = chance.randrange(256)
             path.write_bytes(data[: chance.choice([len(data), len(data) // 2])])
             for reader in readers:
-                try:
-                    reader(path)
-                except ConvolensError as error:  # noqa: PT017 - most of the changed files can be read
-                    assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+                sentence = _refusal(reader, path)
+                assert sentence is None or (sentence.startswith(f"{path}: ") and sentence.isprintable())
+
+
+def _refusal(reader, path):
+    try:
+        reader(path)
+    except ConvolensError as error:  # anything else fails the test
+        return str(error)
+    return None

@@ -16,6 +16,9 @@ class Picture:
     pixels: NDArray[Any]  # (H, W), (H, W, 3) or (H, W, 4); uint8 or uint16
     icc: bytes | None = None  # the colour profile
     exif: bytes | None = None  # camera, date, place; its orientation is already applied, and says so
+    xmp: bytes | None = None  # what editors and catalogues say; its orientation the same
+    dpi: tuple[float, float] | None = None  # pixels an inch, across and down
+    texts: tuple[tuple[str, str], ...] = ()  # of a PNG: keyword and text
 
     def with_pixels(self, pixels: NDArray[Any]) -> Picture:
         """The same profile and metadata around other pixels."""

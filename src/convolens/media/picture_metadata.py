@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,37 @@ def _as_upright(exif: Image.Exif) -> bytes | None:
         return None
     exif[ExifTags.Base.Orientation] = 1
     return exif.tobytes()
+
+
+_TURNED = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))[1-8]""")
+
+
+def upright_xmp(xmp: object) -> bytes | None:
+    """An editor's words around upright pixels: the orientation that they may tell is applied."""
+    data = xmp.encode() if isinstance(xmp, str) else xmp
+    return _TURNED.sub(rb"\g<1>1", data) if isinstance(data, bytes) and data else None
+
+
+def dpi_of(image: Image.Image) -> tuple[float, float] | None:
+    """Pixels an inch, where the file says it in a way that can be meant."""
+    if "jfif_density" in image.info or image.format in ("JPEG", "MPO"):
+        tags = image.getexif()
+        if image.info.get("jfif_unit") not in (1, 2) and ExifTags.Base.XResolution not in tags:
+            return None  # where Pillow makes up 72
+    found = image.info.get("dpi")
+    return usable_dpi(*found) if isinstance(found, tuple) and len(found) == 2 else None
+
+
+def usable_dpi(across: float, down: float) -> tuple[float, float] | None:
+    """The resolution, unless it is none that a printer could use."""
+    return (float(across), float(down)) if 1 < across < 1e5 and 1 < down < 1e5 else None
+
+
+def texts_of(image: Image.Image) -> tuple[tuple[str, str], ...]:
+    """A PNG's keywords and texts; not what other metadata was put into them."""
+    found = getattr(image, "text", {}) if image.format == "PNG" else {}
+    own = ("XML:com.adobe.xmp", "Raw profile type")
+    return tuple((str(name), str(text)) for name, text in found.items() if not name.startswith(own))
 
 
 def tiff_exif(data: bytes, offset: int) -> bytes | None:

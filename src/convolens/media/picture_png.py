@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from convolens.errors import FormatError
+from convolens.media.picture import Picture
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LONG = 1 << 20  # bytes of a text after decompression, beyond which Pillow refuses the file; and profiles the same
 _MOST_TEXT = 64 << 20  # of all texts
 _MOST_PROFILE = 64 << 20
+_XMP = "XML:com.adobe.xmp"  # the keyword under which a PNG has an editor's words
 
 
 class _Chunk(NamedTuple):
@@ -93,13 +95,17 @@ def _profile(data: bytes, chunk: _Chunk) -> bytes | None:
     return found or None
 
 
-def with_chunks(png: bytes, icc: bytes | None, exif: bytes | None) -> bytes:
-    """A PNG with profile and metadata put in behind its header chunk (PNG specification, iCCP and eXIf)."""
+def with_metadata(png: bytes, picture: Picture, icc: bytes | None) -> bytes:
+    """A PNG with what came with the picture behind its header chunk (PNG specification, 11.3)."""
     more = b""
     if icc:
         more += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-    if exif:
-        more += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    if picture.dpi:
+        more += _chunk(b"pHYs", struct.pack(">IIB", *(round(dots / 0.0254) for dots in picture.dpi), 1))
+    if picture.exif:
+        more += _chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0"))
+    for name, text in (*picture.texts, *([(_XMP, picture.xmp.decode("utf-8", "replace"))] if picture.xmp else [])):
+        more += _chunk(b"iTXt", name.encode("latin-1", "replace")[:79] + bytes(5) + text.encode("utf-8", "replace"))
     end_of_header = len(SIGNATURE) + 25  # IHDR's length, name, 13 bytes and checksum
     return png[:end_of_header] + more + png[end_of_header:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import imagecodecs
@@ -69,7 +70,7 @@ def read_picture(source: Source, *, page: int | None = None) -> Picture:
 
 def _with_usable_profile(picture: Picture, name: str) -> Picture:
     icc = picture_metadata.usable_profile(picture.icc, "GRAY" if picture.pixels.ndim == 2 else "RGB", name)
-    return Picture(picture.pixels, icc, picture.exif)
+    return replace(picture, icc=icc)
 
 
 def read_pages(source: Source) -> Pages:
@@ -117,14 +118,19 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
         pixels = np.asarray(shown)
     orientation = picture_metadata.orientation_of(image)
     exif = picture_metadata.upright_exif(image, words)
-    return Picture(picture_metadata.upright(pixels, orientation), icc, exif)
+    xmp = picture_metadata.upright_xmp(image.info.get("xmp"))
+    dpi, texts = picture_metadata.dpi_of(image), picture_metadata.texts_of(image)
+    if orientation in picture_metadata.SIDEWAYS and dpi:
+        dpi = dpi[::-1]
+    return Picture(picture_metadata.upright(pixels, orientation), icc, exif, xmp, dpi, texts)
 
 
 def _of_deep_tiff(name: str, data: bytes, layouts: list[picture_tiff.Layout], at: int) -> Picture:
     layout = layouts[at]
     check_size(layout.size)
     pixels = picture_metadata.upright(picture_tiff.decode(data, at, layout, name), layout.orientation)
-    return Picture(pixels, layout.icc, picture_metadata.tiff_exif(data, layout.offset))
+    exif, xmp = picture_metadata.tiff_exif(data, layout.offset), picture_metadata.upright_xmp(layout.xmp)
+    return Picture(pixels, layout.icc, exif, xmp, layout.dpi)
 
 
 def _words_of(image: Image.Image) -> Image.Exif:

@@ -17,6 +17,7 @@ from PIL import TiffImagePlugin
 
 from convolens.errors import FormatError
 from convolens.media.notes import note
+from convolens.media.picture_metadata import usable_dpi
 
 _MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
@@ -36,6 +37,8 @@ class Layout(NamedTuple):
     orientation: int
     offset: int  # of the page's tags in the file
     icc: bytes | None
+    xmp: object
+    dpi: tuple[float, float] | None
 
     @property
     def is_deep(self) -> bool:
@@ -77,7 +80,17 @@ def _layout(tags: Any, offset: int) -> Layout:
         orientation=int(tags.get(274, 1)),
         offset=offset,
         icc=tags.get(34675),
+        xmp=tags.get(700),
+        dpi=_dpi(tags),
     )
+
+
+def _dpi(tags: Any) -> tuple[float, float] | None:
+    """Pixels an inch; the unit is the inch or the centimetre (TIFF 6.0, section 8)."""
+    unit = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
+    if unit is None or 282 not in tags or 283 not in tags:
+        return None
+    return usable_dpi(float(tags[282]) * unit, float(tags[283]) * unit)
 
 
 def decode(data: bytes, page: int, layout: Layout, name: str) -> NDArray[np.uint16]:

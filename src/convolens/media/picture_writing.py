@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,28 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from convolens.errors import FormatError
 from convolens.media import picture_metadata
 from convolens.media.files import AnyPath, need_target, writing
+from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
 from convolens.media.picture_formats import WRITTEN
-from convolens.media.picture_png import with_chunks
+from convolens.media.picture_png import with_metadata
 from convolens.media.pixels import as_levels
 
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
 _SEVERAL = (".tif", ".tiff", ".gif", ".webp", ".png")  # formats of more than one picture
+# What each format has a place for, and what Pillow calls it.
+_PLACES = {
+    ".png": {"icc", "exif", "xmp", "dpi", "texts"}, ".jpg": {"icc", "exif", "xmp", "dpi"},
+    ".jpeg": {"icc", "exif", "xmp", "dpi"}, ".tif": {"icc", "exif", "xmp", "dpi"},
+    ".tiff": {"icc", "exif", "xmp", "dpi"}, ".webp": {"icc", "exif", "xmp"}, ".bmp": {"dpi"}, ".gif": set(),
+}  # fmt: skip
+_OPTIONS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp", "dpi": "dpi"}
+_WORDS = {"icc": "its colour profile", "exif": "EXIF", "xmp": "XMP", "dpi": "its resolution", "texts": "texts"}
+_XMP_TAG = 700
 # Those that imagecodecs writes into a TIFF of 16 bits.
 _DEEP_WORDS = {
     "description": ExifTags.Base.ImageDescription, "software": ExifTags.Base.Software,
@@ -65,12 +77,28 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
         raise FormatError(f"{file}: need a format with transparency for an RGBA picture, got JPEG; write a .png")
     if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
         raise FormatError(f"{file}: need .png or .tif for 16 bits a channel, got {suffix}")
-    icc = picture.icc if picture_metadata.fits(picture.icc, pixels) else None
+    picture = replace(picture, icc=picture.icc if picture_metadata.fits(picture.icc, pixels) else None)
     with writing(file, keeping=keeping) as draft:
         if pixels.dtype == np.uint16:
-            draft.write_bytes(_encode_deep(pixels, suffix, icc, picture.exif))
+            draft.write_bytes(_encode_deep(pixels, suffix, picture))
         else:
-            _save(draft, pixels, suffix, icc, picture.exif)
+            _save(draft, pixels, suffix, picture)
+        _name_what_is_lost(file, suffix, picture, deep=pixels.dtype == np.uint16)
+
+
+def _name_what_is_lost(file: Path, suffix: str, picture: Picture, *, deep: bool) -> None:
+    kept = _PLACES[suffix] - ({"xmp"} if deep and suffix != ".png" else set())
+    lost = [words for name, words in _WORDS.items() if getattr(picture, name) and name not in kept]
+    if deep and suffix != ".png" and set(_exif_of(picture)) - {*_DEEP_WORDS.values(), ExifTags.Base.Orientation}:
+        lost.append("most of EXIF")
+    if lost:
+        note(f"{file}: has no place for what came with the picture: {', '.join(lost)}")
+
+
+def _exif_of(picture: Picture) -> Image.Exif:
+    tags = Image.Exif()
+    tags.load(picture.exif or b"")
+    return tags
 
 
 def write_pages(path: AnyPath, pages: Pages, *, keeping: tuple[AnyPath, ...] = ()) -> None:
@@ -93,20 +121,22 @@ def write_pages(path: AnyPath, pages: Pages, *, keeping: tuple[AnyPath, ...] = (
             draft.write_bytes(_encode_deep_pages(all_pixels, pages.pictures))
         else:
             _save_pages(draft, suffix, all_pixels, pages)
+        _name_what_is_lost(file, suffix, pages.pictures[0], deep=is_deep)
     return None
 
 
 def _encode_deep_pages(all_pixels: list[NDArray[Any]], pictures: list[Picture]) -> bytes:
     data: bytes | None = None
     for pixels, picture in zip(all_pixels, pictures, strict=True):
-        icc = picture.icc if picture_metadata.fits(picture.icc, pixels) else None
-        data = _encode_tiff(pixels, icc, picture.exif, before=data)
+        fitting = replace(picture, icc=picture.icc if picture_metadata.fits(picture.icc, pixels) else None)
+        data = _encode_tiff(pixels, fitting, before=data)
     return data or b""
 
 
 def _save_pages(draft: Path, suffix: str, all_pixels: list[NDArray[Any]], pages: Pages) -> None:
     first = pages.pictures[0]
-    options = options_for(suffix, first.icc if picture_metadata.fits(first.icc, all_pixels[0]) else None, first.exif)
+    fits = picture_metadata.fits(first.icc, all_pixels[0])
+    options = _options_for(suffix, replace(first, icc=first.icc if fits else None))
     if suffix not in (".tif", ".tiff") and any(pages.durations):
         options["duration"] = pages.durations
     if suffix not in (".tif", ".tiff") and pages.loop is not None:
@@ -134,35 +164,52 @@ def _named_as_picture(path: AnyPath) -> Path:
     return file
 
 
-def _save(draft: Path, pixels: NDArray[Any], suffix: str, icc: bytes | None, exif: bytes | None) -> None:
-    Image.fromarray(np.ascontiguousarray(pixels)).save(draft, **options_for(suffix, icc, exif))
+def _save(draft: Path, pixels: NDArray[Any], suffix: str, picture: Picture) -> None:
+    Image.fromarray(np.ascontiguousarray(pixels)).save(draft, **_options_for(suffix, picture))
 
 
-def options_for(suffix: str, icc: bytes | None, exif: bytes | None) -> dict[str, Any]:
+def _options_for(suffix: str, picture: Picture) -> dict[str, Any]:
     """Pillow's options for a format: its quality, and what it has a place for."""
     options: dict[str, Any] = {}
     if suffix in (".jpg", ".jpeg"):
         options |= _JPEG
-    if suffix in (".webp",):
+    if suffix == ".webp":
         options |= {"lossless": True, "exact": True}  # exact: also where nothing shows
-    if icc and suffix not in (".bmp", ".gif"):
-        options["icc_profile"] = icc
-    if exif and suffix not in (".bmp", ".gif"):
-        options["exif"] = exif
+    kept = {name: getattr(picture, name) for name in _PLACES[suffix] if getattr(picture, name)}
+    options |= {_OPTIONS[name]: value for name, value in kept.items() if name in _OPTIONS}
+    if suffix in (".tif", ".tiff") and "xmp" in kept:
+        tags = _exif_of(picture)
+        tags[_XMP_TAG] = options.pop("xmp")
+        options["exif"] = tags
+    if suffix == ".bmp":
+        options.setdefault("dpi", (0, 0))  # where Pillow would make up 96
+    if suffix == ".png" and ("texts" in kept or "xmp" in kept):
+        options.pop("xmp", None)
+        options["pnginfo"] = _png_texts(picture)
     return options
 
 
-def _encode_deep(pixels: NDArray[Any], suffix: str, icc: bytes | None, exif: bytes | None) -> bytes:
+def _png_texts(picture: Picture) -> PngInfo:
+    texts = PngInfo()
+    for name, text in picture.texts:
+        texts.add_text(name, text)
+    if picture.xmp:
+        texts.add_itxt("XML:com.adobe.xmp", picture.xmp.decode("utf-8", "replace"))
+    return texts
+
+
+def _encode_deep(pixels: NDArray[Any], suffix: str, picture: Picture) -> bytes:
     if suffix != ".png":
-        return _encode_tiff(pixels, icc, exif)
-    return with_chunks(bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels))), icc, exif)
+        return _encode_tiff(pixels, picture)
+    return with_metadata(bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels))), picture, picture.icc)
 
 
-def _encode_tiff(pixels: NDArray[Any], icc: bytes | None, exif: bytes | None, before: bytes | None = None) -> bytes:
+def _encode_tiff(pixels: NDArray[Any], picture: Picture, before: bytes | None = None) -> bytes:
     """A TIFF of one page, or one page more."""
     kind = "minisblack" if pixels.ndim == 2 else "rgb"
-    tags = Image.Exif()
-    tags.load(exif or b"")
+    tags = _exif_of(picture)
     words = {name: tags[tag] for name, tag in _DEEP_WORDS.items() if isinstance(tags.get(tag), str)}
-    options = {"photometric": kind, "compression": "deflate", "iccprofile": icc, "appendto": before, **words}
+    options = {"photometric": kind, "compression": "deflate", "iccprofile": picture.icc, "appendto": before, **words}
+    if picture.dpi:
+        options |= {"resolution": picture.dpi, "resolutionunit": 2}  # the inch
     return bytes(imagecodecs.tiff_encode(np.ascontiguousarray(pixels), **options))
