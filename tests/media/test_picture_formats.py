@@ -4,12 +4,13 @@ import io
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from convolens.errors import FileError, FileNote, FormatError
-from convolens.media import picture_formats, picture_png
+from convolens.media import picture_formats, picture_jxl, picture_png
 from convolens.media.images import read_header, read_image, read_picture, read_rgb8, write_image
 from convolens.media.picture_files import ResultPaths, find_pictures
 
@@ -222,3 +223,41 @@ def test_the_preview_behind_a_phones_photo_is_no_second_picture(tmp_path):
         read_image(mpo([0x020002]))
     with pytest.warns(FileNote, match=r"^picture: .*malformed MPO file"):
         assert read_image(mpo([0x01])[:-30].replace(b"\x02\xb0", b"\x09\xb0")).shape == (16, 16, 3)
+
+
+@pytest.mark.skipif(not picture_jxl.is_at_hand(), reason="imagecodecs was built without JPEG XL")
+@pytest.mark.parametrize("shape", [(20, 31, 3), (8, 16, 3), (64, 64), (600, 5), (40, 60, 4), (9, 16, 3), (1, 1, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("boxed", [False, True])
+def test_a_jpeg_xl_is_read(tmp_path, shape, dtype, boxed):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    data = imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=boxed)
+    assert boxed or dtype == np.uint16 or data.startswith(b"\xff\x0a")
+    assert not boxed or data.startswith(b"\0\0\0\x0cJXL")
+    (tmp_path / "a.jxl").write_bytes(data)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jxl"), pixels)
+    assert read_header(tmp_path / "a.jxl").size == (shape[1], shape[0])
+    assert list(find_pictures([tmp_path])) == [tmp_path / "a.jxl"]
+
+
+@pytest.mark.skipif(not picture_jxl.is_at_hand(), reason="imagecodecs was built without JPEG XL")
+def test_a_jpeg_xl_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path):
+    fields = [(0, 1), (3, 2), (99_999, 30), (0, 3), (3, 2), (99_999, 30)]  # not small; 100,000 rows; no ratio; the same
+    bits, at = 0, 0
+    for value, width in fields:
+        bits, at = bits | value << at, at + width
+    (tmp_path / "a.jxl").write_bytes(b"\xff\x0a" + bits.to_bytes(10, "little") + bytes(50))
+    for read in (read_image, read_header):
+        with pytest.raises(FormatError, match=r"a\.jxl: need at most 178,956,970 pixels, .* 100000 × 100000"):
+            read(tmp_path / "a.jxl")
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("shape", [(20, 31, 3), (20, 31)])
+def test_a_jpeg_2000_keeps_its_depth(tmp_path, bits, shape):
+    pixels = np.random.default_rng(0).integers(0, 2**bits, shape).astype(np.uint16)
+    pixels[0, 0] = 2**bits - 1
+    (tmp_path / "a.jp2").write_bytes(imagecodecs.jpeg2k_encode(pixels, bitspersample=bits, reversible=True))
+    found = read_image(tmp_path / "a.jp2")
+    np.testing.assert_array_equal(found, np.round(pixels * (65535 / (2**bits - 1))))
+    assert (found[0, 0] == 65535).all()

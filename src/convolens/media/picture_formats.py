@@ -1,7 +1,7 @@
 """Which picture files can be read on this machine, by their suffixes: asked of Pillow, which decoders join.
 
-HEIC is read where `pi-heif` is installed, AVIF and JPEG 2000 where Pillow was built with them, JPEG XL where its plugin
-for Pillow is.
+HEIC is read where `pi-heif` is installed, AVIF and JPEG 2000 where Pillow was built with them, JPEG XL where
+imagecodecs was.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from importlib.util import find_spec
 
 from PIL import Image
 
+from convolens.media import picture_jxl
+
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 _TAKEN_FROM_FOLDERS = (
     "PNG",
@@ -25,7 +27,6 @@ _TAKEN_FROM_FOLDERS = (
     "AVIF",
     "HEIF",
     "JPEG2000",
-    "JXL",
     "PPM",
     "QOI",
     "TGA",
@@ -38,17 +39,23 @@ _RAW = "a camera's raw data: develop it into a TIFF or JPEG"
 _REMEDIES = {
     ".heic": _EXTRA, ".heif": _EXTRA, ".hif": _EXTRA,
     ".avif": "install a Pillow that has AVIF (11.3 or later)",
-    ".jxl": "pip install pillow-jxl-plugin",
+    ".jxl": "install an imagecodecs that has JPEG XL",
     ".jp2": "install a Pillow that has JPEG 2000", ".j2k": "install a Pillow that has JPEG 2000",
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef"), _RAW),
     **dict.fromkeys((".svg", ".eps", ".pdf", ".ai"), "a drawing: export it as a PNG"),
     ".psd": "export it as a PNG or TIFF",
 }  # fmt: skip
+_COMMON = ((b"\x89PNG", ("PNG",)), (b"\xff\xd8\xff", ("JPEG",)), (b"GIF8", ("GIF",)))  # JPEG makes MPO by itself
 _HEIC = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 _STARTS = (
     (b"\xff\x0a", ".jxl"), (b"\0\0\0\x0cJXL ", ".jxl"), (b"\0\0\0\x0cjP  ", ".jp2"), (b"\xff\x4f\xff\x51", ".j2k"),
     (b"%PDF", ".pdf"), (b"%!PS", ".eps"), (b"<svg", ".svg"), (b"<?xml", ".svg"), (b"8BPS", ".psd"),
 )  # fmt: skip
+
+
+def decoders_for(head: bytes) -> tuple[str, ...]:
+    """The formats that a file that begins so may be: of the commonest one, or all, which are only loaded then."""
+    return next((formats for start, formats in _COMMON if head.startswith(start)), None) or decoders()
 
 
 @cache
@@ -59,8 +66,6 @@ def decoders() -> tuple[str, ...]:
         import pi_heif
 
         pi_heif.register_heif_opener()
-    if find_spec("pillow_jxl") is not None:
-        import pillow_jxl  # noqa: F401 - which adds itself
     return tuple(name for name in Image.OPEN if name not in _NEVER_OPENED)
 
 
@@ -68,7 +73,8 @@ def decoders() -> tuple[str, ...]:
 def suffixes() -> frozenset[str]:
     """Of the pictures that are looked for in folders: `.png`, `.jpg` and so on, small letters."""
     known = {name for name in decoders() if name in _TAKEN_FROM_FOLDERS}
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in known)
+    found = {suffix for suffix, name in Image.registered_extensions().items() if name in known}
+    return frozenset(found | ({picture_jxl.SUFFIX} if picture_jxl.is_at_hand() else set()))
 
 
 def is_picture(name: str) -> bool:

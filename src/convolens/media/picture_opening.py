@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from convolens.errors import ArgumentError, FormatError
-from convolens.media import picture_formats, picture_png, picture_tiff
+from convolens.media import picture_formats, picture_jxl, picture_png, picture_tiff
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, OpenFile, need_file
 from convolens.media.notes import note
-from convolens.media.picture_formats import decoders
+from convolens.media.picture_formats import decoders_for
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
@@ -77,7 +77,9 @@ def opened(data: bytes | BinaryIO, name: object) -> Iterator[Image.Image]:
 
     Its softer limit only warns too; ours is its hard one.
     """
-    formats, stream = decoders(), io.BytesIO(data) if isinstance(data, bytes) else data
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    formats = decoders_for(stream.read(4))
+    stream.seek(0)
     try:
         with _opening, warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
@@ -139,8 +141,8 @@ def readable(data: bytes) -> tuple[bytes, bytes | None]:
 
 
 def may_be_mended(head: bytes) -> bool:
-    """Whether a file that Pillow does not open may be one with texts too long for it, or a TIFF of 16 bits."""
-    return head.startswith(picture_png.SIGNATURE) or picture_tiff.is_tiff(head)
+    """Whether a file that Pillow does not open may be one with texts too long for it, a TIFF of 16 bits, or JPEG XL."""
+    return head.startswith(picture_png.SIGNATURE) or picture_tiff.is_tiff(head) or picture_jxl.is_jxl(head)
 
 
 def deep_pages(data: bytes) -> list[picture_tiff.Layout]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from convolens.errors import FormatError
-from convolens.media import picture_metadata, picture_tiff
+from convolens.media import picture_jp2, picture_jxl, picture_metadata, picture_tiff
 from convolens.media.files import AnyPath
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
@@ -80,6 +80,8 @@ def read_pages(source: Source) -> Pages:
         if layouts := deep_pages(data):
             check_size((sum(width * height for width, height in (one.size for one in layouts)), 1))
             return Pages([_of_deep_tiff(name, data, layouts, at) for at in range(len(layouts))])
+        if picture_jxl.is_jxl(data):
+            return Pages([_read(name, data, None)])
         data, long_profile = readable(data)
         with opened(data, name) as image:
             count, durations, found = pages_of(image), [], []
@@ -96,6 +98,9 @@ def _read(name: str, data: bytes, page: int | None) -> Picture:
     with decoding_picture(name):
         if layouts := deep_pages(data):
             return _of_deep_tiff(name, data, layouts, turn_to(page, len(layouts), name))
+        if picture_jxl.is_jxl(data):
+            check_size(picture_jxl.size_of(data))
+            return Picture(picture_jxl.decode(data))
         data, long_profile = readable(data)
         with opened(data, name) as image:
             check_size(image.size)
@@ -112,6 +117,8 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
         pixels = _decode_png(data)
     elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):
         pixels = imagecodecs.jpeg8_decode(data)
+    elif image.format == "JPEG2000" and (bits := picture_jp2.depth(data)) > 8:
+        pixels = picture_jp2.decode(data, bits)
     else:
         image.load()
         shown, icc = _as_displayable(image, icc, name)
@@ -191,6 +198,9 @@ def _header_in_full(data: bytes, name: str) -> Header:
         check_size(layout.size)
         kind = _CHANNELS["L" if layout.photometric in (0, 1) else "RGB"]
         return Header(_as_displayed(layout.size, layout.orientation), f"16-bit {kind}")
+    if picture_jxl.is_jxl(data):
+        check_size(size := picture_jxl.size_of(data))
+        return Header(size, "of JPEG XL")
     data, _ = readable(data)
     with opened(data, name) as image:
         return _header_of(image, data)
