@@ -233,10 +233,23 @@ def test_an_ogg_cut_short_is_told(tmp_path, subtype):
         read_audio(tmp_path / "head.ogg")
 
 
-def test_a_second_stream_behind_the_first_of_an_ogg_is_told(tmp_path):
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_streams_one_behind_the_other_are_one_sound(tmp_path, subtype):
+    parts = []
+    for number, frames in enumerate((5000, 100_000, 70)):
+        write_audio(tmp_path / f"{number}.ogg", noise(frames, 2, seed=number), 48000, subtype=subtype)
+        parts.append(tmp_path / f"{number}.ogg")
+    (tmp_path / "all.ogg").write_bytes(b"".join(part.read_bytes() for part in parts))
+    expected = np.concatenate([read_audio(part)[0] for part in parts])
+    np.testing.assert_array_equal(read_audio(tmp_path / "all.ogg")[0], expected)
+    assert audio_reading.audio_length(tmp_path / "all.ogg") == len(expected) == 105_070
+
+
+def test_a_second_stream_of_another_rate_is_told(tmp_path):
     write_audio(tmp_path / "a.ogg", noise(5000), 48000)
-    (tmp_path / "two.ogg").write_bytes((tmp_path / "a.ogg").read_bytes() * 2)
-    with pytest.warns(FileNote, match="holds 2 streams one behind the other; only the first is taken"):
+    write_audio(tmp_path / "b.ogg", noise(5000), 22050)
+    (tmp_path / "two.ogg").write_bytes((tmp_path / "a.ogg").read_bytes() + (tmp_path / "b.ogg").read_bytes())
+    with pytest.warns(FileNote, match="holds 2 streams of several rates or channels; only the first is taken"):
         assert len(read_audio(tmp_path / "two.ogg")[0]) == 5000
 
 

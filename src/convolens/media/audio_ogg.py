@@ -1,6 +1,7 @@
 """The pages of an OGG file: whether the last one ends the stream, and what stands behind the first stream.
 
-libsndfile plays the first stream up to the last whole page, and says nothing of a file cut short or of further streams.
+libsndfile plays the first stream up to the last whole page, and says nothing of a file cut short or of further streams,
+as recordings of radio have one for each song.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Pages(NamedTuple):
 
     cut: bool  # the file ends inside a page
     ended: bool  # the last page says that it ends its stream
-    streams: int  # one behind the other
+    begins: tuple[int, ...]  # of the streams that stand one behind the other
 
 
 def pages(file: BinaryIO) -> Iterator[Page]:
@@ -47,15 +48,16 @@ def pages(file: BinaryIO) -> Iterator[Page]:
 def look(file: BinaryIO) -> Pages:
     """Goes through all page headers, a seek and a read for each."""
     held = file.seek(0, os.SEEK_END)
-    last, streams, begun = None, 0, False
+    last, places, begun = None, list[int](), False
     for page in pages(file):
         begins = bool(page.flags & _BEGINS)
-        streams += begins and not begun  # several streams side by side begin together
+        if begins and not begun:  # several streams side by side begin together
+            places.append(page.begin)
         last, begun = page, begins
     if last is None:
-        return Pages(cut=False, ended=True, streams=1)
+        return Pages(cut=False, ended=True, begins=(0,))
     rest = held - last.end
-    return Pages(cut=rest < 0 or 0 < rest < _HEAD, ended=bool(last.flags & _ENDS), streams=streams)
+    return Pages(cut=rest < 0 or 0 < rest < _HEAD, ended=bool(last.flags & _ENDS), begins=tuple(places))
 
 
 def second_packet(file: BinaryIO, most: int = 64 << 20) -> bytes:

@@ -89,6 +89,26 @@ class _OpenMp3:
         return piece
 
 
+class _Joined:
+    """Sounds of one rate, one behind the other."""
+
+    def __init__(self, sounds: list[_Sequential]) -> None:
+        first = sounds[0]
+        self.samplerate, self.channels = int(first.samplerate), int(first.channels)
+        self.subtype, self.format = str(first.subtype), str(first.format)
+        self.frames = sum(int(sound.frames) for sound in sounds)
+        self._left = list(sounds)
+
+    def read(self, frames: int = -1, dtype: str = "float32", always_2d: bool = False) -> NDArray[Any]:
+        """The next frames of the sound that is on; it gives fewer where it ends."""
+        while self._left:
+            block: NDArray[Any] = self._left[0].read(frames, dtype=dtype, always_2d=True)
+            if len(block):
+                return block
+            self._left.pop(0)
+        return np.empty((0, self.channels), dtype)
+
+
 def audio_length(path: AnyPath) -> int:
     """How many frames a sound file has: as its header says, or counted where it leaves that open.
 
@@ -130,7 +150,7 @@ def _opened(file: Path, stack: ExitStack) -> Sound:
     if sound.format == "MP3":
         return _counted_mp3(file, sound, stack)
     if sound.format == "OGG":
-        _check_pages(file, sound)
+        return _all_streams(file, sound, stack)
     return sound  # type: ignore[no-any-return]
 
 
@@ -151,7 +171,8 @@ def _counted_mp3(file: Path, sound: _Sequential, stack: ExitStack) -> Sound:
     return _OpenMp3(stack.enter_context(_Sequential(view)), view, file)
 
 
-def _check_pages(file: Path, sound: _Sequential) -> None:
+def _all_streams(file: Path, sound: _Sequential, stack: ExitStack) -> Sound:
+    """An OGG, of one stream or of several one behind the other; what it says of a file cut short is told."""
     with file.open("rb") as stream:
         found = audio_ogg.look(stream)
     if found.cut:
@@ -160,8 +181,15 @@ def _check_pages(file: Path, sound: _Sequential) -> None:
         raise FormatError(f"{file}: need pages of samples, got none; the file was cut short")
     if not found.ended:
         note(f"{file}: its last page does not end the stream, so it may have been cut short; what is there is taken")
-    if found.streams > 1:
-        note(f"{file}: holds {found.streams} streams one behind the other; only the first is taken")
+    if len(found.begins) < 2:
+        return sound
+    ends = (*found.begins[1:], None)
+    views = [_view(file, stack, begin=begin, end=end) for begin, end in zip(found.begins, ends, strict=True)]
+    streams = [stack.enter_context(_Sequential(view)) for view in views]
+    if len({(stream.samplerate, stream.channels) for stream in streams}) > 1:
+        note(f"{file}: holds {len(streams)} streams of several rates or channels; only the first is taken")
+        return streams[0]  # type: ignore[no-any-return]
+    return _Joined(streams)
 
 
 def sound_blocks(
