@@ -1,13 +1,14 @@
 """MP3s with and without a frame that counts them: what is there is taken, whatever libsndfile guesses."""
 
 import io
+from functools import cache
 
 import numpy as np
 import pytest
 import soundfile
 
 from convolens.errors import FileNote, FormatError
-from convolens.media import audio_mp3
+from convolens.media import audio_mp3, audio_reading
 from convolens.media.audio import read_audio
 from convolens.media.audio_reading import audio_length
 
@@ -20,6 +21,7 @@ def tone(seconds, rate):
     return ((0.3 * np.sin(at * 0.05) + 0.2 * noise) * loud).astype(np.float32)
 
 
+@cache
 def mp3(seconds=3, rate=44100, channels=1, mode="VARIABLE"):
     """The bytes of an MP3 with its Xing frame, and of the same without."""
     file = io.BytesIO()
@@ -99,3 +101,14 @@ def test_a_hole_that_the_decoder_does_not_pass_is_no_end(tmp_path):
     (tmp_path / "hole.mp3").write_bytes(bare[:20000] + bytes(100_000) + bare[20000:])
     with pytest.raises(FormatError, match=r"hole\.mp3: (damaged sound after frame \d+|need a packet of sound, got)"):
         read_audio(tmp_path / "hole.mp3")
+
+
+def test_a_length_that_was_counted_is_not_counted_again_for_the_same_file(tmp_path, monkeypatch):
+    _, bare = mp3()
+    (tmp_path / "a.mp3").write_bytes(bare)
+    frames = audio_length(tmp_path / "a.mp3")
+    with monkeypatch.context() as patch:
+        patch.setattr(audio_reading, "sound_blocks", None)
+        assert audio_length(tmp_path / "a.mp3") == frames
+    (tmp_path / "a.mp3").write_bytes(bare + bare)
+    assert audio_length(tmp_path / "a.mp3") == 2 * frames

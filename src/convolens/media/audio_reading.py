@@ -32,6 +32,9 @@ _FAR_END = 1 << 40  # bytes: the length that an MP3 without one is said to have,
 _PIECE = 576  # frames: what the shortest packet of an MP3 gives
 
 
+_counted: dict[tuple[str, int, int], int] = {}  # the frames of the last file that had to be decoded to count them
+
+
 @runtime_checkable
 class Sound(Protocol):
     """An open sound file: soundfile's own, or one like it."""
@@ -115,7 +118,14 @@ def audio_length(path: AnyPath) -> int:
     Errors as in `read_audio`.
     """
     with reading(path) as sound:
-        return sum(map(len, sound_blocks(sound, path))) if _is_open_ended(sound) else int(sound.frames)
+        if not _is_open_ended(sound):
+            return int(sound.frames)
+        state = Path(path).stat()
+        known = _counted.get((str(path), state.st_mtime_ns, state.st_size))
+        frames = sum(map(len, sound_blocks(sound, path))) if known is None else known
+        _counted.clear()  # a command asks for the same file's again
+        _counted[(str(path), state.st_mtime_ns, state.st_size)] = frames
+        return frames
 
 
 def _is_open_ended(sound: Sound) -> bool:
