@@ -15,6 +15,9 @@ from convolens.media.audio_reading import reading, sound_blocks
 av = pytest.importorskip("av")
 
 
+FRONT = {"movflags": "faststart"}  # the index before the sound
+
+
 def tone(seconds=1.0, rate=44100, channels=2):
     at = np.arange(round(seconds * rate)) / rate
     return np.stack([0.5 * np.sin(2 * np.pi * 440 * (1 + which) * at) for which in range(channels)], axis=1)
@@ -103,6 +106,19 @@ def test_a_film_cut_short_is_refused(tmp_path):
     (tmp_path / "no-index.m4a").write_bytes(whole[: len(whole) // 2])  # which FFmpeg writes at the end
     with pytest.raises(FormatError, match=r"no-index\.m4a: "):
         read_audio(tmp_path / "no-index.m4a")
+    with av.open(str(tmp_path / "a.m4a")) as held, av.open(str(tmp_path / "front.m4a"), "w", options=FRONT) as out:
+        stream = out.add_stream_from_template(held.streams.audio[0])
+        for packet in held.demux(held.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    front = (tmp_path / "front.m4a").read_bytes()
+    assert len(read_audio(tmp_path / "front.m4a")[0]) >= 5 * 44100
+    with av.open(str(tmp_path / "front.m4a")) as held:
+        places = [packet.pos for packet in held.demux(held.streams.audio[0]) if packet.size]
+    (tmp_path / "cut.m4a").write_bytes(front[: places[len(places) // 2]])
+    with pytest.raises(FormatError, match=r"cut\.m4a: need the 5\.\d\d s of sound that its header claims, got 2"):
+        read_audio(tmp_path / "cut.m4a")
     at = whole.index(b"mdat")
     (tmp_path / "hole.m4a").write_bytes(whole[: at + 4] + bytes(len(whole) - at - 4))
     with pytest.raises(FormatError, match=r"hole\.m4a: "):

@@ -261,3 +261,17 @@ def test_a_jpeg_2000_keeps_its_depth(tmp_path, bits, shape):
     found = read_image(tmp_path / "a.jp2")
     np.testing.assert_array_equal(found, np.round(pixels * (65535 / (2**bits - 1))))
     assert (found[0, 0] == 65535).all()
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_pixels_that_their_checksum_does_not_fit_are_refused_though_they_decode(tmp_path, depth):
+    rows = b"".join(b"\0" + bytes(range(depth // 8 * 6)) for _ in range(6))
+    other = rows.replace(b"\4", b"\5")
+    head = picture_png._chunk(b"IHDR", struct.pack(">IIBBBBB", 6, 6, depth, 0, 0, 0, 0))
+    pixels = picture_png._chunk(b"IDAT", zlib.compress(rows, 0))
+    whole = picture_png.SIGNATURE + head + pixels + picture_png._chunk(b"IEND", b"")
+    assert read_image(whole).shape == (6, 6)
+    changed = whole.replace(zlib.compress(rows, 0), zlib.compress(other, 0))
+    assert len(changed) == len(whole) and changed != whole
+    with pytest.raises(FormatError, match="damaged picture: the checksum of its chunk IDAT is wrong"):
+        read_image(changed)
