@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convolens.errors import ConvolensError, FileError, FileNote, FormatError, printable
+from convolens.errors import ArgumentError, ConvolensError, FileError, FileNote, FormatError, printable
 from convolens.media.audio import read_audio, write_audio
 from convolens.media.audio_extras import read_extras
 from convolens.media.audio_reading import audio_length
@@ -145,3 +145,20 @@ def _refusal(reader, path):
     except ConvolensError as error:  # anything else fails the test
         return str(error)
     return None
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("reader", [read_audio, read_image, read_kernel, read_header])
+@pytest.mark.parametrize("path", [None, 5, 2.5, ["a.png"]])
+def test_what_is_no_path_is_a_sentence(reader, path):
+    with pytest.raises(ArgumentError, match=r"(path|source): need .*, got (NoneType|int|float|list)"):
+        reader(path)
+
+
+def test_an_open_file_that_is_only_written_or_was_closed_is_a_sentence(tmp_path):
+    with (tmp_path / "a.png").open("wb") as file, pytest.raises(FileError, match=r"a\.png: cannot be read: "):
+        read_image(file)
+    with (tmp_path / "a.png").open("rb") as file:
+        pass
+    with pytest.raises(FileError, match=r"a\.png: cannot be read: .* closed file"):
+        read_image(file)

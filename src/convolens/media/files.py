@@ -17,7 +17,7 @@ from secrets import token_hex
 from tempfile import NamedTemporaryFile
 from typing import Any, Protocol, runtime_checkable
 
-from convolens.errors import FileError, FormatError
+from convolens.errors import ArgumentError, FileError, FormatError
 
 AnyPath = str | os.PathLike[str]
 
@@ -40,7 +40,10 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
     Raises:
         FileError: nothing is there, or a folder, or it cannot be looked at.
         FormatError: a device or a pipe, which might never end.
+        ArgumentError: no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentError(f"path: need where {what} is, got {type(path).__name__}")
     need_no_address(path)
     file = Path(path)
     try:

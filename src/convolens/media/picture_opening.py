@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from convolens.errors import ArgumentError, FormatError
+from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.media import picture_formats, picture_jxl, picture_png, picture_tiff
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, OpenFile, need_file
@@ -44,10 +44,14 @@ def contents(source: Source) -> tuple[str, bytes]:
             return str(file), file.read_bytes()
     if isinstance(source, bytes):
         name, data = "picture", source
+    elif not isinstance(source, OpenFile):
+        raise ArgumentError(f"source: need a path, bytes or an open file, got {type(source).__name__}")
     else:
         name = str(getattr(source, "name", "picture"))
-        with decoding_picture(name):
+        try:
             data = source.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:  # the latter of one that is closed
+            raise FileError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
         if not isinstance(data, bytes):
             raise FormatError(f"{name}: need a file open for reading bytes, got one that gives text; open it with 'rb'")
     _check_bytes(name, len(data))
