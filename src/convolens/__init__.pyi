@@ -310,7 +310,7 @@ def unecho(
 
 # Pictures.
 
-def read_image(source: Source) -> NDArray[np.uint8 | np.uint16]: ...
+def read_image(source: Source, *, page: int | None = None) -> NDArray[np.uint8 | np.uint16]: ...
 def draw_boxes(
     image: Picture,
     boxes_xyxy: NDArray[np.number],

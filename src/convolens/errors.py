@@ -8,12 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from unicodedata import category
 
 MOST_SHOWN = 20  # names of a table that a message lists
 
 
+def printable(text: str) -> str:
+    r"""The text with escapes in place of what a terminal would obey, and of bytes of names that are not UTF-8.
+
+    >>> print(printable("caf\udce9\x1b[2J.png"))
+    caf\xe9\x1b[2J.png
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if category(letter) == "Zs" or letter in "\u200c\u200d":  # wide blanks; what joins letters of some scripts
+        return letter
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte of a name that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
+
+
+class FileNote(UserWarning):
+    """What is said of a file that was used nonetheless: mended, read in part, or written without all it carried."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
 class ConvolensError(Exception):
     """Base of all errors that Convolens raises on purpose."""
+
+    def __str__(self) -> str:  # names of files and classes come from anywhere
+        return printable(super().__str__())
 
 
 class ArgumentError(ConvolensError, ValueError):

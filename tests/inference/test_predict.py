@@ -154,6 +154,7 @@ def test_what_is_no_picture_is_refused_before_a_folder_is_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:.*passed over 1 .txt")
 def test_files_folders_and_patterns_are_taken_in_order(tmp_path):
     fill(tmp_path / "a", 2)
     fill(tmp_path / "b", 2)

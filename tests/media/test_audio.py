@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from convolens.errors import ArgumentError, FileError, FormatError, ShapeError
-from convolens.media import audio
-from convolens.media.audio import clipped, kept_subtype, read_audio, write_audio
+from convolens.errors import ArgumentError, FileError, FileNote, FormatError, ShapeError
+from convolens.media import audio_reading, audio_writing
+from convolens.media.audio import read_audio, write_audio
+from convolens.media.audio_writing import clipped, kept_subtype
 
 
 def noise(frames=1000, channels=None, seed=0):
@@ -42,8 +43,8 @@ def test_lossy_formats_come_back_sounding_alike(tmp_path, name):
 def test_the_same_samples_whatever_the_block_size(tmp_path):
     write_audio(tmp_path / "a.wav", noise(1000, 2), 8000, subtype="FLOAT")
     for frames in (1, 7, 1000, 4096):
-        with audio.reading(tmp_path / "a.wav") as sound:
-            blocks = list(audio.sound_blocks(sound, "a.wav", frames))
+        with audio_reading.reading(tmp_path / "a.wav") as sound:
+            blocks = list(audio_reading.sound_blocks(sound, "a.wav", frames))
         assert max(map(len, blocks)) <= frames
         np.testing.assert_array_equal(np.concatenate(blocks), noise(1000, 2))
 
@@ -59,22 +60,71 @@ def test_a_text_file_and_an_empty_file_named_wav_are_refused(tmp_path):
         read_audio(tmp_path / "gone.wav")
 
 
-@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 0xFFFFFF00, 102])
-def test_a_wav_that_claims_more_than_it_holds_is_refused(tmp_path, claimed):
+def wav(samples, claimed, behind=b"", riff=0xFFFFFFFF):
+    """A mono WAV of 16 bits whose header claims so many bytes."""
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 44100, 88200, 2, 16)
-    data = b"data" + struct.pack("<I", claimed) + bytes(100)
-    (tmp_path / "lie.wav").write_bytes(b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"WAVE" + fmt + data)
+    data = np.asarray(samples, "<i2").tobytes()
+    head = b"RIFF" + struct.pack("<I", riff) + b"WAVE" + fmt + b"data" + struct.pack("<I", claimed)
+    return head + data + behind
+
+
+@pytest.mark.parametrize("claimed", [5000, 1_000_000, 0x7FFE0000])
+def test_a_wav_that_claims_much_more_than_it_holds_is_refused(tmp_path, claimed):
+    (tmp_path / "lie.wav").write_bytes(wav(range(50), claimed))
     with pytest.raises(
         FormatError, match=rf"lie\.wav: need the {claimed} bytes of samples .* got 100; the file was cut"
     ):
         read_audio(tmp_path / "lie.wav")
 
 
+@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 0xFFFFFFD3, 0x7FFFF000, 0x80000000])
+def test_a_wav_written_to_a_pipe_is_taken_to_its_end_with_a_note(tmp_path, claimed):
+    (tmp_path / "pipe.wav").write_bytes(wav(range(50), claimed))
+    with pytest.warns(FileNote, match=r"pipe\.wav: its header leaves the length open.* all 100 bytes"):
+        samples, _ = read_audio(tmp_path / "pipe.wav")
+    np.testing.assert_array_equal(samples * 32768, range(50))
+
+
+@pytest.mark.parametrize("more", [1, 2, 8, 44, 128])
+def test_a_wav_that_claims_a_few_bytes_too_many_is_taken_with_a_note(tmp_path, more):
+    (tmp_path / "a.wav").write_bytes(wav(range(50), 100 + more))
+    with pytest.warns(FileNote, match=rf"claims {100 + more} bytes of samples, {more} more than there are"):
+        assert len(read_audio(tmp_path / "a.wav")[0]) == 50
+
+
+@pytest.mark.parametrize("riff", [0, 36, 0xFFFFFFFF])
+@pytest.mark.parametrize("count", [1, 50, 4001])
+def test_a_wav_whose_sizes_were_never_filled_in_is_taken_with_a_note(tmp_path, riff, count):
+    (tmp_path / "a.wav").write_bytes(wav(range(1, count + 1), 0, riff=riff))
+    with pytest.warns(FileNote, match=rf"claims no samples, and {2 * count} bytes of them follow; all are taken"):
+        samples, _ = read_audio(tmp_path / "a.wav")
+    np.testing.assert_array_equal(samples * 32768, range(1, count + 1))
+
+
+@pytest.mark.parametrize("behind", [b"", b"LIST" + struct.pack("<I", 4) + b"INFO"])
+def test_a_wav_that_is_truly_empty_stays_so(tmp_path, behind):
+    (tmp_path / "a.wav").write_bytes(wav([], 0, behind))
+    assert len(read_audio(tmp_path / "a.wav")[0]) == 0
+
+
+def test_samples_behind_those_that_a_header_claims_are_told(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(range(100, 1100), 200))
+    with pytest.warns(FileNote, match="1800 bytes behind the 200 of samples that its header claims were left out"):
+        assert len(read_audio(tmp_path / "a.wav")[0]) == 100
+
+
+@pytest.mark.parametrize("cut", [38, 41, 43])
+def test_a_wav_that_ends_before_its_samples_is_refused(tmp_path, cut):
+    (tmp_path / "a.wav").write_bytes(wav(range(10), 20)[:cut])
+    with pytest.raises(FormatError, match="need samples behind its header, got none; the file was cut short"):
+        read_audio(tmp_path / "a.wav")
+
+
 def test_a_flac_cut_short_is_refused(tmp_path):
     write_audio(tmp_path / "a.flac", noise(50000), 44100)
     whole = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FormatError, match=r"cut\.flac: (need the 50000 frames .* got|cannot be decoded after frame)"):
+    with pytest.raises(FormatError, match=r"cut\.flac: (need the 50000 frames .* got|damaged sound after frame)"):
         read_audio(tmp_path / "cut.flac")
 
 
@@ -84,22 +134,22 @@ def test_a_flac_that_claims_billions_of_frames_costs_no_memory_for_them(tmp_path
     data[21] |= 0x0F  # STREAMINFO: the length in frames is the 36 bits that end at byte 25
     data[22:26] = b"\xff\xff\xff\xff"
     (tmp_path / "lie.flac").write_bytes(data)
-    with pytest.raises(FormatError, match=r"lie\.flac: (need the 68719476735 frames|cannot be decoded)"):
+    with pytest.raises(FormatError, match=r"lie\.flac: (need the 68719476735 frames|damaged sound after frame)"):
         read_audio(tmp_path / "lie.flac")
 
 
 @pytest.mark.bad_input
 def test_a_claim_of_two_to_the_63_frames_is_never_allocated():
     class CutOgg:  # what some versions of libsndfile make of an OGG without its last page
-        format, subtype, frames = "OGG", "VORBIS", 2**63 - 1
+        format, subtype, frames, channels = "OGG", "VORBIS", 2**63 - 1, 2
         blocks = [np.zeros((10, 2), np.float32), np.zeros((0, 2), np.float32)]  # noqa: RUF012
 
         def read(self, frames, dtype, always_2d):
-            assert frames <= audio.BLOCK_FRAMES
+            assert frames <= audio_reading.BLOCK_FRAMES
             return self.blocks.pop(0)
 
     with pytest.raises(FormatError, match=r"cut\.ogg: need the 9223372036854775807 frames .* got 10; the file was cut"):
-        list(audio.sound_blocks(CutOgg(), "cut.ogg"))
+        list(audio_reading.sound_blocks(CutOgg(), "cut.ogg"))
 
 
 def test_a_sound_of_no_frames_is_read_as_one(tmp_path):
@@ -109,7 +159,7 @@ def test_a_sound_of_no_frames_is_read_as_one(tmp_path):
 
 
 def test_a_wav_that_would_pass_4_gib_becomes_rf64(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "WAV_BYTES", audio._HEADER_BYTES + 100)
+    monkeypatch.setattr(audio_writing, "WAV_BYTES", audio_writing.HEADER_BYTES + 100)
     write_audio(tmp_path / "short.wav", noise(50), 8000)
     write_audio(tmp_path / "long.wav", noise(51), 8000)
     assert soundfile.info(tmp_path / "short.wav").format == "WAV"
@@ -168,15 +218,46 @@ def test_other_formats_cut_short_are_refused_too(tmp_path, suffix):
         read_audio(tmp_path / f"cut{suffix}")
 
 
-def test_a_wav_written_to_a_pipe_is_refused_with_its_cause(tmp_path):
-    write_audio(tmp_path / "a.wav", noise(100), 8000)
-    data = (tmp_path / "a.wav").read_bytes()
-    at = data.index(b"data") + 4
-    (tmp_path / "pipe.wav").write_bytes(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
-    with pytest.raises(
-        FormatError, match=r"pipe\.wav: .* or it was written to a pipe by a program that could not know"
-    ):
-        read_audio(tmp_path / "pipe.wav")
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_cut_short_is_told(tmp_path, subtype):
+    write_audio(tmp_path / "a.ogg", noise(200_000), 48000, subtype=subtype)
+    whole = (tmp_path / "a.ogg").read_bytes()
+    (tmp_path / "cut.ogg").write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(FormatError, match=r"cut\.ogg: need"):
+        read_audio(tmp_path / "cut.ogg")
+    (tmp_path / "page.ogg").write_bytes(whole[: whole.rfind(b"OggS")])
+    with pytest.warns(FileNote, match=r"page\.ogg: its last page does not end the stream"):
+        assert 0 < len(read_audio(tmp_path / "page.ogg")[0]) < 200_000
+    (tmp_path / "head.ogg").write_bytes(whole[: whole.find(b"OggS", whole.find(b"OggS", 1) + 1)])
+    with pytest.raises(FormatError, match=r"head\.ogg: need"):
+        read_audio(tmp_path / "head.ogg")
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_streams_one_behind_the_other_are_one_sound(tmp_path, subtype):
+    parts = []
+    for number, frames in enumerate((5000, 100_000, 70)):
+        write_audio(tmp_path / f"{number}.ogg", noise(frames, 2, seed=number), 48000, subtype=subtype)
+        parts.append(tmp_path / f"{number}.ogg")
+    (tmp_path / "all.ogg").write_bytes(b"".join(part.read_bytes() for part in parts))
+    expected = np.concatenate([read_audio(part)[0] for part in parts])
+    np.testing.assert_array_equal(read_audio(tmp_path / "all.ogg")[0], expected)
+    assert audio_reading.audio_length(tmp_path / "all.ogg") == len(expected) == 105_070
+
+
+def test_a_second_stream_of_another_rate_is_told(tmp_path):
+    write_audio(tmp_path / "a.ogg", noise(5000), 48000)
+    write_audio(tmp_path / "b.ogg", noise(5000), 22050)
+    (tmp_path / "two.ogg").write_bytes((tmp_path / "a.ogg").read_bytes() + (tmp_path / "b.ogg").read_bytes())
+    with pytest.warns(FileNote, match="holds 2 streams of several rates or channels; only the first is taken"):
+        assert len(read_audio(tmp_path / "two.ogg")[0]) == 5000
+
+
+def test_a_thousand_channels_are_read_in_short_blocks(tmp_path):
+    write_audio(tmp_path / "a.wav", noise(2000, 1000), 8000)
+    with audio_reading.reading(tmp_path / "a.wav") as sound:
+        blocks = list(audio_reading.sound_blocks(sound, "a.wav"))
+    assert sum(map(len, blocks)) == 2000 and max(block.nbytes for block in blocks) <= 4 << 20
 
 
 def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path):
@@ -186,7 +267,7 @@ def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path):
     data[22:26] = bytes(4)
     (tmp_path / "open.flac").write_bytes(data)
     np.testing.assert_array_equal(read_audio(tmp_path / "open.flac")[0], read_audio(tmp_path / "a.flac")[0])
-    assert audio.audio_length(tmp_path / "open.flac") == 100_000
+    assert audio_reading.audio_length(tmp_path / "open.flac") == 100_000
 
 
 def test_only_the_beginning_is_read_where_that_is_asked_for(tmp_path):

@@ -133,6 +133,7 @@ def test_palettes_bits_inks_and_transparency_become_gray_rgb_or_rgba(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp", "deep.png", "deep.tif"])
+@pytest.mark.filterwarnings("ignore:.*deep.tif. has no place .* most of EXIF")
 def test_profile_and_metadata_are_kept(tmp_path, name):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from convolens.errors import ArgumentError, FileError, ShapeError
+from convolens.errors import ArgumentError, FileError, FileNote, ShapeError
 from convolens.media.images import write_image
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_many
 
@@ -23,7 +23,8 @@ def found(folder, *sources, **options):
 
 def test_a_folder_holds_every_picture_below_in_order_and_nothing_hidden(tmp_path):
     touch(tmp_path, "b.png", "a/z.JPG", "a/deeper/y.tif", "notes.txt", ".hidden.png", ".cache/x.png", "no_suffix")
-    assert found(tmp_path) == ["a/deeper/y.tif", "a/z.JPG", "b.png"]
+    with pytest.warns(FileNote, match="passed over 1 without suffix, 1 .txt$"):
+        assert found(tmp_path) == ["a/deeper/y.tif", "a/z.JPG", "b.png"]
 
 
 def test_what_a_mac_puts_into_archives_is_no_picture(tmp_path):
@@ -31,7 +32,8 @@ def test_what_a_mac_puts_into_archives_is_no_picture(tmp_path):
         for name in ("holiday/a.jpg", "__MACOSX/holiday/._a.jpg", "__MACOSX/holiday/b.jpg"):
             archive.writestr(name, b"")
     zipfile.ZipFile(tmp_path / "photos.zip").extractall(tmp_path)
-    assert found(tmp_path) == found(tmp_path, f"{tmp_path}/**/*.jpg") == ["holiday/a.jpg"]
+    with pytest.warns(FileNote, match="passed over 1 .zip$"):
+        assert found(tmp_path) == found(tmp_path, f"{tmp_path}/**/*.jpg") == ["holiday/a.jpg"]
 
 
 def test_linked_folders_and_files_are_followed_once(tmp_path):

@@ -16,6 +16,7 @@ import typer
 from typer.main import get_command
 
 from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, tour, train, trunks
+from convolens.cli.telling import tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
 
@@ -70,6 +71,7 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _end)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names that are not UTF-8
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -87,7 +89,8 @@ def _end(number: int, frame: Any) -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C, 141 unread."""
     try:
-        code = app(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
+        with telling_notes():
+            code = app(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
     except ConvolensError as error:
         options = options_of(get_command(app), arguments)
         return _complain(in_words_of(options, str(error), subject=isinstance(error, ArgumentError)))
@@ -114,5 +117,5 @@ def _where_to_look(error: typer.TyperException) -> str:
 
 
 def _complain(sentence: str) -> int:
-    typer.echo(f"error: {sentence}", err=True)
+    tell(f"error: {sentence}")
     return CANNOT

@@ -55,16 +55,22 @@ def convolve(
     weights = named_or_read(kernel)
     options: dict[str, Any] = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
     if source.suffix.lower() in SOUNDS:
-        from convolens.media import audio
+        from convolens.media import audio_writing
+        from convolens.media.audio import read_audio
+        from convolens.media.audio_extras import read_extras
+        from convolens.media.audio_reading import reading
 
-        signal, rate = audio.read_audio(source)
+        signal, rate = read_audio(source)
         result = filtered(signal, weights, **options)
-        with audio.reading(source) as sound:
-            subtype = audio.kept_subtype(target, sound.subtype)
-        channels, keeping = (1 if result.ndim == 1 else result.shape[1]), (source, kernel)
-        with audio.writing_audio(target, rate, channels, subtype=subtype, frames=len(result), keeping=keeping) as out:
-            audio.write_blocks(out, result)
-        clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio.clipped(result)
+        with reading(source) as sound:
+            subtype = audio_writing.kept_subtype(target, sound.subtype)
+        channels = 1 if result.ndim == 1 else result.shape[1]
+        with audio_writing.writing_audio(
+            target, rate, channels, subtype=subtype, frames=len(result), keeping=(source, kernel),
+            extras=read_extras(source),
+        ) as out:  # fmt: skip
+            audio_writing.write_blocks(out, result)
+        clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio_writing.clipped(result)
         if clipped:
             tell(f"warning: {target}: {clipped} samples were too loud for the format and were clipped")
     else:

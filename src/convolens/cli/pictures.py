@@ -10,7 +10,8 @@ import typer
 from convolens.cli.telling import tell, tell_written
 
 Source = Annotated[
-    Path, typer.Argument(metavar="IN", help="A picture (PNG, JPEG, TIFF, WebP, BMP, GIF), a folder, or 'photos/*.jpg'.")
+    Path,
+    typer.Argument(metavar="IN", help="A picture (PNG, JPEG, TIFF, WebP, AVIF, …), a folder, or 'photos/*.jpg'."),
 ]
 Target = Annotated[
     Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format. A folder for many.")
@@ -18,6 +19,10 @@ Target = Annotated[
 
 Boundary = Annotated[
     str, typer.Option(help="What lies past the border: symmetric, reflect, edge, wrap or constant (black).")
+]
+PageOption = Annotated[
+    str | None,
+    typer.Option("--page", metavar="N|all", help="Of several pages or frames, the N-th or all; the first by default."),
 ]
 
 
@@ -39,6 +44,7 @@ def blur(
     truncate: Annotated[
         float | None, typer.Option(help="Cut the Gaussian off at this many sigmas, in place of --tolerance.")
     ] = None,
+    page: PageOption = None,
 ) -> None:
     """Blur pictures by a Gaussian.
 
@@ -47,12 +53,13 @@ def blur(
       convolens blur photo.jpg soft.jpg --sigma 5
       convolens blur photo.jpg panned.jpg --sigma 0,12
       convolens blur photos soft --sigma 5
+      convolens blur dance.gif soft.gif --sigma 2 --page all
     """
     from convolens.effects.pictures.blur import blur as blurred
 
     widths = _widths(sigma)
     options: dict[str, Any] = {"boundary": boundary, "tolerance": tolerance, "truncate": truncate}
-    _change(source, target, lambda pixels: blurred(pixels, widths, **options))
+    _change(source, target, lambda pixels: blurred(pixels, widths, **options), page)
 
 
 def sharpen(
@@ -62,6 +69,7 @@ def sharpen(
     amount: Annotated[float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
     boundary: Boundary = "symmetric",
+    page: PageOption = None,
 ) -> None:
     """Sharpen pictures by unsharp masking: add what a blur of them leaves out.
 
@@ -73,7 +81,7 @@ def sharpen(
     from convolens.effects.pictures.sharpen import sharpen as sharpened
 
     options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary}
-    _change(source, target, lambda pixels: sharpened(pixels, sigma, **options))
+    _change(source, target, lambda pixels: sharpened(pixels, sigma, **options), page)
 
 
 def edges(
@@ -88,6 +96,7 @@ def edges(
     learned: Annotated[
         bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
     ] = False,
+    page: PageOption = None,
 ) -> None:
     """Show where brightness or color changes, as gray pictures.
 
@@ -106,14 +115,14 @@ def edges(
         options: dict[str, Any] = {
             "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "boundary": boundary,
         }  # fmt: skip
-        return _change(source, target, lambda pixels: edge_picture(pixels, **options))
+        return _change(source, target, lambda pixels: edge_picture(pixels, **options), page)
     if method != "sobel":
         from convolens.errors import ArgumentError
 
         raise ArgumentError(f"method: need sobel beside the learned edges, got {method!r}")
     from convolens.features.learned_edges import edges_side_by_side
 
-    return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain))
+    return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain), page)
 
 
 def _widths(words: str) -> Any:
@@ -126,18 +135,34 @@ def _widths(words: str) -> Any:
     return widths[0] if len(widths) == 1 else widths
 
 
-def _change(source: Path, target: Path, change: Any) -> None:
+def _page(words: str | None) -> Any:
+    """A page's number, "all", or None.
+
+    Raises:
+        ArgumentError: neither.
+    """
+    from convolens.errors import ArgumentError
+
+    if words is None or words == "all":
+        return words
+    if not words.isdecimal() or int(words) == 0:
+        raise ArgumentError(f"page: need a number from 1 on, or all, got {words!r}")
+    return int(words)
+
+
+def _change(source: Path, target: Path, change: Any, page: str | None) -> None:
     """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
     from convolens.effects.pictures.files import change_picture_file, change_picture_files
     from convolens.media.picture_files import ResultPaths, find_pictures, is_many
     from convolens.progress import track
 
     if not is_many(source):
-        change_picture_file(source, target, change)
+        change_picture_file(source, target, change, page=_page(page))
         return tell_written(target)
     sources = list(find_pictures([source], outside=target))
     results, failures = ResultPaths([source], target), []
-    for outcome in track(change_picture_files(sources, results, change), target.name, len(sources)):
+    changes = change_picture_files(sources, results, change, page=_page(page))
+    for outcome in track(changes, target.name, len(sources)):
         failures += [outcome.error] if outcome.error else []
     for failure in failures:
         tell(f"skipped: {failure}")

@@ -9,7 +9,9 @@ import typer
 
 from convolens.cli.telling import tell, tell_written
 
-Source = Annotated[Path, typer.Argument(metavar="IN", help="A sound: WAV, FLAC, OGG or MP3.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="IN", help="A sound: WAV, FLAC, OGG, MP3; M4A and films by convolens[media].")
+]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
 Normalize = Annotated[
     bool, typer.Option("--normalize", help="Scale the result so that its loudest sample just reaches full scale.")
@@ -143,7 +145,7 @@ def unecho(
     They are found in the recording itself, or by comparison with a reference, and printed; or say which there are.
     Where none stands out, or they cancel a pitch, it says so and writes nothing.
 
-    
+    \b
     Examples:
       convolens unecho stairwell.wav clean.wav
       convolens unecho hall.wav clean.wav --delay 0.3 --weight 0.5 --plot clean.png
@@ -201,7 +203,7 @@ def _from_file_to_file(
 ) -> None:  # fmt: skip
     """Streams a sound through a change, with a progress bar, and says what the format could not hold."""
     from convolens.effects.sounds.files import change_sound_file
-    from convolens.media.audio import audio_length, reading
+    from convolens.media.audio_reading import audio_length, reading
     from convolens.media.outline import Outline
     from convolens.progress import watching
 

@@ -6,21 +6,58 @@ skipped and how long it takes stands on the terminal.
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import typer
+
+from convolens.errors import FileNote, printable
+
+_NOTES_SHOWN = 5  # of one kind; a folder of animations would fill the terminal
 
 
 def tell(sentence: str) -> None:
     """Says something of the work, on stderr."""
-    typer.echo(sentence, err=True)
+    typer.echo("\n".join(map(printable, sentence.split("\n"))), err=True)
+
+
+@contextmanager
+def telling_notes() -> Iterator[None]:
+    """Says what readers and writers of files note, each once, on stderr; of many alike only the first and how many."""
+    told: set[str] = set()
+    alike: Counter[str] = Counter()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, FileNote):
+            return shown(message, category, *where, **more)
+        sentence = str(message)
+        kind = re.sub(r"\d+", "", sentence.partition(": ")[2])
+        alike[kind] += sentence not in told
+        if sentence not in told and alike[kind] <= _NOTES_SHOWN:
+            tell(f"note: {sentence}")
+        told.add(sentence)
+        return None
+
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+        warnings.simplefilter("always", FileNote)
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            for kind, count in alike.items():
+                if count > _NOTES_SHOWN:
+                    tell(f"note: {count - _NOTES_SHOWN} more files: {kind}")
 
 
 def tell_written(path: Path, what: str = "") -> None:
     """Says what was written, and where."""
-    tell(f"wrote {path}{f': {what}' if what else ''}")
+    tell(f"wrote {printable(str(path))}{f': {what}' if what else ''}")
 
 
 @contextmanager

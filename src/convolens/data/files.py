@@ -9,6 +9,7 @@ from convolens.data.dataset import Skipped
 from convolens.errors import FileError, FormatError
 from convolens.media.files import need_file
 from convolens.media.picture_files import is_left_out
+from convolens.media.picture_formats import remedy_for
 
 MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
 
@@ -48,8 +49,10 @@ def split_in(name: str) -> str:
 
 def no_picture(path: str) -> Skipped:
     """A file passed over for its name."""
-    suffix = os.path.splitext(path)[1]  # noqa: PTH122
-    return Skipped(Path(path), f"{path}: need a picture's suffix, got {suffix or 'none'}")
+    suffix, remedy = os.path.splitext(path)[1], remedy_for(path)  # noqa: PTH122
+    return Skipped(
+        Path(path), f"{path}: need a picture's suffix, got {suffix or 'none'}{f'; {remedy}' if remedy else ''}"
+    )
 
 
 def read_text(path: Path, what: str) -> str:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
 from convolens.data.files import SPLITS, listed, numbered, read_text, split_folders
 from convolens.errors import DataError, FormatError
-from convolens.media.picture_files import SUFFIXES
+from convolens.media.picture_formats import suffixes
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -113,7 +113,7 @@ def _picture(xml: Path, name: str) -> Path:
     base = xml.parent
     folders = [base, base.parent / "JPEGImages", base.parent / "images", base.parent]
     names = [name] if name else []
-    names += [xml.stem + suffix for suffix in sorted(SUFFIXES)]
+    names += [xml.stem + suffix for suffix in sorted(suffixes())]
     places = [folder / one for one in names for folder in folders]
     return next((place for place in places if place.is_file()), base / names[0])
 

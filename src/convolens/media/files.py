@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from secrets import token_hex
 from tempfile import NamedTemporaryFile
 from typing import Any, Protocol, runtime_checkable
 
-from convolens.errors import FileError
+from convolens.errors import ArgumentError, FileError, FormatError
 
 AnyPath = str | os.PathLike[str]
 
@@ -30,21 +31,33 @@ class OpenFile(Protocol):
 
 
 def need_file(path: AnyPath, what: str = "a file") -> Path:
-    """The path, if a readable file is there.
+    """The path, if an ordinary file is there.
 
     Args:
         path: where it should be.
         what: what it should hold, for the message: "a sound", "a model".
 
     Raises:
-        FileError: nothing is there, or a folder.
+        FileError: nothing is there, or a folder, or it cannot be looked at.
+        FormatError: a device or a pipe, which might never end.
+        ArgumentError: no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentError(f"path: need where {what} is, got {type(path).__name__}")
     need_no_address(path)
     file = Path(path)
-    if file.is_dir():
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileError(f"{file}: need {what}, found nothing there") from None
+    except OSError as error:
+        raise FileError(f"{file}: need {what}, cannot look at it: {error.strerror or error}") from error
+    except ValueError as error:  # a name with a zero byte, which no file system has
+        raise FileError(f"{file}: need {what}, found nothing there: {error}") from error
+    if stat.S_ISDIR(mode):
         raise FileError(f"{file}: need {what}, got a folder")
-    if not file.exists():
-        raise FileError(f"{file}: need {what}, found nothing there")
+    if not stat.S_ISREG(mode):
+        raise FormatError(f"{file}: need {what}, got a device or a pipe; write it into a file first")
     return file
 
 

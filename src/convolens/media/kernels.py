@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from convolens.errors import FormatError
 from convolens.media.audio import read_audio
+from convolens.media.audio_films import SUFFIXES as FILMS
+from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, need_file
 from convolens.media.images import read_image
 
-SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff")
+SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", *FILMS)
 _TEXTS = (".txt", ".csv", ".tsv", ".dat")
 _MAX_TEXT_BYTES = 64 << 20
 
@@ -32,7 +34,8 @@ def read_kernel(path: AnyPath) -> NDArray[np.float64]:
     """
     file = need_file(path, "a kernel")
     reader = _READERS.get(file.suffix.lower(), _read_picture)
-    weights = reader(file)
+    with decoding(file, "kernel"):
+        weights = reader(file)
     if weights.dtype.kind not in "buif" or weights.ndim not in (1, 2) or weights.size == 0:
         raise FormatError(f"{file}: need one or two axes of real numbers, got {weights.dtype} {weights.shape}")
     if not np.isfinite(weights).all():
@@ -54,14 +57,15 @@ def _read_picture(file: Path) -> NDArray[Any]:
 
 
 def _read_npy(file: Path) -> NDArray[Any]:
-    try:
-        with file.open("rb") as stream:
+    with file.open("rb") as stream:
+        try:
             _check_size(stream, file)
-        array: NDArray[Any] = np.load(file, allow_pickle=False)
-    except FormatError:
-        raise
-    except (ValueError, EOFError, OSError, MemoryError) as error:
-        raise FormatError(f"{file}: need an array saved by numpy.save, of numbers; {error}") from error
+            stream.seek(0)
+            array: NDArray[Any] = np.load(stream, allow_pickle=False)
+        except FormatError:
+            raise
+        except Exception as error:  # NumPy parses the header as Python, with all that parsing can raise
+            raise FormatError(f"{file}: need an array saved by numpy.save, of numbers; {error}") from error
     return array
 
 

@@ -17,19 +17,16 @@ from typing import Any, Generic, TypeVar
 from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
-from convolens.errors import DtypeError, FileError, ShapeError
+from convolens.errors import DtypeError, FileError, ShapeError, printable
 from convolens.media.files import AnyPath, make_folder, need_no_address
+from convolens.media.notes import note
+from convolens.media.picture_formats import WRITTEN, passed_over
+from convolens.media.picture_formats import is_picture as is_picture
 from convolens.media.read_ahead import read_ahead
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 _NOT_MEANT = "__MACOSX"
 
 Result = TypeVar("Result")
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file's name ends as a picture's does."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - three times as fast as a Path
 
 
 def is_left_out(name: str) -> bool:
@@ -70,7 +67,8 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
     for source in sources:
         need_no_address(source)
         path, found, results = Path(source), False, 0
-        for file in _meant(path):
+        others: list[str] = []
+        for file in _meant(path, others):
             if hidden is None or not file.resolve().is_relative_to(hidden):
                 found = True
                 yield file
@@ -81,8 +79,15 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
                 f"{path}: need pictures, found {results:,}, all below {outside}, which is left out as the folder of "
                 "results; give the results another folder"
             )
+        held = passed_over(other for other in others if hidden is None or not _is_below(other, hidden))
         if not found:
-            raise FileError(f"{path}: need pictures ({' '.join(SUFFIXES)}), found none")
+            raise FileError(f"{path}: need pictures ({' '.join(WRITTEN)} …), found {held or 'none'}")
+        if held:
+            note(f"{path}: passed over {held}")
+
+
+def _is_below(name: str, folder: Path) -> bool:
+    return Path(name).resolve().is_relative_to(folder)
 
 
 def is_many(source: AnyPath) -> bool:
@@ -91,13 +96,16 @@ def is_many(source: AnyPath) -> bool:
     return path.is_dir() or (not path.exists() and has_magic(str(path)))
 
 
-def _meant(path: Path) -> Iterator[Path]:
+def _meant(path: Path, others: list[str]) -> Iterator[Path]:
+    """The pictures; what else a folder or a pattern gives is added to the others."""
     if not is_many(path):
         yield path
-    elif path.is_dir():
-        yield from (Path(name) for name in files_below(path) if is_picture(name))
-    else:
-        yield from (Path(name) for name in _matching(str(path)) if is_picture(name))
+        return
+    for name in files_below(path) if path.is_dir() else _matching(str(path)):
+        if is_picture(name):
+            yield Path(name)
+        else:
+            others.append(name)
 
 
 def _matching(pattern: str) -> list[str]:
@@ -111,7 +119,8 @@ class ResultPaths:
     Args:
         sources: what `find_pictures` was given.
         folder: where results go; made where it is missing.
-        suffix: of the results, in place of the pictures' own; None keeps theirs. Pictures of one folder whose names
+        suffix: of the results, in place of the pictures' own; None keeps theirs, and those that are read and not
+            written (HEIC, AVIF and the like) become PNGs. Pictures of one folder whose names
             differ by their suffix only then have it in the result's name: `0-png.jpg` and `0-tif.jpg`.
 
     Raises:
@@ -129,9 +138,9 @@ class ResultPaths:
         """Where the picture's result goes; the folders above it are made."""
         place = self.folder / _absolute(path).parent.relative_to(self._base)
         place.mkdir(parents=True, exist_ok=True)
-        if self.suffix is None:
+        if self.suffix is None and path.suffix.lower() in WRITTEN:
             return place / path.name
-        return place / (self._names(path).get(path.name, path.name.replace(".", "-")) + self.suffix)
+        return place / (self._names(path).get(path.name, path.name.replace(".", "-")) + (self.suffix or ".png"))
 
     def _names(self, path: Path) -> dict[str, str]:
         """For each picture beside this one, what its result is called; pictures come folder by folder."""
@@ -216,4 +225,4 @@ def decoded_ahead(files: Iterable[Path]) -> Iterator[Outcome[NDArray[Any]]]:
 
 def failed(path: Path, error: Exception) -> Outcome[Any]:
     """The outcome of a file that cannot be used; its sentence names the file."""
-    return Outcome(path, error=str(error) if str(path) in str(error) else f"{path}: {error}")
+    return Outcome(path, error=str(error) if printable(str(path)) in str(error) else f"{path}: {error}")

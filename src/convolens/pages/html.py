@@ -24,14 +24,18 @@ class Part:
 
 
 def report(title: str, lead: str, parts: Sequence[Part]) -> str:
-    """The page as HTML. Title, lead and the parts' words are plain text; their figures are HTML already."""
-    return Template((files("convolens.pages") / "report.html").read_text(encoding="utf-8")).substitute(
+    """The page as HTML. Title, lead and the parts' words are plain text; their figures are HTML already.
+
+    Bytes of file names that are not UTF-8 are shown as escapes.
+    """
+    page = Template((files("convolens.pages") / "report.html").read_text(encoding="utf-8")).substitute(
         title=escape(title),
         lead=escape(lead),
         style=page_style(),
         version=escape(__version__),
         parts="".join(map(_part, parts)),
     )
+    return page.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def skipped_part(files: Sequence[tuple[str, str]]) -> list[Part]:

@@ -69,3 +69,44 @@ def test_a_tensor_gives_a_tensor():
 def test_what_has_no_edges_is_refused(image, options, error, message):
     with pytest.raises(error, match=message):
         cl.canny(image, **options)
+
+
+def figures():
+    """Ideal edges: steps both ways and on the diagonal, squares, a line, a dot, a disk, a chessboard."""
+    for side in (9, 16, 33):
+        down, across = np.mgrid[:side, :side]
+        middle, quarter = side // 2, side // 4
+        inside = (down >= quarter) & (down < 3 * quarter) & (across >= quarter) & (across < 3 * quarter)
+        disk = (down - side / 2 + 0.5) ** 2 + (across - side / 2 + 0.5) ** 2 < (side / 3) ** 2
+        for figure in (across >= middle, down >= middle - 1, down + across > side, down > across, inside, ~inside, disk,
+                       0.7 * inside, 0.05 * (across >= middle), down == middle, (down == middle) & (across == middle),
+                       (down // 4 + across // 4) % 2):  # fmt: skip
+            yield figure.astype(float)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 1.4, 2.0, 3.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8, np.uint16])
+def test_on_ideal_edges_ties_are_kept_whatever_rounding_and_however_the_picture_is_turned(sigma, dtype):
+    for figure in figures():
+        white = 1 if dtype in (np.float64, np.float32) else np.iinfo(dtype).max
+        pixels = np.round(figure * white).astype(dtype) if white > 1 else figure.astype(dtype)
+        found = cl.canny(pixels, sigma)
+        theirs = feature.canny(pixels / np.float64(white), sigma, low_threshold=0.1, high_threshold=0.2, mode="reflect")
+        assert not (theirs & ~found).any()
+        for turn in (np.fliplr, np.flipud, np.rot90, np.transpose):
+            np.testing.assert_array_equal(cl.canny(np.ascontiguousarray(turn(pixels)), sigma), turn(found))
+
+
+def test_a_step_is_two_pixels_wide_and_a_threshold_that_it_just_reaches_counts():
+    step = np.repeat([[0.0] * 8 + [0.5] * 8], 7, axis=0)
+    for pixels in (step, step.T, 1 - step):
+        assert cl.canny(np.ascontiguousarray(pixels), 1).sum() == 2 * 5
+    just = float(np.hypot(*cl.sobel_gradients(cl.blur(step, 1, truncate=4))).max())
+    assert cl.canny(step, 1, low=just, high=just).sum() == 10
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint32, np.int16, np.int8])
+def test_white_is_not_guessed_from_a_wide_type(dtype):
+    step = np.repeat([[0] * 8 + [100] * 8], 7, axis=0)
+    with pytest.raises(DtypeError, match=r"image: need uint8, uint16 or floats in \[0, 1\], got .*int.*; convert"):
+        cl.canny(step.astype(dtype))

@@ -30,6 +30,7 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
+@pytest.mark.filterwarnings("ignore:.*passed over 1 .txt")
 def test_a_folder_becomes_a_folder_and_a_bad_file_is_skipped(folder, tmp_path):
     outcomes = changed([folder], tmp_path / "out")
     assert [o.path.name for o in outcomes] == sorted(p.name for p in folder.iterdir() if p.name != "notes.txt")
@@ -42,6 +43,7 @@ def test_a_folder_becomes_a_folder_and_a_bad_file_is_skipped(folder, tmp_path):
             np.testing.assert_array_equal(read_image(outcome.result), soften(read_image(outcome.path)))
 
 
+@pytest.mark.filterwarnings("ignore:.*passed over 1 .txt")
 def test_folders_below_are_done_into_folders_below(folder, tmp_path):
     (folder / "more").mkdir()
     write_image(folder / "more" / "0.png", np.zeros((3, 3), np.uint8))

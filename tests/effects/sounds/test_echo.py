@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convolens as cl
+from convolens.effects.sounds.echo_stream import echo_stream
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 
 torch = pytest.importorskip("torch")
@@ -191,3 +192,14 @@ def test_a_tensor_echoes_like_an_array_with_gradients(options):
     expected = [(cl.echo(click, 1000, **arguments) * weight).sum() for click in clicks]
     out.backward(torch.tensor(weight))
     np.testing.assert_allclose(tensor.grad.ravel(), expected, atol=1e-12)
+
+
+def test_a_thousand_channels_need_no_more_memory_than_two():
+    import tracemalloc
+
+    for channels in (2, 1024):
+        tracemalloc.start()
+        frames = sum(map(len, echo_stream([np.zeros((4, channels), np.float32)], 8000, 0.1, 0.5)))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert frames == 804 and peak < 32 << 20

@@ -131,10 +131,10 @@ def test_progress_counts_every_frame(tmp_path):
 
 
 def test_a_result_above_4_gib_is_announced_before_it_is_written(tmp_path, monkeypatch):
-    from convolens.media import audio
+    from convolens.media import audio_writing
 
     write_audio(tmp_path / "a.wav", noise(50), 8000)
-    monkeypatch.setattr(audio, "WAV_BYTES", audio._HEADER_BYTES + 100)
+    monkeypatch.setattr(audio_writing, "WAV_BYTES", audio_writing.HEADER_BYTES + 100)
     change_sound_file(tmp_path / "a.wav", tmp_path / "same.wav", lambda blocks, rate: iter(blocks))
     change_sound_file(tmp_path / "a.wav", tmp_path / "long.wav", HALL, longer=lambda rate: round(0.2 * rate))
     assert soundfile.info(tmp_path / "same.wav").format == "WAV"

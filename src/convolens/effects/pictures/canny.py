@@ -19,6 +19,7 @@ from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.effects.pictures.blur import blur
 from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.edges import sobel_gradients
+from convolens.errors import DtypeError
 from convolens.shapes import Boundary
 
 _TRUNCATE = 4.0  # sigmas, as in scikit-image
@@ -39,11 +40,14 @@ def canny(
     """Where the picture has edges: lines one pixel wide, `True` on them.
 
     As scikit-image's `canny` with `mode="reflect"`, which means numpy's `symmetric`: to the pixel in float64; of other
-    dtypes, computed in float32, one in 10,000 may differ. The outermost pixels are never edges.
+    dtypes, computed in float32, one in 10,000 may differ. The outermost pixels are never edges. Ties are the exception:
+    beside an ideal step the gradient is equally large on two pixels. Both are kept here, so that a line there is two
+    wide, and the edges of a turned or mirrored picture are the turned or mirrored edges. scikit-image keeps one or both
+    as its rounding falls: never one that is not kept here, on the steps, squares and disks of the tests.
 
     Args:
-        image: `(H, W)`, RGB or RGBA (as grey, by the brightness of its colours; opacity is ignored); integers, or
-            floats in [0, 1]. A torch tensor gives a tensor, without gradients.
+        image: `(H, W)`, RGB or RGBA (as grey, by the brightness of its colours; opacity is ignored); uint8, uint16,
+            or floats in [0, 1]. A torch tensor gives a tensor, without gradients.
         sigma: width of the blur before, in pixels: smaller detail makes no edges.
         low: the weakest gradient of a line, by Sobel's weights, where white is 1: a step of height h gives up to 4h.
         high: what a line must reach somewhere.
@@ -52,7 +56,7 @@ def canny(
     Raises:
         ArgumentError: thresholds that are negative or not in order; a sigma that is none.
         ShapeError: not a picture.
-        DtypeError: not real numbers.
+        DtypeError: other integers, whose white is not known; no real numbers.
 
     >>> step = np.repeat([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]], 5, axis=0)
     >>> canny(step, 0.5)[2]
@@ -63,16 +67,22 @@ def canny(
         return sys.modules["torch"].from_numpy(found).to(image.device)
     high = as_real(high, "high", "a finite threshold of at least 0", lambda h: h >= 0)
     low = as_real(low, "low", f"a threshold from 0 to high's {high:g}", lambda v: 0 <= v <= high)
-    gray = brightness(as_array(image, "image"))
+    pixels = as_array(image, "image")
+    if pixels.dtype.kind in "iu" and pixels.dtype not in (np.uint8, np.uint16):
+        raise DtypeError(f"image: need uint8, uint16 or floats in [0, 1], got {pixels.dtype}; convert to uint8")
+    gray = brightness(pixels)
     gx, gy = sobel_gradients(blur(gray, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
     strength = np.hypot(gx, gy)
     rounding = _ROUNDING * float(np.finfo(gray.dtype).eps) * float(np.abs(gray).max())
-    ridges = _ridges(gx, gy, strength, max(low, rounding))
-    return _connected(ridges, ridges & (strength >= high))
+    ridges = _ridges(gx, gy, strength, max(low - rounding, rounding), rounding)
+    return _connected(ridges, ridges & (strength >= high - rounding))
 
 
-def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: float) -> NDArray[np.bool_]:
-    """Pixels of at least `low` that no neighbour along the gradient exceeds, neighbours interpolated linearly."""
+def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: float, tie: float) -> NDArray[np.bool_]:
+    """Pixels of at least `low` that no neighbour along the gradient exceeds, neighbours interpolated linearly.
+
+    What is within `tie` of one another counts as equal: rounding alone would choose between them.
+    """
     candidates = np.zeros(strength.shape, bool)
     candidates[1:-1, 1:-1] = strength[1:-1, 1:-1] >= low
     candidates &= strength > 0
@@ -86,7 +96,7 @@ def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: flo
     kept = np.ones(len(at), bool)
     for sign in (1, -1):
         neighbor = flat[at + sign * diagonal] * fraction + flat[at + sign * straight] * (1 - fraction)
-        kept &= neighbor <= flat[at]
+        kept &= neighbor <= flat[at] + tie
     candidates.ravel()[at] = kept
     return candidates
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from convolens.media.files import AnyPath
-from convolens.media.images import read_picture, write_picture
+from convolens.media.images import read_pages, read_picture, write_pages, write_picture
 from convolens.media.picture_files import Outcome, ResultPaths, attempt
 from convolens.media.read_ahead import read_ahead
 from convolens.settings import threads
@@ -21,23 +21,40 @@ from convolens.settings import threads
 Change = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-def change_picture_file(source: AnyPath, target: AnyPath, change: Change) -> None:
+Page = int | Literal["all"] | None
+
+
+def change_picture_file(source: AnyPath, target: AnyPath, change: Change, *, page: Page = None) -> None:
     """Reads a picture, changes it and writes it with its colour profile and metadata.
+
+    Args:
+        source: what to read.
+        target: where to write.
+        change: makes the new pixels of the old.
+        page: of several pages or frames, which one, counted from 1; "all" writes all of them, with their times; None
+            takes the first, with a note where there are more.
 
     Raises:
         FileError, FormatError: it cannot be read or written, or the output is the input.
+        ArgumentError: no such page.
     """
-    picture = read_picture(source)
+    if page == "all":
+        return write_pages(target, read_pages(source).changed(change), keeping=(source,))
+    picture = read_picture(source, page=page)
     write_picture(target, picture.with_pixels(change(picture.pixels)), keeping=(source,))
+    return None
 
 
-def change_picture_files(sources: Iterable[Path], results: ResultPaths, change: Change) -> Iterator[Outcome[Path]]:
+def change_picture_files(
+    sources: Iterable[Path], results: ResultPaths, change: Change, *, page: Page = None
+) -> Iterator[Outcome[Path]]:
     """Changes many pictures into a folder, under their own names.
 
     Args:
         sources: what to read.
         results: where to write.
         change: makes the new pixels of the old; called from several threads.
+        page: as in `change_picture_file`.
 
     Yields:
         What became of each, in order: where it was written, or why not.
@@ -45,13 +62,13 @@ def change_picture_files(sources: Iterable[Path], results: ResultPaths, change: 
 
     def one(job: tuple[Path, Path]) -> Outcome[Path]:
         source, target = job
-        return attempt(source, partial(_changed, source, target, change))
+        return attempt(source, partial(_changed, source, target, change, page))
 
     jobs = ((source, results(source)) for source in sources)
     for _, outcome in read_ahead(one, jobs, ahead=2 * threads()):
         yield outcome
 
 
-def _changed(source: Path, target: Path, change: Change) -> Path:
-    change_picture_file(source, target, change)
+def _changed(source: Path, target: Path, change: Change, page: Page) -> Path:
+    change_picture_file(source, target, change, page=page)
     return target

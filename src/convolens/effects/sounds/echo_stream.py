@@ -18,7 +18,7 @@ from convolens.arrays import Real, empty
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
 from convolens.effects.sounds.sound import check_sound
 
-_DELAY_LINE_FRAMES = 1 << 19  # frames until the past is moved to the delay line's beginning
+_DELAY_LINE_SAMPLES = 1 << 20  # of all channels, until the past is moved to the delay line's beginning
 
 
 def echo_stream(
@@ -100,9 +100,8 @@ class _Stream:
         """The past that the taps read, and the block after it; the past is moved only when the delay line is full."""
         past = self._delay_line[self._end - self._taps.longest : self._end]
         if self._end + len(wet) > len(self._delay_line):
-            self._delay_line = np.concatenate(
-                [past, np.empty((max(_DELAY_LINE_FRAMES, 2 * len(wet)), self.channels), self.dtype)]
-            )
+            room = max(_DELAY_LINE_SAMPLES // self.channels, 2 * len(wet), len(past))
+            self._delay_line = np.concatenate([past, np.empty((room, self.channels), self.dtype)])
             self._end = len(past)
         self._delay_line[self._end : self._end + len(wet)] = wet
         self._end += len(wet)

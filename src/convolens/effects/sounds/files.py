@@ -16,16 +16,9 @@ from numpy.typing import NDArray
 
 from convolens.effects.sounds.sound import soften
 from convolens.errors import ArgumentError, FormatError
-from convolens.media.audio import (
-    BLOCK_FRAMES,
-    audio_length,
-    clipped,
-    kept_subtype,
-    reading,
-    sound_blocks,
-    write_blocks,
-    writing_audio,
-)
+from convolens.media.audio_extras import read_extras
+from convolens.media.audio_reading import BLOCK_FRAMES, audio_length, reading, sound_blocks
+from convolens.media.audio_writing import clipped, kept_subtype, write_blocks, writing_audio
 from convolens.media.files import AnyPath
 
 Blocks = Iterator[NDArray[np.float32]]
@@ -102,8 +95,14 @@ def change_sound_file(
     pending.set_result(None)
     with (
         writing_audio(
-            target, rate, wide, subtype=subtype, frames=length + longer(rate), keeping=(source, *keeping)
-        ) as out,
+            target,
+            rate,
+            wide,
+            subtype=subtype,
+            frames=length + longer(rate),
+            keeping=(source, *keeping),
+            extras=read_extras(source),
+        ) as out,  # fmt: skip
         ThreadPoolExecutor(1) as writer,
     ):
         for samples in changed(before):

@@ -1,0 +1,38 @@
+"""A picture and what came with it; several of one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels and what came with them: what a command that reads one file and writes another carries through."""
+
+    pixels: NDArray[Any]  # (H, W), (H, W, 3) or (H, W, 4); uint8 or uint16
+    icc: bytes | None = None  # the colour profile
+    exif: bytes | None = None  # camera, date, place; its orientation is already applied, and says so
+    xmp: bytes | None = None  # what editors and catalogues say; its orientation the same
+    dpi: tuple[float, float] | None = None  # pixels an inch, across and down
+    texts: tuple[tuple[str, str], ...] = ()  # of a PNG: keyword and text
+
+    def with_pixels(self, pixels: NDArray[Any]) -> Picture:
+        """The same profile and metadata around other pixels."""
+        return replace(self, pixels=pixels)
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages of a document or the frames of an animation."""
+
+    pictures: list[Picture]
+    durations: list[int] = field(default_factory=list)  # milliseconds that each frame is shown; 0 or none of a page
+    loop: int | None = None  # how often an animation runs, 0 for ever; None where the file does not say
+
+    def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Pages:
+        """Each picture with its pixels changed, shown as long."""
+        return replace(self, pictures=[one.with_pixels(change(one.pixels)) for one in self.pictures])

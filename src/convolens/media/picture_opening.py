@@ -1,0 +1,158 @@
+"""Picture files opened: limits first, then the header by Pillow, then the page that is meant. Nothing is decoded."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from convolens.errors import ArgumentError, FileError, FormatError
+from convolens.media import picture_formats, picture_jxl, picture_png, picture_tiff
+from convolens.media.decoding import decoding
+from convolens.media.files import AnyPath, OpenFile, need_file
+from convolens.media.notes import note
+from convolens.media.picture_formats import decoders_for
+
+MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
+MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
+_SAVE_ANEW = "save it anew as a PNG, or as a TIFF of 8 or 16 bits"
+_opening = threading.Lock()  # warnings.catch_warnings changes the whole process
+
+Source = AnyPath | bytes | OpenFile  # of a picture: where it is, or what the file holds
+
+
+def need_picture(path: AnyPath) -> Path:
+    """The path, if an ordinary file of a picture's size is there; a device might never end."""
+    file = need_file(path, "a picture")
+    with decoding_picture(file):
+        _check_bytes(file, file.stat().st_size)
+    return file
+
+
+def contents(source: Source) -> tuple[str, bytes]:
+    """What errors call it, and its bytes."""
+    if isinstance(source, str | os.PathLike):
+        file = need_picture(source)
+        with decoding_picture(file):
+            return str(file), file.read_bytes()
+    if isinstance(source, bytes):
+        name, data = "picture", source
+    elif not isinstance(source, OpenFile):
+        raise ArgumentError(f"source: need a path, bytes or an open file, got {type(source).__name__}")
+    else:
+        name = str(getattr(source, "name", "picture"))
+        try:
+            data = source.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:  # the latter of one that is closed
+            raise FileError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if not isinstance(data, bytes):
+            raise FormatError(f"{name}: need a file open for reading bytes, got one that gives text; open it with 'rb'")
+    _check_bytes(name, len(data))
+    return name, data
+
+
+def _check_bytes(name: object, size: int) -> None:
+    if size == 0:
+        raise FormatError(f"{name}: need a picture, got 0 bytes")
+    if size > MAX_BYTES:
+        raise FormatError(f"{name}: need a picture of at most {MAX_BYTES:,} bytes, got {size:,}")
+
+
+@contextmanager
+def decoding_picture(file: object) -> Iterator[None]:
+    """Within it a decoder of pictures is at work: the one guard, with what only Pillow raises."""
+    with decoding(file, "picture", remedy=_SAVE_ANEW):
+        try:
+            yield
+        except Image.DecompressionBombError as error:
+            raise FormatError(f"need at most {MAX_PIXELS:,} pixels, got a header that claims more") from error
+
+
+@contextmanager
+def opened(data: bytes | BinaryIO, name: object) -> Iterator[Image.Image]:
+    """The picture with its header read and nothing decoded. What Pillow warns of is noted.
+
+    Its softer limit only warns too; ours is its hard one.
+    """
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    formats = decoders_for(stream.read(4))
+    stream.seek(0)
+    try:
+        with _opening, warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(stream, formats=formats)
+    except UnidentifiedImageError as error:
+        stream.seek(0)
+        raise FormatError(_unknown(stream.read(64))) from error
+    with image:
+        for one in told:  # other threads' notes among them
+            note(f"{name}: {one.message}") if one.category is UserWarning else warnings.warn(one.message, stacklevel=2)
+        yield image
+
+
+def _unknown(head: bytes) -> str:
+    """Why Pillow knows no such file: it is none, or one that is not read here."""
+    if picture_tiff.is_tiff(head):
+        return f"a TIFF of a layout that is not read here; {_SAVE_ANEW}"
+    if kind := picture_formats.known_by(head):
+        return f"a {kind} file, which is not read here: {picture_formats.remedy_for(kind)}"
+    return "need a picture (PNG, JPEG, TIFF, WebP, …) of whole numbers, got a file that is none"
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Raises a FormatError for more than `MAX_PIXELS`."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise FormatError(f"need at most {MAX_PIXELS:,} pixels, got a header that claims {width} × {height}")
+
+
+def pages_of(image: Image.Image) -> int:
+    """How many pages or frames; of several pictures of a phone's JPEG, those that are more than a preview of it."""
+    count = int(getattr(image, "n_frames", 1))
+    if image.format == "MPO":
+        entries: list[Any] = (image.mpinfo or {}).get(0xB002, [])  # type: ignore[attr-defined]
+        kinds = [str(entry["Attribute"]["MPType"]) for entry in entries[1:]]
+        return count if any(kind.startswith("Multi-Frame") for kind in kinds) else 1
+    return count
+
+
+def turn_to(page: int | None, count: int, name: str) -> int:
+    """The page that is meant, counted from 0; without a choice the first, with a note where there are more.
+
+    Raises:
+        ArgumentError: there is no such page.
+    """
+    if page is None:
+        if count > 1:
+            note(f"{name}: holds {count} pages or frames; only the first is taken")
+        return 0
+    if not 1 <= page <= count:
+        raise ArgumentError(f"page: need one from 1 to {count}, which {name} has, got {page}")
+    return page - 1
+
+
+def readable(data: bytes) -> tuple[bytes, bytes | None]:
+    """The file as Pillow reads it, and a colour profile that Pillow does not; a PNG's checksums are compared."""
+    return picture_png.readable(data) if data.startswith(picture_png.SIGNATURE) else (data, None)
+
+
+def may_be_mended(head: bytes) -> bool:
+    """Whether a file that Pillow does not open may be one with texts too long for it, a TIFF of 16 bits, or JPEG XL."""
+    return head.startswith(picture_png.SIGNATURE) or picture_tiff.is_tiff(head) or picture_jxl.is_jxl(head)
+
+
+def deep_pages(data: bytes) -> list[picture_tiff.Layout]:
+    """Of a TIFF whose first page has 16 bits a channel, all pages; else none."""
+    if not picture_tiff.is_tiff(data):
+        return []
+    pages = picture_tiff.layouts(data)
+    first = next(pages, None)
+    return [first, *pages] if first is not None and first.is_deep else []

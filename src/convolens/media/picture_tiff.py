@@ -1,0 +1,141 @@
+"""TIFF of 16 bits a channel, by what its tags say: planes apart, opacity, further channels, black or white at zero.
+
+Pillow reads such files as 8 bits or not at all; libtiff (through imagecodecs) gives the samples as they are stored, and
+what they mean is done here (TIFF 6.0, sections 8 and 18).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import TiffImagePlugin
+
+from convolens.errors import FormatError
+from convolens.media.notes import note
+from convolens.media.picture_metadata import usable_dpi
+
+_MOST_PAGES = 1 << 16
+_WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
+_COLORS = {_WHITE_IS_ZERO: 1, _GRAY: 1, _RGB: 3}
+_NAMES = {3: "palette", 4: "mask", _CMYK: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 32803: "a camera's raw data"}
+_PREMULTIPLIED, _OPACITY = 1, 2  # what ExtraSamples says of a channel
+
+
+class Layout(NamedTuple):
+    """What one page's tags say of its samples."""
+
+    size: tuple[int, int]  # width and height as stored
+    bits: tuple[int, ...]
+    photometric: int
+    planes_apart: bool
+    extras: tuple[int, ...]
+    orientation: int
+    offset: int  # of the page's tags in the file
+    icc: bytes | None
+    xmp: object
+    dpi: tuple[float, float] | None
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it is read here: 16 bits a channel, of no inks, which Pillow shows."""
+        return 16 in self.bits and self.photometric != _CMYK
+
+
+def is_tiff(data: bytes) -> bool:
+    """By the first bytes."""
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def layouts(data: bytes) -> Iterator[Layout]:
+    """One for each page."""
+    is_big = data[2:4] in (b"+\0", b"\0+")
+    head = data[: 16 if is_big else 8]
+    offset, seen = TiffImagePlugin.ImageFileDirectory_v2(head).next, set[int]()
+    while offset and offset not in seen and len(seen) < _MOST_PAGES:
+        seen.add(offset)
+        tags: Any = TiffImagePlugin.ImageFileDirectory_v2(head)
+        stream = io.BytesIO(data)
+        stream.seek(offset)
+        tags.load(stream)
+        yield _layout(tags, offset)
+        offset = tags.next
+
+
+def _layout(tags: Any, offset: int) -> Layout:
+    def several(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+        found = tags.get(tag, default)
+        return tuple(int(one) for one in (found if isinstance(found, tuple) else (found,)))
+
+    return Layout(
+        size=(int(tags.get(256, 0)), int(tags.get(257, 0))),
+        bits=several(258, (1,)),
+        photometric=int(tags.get(262, _GRAY)),
+        planes_apart=tags.get(284) == 2,
+        extras=several(338, ()),
+        orientation=int(tags.get(274, 1)),
+        offset=offset,
+        icc=tags.get(34675),
+        xmp=tags.get(700),
+        dpi=_dpi(tags),
+    )
+
+
+def _dpi(tags: Any) -> tuple[float, float] | None:
+    """Pixels an inch; the unit is the inch or the centimetre (TIFF 6.0, section 8)."""
+    unit = {2: 1.0, 3: 2.54}.get(tags.get(296, 2))
+    if unit is None or 282 not in tags or 283 not in tags:
+        return None
+    return usable_dpi(float(tags[282]) * unit, float(tags[283]) * unit)
+
+
+def decode(data: bytes, page: int, layout: Layout, name: str) -> NDArray[np.uint16]:
+    """The pixels of a page of 16 bits as stored: grey, RGB or RGBA.
+
+    Raises:
+        FormatError: another kind of samples or colours.
+    """
+    colors = _COLORS.get(layout.photometric)
+    if colors is None:
+        kind = _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
+        raise FormatError(f"need grey, RGB or CMYK of 16 bits a channel, got {kind}; save it as RGB")
+    samples: NDArray[Any] = imagecodecs.tiff_decode(data, index=page)
+    if samples.dtype != np.uint16:
+        raise FormatError(f"need 8 or 16 bits a channel, got {samples.dtype}; save it with 16")
+    width, height = layout.size
+    if samples.ndim == 2:
+        samples = samples[:, :, None]
+    elif layout.planes_apart and samples.shape[1:] == (height, width):
+        samples = np.moveaxis(samples, 0, -1)
+    if samples.ndim != 3 or samples.shape[:2] != (height, width) or samples.shape[2] < colors:
+        raise FormatError(f"need grey, RGB or RGBA, got layers of shape {samples.shape}")
+    return _shown(samples, colors, layout, name)
+
+
+def _shown(samples: NDArray[np.uint16], colors: int, layout: Layout, name: str) -> NDArray[np.uint16]:
+    """Colours and opacity as a picture has them; further channels are left out, with a note."""
+    color, more = samples[:, :, :colors], samples.shape[2] - colors
+    kinds = (layout.extras[-more:] if more else ()) + (0,) * (more - len(layout.extras[-more:] if more else ()))
+    at = next((at for at, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _OPACITY)), None)
+    if more > (at is not None):
+        note(f"{name}: holds {more - (at is not None)} further channels that are no opacity; they are left out")
+    if layout.photometric == _WHITE_IS_ZERO:
+        color = np.uint16(65535) - color
+    if at is None:
+        return color[:, :, 0] if colors == 1 else color
+    opacity = samples[:, :, colors + at :][:, :, :1]
+    color = np.repeat(color, 3, axis=2) if colors == 1 else color
+    if kinds[at] == _PREMULTIPLIED:
+        color = _without_opacity(color, opacity)
+    return np.concatenate([color, opacity], axis=2)
+
+
+def _without_opacity(color: NDArray[np.uint16], opacity: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The colours themselves, of those multiplied by their opacity."""
+    full = color.astype(np.float64) * 65535 / np.maximum(opacity, 1)
+    whole: NDArray[np.uint16] = full.clip(0, 65535).round().astype(np.uint16)
+    return whole

@@ -1,0 +1,215 @@
+"""Picture files written with what they carried, as far as the format has a place for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from jaxtyping import Shaped
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from convolens.errors import FormatError
+from convolens.media import picture_metadata
+from convolens.media.files import AnyPath, need_target, writing
+from convolens.media.notes import note
+from convolens.media.picture import Pages, Picture
+from convolens.media.picture_formats import WRITTEN
+from convolens.media.picture_png import with_metadata
+from convolens.media.pixels import as_levels
+
+_JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
+_SEVERAL = (".tif", ".tiff", ".gif", ".webp", ".png")  # formats of more than one picture
+# What each format has a place for, and what Pillow calls it.
+_PLACES = {
+    ".png": {"icc", "exif", "xmp", "dpi", "texts"}, ".jpg": {"icc", "exif", "xmp", "dpi"},
+    ".jpeg": {"icc", "exif", "xmp", "dpi"}, ".tif": {"icc", "exif", "xmp", "dpi"},
+    ".tiff": {"icc", "exif", "xmp", "dpi"}, ".webp": {"icc", "exif", "xmp"}, ".bmp": {"dpi"}, ".gif": set(),
+}  # fmt: skip
+_OPTIONS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp", "dpi": "dpi"}
+_WORDS = {"icc": "its colour profile", "exif": "EXIF", "xmp": "XMP", "dpi": "its resolution", "texts": "texts"}
+_XMP_TAG = 700
+# Those that imagecodecs writes into a TIFF of 16 bits.
+_DEEP_WORDS = {
+    "description": ExifTags.Base.ImageDescription, "software": ExifTags.Base.Software,
+    "datetime": ExifTags.Base.DateTime,
+}  # fmt: skip
+
+
+def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels"]) -> None:
+    """Writes a picture file; the suffix chooses the format. Floats in [0, 1] become 8 bits, rounded.
+
+    Args:
+        path: where to write: .png .jpg .webp .tif .bmp .gif; uint16 needs .png or .tif.
+        image: `(H, W)`, `(H, W, 1)`, `(H, W, 3)` or `(H, W, 4)`; uint8, uint16, bool or floats in [0, 1].
+
+    Raises:
+        FormatError: a suffix that is not a picture's, or a format that cannot hold this one.
+        ShapeError, DtypeError, ArgumentError: not a picture.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from convolens import read_image
+    >>> with TemporaryDirectory() as folder:
+    ...     write_image(f"{folder}/deep.tif", np.uint16([[0, 65535]]))
+    ...     read_image(f"{folder}/deep.tif").dtype
+    dtype('uint16')
+    """
+    write_picture(path, Picture(as_levels(image)))
+
+
+def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+    """Writes pixels with their colour profile and metadata, as far as the format can hold them.
+
+    Args:
+        path: where to write; the suffix chooses the format.
+        picture: what to write.
+        keeping: inputs that must not be overwritten.
+
+    Errors as in `write_image`.
+    """
+    file, pixels = _named_as_picture(path), as_levels(picture.pixels)
+    suffix = file.suffix.lower()
+    if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
+        raise FormatError(f"{file}: need a format with transparency for an RGBA picture, got JPEG; write a .png")
+    if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
+        raise FormatError(f"{file}: need .png or .tif for 16 bits a channel, got {suffix}")
+    picture = replace(picture, icc=picture.icc if picture_metadata.fits(picture.icc, pixels) else None)
+    with writing(file, keeping=keeping) as draft:
+        if pixels.dtype == np.uint16:
+            draft.write_bytes(_encode_deep(pixels, suffix, picture))
+        else:
+            _save(draft, pixels, suffix, picture)
+        _name_what_is_lost(file, suffix, picture, deep=pixels.dtype == np.uint16)
+
+
+def _name_what_is_lost(file: Path, suffix: str, picture: Picture, *, deep: bool) -> None:
+    kept = _PLACES[suffix] - ({"xmp"} if deep and suffix != ".png" else set())
+    lost = [words for name, words in _WORDS.items() if getattr(picture, name) and name not in kept]
+    if deep and suffix != ".png" and set(_exif_of(picture)) - {*_DEEP_WORDS.values(), ExifTags.Base.Orientation}:
+        lost.append("most of EXIF")
+    if lost:
+        note(f"{file}: has no place for what came with the picture: {', '.join(lost)}")
+
+
+def _exif_of(picture: Picture) -> Image.Exif:
+    tags = Image.Exif()
+    tags.load(picture.exif or b"")
+    return tags
+
+
+def write_pages(path: AnyPath, pages: Pages, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+    """Writes pages or frames into one file. Arguments and errors as in `write_picture`.
+
+    Raises:
+        FormatError: a format that holds one picture only, or 16 bits in another than TIFF.
+    """
+    if len(pages.pictures) == 1:
+        return write_picture(path, pages.pictures[0], keeping=keeping)
+    file = _named_as_picture(path)
+    suffix, all_pixels = file.suffix.lower(), [as_levels(one.pixels) for one in pages.pictures]
+    if suffix not in _SEVERAL:
+        raise FormatError(f"{file}: need {' '.join(_SEVERAL)} for {len(all_pixels)} pages or frames, got {suffix}")
+    is_deep = any(pixels.dtype == np.uint16 for pixels in all_pixels)
+    if is_deep and suffix not in (".tif", ".tiff"):
+        raise FormatError(f"{file}: need .tif for pages of 16 bits a channel, got {suffix}")
+    with writing(file, keeping=keeping) as draft:
+        if is_deep:
+            draft.write_bytes(_encode_deep_pages(all_pixels, pages.pictures))
+        else:
+            _save_pages(draft, suffix, all_pixels, pages)
+        _name_what_is_lost(file, suffix, pages.pictures[0], deep=is_deep)
+    return None
+
+
+def _encode_deep_pages(all_pixels: list[NDArray[Any]], pictures: list[Picture]) -> bytes:
+    data: bytes | None = None
+    for pixels, picture in zip(all_pixels, pictures, strict=True):
+        fitting = replace(picture, icc=picture.icc if picture_metadata.fits(picture.icc, pixels) else None)
+        data = _encode_tiff(pixels, fitting, before=data)
+    return data or b""
+
+
+def _save_pages(draft: Path, suffix: str, all_pixels: list[NDArray[Any]], pages: Pages) -> None:
+    first = pages.pictures[0]
+    fits = picture_metadata.fits(first.icc, all_pixels[0])
+    options = _options_for(suffix, replace(first, icc=first.icc if fits else None))
+    if suffix not in (".tif", ".tiff") and any(pages.durations):
+        options["duration"] = pages.durations
+    if suffix not in (".tif", ".tiff") and pages.loop is not None:
+        options["loop"] = pages.loop
+    if suffix == ".gif":
+        options["disposal"] = 2  # what was see-through stays so, whatever came before
+    frames = [Image.fromarray(np.ascontiguousarray(pixels)) for pixels in all_pixels]
+    frames[0].save(draft, save_all=True, append_images=frames[1:], **options)
+
+
+def need_picture_target(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Path:
+    """The path, if a picture can be written there: asked before work that takes long, not after it.
+
+    Raises:
+        FormatError: no format has this suffix.
+        FileError: nothing can be written there, or it is one of `keeping`.
+    """
+    return need_target(_named_as_picture(path), keeping=keeping)
+
+
+def _named_as_picture(path: AnyPath) -> Path:
+    file = Path(path)
+    if file.suffix.lower() not in WRITTEN:
+        raise FormatError(f"{file}: need a name that ends in {' '.join(WRITTEN)}, got {file.suffix or 'no suffix'}")
+    return file
+
+
+def _save(draft: Path, pixels: NDArray[Any], suffix: str, picture: Picture) -> None:
+    Image.fromarray(np.ascontiguousarray(pixels)).save(draft, **_options_for(suffix, picture))
+
+
+def _options_for(suffix: str, picture: Picture) -> dict[str, Any]:
+    """Pillow's options for a format: its quality, and what it has a place for."""
+    options: dict[str, Any] = {}
+    if suffix in (".jpg", ".jpeg"):
+        options |= _JPEG
+    if suffix == ".webp":
+        options |= {"lossless": True, "exact": True}  # exact: also where nothing shows
+    kept = {name: getattr(picture, name) for name in _PLACES[suffix] if getattr(picture, name)}
+    options |= {_OPTIONS[name]: value for name, value in kept.items() if name in _OPTIONS}
+    if suffix in (".tif", ".tiff") and "xmp" in kept:
+        tags = _exif_of(picture)
+        tags[_XMP_TAG] = options.pop("xmp")
+        options["exif"] = tags
+    if suffix == ".bmp":
+        options.setdefault("dpi", (0, 0))  # where Pillow would make up 96
+    if suffix == ".png" and ("texts" in kept or "xmp" in kept):
+        options.pop("xmp", None)
+        options["pnginfo"] = _png_texts(picture)
+    return options
+
+
+def _png_texts(picture: Picture) -> PngInfo:
+    texts = PngInfo()
+    for name, text in picture.texts:
+        texts.add_text(name, text)
+    if picture.xmp:
+        texts.add_itxt("XML:com.adobe.xmp", picture.xmp.decode("utf-8", "replace"))
+    return texts
+
+
+def _encode_deep(pixels: NDArray[Any], suffix: str, picture: Picture) -> bytes:
+    if suffix != ".png":
+        return _encode_tiff(pixels, picture)
+    return with_metadata(bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels))), picture, picture.icc)
+
+
+def _encode_tiff(pixels: NDArray[Any], picture: Picture, before: bytes | None = None) -> bytes:
+    """A TIFF of one page, or one page more."""
+    kind = "minisblack" if pixels.ndim == 2 else "rgb"
+    tags = _exif_of(picture)
+    words = {name: tags[tag] for name, tag in _DEEP_WORDS.items() if isinstance(tags.get(tag), str)}
+    options = {"photometric": kind, "compression": "deflate", "iccprofile": picture.icc, "appendto": before, **words}
+    if picture.dpi:
+        options |= {"resolution": picture.dpi, "resolutionunit": 2}  # the inch
+    return bytes(imagecodecs.tiff_encode(np.ascontiguousarray(pixels), **options))
