@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convolens.errors import FileError
-from convolens.media.files import make_folder, need_file, need_target, writing
+from convolens.media.files import make_folder, need_file, need_target, remove_drafts, writing
 
 
 def test_what_was_written_stands_under_its_final_name_and_nothing_else_is_left(tmp_path):
@@ -132,3 +132,11 @@ def test_a_full_disk_is_said_to_be_full_and_keeps_what_stood_there(full_disk, na
         write(full_disk / name, content)
     assert (full_disk / name).read_bytes() == b"what stood here before"
     assert [path.name for path in full_disk.iterdir()] == [name]
+
+
+def test_a_process_that_is_told_to_end_leaves_no_draft(tmp_path):
+    with pytest.raises(FileError, match="cannot be written"), writing(tmp_path / "a.txt") as draft:
+        draft.write_text("half")
+        remove_drafts()
+        assert not any(tmp_path.iterdir())
+    assert not any(tmp_path.iterdir())

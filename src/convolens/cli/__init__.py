@@ -19,6 +19,7 @@ from convolens.cli import convolve, data, explaining, networks, pictures, restyl
 from convolens.cli.telling import tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
+from convolens.media.files import remove_drafts
 
 GROUPS = (
     sounds,
@@ -78,12 +79,20 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own last flush is quiet
         code = code or UNREAD
+    if code == INTERRUPTED:
+        sys.stderr.flush()
+        os._exit(code)  # a thread that Ctrl-C kept from starting would be waited for
     sys.exit(code)
 
 
 def _end(number: int, frame: Any) -> None:
-    """Told to end: as an exception, so that half-written files are removed on the way out."""
-    raise SystemExit(128 + number)  # as shells report it
+    """Told to end: what is half-written is removed, and the process ends at once.
+
+    An exception that arrives at any moment whatever may interrupt the start of a thread, which then waits for ever, or
+    close a file that another thread is reading.
+    """
+    remove_drafts()
+    os._exit(128 + number)  # as shells report it
 
 
 def run(arguments: list[str]) -> int:

@@ -21,6 +21,8 @@ from convolens.errors import ArgumentError, FileError, FormatError
 
 AnyPath = str | os.PathLike[str]
 
+_drafts: set[Path] = set()  # being written
+
 
 @runtime_checkable
 class OpenFile(Protocol):
@@ -97,6 +99,7 @@ def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Pat
     target = Path(path)
     _check_target(target, keeping)
     draft = target.with_name(f".{token_hex(8)}.part{target.suffix}")  # short: names end at 255 bytes
+    _drafts.add(draft)
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
         yield draft
@@ -107,6 +110,13 @@ def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Pat
             raise
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
+        draft.unlink(missing_ok=True)
+        _drafts.discard(draft)
+
+
+def remove_drafts() -> None:
+    """Removes what is half-written at this moment, for a process that ends without unwinding."""
+    for draft in tuple(_drafts):
         draft.unlink(missing_ok=True)
 
 

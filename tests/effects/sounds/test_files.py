@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import soundfile
 
 import convolens as cl
+from convolens.effects.sounds import files
 from convolens.effects.sounds.echo_stream import echo_stream
 from convolens.effects.sounds.files import change_sound_file
 from convolens.errors import ArgumentError, FileError, FormatError
@@ -150,6 +152,27 @@ def test_a_failure_on_the_way_leaves_nothing_under_the_final_name(tmp_path):
         change_sound_file(tmp_path / "cut.flac", tmp_path / "out.flac", HALL, block=1000)
     assert (tmp_path / "out.flac").read_bytes() == b"what stood here before"
     assert {path.name for path in tmp_path.iterdir()} == {"a.flac", "cut.flac", "out.flac"}
+
+
+def test_the_sound_is_closed_only_when_no_thread_reads_it_any_more(tmp_path, monkeypatch):
+    write_audio(tmp_path / "in.wav", np.zeros((100, 1), np.float32), 8000)
+    open_when_read = []
+
+    def slow_blocks(sound, *_):
+        yield np.zeros((50, 1), np.float32)
+        time.sleep(0.3)  # read ahead, while the first block's change fails
+        open_when_read.append(not sound.closed)
+
+    def failing(blocks, rate):
+        next(iter(blocks))
+        yield np.zeros((50, 1), np.float32)
+        raise FormatError("no further")
+
+    monkeypatch.setattr(files, "sound_blocks", slow_blocks)
+    with pytest.raises(FormatError, match="no further") as error:
+        change_sound_file(tmp_path / "in.wav", tmp_path / "out.wav", failing)
+    assert error.traceback  # which holds on to every frame, and what it reads
+    assert open_when_read == [True]
 
 
 def test_what_cannot_be_streamed_is_refused(tmp_path):

@@ -6,8 +6,9 @@ file was cut into blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +77,9 @@ def change_sound_file(
         raise ArgumentError("limit: need either to normalize or to limit, got both")
 
     def changed(watcher: Watcher) -> Blocks:
-        with reading(source) as sound:
-            yield from change(
-                _observed(_prefetched(sound_blocks(sound, source, block)), progress, watcher), sound.samplerate
-            )
+        # Whatever happens, the thread that reads has ended before the file is closed.
+        with reading(source) as sound, closing(_prefetched(sound_blocks(sound, source, block))) as coming:
+            yield from change(_observed(coming, progress, watcher), sound.samplerate)
 
     with reading(source) as sound:
         rate, wide, subtype = sound.samplerate, channels(sound.channels), kept_subtype(target, sound.subtype)
@@ -118,7 +118,7 @@ def change_sound_file(
     return Written(written, peak, gain, 0 if subtype in ("FLOAT", "DOUBLE") else cut)
 
 
-def _prefetched(blocks: Blocks) -> Blocks:
+def _prefetched(blocks: Blocks) -> Generator[NDArray[np.float32], None, None]:
     """The same blocks, of which the next is read while one is worked on."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, blocks, None)
