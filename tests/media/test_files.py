@@ -135,8 +135,12 @@ def test_a_full_disk_is_said_to_be_full_and_keeps_what_stood_there(full_disk, na
 
 
 def test_a_process_that_is_told_to_end_leaves_no_draft(tmp_path):
-    with pytest.raises(FileError, match="cannot be written"), writing(tmp_path / "a.txt") as draft:
-        draft.write_text("half")
-        remove_drafts()
-        assert not any(tmp_path.iterdir())
+    def half() -> None:
+        with writing(tmp_path / "a.txt") as draft:
+            draft.write_text("half")
+            remove_drafts()
+            assert not any(tmp_path.iterdir())
+
+    with pytest.raises(FileError, match="cannot be written"):
+        half()
     assert not any(tmp_path.iterdir())
