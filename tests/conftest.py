@@ -56,10 +56,10 @@ def _freed_memory_goes_back_once_it_is_much():
         return
     _resident = min(_resident, resident())
     if resident() > _resident + MUCH:
-        from convolens.arrays import let_go  # not above: the hook must see every import
+        from convolens.arrays import release_pool  # not above: the hook must see every import
 
         gc.collect()  # a fused network's graph and its modules know one another
-        let_go()
+        release_pool()
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
             trim(0)
         _resident = resident()

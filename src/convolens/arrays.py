@@ -87,7 +87,7 @@ def keeping(size: int) -> Iterator[None]:
         _core.set_pool_limit(before)
 
 
-def let_go() -> None:
+def release_pool() -> None:
     """Gives the memory kept for later results back to the system: where results of other sizes follow."""
     with keeping(0):
         pass

@@ -83,7 +83,7 @@ def test_less_is_kept_ready_for_a_while_and_none_once_it_is_let_go():
         assert _core.pooled_bytes() == 0
     arrays.empty((12 * MEGABYTE,), np.uint8)
     assert _core.pooled_bytes() == 12 * MEGABYTE
-    arrays.let_go()
+    arrays.release_pool()
     assert _core.pooled_bytes() == 0
 
 
@@ -93,5 +93,5 @@ def test_memory_that_is_let_go_is_the_systems_again():
     held[:] = 1
     assert resident() > before + 190 * MEGABYTE
     del held
-    arrays.let_go()
+    arrays.release_pool()
     assert resident() < before + 10 * MEGABYTE

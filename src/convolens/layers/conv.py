@@ -161,15 +161,15 @@ def _for_torch(padding: Any, weight: Any, dilation: Any) -> Any:
     """`padding` in torch's words, which lack `"full"`."""
     if padding != "full":
         return padding
-    spread = pair(dilation, "dilation", 1)
-    return tuple(spread[axis] * (weight.shape[2 + axis] - 1) for axis in (0, 1))
+    spacing = pair(dilation, "dilation", 1)
+    return tuple(spacing[axis] * (weight.shape[2 + axis] - 1) for axis in (0, 1))
 
 
 def _without_stride(x: Any, channels: int, kernel: Any, stride: Any, padding: Any) -> tuple[Any, Any]:
     """`x` and the stride as torch may see them: every stride-th row and column, and 1, where it must not see others."""
-    steps = pair(stride, "stride", 1)
+    strides = pair(stride, "stride", 1)
     zeros = padding if isinstance(padding, str) else pair(padding, "padding", 0)
-    return (every_stride(x, steps), 1) if must_lose_stride(channels, kernel, steps, zeros) else (x, stride)
+    return (every_stride(x, strides), 1) if must_lose_stride(channels, kernel, strides, zeros) else (x, stride)
 
 
 class Conv2d(nn.Conv2d):
@@ -199,9 +199,9 @@ class Conv2d(nn.Conv2d):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        kernel, steps = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-        spread = pair(dilation, "dilation", 1)
-        before, _ = paddings(padding, kernel, steps, spread)
+        kernel, strides = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+        spacing = pair(dilation, "dilation", 1)
+        before, _ = paddings(padding, kernel, strides, spacing)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             pair(channels, name, 1)
             if channels % pair(groups, "groups", 1)[0]:
@@ -212,9 +212,9 @@ class Conv2d(nn.Conv2d):
             in_channels,
             out_channels,
             kernel,
-            steps,
+            strides,
             word,
-            spread,
+            spacing,
             groups,
             bias,
             padding_mode,  # type: ignore[arg-type]

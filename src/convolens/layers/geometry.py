@@ -48,19 +48,19 @@ class Geometry:
         return self.before == self.after
 
 
-def pair(value: object, subject: str, least: int) -> Pair:
+def pair(value: object, subject: str, minimum: int) -> Pair:
     """`(rows, columns)` from a whole number or a pair of them, as torch.nn takes them.
 
     Raises:
-        ArgumentError: not whole numbers, or below `least`.
+        ArgumentError: not whole numbers, or below `minimum`.
 
     >>> pair(3, "stride", 1), pair((1, 2), "stride", 1)
     ((3, 3), (1, 2))
     """
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    whole = all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= least for v in values)
+    whole = all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= minimum for v in values)
     if not whole or len(values) not in (1, 2):
-        raise ArgumentError(f"{subject}: need a whole number of at least {least}, or a pair of them, got {value!r}")
+        raise ArgumentError(f"{subject}: need a whole number of at least {minimum}, or a pair of them, got {value!r}")
     return int(values[0]), int(values[-1])
 
 
@@ -76,7 +76,7 @@ def paddings(padding: object, kernel: Pair, stride: Pair, dilation: Pair) -> tup
     >>> paddings("same", (3, 4), (1, 1), (1, 1))
     ((1, 1), (1, 2))
     """
-    reach = (dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1))
+    overhang = (dilation[0] * (kernel[0] - 1), dilation[1] * (kernel[1] - 1))
     if not isinstance(padding, str):
         both = pair(padding, "padding", 0)
         return both, both
@@ -86,11 +86,11 @@ def paddings(padding: object, kernel: Pair, stride: Pair, dilation: Pair) -> tup
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "full":
-        return reach, reach
+        return overhang, overhang
     if stride != (1, 1):
         raise ArgumentError(f"padding 'same': need stride 1, got {stride}; give the padding as a number")
-    before = (reach[0] // 2, reach[1] // 2)
-    return before, (reach[0] - before[0], reach[1] - before[1])
+    before = (overhang[0] // 2, overhang[1] // 2)
+    return before, (overhang[0] - before[0], overhang[1] - before[1])
 
 
 @lru_cache(maxsize=4096)
@@ -111,25 +111,25 @@ def conv_geometry(
     """
     n, c, h, w = x_shape
     filters, per_group, rows, columns = weight_shape
-    steps, spread = pair(stride, "stride", 1), pair(dilation, "dilation", 1)
-    before, after = paddings(padding, (rows, columns), steps, spread)
+    strides, spacing = pair(stride, "stride", 1), pair(dilation, "dilation", 1)
+    before, after = paddings(padding, (rows, columns), strides, spacing)
     _check_groups(c, filters, per_group, groups, weight_shape)
     if 0 in (c, h, w, filters, rows, columns):
         raise ShapeError(f"x and weight: need no empty axis but the batch, got {x_shape} and {weight_shape}")
     size = []
     for axis, (have, kernel) in enumerate(((h, rows), (w, columns))):
-        padded, span = have + before[axis] + after[axis], spread[axis] * (kernel - 1) + 1
+        padded, span = have + before[axis] + after[axis], spacing[axis] * (kernel - 1) + 1
         if padded < span:
             raise ShapeError(
                 f"weight: need a kernel no larger than the padded input, got {span} over {padded} "
-                f"{('rows', 'columns')[axis]} (x {x_shape}, weight {weight_shape}, dilation {spread[axis]})"
+                f"{('rows', 'columns')[axis]} (x {x_shape}, weight {weight_shape}, dilation {spacing[axis]})"
             )
-        size.append((padded - span) // steps[axis] + 1)
+        size.append((padded - span) // strides[axis] + 1)
     y_shape = (n, filters, size[0], size[1])
     # One cell has no distance to another; some sizes with one make torch's own kernel crash.
-    spread = (spread[0] if rows > 1 else 1, spread[1] if columns > 1 else 1)
+    spacing = (spacing[0] if rows > 1 else 1, spacing[1] if columns > 1 else 1)
     return Geometry(
-        (n, c, h, w), (filters, per_group, rows, columns), y_shape, steps, before, after, spread, int(groups)
+        (n, c, h, w), (filters, per_group, rows, columns), y_shape, strides, before, after, spacing, int(groups)
     )
 
 
@@ -160,19 +160,19 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
     (3, 3)
     """
     result = []
-    for have, window, step, pad, spread in zip(x_size, size, stride, padding, dilation, strict=True):
+    for have, window, step, pad, spacing in zip(x_size, size, stride, padding, dilation, strict=True):
         if 2 * pad > window:
             raise ArgumentError(f"padding: need at most half the window of {window}, got {pad}")
-        least = spread * (window - 1) + 1 - (step - 1 if ceil_mode else 0)
-        room = have + 2 * pad - least
+        minimum = spacing * (window - 1) + 1 - (step - 1 if ceil_mode else 0)
+        room = have + 2 * pad - minimum
         if have == 0 or room < 0:
             raise ShapeError(
-                f"x: need at least {max(1, least)} rows and columns with padding for windows of {size}, "
+                f"x: need at least {max(1, minimum)} rows and columns with padding for windows of {size}, "
                 f"got {x_size} padded by {padding}"
             )
         count = room // step + 1
         count -= ceil_mode and (count - 1) * step >= have + pad
-        first_seen = (start % spread for start in range(-pad, min(0, count * step - pad), step))
+        first_seen = (start % spacing for start in range(-pad, min(0, count * step - pad), step))
         if any(cell >= have for cell in first_seen):
             raise ShapeError(
                 f"x: need rows and columns that each window of {size} spread by {dilation} sees a cell of, "

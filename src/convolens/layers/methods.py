@@ -75,11 +75,11 @@ def output(
     method: Method, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, trainable: bool = False
 ) -> Tensor:
     """The layer itself; where its weights are being learned, what is made of them serves once."""
-    y = finished(method, x, weight, geometry, core.Epilogue(bias), trainable=trainable)
+    y = with_epilogue(method, x, weight, geometry, core.Epilogue(bias), trainable=trainable)
     return torch_output(x, weight, bias, geometry) if y is None else core.like(y, x)
 
 
-def finished(
+def with_epilogue(
     method: Method,
     x: Tensor,
     weight: Tensor,

@@ -63,9 +63,9 @@ def max_pool2d(
     batch = batched(inside, "x")
     window = pair(size, "size", 1)
     step = window if stride is None else pair(stride, "stride", 1)
-    zeros, spread = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
-    y_size = pooled_size((int(batch.shape[2]), int(batch.shape[3])), window, step, zeros, spread, bool(ceil_mode))
-    windows = _Windows(window, step, zeros, spread, bool(ceil_mode), y_size)
+    zeros, spacing = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+    y_size = pooled_size((int(batch.shape[2]), int(batch.shape[3])), window, step, zeros, spacing, bool(ceil_mode))
+    windows = _Windows(window, step, zeros, spacing, bool(ceil_mode), y_size)
     if torch.is_grad_enabled() and batch.requires_grad:
         y, argmax = _MaxPool.apply(batch, windows)  # type: ignore[no-untyped-call]
     else:

@@ -1,11 +1,16 @@
-"""The chunks of a PNG: their checksums, which Pillow leaves out for the pixels, and texts that are too long for it."""
+"""PNGs of 16 bits, which Pillow makes 8 of; and chunks: checksums that it leaves out, and texts too long for it."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from convolens.errors import FormatError
 from convolens.media.picture import Picture
@@ -112,3 +117,16 @@ def with_metadata(png: bytes, picture: Picture, icc: bytes | None) -> bytes:
 
 def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def is_deep(image: Image.Image, data: bytes) -> bool:
+    """Whether it is a PNG of 16 bits a sample."""
+    return image.format == "PNG" and data[24] == 16  # behind the signature 8, chunk head 8, width 4, height 4
+
+
+def decode(data: bytes) -> NDArray[Any]:
+    """The pixels of a PNG in their own depth, `(rows, columns)` or `(rows, columns, 3 or 4)`."""
+    pixels: NDArray[Any] = imagecodecs.png_decode(data)
+    if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with transparency
+        pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
+    return pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels

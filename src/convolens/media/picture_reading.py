@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from convolens.errors import FormatError
-from convolens.media import picture_jp2, picture_jxl, picture_metadata, picture_tiff
+from convolens.media import picture_jp2, picture_jxl, picture_metadata, picture_png, picture_tiff
 from convolens.media.files import AnyPath
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
@@ -113,8 +113,8 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     check_size(image.size)
     icc = long_profile or image.info.get("icc_profile")
     words = _words_of(image)  # a TIFF's tables cannot be read after loading
-    if _is_deep_png(image, data):
-        pixels = _decode_png(data)
+    if picture_png.is_deep(image, data):
+        pixels = picture_png.decode(data)
     elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):
         pixels = imagecodecs.jpeg8_decode(data)
     elif image.format == "JPEG2000" and (bits := picture_jp2.depth(data)) > 8:
@@ -209,7 +209,7 @@ def _header_in_full(data: bytes, name: str) -> Header:
 def _header_of(image: Image.Image, head: bytes) -> Header:
     check_size(image.size)
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
-    deep = "16-bit " if _is_deep_png(image, head) or _is_deep_tiff(image) else ""
+    deep = "16-bit " if picture_png.is_deep(image, head) or _is_deep_tiff(image) else ""
     return Header(_as_displayed(_stored_size(image), turned), deep + _CHANNELS.get(image.mode, image.mode))
 
 
@@ -257,20 +257,9 @@ def _decode_jpeg(image: Image.Image, at_least: int | None) -> tuple[NDArray[np.u
     return pixels, _as_displayed((width, height), turn)
 
 
-def _is_deep_png(image: Image.Image, data: bytes) -> bool:
-    return image.format == "PNG" and data[24] == 16  # behind the signature 8, chunk head 8, width 4, height 4
-
-
 def _is_deep_tiff(image: Image.Image) -> bool:
     tags: Any = image
     return image.format == "TIFF" and 16 in np.atleast_1d(tags.tag_v2.get(258, 1))  # BitsPerSample, one or several
-
-
-def _decode_png(data: bytes) -> NDArray[Any]:
-    pixels: NDArray[Any] = imagecodecs.png_decode(data)
-    if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with transparency
-        pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
-    return pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
 def _as_displayable(image: Image.Image, icc: bytes | None, name: str) -> tuple[Image.Image, bytes | None]:

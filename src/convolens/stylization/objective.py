@@ -22,7 +22,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from convolens.arrays import let_go
+from convolens.arrays import release_pool
 from convolens.stylization.losses import ContentTerm, StyleTerm, Term, total_variation
 from convolens.stylization.tiles import WHOLE, Tile, Tiling, split_taps, tiles_of
 from convolens.trunks import Trunk
@@ -116,9 +116,9 @@ class FeatureLoss:
         loss, parts, factors = self._losses(sums)
         deeper = None
         if self.deeper is not None and self.border is not None:
-            let_go()  # what served the tiles does not serve whole maps, nor the other way round
+            release_pool()  # what served the tiles does not serve whole maps, nor the other way round
             deeper = self.deeper(kept.pop(self.border))
-            let_go()
+            release_pool()
             loss, parts = loss + deeper.loss, parts | deeper.parts
         gradient = torch.zeros_like(value)
         for tile in self.tiles:

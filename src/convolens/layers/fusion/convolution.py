@@ -115,7 +115,7 @@ class FusedConvolution:
             y: Tensor | None = methods.by_core(recipe.method, x, weight, geometry, epilogue, packed, edge=repeats)
         else:
             trainable = recipe.trainable
-            y = methods.finished(recipe.method, x, weight, geometry, epilogue, trainable=trainable, edge=repeats)
+            y = methods.with_epilogue(recipe.method, x, weight, geometry, epilogue, trainable=trainable, edge=repeats)
         if y is None:
             y = self.with_epilogue(methods.torch_output(x, weight, bias, geometry), residual)
             y = y.contiguous(memory_format=core.LAST)

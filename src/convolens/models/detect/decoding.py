@@ -25,7 +25,7 @@ from convolens.models.detect.offsets import decode
 from convolens.models.results import Predicted
 
 LOWEST = 0.01  # the paper's threshold, for measuring: nearly everything counts
-SHOWN = 0.5  # the threshold for people
+MIN_SCORE = 0.5  # the threshold for people
 NMS_IOU = 0.45
 TOP_K, MAX_DETECTIONS = 400, 200
 SIGMA = 0.5  # of soft-NMS, the authors' choice
@@ -65,7 +65,7 @@ class Selection:
         max_detections: the likeliest of a picture, after that.
     """
 
-    threshold: Real = SHOWN
+    threshold: Real = MIN_SCORE
     nms_iou: Real = NMS_IOU
     soft: bool = False
     top_k: int = TOP_K

@@ -15,7 +15,15 @@ from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.layers.tensors import is_traced
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
-from convolens.models.detect.decoding import MAX_DETECTIONS, NMS_IOU, SHOWN, TOP_K, Detections, Selection, detections
+from convolens.models.detect.decoding import (
+    MAX_DETECTIONS,
+    MIN_SCORE,
+    NMS_IOU,
+    TOP_K,
+    Detections,
+    Selection,
+    detections,
+)
 from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_strides, tile_boxes
 from convolens.models.detect.feature_maps import (
     DENSE,
@@ -193,7 +201,7 @@ class Detector(TrunkModel):
         self,
         images: Picture | Iterable[Picture],
         *,
-        threshold: Real = SHOWN,
+        threshold: Real = MIN_SCORE,
         nms_iou: Real = NMS_IOU,
         soft: bool = False,
         top_k: int = TOP_K,
