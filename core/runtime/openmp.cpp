@@ -11,7 +11,7 @@
 namespace convolens {
 
 #if defined(__linux__)
-Parallel torch_parallel() {
+TorchThreads torch_threads() {
     std::string path;
     dl_iterate_phdr(
         [](dl_phdr_info *info, size_t, void *found) {
@@ -23,10 +23,13 @@ Parallel torch_parallel() {
         },
         &path);
     void *library = path.empty() ? nullptr : dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
-    return library ? reinterpret_cast<Parallel>(dlsym(library, "GOMP_parallel")) : nullptr;
+    if (!library)
+        return {};
+    return {reinterpret_cast<Parallel>(dlsym(library, "GOMP_parallel")),
+            reinterpret_cast<ThreadNumber>(dlsym(library, "omp_get_thread_num"))};
 }
 #else
-Parallel torch_parallel() { return nullptr; }
+TorchThreads torch_threads() { return {}; }
 #endif
 
 } // namespace convolens

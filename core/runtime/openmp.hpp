@@ -7,8 +7,15 @@
 namespace convolens {
 
 using Parallel = void (*)(void (*body)(void *), void *context, unsigned threads, unsigned flags);
+using ThreadNumber = int (*)();
 
-// OpenMP's entry to a parallel region in the library that torch has loaded; null where there is none.
-Parallel torch_parallel();
+// OpenMP's entry to a parallel region, and which of its threads the caller is, in the library that torch has loaded;
+// null where there is none.
+struct TorchThreads {
+    Parallel parallel = nullptr;
+    ThreadNumber number = nullptr;
+};
+
+TorchThreads torch_threads();
 
 } // namespace convolens

@@ -18,25 +18,45 @@
 namespace convolens {
 namespace {
 
-// The tasks of one call, taken one by one by whoever works on them.
+// Neighbouring tasks, taken one by one.
+struct alignas(64) Part { // a cache line each
+    std::atomic<int64_t> next;
+    int64_t end;
+};
+
+// The tasks of one call. Each thread has a part of its own, and who has done that helps the others with theirs.
+//
+// So a thread works on the same rows of a map in one layer and in the next, and in the next call: they are in its own
+// caches. A 1×1 layer of 16 channels on 112×112, whose tasks two threads took from one heap, took 0.30 ms for 0.12.
 struct Job {
-    int64_t tasks;
     Body body;
     void *context;
-    std::atomic<int64_t> next{0};
-    std::atomic<int> slots{0};    // given out, where the threads have no numbers of their own
+    int count;                    // of parts
     std::exception_ptr failure{}; // the first
     std::mutex failing{};
     InheritedExtents extents{};
+    Part parts[max_threads]; // of which `count` are set
+
+    Job(int64_t tasks, int threads, Body the_body, void *the_context)
+        : body(the_body), context(the_context), count(int(std::min<int64_t>(threads, tasks))) {
+        for (int at = 0; at < count; ++at) {
+            parts[at].next.store(tasks * at / count, std::memory_order_relaxed);
+            parts[at].end = tasks * (at + 1) / count;
+        }
+    }
 
     // A task that fails (for want of memory) ends the job; the caller gets its exception when all have left.
     void work(int slot) {
         auto *const before = extents.enter();
         try {
-            for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
-                body(context, task, slot);
+            for (int at = 0; at < count; ++at) {
+                Part &part = parts[(slot + at) % count];
+                for (int64_t task; (task = part.next.fetch_add(1, std::memory_order_relaxed)) < part.end;)
+                    body(context, task, slot);
+            }
         } catch (...) {
-            next.store(tasks, std::memory_order_relaxed);
+            for (int at = 0; at < count; ++at)
+                parts[at].next.store(parts[at].end, std::memory_order_relaxed);
             std::lock_guard lock(failing);
             if (!failure)
                 failure = std::current_exception();
@@ -149,6 +169,7 @@ int initial_threads() {
 
 std::atomic<int> wanted{initial_threads()};
 std::atomic<Parallel> borrowed{nullptr}; // torch's threads; not in a forked child, where OpenMP's are gone for good
+ThreadNumber thread_number = nullptr;    // of a borrowed thread
 Pool *pool = nullptr;                    // never destroyed: a worker may outlive the interpreter's exit
 std::mutex making;
 
@@ -177,22 +198,26 @@ void set_threads(int count) { wanted = std::clamp(count, 1, max_threads); }
 
 bool share_threads() {
     the_pool(); // its lock, and what is to happen in a forked child
-    borrowed = torch_parallel();
+    const TorchThreads found = torch_threads();
+    thread_number = found.number;
+    borrowed = found.number ? found.parallel : nullptr;
     return borrowed;
 }
 
 void for_each(int64_t tasks, Body body, void *context) {
     const int count = wanted;
-    Job job{tasks, body, context};
     Pool *p = tasks > 1 && count > 1 ? the_pool() : nullptr;
     std::unique_lock<std::mutex> lock;
     if (p)
         lock = std::unique_lock(p->busy, std::try_to_lock);
     if (!lock) {
-        job.work(0);
-    } else if (const Parallel parallel = borrowed) {
-        parallel([](void *j) { static_cast<Job *>(j)->work(static_cast<Job *>(j)->slots++); }, &job, unsigned(count),
-                 0);
+        for (int64_t task = 0; task < tasks; ++task)
+            body(context, task, 0);
+        return;
+    }
+    Job job(tasks, count, body, context);
+    if (const Parallel parallel = borrowed) {
+        parallel([](void *j) { static_cast<Job *>(j)->work(thread_number()); }, &job, unsigned(count), 0);
     } else {
         if (p->asked != count)
             p->resize(count);

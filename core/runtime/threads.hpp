@@ -1,10 +1,11 @@
 // A small pool of threads shared by all kernels.
 //
 // for_each(tasks, body, context) calls body(context, task, slot) once for every task in [0, tasks), on the caller and
-// the pool's workers. `slot` is below threads() and names the thread, so that it can index scratch memory. Tasks are
-// handed out one by one, so results must not depend on which thread takes which: then 1, 2 and 4 threads give the same
-// bits. A second caller that finds the pool busy runs its tasks alone. A forked child starts with a fresh pool.
-// share_threads() makes torch's threads the workers, where torch is loaded (openmp.hpp says why).
+// the pool's workers. `slot` is below threads() and names the thread, so that it can index scratch memory. Each thread
+// begins at a part of its own and then helps the others, so results must not depend on which thread takes which task:
+// then 1, 2 and 4 threads give the same bits. A second caller that finds the pool busy runs its tasks alone. A forked
+// child starts with a fresh pool. share_threads() makes torch's threads the workers, where torch is loaded (openmp.hpp
+// says why).
 #pragma once
 #include <cstdint>
 
