@@ -1,7 +1,8 @@
 """Measures what the methods of a network's layer cost: `python -m benchmarks.calibrate_layers`.
 
-Every method runs layers of networks that people use and random ones, on one thread, by processor time; the prices that
-come nearest go into the table that `benchmarks.calibrate` writes, under the instruction set that runs.
+Every method runs layers of networks that people use and random ones, on two threads, as torch's own convolution takes
+another way on one; the prices that come nearest go into the table that `benchmarks.calibrate` writes, under the
+instruction set that runs. Time is by the clock, so that it needs a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import prod
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from benchmarks.layers import DEPTHWISE, SHAPES
 from convolens import _core
 from convolens.layers import core, costs, methods
 from convolens.layers.geometry import Geometry, conv_geometry
-from convolens.layers.planner import LayerSpec, Winograd
+from convolens.layers.planner import THREADS, LayerSpec, Winograd
 
 RANDOM_LAYERS = 300
 MIN_PRODUCTS, MAX_PRODUCTS = 2e4, 1.5e9
@@ -32,8 +34,8 @@ Work = dict[str, list[Measured]]
 
 def run() -> None:
     """Measures, and writes the table."""
-    cl.threads(1)
-    torch.set_num_threads(1)
+    cl.threads(THREADS)
+    torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     work: Work = defaultdict(list)
     with torch.no_grad():
@@ -98,7 +100,7 @@ def measure(geometry: Geometry, work: Work) -> None:
     x_last, g_last = (t.contiguous(memory_format=core.LAST) for t in (x, g))
 
     def timed(kind: str, amounts: costs.Amounts, call: Callable[[], Any]) -> None:
-        work[kind].append((amounts, seconds_of(call)))
+        work[kind].append((amounts, seconds_of(call, clock=perf_counter)))
 
     for order, inside, above in (("channels-last", x_last, g_last), ("planes", x, g)):
         kind, amounts = f"{order}, {costs.torch_kind(geometry)}", costs.torch_amounts(geometry)

@@ -27,7 +27,7 @@ struct alignas(64) Part { // a cache line each
 // The tasks of one call. Each thread has a part of its own, and who has done that helps the others with theirs.
 //
 // So a thread works on the same rows of a map in one layer and in the next, and in the next call: they are in its own
-// caches. A 1×1 layer of 16 channels on 112×112, whose tasks two threads took from one heap, took 0.30 ms for 0.12.
+// caches. A depthwise layer takes a tenth less time.
 struct Job {
     Body body;
     void *context;

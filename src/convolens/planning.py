@@ -3,8 +3,9 @@
 A kernel's algorithms (`convolution.planner`) and a network layer's (`layers.planner`) are priced in the same three
 figures and explained in the same table. Seconds are a few coefficients times the amounts of each kind of work. The
 coefficients stand in `costs.json`, by instruction set, as `python -m benchmarks.calibrate` measured them on the machine
-it names: processor time of one thread. On another machine everything takes longer or shorter by about one factor, so
-that the choice carries over, and depends on nothing measured while a program runs: the same call gives the same bits.
+it names: processor time of one thread, and of layers the time of two. On another machine everything takes longer or
+shorter by about one factor, so that the choice carries over, and depends on nothing measured while a program runs: the
+same call gives the same bits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import Any, Protocol
 from convolens import _core
 
 ABOUT_AS_FAST = 1.1  # times the least time predicted
-_WAKING = 5e-5  # seconds until a sleeping thread takes part
 _MEASURED_AS = {"avx512": "avx512", "avx2": "avx2"}  # what is not in the table is priced as the oldest that is
 
 
@@ -106,11 +106,6 @@ def cost_of(candidate: Candidate) -> Cost:
     return candidate.cost
 
 
-def fastest(able: Iterable[Candidate]) -> Candidate:
-    """The one that is predicted to take the least time."""
-    return min(able, key=lambda one: cost_of(one).seconds)
-
-
 def best(able: Sequence[Candidate]) -> Candidate:
     """The fastest; of those that are about as fast, the most precise: predictions are no better than that."""
     enough = ABOUT_AS_FAST * min(cost_of(one).seconds for one in able)
@@ -132,11 +127,6 @@ def at_pace(plan: Plan, slower: float) -> Plan:
 def seconds(work: str, dtype: str, amounts: Iterable[float]) -> float:
     """One thread's time for such amounts of a kind of work, on the table's machine of this instruction set."""
     return float(sum(map(mul, coefficients(_core.instruction_set())[work][dtype], amounts)))
-
-
-def among(sharing: float, seconds: float) -> float:
-    """Time of work that threads share evenly, of which the first does what it can until the others are awake."""
-    return seconds if seconds < _WAKING else seconds / sharing + _WAKING * (1 - 1 / sharing)
 
 
 @cache

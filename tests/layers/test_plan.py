@@ -9,7 +9,7 @@ from torch import nn
 import convolens as cl
 from convolens.layers import core, methods
 from convolens.layers.geometry import conv_geometry
-from convolens.layers.planner import LayerSpec, Method, Partial, plan_for
+from convolens.layers.planner import TORCH_MARGIN, LayerSpec, Method, Partial, plan_for
 
 LAYERS = {
     "winograd4": cl.layers.Conv2d(64, 32, 3, padding=1),
@@ -98,7 +98,7 @@ def test_the_cheapest_is_taken_and_a_gradient_has_a_plan_of_its_own():
     geometry = conv_geometry((4, 128, 56, 56), (128, 128, 3, 3), 1, 1, 1, 1)
     for partial in get_args(Partial):
         plan = plan_for(LayerSpec(geometry, partial))
-        assert plan.cost.seconds == min(seconds_of(plan).values())
+        assert plan.cost.seconds <= TORCH_MARGIN * min(seconds_of(plan).values())
         assert ("im2col" in seconds_of(plan)) == (partial == "output")
     large_steps = conv_geometry((4, 128, 56, 56), (128, 128, 3, 3), 2, 1, 1, 1)
     assert plan_for(LayerSpec(large_steps, "weight gradient")).method == "torch"

@@ -13,13 +13,15 @@ import numpy as np
 
 from convolens import planning
 from convolens.convolution.spec import Shape, Spec
-from convolens.planning import among
 from convolens.settings import threads
 
 # The core wakes other threads above this many multiply-adds, and gives each at least the second number.
 _SERIAL_BELOW = 1 << 20
 _FEW_POINTS = 1 << 14  # of blocks
 _WORK_PER_TASK = 1 << 18
+
+# Until a sleeping thread takes part.
+_WAKING = 5e-5
 
 # Bytes of one transform from which it leaves the fast caches, and its cost an octave grows.
 _CACHED_BYTES = 1 << 18
@@ -64,7 +66,7 @@ def direct_seconds(spec: Spec) -> float:
     units, *overhang = direct_tiling(spec)
     regular = _seconds("direct", spec.dtype, direct_amounts(spec))
     besides = _seconds("overhang", spec.dtype, tuple(map(float, overhang)))
-    return among(min(_threads_for(spec.size * spec.kernel_size), max(units, 1)), regular + besides)
+    return _among(min(_threads_for(spec.size * spec.kernel_size), max(units, 1)), regular + besides)
 
 
 def direct_tiling(spec: Spec) -> tuple[int, int, int]:
@@ -142,12 +144,17 @@ def sparse_seconds(spec: Spec) -> float:
 
 def _parallel_seconds(spec: Spec, work: str, amounts: tuple[float, ...], weights: int) -> float:
     """Seconds for work that the core's threads share where there is enough of it."""
-    return among(_threads_for(spec.size * weights), _seconds(work, spec.dtype, amounts))
+    return _among(_threads_for(spec.size * weights), _seconds(work, spec.dtype, amounts))
 
 
 def _threads_for(products: int) -> float:
     """Threads that the core wakes for a number of multiply-adds."""
     return 1.0 if products < _SERIAL_BELOW else float(min(threads(), products // _WORK_PER_TASK))
+
+
+def _among(sharing: float, seconds: float) -> float:
+    """Time of work that threads share evenly, of which the first does what it can until the others are awake."""
+    return seconds if seconds < _WAKING else seconds / sharing + _WAKING * (1 - 1 / sharing)
 
 
 def outer_seconds(spec: Spec) -> float:
@@ -176,7 +183,7 @@ def fft_seconds(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> float:
     """Time of transforms of the whole signal; a single line has nothing that threads could share."""
     amounts = fft_amounts(spec, dtype, sizes)
     seconds = _seconds("fft", dtype, amounts) + _seconds("short_fft", dtype, short_fft_amounts(sizes, amounts[1]))
-    return among(threads() ** 0.5 if amounts[-1] == 0 else 1.0, seconds)
+    return _among(threads() ** 0.5 if amounts[-1] == 0 else 1.0, seconds)
 
 
 def short_fft_amounts(sizes: Shape, points: float) -> tuple[float, ...]:
@@ -204,7 +211,7 @@ def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
     kernel = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, 0.5))
     blocks = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, tasks + 0.5)) - kernel
     count = 1.0 if tasks * prod(sizes) <= _FEW_POINTS else tasks / ceil(tasks / threads())
-    return kernel + among(count, blocks)
+    return kernel + _among(count, blocks)
 
 
 def sweep_amounts(spec: Spec) -> tuple[float, ...]:
