@@ -1,7 +1,8 @@
 // A 64-bit fingerprint of an array at memory speed: whether weights are still those that were transformed.
 //
-// Each lane multiplies and adds (x·p + word, several chains to hide the multiplier's latency), chunk by chunk; a change
-// of one word always changes its chain, as p is odd. Chunks are folded in order, so threads do not matter.
+// Each lane takes xxHash's round, (s + word·p) rotated, times q, in several chains to hide the multiplier's latency, chunk
+// by chunk. A change of one word always changes its chain; what changes all words in one way, such as their signs or their
+// exponents, does not cancel, as it does in a sum of products. Chunks are folded in order, so threads do not matter.
 #include "kernels/simd.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/threads.hpp"
@@ -18,6 +19,11 @@ uint64_t mix(uint64_t h, uint64_t word) {
     return h ^ (h >> 29);
 }
 
+inline Words round(Words sums, Words words) {
+    sums += words * 0x85EBCA77u;
+    return ((sums << 13) | (sums >> 19)) * 0x9E3779B1u;
+}
+
 uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
     Words sums[chains];
     for (int i = 0; i < chains; ++i)
@@ -26,7 +32,7 @@ uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
     int64_t at = 0;
     for (; at + step <= count; at += step)
         for (int i = 0; i < chains; ++i)
-            sums[i] = sums[i] * 0x01000193u + load(words + at + i * lanes<uint32_t>);
+            sums[i] = round(sums[i], load(words + at + i * lanes<uint32_t>));
     uint64_t h = uint64_t(count);
     for (int i = 0; i < chains; ++i)
         for (int lane = 0; lane < lanes<uint32_t>; ++lane)

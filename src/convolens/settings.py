@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import cache
 from typing import Literal, get_args
 
 from convolens import _core
@@ -34,6 +36,12 @@ def precision(mode: Precision | None = None) -> Precision:
         need_one_of("precision", mode, get_args(Precision))
         _precision = mode
     return _precision
+
+
+@cache
+def cores() -> int:
+    """How many cores this process may run on: what choices depend on, where `threads` changes nothing but the time."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads(count: int | None = None) -> int:

@@ -1,6 +1,7 @@
 import importlib.metadata
 import os
 import resource
+import signal
 import subprocess
 import sys
 
@@ -128,3 +129,20 @@ from {command.module} import {command.attr}
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+def test_every_command_works_without_docstrings():
+    program = [sys.executable, "-OO", "-m", "convolens", "train", "classify", "--help"]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert "--epochs" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no hang-ups here")
+def test_a_hang_up_that_is_ignored_stays_ignored():
+    """As nohup has it."""
+    program = (
+        "import signal; from convolens import cli; cli.run = lambda _: print(signal.getsignal(signal.SIGHUP)) or 0"
+    )
+    ignoring = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); {program}; cli.main()"
+    done = subprocess.run([sys.executable, "-c", ignoring], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("1", "Handlers.SIG_IGN")

@@ -156,3 +156,18 @@ def test_of_methods_that_are_about_as_fast_the_most_precise_is_taken(monkeypatch
         by_transforms.cost = lambda spec, best: Cost(1.0, 0.0, 1e-5)
         assert cl.plan(x, kernel).method == expected
     planner._cached_plan.cache_clear()
+
+
+def test_neither_the_choice_nor_the_bits_depend_on_the_number_of_threads():
+    x, kernel, found = normal(256, 256), normal(13, 13), cl.threads()
+    results = []
+    try:
+        for count in (1, 2, 4):
+            cl.threads(count)
+            planner._cached_plan.cache_clear()
+            results.append((cl.plan(x, kernel).method, cl.convolve(x, kernel)))
+    finally:
+        cl.threads(found)
+    assert len({method for method, _ in results}) == 1
+    for _, result in results[1:]:
+        np.testing.assert_array_equal(result, results[0][1])

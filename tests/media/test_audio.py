@@ -308,3 +308,20 @@ def test_what_is_too_loud_for_16_bits_is_clipped_and_does_not_wrap(tmp_path):
     write_audio(tmp_path / "a.wav", np.array([0.99999, 1.0, 1.00001, 7e4, -1.00001, -7e4]), 44100)
     expected = [32767, 32767, 32767, 32767, -32768, -32768]
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", dtype="int16")[0], expected)
+
+
+def test_what_is_behind_the_samples_of_a_flac_is_left_alone(tmp_path):
+    samples = np.sin(np.arange(5000) / 20).astype(np.float32)
+    write_audio(tmp_path / "a.flac", samples, 48000)
+    whole, _ = read_audio(tmp_path / "a.flac")
+    with (tmp_path / "a.flac").open("ab") as file:
+        file.write(b"TAG" + bytes(125))
+    read, _ = read_audio(tmp_path / "a.flac")
+    np.testing.assert_array_equal(read, whole)
+
+
+@pytest.mark.parametrize("seconds", [np.nan, np.inf, -1, True])
+def test_seconds_that_are_no_number_are_refused(tmp_path, seconds):
+    write_audio(tmp_path / "a.wav", np.zeros(10, np.float32), 8000)
+    with pytest.raises(ArgumentError, match="seconds: need a finite number of at least 0"):
+        read_audio(tmp_path / "a.wav", seconds=seconds)

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 
+import convolens as cl
 from tests.models.every_module import MODULES, batch_for, tensors_in
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda module: pickle.loads(pickle.dumps(module))}
@@ -36,3 +37,11 @@ def test_a_copy_has_weights_of_its_own(name, kind):
             parameter.mul_(1.5).add_(0.1)
         assert not any(torch.equal(one, other) for one, other in zip(tensors_in(copied(batch)), expected, strict=True))
         assert all(torch.equal(one, other) for one, other in zip(tensors_in(module(batch)), expected, strict=True))
+
+
+@pytest.mark.parametrize("task", ["classifier", "localizer"])
+def test_a_fused_copy_is_not_saved(task, tmp_path):
+    model = getattr(cl, task)(cl.trunk("resnet18", stem="small", width=0.0625), classes=2)
+    with pytest.raises(cl.errors.WeightsError, match="need the model itself to save, got a fused copy"):
+        cl.fuse(model).save(tmp_path / "model.safetensors")
+    assert not any(tmp_path.iterdir())

@@ -79,8 +79,10 @@ def _command(task: str) -> Callable[..., None]:
 
 def _texts(task: str) -> dict[str, str]:
     """What each option of a task does; `to classify: …` in the docstring makes it an option of that task alone."""
+    if not train.__doc__:  # python -OO: the commands work, and say less
+        return dict.fromkeys(("data", *(name for name in options() if name not in ONLY_PYTHONS)), "")
     found = {}
-    for name, lines in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", cleandoc(train.__doc__ or ""), re.MULTILINE):
+    for name, lines in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", cleandoc(train.__doc__), re.MULTILINE):
         text = " ".join(lines.split())
         only = re.match(rf"to ({TASKS}): ", text)
         if name not in ONLY_PYTHONS and (only is None or task in only[1].split(" or ")):

@@ -1,6 +1,7 @@
 """The cost model of convolution's algorithms: the amounts of each kind of work, and what threads share of it.
 
-`planning` says what a unit of each takes; the number of threads is taken from where it runs.
+`planning` says what a unit of each takes; threads are as many as the cores that the process may run on, whatever
+`cl.threads` says: a choice, and with it the bits of a result, does not depend on that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from convolens import planning
 from convolens.convolution.spec import Shape, Spec
-from convolens.settings import threads
+from convolens.settings import cores
 
 # The core wakes other threads above this many multiply-adds, and gives each at least the second number.
 _SERIAL_BELOW = 1 << 20
@@ -149,7 +150,7 @@ def _parallel_seconds(spec: Spec, work: str, amounts: tuple[float, ...], weights
 
 def _threads_for(products: int) -> float:
     """Threads that the core wakes for a number of multiply-adds."""
-    return 1.0 if products < _SERIAL_BELOW else float(min(threads(), products // _WORK_PER_TASK))
+    return 1.0 if products < _SERIAL_BELOW else float(min(cores(), products // _WORK_PER_TASK))
 
 
 def _among(sharing: float, seconds: float) -> float:
@@ -183,7 +184,7 @@ def fft_seconds(spec: Spec, dtype: np.dtype[Any], sizes: Shape) -> float:
     """Time of transforms of the whole signal; a single line has nothing that threads could share."""
     amounts = fft_amounts(spec, dtype, sizes)
     seconds = _seconds("fft", dtype, amounts) + _seconds("short_fft", dtype, short_fft_amounts(sizes, amounts[1]))
-    return _among(threads() ** 0.5 if amounts[-1] == 0 else 1.0, seconds)
+    return _among(cores() ** 0.5 if amounts[-1] == 0 else 1.0, seconds)
 
 
 def short_fft_amounts(sizes: Shape, points: float) -> tuple[float, ...]:
@@ -210,7 +211,7 @@ def blocks_seconds(spec: Spec, sizes: Shape, tasks: int) -> float:
     """Time of blocks, of which each thread does one after another; and of the kernel's transform, by one."""
     kernel = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, 0.5))
     blocks = _seconds("blocks", spec.dtype, blocks_amounts(spec, sizes, tasks + 0.5)) - kernel
-    count = 1.0 if tasks * prod(sizes) <= _FEW_POINTS else tasks / ceil(tasks / threads())
+    count = 1.0 if tasks * prod(sizes) <= _FEW_POINTS else tasks / ceil(tasks / cores())
     return kernel + _among(count, blocks)
 
 

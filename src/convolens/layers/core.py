@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.autograd import forward_ad
 from torch.utils.weak import WeakIdKeyDictionary
 
 from convolens import _core
@@ -31,10 +32,11 @@ _core.share_threads()  # torch is loaded: its threads and the core's own would f
 def runs_on(*tensors: Tensor) -> bool:
     """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's.
 
-    Never while a tracer looks on (`torch.jit.trace`, `make_fx`, …): it would take the core's result for a constant.
+    Never while a tracer looks on (`torch.jit.trace`, `make_fx`, …): it would take the core's result for a constant; nor
+    under forward-mode differentiation, whose tangents it does not know.
     """
     plain = (Tensor, torch.nn.Parameter)
-    watched = torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0
+    watched = torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0 or forward_ad._current_level >= 0
     return not watched and all(
         type(t) in plain
         and t.dtype == torch.float32
@@ -64,8 +66,9 @@ def like(y: Tensor, x: Tensor) -> Tensor:
     """A channels-last result in x's own order, so that a caller who never asked for channels-last never meets it."""
     if is_channels_last(x) or y.is_contiguous():
         return y
-    pooled = y.dtype == torch.float32 and y.device.type == "cpu"  # what a fused network gives may be neither
-    return torch.from_numpy(empty(tuple(y.shape), np.float32)).copy_(y) if pooled else y.contiguous()
+    if not runs_on(y):  # what a fused network gives, of other dtypes, or while a tracer looks on
+        return y.contiguous()
+    return torch.from_numpy(empty(tuple(y.shape), np.float32)).copy_(y)
 
 
 def in_order(x: Tensor) -> Tensor:
@@ -263,7 +266,8 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
     if not (weight.is_contiguous() or weight.is_contiguous(memory_format=LAST)):
         return make()  # a slice of something: nothing lasting to keep it beside
     mark = _core.fingerprint(weight.data_ptr(), weight.numel())
-    state = (mark, weight.data_ptr(), weight.stride(), _core.instruction_set())
+    version = 0 if weight.is_inference() else weight._version
+    state = (mark, version, weight.data_ptr(), weight.stride(), _core.instruction_set())
     found = _kept.get(weight, {}).get(key)
     if found is None or found.state != state:
         del found  # its memory is what `make` takes

@@ -20,7 +20,7 @@ from convolens import planning
 from convolens.layers import costs
 from convolens.layers.geometry import Geometry
 from convolens.planning import Candidate, Cost, Plan
-from convolens.settings import Precision, threads
+from convolens.settings import Precision, cores
 
 Method = Literal["winograd4", "winograd2", "im2col", "depthwise", "torch"]
 Partial = Literal["output", "input gradient", "weight gradient"]
@@ -159,7 +159,7 @@ class Torch:
         seconds = planning.seconds(work, "float32", costs.torch_amounts(spec.geometry))
         if spec.epilogue:
             seconds += planning.seconds("pass", "float32", costs.pass_amounts(spec.geometry.y_shape))
-        return Cost(_by_all_threads(seconds), 0.0, _EXACT_ERROR)
+        return Cost(_by_all_cores(seconds), 0.0, _EXACT_ERROR)
 
 
 ALGORITHMS: tuple[LayerMethod, ...] = (Winograd(4), Winograd(2), Im2col(), Depthwise(), Torch())
@@ -198,8 +198,8 @@ def _by_core(spec: LayerSpec, work: str, amounts: costs.Amounts, packed: int, er
         for name, shape in (("to channels-last", spec.geometry.x_shape), ("to planes", spec.geometry.y_shape)):
             seconds += planning.seconds(name, "float32", costs.reordering_amounts(shape))
             moved += prod(shape)
-    return Cost(_by_all_threads(seconds), 4.0 * (packed + moved), error)
+    return Cost(_by_all_cores(seconds), 4.0 * (packed + moved), error)
 
 
-def _by_all_threads(seconds: float) -> float:
-    return seconds * THREADS / threads()
+def _by_all_cores(seconds: float) -> float:
+    return seconds * THREADS / cores()

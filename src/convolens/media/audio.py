@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array
+from convolens.arrays import Real, as_array, as_real
 from convolens.errors import ArgumentError, ShapeError
 from convolens.media.audio_reading import reading, sound_blocks
 from convolens.media.audio_writing import write_blocks, writing_audio
@@ -40,10 +40,15 @@ def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[n
     (array([[ 0. ,  0. ],
            [ 0.5, -0.5]], dtype=float32), 48000)
     """
+    wanted = np.inf if seconds is None else as_real(seconds, "seconds", "a finite number of at least 0", _not_negative)
     with reading(path) as sound:
-        blocks = _first(sound_blocks(sound, path), np.inf if seconds is None else float(seconds) * sound.samplerate)
+        blocks = _first(sound_blocks(sound, path), wanted * sound.samplerate)
         samples = np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
         return (samples[:, 0] if sound.channels == 1 else samples), sound.samplerate
+
+
+def _not_negative(number: float) -> bool:
+    return number >= 0
 
 
 def _first(blocks: Iterator[NDArray[np.float32]], frames: float) -> list[NDArray[np.float32]]:

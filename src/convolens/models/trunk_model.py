@@ -9,6 +9,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from convolens.errors import WeightsError
+from convolens.layers.fusion.fused import Convolution, Fused
 from convolens.media.files import AnyPath
 from convolens.models.model_file import trunk_facts, write_model_file
 from convolens.trunks import Preprocessing, Trunk
@@ -55,9 +57,13 @@ class TrunkModel(nn.Module):
             keeping: files that are read meanwhile, which are never overwritten.
 
         Raises:
-            WeightsError: another suffix.
+            WeightsError: another suffix; or it is a fused copy, whose weights are no longer the model's.
             FileError: it cannot be written.
         """
+        if any(isinstance(part, Fused | Convolution) for part in self.modules()):
+            raise WeightsError(
+                f"{path}: need the model itself to save, got a fused copy; save the model that was fused"
+            )
         facts = {
             "task": self.task,
             **trunk_facts(self.trunk),

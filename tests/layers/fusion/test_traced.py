@@ -5,9 +5,11 @@ import threading
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 import convolens as cl
 from convolens.layers import core
+from convolens.layers.fusion.chains import Chain
 from convolens.layers.fusion.fused import Convolution, Fused
 
 
@@ -313,3 +315,66 @@ def test_a_sum_with_another_dtype_is_torchs():
     with torch.no_grad():
         got, wanted = cl.fuse(model)(x, shortcut), model(x, shortcut)
     torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+class _SumInPlace(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.first, self.second, self.how = nn.Conv2d(32, 32, 1), nn.Conv2d(32, 32, 3, padding=1), how
+
+    def forward(self, x):
+        kept = self.first(x)
+        also = kept.view(-1, 32, *x.shape[2:]) if self.how == "view" else kept
+        if self.how == "iadd":
+            kept += self.second(x)
+        else:
+            kept.add_(self.second(x))
+        return also.relu()
+
+
+@pytest.mark.parametrize("how", ["add_", "iadd", "view"])
+def test_a_sum_over_another_map_stays_where_it_is(how):
+    model, x = settled(_SumInPlace(how)), picture(1, 32, 24, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(cl.fuse(model)(x), model(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_fused_network_of_another_dtype_or_new_weights_is_as_its_layers_are():
+    model, x = settled(nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU())), picture(1, 64, 24, 24)
+    fused = cl.fuse(model)
+    with torch.no_grad():
+        fused(x)
+        with pytest.raises(RuntimeError):
+            fused.double()(x)
+        torch.testing.assert_close(fused(x.double()), model.double()(x.double()), rtol=1e-5, atol=1e-5)
+        fused.float()(x)
+        fused.load_state_dict({name: torch.zeros_like(value) for name, value in fused.state_dict().items()})
+        assert not fused(x).any()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_traced_fused_network_keeps_results_apart():
+    model, x = settled(nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())), picture(1, 32, 24, 24)
+    traced = torch.jit.trace(cl.fuse(model), x, check_trace=False)  # which compares to the rounding
+    first = traced(x)
+    kept = first.clone()
+    traced(2 * x)
+    assert torch.equal(first, kept)
+    assert traced(x[:, :, :13]).shape == (1, 32, 13, 24)
+
+
+def test_a_bias_of_another_length_is_refused_as_by_the_layer():
+    layers = [nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()]
+    layers[0].bias = nn.Parameter(torch.zeros(1))
+    assert not Chain(layers).runs_on(picture(1, 32, 8, 8))
+    assert not Chain([nn.Conv2d(32, 32, 3), nn.ReLU()]).runs_on(picture(1, 32, 8, 8)[0])
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_forward_mode_keeps_its_tangent():
+    layer, x = cl.layers.Conv2d(64, 64, 3).requires_grad_(False), picture(1, 64, 24, 24)
+    with forward_ad.dual_level():
+        y = layer(forward_ad.make_dual(x, torch.ones_like(x)))
+        tangent = forward_ad.unpack_dual(y).tangent
+    assert tangent is not None
+    torch.testing.assert_close(tangent, nn.functional.conv2d(torch.ones_like(x), layer.weight), rtol=1e-4, atol=1e-4)

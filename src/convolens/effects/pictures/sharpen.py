@@ -42,9 +42,8 @@ def sharpen(
     array([[-0.06, -0.3 ,  1.3 ,  1.06]])
     """
     need = "a finite number of at least 0"
-    amount, threshold = (
-        as_real(value, name, need, lambda v: v >= 0) for name, value in (("amount", amount), ("threshold", threshold))
-    )
+    for name, value in (("amount", amount), ("threshold", threshold)):
+        as_real(value, name, need, lambda number: number >= 0)  # a tensor stays one: it may want its gradient
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     check_kept(picture)
     floats = as_floats(picture)

@@ -66,9 +66,9 @@ class Chain:
         """Whether the layers can be run as one on x: layers as torch.nn has them, a float32 batch on the CPU."""
         if not self._ops or not x.numel() or _has_any_global_hook():  # type: ignore[no-untyped-call]
             return False
-        if not core.runs_on(x, *self._parameters()):
-            return False
         convolutions = [op for op in self._ops if not isinstance(op, Pool)]
+        if x.dim() != 4 or not core.runs_on(x) or not all(op.is_read_by_core() for op in convolutions):
+            return False
         trainable = [op for op in convolutions if any(p.requires_grad for p in op.parameters)]
         return not trainable or not (mixes_precisions(x) or any(op.edge for op in trainable))
 

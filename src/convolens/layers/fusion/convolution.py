@@ -80,6 +80,11 @@ class FusedConvolution:
         weight, bias = self.layer.weight, self.layer.bias
         return [weight] if bias is None else [weight, bias]
 
+    def is_read_by_core(self, *maps: Tensor) -> bool:
+        """Whether the core can read these and the layer's own: what does not fit, the layer itself refuses."""
+        weight, *bias = parameters = self.parameters
+        return core.runs_on(*maps, *parameters) and all(one.shape == weight.shape[:1] for one in bias)
+
     def __call__(self, x: Tensor) -> Tensor:
         """All of it, on a map that the core runs on, channels-last."""
         return self.run(self.recipe(x), x)

@@ -34,13 +34,21 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, residual: Tensor | None = None, *, over_residual: bool = False) -> Tensor:
         """ReLU(convolution + residual), pooled, each part where it is wanted; over the residual if so asked."""
         read = (x,) if residual is None else (x, residual)
-        if not self._padded_by_core or not core.runs_on(*read) or x.dim() != 4 or not x.numel():
+        if not self._padded_by_core or not self.op.is_read_by_core(*read) or x.dim() != 4 or not x.numel():
             return self._by_layers(x, residual)
         recipe = self.op.recipe(x)
         if residual is not None and residual.shape != recipe.geometry.y_shape:
             return self._by_layers(x, residual)
         out, packed = residual if over_residual else None, self._packed_for(recipe.method)
         return self.op.run(recipe, x, residual, out=out, packed=packed)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._packed.clear()  # the weights are about to be others
+        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._packed.clear()
+        super()._load_from_state_dict(*args, **kwargs)
 
     def _packed_for(self, method: Method) -> Tensor | None:
         if method == "torch":

@@ -28,7 +28,8 @@ from convolens.layers.pool import MaxPool2d
 
 _RELU = (functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 _BY_TWO = Pool(2)
-_ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
+_OWN = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, Convolution)  # give memory of their own
+_ADD, _ADD_OVER = (operator.add, torch.add, "add"), (operator.iadd, "add_")
 
 
 def fuse(model: nn.Module) -> nn.Module:
@@ -63,8 +64,23 @@ class Fusible(Protocol):
         """Replaces parts by their fused forms, in place; `fused` makes one of a module, whose `forward` it traces."""
 
 
+class _Proxy(fx.Proxy):
+    """Knows `+=` and its kin for what they are to tensors: a change in place, which all who hold the tensor see."""
+
+
+def _in_place(operation: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: self.tracer.create_proxy("call_function", operation, (self, other), {})
+
+
+for _name in ("iadd", "isub", "imul", "itruediv", "ipow", "imod", "ifloordiv"):
+    setattr(_Proxy, f"__{_name}__", _in_place(getattr(operator, _name)))
+
+
 class _Tracer(fx.Tracer):
     """Looks into every module but layers."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         return isinstance(module, (Conv2d, MaxPool2d)) or super().is_leaf_module(module, qualified_name)
@@ -120,7 +136,7 @@ def _replace_convolution(layers: fx.GraphModule, node: fx.Node) -> None:
         layer = fuse_conv_bn_eval(layer, norm)
         last = _follow(chain)
     user = _only_user(last)
-    if user is not None and user.target in _ADD and _between(node, user) <= set(chain) and not user.kwargs:
+    if user is not None and _adds(layers, user, last) and _between(node, user) <= set(chain) and not user.kwargs:
         other = [arg for arg in user.args if arg is not last]
         if len(other) == 1 and isinstance(other[0], fx.Node):
             inputs, last = (*inputs, other[0]), _follow(chain)
@@ -134,6 +150,15 @@ def _replace_convolution(layers: fx.GraphModule, node: fx.Node) -> None:
     _put(layers, last, Convolution(layer, relu=relu, pool=pool if pool == _BY_TWO else None), inputs)
     for done in reversed(chain[:-1]):
         layers.graph.erase_node(done)
+
+
+def _adds(layers: fx.GraphModule, node: fx.Node, last: fx.Node) -> bool:
+    """Whether it is a sum; in place, only over a map that is its own module's and that nothing else reads."""
+    if node.target not in _ADD_OVER:
+        return node.target in _ADD
+    over = node.args[0]
+    own = isinstance(over, fx.Node) and isinstance(_module(layers, over), _OWN)
+    return over is last or (own and _only_user(over) is node)  # type: ignore[arg-type]
 
 
 def _follow(chain: list[fx.Node]) -> fx.Node:
