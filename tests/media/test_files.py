@@ -10,6 +10,7 @@ import pytest
 
 from convolens.errors import FileError
 from convolens.media.files import make_folder, need_file, need_target, remove_drafts, writing
+from convolens.media.inputs import given
 
 
 def test_what_was_written_stands_under_its_final_name_and_nothing_else_is_left(tmp_path):
@@ -44,7 +45,8 @@ def test_the_input_is_never_overwritten_not_even_through_a_link(tmp_path):
     for name in (source, link):
         with (
             pytest.raises(FileError, match="is the input, which is never overwritten"),
-            writing(name, keeping=(source,)),
+            given(source),
+            writing(name),
         ):
             pass
     assert source.read_text() == "precious"
@@ -105,8 +107,8 @@ def test_where_nothing_can_be_written_is_known_before_the_work(tmp_path):
     with pytest.raises(FileError, match=r"need an existing folder to write into, found none; create .*none first"):
         need_target(tmp_path / "none" / "a.png")
     (tmp_path / "in.png").touch()
-    with pytest.raises(FileError, match="is the input, which is never overwritten"):
-        need_target(tmp_path / "in.png", keeping=(tmp_path / "in.png",))
+    with pytest.raises(FileError, match="is the input, which is never overwritten"), given(tmp_path / "in.png"):
+        need_target(tmp_path / "in.png")
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that even root cannot write into")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +22,7 @@ from convolens.cli.telling import tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
 from convolens.media.files import remove_drafts
+from convolens.media.inputs import Inputs, given
 
 GROUPS = (
     sounds,
@@ -33,6 +36,8 @@ GROUPS = (
     trunks,
     tour,
 )  # each has `register(app)`
+
+RESULTS = ("out", "target", "html", "plot")  # arguments that say where to write; all other paths are inputs
 
 CANNOT = 2
 INTERRUPTED = 130  # as shells report SIGINT
@@ -99,7 +104,7 @@ def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C, 141 unread."""
     try:
         with telling_notes():
-            code = app(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
+            code = _guarded_app()(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
     except ConvolensError as error:
         options = options_of(get_command(app), arguments)
         return _complain(in_words_of(options, str(error), subject=isinstance(error, ArgumentError)))
@@ -118,6 +123,27 @@ def run(arguments: list[str]) -> int:
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     return code if isinstance(code, int) else 0
+
+
+def _guarded_app() -> Any:
+    """The command line, each command of which protects the files that it is given."""
+    command = get_command(app)
+    _guard(command)
+    return command
+
+
+def _guard(command: Any) -> None:
+    for one in getattr(command, "commands", {}).values():
+        _guard(one)
+    if command.callback is not None:
+        command.callback = partial(_protecting, command.callback)
+
+
+def _protecting(callback: Callable[..., Any], /, **arguments: Any) -> Any:
+    inputs = Inputs()
+    inputs.add_files(value for name, value in arguments.items() if name not in RESULTS)
+    with given(inputs):
+        return callback(**arguments)
 
 
 def _where_to_look(error: typer.TyperException) -> str:

@@ -66,8 +66,7 @@ def convolve(
             subtype = audio_writing.kept_subtype(target, sound.subtype)
         channels = 1 if result.ndim == 1 else result.shape[1]
         with audio_writing.writing_audio(
-            target, rate, channels, subtype=subtype, frames=len(result), keeping=(source, kernel),
-            extras=read_extras(source),
+            target, rate, channels, subtype=subtype, frames=len(result), extras=read_extras(source),
         ) as out:  # fmt: skip
             audio_writing.write_blocks(out, result)
         clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio_writing.clipped(result)
@@ -79,7 +78,7 @@ def convolve(
         picture = read_picture(source)
         signal = picture.pixels
         result = filtered(signal, weights, offset=offset, **options)
-        write_picture(target, picture.with_pixels(result), keeping=(source, kernel))
+        write_picture(target, picture.with_pixels(result))
     tell_written(target)
     if explain:
         typer.echo(planned(signal, weights, **options).explain())

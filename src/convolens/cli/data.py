@@ -42,13 +42,16 @@ def doctor(
 
     from convolens.data.doctor import as_page, as_text, diagnose
     from convolens.media.files import need_target, writing
+    from convolens.media.inputs import given
 
+    with given(data):
+        if html is not None:
+            need_target(html)
+        found = diagnose(data, format=format)
+        if html is not None:
+            with writing(html) as draft:
+                draft.write_text(as_page(found), encoding="utf-8")
     if html is not None:
-        need_target(html)
-    found = diagnose(data, format=format)
-    if html is not None:
-        with writing(html) as draft:
-            draft.write_text(as_page(found), encoding="utf-8")
         tell_written(html)
     print(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
     if found.faults:

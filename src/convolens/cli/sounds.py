@@ -120,7 +120,6 @@ def reverb(
         change,
         longer=lambda rate: round(pre_delay * rate) + -(-len(room) * rate // room_rate),
         channels=partial(channels_after, of_impulse=1 if room.ndim == 1 else room.shape[1]),
-        keeping=(impulse,),
         normalize=normalize,
         limit=limit,
         plot=plot,
@@ -166,7 +165,6 @@ def unecho(
         change_for(*found, regularization=regularization),
         longer=lambda rate: 0,
         channels=lambda has: has,
-        keeping=(reference,) if reference else (),
         normalize=False,
         limit=False,
         plot=plot,
@@ -198,7 +196,7 @@ def _weights(words: list[str]) -> Any:
 
 
 def _from_file_to_file(
-    source: Path, target: Path, change: Any, *, longer: Any, channels: Any, keeping: tuple[Path, ...] = (),
+    source: Path, target: Path, change: Any, *, longer: Any, channels: Any,
     normalize: bool, limit: bool, plot: Path | None,
 ) -> None:  # fmt: skip
     """Streams a sound through a change, with a progress bar, and says what the format could not hold."""
@@ -214,8 +212,8 @@ def _from_file_to_file(
     length = audio_length(source) * (2 if normalize else 1)
     with watching(target.name, length, counted=False) as work:
         written = change_sound_file(
-            source, target, change, longer=longer, channels=channels, keeping=keeping, normalize=normalize,
-            limit=limit, progress=work.advance, **watchers,
+            source, target, change, longer=longer, channels=channels, normalize=normalize, limit=limit,
+            progress=work.advance, **watchers,
         )  # fmt: skip
     tell_written(target)
     if plot:

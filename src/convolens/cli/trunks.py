@@ -53,7 +53,7 @@ def trace(
     image = read_image(source)
     named = {f"{tap} {at[0]},{at[1]}": network.trace(tap, *at, clip=image.shape[:2])} if at else {}
     features = strongest_features(network, image, tap, strongest)
-    write_picture(target, Picture(draw_trace(image, features, named)), keeping=(source,))
+    write_picture(target, Picture(draw_trace(image, features, named)))
     tell_written(target)
     for name, box in named.items():
         print(f"{name} sees {box}")
@@ -84,7 +84,7 @@ def scan(
     loaded, image = load(model, device=device), read_image(source)
     likely = score(loaded, image, class_name, window=window, stride=stride)
     drawing = draw_scan(image, likely, window=window, stride=stride or stride_of(loaded, window))
-    write_picture(target, Picture(drawing), keeping=(source, model))
+    write_picture(target, Picture(drawing))
     tell_written(target)
     print(f"{likely.shape[0]} × {likely.shape[1]} windows, {(likely > 0.5).mean():.1%} of them {class_name}")
 

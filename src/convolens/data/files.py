@@ -8,6 +8,7 @@ from pathlib import Path
 from convolens.data.dataset import Skipped
 from convolens.errors import FileError, FormatError
 from convolens.media.files import need_file
+from convolens.media.inputs import also_given
 from convolens.media.picture_files import is_left_out
 from convolens.media.picture_formats import remedy_for
 
@@ -68,11 +69,13 @@ def read_text(path: Path, what: str) -> str:
     if file.stat().st_size > MAX_TEXT_BYTES:
         raise FormatError(f"{file}: need {what} of at most {MAX_TEXT_BYTES:,} bytes, got {file.stat().st_size:,}")
     try:
-        return file.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(f"{file}: need {what} in UTF-8, got other bytes at {error.start}") from error
     except OSError as error:
         raise FileError(f"{file}: cannot be read: {error.strerror or error}") from error
+    also_given([file])
+    return text
 
 
 def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:

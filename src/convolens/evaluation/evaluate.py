@@ -24,6 +24,7 @@ from convolens.evaluation.page import (
 )
 from convolens.evaluation.result import Evaluation
 from convolens.media.files import AnyPath, need_target
+from convolens.media.inputs import reads
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.inputs import running_on
@@ -39,6 +40,7 @@ class Measured(NamedTuple):
     parts: Callable[[], Sequence[Part]]
 
 
+@reads("data")
 def evaluate(
     model: Classifier | Localizer | Detector,
     data: AnyPath,

@@ -28,10 +28,13 @@ from convolens.errors import ArgumentError
 from convolens.explanation import Explanation, explain_by
 from convolens.inference.explanation_page import ExplanationPage
 from convolens.media.draw import heatmap, sheet
-from convolens.media.files import AnyPath, writing
+from convolens.media.files import AnyPath, need_target, writing
 from convolens.media.images import Picture, write_picture
+from convolens.media.inputs import Inputs, given, need_no_input
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures, is_picture
 from convolens.media.pixels import as_rgb8
+
+LINES = "explanations.jsonl"
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,19 @@ def explain_files(
     count = sum(1 for _ in meant())  # refuses what is none before a folder is made
     target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
     shown = None if page is None else ExplanationPage(model, methods, count, options)
+    inputs = Inputs()
+    inputs.add(*sources, results=folder)
 
     def explained(file: Path, pixels: NDArray[Any]) -> Explained:
         if shown is not None:
             shown.add(file, pixels)
-        return _written(model, file, pixels, target(file), methods, maps, options)
+        with given(inputs):
+            return _written(model, file, pixels, target(file), methods, maps, options)
 
+    with given(inputs):
+        for wanted in (page, *([] if folder is None else [folder / LINES])):
+            if wanted is not None:
+                need_target(wanted)
     with _lines_in(folder) as write_line:
         for decoded in decoded_ahead(meant()):
             outcome: Outcome[Any] = decoded
@@ -120,7 +130,7 @@ def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object
     if folder is None:
         yield lambda line: None
         return
-    with writing(folder / "explanations.jsonl") as draft, draft.open("w", encoding="utf-8") as stream:
+    with writing(folder / LINES) as draft, draft.open("w", encoding="utf-8") as stream:
         yield lambda line: stream.write(json.dumps(line) + "\n")
 
 
@@ -135,10 +145,12 @@ def _written(
 ) -> Explained:
     if target is None:
         return Explained("", [])
+    map_files = _map_files(target) if maps else ()
+    need_no_input(target, *map_files)  # all of them before the first is written
     found = [one for of_method in explain_by(model, pixels, methods, **options) for one in of_method]
-    write_picture(target, Picture(_drawn(found) if found else as_rgb8(pixels)), keeping=(file,))
-    if maps and found:
-        _write_maps(target.with_suffix(".npy"), found, file)
+    write_picture(target, Picture(_drawn(found) if found else as_rgb8(pixels)))
+    if map_files and found:
+        _write_maps(*map_files, found)
     return Explained(str(target), [_in_plain_data(one) for one in found])
 
 
@@ -151,12 +163,17 @@ def _title(one: Explanation) -> str:
     return f"{one.method}: {one.label} {one.score_text}"
 
 
-def _write_maps(path: Path, found: Sequence[Explanation], file: Path) -> None:
-    with writing(path) as draft, draft.open("wb") as stream:
+def _map_files(target: Path) -> tuple[Path, Path]:
+    """Where the maps of an overlay go: as numbers, and in colours."""
+    return target.with_suffix(".npy"), target.with_suffix(".heat.png")
+
+
+def _write_maps(numbers: Path, colored: Path, found: Sequence[Explanation]) -> None:
+    with writing(numbers) as draft, draft.open("wb") as stream:
         np.save(stream, np.stack([one.heatmap for one in found]))
     painted = [heatmap(one.normalized(), lowest=0, highest=1) for one in found]
     shown = painted[0] if len(found) == 1 else sheet(painted, [_title(one) for one in found])
-    write_picture(path.with_suffix(".heat.png"), Picture(shown), keeping=(file,))
+    write_picture(colored, Picture(shown))
 
 
 def _in_plain_data(one: Explanation) -> dict[str, Any]:

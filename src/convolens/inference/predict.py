@@ -26,6 +26,7 @@ from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mean
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json
+from convolens.media.inputs import given, need_no_input
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
 from convolens.progress import track
 
@@ -107,6 +108,21 @@ def predict_files(
     _check_options(model, options)
     count = sum(1 for _ in find_pictures(sources, outside=Path(out)))  # refuses what is none before a folder is made
     folder = make_folder(out)
+    with given(*sources, results=folder):
+        return _predict_into(folder, model, sources, count, batch, pictures, progress, options)
+
+
+def _predict_into(
+    folder: Path,
+    model: Predictor,
+    sources: Sequence[AnyPath],
+    count: int,
+    batch: int,
+    pictures: bool,
+    progress: bool,
+    options: dict[str, Any],
+) -> BulkResult:
+    need_no_input(folder / DONE, folder / UNDER_WAY)
     _check_manifest(folder, model, options)
     annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
     before = _resume(folder)

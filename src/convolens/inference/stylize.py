@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from convolens.errors import ArgumentError, FileError, ShapeError
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
+from convolens.media.inputs import also_given, reads
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
 from convolens.progress import watching
@@ -33,6 +34,7 @@ _DEFAULTS = {name: one.default for name, one in signature(stylize).parameters.it
 SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
 
 
+@reads("content", "style")
 def stylize_file(
     content: Path | None,
     style: Sequence[Path],
@@ -60,14 +62,14 @@ def stylize_file(
         KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the state to resume from beside it.
         FileError: nothing to resume, or files that cannot be read or written.
     """
+    also_given([options.get("masks"), options.get("init"), options.get("weights")])
     source = None if content is None else read_picture(content)
     start = _load_state(out, _resume_key(content, style, options)) if resume else None
-    inputs = (*style, *(() if content is None else (content,)))
-    need_picture_target(out, keeping=inputs)
+    need_picture_target(out)
 
     def write(pixels: Any) -> None:
         picture = Picture(pixels) if source is None else source.with_pixels(pixels)
-        write_picture(out, _fitting(picture, out), keeping=inputs)
+        write_picture(out, _fitting(picture, out))
 
     last: list[Step] = []
     saved = time.monotonic()

@@ -71,7 +71,6 @@ def writing_audio(
     *,
     subtype: str | None = None,
     frames: int | None = None,
-    keeping: tuple[AnyPath, ...] = (),
     extras: Extras | None = None,
 ) -> Iterator[soundfile.SoundFile]:
     """An open sound file to write blocks to; it takes its final name when the block ends without an error.
@@ -82,7 +81,6 @@ def writing_audio(
         channels: at least 1.
         subtype: as in `write_audio`.
         frames: how many will be written, if known: a WAV that could pass 4 GiB is then written as RF64.
-        keeping: inputs that must not be overwritten.
         extras: tags, speakers, cue points and the like of the sound that this one is made of: written as far as the
             format has them, and what it has not is named in a note.
     """
@@ -96,7 +94,7 @@ def writing_audio(
     container = kind
     if kind == "WAV":
         container = "RF64" if long else "WAVEX" if wants_speakers(extras, channels) else "WAV"
-    with writing(path, keeping=keeping) as draft:
+    with writing(path) as draft:
         try:
             with soundfile.SoundFile(draft, "w", frames_a_second, channels, subtype, format=container) as out:
                 set_tags(out, extras, kind)

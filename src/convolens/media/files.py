@@ -18,6 +18,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, Protocol, runtime_checkable
 
 from convolens.errors import ArgumentError, FileError, FormatError
+from convolens.media.inputs import need_no_input
 
 AnyPath = str | os.PathLike[str]
 
@@ -78,16 +79,15 @@ def need_no_address(path: AnyPath) -> None:
 
 
 @contextmanager
-def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Path]:
+def writing(path: AnyPath) -> Iterator[Path]:
     """A temporary path beside `path`, with its suffix; renamed to `path` on success, removed on any failure.
 
     Args:
         path: the final name. Its folder must exist. A file that stands there is replaced, at the end.
-        keeping: inputs that must not be overwritten.
 
     Raises:
-        FileError: the folder is missing, `path` is a folder or a device, is one of `keeping`, or writing fails (a
-            full disk).
+        FileError: the folder is missing, `path` is a folder or a device, is an input (`media.inputs`), or writing fails
+            (a full disk).
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "note.txt"
@@ -97,7 +97,7 @@ def writing(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Iterator[Pat
     'done'
     """
     target = Path(path)
-    _check_target(target, keeping)
+    _check_target(target)
     draft = target.with_name(f".{token_hex(8)}.part{target.suffix}")  # short: names end at 255 bytes
     _drafts.add(draft)
     try:
@@ -120,13 +120,13 @@ def remove_drafts() -> None:
         draft.unlink(missing_ok=True)
 
 
-def need_target(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Path:
+def need_target(path: AnyPath) -> Path:
     """The path, if a file can be written there: asked before work that takes long, not after it.
 
-    Args and errors as for `writing`.
+    Errors as for `writing`.
     """
     target = Path(path)
-    _check_target(target, keeping)
+    _check_target(target)
     try:
         with NamedTemporaryFile(dir=target.parent):
             return target
@@ -134,7 +134,7 @@ def need_target(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Path:
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
-def _check_target(target: Path, keeping: tuple[AnyPath, ...]) -> None:
+def _check_target(target: Path) -> None:
     if not target.name:
         raise FileError(f"{target}: need the name of a file to write, got a folder")
     if not target.parent.is_dir():
@@ -143,9 +143,7 @@ def _check_target(target: Path, keeping: tuple[AnyPath, ...]) -> None:
         raise FileError(f"{target}: need the name of a file to write, got a folder")
     if target.exists() and not target.is_file():
         raise FileError(f"{target}: need an ordinary file to write, got a device or a pipe")
-    for source in keeping:
-        if target.exists() and Path(source).exists() and target.samefile(source):
-            raise FileError(f"{target}: is the input, which is never overwritten; give another name for the output")
+    need_no_input(target)
 
 
 def _flush(draft: Path) -> None:

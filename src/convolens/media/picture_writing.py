@@ -61,13 +61,12 @@ def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels
     write_picture(path, Picture(as_levels(image)))
 
 
-def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+def write_picture(path: AnyPath, picture: Picture) -> None:
     """Writes pixels with their colour profile and metadata, as far as the format can hold them.
 
     Args:
         path: where to write; the suffix chooses the format.
         picture: what to write.
-        keeping: inputs that must not be overwritten.
 
     Errors as in `write_image`.
     """
@@ -78,7 +77,7 @@ def write_picture(path: AnyPath, picture: Picture, *, keeping: tuple[AnyPath, ..
     if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
         raise FormatError(f"{file}: need .png or .tif for 16 bits a channel, got {suffix}")
     picture = replace(picture, icc=picture.icc if picture_metadata.fits(picture.icc, pixels) else None)
-    with writing(file, keeping=keeping) as draft:
+    with writing(file) as draft:
         if pixels.dtype == np.uint16:
             draft.write_bytes(_encode_deep(pixels, suffix, picture))
         else:
@@ -101,14 +100,14 @@ def _exif_of(picture: Picture) -> Image.Exif:
     return tags
 
 
-def write_pages(path: AnyPath, pages: Pages, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+def write_pages(path: AnyPath, pages: Pages) -> None:
     """Writes pages or frames into one file. Arguments and errors as in `write_picture`.
 
     Raises:
         FormatError: a format that holds one picture only, or 16 bits in another than TIFF.
     """
     if len(pages.pictures) == 1:
-        return write_picture(path, pages.pictures[0], keeping=keeping)
+        return write_picture(path, pages.pictures[0])
     file = _named_as_picture(path)
     suffix, all_pixels = file.suffix.lower(), [as_levels(one.pixels) for one in pages.pictures]
     if suffix not in _SEVERAL:
@@ -116,7 +115,7 @@ def write_pages(path: AnyPath, pages: Pages, *, keeping: tuple[AnyPath, ...] = (
     is_deep = any(pixels.dtype == np.uint16 for pixels in all_pixels)
     if is_deep and suffix not in (".tif", ".tiff"):
         raise FormatError(f"{file}: need .tif for pages of 16 bits a channel, got {suffix}")
-    with writing(file, keeping=keeping) as draft:
+    with writing(file) as draft:
         if is_deep:
             draft.write_bytes(_encode_deep_pages(all_pixels, pages.pictures))
         else:
@@ -147,14 +146,14 @@ def _save_pages(draft: Path, suffix: str, all_pixels: list[NDArray[Any]], pages:
     frames[0].save(draft, save_all=True, append_images=frames[1:], **options)
 
 
-def need_picture_target(path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> Path:
+def need_picture_target(path: AnyPath) -> Path:
     """The path, if a picture can be written there: asked before work that takes long, not after it.
 
     Raises:
         FormatError: no format has this suffix.
-        FileError: nothing can be written there, or it is one of `keeping`.
+        FileError: nothing can be written there, or it is an input.
     """
-    return need_target(_named_as_picture(path), keeping=keeping)
+    return need_target(_named_as_picture(path))
 
 
 def _named_as_picture(path: AnyPath) -> Path:

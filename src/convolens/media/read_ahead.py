@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from convolens.settings import threads
@@ -32,7 +33,7 @@ def read_ahead(
         waiting: deque[tuple[Item, Future[Found]]] = deque()
         try:
             for item in items:
-                waiting.append((item, pool.submit(read, item)))
+                waiting.append((item, pool.submit(copy_context().run, read, item)))
                 if len(waiting) > ahead:
                     first, future = waiting.popleft()
                     yield first, future.result()

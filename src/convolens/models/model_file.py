@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
 from convolens.media.files import AnyPath, need_file, writing
+from convolens.media.inputs import also_given
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks.weights.strict import load_strictly
 
@@ -106,9 +107,7 @@ class ModelFile:
         return model.eval()
 
 
-def write_model_file(
-    path: AnyPath, model: nn.Module, facts: Mapping[str, Any], *, keeping: tuple[AnyPath, ...] = ()
-) -> None:
+def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) -> None:
     """Writes the model's state and facts (plain data that JSON can hold) to one file, whole or not at all.
 
     Raises:
@@ -120,7 +119,7 @@ def write_model_file(
         raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
     stated = {"format": FORMAT, "version": VERSION, **facts}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with writing(target, keeping=keeping) as draft:
+    with writing(target) as draft:
         mode = draft.stat().st_mode
         save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
         draft.chmod(mode)  # safetensors lets only the owner read what it writes
@@ -161,6 +160,7 @@ def read_model_file(path: AnyPath) -> ModelFile:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
     except SafetensorError as error:
         raise WeightsError(f"{file}: need a model file (.safetensors), got a damaged file or none: {error}") from error
+    also_given([file])  # in a run folder, of which only the name was given
     return ModelFile(file, facts, tensors)
 
 

@@ -49,12 +49,11 @@ class TrunkModel(nn.Module):
     def _own_facts(self) -> dict[str, Any]:
         """What the file says of the model beside what every model's does, in plain values."""
 
-    def save(self, path: AnyPath, *, keeping: tuple[AnyPath, ...] = ()) -> None:
+    def save(self, path: AnyPath) -> None:
         """Writes the model to one `.safetensors` file that `convolens.load` reads.
 
         Args:
             path: where to write.
-            keeping: files that are read meanwhile, which are never overwritten.
 
         Raises:
             WeightsError: another suffix; or it is a fused copy, whose weights are no longer the model's.
@@ -72,4 +71,4 @@ class TrunkModel(nn.Module):
             "class_names": self.class_names,
             "metrics": self.metrics,
         }
-        write_model_file(path, self, facts, keeping=keeping)
+        write_model_file(path, self, facts)

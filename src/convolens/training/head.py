@@ -25,7 +25,7 @@ from convolens.models.model_file import BEST
 from convolens.training.classifier_run import measured
 from convolens.training.linear import LinearFit, fit_linear
 from convolens.training.request import Request
-from convolens.training.run_folder import CURVES, Run
+from convolens.training.run_folder import CURVES, METRICS, Run
 from convolens.training.run_log import draw_curves
 from convolens.training.run_task import write_run
 
@@ -76,7 +76,7 @@ def train_head(
         rows.append(row | {f"validation_{name}": found.metrics[name] for name in saved})
     model.metrics = {name: found.metrics[name] for name in saved}
     model.save(run / BEST)
-    write_rows(run / "metrics.csv", rows)
+    write_rows(run / METRICS, rows)
     draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="step")
     found.report(run)
     used_settings = {**request.facts(), "finetune": "head", **requested, "weight_decay": decay}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from convolens.data import DataSet, read_data, split
 from convolens.media.files import AnyPath
+from convolens.media.inputs import also_given
 from convolens.training.run_folder import need_free_run
 from convolens.training.settings import Settings
 from convolens.trunks import Trunk
@@ -71,6 +72,8 @@ class Request:
         Errors as in `read_data` and `split`, and those of `need`.
         """
         read = read_data(self.data)
+        also_given(example.path for example in read.examples)
+        self.need_free_run()  # now that it is known which files are read
         need(read)
         parts = split(read, self.validation, seed)
         for part in parts:

@@ -18,6 +18,7 @@ from convolens.data import Skipped
 from convolens.errors import ArgumentError, FileError
 from convolens.evaluation.result import Evaluation
 from convolens.media.images import read_image
+from convolens.media.inputs import need_no_input
 from convolens.media.pixels import as_rgb8
 from convolens.media.showing import Drawn
 from convolens.models import Model, load
@@ -25,6 +26,7 @@ from convolens.models.model_file import BEST
 
 LAST = "last.ckpt"
 CURVES = "curves.png"
+CONFIG, METRICS, LOG, SEARCH = "config.json", "metrics.csv", "log.jsonl", "lr.png"
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,14 +72,15 @@ class Run(Drawn):
 
 
 def need_free_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuses a folder that holds a run, before anything is read or made.
+    """Refuses a folder that holds a run, or an input by the name of one of a run's files, before anything is made.
 
     Raises:
-        FileError: it holds a run that is neither to be resumed nor overwritten.
+        FileError: it holds a run that is neither to be resumed nor overwritten, or an input.
         ArgumentError: both at once are requested.
     """
     if resume and overwrite:
         raise ArgumentError("overwrite: need one of resume=True and overwrite=True, got both")
+    need_no_input(*(folder / name for name in (BEST, LAST, CURVES, CONFIG, METRICS, LOG, SEARCH)))
     there = [name for name in (BEST, LAST) if (folder / name).exists()]
     if there and not (resume or overwrite):
         again = "resume=True resumes it, " if LAST in there else ""

@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 from convolens.errors import need_package
 from convolens.media.files import write_rows, writing
 from convolens.progress import Watched, watching
-from convolens.training.run_folder import CURVES
+from convolens.training.run_folder import CURVES, LOG, METRICS, SEARCH
 from convolens.training.tuning import LearningRateSearch
 
 SMOOTHING = 0.9  # of the speed in the bar
@@ -42,13 +42,13 @@ class RunLog:
         if not self.leads:
             return
         line = json.dumps({"time": datetime.now().astimezone().isoformat(timespec="seconds"), "event": event, **facts})
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
+        with (self.folder / LOG).open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the table of epochs."""
         if self.leads and rows:
-            write_rows(self.folder / "metrics.csv", rows)
+            write_rows(self.folder / METRICS, rows)
             if self.boards:
                 for name, value in rows[-1].items():
                     self.boards.add_scalar(name, value, rows[-1]["epoch"])
@@ -58,7 +58,7 @@ class RunLog:
         """Notes and draws how a learning rate was tuned."""
         self.note("lr found", lr=search.lr, tried=len(search.lrs))
         if self.leads:
-            draw_search(self.folder / "lr.png", search)
+            draw_search(self.folder / SEARCH, search)
 
     def curves(self, rows: Sequence[Mapping[str, Any]], monitored: str) -> None:
         """Draws loss, monitored metric and learning rate by epoch."""

@@ -19,7 +19,7 @@ from convolens.training.advice import advice_on
 from convolens.training.loop import Outcome, fit
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, TrainableTrunk, Views, fingerprint
 from convolens.training.request import Request
-from convolens.training.run_folder import Run
+from convolens.training.run_folder import CONFIG, Run
 from convolens.training.settings import Settings
 from convolens.training.task import Objective, TrainingTask
 from convolens.training.validation_loss import validation_loss
@@ -201,7 +201,7 @@ def write_run(
         "validation": metrics,
         "skipped": [{"path": one.path, "reason": one.reason} for one in skipped],
     }
-    write_json(run / "config.json", facts)
+    write_json(run / CONFIG, facts)
     epochs = len(outcome.rows) if outcome else None
     advice = advice_on(model.task, metrics, epochs=epochs, weights=settings["weights"] is not None)
     return Run(run, model.task, metrics, tuple(skipped), advice)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 
 from convolens.errors import ArgumentError, did_you_mean, need_networks, need_one_of
 from convolens.media.files import AnyPath
+from convolens.media.inputs import reads
 
 if TYPE_CHECKING:
     from convolens.training.run_folder import Run
@@ -30,6 +31,7 @@ TRAINERS = {
 TRUNK, WEIGHTS = "vgg16", "hed"
 
 
+@reads("data", "weights", "validation", results="out")
 def train(
     task: Literal["classify", "localize", "detect"],
     data: AnyPath,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from convolens.media.files import AnyPath
 from convolens.media.images import read_pages, read_picture, write_pages, write_picture
+from convolens.media.inputs import reads
 from convolens.media.picture_files import Outcome, ResultPaths, attempt
 from convolens.media.read_ahead import read_ahead
 from convolens.settings import threads
@@ -24,6 +25,7 @@ Change = Callable[[NDArray[Any]], NDArray[Any]]
 Page = int | Literal["all"] | None
 
 
+@reads("source")
 def change_picture_file(source: AnyPath, target: AnyPath, change: Change, *, page: Page = None) -> None:
     """Reads a picture, changes it and writes it with its colour profile and metadata.
 
@@ -39,10 +41,9 @@ def change_picture_file(source: AnyPath, target: AnyPath, change: Change, *, pag
         ArgumentError: no such page.
     """
     if page == "all":
-        return write_pages(target, read_pages(source).changed(change), keeping=(source,))
+        return write_pages(target, read_pages(source).changed(change))
     picture = read_picture(source, page=page)
-    write_picture(target, picture.with_pixels(change(picture.pixels)), keeping=(source,))
-    return None
+    return write_picture(target, picture.with_pixels(change(picture.pixels)))
 
 
 def change_picture_files(

@@ -21,6 +21,7 @@ from convolens.media.audio_extras import read_extras
 from convolens.media.audio_reading import BLOCK_FRAMES, audio_length, reading, sound_blocks
 from convolens.media.audio_writing import clipped, kept_subtype, write_blocks, writing_audio
 from convolens.media.files import AnyPath
+from convolens.media.inputs import reads
 
 Blocks = Iterator[NDArray[np.float32]]
 Change = Callable[[Iterable[NDArray[np.float32]], int], Blocks]  # blocks (frames, channels) and the rate → blocks
@@ -37,6 +38,7 @@ class Written:
     clipped: int  # samples beyond ±1, cut off by formats of integers
 
 
+@reads("source")
 def change_sound_file(
     source: AnyPath,
     target: AnyPath,
@@ -44,7 +46,6 @@ def change_sound_file(
     *,
     longer: Callable[[int], int] = lambda rate: 0,
     channels: Callable[[int], int] = lambda count: count,
-    keeping: tuple[AnyPath, ...] = (),
     normalize: bool = False,
     limit: bool = False,
     block: int = BLOCK_FRAMES,
@@ -60,7 +61,6 @@ def change_sound_file(
         change: takes the blocks, `(frames, channels)` float32, and the rate, and gives the changed blocks.
         longer: by how many frames the result is longer, given the rate: a WAV that passes 4 GiB must know it at once.
         channels: how many the result has, given those of the sound.
-        keeping: further inputs that must not be overwritten.
         normalize: scale the result so that its loudest sample just reaches full scale. Computes it twice.
         limit: let loud samples approach full scale softly, as `soften` does, instead of clipping them.
         block: frames read at a time.
@@ -100,7 +100,6 @@ def change_sound_file(
             wide,
             subtype=subtype,
             frames=length + longer(rate),
-            keeping=(source, *keeping),
             extras=read_extras(source),
         ) as out,  # fmt: skip
         ThreadPoolExecutor(1) as writer,
