@@ -109,6 +109,42 @@ def test_an_interrupted_run_goes_on_behind_its_last_whole_line(tmp_path):
         assert not part.exists()
 
 
+def test_what_failed_is_tried_again_and_its_new_line_takes_the_place_of_the_old(tmp_path):
+    photos, out = fill(tmp_path / "photos", 6), tmp_path / "out"
+    whole = predict_files(Finder(), [photos], tmp_path / "whole", progress=False).lines.read_bytes()
+    good = (photos / "01.png").read_bytes()
+    for name in ("01.png", "03.png"):
+        (photos / name).write_bytes(b"")
+    first = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()
+    other = predict_files(Finder(), [fill(tmp_path / "more", 1)], out, progress=False)
+    assert (other.failed, len(lines(other.lines))) == (0, 7)  # the others' failures are not this run's
+    (out / "predictions.jsonl").write_bytes(first)
+    (photos / "01.png").write_bytes(good)
+    found = predict_files(Finder(), [photos], out, progress=False)
+    assert (found.done, found.failed, found.before) == (1, 1, 4)
+    (out / "predictions.jsonl").rename(out / "predictions.part.jsonl")  # as if killed at the end
+    write_image(photos / "03.png", np.full((20, 30, 3), 35, np.uint8))
+    found = predict_files(Finder(), [photos], out, progress=False)
+    assert (found.done, found.failed, found.before) == (1, 0, 5)
+    assert found.lines.read_bytes() == whole
+    assert sorted(path.name for path in out.iterdir()) == ["model.json", "pictures", "predictions.jsonl"]
+
+
+def test_a_picture_that_is_named_is_meant_even_in_the_folder_of_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(fill(tmp_path / "photos", 2))
+    assert predict_files(Finder(), ["00.png"], ".", progress=False).done == 1
+    with pytest.raises(FileError, match=r"all below \., which is left out as the folder of results"):
+        predict_files(Finder(), ["*.png"], ".", progress=False)
+
+
+@pytest.mark.parametrize("line", ['{"path": 3}', '{"path": ["a"]}', "[" * 100_000, "7", '{"no": 1}'])
+def test_lines_that_no_run_wrote_are_written_anew(tmp_path, line):
+    photos, out = fill(tmp_path / "photos", 2), tmp_path / "out"
+    whole = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()
+    (out / "predictions.jsonl").write_text(f"{line}\n")
+    assert predict_files(Finder(), [photos], out, progress=False).lines.read_bytes() == whole
+
+
 def test_a_run_that_is_complete_asks_nothing_and_takes_new_pictures(tmp_path):
     photos, out = fill(tmp_path / "photos", 3), tmp_path / "out"
     before = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()
@@ -207,8 +243,8 @@ def test_the_command_line_prints_or_fills_a_folder_with_the_same_answers(classif
         f"wrote {tmp_path / 'out' / 'predictions.jsonl'}: annotated pictures are in {tmp_path / 'out' / 'pictures'}",
     ]
     assert lines(tmp_path / "out" / "predictions.jsonl") == [json.loads(line) for line in printed.out.splitlines()]
-    assert cli.run(arguments) == 0
-    assert capsys.readouterr().err.startswith("0 done, 0 failed, 5 before\n")
+    assert cli.run(arguments) == 2  # it still fails
+    assert capsys.readouterr().err.startswith("0 done, 1 failed, 4 before\n")
     model = cl.load(classifier, device="cpu")
     alone = model.predict(photos / "01.png", top=3)
     assert lines(tmp_path / "out" / "predictions.jsonl")[1]["labels"] == list(alone.labels)

@@ -100,6 +100,7 @@ def test_a_bad_file_is_an_outcome_that_names_it_and_a_bad_argument_is_raised(tmp
     assert attempt(path, lambda: 3) == Outcome(path, 3)
     assert attempt(path, lambda: fails(ShapeError("too small"))).error == f"{path}: too small"
     assert attempt(path, lambda: fails(FileError(f"{path}: gone"))).error == f"{path}: gone"
+    assert attempt(path, lambda: fails(PermissionError(13, "Permission denied"))).error == f"{path}: Permission denied"
     assert attempt(path, lambda: fails(MemoryError())).error == f"{path}: need more memory than this machine has"
     with pytest.raises(ArgumentError):
         attempt(path, lambda: fails(ArgumentError("sigma: need a number")))

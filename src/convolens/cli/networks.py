@@ -70,7 +70,7 @@ def predict(
     """Say what pictures show: a line for each picture or object, or, with --out, JSON Lines and annotated pictures.
 
     A file that cannot be read is reported, the others are done, and the exit code is 2. Into the same --out again, an
-    interrupted run is resumed.
+    interrupted run is resumed, and what failed is tried again.
 
     \b
     Examples:

@@ -5,6 +5,7 @@
     OUT/model.json          which model it was
 
 While it runs the lines are in `predictions.part.jsonl`; one that was interrupted is resumed behind its last whole line.
+Pictures that failed are tried again by every run that is given them; their new lines take the places of the old.
 Works with any task: what a model predicts is a dataclass, whose fields are the line's.
 """
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mean
 from convolens.media.annotate import annotated, write_jpeg
-from convolens.media.files import AnyPath, make_folder, write_json
+from convolens.media.files import AnyPath, make_folder, write_json, writing
 from convolens.media.inputs import given, need_no_input
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
 from convolens.progress import track
@@ -55,7 +56,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class BulkResult:
-    """The file of lines, and how many pictures were done now, failed now, and were done before."""
+    """The file of lines, and how many pictures were done now, failed now, and were done by earlier runs."""
 
     lines: Path
     done: int
@@ -95,7 +96,8 @@ def predict_files(
     Args:
         model: of any task.
         sources: files, folders, patterns.
-        out: the folder; made if missing. A run of the same model and options that is there is resumed.
+        out: the folder; made if missing. A run of the same model and options that is there is resumed, and what failed
+            is tried again.
         batch: pictures that go through the network at once.
         pictures: whether to write annotated pictures too.
         progress: shows a bar with the time left.
@@ -125,19 +127,23 @@ def _predict_into(
     need_no_input(folder / DONE, folder / UNDER_WAY)
     _check_manifest(folder, model, options)
     annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
-    before = _resume(folder)
+    before, failures = _resume(folder)
     todo = (path for path in find_pictures(sources, outside=folder) if str(path) not in before)
+    again: dict[str, bytes] = {}  # new lines of what had failed
     done = failed = 0
     with (folder / UNDER_WAY).open("a", encoding="utf-8") as stream:
         outcomes = _outcomes(model, todo, batch, options)
         for outcome, pixels in track(outcomes, "pictures", count - len(before), show=progress):
             if annotations and outcome.result is not None and pixels is not None:
                 write_jpeg(annotations(outcome.path), annotated(pixels, outcome.result))
-            stream.write(json.dumps(outcome.line()) + "\n")
+            line = json.dumps(outcome.line()) + "\n"
+            if str(outcome.path) in failures:
+                again[str(outcome.path)] = line.encode()
+            stream.write(line)
             stream.flush()
             done, failed = done + (not outcome.error), failed + bool(outcome.error)
         os.fsync(stream.fileno())
-    (folder / UNDER_WAY).replace(folder / DONE)
+    _finish(folder, again)
     return BulkResult(folder / DONE, done, failed, len(before))
 
 
@@ -217,23 +223,50 @@ def fingerprint(model: Predictor) -> str:
     return digest.hexdigest()[:16]
 
 
-def _resume(folder: Path) -> set[str]:
-    """The paths that have their line. A line that was cut off is taken away, so that writing resumes behind it."""
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"need a text, got {type(value).__name__}")
+    return value
+
+
+def _finish(folder: Path, again: dict[str, bytes]) -> None:
+    """Gives the lines their final name; of a picture that was tried again the last one stands where its first did."""
+    part, left = folder / UNDER_WAY, set(again)
+    if again:
+        with writing(folder / DONE) as draft, part.open("rb") as lines, draft.open("wb") as out:
+            for line in lines:
+                path = json.loads(line)["path"]
+                if path not in again:
+                    out.write(line)
+                elif path in left:
+                    out.write(again[path])
+                    left.remove(path)
+        part.unlink()
+    else:
+        part.replace(folder / DONE)
+
+
+def _resume(folder: Path) -> tuple[set[str], set[str]]:
+    """The paths that were predicted for, and those that failed and nothing else.
+
+    A line that was cut off is taken away, so that writing resumes behind it.
+    """
     done, part = folder / DONE, folder / UNDER_WAY
     if done.exists() and not part.exists():
         done.replace(part)
     if not part.exists():
-        return set()
-    paths, whole = set(), 0
+        return set(), set()
+    paths, failures, whole = set[str](), set[str](), 0
     with part.open("rb") as stream:
         for line in stream:
             if not line.endswith(b"\n"):
                 break
             try:
-                paths.add(json.loads(line)["path"])
-            except (ValueError, KeyError, TypeError):
+                known = json.loads(line)
+                (failures if "error" in known else paths).add(_text(known["path"]))
+            except (ValueError, KeyError, TypeError, RecursionError):
                 break
             whole += len(line)
     with part.open("r+b") as stream:
         stream.truncate(whole)
-    return paths
+    return paths, failures - paths

@@ -58,7 +58,7 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
 
     Args:
         sources: in order; a file is taken whatever its suffix, in folders and patterns only pictures'.
-        outside: a folder whose files are left out, as they are results.
+        outside: a folder whose files are left out, as they are results; but for those that are named themselves.
 
     Raises:
         FileError: a folder or pattern without pictures, or an address.
@@ -69,7 +69,7 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
         path, found, results = Path(source), False, 0
         others: list[str] = []
         for file in _meant(path, others):
-            if hidden is None or not file.resolve().is_relative_to(hidden):
+            if hidden is None or file is path or not file.resolve().is_relative_to(hidden):
                 found = True
                 yield file
             else:
@@ -211,6 +211,8 @@ def attempt(path: Path, work: Callable[[], Result]) -> Outcome[Result]:
         return Outcome(path, work())
     except (FileError, ShapeError, DtypeError) as error:
         return failed(path, error)
+    except OSError as error:  # what the file system said, where nothing nearer the user worded it
+        return Outcome(path, error=f"{path}: {error.strerror or error}")
     except MemoryError:
         return Outcome(path, error=f"{path}: need more memory than this machine has")
 
