@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -5,9 +9,24 @@ from convolens.cli import run
 from convolens.inference import stylize as workflow
 from convolens.media.images import read_image, write_image
 from convolens.tour.pictures import photo
+from tests.file_size import files_of_at_most
 
 pytestmark = pytest.mark.weights
 QUICK = ["--steps", "2", "--style-tap", "conv1_1", "--style-tap", "conv2_1", "--content-tap", "conv2_2"]
+
+# Ends itself in the way it is told as soon as the first picture on the way is there.
+ENDED = """
+import os, sys, time
+from convolens import cli
+from convolens.inference import stylize as workflow
+plain = workflow.write_picture
+def write(*given):
+    plain(*given)
+    os.kill(os.getpid(), {end})
+    time.sleep(60)
+workflow.write_picture = write
+cli.main()
+"""
 
 
 @pytest.fixture
@@ -73,6 +92,30 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(folder, monkeypatch, ca
     assert not hidden(folder)
     assert run(["stylize", "photo.png", "style.png", "out.png", *QUICK, "--resume"]) == 2
     assert "out.png: nothing to resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_whatever_ends_it_resume_goes_on_from_the_picture_that_stands_there(folder, capsys, end):
+    line = ["stylize", "photo.png", "style.png", "out.png", *QUICK, "--save-every", "1"]
+    assert run(line) == 0
+    whole = read_image("out.png")
+    (folder / "out.png").unlink()
+    with subprocess.Popen([sys.executable, "-c", ENDED.format(end=int(end)), *line], stderr=-1) as running:
+        assert b"Traceback" not in running.stderr.read()
+    assert running.returncode in (-end, 128 + end)
+    assert not np.array_equal(read_image("out.png"), whole)
+    assert run([*line, "--resume"]) == 0
+    assert np.abs(read_image("out.png").astype(int) - whole).mean() < 8
+    assert not hidden(folder)
+
+
+def test_a_disk_too_full_for_the_state_is_one_sentence(folder, capsys):
+    size = 8 * read_image("photo.png").size  # the picture has room, its state of floats has none
+    with files_of_at_most(size // 4):
+        assert run(["stylize", "photo.png", "style.png", "out.png", *QUICK, "--save-every", "1"]) == 2
+    said = capsys.readouterr().err
+    assert said == "error: .out.png.resume.safetensors: cannot be written: File too large\n"
+    assert hidden(folder) == []
 
 
 def test_previews_are_written_on_the_way(folder, monkeypatch):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from convolens.errors import FileError
-from convolens.media.files import make_folder, need_file, need_target, remove_drafts, writing
+from convolens.media.drafts import remove_drafts
+from convolens.media.files import make_folder, need_file, need_target, writing
 from convolens.media.inputs import given
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from convolens.errors import FileError, WeightsError
 from convolens.models.model_file import read_model_file, write_model_file
 from convolens.trunks.weights.strict import load_strictly
+from tests.file_size import files_of_at_most
 
 
 def fill(file, model):
@@ -62,6 +63,18 @@ def test_writing_replaces_the_old_file_only_when_the_new_one_is_whole(stored):
     before = stored.read_bytes()
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_model_file(stored, nn.Linear(3, 2), {"task": object()})
+    assert stored.read_bytes() == before
+    assert list(stored.parent.iterdir()) == [stored]
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096])
+def test_a_disk_that_fills_up_is_one_sentence_and_keeps_the_old_file(stored, size):
+    before = stored.read_bytes()
+    with (
+        files_of_at_most(size),
+        pytest.raises(FileError, match=r"safetensors: cannot be written: File too large$"),
+    ):
+        write_model_file(stored, nn.Linear(300, 20), FACTS)
     assert stored.read_bytes() == before
     assert list(stored.parent.iterdir()) == [stored]
 

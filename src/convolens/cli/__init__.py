@@ -21,7 +21,7 @@ from convolens.cli import convolve, data, explaining, networks, pictures, restyl
 from convolens.cli.telling import tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
-from convolens.media.files import remove_drafts
+from convolens.media.drafts import remove_drafts
 from convolens.media.inputs import Inputs, given
 
 GROUPS = (

@@ -1,7 +1,8 @@
 """Restyling files: a picture, a folder of them, or the frames of a film; with previews, resumed after a stop.
 
-While a picture is worked on, `.NAME.resume.safetensors` beside it holds the state to resume from; it is removed when
-the picture is done. Every file is written under another name first.
+While a picture is worked on, `.NAME.resume.safetensors` beside it holds the state to resume from: it is written before
+each picture on the way and every half minute, and removed when the picture is done. Every file is written under another
+name first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from convolens.media.images import Picture, need_picture_target, read_picture, w
 from convolens.media.inputs import also_given, reads
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
+from convolens.models.model_file import saving_tensors
 from convolens.progress import watching
 from convolens.stylization import State, Step, stylize
 
@@ -79,12 +81,13 @@ def stylize_file(
         last[:] = [step]
         if step.note:
             tell(step.note)
-        if save_every and step.number % save_every == 0:
+        shown = save_every and step.number % save_every == 0
+        if shown or time.monotonic() - saved > SAVE_STATE_SECONDS:
+            _save_state(out, step.state(), _resume_key(content, style, options))  # first: no picture without its state
+            saved = time.monotonic()
+        if shown:
             write(step.picture())
         advance(step)
-        if time.monotonic() - saved > SAVE_STATE_SECONDS:
-            _save_state(out, step.state(), _resume_key(content, style, options))
-            saved = time.monotonic()
 
     try:
         with _bar(out.name, show) as advance:
@@ -99,8 +102,8 @@ def stylize_file(
     except KeyboardInterrupt as stop:
         if not last:
             raise
-        write(last[0].picture())
         _save_state(out, last[0].state(), _resume_key(content, style, options))
+        write(last[0].picture())
         raise KeyboardInterrupt(
             f"{out}: holds step {last[0].number} of {last[0].total}; the same command with --resume continues"
         ) from stop
@@ -214,7 +217,7 @@ def _save_state(out: Path, state: State | None, key: str) -> None:
     if state is None:
         return
     facts = {"scale": str(state.scale), "step": str(state.step), "run": key}
-    with writing(_state_path(out)) as draft:
+    with writing(_state_path(out)) as draft, saving_tensors():
         save_file({"picture": np.ascontiguousarray(state.picture)}, str(draft), metadata=facts)
 
 

@@ -13,16 +13,13 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
-from tempfile import NamedTemporaryFile
 from typing import Any, Protocol, runtime_checkable
 
 from convolens.errors import ArgumentError, FileError, FormatError
+from convolens.media.drafts import drop, new_draft
 from convolens.media.inputs import need_no_input
 
 AnyPath = str | os.PathLike[str]
-
-_drafts: set[Path] = set()  # being written
 
 
 @runtime_checkable
@@ -98,10 +95,9 @@ def writing(path: AnyPath) -> Iterator[Path]:
     """
     target = Path(path)
     _check_target(target)
-    draft = target.with_name(f".{token_hex(8)}.part{target.suffix}")  # short: names end at 255 bytes
-    _drafts.add(draft)
+    draft = None
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
+        draft = new_draft(target)
         yield draft
         _flush(draft)
         draft.replace(target)
@@ -110,14 +106,8 @@ def writing(path: AnyPath) -> Iterator[Path]:
             raise
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
-        draft.unlink(missing_ok=True)
-        _drafts.discard(draft)
-
-
-def remove_drafts() -> None:
-    """Removes what is half-written at this moment, for a process that ends without unwinding."""
-    for draft in tuple(_drafts):
-        draft.unlink(missing_ok=True)
+        if draft is not None:
+            drop(draft)
 
 
 def need_target(path: AnyPath) -> Path:
@@ -128,8 +118,8 @@ def need_target(path: AnyPath) -> Path:
     target = Path(path)
     _check_target(target)
     try:
-        with NamedTemporaryFile(dir=target.parent):
-            return target
+        drop(new_draft(target))
+        return target
     except OSError as error:
         raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
 
@@ -167,8 +157,8 @@ def make_folder(path: AnyPath) -> Path:
     except OSError as error:
         raise FileError(f"{folder}: need a folder to write into, cannot make it: {error.strerror}") from error
     try:
-        with NamedTemporaryFile(dir=folder):
-            return folder
+        drop(new_draft(folder / "any"))
+        return folder
     except OSError as error:
         raise FileError(
             f"{folder}: need a folder to write into, got one that takes no files: {error.strerror}"

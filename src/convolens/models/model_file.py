@@ -10,7 +10,10 @@ The tensor format is described at https://huggingface.co/docs/safetensors (an 8-
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,10 +122,20 @@ def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) 
         raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
     stated = {"format": FORMAT, "version": VERSION, **facts}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with writing(target) as draft:
+    with writing(target) as draft, saving_tensors():
         mode = draft.stat().st_mode
         save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
         draft.chmod(mode)  # safetensors lets only the owner read what it writes
+
+
+@contextmanager
+def saving_tensors() -> Iterator[None]:
+    """Within it safetensors reports what the file system said, such as that the disk is full, as all else does."""
+    try:
+        yield
+    except SafetensorError as error:
+        said = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(said[1]), os.strerror(int(said[1]))) if said else OSError(str(error)) from error
 
 
 def trunk_facts(trunk: Trunk) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from convolens.errors import WeightsError
 from convolens.media.files import writing
-from convolens.models.model_file import RESUMED
+from convolens.models.model_file import RESUMED, saving_tensors
 from convolens.training.ema import ExponentialMovingAverage
 
 # The names in files of earlier versions, and today's. The key `place` in a file is `Progress` here.
@@ -117,12 +117,9 @@ def write_checkpoint(path: Path, learner: Learner, progress: Progress, facts: Ma
     steps = learner.ema.steps if learner.ema else 0
     text = json.dumps({"place": asdict(progress), "ema_steps": steps, "facts": facts}, default=str)
     tensors = {name: value.detach().cpu().contiguous() for name, value in learner.tensors().items()}
-    with writing(path) as draft:
+    with writing(path) as draft, saving_tensors():
         mode = draft.stat().st_mode
-        try:
-            save_file(tensors, draft, metadata={RESUMED: text})
-        except SafetensorError as error:  # how it reports what the file system said
-            raise OSError(str(error)) from error
+        save_file(tensors, draft, metadata={RESUMED: text})
         draft.chmod(mode)  # safetensors lets only the owner read what it writes
 
 
