@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from convolens import cli
 from convolens.errors import ArgumentError
+from convolens.media.images import write_image
 
 
 @pytest.fixture
@@ -111,6 +113,24 @@ def test_output_that_nobody_reads_on_ends_the_command_quietly(unbuffered):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_the_work_is_done_though_nobody_listens(tmp_path, closed):
+    write_image(tmp_path / "in.png", np.zeros((8, 8), np.uint8))
+    program = f"{sys.executable} -m convolens"
+    lines = f"{program} edges in.png out.png {closed} && {program} weights list {closed}"
+    done = subprocess.run(lines, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.replace("wrote out.png\n", "")) == (0, "")
+    assert (tmp_path / "out.png").stat().st_size > 0
+
+
+def test_answers_that_cannot_be_written_are_one_sentence():
+    line = f"{sys.executable} -m convolens weights list > /dev/full"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.endswith(": No space left on device\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_ctrl_c_while_the_command_line_is_loading_is_one_line_too():

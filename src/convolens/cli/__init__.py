@@ -77,17 +77,33 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(getattr(signal, name), _end)
+    _open_closed_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names that are not UTF-8
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own last flush is quiet
-        code = code or UNREAD
+        unread = isinstance(error, BrokenPipeError)
+        code = code or (UNREAD if unread else _complain(f"stdout: cannot be written to: {error.strerror or error}"))
     if code == INTERRUPTED:
         sys.stderr.flush()
         os._exit(code)  # a thread that Ctrl-C kept from starting would be waited for
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Has streams that the caller closed (`>&-`) lead nowhere: what they would say is not wanted, the work is.
+
+    A file that the command opens would otherwise get the number of a closed stream, and whatever is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _end(number: int, frame: Any) -> None:

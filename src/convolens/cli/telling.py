@@ -10,7 +10,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ _NOTES_SHOWN = 5  # of one kind; a folder of animations would fill the terminal
 
 
 def tell(sentence: str) -> None:
-    """Says something of the work, on stderr."""
-    typer.echo("\n".join(map(printable, sentence.split("\n"))), err=True)
+    """Says something of the work, on stderr; where that takes no more, the work is done nonetheless."""
+    with suppress(OSError):
+        typer.echo("\n".join(map(printable, sentence.split("\n"))), err=True)
 
 
 @contextmanager
