@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -31,6 +31,7 @@ from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, need_target, writing
 from convolens.media.images import Picture, write_picture
 from convolens.media.inputs import Inputs, given, need_no_input
+from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures, is_picture
 from convolens.media.pixels import as_rgb8
 
@@ -79,7 +80,7 @@ def explain_files(
     Raises:
         ArgumentError: `out` is neither a folder nor a picture's name, or a picture's name for several; or a page of a
             detector is requested.
-        FileError: the folder cannot be made, or nothing be written there.
+        FileError: the folder cannot be made, or nothing be written there, or another process is writing there.
     """
     folder = None if out is None or _is_one_overlay(out, sources) else out
     meant = partial(find_pictures, sources, outside=folder)
@@ -99,7 +100,7 @@ def explain_files(
         for wanted in (page, *([] if folder is None else [folder / LINES])):
             if wanted is not None:
                 need_target(wanted)
-    with _lines_in(folder) as write_line:
+    with nullcontext() if folder is None else only_writer(folder), _lines_in(folder) as write_line:
         for decoded in decoded_ahead(meant()):
             outcome: Outcome[Any] = decoded
             if decoded.result is not None:

@@ -28,6 +28,7 @@ from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mea
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json, writing
 from convolens.media.inputs import given, need_no_input
+from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
 from convolens.progress import track
 
@@ -104,13 +105,13 @@ def predict_files(
         options: of the model's own `predict`.
 
     Raises:
-        FileError: a source without pictures, or the folder cannot be written.
+        FileError: a source without pictures, or the folder cannot be written, or another process is writing there.
         ArgumentError: the folder holds predictions of another model or with other options.
     """
     _check_options(model, options)
     count = sum(1 for _ in find_pictures(sources, outside=Path(out)))  # refuses what is none before a folder is made
     folder = make_folder(out)
-    with given(*sources, results=folder):
+    with given(*sources, results=folder), only_writer(folder):
         return _predict_into(folder, model, sources, count, batch, pictures, progress, options)
 
 

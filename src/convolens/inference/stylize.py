@@ -24,6 +24,7 @@ from convolens.errors import ArgumentError, FileError, ShapeError
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
 from convolens.media.inputs import also_given, reads
+from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
 from convolens.models.model_file import saving_tensors
@@ -62,12 +63,26 @@ def stylize_file(
 
     Raises:
         KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the state to resume from beside it.
-        FileError: nothing to resume, or files that cannot be read or written.
+        FileError: nothing to resume, or files that cannot be read or written, or that another process is writing to.
     """
     also_given([options.get("masks"), options.get("init"), options.get("weights")])
+    need_picture_target(out)
+    with only_writer(out):
+        return _stylize_into(content, style, out, resume, save_every, show, tell, options)
+
+
+def _stylize_into(
+    content: Path | None,
+    style: Sequence[Path],
+    out: Path,
+    resume: bool,
+    save_every: int,
+    show: bool,
+    tell: Callable[[str], object],
+    options: dict[str, Any],
+) -> Path:
     source = None if content is None else read_picture(content)
     start = _load_state(out, _resume_key(content, style, options)) if resume else None
-    need_picture_target(out)
 
     def write(pixels: Any) -> None:
         picture = Picture(pixels) if source is None else source.with_pixels(pixels)
@@ -141,12 +156,25 @@ def stylize_folder(
         KeyboardInterrupt: Ctrl-C.
     """
     files = list(find_pictures([contents], outside=out))  # refuses what is none before a folder is made
-    results, outcomes = ResultPaths([contents], out), list[Outcome[Path]]()
-    before: tuple[Path, Path] | None = None
+    results = ResultPaths([contents], out)
+    with only_writer(out):
+        return _stylize_each(files, style, results, sequence=sequence, resume=resume, tell=tell, **options)
+
+
+def _stylize_each(
+    files: Sequence[Path],
+    style: Sequence[Path],
+    results: ResultPaths,
+    *,
+    sequence: bool,
+    tell: Callable[[str], object],
+    **options: Any,
+) -> list[Outcome[Path]]:
+    outcomes, before = list[Outcome[Path]](), None
     for file in files:
         target = results(file)
         following = partial(_following, file, before) if sequence and before else dict[str, Any]
-        one = partial(_stylize_one, file, style, target, following, resume=resume, tell=tell, **options)
+        one = partial(_stylize_one, file, style, target, following, tell=tell, **options)
         outcomes.append(attempt(file, one))
         if outcomes[-1].error:
             tell(outcomes[-1].error)

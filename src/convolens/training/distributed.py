@@ -76,6 +76,11 @@ def own_device(device: str) -> torch.device:
     return picked
 
 
+def leads() -> bool:
+    """Whether this process is the one that writes: the first of those that `torchrun` started, or the only one."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or int(os.environ.get("RANK", "0")) == 0
+
+
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
     """Joins the processes that `torchrun` started, or gives a world of this process alone."""

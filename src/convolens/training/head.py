@@ -18,7 +18,7 @@ from convolens.data import DataSet, Example, Skipped
 from convolens.data.model_inputs import model_batches
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import SAVED_METRICS, targets_of
-from convolens.media.files import make_folder, write_rows
+from convolens.media.files import write_rows
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
 from convolens.models.model_file import BEST
@@ -51,7 +51,7 @@ def train_head(
 
     Errors as in `convolens.train`.
     """
-    run, size, (training_data, validation_data) = request.run, request.side, data
+    size = request.side
     decay, batch = request.training.get("weight_decay", WEIGHT_DECAY), request.training.get("batch", BATCH)
     if not isinstance(batch, int):
         raise ArgumentError(f"batch: need a whole number where only the head is trained, got {batch!r}")
@@ -59,7 +59,19 @@ def train_head(
         if size < 1:
             raise ArgumentError(f"size: need at least 1 pixel, got {size}")
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
-    make_folder(run)
+    with request.run_folder():
+        return _train_head(request, model, data, loss, {"finetune": "head", **requested, "weight_decay": decay}, batch)
+
+
+def _train_head(
+    request: Request,
+    model: Classifier,
+    data: tuple[DataSet, DataSet],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    requested: Mapping[str, Any],
+    batch: int,
+) -> Run:
+    run, (training_data, validation_data) = request.run, data
     features, used, skipped = pooled_features(model, training_data, batch, "training pictures", request.progress)
     tested = pooled_features(model, validation_data, batch, "validation pictures", request.progress)
     _need_every_class(training_data, used, skipped)
@@ -67,7 +79,10 @@ def train_head(
     rows: list[dict[str, Any]] = []
     saved = SAVED_METRICS[model.multi_label]
     steps = fit_linear(
-        features, lambda scores: loss(scores, targets) / len(targets), len(model.class_names), weight_decay=decay
+        features,
+        lambda scores: loss(scores, targets) / len(targets),
+        len(model.class_names),
+        weight_decay=requested["weight_decay"],
     )
     for fit in steps:
         _put(model, fit)
@@ -79,7 +94,7 @@ def train_head(
     write_rows(run / METRICS, rows)
     draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="step")
     found.report(run)
-    used_settings = {**request.facts(), "finetune": "head", **requested, "weight_decay": decay}
+    used_settings = {**request.facts(), **requested}
     return write_run(run, model, found.metrics, tuple(dict.fromkeys((*skipped, *tested.skipped))), used_settings)
 
 

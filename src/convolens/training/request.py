@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from convolens.data import DataSet, read_data, split
-from convolens.media.files import AnyPath
+from convolens.media.files import AnyPath, make_folder
 from convolens.media.inputs import also_given
+from convolens.media.one_writer import only_writer
+from convolens.training.distributed import leads
 from convolens.training.run_folder import need_free_run
 from convolens.training.settings import Settings
 from convolens.trunks import Trunk
@@ -61,6 +64,19 @@ class Request:
     def need_free_run(self) -> None:
         """Refuses a folder that holds a run, before anything is read or made. Errors as in `run_folder`."""
         need_free_run(self.run, resume=self.resume, overwrite=self.overwrite)
+
+    @contextmanager
+    def run_folder(self) -> Iterator[Path]:
+        """The run folder, made where it is missing; meanwhile no other training writes into it.
+
+        Raises:
+            FileError: one does; or the folder cannot be made or, by now, holds a run.
+        """
+        make_folder(self.run)
+        with only_writer(self.run) if leads() else nullcontext():
+            if leads():
+                self.need_free_run()
+            yield self.run
 
     def datasets(self, seed: int, need: Callable[[DataSet], None]) -> tuple[DataSet, DataSet]:
         """The examples to train on, and those to validate on.

@@ -11,7 +11,7 @@ from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
 from convolens.evaluation.result import Evaluation
-from convolens.media.files import make_folder, write_json
+from convolens.media.files import write_json
 from convolens.models import load as load_model
 from convolens.models.model_file import BEST
 from convolens.models.trunk_model import TrunkModel
@@ -128,15 +128,14 @@ def run_task(
         save=validation.save,
         facts=_facts(model, finetune, pictures.data) | objective.facts(),
     )
-    run = request.run
-    make_folder(run)
-    outcome = fit(task, settings, run, resume=request.resume, progress=request.progress, started=request.started)
-    best = load_model(run / BEST, device=request.device)
-    found = validation.of_best(best)
-    found.report(run)
-    used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
-    skipped = tuple(dict.fromkeys((*pictures.skipped, *found.skipped)))
-    return write_run(run, best, found.metrics, skipped, used, outcome)
+    with request.run_folder() as run:
+        outcome = fit(task, settings, run, resume=request.resume, progress=request.progress, started=request.started)
+        best = load_model(run / BEST, device=request.device)
+        found = validation.of_best(best)
+        found.report(run)
+        used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
+        skipped = tuple(dict.fromkeys((*pictures.skipped, *found.skipped)))
+        return write_run(run, best, found.metrics, skipped, used, outcome)
 
 
 def run_on_boxes(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from convolens.media.files import AnyPath
 from convolens.media.images import read_pages, read_picture, write_pages, write_picture
 from convolens.media.inputs import reads
+from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt
 from convolens.media.read_ahead import read_ahead
 from convolens.settings import threads
@@ -59,6 +60,9 @@ def change_picture_files(
 
     Yields:
         What became of each, in order: where it was written, or why not.
+
+    Raises:
+        FileError: another process is writing into the folder.
     """
 
     def one(job: tuple[Path, Path]) -> Outcome[Path]:
@@ -66,8 +70,9 @@ def change_picture_files(
         return attempt(source, partial(_changed, source, target, change, page))
 
     jobs = ((source, results(source)) for source in sources)
-    for _, outcome in read_ahead(one, jobs, ahead=2 * threads()):
-        yield outcome
+    with only_writer(results.folder):
+        for _, outcome in read_ahead(one, jobs, ahead=2 * threads()):
+            yield outcome
 
 
 def _changed(source: Path, target: Path, change: Change, page: Page) -> Path:
