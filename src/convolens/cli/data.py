@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from convolens.cli.telling import tell_written
+from convolens.cli.telling import answer, tell_written
 
 FAULTS = 1  # the exit code where something has to be mended
 
@@ -53,6 +53,6 @@ def doctor(
                 draft.write_text(as_page(found), encoding="utf-8")
     if html is not None:
         tell_written(html)
-    print(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
+    answer(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
     if found.faults:
         raise typer.Exit(FAULTS)

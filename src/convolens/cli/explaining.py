@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from convolens.cli.networks import AsJson, Device, Model
-from convolens.cli.telling import tell, tell_written
+from convolens.cli.telling import answer, answer_line, tell, tell_written
 
 
 def register(app: typer.Typer) -> None:
@@ -117,12 +117,12 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(line))
         return
     if line.get("explanations") == []:
-        print(f"{line['path']}  nothing")
+        answer_line(f"{line['path']}  nothing")
     for one in line.get("explanations", ()):
         where = place(one["box_xyxy"]) if one["box_xyxy"] else "nowhere"
         likely = one["probability"]
         likelihood = f"(score {one['score']:.2f})" if likely is None else f"{likely:.1%}"
-        print(f"{line['path']}  {one['label']} {likelihood}  {where}")
+        answer_line(f"{line['path']}  {one['label']} {likelihood}  {where}")
 
 
 def _measure(
@@ -134,4 +134,4 @@ def _measure(
 
     chosen = box_thresholds(loaded, thresholds_on, methods, count=count, seed=seed) if thresholds_on else None
     measured = measure_explanations(loaded, data, methods, count=count, seed=seed, thresholds=chosen)
-    print(json.dumps(measured, indent=2) if as_json else measured.summary())
+    answer(json.dumps(measured, indent=2) if as_json else measured.summary())

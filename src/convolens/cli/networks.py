@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convolens.cli.telling import tell, tell_written
+from convolens.cli.telling import answer, answer_line, tell, tell_written
 
 if TYPE_CHECKING:
     from convolens.inference.predict import Predictor
@@ -126,7 +126,7 @@ def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch:
             print(json.dumps(one.line()), flush=True)
         elif not one.error:
             for line in in_lines(one.result):
-                print(f"{one.path}  {line}", flush=True)
+                answer_line(f"{one.path}  {line}")
     return failed
 
 
@@ -160,4 +160,4 @@ def evaluate(
         tell(f"skipped: {one['reason']}")
     if html is not None:
         tell_written(html)
-    print(json.dumps(found, indent=2) if as_json else found)
+    answer(json.dumps(found, indent=2) if as_json else found)

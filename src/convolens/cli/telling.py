@@ -27,6 +27,16 @@ def tell(sentence: str) -> None:
         typer.echo("\n".join(map(printable, sentence.split("\n"))), err=True)
 
 
+def answer(text: object) -> None:
+    """Gives an answer, on stdout, its lines as they are; what a terminal would obey is escaped in each."""
+    print("\n".join(map(printable, str(text).split("\n"))), flush=True)
+
+
+def answer_line(line: str) -> None:
+    """Gives an answer of one line, which stays one whatever the names in it hold."""
+    answer(printable(line))
+
+
 @contextmanager
 def telling_notes() -> Iterator[None]:
     """Says what readers and writers of files note, each once, on stderr; of many alike only the first and how many."""

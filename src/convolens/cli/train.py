@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 import typer
 
-from convolens.cli.telling import tell, tell_written, telling_what_is_kept
+from convolens.cli.telling import answer, tell, tell_written, telling_what_is_kept
 from convolens.training.train import options, train
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _train(task: Any, given: dict[str, Any]) -> None:
     if run.advice:
         tell(run.advice)
     tell_written(run.folder, f"the model is {run.best}, how it went {run.folder / CURVES}")
-    print(run)
+    answer(run)
 
 
 def _value(name: str, given: Any, kinds: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from convolens.cli.networks import Device
-from convolens.cli.telling import tell_written
+from convolens.cli.telling import answer, answer_line, tell_written
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write the drawing.")]
@@ -56,7 +56,7 @@ def trace(
     write_picture(target, Picture(draw_trace(image, features, named)))
     tell_written(target)
     for name, box in named.items():
-        print(f"{name} sees {box}")
+        answer_line(f"{name} sees {box}")
     for feature in features:
         print(f"channel {feature.channel} at {feature.row},{feature.column} sees {feature.box_xyxy}")
 
@@ -86,7 +86,7 @@ def scan(
     drawing = draw_scan(image, likely, window=window, stride=stride or stride_of(loaded, window))
     write_picture(target, Picture(drawing))
     tell_written(target)
-    print(f"{likely.shape[0]} × {likely.shape[1]} windows, {(likely > 0.5).mean():.1%} of them {class_name}")
+    answer_line(f"{likely.shape[0]} × {likely.shape[1]} windows, {(likely > 0.5).mean():.1%} of them {class_name}")
 
 
 def weights_list() -> None:
@@ -138,7 +138,7 @@ def weights_import(
     """
     from convolens.models.import_weights import import_weights
 
-    print(import_weights(source, target, trunk))
+    answer_line(import_weights(source, target, trunk))
 
 
 def weights_info(
@@ -152,4 +152,4 @@ def weights_info(
     """
     from convolens.trunks import describe_weights
 
-    print(describe_weights(source))
+    answer(describe_weights(source))

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from convolens.data import Skipped
-from convolens.errors import ArgumentError, DataError, FormatError
+from convolens.errors import ArgumentError, DataError, FormatError, printable
 from convolens.evaluation.plots import bars, plotted
 from convolens.media.files import AnyPath, write_json, writing
 from convolens.media.picture_files import is_picture
@@ -163,6 +163,7 @@ def in_columns(rows: list[tuple[str, ...]]) -> list[str]:
     >>> in_columns([("class", "ap"), ("cat", "0.500")])
     ['class     ap', 'cat    0.500']
     """
+    rows = [tuple(map(printable, cells)) for cells in rows]  # a name may hold anything
     first, *others = (max(map(len, column)) for column in zip(*rows, strict=True)) if rows else (0,)
     return [
         "  ".join([f"{name:<{first}}", *(f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))])
