@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
+from convolens.arrays import as_real
+from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError, need_one_of
 from convolens.media.files import AnyPath, need_file, writing
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks.weights.strict import load_strictly
+from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
 
 FORMAT = "convolens model"
 BEST = "best.safetensors"  # the model in a run folder
@@ -73,7 +73,7 @@ class ModelFile:
         """
         described = self.fact("trunk", dict)
         name, options = described.get("name"), described.get("options")
-        if name not in TRUNKS or not isinstance(options, dict):
+        if not isinstance(name, str) or name not in TRUNKS or not isinstance(options, dict):
             raise WeightsError(
                 f"{self.path}: need a trunk of {', '.join(TRUNKS)} with its options, got {described!r:.80}"
             )
@@ -82,9 +82,11 @@ class ModelFile:
             trunk.preprocessing = _checked(
                 Preprocessing.from_dict(self.fact("preprocessing", dict)), options["channels"]
             )
-        except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError) as error:
+        except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError, OverflowError) as error:
             raise WeightsError(f"{self.path}: its header describes a trunk that cannot be built: {error}") from error
         trunk.weights = described.get("weights")
+        if not isinstance(trunk.weights, str | None):
+            raise WeightsError(f"{self.path}: need the trunk's weights by a name, got {trunk.weights!r:.80}")
         return trunk
 
     def build(self, make: Callable[[Trunk], Model]) -> Model:
@@ -97,7 +99,7 @@ class ModelFile:
             trunk = self.trunk()
             try:
                 model = make(trunk)
-            except (ArgumentError, ShapeError) as error:
+            except (ArgumentError, ShapeError, RuntimeError, TypeError, OverflowError) as error:
                 task = self.facts.get("task")
                 raise WeightsError(
                     f"{self.path}: its header describes a {task} model that cannot be built: {error}"
@@ -119,11 +121,9 @@ def write_model_file(
     if target.suffix != ".safetensors":
         raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
     stated = {"format": FORMAT, "version": VERSION, **facts}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    texts = {name: json.dumps(fact) for name, fact in stated.items()}
     with writing(target, keeping=keeping) as draft:
-        mode = draft.stat().st_mode
-        save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
-        draft.chmod(mode)  # safetensors lets only the owner read what it writes
+        write_tensor_file(draft, model.state_dict(), texts)
 
 
 def trunk_facts(trunk: Trunk) -> dict[str, Any]:
@@ -155,13 +155,8 @@ def read_model_file(path: AnyPath) -> ModelFile:
     if file != Path(path) and not file.exists():
         raise FileError(f"{path}: need a model or the folder of a run, found no {BEST} there")
     _refuse_pickle(need_file(file, "a model"))
-    try:
-        with safe_open(file, framework="pt") as stored:
-            facts = _facts(file, stored.metadata() or {})
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
-    except SafetensorError as error:
-        raise WeightsError(f"{file}: need a model file (.safetensors), got a damaged file or none: {error}") from error
-    return ModelFile(file, facts, tensors)
+    texts, tensors = read_tensor_file(file, "a model file (.safetensors)")
+    return ModelFile(file, _facts(file, texts), tensors)
 
 
 def is_model_file(path: AnyPath) -> bool:
@@ -212,8 +207,14 @@ def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
     """The preprocessing, if every field is of its kind and its sizes are a picture's."""
     numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
-    if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
-        raise ArgumentError(f"preprocessing: need finite numbers, got {numbers}")
+    for number in numbers:
+        as_real(number, "preprocessing: mean, deviation or white")
+    for deviation in preprocessing.deviation:
+        as_real(deviation, "preprocessing: deviation", "a number that can be divided by", lambda value: value != 0)
+    need_one_of("preprocessing: order", preprocessing.order, ("rgb", "bgr"))
+    need_one_of("preprocessing: interpolation", preprocessing.interpolation, ("bilinear", "bicubic"))
+    if not isinstance(preprocessing.antialias, bool):
+        raise ArgumentError(f"preprocessing: need antialias as true or false, got {preprocessing.antialias!r}")
     if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
         raise ArgumentError(
             f"preprocessing: need a mean and a deviation for each of {channels} channels, "
@@ -223,6 +224,6 @@ def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
         given = getattr(preprocessing, name)
         pair = name == "stretch" and isinstance(given, tuple) and len(given) == 2
         for side in given if pair else (given,):
-            if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
+            if side is not None and not (type(side) is int and 1 <= side <= MAX_SIDE):
                 raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {given!r}")
     return preprocessing

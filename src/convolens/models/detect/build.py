@@ -16,7 +16,7 @@ from convolens.models.detect.published import is_published, published_detector
 from convolens.models.inputs import class_names_of, device_of
 from convolens.models.model_file import is_model_file, read_model_file
 from convolens.trunks import TRUNKS, Trunk
-from convolens.trunks.options import ResNetOptions
+from convolens.trunks.options import ResNetOptions, need_seed
 from convolens.trunks.registry import trunk as make_trunk
 from convolens.trunks.vgg import VGGS, is_vgg
 from convolens.trunks.weights.checkpoint import State, read_checkpoint
@@ -73,7 +73,7 @@ def detector(
     8732
     """
     names = None if classes is None else class_names_of(classes, 1)
-    where = device_of(trunk, device)
+    where, seed = device_of(trunk, device), need_seed(seed)
     whole = _whole(weights)
     if whole is not None:
         return (whole if names is None else whole.with_classes(names, seed=seed)).to(where)

@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convolens.errors import ArgumentError, WeightsError, need_package
+from convolens.errors import ArgumentError, WeightsError
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.weights.keras import read_keras
 from convolens.trunks.weights.strict import some
+from convolens.trunks.weights.tensor_file import read_tensor_file
 
 State = dict[str, Tensor]
 
@@ -91,16 +92,8 @@ def _from_timm(state: State) -> State:
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as missing:
-        raise need_package("safetensors", "networks", str(path)) from missing
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = {key: _plain(text) for key, text in (file.metadata() or {}).items()}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: need a safetensors file, got a damaged one or something else ({error})") from error
+    texts, state = read_tensor_file(path)
+    facts = {key: _plain(text) for key, text in texts.items()}
     _need_plain(state, path)
     return _own(path, state, facts) if isinstance(facts.get("trunk"), dict) else Checkpoint(str(path), tidy(state))
 
