@@ -19,8 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from convolens.arrays import as_real
-from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError, need_one_of
+from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
 from convolens.media.files import AnyPath, need_file, writing
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks.weights.strict import load_strictly
@@ -30,8 +29,6 @@ FORMAT = "convolens model"
 BEST = "best.safetensors"  # the model in a run folder
 RESUMED = "convolens"  # the fact that a training's `last.ckpt` has, in place of a model's
 VERSION = 1
-# A model file may not ask for pictures so large that a small file takes all memory.
-MAX_SIDE = 8192
 # What torch.save writes (a zip with a pickle in it) and what a bare pickle of protocol 2 or later starts with.
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -79,9 +76,7 @@ class ModelFile:
             )
         try:
             trunk = TRUNKS[name](**options)
-            trunk.preprocessing = _checked(
-                Preprocessing.from_dict(self.fact("preprocessing", dict)), options["channels"]
-            )
+            trunk.preprocessing = Preprocessing.from_dict(self.fact("preprocessing", dict), options["channels"])
         except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError, OverflowError) as error:
             raise WeightsError(f"{self.path}: its header describes a trunk that cannot be built: {error}") from error
         trunk.weights = described.get("weights")
@@ -202,28 +197,3 @@ def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             f"{file}: need model version {VERSION} or earlier, got {version!r}; a newer Convolens may read it"
         )
     return facts
-
-
-def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
-    """The preprocessing, if every field is of its kind and its sizes are a picture's."""
-    numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
-    for number in numbers:
-        as_real(number, "preprocessing: mean, deviation or white")
-    for deviation in preprocessing.deviation:
-        as_real(deviation, "preprocessing: deviation", "a number that can be divided by", lambda value: value != 0)
-    need_one_of("preprocessing: order", preprocessing.order, ("rgb", "bgr"))
-    need_one_of("preprocessing: interpolation", preprocessing.interpolation, ("bilinear", "bicubic"))
-    if not isinstance(preprocessing.antialias, bool):
-        raise ArgumentError(f"preprocessing: need antialias as true or false, got {preprocessing.antialias!r}")
-    if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
-        raise ArgumentError(
-            f"preprocessing: need a mean and a deviation for each of {channels} channels, "
-            f"got {len(preprocessing.mean)} and {len(preprocessing.deviation)}"
-        )
-    for name in ("resize", "crop", "stretch"):
-        given = getattr(preprocessing, name)
-        pair = name == "stretch" and isinstance(given, tuple) and len(given) == 2
-        for side in given if pair else (given,):
-            if side is not None and not (type(side) is int and 1 <= side <= MAX_SIDE):
-                raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {given!r}")
-    return preprocessing

@@ -19,8 +19,9 @@ from convolens.trunks import TRUNKS, Trunk
 from convolens.trunks.options import ResNetOptions, need_seed
 from convolens.trunks.registry import trunk as make_trunk
 from convolens.trunks.vgg import VGGS, is_vgg
-from convolens.trunks.weights.checkpoint import State, read_checkpoint
+from convolens.trunks.weights.checkpoint import read_checkpoint
 from convolens.trunks.weights.loading import build_with, open_weights
+from convolens.trunks.weights.state_dicts import State
 
 Size = int | tuple[int, int]
 
