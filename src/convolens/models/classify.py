@@ -185,6 +185,7 @@ def classifier(
     torch.Size([1, 2])
     """
     where = device_of(trunk, device)
+    need_one_of("head", head, (*HEADS, OriginalHead.kind))
     if not isinstance(multi_label, bool):
         raise ArgumentError(f"multi_label: need True or False, got {multi_label!r}")
     if classes is None:

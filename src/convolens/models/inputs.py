@@ -33,10 +33,11 @@ def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
         if classes > MAX_CLASSES:
             raise ArgumentError(f"classes: need at most {MAX_CLASSES:,}, got {classes:,}")
         names = tuple(f"class {number}" for number in range(int(classes)))
-    elif isinstance(classes, Iterable):
-        names = (classes,) if isinstance(classes, str) else tuple(classes)
     else:
-        raise ArgumentError(f"classes: need names or a number of classes, got {classes!r}")
+        try:
+            names = (classes,) if isinstance(classes, str) else tuple(classes)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise ArgumentError(f"classes: need names or a number of classes, got {classes!r:.80}") from error
     if not all(isinstance(name, str) for name in names):
         raise ArgumentError(f"classes: need names as text, got {names!r:.80}")
     if len(names) < least or len(set(names)) < len(names):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,9 +131,18 @@ def trunk_facts(trunk: Trunk) -> dict[str, Any]:
 
 
 def model_path(path: AnyPath) -> Path:
-    """The file that is meant: a model file, or the best model of a run folder."""
+    """The file that is meant: a model file, or the best model of a run folder.
+
+    Raises:
+        ArgumentError: no path.
+    """
+    if not isinstance(path, str | PathLike):
+        raise ArgumentError(f"path: need where a model is, got {path!r:.80}")
     file = Path(path)
-    return file / BEST if file.is_dir() else file
+    try:
+        return file / BEST if file.is_dir() else file
+    except OSError:  # a name that is longer than names can be, a folder that is not to be looked into: said when read
+        return file
 
 
 def read_model_file(path: AnyPath) -> ModelFile:
@@ -156,12 +166,12 @@ def read_model_file(path: AnyPath) -> ModelFile:
 
 def is_model_file(path: AnyPath) -> bool:
     """Whether a file states that it is a model that Convolens saved."""
-    if Path(path).suffix != ".safetensors":
-        return False
     try:
+        if Path(path).suffix != ".safetensors" or not Path(path).is_file():
+            return False
         with safe_open(path, framework="pt") as stored:
             return (stored.metadata() or {}).get("format") == json.dumps(FORMAT)
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, ValueError):
         return False
 
 

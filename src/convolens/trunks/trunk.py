@@ -159,9 +159,10 @@ class Trunk(nn.Module):
         Raises:
             ArgumentError: none, one twice, or no such tap; the nearest is suggested.
         """
-        if not isinstance(taps, str | Iterable | None):
-            raise ArgumentError(f"{subject}: need names of taps, got {taps!r:.80}")
-        names = self.taps[-1:] if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+        try:
+            names = self.taps[-1:] if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+        except TypeError as error:
+            raise ArgumentError(f"{subject}: need names of taps, got {taps!r:.80}") from error
         for name in names:
             need_one_of(subject, name, self.taps)
         if not names or len(set(names)) < len(names):

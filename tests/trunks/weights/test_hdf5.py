@@ -107,7 +107,7 @@ def test_the_childs_own_clock_and_memory_are_limited(tmp_path):
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(hdf5.__file__).parent, capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == f"(8, 8) ({3 << 30}, {3 << 30})"
+    assert told.stdout.strip() == f"(4, 4) ({3 << 30}, {3 << 30})"
 
 
 @pytest.mark.bad_input

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 MEMORY_BYTES = 3 << 30  # of addresses; VGG19's largest array takes half a GB
-SECONDS = 8  # of processor time, which reading a VGG19 takes a quarter of …
+SECONDS = 4  # of processor time: reading 55 MB takes 0.2 …
 BYTES_A_SECOND = 50_000_000  # … and more for files that are larger, or packed
 MAX_OBJECTS = 20_000  # ResNet152 has 2,000
 MAX_NAMES = 64  # weights of one layer
