@@ -174,3 +174,13 @@ def test_pickles_of_nothing_we_know_are_told(tmp_path):
     (tmp_path / "a.pth").write_bytes(pickle.dumps(3))
     with pytest.raises(WeightsError, match=r"a\.pth: need "):
         trunk("resnet18", weights=tmp_path / "a.pth")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among files")
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".h5"])
+def test_pipes_and_devices_are_refused_before_they_are_read(suffix, tmp_path):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(WeightsError, match=rf"{name}\{suffix}: need a weights file, got a device or a pipe"):
+            trunk("resnet18", weights=tmp_path / f"{name}{suffix}")
