@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import random
 import struct
@@ -17,10 +18,12 @@ import numpy as np
 import torch
 
 import convolens as cl
+from convolens.errors import ConvolensError
 from convolens.media.kernels import read_kernel
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
 from convolens.trunks.registry import describe_weights
+from convolens.trunks.weights.hdf5 import open_hdf5
 from tests.fuzz.mutators import changed, changed_json, damaged
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
@@ -97,6 +100,14 @@ def hdf5_seeds() -> list[bytes]:
         return [Path(folder, name).read_bytes() for name in ("2.h5", "3.h5")]
 
 
+def read_hdf5(path: Path) -> None:
+    """Reads all arrays, then what network they are of."""
+    with open_hdf5(path) as file:
+        assert all(file.read(name).shape == shape for name, shape in file.shapes.items())
+    with contextlib.suppress(ConvolensError):  # the seeds are no whole network
+        describe_weights(path)
+
+
 def kernel_seeds() -> list[bytes]:
     """Arrays as numpy.save leaves them, in its versions of the format."""
     found = []
@@ -133,7 +144,7 @@ FORMATS = {
     "model": Format(".safetensors", model_seeds, change_safetensors, read_model),
     "safetensors": Format(".safetensors", model_seeds, change_safetensors, describe_weights),
     "pth": Format(".pth", torch_seeds, damaged, describe_weights),
-    "hdf5": Format(".h5", hdf5_seeds, damaged, describe_weights),
+    "hdf5": Format(".h5", hdf5_seeds, damaged, read_hdf5),
     "npy": Format(".npy", kernel_seeds, change_npy, read_npy),
     "text kernel": Format(".txt", kernel_texts, damaged, read_npy),
 }
