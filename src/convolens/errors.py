@@ -110,9 +110,9 @@ def need_one_of(subject: str, value: object, known: Iterable[str], error: type[C
     convolens.errors.ArgumentError: mode: need one of full, same, valid, got 'vaild'; did you mean 'valid'?
     """
     names = tuple(known)
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         shown = ", ".join(names[:MOST_SHOWN]) + (", …" if len(names) > MOST_SHOWN else "")
-        raise error(f"{subject}: need one of {shown}, got {value!r}{did_you_mean(value, names)}")
+        raise error(f"{subject}: need one of {shown}, got {value!r:.200}{did_you_mean(value, names)}")
 
 
 def did_you_mean(value: object, known: Iterable[str]) -> str:

@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -69,3 +70,32 @@ def test_a_text_too_long_to_be_one_is_refused(tmp_path, monkeypatch):
     (tmp_path / "long.txt").write_text("1 " * 6)
     with pytest.raises(FormatError, match=r"long\.txt: need at most 10 bytes of text, got 12; save it as \.npy"):
         read_kernel(tmp_path / "long.txt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among files")
+def test_pipes_and_devices_are_refused_before_they_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "zero.txt").symlink_to("/dev/zero")
+    for name in ("pipe.npy", "zero.txt"):
+        with pytest.raises(FormatError, match=rf"{name}: need a kernel, got a device or a pipe"):
+            read_kernel(tmp_path / name)
+
+
+HEADERS = {
+    "deep": b"(" * 3000,
+    "unfinished": b"{'descr': '<f4', 'shape': (",
+    "no shape": b"{'descr': '<f4', 'fortran_order': False}",
+    "a huge shape": b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d,)}" % 10**30,
+    "a shape of text": b"{'descr': '<f4', 'fortran_order': False, 'shape': ('a',)}",
+    "a negative shape": b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -3)}",
+    "a zero byte": b"{'descr': '<f4\0', 'fortran_order': False, 'shape': (1,)}",
+    "no dtype": b"{'descr': [[]], 'fortran_order': False, 'shape': (1,)}",
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_header_of_any_other_form_is_one_sentence(case, tmp_path):
+    header = HEADERS[case]
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(80))
+    with pytest.raises(FormatError, match=r"a\.npy: need (an array saved by numpy\.save|the 40{30} bytes)"):
+        read_kernel(tmp_path / "a.npy")

@@ -169,7 +169,7 @@ PREPROCESSING = {"order": "rgb", "white": 1.0, "mean": [0.5] * 3, "deviation": [
         ({"trunk": {"name": "vgg16", "options": {"channels": 5}}}, "mean and a deviation for each of 5 channels"),
         ({"preprocessing": {"size": 3}}, "a trunk that cannot be built: preprocessing: need the fields"),
         ({"preprocessing": {**PREPROCESSING, "crop": 10**6}}, "need crop of 1 to 8192 pixels, got 1000000"),
-        ({"preprocessing": {**PREPROCESSING, "mean": ["a"] * 3}}, "preprocessing: need finite numbers"),
+        ({"preprocessing": {**PREPROCESSING, "mean": ["a"] * 3}}, "need a finite number"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(stored, tmp_path, facts, message):

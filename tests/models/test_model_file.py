@@ -1,14 +1,21 @@
 import json
+import os
 import struct
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 from convolens.errors import FileError, WeightsError
+from convolens.models import Classifier, load
+from convolens.models.heads import PooledHead
 from convolens.models.model_file import read_model_file, write_model_file
+from convolens.trunks.registry import trunk
+from convolens.trunks.weights import tensor_file
 from convolens.trunks.weights.strict import load_strictly
 from tests.file_size import files_of_at_most
 
@@ -128,7 +135,9 @@ def test_a_damaged_file_or_a_lying_header_is_refused_by_name(stored, damage):
     damaged = damage(stored.read_bytes())
     assert damaged != stored.read_bytes()
     stored.write_bytes(damaged)
-    with pytest.raises(WeightsError, match=r"model\.safetensors: need a model file .* got a damaged file or none"):
+    with pytest.raises(
+        WeightsError, match=r"model\.safetensors: need a model file .* got a damaged one or something else"
+    ):
         read_model_file(stored)
 
 
@@ -194,3 +203,86 @@ def test_weights_that_are_no_numbers_are_refused(stored):
         WeightsError, match=r"model.safetensors: (bias|weight): need finite numbers, got NaN or infinity"
     ):
         fill(replace(read, tensors=spoiled), nn.Linear(3, 2))
+
+
+def test_a_model_in_memory_does_not_depend_on_its_file(stored):
+    read = read_model_file(stored)
+    kept = {name: tensor.clone() for name, tensor in read.tensors.items()}
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[:-24] + bytes(24))  # a mapped file would change its tensors, and one cut short kill us
+    assert all(torch.equal(read.tensors[name], value) for name, value in kept.items())
+    os.truncate(stored, 16)
+    assert all(torch.equal(read.tensors[name], value) for name, value in kept.items())
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path):
+    torch.manual_seed(0)
+    models = [nn.Linear(3, 2)] * 8
+    files = [tmp_path / f"{number}.safetensors" for number in range(8)]
+    for file, model in zip(files, models, strict=True):
+        write_model_file(file, model, {name: name for name in "abcdefgh"})
+    assert len({file.read_bytes() for file in files}) == 1  # safetensors' own order is another each time
+
+
+def test_a_full_disk_while_a_model_is_written_is_one_sentence(tmp_path, monkeypatch):
+    def full(tensors, path, metadata):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(tensor_file, "save_file", full)
+    with pytest.raises(FileError, match=r"m\.safetensors: cannot be written: .*No space left on device"):
+        write_model_file(tmp_path / "m.safetensors", nn.Linear(3, 2), FACTS)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def classifier_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "whole.safetensors"
+    body = trunk("resnet18", width=1 / 16, device="cpu")
+    head = PooledHead([body.channels(body.taps[-1])], 2)
+    Classifier(body, head, taps=body.taps[-1:], class_names=("cat", "dog")).save(path)
+    return path
+
+
+TRUNK = {"name": "resnet18", "weights": None}
+FALSE_FACTS = {
+    "a name that is a list": ({"trunk": {**TRUNK, "name": ["resnet18"]}}, "need a trunk of"),
+    "weights that are no name": ({"trunk": {**TRUNK, "weights": [1]}}, "need the trunk's weights by a name"),
+    "epsilon as text": ({"options": {"norm_epsilon": "1e-5"}}, "norm_epsilon: need a number from 0 to 1"),
+    "a huge epsilon": ({"options": {"norm_epsilon": 1e30}}, "norm_epsilon: need a number from 0 to 1"),
+    "ceil mode as a number": ({"options": {"ceil_mode": 3}}, "ceil_mode: need True or False"),
+    "bias as text": ({"options": {"bias": "yes"}}, "bias: need True or False"),
+    "width as a truth value": ({"options": {"width": True}}, "width: need a number"),
+    "order": ({"preprocessing": {"order": "grb"}}, "order: need one of rgb, bgr"),
+    "interpolation": ({"preprocessing": {"interpolation": 3}}, "interpolation: need one of bilinear, bicubic"),
+    "antialias": ({"preprocessing": {"antialias": "no"}}, "need antialias as true or false"),
+    "a deviation of 0": ({"preprocessing": {"deviation": [0, 1, 1]}}, "need a number that can be divided by"),
+    "a mean beyond floats": ({"preprocessing": {"mean": [10**400, 0, 0]}}, "need a finite number"),
+    "a truth value as a size": ({"preprocessing": {"resize": True}}, "need resize of 1 to 8192 pixels"),
+    "a head that is a list": ({"head": ["gap"]}, "need 'head' in its header as a str"),
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("case", FALSE_FACTS)
+def test_facts_are_checked_by_kind(case, classifier_file, tmp_path):
+    changes, message = FALSE_FACTS[case]
+    read = read_model_file(classifier_file)
+    facts = json.loads(json.dumps(dict(read.facts)))
+    facts["trunk"].update(changes.get("trunk", {}))
+    facts["trunk"]["options"].update(changes.get("options", {}))
+    facts["preprocessing"].update(changes.get("preprocessing", {}))
+    facts.update({name: value for name, value in changes.items() if name == "head"})
+    path = tmp_path / "false.safetensors"
+    save_file(dict(read.tensors), path, metadata={name: json.dumps(fact) for name, fact in facts.items()})
+    with pytest.raises(WeightsError, match=rf"false\.safetensors: .*{message}"):
+        load(path, device="cpu")
+
+
+def test_weights_so_large_that_scores_are_nan_are_told(classifier_file, tmp_path):
+    read = read_model_file(classifier_file)
+    path, large = tmp_path / "large.safetensors", dict(read.tensors)
+    large["trunk.conv1.weight"] = torch.full_like(large["trunk.conv1.weight"], 3e38)
+    save_file(large, path, metadata={name: json.dumps(fact) for name, fact in read.facts.items()})
+    model = load(path, device="cpu")
+    with pytest.raises(WeightsError, match="need finite scores, got NaN or infinity; its weights are damaged"):
+        model.predict(np.full((40, 40, 3), 200, np.uint8))

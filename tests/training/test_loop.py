@@ -256,7 +256,7 @@ def test_it_ends_in_time_with_the_rate_brought_down(tmp_path):
 
 
 def test_a_full_disk_while_a_state_is_written_loses_nothing(tmp_path, monkeypatch):
-    import convolens.training.checkpoint as checkpoint
+    import convolens.trunks.weights.tensor_file as tensor_file
 
     trained(tmp_path / "whole")
     written = []
@@ -266,10 +266,10 @@ def test_a_full_disk_while_a_state_is_written_loses_nothing(tmp_path, monkeypatc
         if len(written) == 7:
             Path(path).write_bytes(b"a part")
             raise OSError(28, "No space left on device")
-        return save(tensors, path, metadata=metadata)
+        return save(tensors, path, metadata)
 
-    save = checkpoint.save_file
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    save = tensor_file.save_file
+    monkeypatch.setattr(tensor_file, "save_file", full)
     with pytest.raises(FileError, match=r"last\.ckpt: cannot be written: No space left on device"):
         trained(tmp_path / "full")
     assert not list((tmp_path / "full").glob(".*"))

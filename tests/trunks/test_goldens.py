@@ -102,7 +102,7 @@ def test_timms_weights_load_through_the_mapping_and_agree(name):
     assert published.keys_digest(state) == GOLDENS[f"timm/{name}"]["keys"]
     published.fill(state)
     cl.precision("exact")
-    checkpoint = Checkpoint(f"timm/{name}", tidy(state))
+    checkpoint = Checkpoint(f"timm/{name}", tidy(state, name))
     trunk = build_with(checkpoint, name, TRUNKS, {})
     head = original_head_of(checkpoint, trunk, TRUNKS)
     logits = head(list(trunk(published.batch(published.SHAPES["small"]).float()).values()))[0]

@@ -17,19 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+import torch
 
-from convolens.errors import ArgumentError, FileError, ShapeError
+from convolens.errors import ArgumentError, FileError, ShapeError, WeightsError
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import Picture, need_picture_target, read_picture, write_picture
 from convolens.media.inputs import also_given, reads
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
-from convolens.models.model_file import saving_tensors
 from convolens.progress import watching
 from convolens.stylization import State, Step, stylize
+from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
 
 # What the first files called an option, and what it is called now; and what holds where a file does not name one.
 _NOW_CALLED = {"shares": "mix"}
@@ -245,8 +244,8 @@ def _save_state(out: Path, state: State | None, key: str) -> None:
     if state is None:
         return
     facts = {"scale": str(state.scale), "step": str(state.step), "run": key}
-    with writing(_state_path(out)) as draft, saving_tensors():
-        save_file({"picture": np.ascontiguousarray(state.picture)}, str(draft), metadata=facts)
+    with writing(_state_path(out)) as draft:
+        write_tensor_file(draft, {"picture": torch.from_numpy(np.ascontiguousarray(state.picture))}, facts)
 
 
 def _load_state(out: Path, key: str) -> State:
@@ -254,11 +253,11 @@ def _load_state(out: Path, key: str) -> State:
     if not path.exists():
         raise FileError(f"{out}: nothing to resume; run without --resume first")
     try:
-        with safe_open(path, framework="numpy") as file:
-            facts, picture = file.metadata(), file.get_tensor("picture")
+        facts, tensors = read_tensor_file(path, "what stylize left")
+        picture = tensors["picture"].numpy()
         scale, step = int(facts["scale"]), int(facts["step"])
         before = _request(facts["run"])
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (WeightsError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{path}: cannot be resumed from: {error}; delete it and start anew") from error
     if before != _request(key):
         raise ArgumentError(f"{out}: was begun with other options; give the same to resume, or start without --resume")

@@ -18,12 +18,13 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
-from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating
+from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating, need_finite
 from convolens.models.model_file import ModelFile
 from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
 from convolens.trunks import OriginalHead, Trunk, published
+from convolens.trunks.options import need_seed
 from convolens.trunks.registry import trunk as make_trunk
 
 
@@ -123,7 +124,7 @@ class Classifier(TrunkModel):
         found: list[Prediction] = []
         with evaluating(self):
             for one, kept in batches(singles, batch):
-                scores = self.probabilities(self(one)).cpu().numpy()
+                scores = self.probabilities(need_finite(self(one))).cpu().numpy()
                 found += of_pictures((Prediction(*best_first(row, self.class_names, top)) for row in scores), kept)
         return found if many else found[0]
 
@@ -184,13 +185,16 @@ def classifier(
     torch.Size([1, 2])
     """
     where = device_of(trunk, device)
+    need_one_of("head", head, (*HEADS, OriginalHead.kind))
+    if not isinstance(multi_label, bool):
+        raise ArgumentError(f"multi_label: need True or False, got {multi_label!r}")
     if classes is None:
         return _published(trunk, weights, taps, head).to(where)
     names = class_names_of(classes, 2)
     body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
     chosen = body.chosen(taps)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(need_seed(seed))
         top = _head(head, body, chosen, len(names))
     return Classifier(body, top, taps=chosen, class_names=names, multi_label=multi_label).to(where).eval()
 

@@ -11,26 +11,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, WeightsError
 from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 
 Item = TypeVar("Item")
+# No data set has as many; the names alone would take gigabytes.
+MAX_CLASSES = 1_000_000
 
 
 def class_names_of(classes: Sequence[str] | int, least: int) -> tuple[str, ...]:
     """Gives the names of classes given by name, or by their number: then `class 0`, `class 1`, ….
 
     Raises:
-        ArgumentError: fewer than `least`, or one name twice.
+        ArgumentError: fewer than `least`, one name twice, or neither names nor a number.
 
     >>> class_names_of(("cat", "dog"), 2), class_names_of(2, 2)
     (('cat', 'dog'), ('class 0', 'class 1'))
     """
-    if isinstance(classes, int | np.integer):
+    if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
+        if classes > MAX_CLASSES:
+            raise ArgumentError(f"classes: need at most {MAX_CLASSES:,}, got {classes:,}")
         names = tuple(f"class {number}" for number in range(int(classes)))
     else:
-        names = (classes,) if isinstance(classes, str) else tuple(classes)
+        try:
+            names = (classes,) if isinstance(classes, str) else tuple(classes)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise ArgumentError(f"classes: need names or a number of classes, got {classes!r:.80}") from error
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"classes: need names as text, got {names!r:.80}")
     if len(names) < least or len(set(names)) < len(names):
         raise ArgumentError(
             f"classes: need at least {least}, by name, each once, or by number, got {', '.join(names) or 'none'}"
@@ -72,6 +81,17 @@ def best_first(
     return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)
 
 
+def need_finite(outputs: Tensor) -> Tensor:
+    """The network's outputs for pictures, if they are numbers.
+
+    Raises:
+        WeightsError: NaN or infinity. Pictures are from 0 to 1, so that it is the weights.
+    """
+    if not bool(outputs.isfinite().all()):
+        raise WeightsError("model: need finite scores, got NaN or infinity; its weights are damaged or far too large")
+    return outputs
+
+
 @contextmanager
 def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Puts the model into evaluation mode, and afterwards each of its parts in the mode that it was in."""
@@ -107,7 +127,7 @@ def device_of(trunk: str | Trunk, device: str) -> torch.device:
     Raises:
         DeviceError: as in `pick_device`.
     """
-    return pick_device(device) if isinstance(trunk, str) else next(trunk.parameters()).device
+    return next(trunk.parameters()).device if isinstance(trunk, Trunk) else pick_device(device)
 
 
 @contextmanager

@@ -10,18 +10,14 @@ The tensor format is described at https://huggingface.co/docs/safetensors (an 8-
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
@@ -29,13 +25,12 @@ from convolens.media.files import AnyPath, need_file, writing
 from convolens.media.inputs import also_given
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks.weights.strict import load_strictly
+from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
 
 FORMAT = "convolens model"
 BEST = "best.safetensors"  # the model in a run folder
 RESUMED = "convolens"  # the fact that a training's `last.ckpt` has, in place of a model's
 VERSION = 1
-# A model file may not ask for pictures so large that a small file takes all memory.
-MAX_SIDE = 8192
 # What torch.save writes (a zip with a pickle in it) and what a bare pickle of protocol 2 or later starts with.
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -77,18 +72,18 @@ class ModelFile:
         """
         described = self.fact("trunk", dict)
         name, options = described.get("name"), described.get("options")
-        if name not in TRUNKS or not isinstance(options, dict):
+        if not isinstance(name, str) or name not in TRUNKS or not isinstance(options, dict):
             raise WeightsError(
                 f"{self.path}: need a trunk of {', '.join(TRUNKS)} with its options, got {described!r:.80}"
             )
         try:
             trunk = TRUNKS[name](**options)
-            trunk.preprocessing = _checked(
-                Preprocessing.from_dict(self.fact("preprocessing", dict)), options["channels"]
-            )
-        except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError) as error:
+            trunk.preprocessing = Preprocessing.from_dict(self.fact("preprocessing", dict), options["channels"])
+        except (ConvolensError, TypeError, ValueError, LookupError, RuntimeError, OverflowError) as error:
             raise WeightsError(f"{self.path}: its header describes a trunk that cannot be built: {error}") from error
         trunk.weights = described.get("weights")
+        if not isinstance(trunk.weights, str | None):
+            raise WeightsError(f"{self.path}: need the trunk's weights by a name, got {trunk.weights!r:.80}")
         return trunk
 
     def build(self, make: Callable[[Trunk], Model]) -> Model:
@@ -101,7 +96,7 @@ class ModelFile:
             trunk = self.trunk()
             try:
                 model = make(trunk)
-            except (ArgumentError, ShapeError) as error:
+            except (ArgumentError, ShapeError, RuntimeError, TypeError, OverflowError) as error:
                 task = self.facts.get("task")
                 raise WeightsError(
                     f"{self.path}: its header describes a {task} model that cannot be built: {error}"
@@ -121,21 +116,9 @@ def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) 
     if target.suffix != ".safetensors":
         raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
     stated = {"format": FORMAT, "version": VERSION, **facts}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with writing(target) as draft, saving_tensors():
-        mode = draft.stat().st_mode
-        save_file(tensors, draft, metadata={name: json.dumps(fact) for name, fact in stated.items()})
-        draft.chmod(mode)  # safetensors lets only the owner read what it writes
-
-
-@contextmanager
-def saving_tensors() -> Iterator[None]:
-    """Within it safetensors reports what the file system said, such as that the disk is full, as all else does."""
-    try:
-        yield
-    except SafetensorError as error:
-        said = re.search(r"os error (\d+)", str(error))
-        raise OSError(int(said[1]), os.strerror(int(said[1]))) if said else OSError(str(error)) from error
+    texts = {name: json.dumps(fact) for name, fact in stated.items()}
+    with writing(target) as draft:
+        write_tensor_file(draft, model.state_dict(), texts)
 
 
 def trunk_facts(trunk: Trunk) -> dict[str, Any]:
@@ -147,9 +130,18 @@ def trunk_facts(trunk: Trunk) -> dict[str, Any]:
 
 
 def model_path(path: AnyPath) -> Path:
-    """The file that is meant: a model file, or the best model of a run folder."""
+    """The file that is meant: a model file, or the best model of a run folder.
+
+    Raises:
+        ArgumentError: no path.
+    """
+    if not isinstance(path, str | PathLike):
+        raise ArgumentError(f"path: need where a model is, got {path!r:.80}")
     file = Path(path)
-    return file / BEST if file.is_dir() else file
+    try:
+        return file / BEST if file.is_dir() else file
+    except OSError:  # a name that is longer than names can be, a folder that is not to be looked into: said when read
+        return file
 
 
 def read_model_file(path: AnyPath) -> ModelFile:
@@ -167,24 +159,19 @@ def read_model_file(path: AnyPath) -> ModelFile:
     if file != Path(path) and not file.exists():
         raise FileError(f"{path}: need a model or the folder of a run, found no {BEST} there")
     _refuse_pickle(need_file(file, "a model"))
-    try:
-        with safe_open(file, framework="pt") as stored:
-            facts = _facts(file, stored.metadata() or {})
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
-    except SafetensorError as error:
-        raise WeightsError(f"{file}: need a model file (.safetensors), got a damaged file or none: {error}") from error
+    texts, tensors = read_tensor_file(file, "a model file (.safetensors)")
     also_given([file])  # in a run folder, of which only the name was given
-    return ModelFile(file, facts, tensors)
+    return ModelFile(file, _facts(file, texts), tensors)
 
 
 def is_model_file(path: AnyPath) -> bool:
     """Whether a file states that it is a model that Convolens saved."""
-    if Path(path).suffix != ".safetensors":
-        return False
     try:
+        if Path(path).suffix != ".safetensors" or not Path(path).is_file():
+            return False
         with safe_open(path, framework="pt") as stored:
             return (stored.metadata() or {}).get("format") == json.dumps(FORMAT)
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, ValueError):
         return False
 
 
@@ -220,22 +207,3 @@ def _facts(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             f"{file}: need model version {VERSION} or earlier, got {version!r}; a newer Convolens may read it"
         )
     return facts
-
-
-def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
-    """The preprocessing, if every field is of its kind and its sizes are a picture's."""
-    numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
-    if not all(isinstance(number, int | float) and np.isfinite(number) for number in numbers):
-        raise ArgumentError(f"preprocessing: need finite numbers, got {numbers}")
-    if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
-        raise ArgumentError(
-            f"preprocessing: need a mean and a deviation for each of {channels} channels, "
-            f"got {len(preprocessing.mean)} and {len(preprocessing.deviation)}"
-        )
-    for name in ("resize", "crop", "stretch"):
-        given = getattr(preprocessing, name)
-        pair = name == "stretch" and isinstance(given, tuple) and len(given) == 2
-        for side in given if pair else (given,):
-            if side is not None and not (isinstance(side, int) and 1 <= side <= MAX_SIDE):
-                raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {given!r}")
-    return preprocessing

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from convolens.errors import WeightsError
 from convolens.media.files import writing
-from convolens.models.model_file import RESUMED, saving_tensors
+from convolens.models.model_file import RESUMED
 from convolens.training.ema import ExponentialMovingAverage
+from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
 
 # The names in files of earlier versions, and today's. The key `place` in a file is `Progress` here.
 _NOW_CALLED = {
@@ -116,11 +115,8 @@ def write_checkpoint(path: Path, learner: Learner, progress: Progress, facts: Ma
     """
     steps = learner.ema.steps if learner.ema else 0
     text = json.dumps({"place": asdict(progress), "ema_steps": steps, "facts": facts}, default=str)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.tensors().items()}
-    with writing(path) as draft, saving_tensors():
-        mode = draft.stat().st_mode
-        save_file(tensors, draft, metadata={RESUMED: text})
-        draft.chmod(mode)  # safetensors lets only the owner read what it writes
+    with writing(path) as draft:
+        write_tensor_file(draft, learner.tensors(), {RESUMED: text})
 
 
 @dataclass(frozen=True)
@@ -150,13 +146,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         WeightsError: the file is damaged, or no state of a training.
     """
     try:
-        with safe_open(path, framework="pt") as stored:
-            text = (stored.metadata() or {})[RESUMED]
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is not a dict
-        known = _in_todays_words(json.loads(text))
+        texts, tensors = read_tensor_file(path, "the state of a training")
+        known = _in_todays_words(json.loads(texts[RESUMED]))
         tensors = {_todays_name(name): value for name, value in tensors.items()}
         return Checkpoint(path, Progress(**known["place"]), known["facts"], known["ema_steps"], tensors)
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"{path}: need the state of a training to resume from, got a damaged file: {error}"
         ) from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
+import numpy as np
 import torch
 
+from convolens.arrays import as_real
 from convolens.errors import ArgumentError, DeviceError, did_you_mean, need_one_of
 from convolens.trunks.blocks import PaddingMode, Pooling
 
@@ -14,6 +16,7 @@ from convolens.trunks.blocks import PaddingMode, Pooling
 MAX_CHANNELS = 4096
 # Of a residual network's features: at least 4 in its first stage, and no network that only a large machine could hold.
 MIN_WIDTH, MAX_WIDTH = 1 / 16, 8.0
+MAX_EPSILON = 1.0  # batch norm's variances are about 1
 
 
 class TrunkOptions(TypedDict, total=False):
@@ -68,9 +71,11 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
     _check(options, defaults)
     need_one_of("stride_in", options.get("stride_in", "conv2"), ("conv1", "conv2"))
     need_one_of("stem", options.get("stem", "full"), ("full", "small"))
-    width = options.get("width", 1.0)
-    if not isinstance(width, int | float) or not MIN_WIDTH <= width <= MAX_WIDTH:
-        raise ArgumentError(f"width: need a number from {MIN_WIDTH:g} to {MAX_WIDTH:g}, got {width!r}")
+    _need_flag(options, "bias")
+    epsilon = options.get("norm_epsilon", 1e-5)
+    as_real(epsilon, "norm_epsilon", f"a number from 0 to {MAX_EPSILON:g}", lambda value: 0 <= value <= MAX_EPSILON)
+    width, need = options.get("width", 1.0), f"a number from {MIN_WIDTH:g} to {MAX_WIDTH:g}"
+    as_real(width, "width", need, lambda value: MIN_WIDTH <= value <= MAX_WIDTH)
     return ResNetOptions(**{**defaults, **options})
 
 
@@ -83,6 +88,8 @@ def pick_device(device: str) -> torch.device:
     >>> pick_device("cpu")
     device(type='cpu')
     """
+    if not isinstance(device, str | torch.device):
+        raise DeviceError(f"device: need auto, cpu, cuda, cuda:1 or such that torch knows, got {device!r}")
     if device == "auto":
         surrounding = torch.get_default_device()  # as a `with torch.device(…)` around the call says, such as `meta`
         gpu = surrounding.type == "cpu" and torch.cuda.is_available()
@@ -101,6 +108,17 @@ def pick_device(device: str) -> torch.device:
     return picked
 
 
+def need_seed(seed: int) -> int:
+    """The seed of random weights, if it is one.
+
+    Raises:
+        ArgumentError: no whole number, or one that torch's generator does not take.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
+        raise ArgumentError(f"seed: need a whole number from 0 to 2^64 - 1, got {seed!r}")
+    return int(seed)
+
+
 def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
@@ -109,3 +127,9 @@ def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     channels = options.get("channels", 3)
     if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
         raise ArgumentError(f"channels: need a whole number from 1 to {MAX_CHANNELS}, got {channels!r}")
+    _need_flag(options, "ceil_mode")
+
+
+def _need_flag(options: Mapping[str, Any], name: str) -> None:
+    if not isinstance(options.get(name, False), bool):
+        raise ArgumentError(f"{name}: need True or False, got {options[name]!r}")

@@ -11,8 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.errors import ArgumentError, ShapeError
+from convolens.arrays import as_real
+from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import CHANNELS, as_pictures, as_pixels, over_white, to_unit
+
+# A model file may not ask for pictures so large that a small file takes all memory.
+MAX_SIDE = 8192
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,11 @@ class Preprocessing:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`, also after a trip through JSON.
+    def from_dict(cls, values: Mapping[str, Any], channels: int = 3) -> Preprocessing:
+        """The inverse of `to_dict`, also after a trip through JSON; every field is checked by its kind.
+
+        Raises:
+            ArgumentError: a field that there is not, of another kind, or not for `channels` of them.
 
         >>> Preprocessing.from_dict(Preprocessing(resize=256).to_dict()) == Preprocessing(resize=256)
         True
@@ -100,10 +107,11 @@ class Preprocessing:
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
         try:
-            return cls(**fields)
+            made = cls(**fields)
         except TypeError as error:
             known = ", ".join(cls.__dataclass_fields__)
             raise ArgumentError(f"preprocessing: need the fields {known}, got {', '.join(values)}") from error
+        return _checked(made, channels)
 
     def _one(self, picture: object) -> Tensor:
         channels = len(self.mean)
@@ -157,3 +165,28 @@ def _center(picture: Tensor, side: int) -> Tensor:
     # round, not floor: torchvision's CenterCrop.
     top, left = round((height - side) / 2), round((width - side) / 2)
     return picture[:, top : top + side, left : left + side]
+
+
+def _checked(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    """The preprocessing, if every field is of its kind and its sizes are a picture's."""
+    numbers: tuple[Any, ...] = (preprocessing.white, *preprocessing.mean, *preprocessing.deviation)
+    for number in numbers:
+        as_real(number, "preprocessing: mean, deviation or white")
+    for deviation in preprocessing.deviation:
+        as_real(deviation, "preprocessing: deviation", "a number that can be divided by", lambda value: value != 0)
+    need_one_of("preprocessing: order", preprocessing.order, ("rgb", "bgr"))
+    need_one_of("preprocessing: interpolation", preprocessing.interpolation, ("bilinear", "bicubic"))
+    if not isinstance(preprocessing.antialias, bool):
+        raise ArgumentError(f"preprocessing: need antialias as true or false, got {preprocessing.antialias!r}")
+    if len(preprocessing.mean) != channels or len(preprocessing.deviation) != channels:
+        raise ArgumentError(
+            f"preprocessing: need a mean and a deviation for each of {channels} channels, "
+            f"got {len(preprocessing.mean)} and {len(preprocessing.deviation)}"
+        )
+    for name in ("resize", "crop", "stretch"):
+        given = getattr(preprocessing, name)
+        pair = name == "stretch" and isinstance(given, tuple) and len(given) == 2
+        for side in given if pair else (given,):
+            if side is not None and not (type(side) is int and 1 <= side <= MAX_SIDE):
+                raise ArgumentError(f"preprocessing: need {name} of 1 to {MAX_SIDE} pixels, got {given!r}")
+    return preprocessing

@@ -13,7 +13,7 @@ import torch
 from convolens.errors import need_one_of
 from convolens.trunks import resnet, vgg
 from convolens.trunks.blocks import OriginalHead, initialize
-from convolens.trunks.options import ResNetOptions, pick_device
+from convolens.trunks.options import ResNetOptions, need_seed, pick_device
 from convolens.trunks.receptive import ReceptiveFields, TapField
 from convolens.trunks.trunk import Trunk
 from convolens.trunks.weights.checkpoint import read_checkpoint
@@ -58,7 +58,7 @@ def trunk(
     >>> trunk("vgg16").receptive_field("conv4_3")
     ReceptiveField(size=92, stride=8, offset=-42)
     """
-    build, where = _builder(name), pick_device(device)
+    build, where, seed = _builder(name), pick_device(device), need_seed(seed)
     if weights is not None:
         made = build_with(open_weights(name, weights), name, TRUNKS, options)
         # A trunk takes pictures at their own size; resizing and cropping belong to the published classifier.

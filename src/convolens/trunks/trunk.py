@@ -159,11 +159,14 @@ class Trunk(nn.Module):
         Raises:
             ArgumentError: none, one twice, or no such tap; the nearest is suggested.
         """
-        names = self.taps[-1:] if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
-        if not names or len(set(names)) < len(names):
-            raise ArgumentError(f"{subject}: need at least one, each once, got {', '.join(names) or 'none'}")
+        try:
+            names = self.taps[-1:] if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+        except TypeError as error:
+            raise ArgumentError(f"{subject}: need names of taps, got {taps!r:.80}") from error
         for name in names:
             need_one_of(subject, name, self.taps)
+        if not names or len(set(names)) < len(names):
+            raise ArgumentError(f"{subject}: need at least one, each once, got {', '.join(names) or 'none'}")
         return names
 
     def trace(self, tap: str, row: int, column: int, *, clip: tuple[int, int] | Literal[False] = False) -> Box:

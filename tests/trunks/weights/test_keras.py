@@ -190,7 +190,7 @@ def test_an_incomplete_keras_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("outputs", "message"), [(64, r"need 1,728 numbers, got fewer"), (10_000_000, r"need floats of a network's size")]
+    ("outputs", "message"), [(64, r"need 1,728 numbers, got fewer"), (100_000_000, r"need floats of a network's size")]
 )
 def test_a_data_set_that_claims_more_than_the_file_holds_is_refused(tmp_path, outputs, message):
     with h5py.File(tmp_path / "liar.h5", "w") as file:

@@ -229,7 +229,9 @@ def test_an_archive_that_is_none_is_refused(tmp_path):
     whole[listing : listing + 4] = b"ZZZZ"  # the end still says where the listing is; there is none
     (tmp_path / "bad.pth").write_bytes(bytes(whole))
     assert zipfile.is_zipfile(tmp_path / "bad.pth")
-    with pytest.raises(WeightsError, match=r"bad.pth: need a PyTorch weights file, got a damaged archive"):
+    with pytest.raises(
+        WeightsError, match=r"bad.pth: need a PyTorch weights file, got a damaged one or something else"
+    ):
         trunk("resnet18", weights=tmp_path / "bad.pth")
 
 
@@ -273,7 +275,7 @@ def test_no_file_and_no_known_kind_are_told_apart(tmp_path):
         trunk("resnet18", weights=tmp_path / "gone.pth")
     (tmp_path / "weights.onnx").write_bytes(b"x")
     with pytest.raises(
-        WeightsError, match=r"weights.onnx: need a weights file of the kinds .safetensors, .* got .onnx"
+        WeightsError, match=r"weights.onnx: need a weights file \(.safetensors, .* got one that begins b'x'"
     ):
         trunk("resnet18", weights=tmp_path / "weights.onnx")
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 
+from convolens.arrays import as_real
 from convolens.errors import ArgumentError
 from convolens.media.files import AnyPath
-from convolens.models.detect.default_boxes import SSD300_STRIDES, Shapes, published_shapes
+from convolens.models.detect.default_boxes import (
+    SSD300_STRIDES,
+    Shapes,
+    checked_shapes,
+    checked_strides,
+    published_shapes,
+)
 from convolens.models.detect.detector import Detector
-from convolens.models.detect.feature_maps import default_taps, init_from_dense, initialize, plan
+from convolens.models.detect.feature_maps import MAX_WIDTH, default_taps, init_from_dense, initialize, plan
 from convolens.models.detect.loss import Objectness
 from convolens.models.detect.published import is_published, published_detector
 from convolens.models.inputs import class_names_of, device_of
 from convolens.models.model_file import is_model_file, read_model_file
 from convolens.trunks import TRUNKS, Trunk
-from convolens.trunks.options import ResNetOptions
+from convolens.trunks.options import ResNetOptions, need_seed
+from convolens.trunks.preprocessing import MAX_SIDE
 from convolens.trunks.registry import trunk as make_trunk
 from convolens.trunks.vgg import VGGS, is_vgg
-from convolens.trunks.weights.checkpoint import State, read_checkpoint
+from convolens.trunks.weights.checkpoint import is_weights_name, read_checkpoint
 from convolens.trunks.weights.loading import build_with, open_weights
+from convolens.trunks.weights.state_dicts import State
 
 Size = int | tuple[int, int]
 
@@ -73,16 +83,17 @@ def detector(
     8732
     """
     names = None if classes is None else class_names_of(classes, 1)
-    where = device_of(trunk, device)
+    where, seed = device_of(trunk, device), need_seed(seed)
     whole = _whole(weights)
     if whole is not None:
         return (whole if names is None else whole.with_classes(names, seed=seed)).to(where)
     if names is None:
         raise ArgumentError("classes: need names of what there is to find, or weights of a whole detector, got neither")
+    width = as_real(width, "width", f"a number above 0 and up to {MAX_WIDTH}", lambda value: 0 < value <= MAX_WIDTH)
+    height_width = _pair(size)
     body, state = _trunk(trunk, weights, seed)
     body.preprocessing = replace(body.preprocessing, resize=None, crop=None, stretch=_size(size))
     chosen = default_taps(body) if taps is None else tuple(sorted(body.chosen(taps), key=body.taps.index))
-    height_width = _pair(size)
     grids = plan(body, chosen, height_width, width).grids
     if (
         boxes is None
@@ -95,9 +106,9 @@ def detector(
     model = Detector(
         body,
         taps=chosen,
-        shapes=published_shapes(len(grids), height_width) if boxes is None else boxes,
+        shapes=published_shapes(len(grids), height_width) if boxes is None else checked_shapes(boxes),
         class_names=names,
-        strides=strides,
+        strides=None if strides is None else checked_strides(strides),
         objectness=objectness,
         width=width,
     )
@@ -108,9 +119,9 @@ def detector(
 
 
 def _pair(size: Size) -> tuple[int, int]:
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(side, int) and side >= 1 for side in pair):
-        raise ArgumentError(f"size: need one side or height and width in pixels, at least 1, got {size!r}")
+    pair = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size, size)
+    if len(pair) != 2 or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in pair):
+        raise ArgumentError(f"size: need one side or height and width in pixels, 1 to {MAX_SIDE}, got {size!r:.80}")
     return pair[0], pair[1]
 
 
@@ -122,7 +133,9 @@ def _size(size: Size) -> Size:
 
 def _whole(weights: AnyPath | None) -> Detector | None:
     """Reads the detector in a file; None where it holds a trunk's weights or is a name."""
-    if weights is None or not Path(weights).is_file():
+    if weights is None or not isinstance(weights, str | PathLike) or not is_weights_name(fspath(weights)):
+        return None
+    if not Path(weights).is_file():
         return None
     if is_model_file(weights):
         file = read_model_file(weights)
@@ -136,9 +149,9 @@ def _trunk(trunk: str | Trunk, weights: AnyPath | None, seed: int) -> tuple[Trun
     if isinstance(trunk, Trunk):
         return trunk, {}
     options = ResNetOptions()
-    if trunk in VGGS:
+    if isinstance(trunk, str) and trunk in VGGS:
         options["ceil_mode"] = True  # pools keep the last, incomplete window, as SSD's third one: 75 cells become 38
-    if weights is None or trunk not in TRUNKS:
+    if weights is None or not isinstance(trunk, str) or trunk not in TRUNKS:
         return make_trunk(trunk, weights=weights, seed=seed, device="cpu", **options), {}
     checkpoint = open_weights(trunk, weights)
     return build_with(checkpoint, trunk, TRUNKS, options), checkpoint.state

@@ -38,7 +38,7 @@ from convolens.models.detect.loss import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.matching import OVERLAP as MATCHING
 from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
-from convolens.models.inputs import batches, evaluating
+from convolens.models.inputs import batches, evaluating, need_finite
 from convolens.models.model_file import ModelFile
 from convolens.models.results import remembered
 from convolens.models.tap_scores import TrunkScores
@@ -238,7 +238,8 @@ class Detector(TrunkModel):
         with evaluating(self):
             for one, views in batches(self._views(pictures, tile), batch):
                 sizes = [(view.tile.y2 - view.tile.y1, view.tile.x2 - view.tile.x1) for view in views]
-                parts += zip(views, self.decode(self(one), sizes, selection), strict=True)
+                outputs = Outputs(*map(need_finite, self(one)))
+                parts += zip(views, self.decode(outputs, sizes, selection), strict=True)
         found = [self._whole(list(mine), selection) for _, mine in groupby(parts, key=lambda part: part[0].number)]
         return found if many else found[0]
 

@@ -11,7 +11,8 @@ from convolens.errors import WeightsError
 from convolens.models.detect.default_boxes import SSD300_STRIDES, published_shapes
 from convolens.models.detect.detector import Detector
 from convolens.trunks import TRUNKS, Preprocessing
-from convolens.trunks.weights.checkpoint import Checkpoint, State
+from convolens.trunks.weights.checkpoint import Checkpoint
+from convolens.trunks.weights.state_dicts import State
 from convolens.trunks.weights.strict import load_strictly
 
 # What its pictures went through, in training and since.

@@ -99,8 +99,8 @@ class PlaceHead(nn.Module):
 
     def __init__(self, channels: int, classes: int, hidden: int = HIDDEN) -> None:
         super().__init__()
-        if not 1 <= hidden <= MAX_HIDDEN:
-            raise ArgumentError(f"hidden: need 1 to {MAX_HIDDEN} features, got {hidden}")
+        if type(hidden) is not int or not 1 <= hidden <= MAX_HIDDEN:
+            raise ArgumentError(f"hidden: need 1 to {MAX_HIDDEN} features, got {hidden!r}")
         self.hidden = hidden
         self.see = convolution(channels, hidden, 3)
         self.say = convolution(hidden, 1 + classes + 4, 1)

@@ -14,13 +14,14 @@ from convolens.boxes import corners_of
 from convolens.errors import ArgumentError, WeightsError
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
-from convolens.models.inputs import batches, class_names_of, device_of, evaluating
+from convolens.models.inputs import batches, class_names_of, device_of, evaluating, need_finite
 from convolens.models.localize.heads import HIDDEN, PlaceHead, Predictions
 from convolens.models.model_file import ModelFile
 from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
 from convolens.trunks import Preprocessing, Trunk
+from convolens.trunks.options import need_seed
 from convolens.trunks.registry import trunk as make_trunk
 
 PRESENT = 0.5  # the objectness at or above which an object is named
@@ -121,7 +122,7 @@ class Localizer(TrunkModel):
             yield self.preprocess(pixels), ((pixels.shape[0], pixels.shape[1]), kept)
 
     def _locations(self, output: Tensor, sizes: Sequence[tuple[int, int]], threshold: float) -> list[Location]:
-        predictions = Predictions.of(output.float())
+        predictions = Predictions.of(need_finite(output.float()))
         scores = predictions.classes.softmax(dim=1)
         corners = corners_of(predictions.boxes).clamp(0, 1)
         found = []
@@ -200,7 +201,7 @@ def localizer(
     _need_whole(body.preprocessing)
     (chosen,) = _one_tap(body.chosen(taps))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(need_seed(seed))
         head = PlaceHead(body.channels(chosen), len(names), hidden)
     return Localizer(body, head, taps=chosen, class_names=names).to(where).eval()
 

@@ -7,9 +7,6 @@ HDF5 is arrays. Nothing is allocated from a size that a header claims; shapes ar
 from __future__ import annotations
 
 import json
-import pickle
-import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convolens.errors import ArgumentError, WeightsError, need_package
+from convolens.errors import ArgumentError, FileError, WeightsError
+from convolens.media.files import need_file
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.weights.keras import read_keras
+from convolens.trunks.weights.pickles import read_pickled
+from convolens.trunks.weights.state_dicts import State, state_in, without_prefix
 from convolens.trunks.weights.strict import some
-
-State = dict[str, Tensor]
-
-# Under these keys training scripts put a state dict beside other things.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-# Before every key: left by data-parallel training and by torch.compile.
-_PREFIXES = ("module.", "_orig_mod.")
+from convolens.trunks.weights.tensor_file import read_tensor_file
 
 
 @dataclass(frozen=True)
@@ -51,30 +45,47 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A weights file of any supported kind, told by its suffix.
+    """A weights file of any supported kind, told by what it begins with; its suffix may be any.
 
     Raises:
         WeightsError: not there, of no known kind, damaged, or with something in it that is no tensor.
     """
-    reader = READERS.get(path.suffix.lower())
-    if not path.is_file():
-        raise WeightsError(f"{path}: need a weights file, found nothing there")
+    try:
+        need_file(path, "a weights file")
+        with path.open("rb") as stream:
+            start = stream.read(_START_BYTES)
+    except (FileError, OSError) as error:
+        reason = str(error) if isinstance(error, FileError) else f"{path}: cannot be read: {error.strerror or error}"
+        raise WeightsError(reason) from error
+    return _reader(path, start)(path)
+
+
+def is_weights_name(name: str) -> bool:
+    """Whether a text is meant as a weights file: by its suffix, or since there is such a file."""
+    try:
+        return Path(name).suffix.lower() in _SUFFIXES or Path(name).exists()
+    except (OSError, ValueError):  # longer than a name can be, or with a zero byte in it
+        return False
+
+
+def tidy(state: Mapping[str, Tensor], source: object) -> State:
+    """The tensors under torchvision's names: prefixes dropped, timm's VGG head translated."""
+    return _from_timm(without_prefix(state, source))
+
+
+def _reader(path: Path, start: bytes) -> Callable[[Path], Checkpoint]:
+    if start[8:9] == b"{":
+        return _read_safetensors
+    if start.startswith(_HDF5):
+        return _read_hdf5
+    if start.startswith(_PICKLES):
+        return _read_torch
+    reader = _SUFFIXES.get(path.suffix.lower())
     if reader is None:
         raise WeightsError(
-            f"{path}: need a weights file of the kinds {', '.join(READERS)}, got {path.suffix or 'no suffix'}"
+            f"{path}: need a weights file (.safetensors, PyTorch's .pth, Keras's .h5), got one that begins {start!r}"
         )
-    return reader(path)
-
-
-def tidy(state: Mapping[str, Tensor]) -> State:
-    """The tensors under torchvision's names: wrappers' prefixes dropped, timm's VGG head translated."""
-    return _from_timm({_bare(key): value for key, value in state.items()})
-
-
-def _bare(key: str) -> str:
-    while key.startswith(_PREFIXES):
-        key = key.partition(".")[2]
-    return key
+    return reader  # says what is wrong with a file of its kind
 
 
 def _from_timm(state: State) -> State:
@@ -91,18 +102,12 @@ def _from_timm(state: State) -> State:
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as missing:
-        raise need_package("safetensors", "networks", str(path)) from missing
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = {key: _plain(text) for key, text in (file.metadata() or {}).items()}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: need a safetensors file, got a damaged one or something else ({error})") from error
+    texts, state = read_tensor_file(path)
+    facts = {key: _plain(text) for key, text in texts.items()}
     _need_plain(state, path)
-    return _own(path, state, facts) if isinstance(facts.get("trunk"), dict) else Checkpoint(str(path), tidy(state))
+    return (
+        _own(path, state, facts) if isinstance(facts.get("trunk"), dict) else Checkpoint(str(path), tidy(state, path))
+    )
 
 
 def _own(path: Path, state: State, facts: Mapping[str, Any]) -> Checkpoint:
@@ -110,11 +115,14 @@ def _own(path: Path, state: State, facts: Mapping[str, Any]) -> Checkpoint:
     parts = {"trunk.", "head."} if facts.get("head") == "original" else {"trunk."}
     inner = {key.removeprefix(part): value for key, value in state.items() for part in parts if key.startswith(part)}
     try:
-        preprocessing = Preprocessing.from_dict(facts["preprocessing"])
         options = dict(facts["trunk"]["options"])
+        preprocessing = Preprocessing.from_dict(facts["preprocessing"], options.get("channels", 3))
         class_names = tuple(str(name) for name in facts["class_names"]) if "head." in parts else ()
     except (ArgumentError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path}: need a header that says how its trunk was built, got one that does not") from error
+        reason = f" ({error})" if isinstance(error, ArgumentError) else ""
+        raise WeightsError(
+            f"{path}: need a header that says how its trunk was built, got one that does not{reason}"
+        ) from error
     return Checkpoint(str(path), inner, preprocessing, options, class_names)
 
 
@@ -126,50 +134,13 @@ def _plain(text: str) -> Any:
 
 
 def _read_torch(path: Path) -> Checkpoint:
-    _refuse_packed(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd pickles; what matters is whether it can be read
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: need tensors and nothing else, got a pickle that would run code or build objects; not loaded"
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(
-            f"{path}: need a PyTorch weights file, got a damaged one or something else ({reason})"
-        ) from error
-    return Checkpoint(str(path), tidy(_tensors_in(content, path)))
-
-
-def _refuse_packed(path: Path) -> None:
-    """PyTorch stores its zip entries unpacked; a packed one could unfold to any size."""
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{path}: need a PyTorch weights file, got a damaged archive ({error})") from error
-    if packed:
-        raise WeightsError(f"{path}: need a PyTorch weights file, got a compressed archive; not loaded")
-
-
-def _tensors_in(content: object, path: Path) -> State:
-    while isinstance(content, Mapping):
-        wrapped = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if wrapped is None:
-            break
-        content = wrapped
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{path}: need a state dict, got {type(content).__name__}")
+    content = state_in(read_pickled(path), path)
     strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if strangers:
         raise WeightsError(f"{path}: need a state dict of tensors only, got {some(strangers)} besides")
-    state = {str(key): value for key, value in content.items()}
+    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     _need_plain(state, path)
-    return state
+    return Checkpoint(str(path), tidy(state, path))
 
 
 def _need_plain(state: Mapping[str, Tensor], path: Path) -> None:
@@ -179,9 +150,11 @@ def _need_plain(state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _is_plain(value: Tensor) -> bool:
-    """Numbers that are there: not sparse, nested, quantised, complex, or of the meta device, which holds none."""
+    """Numbers that are there: not sparse, nested, quantized, complex, of the meta device or spread out of fewer."""
     strange = value.is_nested or value.is_quantized or value.is_meta or value.is_complex()
-    return value.layout == torch.strided and not strange
+    if value.layout != torch.strided or strange:
+        return False
+    return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
 
 
 def _read_hdf5(path: Path) -> Checkpoint:
@@ -189,10 +162,13 @@ def _read_hdf5(path: Path) -> Checkpoint:
     return Checkpoint(str(path), state, preprocessing, options)
 
 
-READERS: dict[str, Callable[[Path], Checkpoint]] = {
+# By their first bytes: HDF5's signature; a zip as torch writes it; a bare pickle of protocol 2 or later.
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_START_BYTES = 9  # a safetensors file has the length of its header in eight, then the header
+# Where the first bytes say nothing, the suffix says which reader shall tell what is wrong.
+_SUFFIXES: dict[str, Callable[[Path], Checkpoint]] = {
     ".safetensors": _read_safetensors,
-    ".pth": _read_torch,
-    ".pt": _read_torch,
-    ".h5": _read_hdf5,
-    ".hdf5": _read_hdf5,
+    **dict.fromkeys((".pth", ".pt", ".ckpt", ".bin", ".tar"), _read_torch),
+    **dict.fromkeys((".h5", ".hdf5"), _read_hdf5),
 }

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from convolens.errors import WeightsError, need_package
+from convolens.errors import WeightsError
 from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.weights.hdf5 import Hdf5, open_hdf5
 
 State = dict[str, Tensor]
-Arrays = list[Any]  # HDF5 data sets, not read yet: a file may hold more than the network needs
+Arrays = list[str]  # paths of arrays, not read yet: a file may hold more than the network needs
 
 # keras.applications' "caffe" mode: BGR of 255 minus means, no scaling.
 KERAS = Preprocessing(order="bgr", white=255.0, mean=(103.939, 116.779, 123.68), deviation=(1.0, 1.0, 1.0))
@@ -38,8 +37,6 @@ _VGG_DENSE = {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "clas
 _RESNET50_BLOCKS = (3, 4, 6, 3)
 _HED_HEADS = ("dsn1", "dsn2", "dsn3", "dsn4", "dsn5", "fuse")
 _NORM = ("weight", "bias", "running_mean", "running_var")  # Keras: gamma, beta, moving mean, moving variance
-# Nothing in these networks is larger than VGG's first dense layer.
-_MAX_NUMBERS = 25088 * 4096
 
 
 def read_keras(path: Path) -> tuple[State, Preprocessing, dict[str, Any]]:
@@ -48,14 +45,14 @@ def read_keras(path: Path) -> tuple[State, Preprocessing, dict[str, Any]]:
     Raises:
         WeightsError: the file cannot be read, or is another network's.
     """
-    with _open(path) as file:
-        if "block1/layers/conv2d" in file and "fuse" in file:
-            return _read_hed(file, path)[0], HED, {"ceil_mode": True}
-        layers = dict(_named(file, path)) or dict(_numbered(file, path))
+    with open_hdf5(path) as file:
+        if "/block1/layers/conv2d" in file.groups and "/fuse" in file.groups:
+            return _read_hed(file)[0], HED, {"ceil_mode": True}
+        layers = dict(_named(file)) or dict(_numbered(file))
         if "block1_conv1" in layers:
-            return _vgg(layers, path), KERAS, {}
+            return _vgg(file, layers), KERAS, {}
         if "conv1_conv" in layers:
-            return _resnet50(layers, path), KERAS, dict(KERAS_RESNET)
+            return _resnet50(file, layers), KERAS, dict(KERAS_RESNET)
     found = ", ".join(list(layers)[:3]) or "none that we know"
     raise WeightsError(f"{path}: need keras.applications' VGG16, VGG19 or ResNet50, got the layers {found}…")
 
@@ -66,70 +63,70 @@ def read_hed(path: Path) -> tuple[State, State]:
     Raises:
         WeightsError: the file cannot be read, or is not HED's.
     """
-    with _open(path) as file:
-        return _read_hed(file, path)
+    with open_hdf5(path) as file:
+        return _read_hed(file)
 
 
-def _read_hed(file: Any, path: Path) -> tuple[State, State]:
+def _read_hed(file: Hdf5) -> tuple[State, State]:
     trunk: State = {}
     for block, places in enumerate(_VGG_PLACES[3], 1):
         for number, place in enumerate(places):
-            group = _group(file, f"block{block}/layers/conv2d" + (f"_{number}" if number else ""), path)
-            trunk |= _weighted(_arrays(group, path), f"features.{place}")
+            group = f"/block{block}/layers/conv2d" + (f"_{number}" if number else "")
+            trunk |= _weighted(file, _arrays(file, group), f"features.{place}")
     heads: State = {}
     for head in _HED_HEADS:
-        heads |= _weighted(_arrays(_group(file, head, path), path), head)
+        heads |= _weighted(file, _arrays(file, f"/{head}"), head)
     return trunk, heads
 
 
-def _named(file: Any, path: Path) -> Iterator[tuple[str, Arrays]]:
+def _named(file: Hdf5) -> Iterator[tuple[str, Arrays]]:
     """Keras 2: one group a layer, its arrays named in the attribute `weight_names`, in Keras's order."""
-    root = file.get("model_weights", file)
-    for name in root:
-        order = root[name].attrs.get("weight_names", ())
-        if len(order):
-            yield name, [_group(root[name], _text(entry), path) for entry in order]
+    root = "/model_weights" if "/model_weights" in file.groups else ""
+    for name in file.children(root):
+        order = file.groups.get(f"{root}/{name}")
+        if order:
+            yield name, [f"{root}/{name}/{entry}" for entry in order]
 
 
-def _numbered(file: Any, path: Path) -> Iterator[tuple[str, Arrays]]:
+def _numbered(file: Hdf5) -> Iterator[tuple[str, Arrays]]:
     """Keras 3: layers by name, or numbered by kind in the order of the model's layers, which is then looked up."""
-    root = file.get("layers", {})
-    if "block1_conv1" in root or "conv1_conv" in root:
-        yield from ((name, _arrays(root[name], path)) for name in root if "vars/0" in root[name])
+    names = [name for name in file.children("/layers") if f"/layers/{name}" in file.groups]
+    if "block1_conv1" in names or "conv1_conv" in names:
+        yield from ((name, arrays) for name in names if (arrays := _arrays(file, f"/layers/{name}")))
         return
-    counts = {kind: sum(re.fullmatch(rf"{kind}(_\d+)?", name) is not None for name in root) for kind in _ORDERS_KINDS}
+    counts = {kind: sum(re.fullmatch(rf"{kind}(_\d+)?", name) is not None for name in names) for kind in _ORDERS_KINDS}
     order = _ORDERS.get((counts["conv2d"], counts["batch_normalization"]))
     if order is None:
         return
-    for kind, names in order.items():
-        for number, name in zip(range(counts[kind]), names, strict=False):
-            yield name, _arrays(_group(root, kind + (f"_{number}" if number else ""), path), path)
+    for kind, layers in order.items():
+        for number, name in zip(range(counts[kind]), layers, strict=False):
+            yield name, _arrays(file, f"/layers/{kind}" + (f"_{number}" if number else ""))
 
 
-def _vgg(layers: dict[str, Arrays], path: Path) -> State:
+def _vgg(file: Hdf5, layers: dict[str, Arrays]) -> State:
     state: State = {}
     for block, places in enumerate(_VGG_PLACES[4 if "block3_conv4" in layers else 3], 1):
         for number, place in enumerate(places, 1):
-            state |= _weighted(_need(layers, f"block{block}_conv{number}", path), f"features.{place}")
+            state |= _weighted(file, _need(file, layers, f"block{block}_conv{number}"), f"features.{place}")
     for name, target in _VGG_DENSE.items():
         if name in layers:
-            state |= _weighted(_need(layers, name, path), target)
+            state |= _weighted(file, layers[name], target)
     if "classifier.0.weight" in state:
         first = state["classifier.0.weight"]
-        if first.shape[1] != 7 * 7 * 512:
-            raise WeightsError(f"{path}: layer fc1: need 25088 inputs, got {first.shape[1]}")
+        if first.dim() != 2 or first.shape[1] != 7 * 7 * 512:
+            raise WeightsError(f"{file.path}: layer fc1: need 25088 inputs, got the shape {tuple(first.shape)}")
         # Keras flattens rows, columns, channels; torch flattens channels, rows, columns.
         state["classifier.0.weight"] = first.view(-1, 7, 7, 512).permute(0, 3, 1, 2).flatten(1)
     return state
 
 
-def _resnet50(layers: dict[str, Arrays], path: Path) -> State:
+def _resnet50(file: Hdf5, layers: dict[str, Arrays]) -> State:
     state: State = {}
     for name, target in _resnet50_names():
-        state |= _weighted(_need(layers, f"{name}_conv", path), target)
-        state |= _norm(_need(layers, f"{name}_bn", path), _norm_name(target), path)
+        state |= _weighted(file, _need(file, layers, f"{name}_conv"), target)
+        state |= _norm(file, _need(file, layers, f"{name}_bn"), _norm_name(target))
     dense = next((layers[name] for name in ("predictions", "probs", "fc1000") if name in layers), None)
-    return state | (_weighted(dense, "fc") if dense else {})
+    return state | (_weighted(file, dense, "fc") if dense else {})
 
 
 def _resnet50_names() -> Iterator[tuple[str, str]]:
@@ -147,59 +144,31 @@ def _norm_name(convolution: str) -> str:
     return convolution.replace("downsample.0", "downsample.1").replace("conv", "bn")
 
 
-def _weighted(arrays: Arrays, name: str) -> State:
+def _weighted(file: Hdf5, arrays: Arrays, name: str) -> State:
     """A convolution's or dense layer's kernel and bias, in torch's order of axes."""
-    kernel, *rest = (_tensor(array) for array in arrays)
+    if not 1 <= len(arrays) <= 2:
+        raise WeightsError(f"{file.path}: layer {name}: need a kernel and a bias, got {len(arrays)} arrays")
+    kernel, *rest = (file.read(array) for array in arrays)
     axes = (3, 2, 0, 1) if kernel.dim() == 4 else tuple(reversed(range(kernel.dim())))
     state = {f"{name}.weight": kernel.permute(axes).contiguous()}
     return state | ({f"{name}.bias": rest[0]} if rest else {})
 
 
-def _norm(arrays: Arrays, name: str, path: Path) -> State:
+def _norm(file: Hdf5, arrays: Arrays, name: str) -> State:
     if len(arrays) != len(_NORM):
-        raise WeightsError(f"{path}: batch norm {name}: need {len(_NORM)} arrays, got {len(arrays)}")
-    return {f"{name}.{kind}": _tensor(array) for kind, array in zip(_NORM, arrays, strict=True)}
+        raise WeightsError(f"{file.path}: batch norm {name}: need {len(_NORM)} arrays, got {len(arrays)}")
+    return {f"{name}.{kind}": file.read(array) for kind, array in zip(_NORM, arrays, strict=True)}
 
 
-def _need(layers: dict[str, Arrays], name: str, path: Path) -> Arrays:
+def _need(file: Hdf5, layers: dict[str, Arrays], name: str) -> Arrays:
     if name not in layers:
-        raise WeightsError(f"{path}: need the layer {name}, which it lacks; it is another network's")
+        raise WeightsError(f"{file.path}: need the layer {name}, which it lacks; it is another network's")
     return layers[name]
 
 
-def _group(file: Any, name: str, path: Path) -> Any:
-    if name not in file:
-        raise WeightsError(f"{path}: need the layer {name}, which it lacks; it is another network's")
-    return file[name]
-
-
-def _arrays(group: Any, path: Path) -> Arrays:
-    held = _group(group, "vars", path)
-    return [_group(held, str(number), path) for number in range(len(held))]
-
-
-def _tensor(dataset: Any) -> Tensor:
-    """The data set's numbers, if they are what a network has and really are in the file."""
-    if not hasattr(dataset, "shape") or dataset.dtype.kind != "f" or dataset.size > _MAX_NUMBERS:
-        raise WeightsError(f"{dataset.file.filename}: {dataset.name}: need floats of a network's size, got {dataset}")
-    if dataset.compression is None and dataset.id.get_storage_size() < dataset.size * dataset.dtype.itemsize:
-        raise WeightsError(f"{dataset.file.filename}: {dataset.name}: need {dataset.size:,} numbers, got fewer")
-    return torch.from_numpy(np.asarray(dataset, dtype=np.float32))
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _open(path: Path) -> Any:
-    try:
-        import h5py
-    except ImportError as missing:
-        raise need_package("h5py", "networks", str(path)) from missing
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise WeightsError(f"{path}: need an HDF5 file, got something else or a damaged one ({error})") from error
+def _arrays(file: Hdf5, group: str) -> Arrays:
+    """The paths of a layer's arrays in Keras 3's order."""
+    return [f"{group}/vars/{number}" for number in range(len(file.children(f"{group}/vars")))]
 
 
 def _vgg_order(convolutions: tuple[int, ...]) -> dict[str, list[str]]:

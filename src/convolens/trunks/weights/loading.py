@@ -19,10 +19,11 @@ from torch import Tensor
 from convolens.errors import ArgumentError, WeightsError, did_you_mean
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.trunk import Trunk
-from convolens.trunks.weights.checkpoint import READERS, Checkpoint, State, read_checkpoint
+from convolens.trunks.weights.checkpoint import Checkpoint, is_weights_name, read_checkpoint
 from convolens.trunks.weights.download import cache_folder, fetch, folder_given
 from convolens.trunks.weights.hub import is_hub_name, read_hub
 from convolens.trunks.weights.keras import read_hed
+from convolens.trunks.weights.state_dicts import State
 from convolens.trunks.weights.strict import COUNTER, load_strictly
 from convolens.trunks.weights.table import WEIGHTS, InPackage, Published, class_names
 
@@ -36,6 +37,8 @@ def open_weights(trunk: str, weights: str | PathLike[str]) -> Checkpoint:
         ArgumentError: no such weights for this trunk.
         WeightsError: their file cannot be had or read.
     """
+    if not isinstance(weights, str | PathLike):
+        raise ArgumentError(f"weights: need a name or the path of a file, got {weights!r:.80}")
     name = fspath(weights)
     entry = WEIGHTS.get(f"{trunk}/{name}")
     if entry is not None:
@@ -43,7 +46,7 @@ def open_weights(trunk: str, weights: str | PathLike[str]) -> Checkpoint:
         return Checkpoint(name, read.state, entry.preprocessing, entry.options, class_names(entry))
     if is_hub_name(name):
         return read_hub(name)
-    if Path(name).suffix.lower() in READERS or Path(name).exists():
+    if is_weights_name(name):
         return read_checkpoint(Path(name))
     others = [key.partition("/")[0] for key in WEIGHTS if key.endswith(f"/{name}")]
     known = [key.partition("/")[2] for key in WEIGHTS if key.startswith(f"{trunk}/")]
@@ -102,7 +105,7 @@ def build_with(checkpoint: Checkpoint, name: str, trunks: Builders, options: Map
         WeightsError: a tensor is missing, left over, or of another shape.
     """
     with torch.device("meta"):  # no memory but the checkpoint's own
-        trunk = trunks[name](**{**checkpoint.options, **options})
+        trunk = _built(checkpoint, name, trunks, options)
         head_keys = trunk.original_head(1).state_dict().keys()
     body = {key: value for key, value in checkpoint.state.items() if key not in head_keys}
     load_strictly(trunk, body, checkpoint.source, remedy=partial(_remedy, checkpoint, trunks))
@@ -110,6 +113,16 @@ def build_with(checkpoint: Checkpoint, name: str, trunks: Builders, options: Map
     if checkpoint.preprocessing is not None:
         trunk.preprocessing = checkpoint.preprocessing
     return trunk.eval()
+
+
+def _built(checkpoint: Checkpoint, name: str, trunks: Builders, options: Mapping[str, Any]) -> Trunk:
+    """The trunk without numbers; what is wrong with the checkpoint's own options is told of its file."""
+    try:
+        if checkpoint.options:
+            trunks[name](**checkpoint.options)
+    except (ArgumentError, TypeError) as error:
+        raise WeightsError(f"{checkpoint.source}: states how its trunk was built, which cannot be: {error}") from error
+    return trunks[name](**{**checkpoint.options, **options})
 
 
 def original_head_of(checkpoint: Checkpoint, trunk: Trunk, trunks: Builders) -> OriginalHead:

@@ -1,0 +1,186 @@
+"""State dicts as other people's programs leave them: what is in them is loaded exactly, by its content, or named."""
+
+import argparse
+import os
+import pathlib
+import pickle
+from collections import OrderedDict, defaultdict
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from convolens.errors import FileNote, WeightsError
+from convolens.trunks import published
+from convolens.trunks.registry import trunk
+from convolens.trunks.weights.checkpoint import read_checkpoint
+
+
+@pytest.fixture(scope="module")
+def state():
+    """A whole ResNet18 of three classes under torchvision's names."""
+    network = trunk("resnet18", seed=1, device="cpu")
+    head = network.original_head(3)
+    with torch.no_grad():
+        for number, value in enumerate(head.parameters()):
+            value.uniform_(-0.1, 0.1, generator=torch.Generator().manual_seed(number))
+    return {**network.state_dict(), **{key: value.detach() for key, value in head.state_dict().items()}}
+
+
+def below(prefix, state):
+    return {prefix + key: value for key, value in state.items()}
+
+
+def zeros(state):
+    return {key: value * 0 for key, value in state.items()}
+
+
+def need_equal(path, state):
+    network, head, _ = published("resnet18", path)
+    found = {**network.state_dict(), **head.state_dict()}
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+
+
+OPTIMIZER = {"state": {0: {"momentum_buffer": torch.zeros(2)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
+SETTINGS = {
+    "args": argparse.Namespace(lr=0.1, out=pathlib.Path("runs"), model="resnet18"),
+    "best": np.float64(0.5),
+    "history": np.arange(3.0),
+    "counts": defaultdict(int, a=1),
+    "order": OrderedDict(b=2),
+}
+FILES = {
+    "reference.pth": lambda s: {"model": s, "optimizer": OPTIMIZER, "epoch": 3, **SETTINGS},
+    "model_best.pth.tar": lambda s: {"epoch": 3, "arch": "resnet18", "state_dict": below("module.", s)},
+    "last.ckpt": lambda s: {"pytorch-lightning_version": "2.1.0", "state_dict": below("model.", s), "hyper": {"lr": 1}},
+    "pytorch_model.bin": lambda s: s,
+    "no suffix": lambda s: s,
+    "histology.pth": lambda s: {"state_dict": below("model.resnet.", s)},
+    "compiled.pt": lambda s: below("module._orig_mod.", s),
+    "anything.pth": lambda s: below("the_net.of_mine.", s),
+    "swa.pth": lambda s: {"n_averaged": torch.tensor(4), **below("module.", s)},
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_programs_checkpoint_is_loaded_exactly(name, zipped, state, tmp_path):
+    torch.save(FILES[name](state), tmp_path / name, _use_new_zipfile_serialization=zipped)
+    need_equal(tmp_path / name, state)
+
+
+def test_safetensors_below_a_prefix_are_loaded(state, tmp_path):
+    save_file(below("model.", state), tmp_path / "model.bin")  # told by its content
+    need_equal(tmp_path / "model.bin", state)
+
+
+def test_of_plain_and_averaged_weights_the_averaged_are_taken_and_that_is_told(state, tmp_path):
+    torch.save({"state_dict": zeros(state), "state_dict_ema": state}, tmp_path / "ema.pth")
+    with pytest.warns(FileNote, match=r"ema\.pth: took the averaged weights \(state_dict_ema\), not the plain ones"):
+        need_equal(tmp_path / "ema.pth", state)
+
+
+def test_what_lies_outside_the_network_is_told(state, tmp_path):
+    torch.save({**below("backbone.", state), "criterion.weight": torch.ones(3)}, tmp_path / "a.pth")
+    with pytest.warns(FileNote, match=r"below backbone\., not 1 others \(criterion\.weight\)"):
+        need_equal(tmp_path / "a.pth", state)
+
+
+def test_of_two_networks_the_trained_one_is_taken_where_it_is_known(state, tmp_path):
+    both = {**below("module.encoder_k.", zeros(state)), **below("module.encoder_q.", state)}
+    torch.save({"state_dict": both}, tmp_path / "moco.pth")
+    with pytest.warns(FileNote, match=r"tensors below encoder_q\., not 122 others"):
+        need_equal(tmp_path / "moco.pth", state)
+    torch.save({**below("left.", state), **below("right.", state)}, tmp_path / "two.pth")
+    with pytest.raises(WeightsError, match=r"two\.pth: need one network, got 2, below left\., right\.; save the one"):
+        trunk("resnet18", weights=tmp_path / "two.pth")
+
+
+class Stranger:
+    """A class of somebody's program."""
+
+
+class Payload:
+    """Unpickling it makes a folder: the sign that code ran."""
+
+    def __init__(self, sign):
+        self.sign = sign
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.sign),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_class_that_is_refused_is_named_with_a_remedy(zipped, state, tmp_path):
+    torch.save({"model": state, "what": Stranger()}, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"a\.pth: need .* got [\w.]*test_checkpoints\.Stranger, .*state_dict\(\)"):
+        trunk("resnet18", weights=tmp_path / "a.pth")
+    torch.save({"model": state, "what": Payload(tmp_path / "ran")}, tmp_path / "b.pth")
+    with pytest.raises(WeightsError, match=r"b\.pth: need .* got (posix|nt)\.mkdir, which could run code; not loaded"):
+        trunk("resnet18", weights=tmp_path / "b.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_settings_are_not_built():
+    """NumPy's numbers can be pickled so that building them reads memory that is not theirs; nothing stands for them."""
+    from convolens.trunks.weights.pickles import _HARMLESS
+
+    assert {kind[0].__module__ for kind in _HARMLESS} <= {"convolens.trunks.weights.pickles", "collections"}
+
+
+@pytest.mark.filterwarnings("ignore")  # tracing is on its way out
+def test_a_program_is_told_as_such(tmp_path):
+    torch.jit.save(torch.jit.trace(nn.Conv2d(3, 4, 3), torch.zeros(1, 3, 8, 8)), tmp_path / "traced.pt")
+    with pytest.raises(WeightsError, match=r"traced\.pt: need a state dict, got a TorchScript program"):
+        trunk("resnet18", weights=tmp_path / "traced.pt")
+
+
+def test_a_tensor_spread_out_of_fewer_numbers_is_refused(tmp_path):
+    torch.save({"pre_logits.fc1.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"a\.pth: need dense tensors of real numbers, got others"):
+        trunk("vgg16", weights=tmp_path / "a.pth")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damage_anywhere_is_one_sentence(zipped, tmp_path):
+    torch.save({"a": torch.arange(4.0)}, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
+    whole = (tmp_path / "whole.pth").read_bytes()
+    refused = 0
+    for at in range(0, len(whole), 3):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x55
+        for data in (bytes(damaged), whole[:at]):
+            (tmp_path / "a.pth").write_bytes(data)
+            try:
+                read_checkpoint(tmp_path / "a.pth")  # flipped numbers are numbers
+            except WeightsError as error:
+                refused += "a.pth: need " in str(error)
+    assert refused > len(whole) / 3
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("weights", ["a" * 5000 + "/x.pth", "a\0.pth", "a\0", "b" * 5000])
+def test_a_name_that_no_file_can_have_is_refused(weights):
+    with pytest.raises((WeightsError, ValueError)) as refused:
+        trunk("resnet18", weights=weights)
+    assert type(refused.value).__module__ == "convolens.errors"
+
+
+def test_pickles_of_nothing_we_know_are_told(tmp_path):
+    (tmp_path / "a.pth").write_bytes(pickle.dumps(3))
+    with pytest.raises(WeightsError, match=r"a\.pth: need "):
+        trunk("resnet18", weights=tmp_path / "a.pth")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among files")
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".h5"])
+def test_pipes_and_devices_are_refused_before_they_are_read(suffix, tmp_path):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(WeightsError, match=rf"{name}\{suffix}: need a weights file, got a device or a pipe"):
+            trunk("resnet18", weights=tmp_path / f"{name}{suffix}")
