@@ -55,8 +55,8 @@ def no_picture(path: str) -> Skipped:
     )
 
 
-def read_text(path: Path, what: str) -> str:
-    """The text of an annotation file.
+def read_text(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> str:
+    """The text of an annotation file of at most so many bytes.
 
     Raises:
         FileError: it is not there or cannot be read.
@@ -65,8 +65,8 @@ def read_text(path: Path, what: str) -> str:
     file = need_file(path, what)
     if not file.is_file():
         raise FormatError(f"{file}: need {what}, got a device or a pipe")
-    if file.stat().st_size > MAX_TEXT_BYTES:
-        raise FormatError(f"{file}: need {what} of at most {MAX_TEXT_BYTES:,} bytes, got {file.stat().st_size:,}")
+    if file.stat().st_size > most:
+        raise FormatError(f"{file}: need {what} of at most {most:,} bytes, got {file.stat().st_size:,}")
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
