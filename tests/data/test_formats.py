@@ -118,7 +118,7 @@ def test_a_crowd_is_a_box_but_no_object(tmp_path):
         ('{"images": [{"id": 1}], "categories": [], "annotations": []}', "need id, file_name in each of its images"),
         (
             '{"images": [], "categories": [], "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, "a"]}]}',
-            "need bbox of four numbers in each annotation, got number 0",
+            "annotation 0: need bbox of four numbers, got [1, 'a']",
         ),
         ('{"images": [], "categories": [], "annotations": []}', "need pictures, found none"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from convolens.data.dataset import Skipped
@@ -73,6 +74,35 @@ def read_text(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> str:
         raise FormatError(f"{file}: need {what} in UTF-8, got other bytes at {error.start}") from error
     except OSError as error:
         raise FileError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def found_by_end(bases: Sequence[Path], name: str) -> Path | None:
+    """The file or folder of a name below one of the bases, or None.
+
+    Names in annotations are often of the machine that wrote them. What is not found as it stands is looked for by the
+    end of its name, `shop-1/train/images` as `train/images`. A split's name is never dropped on the way, so that
+    `test/images` cannot become `images`, the pictures of another split.
+    """
+    tried = (base / end for end in _ends(name) for base in bases)
+    return next((path for path in tried if exists(path)), None)
+
+
+def _ends(name: str) -> Iterator[str]:
+    """The name; then with `/` for Windows' backslashes and without `..`; then without its first folders."""
+    yield name
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    for at in range(len(parts)):
+        yield "/".join(parts[at:])
+        if parts[at].lower() in SPLITS:
+            return
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; nothing is, where a name is too long or has a zero byte."""
+    try:
+        return os.path.exists(path)  # noqa: PTH110 - Path's raises for names that are too long
+    except ValueError:
+        return False
 
 
 def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:

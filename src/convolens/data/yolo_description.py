@@ -1,21 +1,18 @@
 """What describes a YOLO data set: `data.yaml`, `classes.txt`, or Darknet's and CVAT's `obj.data` with its lists.
 
-Paths in such files are of the machine that wrote them. What is not found as it stands is looked for by the end of its
-name, `shop-1/train/images` as `train/images`; the name of a split is never dropped on the way, so that
-`test/images` cannot become `images`.
+Paths in such files are of the machine that wrote them; `files.found_by_end` says how they are found on this one.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convolens.data.dataset import Fault
-from convolens.data.files import SPLITS, read_text
+from convolens.data.files import SPLITS, found_by_end, read_text
 from convolens.data.yaml_file import read_yaml
 from convolens.errors import DataError, FileError, FormatError
 from convolens.media.picture_files import files_below
@@ -100,29 +97,6 @@ def described(path: Path) -> Description:
     bases = _bases(path, content)
     places, notes = _places(path, content, bases)
     return Description(path, names, tuple(places), bases, _keypoints(path, content.get("kpt_shape")), tuple(notes))
-
-
-def found_by_end(bases: Sequence[Path], name: str) -> Path | None:
-    """The file or folder of a name, as it stands or by its end, below one of the bases."""
-    tried = (base / end for end in _ends(name) for base in bases)
-    return next((path for path in tried if _exists(path)), None)
-
-
-def _ends(name: str) -> Iterator[str]:
-    """The name; then with `/` for Windows' backslashes and without `..`; then without its first folders."""
-    yield name
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    for at in range(len(parts)):
-        yield "/".join(parts[at:])
-        if parts[at].lower() in SPLITS:
-            return
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return os.path.exists(path)  # noqa: PTH110 - Path's raises for names that are too long
-    except ValueError:  # a zero byte
-        return False
 
 
 def _darknet(path: Path) -> dict[str, Any]:
