@@ -16,7 +16,7 @@ from typing import Any
 from convolens.data.coco_boxes import corners_of
 from convolens.data.coco_json import in_order, json_files, parsed, plain_id, row_trouble, with_objects
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.data.files import exists, found_by_end, listed
+from convolens.data.files import exists, listed, picture_at
 from convolens.errors import DataError
 
 MAX_AREA = 1e300  # of an object: COCO's integers know no limit, doubles do
@@ -199,7 +199,5 @@ def _picture_folders(path: Path, first: list[str]) -> list[Path]:
 
 
 def _picture(folders: list[Path], name: str) -> Path:
-    """The picture's path. Only a name of another machine, Windows' or from the root, is looked for."""
-    if "\\" in name or name.startswith("/"):
-        return found_by_end(folders, name) or folders[0] / name.replace("\\", "/").lstrip("/")
-    return folders[0] / name
+    found = [picture_at(folder, name) for folder in (folders if "\\" in name or name.startswith("/") else folders[:1])]
+    return next((path for path in found if exists(path)), found[0]) if len(found) > 1 else found[0]

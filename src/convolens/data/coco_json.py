@@ -28,8 +28,8 @@ def json_files(path: Path) -> list[tuple[Path, str]]:
     """The JSON files that look like COCO's, each with its split."""
     if path.is_file():
         return [(path, "")] if _looks_right(path) else []
-    places = {"": path} | split_folders(path)
-    found = [(file, split or split_in(file.stem)) for split, folder in places.items() for file in folder.glob("*.json")]
+    places = [("", path), *split_folders(path)]
+    found = [(file, split or split_in(file.stem)) for split, folder in places for file in folder.glob("*.json")]
     found += [(file, split_in(file.stem)) for file in path.glob("annotations/*.json")]
     return sorted((file, split) for file, split in found if not file.name.startswith(".") and _looks_right(file))
 

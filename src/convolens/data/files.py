@@ -32,10 +32,10 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not is_left_out(path.name))
 
 
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders in a folder by the split that they are named for, if one of them is for training."""
-    named = {SPLITS[path.name.lower()]: path for path in folders_in(folder) if path.name.lower() in SPLITS}
-    return named if "train" in named else {}
+def split_folders(folder: Path) -> list[tuple[str, Path]]:
+    """The folders in a folder that are named for a split, if one is for training; `val` and `validation` are both."""
+    named = [(SPLITS[path.name.lower()], path) for path in folders_in(folder) if path.name.lower() in SPLITS]
+    return named if any(split == "train" for split, _ in named) else []
 
 
 def split_in(name: str) -> str:
@@ -63,15 +63,21 @@ def read_text(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> str:
         FileError: it is not there or cannot be read.
         FormatError: too large, or not UTF-8.
     """
+    try:
+        return read_bytes(path, what, most=most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: need {what} in UTF-8, got other bytes at {error.start}") from error
+
+
+def read_bytes(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> bytes:
+    """What an annotation file of at most so many bytes holds. Errors as in `read_text`, but for UTF-8."""
     file = need_file(path, what)
     if not file.is_file():
         raise FormatError(f"{file}: need {what}, got a device or a pipe")
     if file.stat().st_size > most:
         raise FormatError(f"{file}: need {what} of at most {most:,} bytes, got {file.stat().st_size:,}")
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{file}: need {what} in UTF-8, got other bytes at {error.start}") from error
+        return file.read_bytes()
     except OSError as error:
         raise FileError(f"{file}: cannot be read: {error.strerror or error}") from error
 
@@ -95,6 +101,13 @@ def _ends(name: str) -> Iterator[str]:
         yield "/".join(parts[at:])
         if parts[at].lower() in SPLITS:
             return
+
+
+def picture_at(folder: Path, name: str) -> Path:
+    """A picture that annotations name from their own folder. One of another machine is looked for by its end."""
+    if "\\" in name or name.startswith("/"):
+        return found_by_end([folder], name) or folder / name.replace("\\", "/").lstrip("/")
+    return folder / name
 
 
 def exists(path: Path) -> bool:

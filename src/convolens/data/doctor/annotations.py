@@ -25,6 +25,8 @@ WHAT_TO_DO = {
     "address for a picture": "are addresses, and no files",
     "other annotations": "are of the same pictures and are passed over",
     "picture given twice": "are listed more than once, and taken as one picture",
+    "corners from 0": "tells that corners are counted from 0; boxes would be a pixel larger if they were not",
+    "folder beside splits": "hold pictures and are no split; they are passed over",
     "no annotations": "were found for any picture; all would be learned as background",
     "no text file": "are taken to show nothing; give an empty file to each that does, and look for the others' texts",
     "absent split": "are named and are not there; the other splits are read",
