@@ -109,6 +109,19 @@ def test_an_interrupted_run_goes_on_behind_its_last_whole_line(tmp_path):
         assert not part.exists()
 
 
+@pytest.mark.parametrize(
+    "line", ['{"path": null}', '{"path": 1.5}', '{"path": ["a"]}', "[]", '{"path": "a", "deep": ' + "[" * 100_000]
+)
+def test_a_run_goes_on_before_a_line_that_cannot_be_one_of_its_own(tmp_path, line):
+    photos, out = fill(tmp_path / "photos", 3), tmp_path / "out"
+    whole = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()
+    first = whole.splitlines(keepends=True)[0]
+    (out / "predictions.jsonl").rename(out / "predictions.part.jsonl")
+    (out / "predictions.part.jsonl").write_bytes(first + line.encode() + b"\n")
+    found = predict_files(Finder(), [photos], out, progress=False)
+    assert found.before == 1 and found.lines.read_bytes() == whole
+
+
 def test_a_run_that_is_complete_asks_nothing_and_takes_new_pictures(tmp_path):
     photos, out = fill(tmp_path / "photos", 3), tmp_path / "out"
     before = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()

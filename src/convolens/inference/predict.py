@@ -214,9 +214,12 @@ def _resume(folder: Path) -> set[str]:
             if not line.endswith(b"\n"):
                 break
             try:
-                paths.add(json.loads(line)["path"])
-            except (ValueError, KeyError, TypeError):
+                path = json.loads(line)["path"]
+            except (ValueError, KeyError, TypeError, RecursionError):
                 break
+            if not isinstance(path, str):
+                break
+            paths.add(path)
             whole += len(line)
     with part.open("r+b") as stream:
         stream.truncate(whole)

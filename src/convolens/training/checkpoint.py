@@ -159,7 +159,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         known = _in_todays_words(json.loads(text))
         tensors = {_todays_name(name): value for name, value in tensors.items()}
         return Checkpoint(path, Progress(**known["place"]), known["facts"], known["ema_steps"], tensors)
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(
             f"{path}: need the state of a training to resume from, got a damaged file: {error}"
         ) from error

@@ -11,6 +11,7 @@ from convolens.data import Example
 from convolens.data.doctor.annotations import corners
 from convolens.data.doctor.diagnosis import Diagnosis
 from convolens.data.doctor.findings import Finding, Instance
+from convolens.errors import printable
 from convolens.pages import Part, report
 from convolens.pages.figures import row, table
 from convolens.pages.pictures import Labeled, file_picture
@@ -21,7 +22,8 @@ SHOWN_INSTANCES = 4
 
 def as_text(found: Diagnosis) -> str:
     """Lines for the terminal: what is in the data, what is wrong, and the verdict last."""
-    return "\n".join([*_summary(found), *(line for one in found.findings for line in _lines(one)), verdict(found)])
+    lines = [*_summary(found), *(line for one in found.findings for line in _lines(one)), verdict(found)]
+    return "\n".join(map(printable, lines))  # names of files and classes come from anywhere
 
 
 def verdict(found: Diagnosis) -> str:
