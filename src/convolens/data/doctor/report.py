@@ -109,7 +109,7 @@ def _pictures(instances: Sequence[Instance]) -> Iterator[str]:
 
 def _samples(found: Diagnosis) -> Iterator[str]:
     examples, names = found.data.examples, found.data.class_names
-    chosen = [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, SAMPLES).astype(int))]
+    chosen = [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, SAMPLES).astype(int)) if examples]
     yield row(*(figure for example in chosen for figure in _sample(example, names)))
 
 
