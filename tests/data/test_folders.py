@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from convolens.data import load, read_data
+from convolens.data.doctor.diagnosis import diagnose
 from convolens.data.loading import read_usable
-from convolens.errors import DataError, FileError
+from convolens.errors import DataError, FileError, FileNote
 from convolens.media.images import write_image
 
 
@@ -155,3 +156,65 @@ def test_two_hundred_thousand_files_are_indexed_in_20_seconds_and_500_megabytes(
     assert count == 200_000
     assert seconds < 20
     assert megabytes < 500
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (("bus", "car", "train"), ("bus", "car", "train")),
+        (("bus", "Train"), ("Train", "bus")),
+        (("bus", "test", "train"), ("bus", "test", "train")),
+        (("bus", "train/steam", "train/electric"), ("bus", "train")),
+    ],
+)
+def test_a_class_may_be_called_train(tmp_path, folders, names):
+    for folder in folders:
+        fill(tmp_path / folder, 3)
+    data = read_data(tmp_path)
+    assert (data.class_names, data.splits) == (names, ())
+    assert len(data) == 3 * len(folders)
+
+
+def test_folders_beside_splits_are_passed_over_with_a_word(tmp_path):
+    for folder in ("train/cat", "train/dog", "val/cat", "val/dog", "unlabeled"):
+        fill(tmp_path / folder, 1)
+    fill(tmp_path / "notes", 0)
+    with pytest.warns(FileNote, match="unlabeled: passed over beside the splits"):
+        data = read_data(tmp_path)
+    assert (data.class_names, data.splits) == (("cat", "dog"), ("train", "validation"))
+    assert [one.count for one in diagnose(tmp_path, progress=False).findings if one.kind == "folder beside splits"] == [
+        1
+    ]
+
+
+@pytest.mark.parametrize(("one", "other"), [("val", "validation"), ("valid", "dev"), ("Val", "VALIDATION")])
+def test_two_folders_of_one_split_are_both_read(tmp_path, one, other):
+    for folder, count in (("train", 1), (one, 2), (other, 3)):
+        fill(tmp_path / folder / "cat", count)
+        fill(tmp_path / folder / "dog", count)
+    data = read_data(tmp_path)
+    assert len(data.split("validation")) == 2 * (2 + 3)
+
+
+def test_pictures_right_in_train_and_val_are_no_classes(tmp_path):
+    fill(tmp_path / "train", 2)
+    fill(tmp_path / "val", 2)
+    with pytest.raises(DataError, match="need a folder of pictures for each class, found no folders in it"):
+        read_data(tmp_path)
+
+
+def test_a_macs_folder_in_an_archive_is_no_class(tmp_path):
+    for folder in ("cat", "dog", "__MACOSX/cat", "cat/__MACOSX"):
+        fill(tmp_path / folder, 2)
+    (tmp_path / "__MACOSX" / "empty").mkdir()
+    data = read_data(tmp_path)
+    assert data.class_names == ("cat", "dog") and len(data) == 4
+
+
+@pytest.mark.parametrize("name", ["sub\\b.png", ".\\sub\\b.png", "C:\\set\\sub\\b.png", "/home/me/set/sub/b.png"])
+def test_paths_of_other_machines_in_a_table_are_found(tmp_path, name):
+    fill(tmp_path / "sub", 1)
+    (tmp_path / "sub" / "00.png").rename(tmp_path / "sub" / "b.png")
+    fill(tmp_path, 1)
+    (tmp_path / "a.csv").write_text(f"path,label\n00.png,cat\n{name},dog\n")
+    assert read_data(tmp_path / "a.csv").examples[1].path == tmp_path / "sub" / "b.png"

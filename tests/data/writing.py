@@ -88,8 +88,7 @@ def write_yolo(folder: Path) -> Path:
             f"{NAMES.index(label)} {(x1 + x2) / 80} {(y1 + y2) / 60} {(x2 - x1) / 40} {(y2 - y1) / 30}"
             for label, (x1, y1, x2, y2) in boxes
         ]
-        if lines:
-            (folder / "labels" / name).with_suffix(".txt").write_text("\n".join(lines) + "\n")
+        (folder / "labels" / name).with_suffix(".txt").write_text("".join(line + "\n" for line in lines))
     (folder / "data.yaml").write_text("path: .\ntrain: images  # all of them\nnc: 2\nnames:\n  0: cat\n  1: 'dog'\n")
     return folder
 

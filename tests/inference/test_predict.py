@@ -145,6 +145,19 @@ def test_lines_that_no_run_wrote_are_written_anew(tmp_path, line):
     assert predict_files(Finder(), [photos], out, progress=False).lines.read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    "line", ['{"path": null}', '{"path": 1.5}', '{"path": ["a"]}', "[]", '{"path": "a", "deep": ' + "[" * 100_000]
+)
+def test_a_run_goes_on_before_a_line_that_cannot_be_one_of_its_own(tmp_path, line):
+    photos, out = fill(tmp_path / "photos", 3), tmp_path / "out"
+    whole = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()
+    first = whole.splitlines(keepends=True)[0]
+    (out / "predictions.jsonl").rename(out / "predictions.part.jsonl")
+    (out / "predictions.part.jsonl").write_bytes(first + line.encode() + b"\n")
+    found = predict_files(Finder(), [photos], out, progress=False)
+    assert found.before == 1 and found.lines.read_bytes() == whole
+
+
 def test_a_run_that_is_complete_asks_nothing_and_takes_new_pictures(tmp_path):
     photos, out = fill(tmp_path / "photos", 3), tmp_path / "out"
     before = predict_files(Finder(), [photos], out, progress=False).lines.read_bytes()

@@ -233,6 +233,15 @@ def test_a_damaged_state_is_refused_in_a_sentence(tmp_path):
             trained(tmp_path, resume=True)
 
 
+def test_a_state_whose_facts_are_nested_too_deep_is_refused_in_a_sentence(tmp_path):
+    trained(tmp_path, epochs=1)
+    with safe_open(tmp_path / LAST, framework="pt") as stored:
+        names = list(stored.metadata())
+    save_file(load_file(tmp_path / LAST), tmp_path / LAST, dict.fromkeys(names, "[" * 100_000))
+    with pytest.raises(WeightsError, match="need the state of a training to resume from, got a damaged file"):
+        trained(tmp_path, resume=True)
+
+
 def test_resuming_where_nothing_is_yet_starts(tmp_path):
     trained(tmp_path / "a")
     trained(tmp_path / "b", resume=True)

@@ -92,6 +92,11 @@ def predict(
     options = {name: value for name, value in options.items() if value is not None}
     if coco is not None and (out is None or loaded.task != "detect"):
         raise ArgumentError("coco: need a detector and --out, which results.json goes into")
+    known = None
+    if coco is not None:  # before the work, which may take hours
+        from convolens.evaluation.detections import read_coco_ids
+
+        known = read_coco_ids(coco, loaded.class_names)
     if out is None:
         failed = _print_predictions(loaded, files, as_json, batch, options)
     else:
@@ -100,10 +105,10 @@ def predict(
         before = f", {found.before:,} before" if found.before else ""
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")
         tell_written(found.lines, f"annotated pictures are in {out / 'pictures'}")
-        if coco is not None:
+        if known is not None:
             from convolens.evaluation.detections import write_coco_results
 
-            write_coco_results(found.lines, coco, out / "results.json")
+            write_coco_results(found.lines, known, out / "results.json")
             tell_written(out / "results.json")
     if failed:
         raise typer.Exit(2)

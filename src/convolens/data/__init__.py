@@ -1,7 +1,7 @@
 """Data to learn from: any of five formats read as one `DataSet`, split, and loaded one picture at a time.
 
     folders.py  a folder for each class          voc.py   Pascal VOC's XML files
-    tables.py   CSV: labels or boxes             yolo.py  text files of fractions, data.yaml
+    tables.py   CSV: labels or boxes             yolo.py  text files of fractions, data.yaml, obj.data
     coco.py     COCO's JSON
 
 Only names, labels and boxes are kept in memory, about 0.5 kB for each picture; pictures are decoded when they are

@@ -1,44 +1,62 @@
 """COCO's JSON: pictures, boxes `[x, y, width, height]`, categories. Lin et al., "Microsoft COCO", 2014.
 
 A crowd (`iscrowd: 1`) is a region with many objects and no box of one: it is kept as such. Categories keep the order of
-their ids; pictures without annotations stay, as examples without objects.
+their ids; pictures without annotations stay, as examples without objects. A picture that is listed twice is one, with
+the boxes of both.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections import defaultdict
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
+from convolens.data.coco_boxes import corners_of
+from convolens.data.coco_json import in_order, json_files, parsed, plain_id, row_trouble, with_objects
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.data.files import listed, read_text, split_folders, split_in
-from convolens.errors import DataError, FormatError
+from convolens.data.files import exists, listed, picture_at
+from convolens.errors import DataError
 
-HEAD = 1 << 16  # bytes of a JSON file in which one of COCO's keys must occur for it to be recognized
+MAX_AREA = 1e300  # of an object: COCO's integers know no limit, doubles do
+MAX_SIDE = 1 << 31  # of a picture, beyond which a size is not believed
 
 
 def recognize(path: Path) -> bool:
     """Whether it is such a JSON file, or a folder with one at its top, in `annotations`, or in its splits."""
-    return bool(_files(path))
+    return bool(json_files(path))
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     """Reads the boxes of every JSON file found, whose name or folder may name its split."""
-    files = _files(root)
+    files, others = with_objects(json_files(root))
     if not files:
         raise DataError(f"{root}: need a JSON file with images, annotations and categories, found none")
     read_files = [(file, split, parsed(file)) for file, split in files]
     names = known or _category_names([content for _, _, content in read_files])
-    examples: list[Example] = []
     faults: list[Fault] = []
+    notes = [
+        Fault(file, "other annotations", f"{file}: passed over beside {files[0][0].name}, which has the boxes")
+        for file in others
+    ]
+    examples: dict[tuple[str, Path], tuple[Example, Path]] = {}
     for file, split, content in read_files:
-        _File(file, split if len(files) > 1 else "", names, content, examples, faults).read()
-    return Reading(DataSet(root, names, tuple(examples), "boxes"), tuple(faults))
+        for example in _File(file, split if len(files) > 1 else "", names, content, faults, notes).read():
+            _, first = examples.setdefault((example.split, example.path), (example, file))
+            if first != file:
+                raise DataError(
+                    f"{root}: need each picture in one file, got {example.path.name} in {first.name} and {file.name}; "
+                    "give the file that is meant"
+                )
+    return Reading(
+        DataSet(root, names, tuple(example for example, _ in examples.values()), "boxes"), tuple(faults),
+        notes=tuple(notes),
+    )  # fmt: skip
 
 
 class _File:
-    """One JSON file on its way to examples and faults."""
+    """One JSON file on its way to examples, faults and notes."""
 
     def __init__(
         self,
@@ -46,41 +64,98 @@ class _File:
         split: str,
         names: tuple[str, ...],
         content: dict[str, Any],
-        examples: list[Example],
         faults: list[Fault],
+        notes: list[Fault],
     ) -> None:
         self.path, self.split, self.content = path, split, content
-        self.examples, self.faults = examples, faults
-        self.labels = {one["id"]: self._label(one["name"], names) for one in content["categories"]}
+        self.faults, self.notes = faults, notes
+        self.labels: dict[str, int] = {}
+        given: dict[str, str] = {}
+        for one in content["categories"]:
+            number, name = _needed_id(one["id"]), one["name"]
+            if given.setdefault(number, name) != name:
+                self._fault("id given twice", f"need an id for each category, got {one['id']!r} for {name!r} and "
+                            f"{given[number]!r}")  # fmt: skip
+            else:
+                self.labels[number] = self._label(name, names)
 
-    def read(self) -> None:
-        boxes = self._boxes()
-        images = self.content["images"]
-        folder = _picture_folder(self.path, images)
-        for image in images:
-            found = tuple(boxes.pop(image["id"], ()))
-            sides = (image.get("width"), image.get("height"))
-            size = sides if all(isinstance(side, int) for side in sides) else None
+    def read(self) -> list[Example]:
+        """An example for each picture, in their order."""
+        images = self._images()
+        boxes = self._boxes(set(images))
+        folders = _picture_folders(self.path, [image["file_name"] for image in list(images.values())[:5]])
+        examples: dict[Path, Example] = {}
+        for number, image in images.items():
+            path = _picture(folders, image["file_name"])
+            found = tuple(boxes.get(number, ()))
+            if path in examples:
+                self._note("picture given twice", f"lists {image['file_name']!r} more than once, taken as one picture")
+                found = examples[path].boxes + found
             labels = tuple(sorted({box.label for box in found if not box.crowd}))
-            self.examples.append(Example(folder / image["file_name"], labels, found, self.split, size))
-        for number in boxes:
-            self._fault("unknown picture", f"need image_id of one of its images, got {number!r}")
+            examples[path] = Example(path, labels, found, self.split, _size(image))
+        return list(examples.values())
 
-    def _boxes(self) -> dict[Any, list[Box]]:
-        boxes: dict[Any, list[Box]] = defaultdict(list)
-        for annotation in self.content["annotations"]:
-            label = self.labels.get(annotation["category_id"])
-            if label is None:
+    def _images(self) -> dict[str, dict[str, Any]]:
+        """The rows that can be used, by id."""
+        images: dict[str, dict[str, Any]] = {}
+        for at, image in enumerate(self.content["images"]):
+            trouble = row_trouble("images", at, image)
+            if trouble:
+                self._fault("unreadable annotation", trouble)
+                continue
+            number, name = _needed_id(image["id"]), image["file_name"]
+            if re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
                 self._fault(
-                    "unknown class",
-                    f"need category_id of one of its categories, got {annotation['category_id']!r} in annotation "
-                    f"{annotation.get('id')!r}",
+                    "address for a picture",
+                    f"need the names of picture files, got the address {name!r}; download it, give its name",
                 )
-            elif label >= 0:
-                x, y, width, height = map(float, annotation["bbox"])
-                corners, crowd = (x, y, x + width, y + height), bool(annotation.get("iscrowd"))
-                boxes[annotation["image_id"]].append(Box(label, corners, annotation.get("area"), crowd))
+            elif number not in images:
+                images[number] = image
+            elif images[number]["file_name"] == name:
+                self._note("picture given twice", f"lists {name!r} more than once, taken as one picture")
+            else:
+                names = f"{images[number]['file_name']!r} and {name!r}"
+                self._fault("id given twice", f"need an id for each picture, got {image['id']!r} for {names}")
+        return images
+
+    def _boxes(self, pictures: set[str]) -> dict[str, list[Box]]:
+        boxes: dict[str, list[Box]] = defaultdict(list)
+        unknown: dict[str, Any] = {}
+        for at, annotation in enumerate(self.content["annotations"]):
+            try:
+                picture, box = self._box(annotation)
+            except ValueError as error:
+                self._fault("unreadable annotation", f"annotation {at}: {error}")
+                continue
+            except LookupError as error:
+                self._fault("unknown class", f"{error.args[0]} in annotation {annotation.get('id')!r}")
+                continue
+            if picture not in pictures:
+                unknown[picture] = annotation["image_id"]
+            elif box is not None:
+                boxes[picture].append(box)
+        for number in unknown.values():
+            self._fault("unknown picture", f"need image_id of one of its images, got {number!r}")
         return boxes
+
+    def _box(self, annotation: Any) -> tuple[str, Box | None]:
+        """The picture's id and the box, or none where its class is of no interest.
+
+        Raises a ValueError where it cannot be read, a LookupError where its class is unknown.
+        """
+        if not isinstance(annotation, dict):
+            raise ValueError(f"need image_id, category_id and bbox, got {short(annotation)}")
+        picture, category = plain_id(annotation.get("image_id")), plain_id(annotation.get("category_id"))
+        if picture is None or category is None:
+            raise ValueError(f"need image_id and category_id, got {short(annotation)}")
+        corners = corners_of(annotation)
+        area = annotation.get("area")
+        if not (area is None or (isinstance(area, int | float) and abs(area) < MAX_AREA)):
+            raise ValueError(f"need area as a number or none, got {area!r:.60}")
+        label = self.labels.get(category)
+        if label is None:
+            raise LookupError(f"need category_id of one of its categories, got {annotation['category_id']!r}")
+        return picture, Box(label, corners, area, bool(annotation.get("iscrowd"))) if label >= 0 else None
 
     def _label(self, name: str, names: tuple[str, ...]) -> int:
         if name in names:
@@ -91,76 +166,38 @@ class _File:
     def _fault(self, kind: str, sentence: str) -> None:
         self.faults.append(Fault(self.path, kind, f"{self.path}: {sentence}"))
 
-
-def _files(path: Path) -> list[tuple[Path, str]]:
-    """The JSON files that look like COCO's, each with its split."""
-    if path.is_file():
-        return [(path, "")] if _looks_right(path) else []
-    places = {"": path} | split_folders(path)
-    found = [(file, split or split_in(file.stem)) for split, folder in places.items() for file in folder.glob("*.json")]
-    found += [(file, split_in(file.stem)) for file in path.glob("annotations/*.json")]
-    return sorted((file, split) for file, split in found if _looks_right(file))
+    def _note(self, kind: str, sentence: str) -> None:
+        self.notes.append(Fault(self.path, kind, f"{self.path}: {sentence}"))
 
 
-def _looks_right(path: Path) -> bool:
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        head = stream.read(HEAD)
-        stream.seek(max(0, path.stat().st_size - HEAD))
-        ends = head + stream.read(HEAD)
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and any(
-        key in ends for key in (b'"images"', b'"annotations"', b'"categories"')
-    )
+def _needed_id(value: Any) -> str:
+    number = plain_id(value)
+    assert number is not None  # its row was checked
+    return number
 
 
-# The lists of the JSON, and of each row what must be in it, and of which type.
-_KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "images": {"id": (int, str), "file_name": str},
-    "categories": {"id": (int, str), "name": str},
-    "annotations": {"image_id": (int, str), "category_id": (int, str), "bbox": list},
-}
-
-
-def parsed(path: Path) -> dict[str, Any]:
-    """The JSON, with its lists and their keys in place."""
-    try:
-        content = json.loads(read_text(path, "COCO annotations"))
-    except ValueError as error:
-        raise FormatError(f"{path}: need JSON, got {error}") from error
-    if not isinstance(content, dict):
-        raise FormatError(f"{path}: need images, categories and annotations, got a {type(content).__name__}")
-    for name, keys in _KEYS.items():
-        rows = content.get(name)
-        if not isinstance(rows, list):
-            raise FormatError(f"{path}: need a list of {name}, got {'none' if rows is None else type(rows).__name__}")
-        for at, row in enumerate(rows):
-            if not isinstance(row, dict) or not all(isinstance(row.get(key), kind) for key, kind in keys.items()):
-                raise FormatError(f"{path}: need {', '.join(keys)} in each of its {name}, got number {at}: {row!r:.80}")
-    _check_boxes(path, content["annotations"])
-    return content
-
-
-def _check_boxes(path: Path, annotations: list[dict[str, Any]]) -> None:
-    for at, one in enumerate(annotations):
-        box = one["bbox"]
-        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
-            raise FormatError(f"{path}: need bbox of four numbers in each annotation, got number {at}: {box!r:.60}")
-        if not isinstance(one.get("area"), int | float | None):
-            raise FormatError(f"{path}: need area as a number or none, got {one['area']!r:.60} in annotation {at}")
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    if isinstance(width, int) and isinstance(height, int) and 0 < width < MAX_SIDE and 0 < height < MAX_SIDE:
+        return width, height
+    return None
 
 
 def _category_names(contents: list[dict[str, Any]]) -> tuple[str, ...]:
     """Every category's name once, in order of id."""
-    pairs = sorted({(one["id"], one["name"]) for content in contents for one in content["categories"]})
-    return tuple(dict.fromkeys(name for _, name in pairs))
+    pairs = {(_needed_id(one["id"]), one["name"]) for content in contents for one in content["categories"]}
+    return tuple(dict.fromkeys(name for _, name in sorted(pairs, key=lambda pair: (in_order(pair[0]), pair[1]))))
 
 
-def _picture_folder(path: Path, images: list[dict[str, Any]]) -> Path:
-    """The first of the usual places that has the first picture; beside the JSON file where none has."""
+def _picture_folders(path: Path, first: list[str]) -> list[Path]:
+    """The usual places for pictures, those first that have one of the first pictures."""
     stem = path.stem.split("_")[-1]  # train2017 of instances_train2017
     base = path.parent
     places = [base, base / "images", base.parent, base.parent / "images", base.parent / stem]
     places += [base / stem, base.parent / "images" / stem, base / "images" / stem]
-    first = [image["file_name"] for image in images[:5]]
-    return next((place for place in places if any((place / name).is_file() for name in first)), base)
+    return sorted(places, key=lambda place: not any(exists(place / name) for name in first))
+
+
+def _picture(folders: list[Path], name: str) -> Path:
+    found = [picture_at(folder, name) for folder in (folders if "\\" in name or name.startswith("/") else folders[:1])]
+    return next((path for path in found if exists(path)), found[0]) if len(found) > 1 else found[0]

@@ -68,7 +68,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something in the data that contradicts itself: its kind in a word or two, and the sentence."""
+    """Something in the data that is wrong, or worth a word: its kind in a word or two, and the sentence."""
 
     path: Path
     kind: str
@@ -121,10 +121,11 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found: the data, and what in it contradicts itself."""
+    """What a reader found: the data, what in it contradicts itself, and what is used nonetheless but worth a word."""
 
     data: DataSet
     faults: tuple[Fault, ...] = ()
+    notes: tuple[Fault, ...] = ()
     format: str = ""  # its name among `FORMATS`
 
 

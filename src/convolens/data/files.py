@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from convolens.data.dataset import Skipped
@@ -32,10 +33,10 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not is_left_out(path.name))
 
 
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The folders in a folder by the split that they are named for, if one of them is for training."""
-    named = {SPLITS[path.name.lower()]: path for path in folders_in(folder) if path.name.lower() in SPLITS}
-    return named if "train" in named else {}
+def split_folders(folder: Path) -> list[tuple[str, Path]]:
+    """The folders in a folder that are named for a split, if one is for training; `val` and `validation` are both."""
+    named = [(SPLITS[path.name.lower()], path) for path in folders_in(folder) if path.name.lower() in SPLITS]
+    return named if any(split == "train" for split, _ in named) else []
 
 
 def split_in(name: str) -> str:
@@ -56,26 +57,68 @@ def no_picture(path: str) -> Skipped:
     )
 
 
-def read_text(path: Path, what: str) -> str:
-    """The text of an annotation file.
+def read_text(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> str:
+    """The text of an annotation file of at most so many bytes.
 
     Raises:
         FileError: it is not there or cannot be read.
         FormatError: too large, or not UTF-8.
     """
+    try:
+        return read_bytes(path, what, most=most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: need {what} in UTF-8, got other bytes at {error.start}") from error
+
+
+def read_bytes(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> bytes:
+    """What an annotation file of at most so many bytes holds. Errors as in `read_text`, but for UTF-8."""
     file = need_file(path, what)
     if not file.is_file():
         raise FormatError(f"{file}: need {what}, got a device or a pipe")
-    if file.stat().st_size > MAX_TEXT_BYTES:
-        raise FormatError(f"{file}: need {what} of at most {MAX_TEXT_BYTES:,} bytes, got {file.stat().st_size:,}")
+    if file.stat().st_size > most:
+        raise FormatError(f"{file}: need {what} of at most {most:,} bytes, got {file.stat().st_size:,}")
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{file}: need {what} in UTF-8, got other bytes at {error.start}") from error
+        found = file.read_bytes()
     except OSError as error:
         raise FileError(f"{file}: cannot be read: {error.strerror or error}") from error
     also_given([file])
-    return text
+    return found
+
+
+def found_by_end(bases: Sequence[Path], name: str) -> Path | None:
+    """The file or folder of a name below one of the bases, or None.
+
+    Names in annotations are often of the machine that wrote them. What is not found as it stands is looked for by the
+    end of its name, `shop-1/train/images` as `train/images`. A split's name is never dropped on the way, so that
+    `test/images` cannot become `images`, the pictures of another split.
+    """
+    tried = (base / end for end in _ends(name) for base in bases)
+    return next((path for path in tried if exists(path)), None)
+
+
+def _ends(name: str) -> Iterator[str]:
+    """The name; then with `/` for Windows' backslashes and without `..`; then without its first folders."""
+    yield name
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    for at in range(len(parts)):
+        yield "/".join(parts[at:])
+        if parts[at].lower() in SPLITS:
+            return
+
+
+def picture_at(folder: Path, name: str) -> Path:
+    """A picture that annotations name from their own folder. One of another machine is looked for by its end."""
+    if "\\" in name or name.startswith("/"):
+        return found_by_end([folder], name) or folder / name.replace("\\", "/").lstrip("/")
+    return folder / name
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; nothing is, where a name is too long or has a zero byte."""
+    try:
+        return os.path.exists(path)  # noqa: PTH110 - Path's raises for names that are too long
+    except ValueError:
+        return False
 
 
 def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:

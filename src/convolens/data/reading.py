@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convolens.data import coco, folders, tables, voc, yolo
-from convolens.data.dataset import DataSet, Example, Reading, Skipped, box_fault
+from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped, box_fault
 from convolens.errors import DataError, FileError, need_one_of
 from convolens.media.files import AnyPath
+from convolens.media.notes import note
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def read_data(
             class alone will do.
 
     An example with a box that has no area, is inverted or no numbers is left out, and named in `skipped`: training
-    without the box would teach that nothing is there.
+    without the box would teach that nothing is there. What is used nonetheless and worth a word (a split that is named
+    and absent, pictures without annotations where others have some) is a `FileNote`, a sentence for each kind.
 
     Raises:
         FileError: nothing is there, or it cannot be read.
@@ -64,6 +67,8 @@ def read_data(
     if faults:
         more = f"; one of {len(faults)} faults, `convolens doctor {path}` lists them" if len(faults) > 1 else ""
         raise DataError(faults[0].sentence + more)
+    for sentence in _first_of_each_kind(found.notes, root=str(path)):
+        note(sentence)
     return _with_sound_boxes(data)
 
 
@@ -88,8 +93,16 @@ def read_with_faults(
     chosen = _format(root, format)
     reading = replace(chosen.read(root, class_names), format=chosen.name)
     if not reading.data.examples and not reading.faults:
-        raise DataError(f"{root}: need pictures, found none")
+        why = f"; {reading.data.skipped[0].reason}" if reading.data.skipped else ""
+        raise DataError(f"{root}: need pictures, found none{why}")
     return reading
+
+
+def _first_of_each_kind(notes: tuple[Fault, ...], root: str) -> Iterator[str]:
+    counts = Counter(one.kind for one in notes)
+    for kind, first in {one.kind: one for one in reversed(notes)}.items():
+        more = f"; one of {counts[kind]:,}, `convolens doctor {root}` lists them" if counts[kind] > 1 else ""
+        yield first.sentence + more
 
 
 def _format(root: Path, name: str | None) -> Format:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Kind, Reading
-from convolens.data.files import SPLITS, listed, numbered, read_text, split_in
+from convolens.data.files import SPLITS, listed, numbered, picture_at, read_text, split_in
 from convolens.errors import DataError, FormatError
 from convolens.media.picture_files import is_picture
 
@@ -103,7 +103,7 @@ def _gather(file: Path, split: str, rows: dict[Path, _Row], faults: list[Fault])
             faults.append(_fault(file, at, "unreadable row", f"need {len(head)} columns with a path, got {line!r:.60}"))
             continue
         told = SPLITS.get(cells.get(columns.split, "").lower(), split)
-        row = rows.setdefault(file.parent / name, _Row(f"{file}: line {at}", told))
+        row = rows.setdefault(picture_at(file.parent, name), _Row(f"{file}: line {at}", told))
         try:
             _add(row, cells, columns)
         except ValueError as error:

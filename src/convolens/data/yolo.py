@@ -1,7 +1,10 @@
 """YOLO's text files: `class x y width height` a line, the center and size as fractions of the picture's.
 
-A line of more points, `class x1 y1 x2 y2 x3 y3 …`, is an outline; its box is taken. Names come from `data.yaml` or
-`classes.txt`. Fractions become pixels, for which every picture's header is read.
+A line of more points, `class x1 y1 x2 y2 x3 y3 …`, is an outline or a rotated box; its upright box is taken. Behind
+`kpt_shape` in `data.yaml`, key points follow the box. Fractions become pixels, so every picture's header is read.
+
+A picture without a text file shows nothing, as one with an empty file does: that is how the format says it. As a file
+that is not found looks the same, it is said how many have none, and data in which none has one is refused.
 """
 
 from __future__ import annotations
@@ -10,50 +13,58 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading, Skipped
-from convolens.data.files import SPLITS, listed, no_picture, read_text
-from convolens.data.yaml_subset import read_yaml
-from convolens.errors import DataError, FileError, FormatError
+from convolens.data.files import listed, no_picture, read_text
+from convolens.data.yolo_description import DARKNET, NAMES, Description, described, description_in
+from convolens.data.yolo_labels import TextFiles, parsed_line
+from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
-from convolens.media.picture_files import files_below, is_picture
+from convolens.media.picture_files import is_picture
 
-NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt")
+NO_PICTURES = (".txt", ".yaml", ".yml", ".cache", ".data", ".names", ".npy")  # lie among them and need no word
 
 
 def recognize(path: Path) -> bool:
-    """Whether it is a `.yaml` or `classes.txt`, or a folder with one of the usual names in it."""
-    return path.name == "classes.txt" or path.suffix.lower() in (".yaml", ".yml") or _description(path) is not None
+    """Whether it is a `.yaml`, `.data` or `classes.txt`, or a folder with such a description in it."""
+    if path.is_dir():
+        return description_in(path) is not None
+    return path.name == "classes.txt" or path.suffix.lower() in (".yaml", ".yml", DARKNET)
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
-    """Pictures and the text file of each: in `labels` where the picture is in `images`, or beside it."""
-    described = root if root.is_file() else _description(root)
-    if described is None:
+    """Pictures and the text file of each; `yolo_labels.TextFiles` says where that may be."""
+    path = root if root.is_file() else description_in(root)
+    if path is None:
         raise DataError(f"{root}: need one of {', '.join(NAMES)}, found none")
-    own, places = _described(described)
-    reader = _Reader(described, own, known or own)
-    for split, place in places:
+    description = described(path)
+    reader = _Reader(description, known or tuple(description.names.values()))
+    for split, place in description.places:
         reader.read(place, split)
-    data = DataSet(root, known or own, tuple(reader.examples), "boxes", tuple(reader.skipped))
-    return Reading(data, tuple(reader.faults))
+    reader.close(root)
+    data = DataSet(root, reader.names, tuple(reader.examples), "boxes", tuple(reader.skipped))
+    return Reading(data, tuple(reader.faults), notes=tuple(reader.notes))
 
 
 class _Reader:
     """Goes through pictures and gathers examples."""
 
-    def __init__(self, described: Path, own: tuple[str, ...], names: tuple[str, ...]) -> None:
-        self.own, self.names = own, names
+    def __init__(self, description: Description, names: tuple[str, ...]) -> None:
+        self.description, self.own, self.names = description, description.names, names
+        self.texts = TextFiles(description.path)
         self.examples: list[Example] = []
         self.skipped: list[Skipped] = []
         self.faults: list[Fault] = []
-        for name in own:
+        self.notes: list[Fault] = list(description.notes)
+        self.without_text: list[Path] = []
+        for name in self.own.values():
             if name not in names:
-                sentence = f"{described}: need names like the model's classes ({listed(names)}), got {name!r}"
-                self.faults.append(Fault(described, "unknown class", sentence))
+                sentence = f"{description.path}: need names like the model's classes ({listed(names)}), got {name!r}"
+                self.faults.append(Fault(description.path, "unknown class", sentence))
 
     def read(self, place: Path, split: str) -> None:
-        for name in _pictures(place):
+        before = len(self.examples) + len(self.skipped)
+        for name in self.description.pictures(place):
             if not is_picture(name):
-                if not name.endswith((".txt", ".yaml", ".yml", ".cache")):
+                if not name.lower().endswith(NO_PICTURES):
                     self.skipped.append(no_picture(name))
                 continue
             path = Path(name)
@@ -62,26 +73,44 @@ class _Reader:
             except FileError as error:
                 self.skipped.append(Skipped(path, str(error)))
                 continue
-            boxes = tuple(self._boxes(_text_of(path), size))
+            boxes = tuple(self._boxes(path, size))
             self.examples.append(Example(path, tuple(sorted({box.label for box in boxes})), boxes, split, None))
+        if split and len(self.examples) + len(self.skipped) == before:
+            sentence = f"{self.description.path}: names the {split} pictures {place}, found none there"
+            self.notes.append(Fault(place, "absent split", sentence))
 
-    def _boxes(self, path: Path, size: tuple[int, int]) -> Iterator[Box]:
-        if not path.exists():
+    def close(self, root: Path) -> None:
+        """Says which pictures have no text; if it is all of them, their texts are somewhere else."""
+        if self.without_text and len(self.without_text) == len(self.examples):
+            sentence = (
+                f"{root}: need text files with boxes in a folder labels beside images, or beside the pictures, found "
+                f"none for its {len(self.examples):,} pictures; one that shows nothing has an empty file"
+            )
+            self.faults.append(Fault(root, "no annotations", sentence))
             return
-        for at, line in enumerate(read_text(path, "YOLO's boxes").splitlines(), start=1):
+        for path in self.without_text:
+            self.notes.append(Fault(path, "no text file", f"{path}: has no text file, and is taken to show nothing"))
+
+    def _boxes(self, picture: Path, size: tuple[int, int]) -> Iterator[Box]:
+        path = self.texts.of(picture)
+        if path is None:
+            self.without_text.append(picture)
+            return
+        try:
+            lines = read_text(path, "YOLO's boxes").splitlines()
+        except FileError as error:
+            self.faults.append(Fault(path, "unreadable annotation", str(error)))
+            return
+        for at, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
-                label, *numbers = line.split()
-                number, values = int(label), [float(one) for one in numbers]
-                fractions = _fractions(values)
-            except ValueError:
-                self._fault(
-                    path, "unreadable annotation", f"line {at}: need a class and four numbers, got {line!r:.60}"
-                )
+                number, fractions = parsed_line(line, self.description.keypoints)
+            except ValueError as error:
+                self._fault(path, "unreadable annotation", f"line {at}: {error}")
                 continue
-            if not 0 <= number < len(self.own):
-                self._fault(path, "unknown class", f"line {at}: need a class of 0 to {len(self.own) - 1}, got {number}")
+            if number not in self.own:
+                self._fault(path, "unknown class", f"line {at}: need a class of {_numbers(self.own)}, got {number}")
             elif self.own[number] in self.names:
                 x1, y1, x2, y2 = fractions
                 width, height = size
@@ -91,79 +120,9 @@ class _Reader:
         self.faults.append(Fault(path, kind, f"{path}: {sentence}"))
 
 
-def _fractions(values: list[float]) -> tuple[float, float, float, float]:
-    """Corners from a center and a size, or of an outline of at least three points."""
-    if len(values) == 4:
-        x, y, width, height = values
-        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    if len(values) < 6 or len(values) % 2:
-        raise ValueError
-    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
-
-
-def _description(folder: Path) -> Path | None:
-    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
-
-
-def _described(path: Path) -> tuple[tuple[str, ...], list[tuple[str, Path]]]:
-    """The class names, and folders or lists of pictures with the split that each is."""
-    if path.suffix == ".txt":
-        names = tuple(line.strip() for line in read_text(path, "class names").splitlines() if line.strip())
-        if not names:
-            raise FormatError(f"{path}: need a class name a line, found none")
-        return names, _parts_of(path.parent)
-    content = read_yaml(path)
-    found = content.get("names")
-    names = tuple(found.values()) if isinstance(found, dict) else tuple(found or ())
-    if not names or isinstance(found, str):
-        raise FormatError(f"{path}: need names: a list of the classes, got {found!r}")
-    return names, _places(path, content)
-
-
-def _places(path: Path, content: dict[str, object]) -> list[tuple[str, Path]]:
-    base = path.parent / str(content.get("path") or "")
-    if not base.is_dir():  # many files keep the path of the machine that they were written on
-        base = path.parent
-    places = []
-    for key, split in SPLITS.items():
-        value = content.get(key)
-        for one in value if isinstance(value, list) else [value] if value else []:
-            places.append((split, _existing(path, base, str(one))))
-    return places or _parts_of(path.parent)
-
-
-def _existing(path: Path, base: Path, name: str) -> Path:
-    """The folder or list; Roboflow writes `../train/images` for what is in `train/images`."""
-    tried = [base / name, path.parent / name, path.parent / name.removeprefix("../")]
-    for place in tried:
-        if place.exists():
-            return place
-    raise FileError(f"{path}: need the pictures that it names, found nothing at {tried[0]}")
-
-
-def _parts_of(folder: Path) -> list[tuple[str, Path]]:
-    """`images/train`, `train/images` or `train`, or else all that is there."""
-    for base in (folder / "images", folder):
-        if base.is_dir():
-            splits = [(SPLITS[one.name], one) for one in sorted(base.iterdir()) if one.is_dir() and one.name in SPLITS]
-            if any(split == "train" for split, _ in splits):
-                return splits
-    return [("", folder / "images" if (folder / "images").is_dir() else folder)]
-
-
-def _pictures(place: Path) -> Iterator[str]:
-    if place.is_dir():
-        yield from files_below(place)
-        return
-    for line in read_text(place, "a list of pictures").splitlines():
-        if line.strip():
-            yield str(place.parent / line.strip())
-
-
-def _text_of(picture: Path) -> Path:
-    """The picture's text file: `…/labels/…` for the last `…/images/…`, or beside the picture."""
-    pieces = list(picture.parts)
-    for at in range(len(pieces) - 2, -1, -1):
-        if pieces[at] == "images":
-            return Path(*pieces[:at], "labels", *pieces[at + 1 :]).with_suffix(".txt")
-    return picture.with_suffix(".txt")
+def _numbers(names: dict[int, str]) -> str:
+    """The numbers that classes have, `0 to 79`, or each where some are left out."""
+    numbers = list(names)
+    if numbers == list(range(len(numbers))):
+        return f"0 to {len(numbers) - 1}"
+    return listed([str(number) for number in numbers])

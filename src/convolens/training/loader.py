@@ -28,14 +28,18 @@ class Minibatch:
     samples: Sequence[Sample]
 
 
-def parts_of_epoch(count: int, batch: int, seed: int, epoch: int) -> list[list[int]]:
+def parts_of_epoch(count: int, batch: int, seed: int, epoch: int, least: int = 1) -> list[list[int]]:
     """Cuts the shuffled numbers of an epoch's pictures into steps that differ by one picture at most.
+
+    A step that would have fewer than `least` is merged with the others, which then may have more than `batch`.
 
     >>> [len(part) for part in parts_of_epoch(10, 4, 0, 0)]
     [4, 3, 3]
+    >>> [len(part) for part in parts_of_epoch(5, 2, 0, 0)], [len(part) for part in parts_of_epoch(5, 2, 0, 0, least=2)]
+    ([2, 2, 1], [3, 2])
     """
     order = np.random.default_rng([seed, epoch, _ORDER]).permutation(count)
-    return [part.tolist() for part in np.array_split(order, max(-(-count // batch), 1))]
+    return [part.tolist() for part in np.array_split(order, max(min(-(-count // batch), count // least), 1))]
 
 
 def batch_generator(seed: int, epoch: int, step: int, rank: int = 0) -> np.random.Generator:

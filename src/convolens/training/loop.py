@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.errors import ArgumentError, TrainingError
+from convolens.errors import ArgumentError, DataError, TrainingError
 from convolens.models.model_file import BEST
 from convolens.training.checkpoint import Checkpoint, Learner, Progress, read_checkpoint, write_checkpoint
 from convolens.training.distributed import World, joined
@@ -33,7 +33,7 @@ from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
 from convolens.training.stopping import StopRequest, stop_requests
-from convolens.training.task import TrainingTask
+from convolens.training.task import TrainingTask, least_batch
 from convolens.training.threads import threads_for
 from convolens.training.tuning import find_batch, find_lr
 
@@ -93,7 +93,7 @@ def fit(
         if before:
             _check_same(before, settings, task.facts)
         prepare_for_speed(task.model)
-        tuned = _tuned(task, settings, before, run_log)
+        tuned = _tuned(task, settings, before, run_log, world.size)
         training = _Training(task, settings, tuned, folder, world, run_log, stop)
         if before:
             before.into(training.learner)
@@ -133,13 +133,15 @@ class _Training:
         self.saved_at = self.resumed_at = time.monotonic()
         self.measuring_seconds: float | None = None  # of the last time
         self.pace, self.forecast_made = Pace(), False
-        if world.size > 1 and _has_live_norms(task):
+        self.least = least_batch(task)  # of pictures at once, in each process
+        if world.size > 1 and self.least > 1:
             run_log.note("batch norm statistics are of each process's own pictures", processes=world.size)
 
     def run(self, began: float) -> Outcome:
         """Epoch after epoch, until there is a reason to end."""
         self.resumed_at = began - self.progress.seconds
         with self.log.bar(self.epochs) as bar:
+            self._tell_what_is_merged(bar)
             while not (reason := self.world.broadcast(self._over())):
                 self._epoch(bar)
         self._write_state()
@@ -185,7 +187,9 @@ class _Training:
     def _epoch(self, bar: Bar) -> None:
         progress, settings = self.progress, self.settings
         assert isinstance(settings.batch, int)
-        parts = parts_of_epoch(len(self.task.training_set), settings.batch, settings.seed, progress.epoch)
+        parts = parts_of_epoch(
+            len(self.task.training_set), settings.batch, settings.seed, progress.epoch, self.least * self.world.size
+        )
         mine = [np.array_split(part, self.world.size)[self.world.rank].tolist() for part in parts]
         self.task.trainable.train(self.task.model)
         self.pace = Pace()
@@ -194,6 +198,8 @@ class _Training:
         ):
             before, done, pictures = time.monotonic(), self._done(len(parts)), len(parts[minibatch.step])
             self._set_lr(done)
+            if 0 < len(minibatch.samples) < self.least:
+                self._tell_what_is_dropped(bar, minibatch)
             self._step(minibatch)
             progress.step += 1
             self.pace.step(pictures)
@@ -206,6 +212,24 @@ class _Training:
             if self.world.broadcast(self._time_is_up()):
                 break
         self._close_epoch()
+
+    def _tell_what_is_merged(self, bar: Bar) -> None:
+        """Says that steps are larger than was requested, where the last of an epoch would have too few pictures."""
+        count, batch, least = len(self.task.training_set), self.settings.batch, self.least * self.world.size
+        assert isinstance(batch, int)
+        sizes = [len(part) for part in parts_of_epoch(count, batch, 0, 0, least)]
+        if max(sizes) > batch:
+            self.log.note("last batch merged", pictures=count, batch=batch, largest=max(sizes))
+            bar.say(
+                f"{count} pictures in batches of {batch} leave too few for the batch norms in the last: "
+                f"it is merged, batches have up to {max(sizes)}"
+            )
+
+    def _tell_what_is_dropped(self, bar: Bar, minibatch: Minibatch) -> None:
+        """Says that the one picture of a batch that can be used is not trained on this time."""
+        facts = {"epoch": self.progress.epoch + 1, "step": minibatch.step + 1}
+        self.log.note("batch dropped", usable=len(minibatch.samples), of=len(minibatch.numbers), **facts)
+        bar.say(f"batch {minibatch.step + 1}: one picture can be used, too few for the batch norms; dropped this time")
 
     def _forecast(self, bar: Bar) -> None:
         """Says, early in a run of some minutes, how far it will come."""
@@ -231,7 +255,7 @@ class _Training:
         torch.manual_seed(int(generator.integers(2**62)))  # dropout and the like
         batches = [
             task.objective.prepare(self._moved(part), generator)
-            for part in _parts(minibatch.samples, settings.accumulate)
+            for part in _parts(minibatch.samples, settings.accumulate, self.least)
         ]
         counts = self.world.summed_up(_added([task.objective.counts(batch) for batch in batches]))
         if not batches:
@@ -257,11 +281,11 @@ class _Training:
             progress.counts[name] = progress.counts.get(name, 0.0) + counts[name]
 
     def _pass_over(self, minibatch: Minibatch) -> None:
-        """Handles a batch of which no picture can be used: one process passes it over, several would wait for ever."""
+        """Handles a batch of too few usable pictures: one process passes it over, several would wait for ever."""
         if self.world.size > 1:
             raise TrainingError(
-                f"batch {minibatch.step + 1}: need pictures for each of {self.world.size} processes, "
-                f"got none that can be used for process {self.world.rank}; take a larger batch"
+                f"batch {minibatch.step + 1}: need {self.least} pictures for each of {self.world.size} processes, "
+                f"got {len(minibatch.samples)} that can be used for process {self.world.rank}; take a larger batch"
             )
 
     def _moved(self, examples: Sequence[Any]) -> dict[str, Any]:
@@ -358,13 +382,16 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _tuned(task: TrainingTask, settings: Settings, before: Checkpoint | None, run_log: RunLog) -> Settings:
+def _tuned(
+    task: TrainingTask, settings: Settings, before: Checkpoint | None, run_log: RunLog, processes: int
+) -> Settings:
     """The settings with batch and learning rate as they were tuned: by the run before, or now."""
     if before:
         known = before.facts["found"]
         return replace(settings, batch=known["batch"], lr=known["lr"])
     if settings.batch == "auto":
         settings = replace(settings, batch=find_batch(task))
+    _need_enough(task, settings, processes)
     if settings.lr == "find":
         assert isinstance(settings.batch, int)
         with threads_for(task, settings.batch):
@@ -374,20 +401,32 @@ def _tuned(task: TrainingTask, settings: Settings, before: Checkpoint | None, ru
     return settings
 
 
-def _parts(examples: Sequence[Any], count: int) -> list[Sequence[Any]]:
-    """Cuts examples into nearly equal parts, none empty."""
-    edges = np.linspace(0, len(examples), min(count, len(examples)) + 1).round().astype(int)
+def _need_enough(task: TrainingTask, settings: Settings, processes: int) -> None:
+    """Raises where each batch would have a single picture under batch norms that are trained."""
+    least, batch, accumulate = least_batch(task) * processes, settings.batch, settings.accumulate
+    assert isinstance(batch, int)
+    if least == processes:
+        return
+    if len(task.training_set) < least:
+        raise DataError(f"data: need {least} pictures or more to train batch norms on, got {len(task.training_set)}")
+    if batch < least * accumulate:
+        parts = " times ".join(f"{number} {name}" for number, name in (
+            (accumulate, "parts to accumulate"), (processes, "processes")) if number > 1)  # fmt: skip
+        raise ArgumentError(
+            f"batch: need {least * accumulate} or more where batch norms are trained, which have no variance of one "
+            f"picture{f' ({parts})' if parts else ''}, got {batch}; or train the head alone, or a trunk without norms"
+        )
+
+
+def _parts(examples: Sequence[Any], count: int, least: int) -> list[Sequence[Any]]:
+    """Cuts examples into nearly equal parts of at least so many, or into none where they are fewer."""
+    edges = np.linspace(0, len(examples), min(count, len(examples) // least) + 1).round().astype(int)
     return [examples[start:end] for start, end in pairwise(edges)]
 
 
 def _added(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = several[0] if several else {}
     return {name: sum(one[name] for one in several) for name in names}
-
-
-def _has_live_norms(task: TrainingTask) -> bool:
-    task.trainable.train(task.model)
-    return any(isinstance(layer, nn.BatchNorm2d) and layer.training for layer in task.model.modules())
 
 
 @contextmanager

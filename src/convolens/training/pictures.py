@@ -187,5 +187,6 @@ def fingerprint(data: DataSet) -> str:
     digest = hashlib.sha256()
     for example in data.examples:
         boxes = " ".join(f"{box.label}:{box.xyxy}" for box in example.objects)
-        digest.update(f"{example.path.name}\t{boxes if data.kind == 'boxes' else example.labels}\n".encode())
+        line = f"{example.path.name}\t{boxes if data.kind == 'boxes' else example.labels}\n"
+        digest.update(line.encode(errors="surrogateescape"))  # names need not be UTF-8
     return digest.hexdigest()[:16]

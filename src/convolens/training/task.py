@@ -85,6 +85,17 @@ class TrainingTask:
     facts: Mapping[str, Any]
 
 
+def has_live_norms(task: TrainingTask) -> bool:
+    """Whether batch norms are trained: they take their statistics of each batch. Puts the model into training mode."""
+    task.trainable.train(task.model)
+    return any(isinstance(layer, nn.BatchNorm2d) and layer.training for layer in task.model.modules())
+
+
+def least_batch(task: TrainingTask) -> int:
+    """The fewest pictures that may go through the network at once: of one, a batch norm has no variance."""
+    return 2 if has_live_norms(task) else 1
+
+
 def stacked(samples: Sequence[Sample]) -> Batch:
     """Stacks samples of one shape."""
     return {name: torch.stack([one[name] for one in samples]) for name in samples[0]}

@@ -21,7 +21,7 @@ from convolens.errors import DataError
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import set_lr
 from convolens.training.settings import Settings
-from convolens.training.task import Batch, TrainingTask
+from convolens.training.task import Batch, TrainingTask, least_batch
 
 LARGEST_BATCH = 64  # more helps no small data set, and larger steps want another rate
 LEAST_STEPS = 8  # of an epoch
@@ -77,7 +77,7 @@ def find_batch(task: TrainingTask) -> int:
     """
     room = _free_bytes(next(task.model.parameters()).device) * MEMORY_FRACTION
     most = min(LARGEST_BATCH, max(len(task.training_set) // LEAST_STEPS, 2), room // max(_bytes_a_picture(task), 1))
-    return int(2 ** math.floor(math.log2(max(most, 1))))
+    return int(2 ** math.floor(math.log2(max(most, least_batch(task)))))
 
 
 def _safe(lrs: Sequence[float], losses: Sequence[float]) -> float:
@@ -88,10 +88,11 @@ def _safe(lrs: Sequence[float], losses: Sequence[float]) -> float:
 def _endless(task: TrainingTask, settings: Settings) -> Iterator[Batch]:
     """Yields batches as in training, epoch after epoch, each once."""
     assert isinstance(settings.batch, int)
+    least = least_batch(task)
     for epoch in range(LR_STEPS):
-        parts = parts_of_epoch(len(task.training_set), settings.batch, settings.seed, epoch)
+        parts = parts_of_epoch(len(task.training_set), settings.batch, settings.seed, epoch, least)
         for minibatch in minibatches(task.training_set, parts, 0, settings.seed, epoch, settings.workers):
-            if minibatch.samples:
+            if len(minibatch.samples) >= least:
                 yield _prepared(task, minibatch, settings.seed, epoch)
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from convolens import cli
 from convolens.data.doctor import diagnose
+from convolens.data.doctor.report import as_page
 from convolens.errors import DataError
 from convolens.media.images import read_image, write_image
 from convolens.tour.pictures import photo
@@ -205,3 +206,11 @@ def test_the_page_shows_findings_and_samples_and_fetches_nothing(boxed, tmp_path
     assert "&lt;b&gt;&amp;" in page and "<b>&" not in page
     assert page.count("data:image/") >= 13
     assert "http" not in page.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize("row", ["a.png;b.png;cat", ",cat", "a.png,cat,"])
+def test_data_of_which_no_row_can_be_read_has_a_page_without_samples(tmp_path, row):
+    (tmp_path / "a.csv").write_text(f"path,label\n{row}\n")
+    found = diagnose(tmp_path / "a.csv", progress=False)
+    assert [one.kind for one in found.faults] == ["unreadable row"]
+    assert "need 2 columns with a path" in as_page(found)

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from convolens.errors import DataError
-from convolens.evaluation.detections import write_coco_results
+from convolens.errors import DataError, FormatError
+from convolens.evaluation.detections import read_coco_ids, write_coco_results
 
 ANNOTATIONS = {
     "images": [{"id": 70, "file_name": "a.jpg"}, {"id": 71, "file_name": "deep/a.jpg"}],
@@ -57,3 +57,30 @@ def test_what_the_annotations_do_not_know_is_refused_and_nothing_written(tmp_pat
     with pytest.raises(DataError, match=message):
         written(tmp_path, row)
     assert not (tmp_path / "results.json").exists()
+
+
+def test_a_file_without_annotations_serves_and_is_checked_before_the_work(tmp_path):
+    file = tmp_path / "image_info_test.json"
+    images = [{"id": 7, "file_name": "a.jpg"}, {"id": "8", "file_name": ".\\deep\\b.jpg"}]
+    file.write_text(json.dumps({"images": images, "categories": ANNOTATIONS["categories"]}))
+    known = read_coco_ids(file, ["cat", "owl"])
+    lines = tmp_path / "predictions.jsonl"
+    rows = [line("photos/deep/b.jpg", ((0.0, 0.0, 1.0, 1.0), "cat", 0.5)), line("photos/a.jpg")]
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for annotations in (known, file):
+        assert write_coco_results(lines, annotations, tmp_path / "results.json") == 1
+        (row,) = json.loads((tmp_path / "results.json").read_text())
+        assert (row["image_id"], row["category_id"]) == ("8", 17)
+    with pytest.raises(DataError, match=r"need categories named like the model's classes \(owl\), got dog, cat"):
+        read_coco_ids(file, ["owl"])
+    file.write_text(json.dumps({"images": [{"id": 1}], "categories": ANNOTATIONS["categories"]}))
+    with pytest.raises(FormatError, match="need id, file_name in each of its images, got number 0"):
+        read_coco_ids(file, ["cat"])
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[1]"])
+def test_lines_that_are_no_predictions_are_refused_in_words(tmp_path, text):
+    (tmp_path / "truth.json").write_text(json.dumps(ANNOTATIONS))
+    (tmp_path / "predictions.jsonl").write_text(text + "\n")
+    with pytest.raises(FormatError, match=r"predictions\.jsonl: need "):
+        write_coco_results(tmp_path / "predictions.jsonl", tmp_path / "truth.json", tmp_path / "results.json")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from convolens.data.dataset import Box, DataSet, Example, Fault, box_fault
+from convolens.data.dataset import Box, DataSet, Example, Fault, Reading, box_fault
 from convolens.data.doctor.files import Look
 from convolens.data.doctor.findings import Corners, Finding, Instance, finding
 
@@ -20,6 +21,15 @@ WHAT_TO_DO = {
     "unknown picture": "are for a picture that is not in the list",
     "unreadable annotation": "cannot be read",
     "unreadable row": "cannot be read",
+    "id given twice": "have an id that another has; which one annotations are for cannot be known",
+    "address for a picture": "are addresses, and no files",
+    "other annotations": "are of the same pictures and are passed over",
+    "picture given twice": "are listed more than once, and taken as one picture",
+    "corners from 0": "tells that corners are counted from 0; boxes would be a pixel larger if they were not",
+    "folder beside splits": "hold pictures and are no split; they are passed over",
+    "no annotations": "were found for any picture; all would be learned as background",
+    "no text file": "are taken to show nothing; give an empty file to each that does, and look for the others' texts",
+    "absent split": "are named and are not there; the other splits are read",
     "contradicting labels": "have several labels where there may be one",
 }
 
@@ -33,10 +43,12 @@ OTHER_FORMATS: tuple[tuple[str, Callable[[Corners, int, int], Corners]], ...] = 
 )
 
 
-def annotation_findings(data: DataSet, faults: Sequence[Fault], looks: Mapping[Path, Look]) -> list[Finding]:
+def annotation_findings(read: Reading, looks: Mapping[Path, Look]) -> list[Finding]:
     """Yields everything that is wrong with the annotations."""
+    data = read.data
     return [
-        *_reading_faults(faults),
+        *_of_reading(read.faults, "fault"),
+        *_of_reading(read.notes, "note"),
         *_class_findings(data),
         *_size_findings(data, looks),
         *_box_findings(data, looks),
@@ -48,12 +60,12 @@ def class_counts(data: DataSet) -> Counter[int]:
     return Counter(label for example in data.examples for label in example.labels)
 
 
-def _reading_faults(faults: Sequence[Fault]) -> Iterator[Finding]:
+def _of_reading(found: Sequence[Fault], level: Literal["fault", "note"]) -> Iterator[Finding]:
     kinds: dict[str, list[Instance]] = defaultdict(list)
-    for fault in faults:
-        kinds[fault.kind].append(Instance(fault.path, fault.sentence))
+    for one in found:
+        kinds[one.kind].append(Instance(one.path, one.sentence))
     for kind, instances in kinds.items():
-        yield from finding(kind, "fault", WHAT_TO_DO[kind], instances)
+        yield from finding(kind, level, WHAT_TO_DO[kind], instances)
 
 
 def _class_findings(data: DataSet) -> Iterator[Finding]:

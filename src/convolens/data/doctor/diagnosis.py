@@ -63,7 +63,7 @@ def diagnose(path: AnyPath, *, format: str | None = None, progress: bool = True)
         raise DataError(f"{path}: need pictures that can be read, got none of {len(paths):,}; {first.trouble}")
     findings = [
         *file_findings(read.data, list(looks.values())),
-        *annotation_findings(read.data, read.faults, looks),
+        *annotation_findings(read, looks),
         *duplicate_findings(read.data.examples, looks),
     ]
     ordered = sorted(findings, key=lambda one: one.level)  # "fault" before "note"; stable otherwise

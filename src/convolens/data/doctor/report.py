@@ -23,7 +23,7 @@ SHOWN_INSTANCES = 4
 def as_text(found: Diagnosis) -> str:
     """Lines for the terminal: what is in the data, what is wrong, and the verdict last."""
     lines = [*_summary(found), *(line for one in found.findings for line in _lines(one)), verdict(found)]
-    return "\n".join(map(printable, lines))
+    return "\n".join(map(printable, lines))  # names of files and classes come from anywhere
 
 
 def verdict(found: Diagnosis) -> str:
@@ -109,7 +109,7 @@ def _pictures(instances: Sequence[Instance]) -> Iterator[str]:
 
 def _samples(found: Diagnosis) -> Iterator[str]:
     examples, names = found.data.examples, found.data.class_names
-    chosen = [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, SAMPLES).astype(int))]
+    chosen = [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, SAMPLES).astype(int)) if examples]
     yield row(*(figure for example in chosen for figure in _sample(example, names)))
 
 

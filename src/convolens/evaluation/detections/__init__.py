@@ -10,7 +10,7 @@ confusion.py  which class was predicted as which, found where nothing is, or mis
 from convolens.evaluation.detections.coco import coco_metrics, coco_results
 from convolens.evaluation.detections.confusion import detection_confusion
 from convolens.evaluation.detections.found import Found
-from convolens.evaluation.detections.results import write_coco_results
+from convolens.evaluation.detections.results import read_coco_ids, write_coco_results
 from convolens.evaluation.detections.voc import Curve, curves, voc_metrics
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "coco_results",
     "curves",
     "detection_confusion",
+    "read_coco_ids",
     "voc_metrics",
     "write_coco_results",
 ]

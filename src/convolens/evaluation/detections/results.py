@@ -6,27 +6,72 @@ A result is `{"image_id", "category_id", "bbox": [x, y, width, height], "score"}
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convolens.data.coco import parsed
-from convolens.data.files import read_text
-from convolens.errors import DataError
+from convolens.data.coco_json import parsed, row_trouble
+from convolens.data.files import listed, read_text
+from convolens.errors import DataError, FormatError
 from convolens.evaluation.detections.coco import coco_results
 from convolens.evaluation.detections.found import Found
 from convolens.media.files import AnyPath, writing
 
 
-def write_coco_results(lines: AnyPath, annotations: AnyPath, out: AnyPath) -> int:
+@dataclass(frozen=True)
+class CocoIds:
+    """The ids that COCO's results need: of pictures by their names, of categories by theirs."""
+
+    path: Path
+    pictures: dict[str, Any]
+    categories: dict[str, Any]
+
+
+def read_coco_ids(annotations: AnyPath, class_names: Sequence[str]) -> CocoIds:
+    """Reads the ids of a COCO JSON, and whether they can serve a model: to be called before its work begins.
+
+    Args:
+        annotations: the JSON; one that lists pictures and categories without annotations, such as
+            `image_info_test2017.json`, will do.
+        class_names: of the model, some of which the file must know.
+
+    Raises:
+        FileError: it cannot be read.
+        FormatError: it is not COCO's.
+        DataError: it has none of the model's classes.
+    """
+    known = _ids(Path(annotations))
+    if not any(name in known.categories for name in class_names):
+        names = f"{listed(tuple(class_names))}), got {listed(tuple(known.categories))}"
+        raise DataError(f"{known.path}: need categories named like the model's classes ({names}")
+    return known
+
+
+def _ids(path: Path) -> CocoIds:
+    content = parsed(path, annotations=False)
+    for at, image in enumerate(content["images"]):
+        trouble = row_trouble("images", at, image)
+        if trouble:
+            raise FormatError(f"{path}: {trouble}")
+    categories = {one["name"]: one["id"] for one in content["categories"]}
+    return CocoIds(path, {_plain(image["file_name"]): image["id"] for image in content["images"]}, categories)
+
+
+def _plain(name: str) -> str:
+    """A picture's name with `/` for Windows' backslashes, and without `./`."""
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part != ".")
+
+
+def write_coco_results(lines: AnyPath, annotations: AnyPath | CocoIds, out: AnyPath) -> int:
     """Writes a detector's predictions as COCO's results, and says how many there are.
 
     Args:
         lines: a `predictions.jsonl` that `convolens.inference.predict` wrote.
         annotations: the COCO JSON whose pictures they are of, known by the ends of their paths, and whose categories,
-            known by name.
+            known by name; or its ids, where it has been read.
         out: the JSON to write.
 
     Raises:
@@ -34,23 +79,21 @@ def write_coco_results(lines: AnyPath, annotations: AnyPath, out: AnyPath) -> in
         FormatError: the annotations are not COCO's.
         DataError: a picture or a class that the annotations do not know, or predictions without boxes.
     """
-    known = parsed(Path(annotations))
-    images = {image["file_name"]: image["id"] for image in known["images"]}
-    categories = {one["name"]: one["id"] for one in known["categories"]}
+    known = annotations if isinstance(annotations, CocoIds) else _ids(Path(annotations))
     rows = []
     for line in _lines(Path(lines)):
         if "error" in line:
             continue
         names = sorted(set(line["labels"]))
         for name in names:
-            if name not in categories:
-                raise DataError(f"{annotations}: need a category {name!r}, which the model found, got none")
+            if name not in known.categories:
+                raise DataError(f"{known.path}: need a category {name!r}, which the model found, got none")
         found = Found(
             np.array(line["boxes_xyxy"], np.float64).reshape(-1, 4),
             np.array([names.index(label) for label in line["labels"]], np.int64),
             np.array(line["scores"], np.float64),
         )
-        rows += coco_results(_image(line["path"], images, annotations), found, [categories[name] for name in names])
+        rows += coco_results(_image(line["path"], known), found, [known.categories[name] for name in names])
     with writing(out) as draft:
         draft.write_text(json.dumps(rows), encoding="utf-8")
     return len(rows)
@@ -58,17 +101,22 @@ def write_coco_results(lines: AnyPath, annotations: AnyPath, out: AnyPath) -> in
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     for text in read_text(path, "predictions").splitlines():
-        line = json.loads(text)
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{path}: need predictions as JSON, got {error}") from error
+        if not isinstance(line, dict):
+            raise FormatError(f"{path}: need an object in each line, got a {type(line).__name__}")
         if "error" not in line and "boxes_xyxy" not in line:
             raise DataError(f"{path}: need predictions with boxes, got a line with {', '.join(line)}")
         yield line
 
 
-def _image(path: str, images: dict[str, Any], annotations: AnyPath) -> Any:
+def _image(path: str, known: CocoIds) -> Any:
     """The id of the picture whose name in the annotations is the longest end of the path."""
     parts = Path(path).parts
     ends = ("/".join(parts[at:]) for at in range(len(parts)))
-    known = next((end for end in ends if end in images), None)
-    if known is None:
-        raise DataError(f"{annotations}: need a picture named like {path}, got none")
-    return images[known]
+    name = next((end for end in ends if end in known.pictures), None)
+    if name is None:
+        raise DataError(f"{known.path}: need a picture named like {path}, got none")
+    return known.pictures[name]

@@ -1,0 +1,50 @@
+"""Names of files are bytes, and need not be UTF-8: nothing ends in a traceback, and they are shown with escapes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from convolens.cli import app
+from convolens.errors import FileError
+from tests.data.test_folders import fill
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """Two classes, with a picture of each named `caf\xe9.png` in Latin-1."""
+    for value, name in enumerate(("dark", "light")):
+        fill(tmp_path / "data" / name, 4, 100 * value)
+    picture = tmp_path / "data" / "dark" / "00.png"
+    try:
+        picture.rename(picture.with_name(os.fsdecode(b"caf\xe9.png")))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("named")
+def test_doctor_train_evaluate_and_predict(capsys):
+    run(["doctor", "data", "--html", "doctor.html"], 1)  # the pictures of a class are copies of one another
+    assert r"data/dark/caf\xe9.png" in capsys.readouterr().out
+    train = ["train", "classify", "data", "--trunk", "resnet18", "--width", "0.25", "--size", "32"]
+    run([*train, "--epochs", "1", "--batch", "4", "--out", "run"])
+    run(["evaluate", "run", "data", "--html", "evaluated.html"])
+    run(["predict", "run", "data", "--out", "predicted"])
+    for page in ("doctor.html", "evaluated.html"):
+        assert r"caf\xe9.png" in Path(page).read_text(encoding="utf-8")
+    assert r"caf\udce9.png" in Path("predicted/predictions.jsonl").read_text(encoding="utf-8")  # JSON's own escape
+
+
+@pytest.mark.usefixtures("named")
+def test_a_refusal_shows_the_escapes():
+    with pytest.raises(FileError, match=r"caf\\xe9\.png/x"):
+        app(["doctor", os.fsdecode(b"data/dark/caf\xe9.png/x")], standalone_mode=False)
+
+
+def run(arguments, code=0):
+    try:
+        result = app(arguments, standalone_mode=False)
+    except SystemExit as end:
+        result = end.code
+    assert (result or 0) == code, result
