@@ -289,7 +289,7 @@ def test_the_command_line_refuses_what_is_no_model_in_one_line(tmp_path, surface
     train = ["--trunk", "vgg16", "--weights", "hed", "--out", str(tmp_path / "run")]
     for arguments, message in [
         (["predict", tmp_path / "evil.pth", shown], "got a pickle, which could run code and is not opened"),
-        (["predict", tmp_path / "text.safetensors", shown], "got a damaged file or none"),
+        (["predict", tmp_path / "text.safetensors", shown], "got a damaged one or something else"),
         (["predict", tmp_path / "plain.safetensors", shown], "got a .safetensors file without its facts"),
         (["predict", tmp_path / "gone.safetensors", shown], "need a model, found nothing there"),
         (["evaluate", tmp_path / "gone.safetensors", surfaces], "need a model, found nothing there"),

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,8 +65,9 @@ def write_tensor_file(path: Path, tensors: Mapping[str, Tensor], texts: Mapping[
     mode = path.stat().st_mode
     try:
         save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, path, dict(texts))
-    except SafetensorError as error:  # how it reports what the file system said
-        raise OSError(str(error)) from error
+    except SafetensorError as error:  # how it reports what the file system said, such as that the disk is full
+        said = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(said[1]), os.strerror(int(said[1]))) if said else OSError(str(error)) from error
     _sort_texts(path)
     path.chmod(mode)  # safetensors lets only the owner read what it writes
 
