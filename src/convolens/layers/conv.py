@@ -253,7 +253,9 @@ class Conv2d(nn.Conv2d):
         how = stride, padding, dilation, self.groups
         if is_traced():  # sizes, which the checks compare, are recorded too
             return torch.conv2d(input, weight, bias, *how)
-        if _plain(input, weight, bias, how) and left_to_torch(tuple(input.shape), tuple(weight.shape), *how):
+        if _plain(input, weight, bias, how) and left_to_torch(
+            tuple(input.shape), tuple(weight.shape), *how, core.is_channels_last(input)
+        ):
             # Nothing of ours to add: no detour either, which costs a small layer a third of its time.
             return torch.conv2d(input, weight, bias, *how)
         return conv2d(input, weight, bias, *how)  # type: ignore[no-any-return]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import product
 from typing import get_args
 
 import torch
@@ -46,8 +45,9 @@ def left_to_torch(
     padding: Padding,
     dilation: Size,
     groups: int,
+    channels_last: bool,
 ) -> bool:
-    """Whether torch computes such a layer in any order and precision, so that nothing else need be asked.
+    """Whether torch computes such a layer in any precision, so that nothing else need be asked.
 
     Raises:
         ShapeError, ArgumentError: as `conv_geometry`.
@@ -55,8 +55,8 @@ def left_to_torch(
     geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
     if geometry.dilation != pair(dilation, "dilation", 1) or not geometry.symmetric or without_stride(geometry):
         return False  # torch must not see the first and the last, and warns of the second
-    ways = product((True, False), get_args(Precision))
-    return all(_choice(geometry, "output", last, False, False, mode) == "torch" for last, mode in ways)
+    methods = (_choice(geometry, "output", channels_last, False, False, mode) for mode in get_args(Precision))
+    return all(method == "torch" for method in methods)
 
 
 def tile_of(method: Method) -> int:
