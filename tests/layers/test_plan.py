@@ -144,3 +144,9 @@ def test_a_layer_of_torchs_own_has_no_plan():
     with pytest.raises(cl.errors.ConvolensError):
         cl.plan(torch.ones(1, 3, 24, 20), nn.Conv2d(3, 3, 3))
     assert not core.runs_on(torch.ones(1).double())
+
+
+@pytest.mark.parametrize("words", [{"mode": "same"}, {"method": "fft"}, {"measure": True}])
+def test_a_layers_plan_takes_no_words_of_a_kernels(words):
+    with pytest.raises(cl.errors.ArgumentError, match="kernel: need a layer alone"):
+        cl.plan(torch.ones(1, 64, 24, 20), LAYERS["winograd4"], **words)

@@ -121,8 +121,8 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
     for one in line.get("explanations", ()):
         where = place(one["box_xyxy"]) if one["box_xyxy"] else "nowhere"
         likely = one["probability"]
-        likelihood = f"(score {one['score']:.2f})" if likely is None else f"{likely:.1%}"
-        answer_line(f"{line['path']}  {one['label']} {likelihood}  {where}")
+        certainty = f"(score {one['score']:.2f})" if likely is None else f"{likely:.1%}"
+        answer_line(f"{line['path']}  {one['label']} {certainty}  {where}")
 
 
 def _measure(

@@ -13,6 +13,7 @@ from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.planner import measured
 from convolens.convolution.windows import execute, job_of, pace, planned
+from convolens.errors import ArgumentError
 from convolens.planning import at_pace
 from convolens.shapes import Boundary, Mode
 
@@ -102,7 +103,7 @@ def plan(
 
     The arguments are those of `convolve`; a tensor's plan is that of an array on the CPU. With `measure` every
     algorithm that can do it is timed on these arrays, and the choice is by that. A network's layer in the kernel's
-    place (`convolens.layers.Conv2d`) is explained on x in the same words, by its own methods.
+    place (`convolens.layers.Conv2d`), with no other argument, is explained on x in the same words, by its own methods.
 
     Returns:
         The plan; `convolve(..., method=plan.method)` follows it.
@@ -114,6 +115,11 @@ def plan(
     'direct'
     """
     if hasattr(kernel, "plan"):
+        given = (mode, axes, boundary, fill_value, method, tolerance, measure)
+        if given != ("full", None, "constant", 0, "auto", 0, False):
+            raise ArgumentError(
+                "kernel: need a layer alone, whose padding and stride are its own; give no other argument"
+            )
         return kernel.plan(x)
     allowed = _allowed(tolerance)
     if is_tensor(x) or is_tensor(kernel):

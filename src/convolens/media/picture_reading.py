@@ -208,9 +208,9 @@ def _header_in_full(data: bytes, name: str) -> Header:
 
 def _header_of(image: Image.Image, head: bytes) -> Header:
     check_size(image.size)
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     deep = "16-bit " if picture_png.is_deep(image, head) or _is_deep_tiff(image) else ""
-    return Header(_as_displayed(_stored_size(image), turned), deep + _CHANNELS.get(image.mode, image.mode))
+    return Header(_as_displayed(_stored_size(image), orientation), deep + _CHANNELS.get(image.mode, image.mode))
 
 
 def _as_displayed(size: tuple[int, int], orientation: int) -> tuple[int, int]:
