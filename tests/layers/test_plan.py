@@ -1,5 +1,6 @@
 """What `cl.plan` says of a layer is what the layer then does."""
 
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -7,9 +8,10 @@ import torch
 from torch import nn
 
 import convolens as cl
-from convolens.layers import core, methods
+from convolens.layers import core, methods, planner
 from convolens.layers.geometry import conv_geometry
 from convolens.layers.planner import TORCH_MARGIN, LayerSpec, Method, Partial, plan_for
+from convolens.planning import Cost
 
 LAYERS = {
     "winograd4": cl.layers.Conv2d(64, 32, 3, padding=1),
@@ -150,3 +152,18 @@ def test_a_layer_of_torchs_own_has_no_plan():
 def test_a_layers_plan_takes_no_words_of_a_kernels(words):
     with pytest.raises(cl.errors.ArgumentError, match="kernel: need a layer alone"):
         cl.plan(torch.ones(1, 64, 24, 20), LAYERS["winograd4"], **words)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.95, "im2col"), (0.85, "torch")])
+def test_torchs_own_must_be_faster_by_a_margin(seconds, expected, monkeypatch):
+    prices = {"im2col": 1.0, "torch": seconds}
+    methods_of = [
+        SimpleNamespace(NAME=name, refuses=lambda _: None, cost=priced(price)) for name, price in prices.items()
+    ]
+    monkeypatch.setattr(planner, "ALGORITHMS", methods_of)
+    spec = LayerSpec(conv_geometry((1, 8, 9, 9), (8, 8, 1, 1), 1, 0, 1, 1))
+    assert plan_for.__wrapped__(spec).method == expected
+
+
+def priced(seconds):
+    return lambda _: Cost(seconds, 0.0, 5e-6)
