@@ -1,8 +1,9 @@
 // A 64-bit fingerprint of an array at memory speed: whether weights are still those that were transformed.
 //
-// Each lane takes xxHash's round, (s + word·p) rotated, times q, in several chains to hide the multiplier's latency, chunk
-// by chunk. A change of one word always changes its chain; what changes all words in one way, such as their signs or their
-// exponents, does not cancel, as it does in a sum of products. Chunks are folded in order, so threads do not matter.
+// Each lane takes xxHash's round, (s + word·p) rotated, times q, in several chains to hide the multiplier's latency,
+// chunk by chunk. A change of one word always changes its chain; what changes all words in one way, such as their signs
+// or their exponents, does not cancel, as it does in a sum of products. Chunks are folded in order, so threads do not
+// matter.
 #include "kernels/simd.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/threads.hpp"
