@@ -38,6 +38,7 @@ def sharpen(
     Raises:
         ArgumentError: amount or threshold is negative or not finite; further errors as in `blur`.
 
+    >>> import numpy as np
     >>> sharpen(np.float64([[0, 0, 1, 1]]), (0, 1)).round(2)
     array([[-0.06, -0.3 ,  1.3 ,  1.06]])
     """
