@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convolens.data import read_data, read_with_faults
-from convolens.data.coco_boxes import corners_of
 from convolens.data.doctor.diagnosis import diagnose
+from convolens.data.formats.coco.boxes import corners_of
 from convolens.errors import DataError, FileNote, FormatError
 from convolens.media.images import write_image
 

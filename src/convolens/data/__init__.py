@@ -1,8 +1,4 @@
-"""Data to learn from: any of five formats read as one `DataSet`, split, and loaded one picture at a time.
-
-    folders.py  a folder for each class          voc.py   Pascal VOC's XML files
-    tables.py   CSV: labels or boxes             yolo.py  text files of fractions, data.yaml, obj.data
-    coco.py     COCO's JSON
+"""Data to learn from: any of the formats in `formats` read as one `DataSet`, split, and loaded one picture at a time.
 
 Only names, labels and boxes are kept in memory, about 0.5 kB for each picture; pictures are decoded when they are
 needed.
@@ -13,8 +9,9 @@ from convolens.errors import need_networks
 need_networks()
 
 from convolens.data.dataset import Box, DataSet, Example, Skipped
+from convolens.data.formats import FORMATS
 from convolens.data.loading import Loaded, load
-from convolens.data.reading import FORMATS, read_data, read_with_faults
+from convolens.data.reading import read_data, read_with_faults
 from convolens.data.splitting import split
 
 __all__ = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,10 @@ class Box:
         crowd: COCO's: a region with many objects, the box of none. Nothing is learned of it, and what is found in it is
             neither right nor wrong.
         difficult: VOC's: learned, but when a detector is measured neither wanted nor wrong.
+        truncated: VOC's: part of the object is outside the picture.
+        score: of a prediction, from 0 to 1.
+        outlines: of the object's parts, each `x1, y1, x2, y2, x3, y3, …` in pixels, 8 bytes a number; only where they
+            were asked for.
     """
 
     label: int
@@ -32,6 +37,9 @@ class Box:
     area: Real | None = None
     crowd: bool = False
     difficult: bool = False
+    truncated: bool = False
+    score: Real | None = None
+    outlines: tuple[array[float], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Example:
         boxes: where they are; empty where nothing is, and in data without boxes.
         split: `train`, `validation` or `test`, where the data says so itself; otherwise empty.
         size: `(width, height)` that the annotations claim, where they do.
+        id: the annotations' own name for it, where they have one: a number, or a text.
     """
 
     path: Path
@@ -51,6 +60,7 @@ class Example:
     boxes: tuple[Box, ...] = ()
     split: str = ""
     size: tuple[int, int] | None = None
+    id: int | str | None = None
 
     @property
     def objects(self) -> tuple[Box, ...]:
@@ -85,6 +95,7 @@ class DataSet:
         examples: in the data's own order, which for folders is alphabetical.
         kind: `label`: one for each example; `labels`: any number; `boxes`: any number of boxes.
         skipped: files passed over while reading the names.
+        class_ids: the annotations' own numbers of the classes, where they are others than 0, 1, 2, …; COCO's have gaps.
     """
 
     root: Path
@@ -92,6 +103,7 @@ class DataSet:
     examples: tuple[Example, ...]
     kind: Kind
     skipped: tuple[Skipped, ...] = ()
+    class_ids: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.examples)

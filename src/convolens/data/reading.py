@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from convolens.data import coco, folders, tables, voc, yolo
 from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped, box_fault
+from convolens.data.format import Format
+from convolens.data.formats import FORMATS
 from convolens.errors import DataError, FileError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.notes import note
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format: whether a path looks like it, and how it is read, given the class names that must hold, if any."""
-
-    name: str
-    recognize: Callable[[Path], bool]
-    read: Callable[[Path, tuple[str, ...] | None], Reading]
-
-
-# In the order in which they are tried: what is plain to recognize comes first, any folder last.
-FORMATS = (
-    Format("yolo", yolo.recognize, yolo.read),
-    Format("coco", coco.recognize, coco.read),
-    Format("voc", voc.recognize, voc.read),
-    Format("csv", tables.recognize, tables.read),
-    Format("folders", folders.recognize, folders.read),
-)
 
 
 def read_data(
@@ -38,6 +20,7 @@ def read_data(
     *,
     format: str | None = None,  # noqa: A002 - the field's word
     class_names: tuple[str, ...] | None = None,
+    outlines: bool = False,
 ) -> DataSet:
     """The examples of a data set, without opening its pictures (YOLO's fractions need their headers).
 
@@ -47,6 +30,7 @@ def read_data(
         format: one of `FORMATS`' names, where it is not to be guessed.
         class_names: the classes a trained model knows, in its order. The data's names must then be among them, and one
             class alone will do.
+        outlines: reads those of objects too, where the format has them; COCO's take several times the memory.
 
     An example with a box that has no area, is inverted or no numbers is left out, and named in `skipped`: training
     without the box would teach that nothing is there. What is used nonetheless and worth a word (a split that is named
@@ -57,7 +41,7 @@ def read_data(
         DataError: no pictures; fewer than two classes of pictures, a class without any, one that the model does not
             know; or annotations that contradict themselves, which `convolens doctor` lists.
     """
-    found = read_with_faults(path, format=format, class_names=class_names)
+    found = read_with_faults(path, format=format, class_names=class_names, outlines=outlines)
     data, faults = found.data, found.faults
     if class_names is None and data.kind == "label" and len(data.class_names) == 1:
         name = data.class_names[0]
@@ -77,6 +61,7 @@ def read_with_faults(
     *,
     format: str | None = None,  # noqa: A002 - the field's word
     class_names: tuple[str, ...] | None = None,
+    outlines: bool = False,
 ) -> Reading:
     """Everything that can be read, and all that contradicts itself. Arguments as in `read_data`.
 
@@ -91,7 +76,8 @@ def read_with_faults(
     if not (root.is_dir() or root.is_file()):
         raise FileError(f"{root}: need a folder or a file, got a device or a pipe")
     chosen = _format(root, format)
-    reading = replace(chosen.read(root, class_names), format=chosen.name)
+    wanted = {"outlines": True} if outlines and "outlines" in chosen.carries else {}
+    reading = replace(chosen.read(root, class_names, **wanted), format=chosen.name)
     if not reading.data.examples and not reading.faults:
         why = f"; {reading.data.skipped[0].reason}" if reading.data.skipped else ""
         raise DataError(f"{root}: need pictures, found none{why}")

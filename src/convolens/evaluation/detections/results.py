@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from convolens.data.coco_json import parsed, row_trouble
 from convolens.data.files import listed, read_text
+from convolens.data.formats.coco.json_files import parsed, row_trouble
 from convolens.errors import DataError, FormatError
 from convolens.evaluation.detections.coco import coco_results
 from convolens.evaluation.detections.found import Found

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
@@ -26,14 +27,21 @@ MAX_SIDE = 1 << 31  # beyond which a size is not believed
 WIDER = {"gb2312": "gb18030", "gbk": "gb18030"}
 
 
+class _Object(NamedTuple):
+    name: str
+    corners: tuple[float, ...]
+    difficult: bool
+    truncated: bool
+
+
 @dataclass(frozen=True)
 class _File:
-    """One XML file: its picture, its claimed size; of its objects names, corners, and whether they are difficult."""
+    """One XML file: its picture, its claimed size, and its objects."""
 
     xml: Path
     picture: Path
     size: tuple[int, int] | None
-    objects: tuple[tuple[str, tuple[float, ...], bool], ...]
+    objects: tuple[_Object, ...]
     split: str
 
 
@@ -54,7 +62,7 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
             faults.append(Fault(path, "unreadable annotation", str(error)))
     if not files and not faults:
         raise DataError(f"{root}: need XML files, found none")
-    names = numbered({name for file in files for name, *_ in file.objects}, known)
+    names = numbered({one.name for file in files for one in file.objects}, known)
     below = next((file for file in files if _has_corner_below_1(file)), None)
     examples = tuple(_example(file, names, 1 if below is None else 0, faults) for file in files)
     notes = () if below is None else (_counting_from_0(below.xml),)
@@ -62,7 +70,7 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
 
 
 def _has_corner_below_1(file: _File) -> bool:
-    return any(0 <= corner < 1 for _, corners, _ in file.objects for corner in corners[:2])
+    return any(0 <= corner < 1 for one in file.objects for corner in one.corners[:2])
 
 
 def _counting_from_0(xml: Path) -> Fault:
@@ -96,7 +104,10 @@ def _parsed(path: Path, split: str, pictures: _Pictures) -> _File:
         raise FormatError(f"{path}: need XML, got {error}") from error
     if top.tag != "annotation":
         raise FormatError(f"{path}: need an <annotation>, got <{top.tag}>")
-    objects = tuple((_text(path, one, "name"), _corners(path, one), _difficult(one)) for one in top.iter("object"))
+    objects = tuple(
+        _Object(_text(path, one, "name"), _corners(path, one), _is(one, "difficult"), _is(one, "truncated"))
+        for one in top.iter("object")
+    )
     name = (top.findtext("filename") or "").strip()
     return _File(path, pictures.named(path, name), _size(top), objects, split)
 
@@ -137,8 +148,8 @@ def _corners(path: Path, one: ElementTree.Element) -> tuple[float, ...]:
     return tuple(_number(path, one, f"bndbox/{name}") for name in CORNERS)
 
 
-def _difficult(one: ElementTree.Element) -> bool:
-    return (one.findtext("difficult") or "0").strip() == "1"
+def _is(one: ElementTree.Element, mark: str) -> bool:
+    return (one.findtext(mark) or "0").strip() == "1"
 
 
 def _text(path: Path, element: ElementTree.Element, name: str) -> str:
@@ -204,9 +215,10 @@ class _Pictures:
 
 def _example(file: _File, names: tuple[str, ...], first: int, faults: list[Fault]) -> Example:
     boxes = []
-    for name, (x1, y1, x2, y2), difficult in file.objects:
+    for name, (x1, y1, x2, y2), difficult, truncated in file.objects:
         if name in names:
-            boxes.append(Box(names.index(name), (x1 - first, y1 - first, x2, y2), difficult=difficult))
+            corners = (x1 - first, y1 - first, x2, y2)
+            boxes.append(Box(names.index(name), corners, difficult=difficult, truncated=truncated))
         else:
             sentence = f"{file.xml}: need objects named like the model's classes ({listed(names)}), got {name!r}"
             faults.append(Fault(file.xml, "unknown class", sentence))

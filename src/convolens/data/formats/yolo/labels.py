@@ -97,3 +97,13 @@ def parsed_line(line: str, keypoints: int | None) -> tuple[int, Fractions]:
         extra = "; is the fifth an angle or a score?" if len(values) == 5 else ""
         raise ValueError(f"need a class and four numbers, got {line!r:.60}{extra}")
     return int(label), (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+
+
+def points_in(line: str, keypoints: int | None) -> list[float]:
+    """The points `x1 y1 x2 y2 …` of a line that `parsed_line` takes, as fractions; none where it has a box alone.
+
+    >>> points_in("0 0.1 0.2 0.3 0.2 0.3 0.4", None)
+    [0.1, 0.2, 0.3, 0.2, 0.3, 0.4]
+    """
+    values = [float(one) for one in line.split()[1:]]
+    return [] if keypoints is not None or len(values) == 4 else values

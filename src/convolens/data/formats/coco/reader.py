@@ -13,10 +13,11 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from convolens.data.coco_boxes import corners_of
-from convolens.data.coco_json import in_order, json_files, parsed, plain_id, row_trouble, with_objects
+from convolens.arrays import Real
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
 from convolens.data.files import exists, listed, picture_at
+from convolens.data.formats.coco.boxes import corners_of, has_mask, outlines_of
+from convolens.data.formats.coco.json_files import in_order, json_files, parsed, plain_id, row_trouble, with_objects
 from convolens.errors import DataError
 
 MAX_AREA = 1e300  # of an object: COCO's integers know no limit, doubles do
@@ -28,13 +29,14 @@ def recognize(path: Path) -> bool:
     return bool(json_files(path))
 
 
-def read(root: Path, known: tuple[str, ...] | None) -> Reading:
-    """Reads the boxes of every JSON file found, whose name or folder may name its split."""
+def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -> Reading:
+    """Reads the boxes of every JSON file found, whose name or folder may name its split; outlines where asked."""
     files, others = with_objects(json_files(root))
     if not files:
         raise DataError(f"{root}: need a JSON file with images, annotations and categories, found none")
     read_files = [(file, split, parsed(file)) for file, split in files]
-    names = known or _category_names([content for _, _, content in read_files])
+    categories = _categories([content for _, _, content in read_files])
+    names = known or tuple(categories)
     faults: list[Fault] = []
     notes = [
         Fault(file, "other annotations", f"{file}: passed over beside {files[0][0].name}, which has the boxes")
@@ -42,17 +44,19 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     ]
     examples: dict[tuple[str, Path], tuple[Example, Path]] = {}
     for file, split, content in read_files:
-        for example in _File(file, split if len(files) > 1 else "", names, content, faults, notes).read():
+        one = _File(file, split if len(files) > 1 else "", names, content, faults, notes, outlines)
+        for example in one.read():
             _, first = examples.setdefault((example.split, example.path), (example, file))
             if first != file:
                 raise DataError(
                     f"{root}: need each picture in one file, got {example.path.name} in {first.name} and {file.name}; "
                     "give the file that is meant"
                 )
-    return Reading(
-        DataSet(root, names, tuple(example for example, _ in examples.values()), "boxes"), tuple(faults),
-        notes=tuple(notes),
+    data = DataSet(
+        root, names, tuple(example for example, _ in examples.values()), "boxes",
+        class_ids=() if known else _class_ids(categories),
     )  # fmt: skip
+    return Reading(data, tuple(faults), notes=tuple(notes))
 
 
 class _File:
@@ -66,8 +70,9 @@ class _File:
         content: dict[str, Any],
         faults: list[Fault],
         notes: list[Fault],
+        outlines: bool,
     ) -> None:
-        self.path, self.split, self.content = path, split, content
+        self.path, self.split, self.content, self.outlines = path, split, content, outlines
         self.faults, self.notes = faults, notes
         self.labels: dict[str, int] = {}
         given: dict[str, str] = {}
@@ -92,7 +97,7 @@ class _File:
                 self._note("picture given twice", f"lists {image['file_name']!r} more than once, taken as one picture")
                 found = examples[path].boxes + found
             labels = tuple(sorted({box.label for box in found if not box.crowd}))
-            examples[path] = Example(path, labels, found, self.split, _size(image))
+            examples[path] = Example(path, labels, found, self.split, _size(image), _own_id(image))
         return list(examples.values())
 
     def _images(self) -> dict[str, dict[str, Any]]:
@@ -149,13 +154,15 @@ class _File:
         if picture is None or category is None:
             raise ValueError(f"need image_id and category_id, got {short(annotation)}")
         corners = corners_of(annotation)
-        area = annotation.get("area")
-        if not (area is None or (isinstance(area, int | float) and abs(area) < MAX_AREA)):
-            raise ValueError(f"need area as a number or none, got {area!r:.60}")
+        area, score = (_number(annotation, key) for key in ("area", "score"))
+        outlines = outlines_of(annotation) if self.outlines else ()
+        if self.outlines and has_mask(annotation):
+            self._note("mask", f"annotation {short(annotation.get('id'))} has a mask, of which the box alone is taken")
         label = self.labels.get(category)
         if label is None:
             raise LookupError(f"need category_id of one of its categories, got {annotation['category_id']!r}")
-        return picture, Box(label, corners, area, bool(annotation.get("iscrowd"))) if label >= 0 else None
+        crowd = bool(annotation.get("iscrowd"))
+        return picture, Box(label, corners, area, crowd, score=score, outlines=outlines) if label >= 0 else None
 
     def _label(self, name: str, names: tuple[str, ...]) -> int:
         if name in names:
@@ -176,6 +183,19 @@ def _needed_id(value: Any) -> str:
     return number
 
 
+def _number(annotation: dict[str, Any], key: str) -> Real | None:
+    value = annotation.get(key)
+    if value is None or (isinstance(value, int | float) and abs(value) < MAX_AREA):
+        return value
+    raise ValueError(f"need {key} as a number or none, got {value!r:.60}")
+
+
+def _own_id(image: dict[str, Any]) -> int | str:
+    """The id as it stands, but for numbers with a point."""
+    value = image["id"]
+    return value if isinstance(value, str) else int(value)
+
+
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     width, height = image.get("width"), image.get("height")
     if isinstance(width, int) and isinstance(height, int) and 0 < width < MAX_SIDE and 0 < height < MAX_SIDE:
@@ -183,10 +203,21 @@ def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-def _category_names(contents: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Every category's name once, in order of id."""
+def _categories(contents: list[dict[str, Any]]) -> dict[str, str]:
+    """Every category's name once, and its first id, in order of id."""
     pairs = {(_needed_id(one["id"]), one["name"]) for content in contents for one in content["categories"]}
-    return tuple(dict.fromkeys(name for _, name in sorted(pairs, key=lambda pair: (in_order(pair[0]), pair[1]))))
+    in_turn = sorted(pairs, key=lambda pair: (in_order(pair[0]), pair[1]))
+    first: dict[str, str] = {}
+    for number, name in in_turn:
+        first.setdefault(name, number)
+    return first
+
+
+def _class_ids(categories: dict[str, str]) -> tuple[int, ...]:
+    """The ids, where they are whole numbers and not just the classes' places."""
+    ids = list(categories.values())
+    numbers = tuple(map(int, ids)) if all(one.isascii() and one.isdigit() for one in ids) else ()
+    return () if numbers == tuple(range(len(ids))) else numbers
 
 
 def _picture_folders(path: Path, first: list[str]) -> list[Path]:

@@ -9,13 +9,14 @@ that is not found looks the same, it is said how many have none, and data in whi
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading, Skipped
 from convolens.data.files import listed, no_picture, read_text
-from convolens.data.yolo_description import DARKNET, NAMES, Description, described, description_in
-from convolens.data.yolo_labels import TextFiles, parsed_line
+from convolens.data.formats.yolo.description import DARKNET, NAMES, Description, described, description_in
+from convolens.data.formats.yolo.labels import TextFiles, parsed_line, points_in
 from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
 from convolens.media.picture_files import is_picture
@@ -30,13 +31,13 @@ def recognize(path: Path) -> bool:
     return path.name == "classes.txt" or path.suffix.lower() in (".yaml", ".yml", DARKNET)
 
 
-def read(root: Path, known: tuple[str, ...] | None) -> Reading:
-    """Pictures and the text file of each; `yolo_labels.TextFiles` says where that may be."""
+def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -> Reading:
+    """Pictures and the text file of each; `labels.TextFiles` says where that may be."""
     path = root if root.is_file() else description_in(root)
     if path is None:
         raise DataError(f"{root}: need one of {', '.join(NAMES)}, found none")
     description = described(path)
-    reader = _Reader(description, known or tuple(description.names.values()))
+    reader = _Reader(description, known or tuple(description.names.values()), outlines)
     for split, place in description.places:
         reader.read(place, split)
     reader.close(root)
@@ -47,8 +48,9 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
 class _Reader:
     """Goes through pictures and gathers examples."""
 
-    def __init__(self, description: Description, names: tuple[str, ...]) -> None:
+    def __init__(self, description: Description, names: tuple[str, ...], outlines: bool) -> None:
         self.description, self.own, self.names = description, description.names, names
+        self.outlines = outlines
         self.texts = TextFiles(description.path)
         self.examples: list[Example] = []
         self.skipped: list[Skipped] = []
@@ -114,7 +116,12 @@ class _Reader:
             elif self.own[number] in self.names:
                 x1, y1, x2, y2 = fractions
                 width, height = size
-                yield Box(self.names.index(self.own[number]), (x1 * width, y1 * height, x2 * width, y2 * height))
+                corners = (x1 * width, y1 * height, x2 * width, y2 * height)
+                yield Box(self.names.index(self.own[number]), corners, outlines=self._outlines(line, size))
+
+    def _outlines(self, line: str, size: tuple[int, int]) -> tuple[array[float], ...]:
+        points = points_in(line, self.description.keypoints) if self.outlines else []
+        return (array("d", (value * size[at % 2] for at, value in enumerate(points))),) if points else ()
 
     def _fault(self, path: Path, kind: str, sentence: str) -> None:
         self.faults.append(Fault(path, kind, f"{path}: {sentence}"))

@@ -1,7 +1,8 @@
-"""The box of one of COCO's annotations: as it is given, or around an outline or a mask where none is."""
+"""Of one of COCO's annotations: the box, as given or around an outline or a mask where none is; and the outlines."""
 
 from __future__ import annotations
 
+from array import array
 from itertools import chain
 from typing import Any
 
@@ -32,9 +33,28 @@ def corners_of(annotation: dict[str, Any]) -> Corners:
         return _around_mask(outline)
     if not outline:
         raise ValueError("need bbox of four numbers, or an outline, got neither")
-    if not isinstance(outline, list):
-        raise ValueError(f"need segmentation as outlines or a mask, got {type(outline).__name__}")
-    return _around(outline)
+    points = _parts(outline)
+    xs = list(chain.from_iterable(part[::2] for part in points))
+    ys = list(chain.from_iterable(part[1::2] for part in points))
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def outlines_of(annotation: dict[str, Any]) -> tuple[array[float], ...]:
+    """The outlines of an object's parts; none where there is a mask, or nothing.
+
+    Raises:
+        ValueError: they are no outlines; it says what was needed.
+
+    >>> outlines_of({"segmentation": [[40, 20, 60, 20, 60, 60]]})
+    (array('d', [40.0, 20.0, 60.0, 20.0, 60.0, 60.0]),)
+    """
+    outline = annotation.get("segmentation")
+    return tuple(array("d", part) for part in _parts(outline)) if outline and not has_mask(annotation) else ()
+
+
+def has_mask(annotation: dict[str, Any]) -> bool:
+    """Whether an object is told by the pixels of a mask, not by outlines."""
+    return isinstance(annotation.get("segmentation"), dict)
 
 
 def _numbers(values: Any, what: str, count: int | None = None) -> list[float]:
@@ -47,15 +67,15 @@ def _numbers(values: Any, what: str, count: int | None = None) -> list[float]:
         raise ValueError(f"need {what} that a double can hold, got {values!r:.60}") from None
 
 
-def _around(outline: list[Any]) -> Corners:
-    """Around all parts of an outline, each `[x1, y1, x2, y2, x3, y3, …]`; one alone may stand without its list."""
+def _parts(outline: Any) -> list[list[float]]:
+    """All parts of an outline, each `[x1, y1, x2, y2, x3, y3, …]`; one alone may stand without its list."""
+    if not isinstance(outline, list):
+        raise ValueError(f"need segmentation as outlines or a mask, got {type(outline).__name__}")
     parts = outline if all(isinstance(part, list) for part in outline) else [outline]
     points = [_numbers(part, "outlines of numbers") for part in parts]
     if any(len(part) < 6 or len(part) % 2 for part in points):
         raise ValueError(f"need outlines of three points or more, got {outline!r:.60}")
-    xs = list(chain.from_iterable(part[::2] for part in points))
-    ys = list(chain.from_iterable(part[1::2] for part in points))
-    return min(xs), min(ys), max(xs), max(ys)
+    return points
 
 
 def _around_mask(mask: dict[str, Any]) -> Corners:

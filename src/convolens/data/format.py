@@ -1,0 +1,67 @@
+"""What a format of data is: how it is recognized, read and perhaps written, and what of a data set it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from convolens.data.dataset import DataSet, Example, Reading
+
+# What some formats hold of a data set and others do not. The first three are the kinds of `DataSet.kind`.
+Carried = Literal[
+    "label", "labels", "boxes",
+    "outlines", "crowds", "difficult", "truncated", "areas", "scores",  # of a box
+    "ids",  # of pictures
+    "splits",
+    "classes",  # their order, and those of which there is no object
+    "order",  # of pictures
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A picture of data that is written: what is known of it, and where it is in the new data.
+
+    Attributes:
+        example: labels and boxes; its `path` is the picture that was read.
+        name: the picture's path in the new folder, with `/`.
+        size: `(width, height)` of the upright picture, which boxes are in: from its header, whatever the data claimed.
+    """
+
+    example: Example
+    name: str
+    size: tuple[int, int]
+
+
+def in_images(example: Example, name: str, class_names: tuple[str, ...]) -> str:
+    """Where most formats have a picture: in `images`, or in the folder there that its split has."""
+    return f"images/{example.split}/{name}" if example.split else f"images/{name}"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of data.
+
+    Attributes:
+        name: in options and messages.
+        recognize: whether a path looks like it.
+        read: from the path and the class names that must hold, if any. Where outlines are among what is carried it
+            takes `outlines=`, whether those are wanted.
+        write: the annotations of pictures, which are in the folder already. It is called with the folder, the data that
+            they are of (for its class names and kind) and the pictures, each with what the format carries and nothing
+            else. None where the format is only read.
+        carries: of a data set.
+        place: where in the folder a picture goes: from the example, the path that it has among those of its split, and
+            the class names.
+        by_stem: whether what is known of a picture is found by its name without the suffix, which must then be its own.
+    """
+
+    name: str
+    recognize: Callable[[Path], bool]
+    read: Callable[..., Reading]
+    write: Callable[[Path, DataSet, Sequence[Placed]], None] | None = None
+    carries: frozenset[Carried] = frozenset()
+    place: Callable[[Example, str, tuple[str, ...]], str] = in_images
+    by_stem: bool = False
