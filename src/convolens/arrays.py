@@ -45,6 +45,11 @@ def is_tensor(x: object) -> TypeGuard[torch.Tensor]:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+def is_half(x: object) -> TypeGuard[torch.Tensor]:
+    """Whether `x` is a torch tensor of float16 or bfloat16, of which NumPy has not the latter."""
+    return is_tensor(x) and x.is_floating_point() and x.element_size() == 2
+
+
 def to_plain(value: object) -> Any:
     """NumPy's and torch's arrays and numbers as lists and numbers, as JSON has them; all else as it is.
 

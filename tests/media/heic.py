@@ -20,9 +20,10 @@ def _encoded(pixels):
     """The decoder's configuration and the one frame, as an MP4 has them."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
-        stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:crf=1:keyint=1"})
-        stream.width, stream.height, stream.pix_fmt = pixels.shape[1], pixels.shape[0], "yuv444p"
-        out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        stream = out.add_stream("libx265", rate=1, options={"x265-params": "log-level=none:crf=0:keyint=1"})
+        stream.width, stream.height = pixels.shape[1], pixels.shape[0]
+        stored, stream.pix_fmt = ("rgb48le", "yuv444p10le") if pixels.dtype == np.uint16 else ("rgb24", "yuv444p")
+        out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format=stored)))
         out.mux(stream.encode())
     data = file.getvalue()
     at = data.index(b"hvcC") - 4
@@ -32,7 +33,7 @@ def _encoded(pixels):
 
 
 def heic(pixels, turned=0):
-    """The bytes of a HEIC of 8-bit RGB pixels, shown turned to the left by so many quarters."""
+    """The bytes of a HEIC of RGB pixels, of 16 bits as 10, shown turned to the left by so many quarters."""
     configuration, frame = _encoded(np.ascontiguousarray(pixels))
     height, width = pixels.shape[:2]
     properties = [configuration, _full(b"ispe", struct.pack(">II", width, height)), _box(b"irot", bytes([turned]))]

@@ -1,6 +1,7 @@
 """MP3s with and without a frame that counts them: what is there is taken, whatever libsndfile guesses."""
 
 import io
+import os
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from convolens.errors import FileNote, FormatError
 from convolens.media import audio_mp3, audio_reading
 from convolens.media.audio import read_audio
 from convolens.media.audio_reading import audio_length
+from convolens.media.decoder_words import decoder_words
 
 
 def tone(seconds, rate):
@@ -101,6 +103,29 @@ def test_a_hole_that_the_decoder_does_not_pass_is_no_end(tmp_path):
     (tmp_path / "hole.mp3").write_bytes(bare[:20000] + bytes(100_000) + bare[20000:])
     with pytest.raises(FormatError, match=r"hole\.mp3: (damaged sound after frame \d+|need a packet of sound, got)"):
         read_audio(tmp_path / "hole.mp3")
+
+
+def test_what_the_decoder_says_of_damage_is_a_note_and_no_chatter(tmp_path, capfd):
+    whole, bare = mp3(seconds=6)
+    for name, data, frames in (("a.mp3", whole, 6 * 44100), ("b.mp3", bare, 1152 * frames_of(bare))):
+        at = data.rindex(bare[:2], 0, len(data) - 5000)
+        (tmp_path / name).write_bytes(data[: at + 4] + b"\xfe" * 17 + data[at + 21 :])  # impossible side information
+        with pytest.warns(FileNote, match=rf"{name}: is damaged, first after frame \d+; it is taken as far as") as told:
+            assert len(read_audio(tmp_path / name)[0]) == frames
+        assert len(told) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_other_words_on_stderr_are_passed_on_in_order(capfd):
+    with decoder_words() as damage:
+        os.write(
+            2, b"50%\rnote: ours\nNote: Illegal Audio-MPEG-Header 0x0 at offset 1.\nNote: of another\nWarning: too\nend"
+        )
+    assert damage.told
+    assert capfd.readouterr().err == "50%\rnote: ours\nNote: of another\nWarning: too\nend"
+    with decoder_words() as damage:
+        os.write(2, b"[src/libmpg123/id3.c:f():1] error: Bad tag\nNote: Trying to resync...\n")
+    assert not damage.told and capfd.readouterr().err == ""
 
 
 def test_a_length_that_was_counted_is_not_counted_again_for_the_same_file(tmp_path, monkeypatch):

@@ -142,6 +142,8 @@ def test_a_png_with_long_texts_is_read(tmp_path, name, data, before):
     (tmp_path / "a.png").write_bytes(with_chunk(png_bytes(), name, data, before))
     assert (read_image(tmp_path / "a.png") == RED).all()
     assert read_header(tmp_path / "a.png") == ((60, 40), "colour")
+    with pytest.warns(FileNote, match=r"a\.png: its texts of more than 1 MiB are left out"):
+        assert read_picture(tmp_path / "a.png").texts == ()
 
 
 def test_a_png_with_very_many_texts_is_read(tmp_path):
@@ -261,6 +263,19 @@ def test_a_jpeg_2000_keeps_its_depth(tmp_path, bits, shape):
     found = read_image(tmp_path / "a.jp2")
     np.testing.assert_array_equal(found, np.round(pixels * (65535 / (2**bits - 1))))
     assert (found[0, 0] == 65535).all()
+
+
+@pytest.mark.skipif(not imagecodecs.AVIF.available, reason="imagecodecs was built without AVIF")
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_avif_keeps_its_depth(tmp_path, bits, channels):
+    pixels = np.random.default_rng(0).integers(0, 2**bits, (20, 31, channels)).astype(np.uint16)
+    (tmp_path / "a.avif").write_bytes(imagecodecs.avif_encode(pixels, level=100, bitspersample=bits))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.avif"), np.round(pixels * (65535 / (2**bits - 1))))
+    frames = np.stack([pixels, pixels[::-1]])
+    (tmp_path / "b.avif").write_bytes(imagecodecs.avif_encode(frames, level=100, bitspersample=bits))
+    with pytest.warns(FileNote, match=rf"b\.avif: its {bits} bits a channel are read as 8"):
+        assert read_image(tmp_path / "b.avif", page=2).dtype == np.uint8
 
 
 @pytest.mark.parametrize("depth", [8, 16])

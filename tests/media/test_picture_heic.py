@@ -37,3 +37,16 @@ def test_a_folder_with_a_heic_is_blurred_into_pngs(tmp_path):
     write_image(tmp_path / "in" / "b.jpg", corner())
     assert run(["blur", str(tmp_path / "in"), str(tmp_path / "out"), "--sigma", "1"]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.jpg"]
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_a_heic_of_10_bits_comes_with_16(tmp_path, turned):
+    from tests.media.heic import heic
+
+    ramp = np.linspace(0, 65535, 96 * 64).reshape(64, 96).round()
+    pixels = np.stack([ramp, ramp[:, ::-1], np.full_like(ramp, 30000)], axis=2).astype(np.uint16)
+    (tmp_path / "a.heic").write_bytes(heic(pixels, turned))
+    found, shown = read_image(tmp_path / "a.heic"), np.rot90(pixels, turned)
+    assert found.dtype == np.uint16 and found.shape == shown.shape
+    assert np.abs(found.astype(int) - shown).mean() < 200  # steps of 10 bits are 64, those of 8 are 257
+    assert len(np.unique(found[..., 0])) > 600

@@ -5,12 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from convolens.effects.pictures.files import change_picture_file
 from convolens.errors import FileNote
-from convolens.media.images import Picture, read_picture, write_picture
+from convolens.media.images import Pages, Picture, read_pages, read_picture, write_pages, write_picture
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" dc:title="F\xc3\xbc\xc3\x9fe"/></x:xmpmeta>'
 UPRIGHT = XMP.replace(b'"6"', b'"1"')
@@ -22,7 +23,7 @@ PLACES = {".png": {"EXIF", "XMP", "its resolution", "texts"}, ".jpg": {"EXIF", "
 def source(path, dtype=np.uint8):
     """A file of the suffix that says all that it has a place for."""
     exif = Image.Exif()
-    exif[271], exif[274] = "Maker", 6
+    exif[271], exif[274], exif[315] = "Maker", 6, "Füße".encode()
     if dtype == np.uint16:
         texts = (("Title", "Füße"), ("Comment", "日本"))
         pixels = np.full((6, 8, 3), 999, np.uint16)
@@ -46,6 +47,7 @@ def held(picture):
         exif = Image.Exif()
         exif.load(picture.exif)
         assert exif.get(271, "Maker") == "Maker" and exif.get(274, 1) == 1
+        assert exif.get(315, "Füße".encode().decode("latin-1")).encode("latin-1") == "Füße".encode()  # to the byte
         found.add("EXIF")
     if picture.xmp:
         assert picture.xmp in (UPRIGHT, UPRIGHT.replace(b'tiff:Orientation="1"', b""))  # Pillow takes a TIFF's out
@@ -78,9 +80,33 @@ def test_pictures_of_16_bits_too(tmp_path):
     assert held(read_picture(path)) == PLACES[".png"]
     change_picture_file(path, tmp_path / "b.png", lambda pixels: pixels)
     assert held(read_picture(tmp_path / "b.png")) == PLACES[".png"]
-    with pytest.warns(FileNote, match=r"b\.tif: has no place for what came with the picture: XMP, texts, most of EXIF"):
+    with pytest.warns(FileNote, match=r"b\.tif: has no place for what came with the picture: texts"):
         change_picture_file(path, tmp_path / "b.tif", lambda pixels: pixels)
-    assert held(read_picture(tmp_path / "b.tif")) == {"its resolution"}
+    assert held(read_picture(tmp_path / "b.tif")) == PLACES[".tif"]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_camera_date_and_place_stay_with_every_page_of_16_bits(tmp_path, order):
+    pages = []
+    for page in range(3):
+        exif = Image.Exif()
+        exif.endian = order
+        exif[271], exif[306], exif[315] = "Maker", f"2026:11:2{page} 10:00:00", "Füße".encode()
+        exif.get_ifd(0x8769).update({33434: 0.01, 36867: "2026:11:29 10:00:00", 42036: "a lens"})
+        exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 30.5)})
+        pages.append(Picture(np.full((4, 5 + page, 3), page, np.uint16), exif=exif.tobytes(), xmp=XMP, dpi=(300, 150)))
+    write_pages(tmp_path / "a.tif", Pages(pages))
+    for number, page in enumerate(read_pages(tmp_path / "a.tif").pictures):
+        exif = Image.Exif()
+        exif.load(page.exif)
+        assert exif[306] == f"2026:11:2{number} 10:00:00" and exif[315].encode("latin-1") == "Füße".encode()
+        assert exif.get_ifd(0x8769)[42036] == "a lens" and exif.get_ifd(0x8769)[33434] == 0.01
+        assert exif.get_ifd(0x8825) == {1: "N", 2: (48.0, 8.0, 30.5)}
+        assert page.xmp == UPRIGHT and (page.pixels == number).all() and page.pixels.shape[1] == 5 + number
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:  # as another reader sees it
+        assert [page.asarray().max() for page in file.pages] == [0, 1, 2]
+        assert file.pages[2].tags["DateTime"].value == "2026:11:22 10:00:00"
+        assert file.pages[2].tags["ExifTag"].value["LensModel"] == "a lens"
 
 
 def test_a_resolution_turns_with_its_picture(tmp_path):

@@ -21,12 +21,50 @@ def animation(path, size=(16, 16), mode="RGB", **options):
 
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
 def test_an_animation_is_changed_frame_by_frame_and_keeps_its_times(tmp_path, name):
-    path = animation(tmp_path / name, duration=[100, 250, 70], loop=3)
+    path = animation(tmp_path / name, duration=[100, 250, 70], loop=3 - name.endswith("gif"))  # repetitions there
     change_picture_file(path, tmp_path / f"out-{name}", lambda pixels: 255 - pixels, page="all")
     found = read_pages(tmp_path / f"out-{name}")
-    assert found.durations == [100, 250, 70] and found.loop == 3
+    assert found.durations == [100, 250, 70] and found.plays == 3
     for picture, color in zip(found.pictures, COLORS, strict=True):
         assert np.abs(255 - picture.pixels[8, 8, :3].astype(int) - color).max() <= 2
+
+
+@pytest.mark.parametrize(("told", "plays"), [(None, 1), (0, 0), (1, 2), (4, 5)])
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_an_animation_is_shown_as_often_in_another_format(tmp_path, told, plays, suffix):
+    """A GIF tells how often it is repeated; what is right is what libwebp's own gif2webp makes of it."""
+    path = animation(tmp_path / "a.gif", duration=[100, 250, 70], **({} if told is None else {"loop": told}))
+    change_picture_file(path, tmp_path / f"b{suffix}", lambda pixels: pixels, page="all")
+    with Image.open(tmp_path / f"b{suffix}") as found:
+        assert found.info.get("loop") == (told if suffix == ".gif" else plays)
+    assert read_pages(tmp_path / f"b{suffix}").durations == [100, 250, 70]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_frames_that_come_out_alike_are_one_of_their_times_together(tmp_path, suffix):
+    path = animation(tmp_path / "a.gif", duration=[100, 250, 70], loop=0)
+    keep_blue = np.uint8([0, 0, 1])
+    change_picture_file(path, tmp_path / f"b{suffix}", lambda pixels: pixels[..., :3] * keep_blue, page="all")
+    assert read_pages(tmp_path / f"b{suffix}").durations == [100, 250, 70]
+    change_picture_file(path, tmp_path / f"b{suffix}", lambda pixels: pixels[..., :3] * np.uint8([1, 0, 0]), page="all")
+    assert read_pages(tmp_path / f"b{suffix}").durations == [100, 320]
+
+
+def test_times_that_a_format_cannot_hold_are_told(tmp_path):
+    path = animation(tmp_path / "a.webp", duration=[33, 48, 70], loop=0)
+    with pytest.warns(FileNote, match=r"b\.gif: counts times in hundredths of a second; .* were rounded"):
+        change_picture_file(path, tmp_path / "b.gif", lambda pixels: pixels, page="all")
+    assert read_pages(tmp_path / "b.gif").durations == [30, 50, 70]
+    with pytest.warns(FileNote, match=r"b\.tif: has no place for the times of an animation"):
+        change_picture_file(path, tmp_path / "b.tif", lambda pixels: pixels, page="all")
+
+
+def test_each_page_of_a_tiff_keeps_what_is_its_own(tmp_path):
+    pages = [Picture(np.full((4, 5, 3), 9, np.uint8), dpi=(dots, dots), xmp=b"<x/>" * dots) for dots in (100, 200, 204)]
+    write_pages(tmp_path / "a.tif", Pages(pages))
+    change_picture_file(tmp_path / "a.tif", tmp_path / "b.tif", lambda pixels: pixels, page="all")
+    for page, found in zip(pages, read_pages(tmp_path / "b.tif").pictures, strict=True):
+        assert found.dpi == page.dpi and found.xmp == page.xmp
 
 
 def test_what_shows_through_stays_so_in_every_frame(tmp_path):

@@ -16,6 +16,7 @@ import soundfile
 from convolens.media import audio_parts
 from convolens.media.audio_parts import Part
 from convolens.media.audio_reading import reading
+from convolens.media.decoder_words import decoder_words
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath
 
@@ -65,7 +66,7 @@ def read_extras(path: AnyPath) -> Extras:
 
 
 def _tags_of(file: Path) -> dict[str, str]:
-    with soundfile.SoundFile(file) as sound:
+    with decoder_words(), soundfile.SoundFile(file) as sound:
         return {name: str(text) for name, text in sound.copy_metadata().items() if name != "software"}
 
 

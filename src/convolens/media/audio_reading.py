@@ -7,7 +7,7 @@ the samples run out. An MP3 without a Xing frame promises nothing, and is read t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,17 +20,16 @@ from convolens.errors import FormatError
 from convolens.media import audio_mp3, audio_ogg
 from convolens.media.audio_films import is_film, open_film
 from convolens.media.audio_headers import mended
+from convolens.media.audio_open_mp3 import UNKNOWN, HeardMp3, OpenMp3
 from convolens.media.byte_view import ByteView
+from convolens.media.decoder_words import decoder_words
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, need_file
 from convolens.media.notes import note
 
 BLOCK_FRAMES = 1 << 16
 _BLOCK_SAMPLES = 1 << 19  # of all channels: a file of 8 kB can have 1,024 of them
-_UNKNOWN = 2**63 - 1  # what libsndfile says of a length that the header leaves open
 _FAR_END = 1 << 40  # bytes: the length that an MP3 without one is said to have, so that no guess ends it early
-_PIECE = 576  # frames: what the shortest packet of an MP3 gives
-
 
 _counted: dict[tuple[str, int, int], int] = {}  # the frames of the last file that had to be decoded to count them
 
@@ -57,39 +56,6 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
 
     def seekable(self) -> bool:
         return False
-
-
-class _OpenMp3:
-    """An MP3 of unknown length, read to its end."""
-
-    def __init__(self, sound: _Sequential, view: ByteView, name: Path) -> None:
-        self.samplerate, self.channels = int(sound.samplerate), int(sound.channels)
-        self.subtype, self.format, self.frames = str(sound.subtype), "MP3", _UNKNOWN
-        self._sound, self._view, self._name, self._ended = sound, view, name, False
-
-    def read(self, frames: int = -1, dtype: str = "float32", always_2d: bool = False) -> NDArray[Any]:
-        """Packet by packet: libsndfile drops what it has decoded of a block in which the file ends."""
-        pieces: list[NDArray[Any]] = []
-        while frames > 0 and not self._ended:
-            piece = self._piece(min(frames, _PIECE), dtype)
-            pieces.append(piece)
-            frames -= len(piece)
-        return np.concatenate(pieces) if pieces else np.empty((0, self.channels), dtype)
-
-    def _piece(self, frames: int, dtype: str) -> NDArray[Any]:
-        left = self._view.held - self._view.reached
-        try:
-            piece: NDArray[Any] = self._sound.read(frames, dtype=dtype, always_2d=True)
-        except soundfile.LibsndfileError:
-            if self._view.held > self._view.reached:
-                raise
-            piece = np.empty((0, self.channels), dtype)
-            note(f"{self._name}: ends within a packet, of which nothing can be heard; all before it is taken")
-        if len(piece) == 0:
-            self._ended = True
-            if left > _PIECE * 8:
-                raise FormatError(f"need a packet of sound, got {left} bytes that are none, up to the end of the file")
-        return piece
 
 
 class _Joined:
@@ -130,7 +96,7 @@ def audio_length(path: AnyPath) -> int:
 
 def _is_open_ended(sound: Sound) -> bool:
     """Whether its length is not known; an OGG must say it."""
-    return bool(sound.frames == _UNKNOWN and sound.format != "OGG")
+    return bool(sound.frames == UNKNOWN and sound.format != "OGG")
 
 
 @contextmanager
@@ -152,7 +118,8 @@ def _opened(file: Path, stack: ExitStack) -> Sound:
         return open_film(file, stack)
     patches = mended(file)
     try:
-        sound = stack.enter_context(_Sequential(_view(file, stack, patches=patches) if patches else file))
+        with decoder_words() if _may_be_mp3(file) else nullcontext():
+            sound = stack.enter_context(_Sequential(_view(file, stack, patches=patches) if patches else file))
     except soundfile.LibsndfileError as error:
         raise FormatError(
             f"{file}: need a sound file (WAV, FLAC, OGG, MP3), got {error.error_string.rstrip('.')}"
@@ -164,21 +131,29 @@ def _opened(file: Path, stack: ExitStack) -> Sound:
     return sound  # type: ignore[no-any-return]
 
 
+def _may_be_mp3(file: Path) -> bool:
+    with file.open("rb") as stream:
+        head = stream.read(3)
+    return head == b"ID3" or head[:1] == b"\xff" or file.suffix.lower() == ".mp3"
+
+
 def _view(file: Path, stack: ExitStack, **options: Any) -> ByteView:
     stream = stack.enter_context(file.open("rb"))
     return ByteView(stream, **options)
 
 
 def _counted_mp3(file: Path, sound: _Sequential, stack: ExitStack) -> Sound:
-    """The sound as it is, if a Xing frame counts it; else opened anew, without a guess of its length."""
+    """The sound, if a Xing frame counts it; else opened anew, without a guess of its length."""
     with file.open("rb") as stream:
         found = audio_mp3.extent(stream)
     if found.counted:
-        return sound
+        return HeardMp3(sound, file)
     if found.behind_xing:
         note(f"{file}: holds {found.behind_xing} bytes behind those that its Xing frame counts; all are taken")
     view = _view(file, stack, begin=found.begin, end=found.end, length=_FAR_END)
-    return _OpenMp3(stack.enter_context(_Sequential(view)), view, file)
+    with decoder_words():
+        again = stack.enter_context(_Sequential(view))
+    return HeardMp3(OpenMp3(again, view, file), file)
 
 
 def _all_streams(file: Path, sound: _Sequential, stack: ExitStack) -> Sound:

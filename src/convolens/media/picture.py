@@ -31,7 +31,7 @@ class Pages:
 
     pictures: list[Picture]
     durations: list[int] = field(default_factory=list)  # milliseconds that each frame is shown; 0 or none of a page
-    loop: int | None = None  # how often an animation runs, 0 for ever; None where the file does not say
+    plays: int = 0  # how often an animation is shown, 0 for ever
 
     def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Pages:
         """Each picture with its pixels changed, shown as long."""

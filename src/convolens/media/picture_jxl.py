@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import FormatError
+from convolens.media.pixels import as_gray_or_colors
 
 SUFFIX = ".jxl"
 _BARE = b"\xff\x0a"
@@ -77,6 +78,4 @@ def decode(data: bytes) -> NDArray[Any]:
     pixels: NDArray[Any] = imagecodecs.jpegxl_decode(data, index=0)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise FormatError(f"need 8 or 16 bits a channel, got {pixels.dtype}; save it with 16")
-    if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with transparency
-        return np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
-    return pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    return as_gray_or_colors(pixels)

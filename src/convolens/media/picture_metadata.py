@@ -54,7 +54,20 @@ def _as_upright(exif: Image.Exif) -> bytes | None:
     if not exif:
         return None
     exif[ExifTags.Base.Orientation] = 1
-    return exif.tobytes()
+    return with_exact_texts(exif).tobytes()
+
+
+def with_exact_texts(exif: Image.Exif) -> Image.Exif:
+    """The tags, their texts as bytes: Pillow reads them as Latin-1, and writes question marks for all but ASCII."""
+    tables = (exif.get(name) for name in _TABLES)
+    named = [
+        table if isinstance(table, dict) else exif.get_ifd(name) for name, table in zip(_TABLES, tables, strict=True)
+    ]
+    for table in (exif, *named):
+        for tag, value in list(table.items()):
+            if isinstance(value, str) and not value.isascii():
+                table[tag] = value.encode("latin-1", "replace")
+    return exif
 
 
 _TURNED = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))[1-8]""")

@@ -139,9 +139,20 @@ def turn_to(page: int | None, count: int, name: str) -> int:
     return page - 1
 
 
-def readable(data: bytes) -> tuple[bytes, bytes | None]:
-    """The file as Pillow reads it, and a colour profile that Pillow does not; a PNG's checksums are compared."""
-    return picture_png.readable(data) if data.startswith(picture_png.SIGNATURE) else (data, None)
+def readable(data: bytes, name: str, *, with_texts: bool = False) -> tuple[bytes, bytes | None]:
+    """The file as Pillow reads it, and a colour profile that Pillow does not; a PNG's checksums are compared.
+
+    Args:
+        data: the file.
+        name: of it.
+        with_texts: whether its texts are wanted, so that some that are left out are told.
+    """
+    if not data.startswith(picture_png.SIGNATURE):
+        return data, None
+    found = picture_png.readable(data)
+    if found.lacks_texts and with_texts:
+        note(f"{name}: its texts of more than 1 MiB are left out")
+    return found.data, found.profile
 
 
 def may_be_mended(head: bytes) -> bool:

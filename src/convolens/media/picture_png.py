@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import imagecodecs
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from convolens.errors import FormatError
 from convolens.media.picture import Picture
+from convolens.media.pixels import as_gray_or_colors
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LONG = 1 << 20  # bytes of a text after decompression, beyond which Pillow refuses the file; and profiles the same
@@ -49,8 +49,16 @@ def chunks(data: bytes) -> Iterator[_Chunk]:
         at = end
 
 
-def readable(data: bytes) -> tuple[bytes, bytes | None]:
-    """The file as Pillow reads it, and its colour profile where that is too long for Pillow.
+class Readable(NamedTuple):
+    """A file as Pillow reads it, and what that lacks."""
+
+    data: bytes
+    profile: bytes | None = None  # one too long for Pillow
+    lacks_texts: bool = False
+
+
+def readable(data: bytes) -> Readable:
+    """The file as Pillow reads it.
 
     Pillow takes a file for an attack whose texts or profile are longer than 1 MiB; they have nothing to do with pixels.
 
@@ -65,12 +73,13 @@ def readable(data: bytes) -> tuple[bytes, bytes | None]:
                 left_out.append(chunk)
                 profile = _profile(data, chunk) if chunk.name == b"iCCP" else profile
     if not left_out:
-        return data, None
+        return Readable(data)
     kept, at = [], 0
     for chunk in left_out:
         kept.append(data[at : chunk.begin])
         at = chunk.end
-    return b"".join([*kept, data[at:]]), profile
+    lacks_texts = any(chunk.name != b"iCCP" for chunk in left_out)
+    return Readable(b"".join([*kept, data[at:]]), profile, lacks_texts)
 
 
 def _is_long(data: bytes, chunk: _Chunk) -> bool:
@@ -127,6 +136,4 @@ def is_deep(image: Image.Image, data: bytes) -> bool:
 def decode(data: bytes) -> NDArray[Any]:
     """The pixels of a PNG in their own depth, `(rows, columns)` or `(rows, columns, 3 or 4)`."""
     pixels: NDArray[Any] = imagecodecs.png_decode(data)
-    if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with transparency
-        pixels = np.concatenate([np.repeat(pixels[:, :, :1], 3, axis=2), pixels[:, :, 1:]], axis=2)
-    return pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    return as_gray_or_colors(pixels)

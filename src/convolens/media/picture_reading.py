@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from convolens.errors import FormatError
-from convolens.media import picture_jp2, picture_jxl, picture_metadata, picture_png, picture_tiff
+from convolens.media import picture_deep, picture_jxl, picture_metadata, picture_png, picture_tiff
 from convolens.media.files import AnyPath
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
@@ -65,7 +65,7 @@ def read_image(source: Source, *, page: int | None = None) -> Num[np.ndarray, "h
 def read_picture(source: Source, *, page: int | None = None) -> Picture:
     """A picture file with its colour profile and metadata. Arguments and errors as in `read_image`."""
     name, data = contents(source)
-    return _with_usable_profile(_read(name, data, page), name)
+    return _with_usable_profile(_read(name, data, page, with_texts=True), name)
 
 
 def _with_usable_profile(picture: Picture, name: str) -> Picture:
@@ -82,7 +82,7 @@ def read_pages(source: Source) -> Pages:
             return Pages([_of_deep_tiff(name, data, layouts, at) for at in range(len(layouts))])
         if picture_jxl.is_jxl(data):
             return Pages([_read(name, data, None)])
-        data, long_profile = readable(data)
+        data, long_profile = readable(data, name, with_texts=True)
         with opened(data, name) as image:
             count, durations, found = pages_of(image), [], []
             check_size((image.size[0] * count, image.size[1]))
@@ -91,17 +91,25 @@ def read_pages(source: Source) -> Pages:
                 picture = _frame(image, data, name, long_profile)
                 found.append(_with_usable_profile(picture, name))
                 durations.append(round(image.info.get("duration", 0)))
-            return Pages(found, durations, image.info.get("loop"))
+            return Pages(found, durations, _plays_of(image))
 
 
-def _read(name: str, data: bytes, page: int | None) -> Picture:
+def _plays_of(image: Image.Image) -> int:
+    """A GIF tells how often it is shown again, and nothing where it is not; others how often it is shown."""
+    if image.format != "GIF":
+        return int(image.info.get("loop", 0))
+    again = image.info.get("loop")
+    return 1 if again is None else int(again) and int(again) + 1
+
+
+def _read(name: str, data: bytes, page: int | None, *, with_texts: bool = False) -> Picture:
     with decoding_picture(name):
         if layouts := deep_pages(data):
             return _of_deep_tiff(name, data, layouts, turn_to(page, len(layouts), name))
         if picture_jxl.is_jxl(data):
             check_size(picture_jxl.size_of(data))
             return Picture(picture_jxl.decode(data))
-        data, long_profile = readable(data)
+        data, long_profile = readable(data, name, with_texts=with_texts)
         with opened(data, name) as image:
             check_size(image.size)
             image.seek(turn_to(page, pages_of(image), name))
@@ -117,8 +125,8 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
         pixels = picture_png.decode(data)
     elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):
         pixels = imagecodecs.jpeg8_decode(data)
-    elif image.format == "JPEG2000" and (bits := picture_jp2.depth(data)) > 8:
-        pixels = picture_jp2.decode(data, bits)
+    elif (bits := picture_deep.depth(image, data, name)) > 8:
+        pixels = picture_deep.decode(image, data, bits)
     else:
         image.load()
         shown, icc = _as_displayable(image, icc, name)
@@ -201,7 +209,7 @@ def _header_in_full(data: bytes, name: str) -> Header:
     if picture_jxl.is_jxl(data):
         check_size(size := picture_jxl.size_of(data))
         return Header(size, "of JPEG XL")
-    data, _ = readable(data)
+    data, _ = readable(data, name)
     with opened(data, name) as image:
         return _header_of(image, data)
 

@@ -18,6 +18,7 @@ from PIL import TiffImagePlugin
 from convolens.errors import FormatError
 from convolens.media.notes import note
 from convolens.media.picture_metadata import usable_dpi
+from convolens.media.pixels import as_gray_or_colors, without_opacity
 
 _MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
@@ -128,14 +129,5 @@ def _shown(samples: NDArray[np.uint16], colors: int, layout: Layout, name: str) 
     if at is None:
         return color[:, :, 0] if colors == 1 else color
     opacity = samples[:, :, colors + at :][:, :, :1]
-    color = np.repeat(color, 3, axis=2) if colors == 1 else color
-    if kinds[at] == _PREMULTIPLIED:
-        color = _without_opacity(color, opacity)
-    return np.concatenate([color, opacity], axis=2)
-
-
-def _without_opacity(color: NDArray[np.uint16], opacity: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """The colours themselves, of those multiplied by their opacity."""
-    full = color.astype(np.float64) * 65535 / np.maximum(opacity, 1)
-    whole: NDArray[np.uint16] = full.clip(0, 65535).round().astype(np.uint16)
-    return whole
+    together = np.concatenate([color, opacity], axis=2)
+    return without_opacity(together) if kinds[at] == _PREMULTIPLIED else as_gray_or_colors(together)

@@ -10,11 +10,11 @@ import imagecodecs
 import numpy as np
 from jaxtyping import Shaped
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from convolens.errors import FormatError
-from convolens.media import picture_metadata
+from convolens.media import picture_metadata, picture_tiff_writing
 from convolens.media.files import AnyPath, need_target, writing
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
@@ -33,11 +33,6 @@ _PLACES = {
 _OPTIONS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp", "dpi": "dpi"}
 _WORDS = {"icc": "its colour profile", "exif": "EXIF", "xmp": "XMP", "dpi": "its resolution", "texts": "texts"}
 _XMP_TAG = 700
-# Those that imagecodecs writes into a TIFF of 16 bits.
-_DEEP_WORDS = {
-    "description": ExifTags.Base.ImageDescription, "software": ExifTags.Base.Software,
-    "datetime": ExifTags.Base.DateTime,
-}  # fmt: skip
 
 
 def write_image(path: AnyPath, image: Shaped[np.ndarray, "height width *channels"]) -> None:
@@ -82,22 +77,13 @@ def write_picture(path: AnyPath, picture: Picture) -> None:
             draft.write_bytes(_encode_deep(pixels, suffix, picture))
         else:
             _save(draft, pixels, suffix, picture)
-        _name_what_is_lost(file, suffix, picture, deep=pixels.dtype == np.uint16)
+        _name_what_is_lost(file, suffix, picture)
 
 
-def _name_what_is_lost(file: Path, suffix: str, picture: Picture, *, deep: bool) -> None:
-    kept = _PLACES[suffix] - ({"xmp"} if deep and suffix != ".png" else set())
-    lost = [words for name, words in _WORDS.items() if getattr(picture, name) and name not in kept]
-    if deep and suffix != ".png" and set(_exif_of(picture)) - {*_DEEP_WORDS.values(), ExifTags.Base.Orientation}:
-        lost.append("most of EXIF")
+def _name_what_is_lost(file: Path, suffix: str, picture: Picture) -> None:
+    lost = [words for name, words in _WORDS.items() if getattr(picture, name) and name not in _PLACES[suffix]]
     if lost:
         note(f"{file}: has no place for what came with the picture: {', '.join(lost)}")
-
-
-def _exif_of(picture: Picture) -> Image.Exif:
-    tags = Image.Exif()
-    tags.load(picture.exif or b"")
-    return tags
 
 
 def write_pages(path: AnyPath, pages: Pages) -> None:
@@ -112,23 +98,27 @@ def write_pages(path: AnyPath, pages: Pages) -> None:
     suffix, all_pixels = file.suffix.lower(), [as_levels(one.pixels) for one in pages.pictures]
     if suffix not in _SEVERAL:
         raise FormatError(f"{file}: need {' '.join(_SEVERAL)} for {len(all_pixels)} pages or frames, got {suffix}")
-    is_deep = any(pixels.dtype == np.uint16 for pixels in all_pixels)
-    if is_deep and suffix not in (".tif", ".tiff"):
+    is_tiff = suffix in (".tif", ".tiff")
+    if not is_tiff and any(pixels.dtype == np.uint16 for pixels in all_pixels):
         raise FormatError(f"{file}: need .tif for pages of 16 bits a channel, got {suffix}")
     with writing(file) as draft:
-        if is_deep:
-            draft.write_bytes(_encode_deep_pages(all_pixels, pages.pictures))
+        if is_tiff:  # each page with what came with it; Pillow would give the first's to all
+            draft.write_bytes(_encode_tiff_pages(all_pixels, pages.pictures))
         else:
             _save_pages(draft, suffix, all_pixels, pages)
-        _name_what_is_lost(file, suffix, pages.pictures[0], deep=is_deep)
+        _name_what_is_lost(file, suffix, pages.pictures[0])
+        if is_tiff and any(pages.durations):
+            note(f"{file}: has no place for the times of an animation")
+        if suffix == ".gif" and any(time % 10 for time in pages.durations):
+            note(f"{file}: counts times in hundredths of a second; those of its frames were rounded")
     return None
 
 
-def _encode_deep_pages(all_pixels: list[NDArray[Any]], pictures: list[Picture]) -> bytes:
+def _encode_tiff_pages(all_pixels: list[NDArray[Any]], pictures: list[Picture]) -> bytes:
     data: bytes | None = None
     for pixels, picture in zip(all_pixels, pictures, strict=True):
         fitting = replace(picture, icc=picture.icc if picture_metadata.fits(picture.icc, pixels) else None)
-        data = _encode_tiff(pixels, fitting, before=data)
+        data = picture_tiff_writing.encode(pixels, fitting, before=data)
     return data or b""
 
 
@@ -136,11 +126,12 @@ def _save_pages(draft: Path, suffix: str, all_pixels: list[NDArray[Any]], pages:
     first = pages.pictures[0]
     fits = picture_metadata.fits(first.icc, all_pixels[0])
     options = _options_for(suffix, replace(first, icc=first.icc if fits else None))
-    if suffix not in (".tif", ".tiff") and any(pages.durations):
+    if any(pages.durations):
         options["duration"] = pages.durations
-    if suffix not in (".tif", ".tiff") and pages.loop is not None:
-        options["loop"] = pages.loop
+    options["loop"] = pages.plays
     if suffix == ".gif":
+        options["loop"] = None if pages.plays == 1 else pages.plays and pages.plays - 1  # it counts repetitions
+        options["duration"] = [10 * round(time / 10) for time in pages.durations] or 0  # Pillow would cut them off
         options["disposal"] = 2  # what was see-through stays so, whatever came before
     frames = [Image.fromarray(np.ascontiguousarray(pixels)) for pixels in all_pixels]
     frames[0].save(draft, save_all=True, append_images=frames[1:], **options)
@@ -176,9 +167,10 @@ def _options_for(suffix: str, picture: Picture) -> dict[str, Any]:
         options |= {"lossless": True, "exact": True}  # exact: also where nothing shows
     kept = {name: getattr(picture, name) for name in _PLACES[suffix] if getattr(picture, name)}
     options |= {_OPTIONS[name]: value for name, value in kept.items() if name in _OPTIONS}
-    if suffix in (".tif", ".tiff") and "xmp" in kept:
-        tags = _exif_of(picture)
-        tags[_XMP_TAG] = options.pop("xmp")
+    if suffix in (".tif", ".tiff"):
+        tags = picture_metadata.with_exact_texts(picture_tiff_writing.exif_of(picture))
+        if "xmp" in kept:
+            tags[_XMP_TAG] = options.pop("xmp")
         options["exif"] = tags
     if suffix == ".bmp":
         options.setdefault("dpi", (0, 0))  # where Pillow would make up 96
@@ -199,16 +191,5 @@ def _png_texts(picture: Picture) -> PngInfo:
 
 def _encode_deep(pixels: NDArray[Any], suffix: str, picture: Picture) -> bytes:
     if suffix != ".png":
-        return _encode_tiff(pixels, picture)
+        return picture_tiff_writing.encode(pixels, picture)
     return with_metadata(bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels))), picture, picture.icc)
-
-
-def _encode_tiff(pixels: NDArray[Any], picture: Picture, before: bytes | None = None) -> bytes:
-    """A TIFF of one page, or one page more."""
-    kind = "minisblack" if pixels.ndim == 2 else "rgb"
-    tags = _exif_of(picture)
-    words = {name: tags[tag] for name, tag in _DEEP_WORDS.items() if isinstance(tags.get(tag), str)}
-    options = {"photometric": kind, "compression": "deflate", "iccprofile": picture.icc, "appendto": before, **words}
-    if picture.dpi:
-        options |= {"resolution": picture.dpi, "resolutionunit": 2}  # the inch
-    return bytes(imagecodecs.tiff_encode(np.ascontiguousarray(pixels), **options))

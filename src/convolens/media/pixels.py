@@ -16,7 +16,7 @@ from jaxtyping import Shaped, UInt8
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
-from convolens.arrays import as_array, is_tensor
+from convolens.arrays import as_array, is_half, is_tensor
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.media.files import OpenFile
 
@@ -125,6 +125,29 @@ def over_white(pixels: NDArray[Any]) -> NDArray[Any]:
     return (color.round() if pixels.dtype.kind == "u" else color).astype(pixels.dtype)
 
 
+def as_gray_or_colors(samples: NDArray[Any]) -> NDArray[Any]:
+    """Samples as decoders give them in the shapes of pictures: one channel as `(H, W)`, grey and opacity as RGBA.
+
+    >>> as_gray_or_colors(np.uint8([[[7, 255]]]))
+    array([[[  7,   7,   7, 255]]], dtype=uint8)
+    """
+    if samples.ndim == 3 and samples.shape[2] == 2:
+        return np.concatenate([np.repeat(samples[:, :, :1], 3, axis=2), samples[:, :, 1:]], axis=2)
+    return samples[:, :, 0] if samples.ndim == 3 and samples.shape[2] == 1 else samples
+
+
+def without_opacity(multiplied: NDArray[Any]) -> NDArray[Any]:
+    """RGBA of whole numbers, of colours that were multiplied by their opacity: the colours themselves.
+
+    >>> without_opacity(np.uint8([[[50, 25, 0, 127]]]))
+    array([[[100,  50,   0, 127]]], dtype=uint8)
+    """
+    pixels = as_gray_or_colors(multiplied)
+    white, opacity = white_of(pixels.dtype), pixels[:, :, 3:]
+    full = pixels[:, :, :3].astype(np.float64) * white / np.maximum(opacity, 1)
+    return np.concatenate([full.clip(0, white).round().astype(pixels.dtype), opacity], axis=2)
+
+
 def to_unit(pixels: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """From any depth to floats, 0 for black and 1 for white."""
     unit: NDArray[Any] = np.divide(pixels, white_of(pixels.dtype), dtype=dtype, casting="same_kind")
@@ -174,6 +197,5 @@ def _is_open_file(picture: object) -> TypeGuard[OpenFile]:
 def _array(picture: object, subject: str) -> NDArray[Any]:
     if is_tensor(picture):
         tensor = picture.detach().cpu()
-        # NumPy has no bfloat16.
-        return (tensor.float() if tensor.is_floating_point() and tensor.element_size() == 2 else tensor).numpy()
+        return (tensor.float() if is_half(tensor) else tensor).numpy()
     return as_array(picture, subject)

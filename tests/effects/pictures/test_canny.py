@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import data, feature
 
 import convolens as cl
@@ -52,6 +53,11 @@ def test_a_tensor_gives_a_tensor():
     found = cl.canny(torch.tensor(image))
     assert found.dtype == torch.bool
     np.testing.assert_array_equal(found, cl.canny(image))
+    for dtype in (torch.float16, torch.bfloat16):
+        half = torch.tensor(image).to(dtype).requires_grad_()
+        np.testing.assert_array_equal(cl.canny(half), cl.canny(half.float()))
+    with pytest.raises(DtypeError, match="tensor: need a dense one"):
+        cl.canny(torch.tensor(image).to_sparse())
 
 
 @pytest.mark.bad_input
@@ -93,6 +99,7 @@ def test_on_ideal_edges_ties_are_kept_whatever_rounding_and_however_the_picture_
         found = cl.canny(pixels, sigma)
         theirs = feature.canny(pixels / np.float64(white), sigma, low_threshold=0.1, high_threshold=0.2, mode="reflect")
         assert not (theirs & ~found).any()
+        assert not (found & ~ndimage.binary_dilation(theirs)).any()
         for turn in (np.fliplr, np.flipud, np.rot90, np.transpose):
             np.testing.assert_array_equal(cl.canny(np.ascontiguousarray(turn(pixels)), sigma), turn(found))
 

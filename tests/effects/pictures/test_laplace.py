@@ -66,6 +66,20 @@ def test_tensors_give_the_same_with_gradients_in_image_and_sigma():
     assert torch.autograd.gradcheck(lambda x: cl.difference_of_gaussians(x, 0.7), small)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "effect", [lambda x: cl.laplacian_of_gaussian(x, 2.0), lambda x: cl.difference_of_gaussians(x, 2.0)]
+)
+def test_half_tensors_are_computed_in_float32_and_keep_their_dtype(dtype, effect):
+    image = torch.tensor(picture(20, 21)).to(dtype).requires_grad_()
+    out = effect(image)
+    assert out.dtype == dtype
+    assert torch.equal(out, effect(image.float()).to(dtype))
+    assert abs(effect(torch.full((20, 20), 0.7, dtype=dtype))).max() < 1e-5  # a plain has none
+    out.sum().backward()
+    assert image.grad.dtype == dtype
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("call", "error", "message"),

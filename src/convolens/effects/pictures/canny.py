@@ -43,7 +43,8 @@ def canny(
     dtypes, computed in float32, one in 10,000 may differ. The outermost pixels are never edges. Ties are the exception:
     beside an ideal step the gradient is equally large on two pixels. Both are kept here, so that a line there is two
     wide, and the edges of a turned or mirrored picture are the turned or mirrored edges. scikit-image keeps one or both
-    as its rounding falls: never one that is not kept here, on the steps, squares and disks of the tests.
+    as its rounding falls. On the steps, squares, disks, lines and dots of the tests, all that it keeps is kept here,
+    and what else is kept touches one of its pixels by a side: 25% more on steps, 23% on squares, 1% on disks.
 
     Args:
         image: `(H, W)`, RGB or RGBA (as grey, by the brightness of its colours; opacity is ignored); uint8, uint16,
@@ -63,7 +64,9 @@ def canny(
     array([False, False,  True,  True, False, False])
     """
     if is_tensor(image):
-        found = canny(image.detach().cpu().numpy(), sigma, low=low, high=high, boundary=boundary)
+        from convolens.convolution.tensors import as_numpy  # only where torch is loaded
+
+        found = canny(as_numpy(image), sigma, low=low, high=high, boundary=boundary)
         return sys.modules["torch"].from_numpy(found).to(image.device)
     high = as_real(high, "high", "a finite threshold of at least 0", lambda h: h >= 0)
     low = as_real(low, "low", f"a threshold from 0 to high's {high:g}", lambda v: 0 <= v <= high)

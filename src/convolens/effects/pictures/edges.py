@@ -63,7 +63,7 @@ def sobel(
 
     Returns:
         Same shape. float64 for float64, otherwise float32, in the image's own units (weights 1-2-1, not normalised:
-        a step of height h gives 4h).
+        a step of height h gives 4h); a tensor of float16 or bfloat16 keeps its dtype.
 
     Raises:
         ShapeError: not two or three dimensions, or empty.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Num
 
-from convolens.arrays import Real, as_array, as_real, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_half, is_tensor
 from convolens.convolution import correlate
 from convolens.convolution.gaussian import laplacian
 from convolens.effects import tensors
@@ -41,7 +41,8 @@ def laplacian_of_gaussian(
         truncate: where the kernel is cut, in sigmas. What that leaves over is taken off, so that its sum is 0.
 
     Returns:
-        Same shape; float64 for float64, otherwise float32, in the image's units for each pixel squared.
+        Same shape; float64 for float64, otherwise float32, in the image's units for each pixel squared. A tensor of
+        float16 or bfloat16 is computed in float32, and keeps its dtype.
 
     Raises:
         ArgumentError: a sigma that is not positive or above 200, a truncation that is not positive or above 10.
@@ -53,6 +54,8 @@ def laplacian_of_gaussian(
     >>> laplacian_of_gaussian(spot, 1.0).round(2)[2]
     array([ 0.06, -0.1 , -0.32, -0.1 ,  0.06])
     """
+    if is_half(image):  # whose kernel would not sum to 0
+        return laplacian_of_gaussian(image.float(), sigma, boundary=boundary, truncate=truncate).to(image.dtype)
     known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     check_picture(picture)
@@ -84,7 +87,7 @@ def difference_of_gaussians(
         boundary: one of `numpy.pad`'s names.
 
     Returns:
-        Same shape; float64 for float64, otherwise float32, in the image's units.
+        As in `laplacian_of_gaussian`, in the image's units.
 
     Raises:
         ArgumentError: `wider` is not wider than `sigma`.
@@ -94,6 +97,8 @@ def difference_of_gaussians(
     >>> difference_of_gaussians(np.full((3, 3), 7.0), 1.0).round(6).any()
     np.False_
     """
+    if is_half(image):
+        return difference_of_gaussians(image.float(), sigma, wider, boundary=boundary).to(image.dtype)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     check_picture(picture)
     narrow = as_real(sigma, "sigma", "a width of at least 0", lambda s: s >= 0)
