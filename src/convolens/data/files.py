@@ -14,6 +14,7 @@ from convolens.media.picture_files import is_left_out
 from convolens.media.picture_formats import remedy_for
 
 MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
+END = 1 << 16  # bytes at either end of a file in which its keys must occur for it to be recognized
 
 # Names that folders, files and columns use for the splits of a data set.
 SPLITS = {
@@ -58,16 +59,22 @@ def no_picture(path: str) -> Skipped:
 
 
 def read_text(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> str:
-    """The text of an annotation file of at most so many bytes.
+    """The text of an annotation file of at most so many bytes: in UTF-8, or in UTF-16 where it begins as such.
 
     Raises:
         FileError: it is not there or cannot be read.
         FormatError: too large, or not UTF-8.
     """
     try:
-        return read_bytes(path, what, most=most).decode("utf-8-sig")
+        found = read_bytes(path, what, most=most)
+        return found.decode(encoding_of(found))
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: need {what} in UTF-8, got other bytes at {error.start}") from error
+
+
+def encoding_of(data: bytes) -> str:
+    """UTF-8, but where the first bytes say UTF-16, which spreadsheets write."""
+    return "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
 
 
 def read_bytes(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> bytes:
@@ -92,11 +99,11 @@ def found_by_end(bases: Sequence[Path], name: str) -> Path | None:
     end of its name, `shop-1/train/images` as `train/images`. A split's name is never dropped on the way, so that
     `test/images` cannot become `images`, the pictures of another split.
     """
-    tried = (base / end for end in _ends(name) for base in bases)
+    tried = (base / end for end in ends_of(name) for base in bases)
     return next((path for path in tried if exists(path)), None)
 
 
-def _ends(name: str) -> Iterator[str]:
+def ends_of(name: str) -> Iterator[str]:
     """The name; then with `/` for Windows' backslashes and without `..`; then without its first folders."""
     yield name
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
@@ -129,3 +136,16 @@ def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:
 def listed(names: tuple[str, ...] | list[str], most: int = 8) -> str:
     """Names in a sentence, cut short where they are many."""
     return ", ".join(names[:most]) + (f", … {len(names)} in all" if len(names) > most else "")
+
+
+def ends_of_file(path: Path) -> bytes:
+    """The first and the last 64 kB of a file, by which it is known for what it is; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(END)
+            if len(head) < END:
+                return head
+            stream.seek(max(END, path.stat().st_size - END))
+            return head + stream.read(END)
+    except OSError:
+        return b""

@@ -1,8 +1,8 @@
 """Picture files, many at a time: which are meant, where their results go, and what became of each.
 
 One rule for what a folder holds: every picture below it, by its suffix, in order of path; none that is hidden or lies
-in a hidden folder or in `__MACOSX`, which archives made on a Mac bring along. A linked folder counts as a folder; each
-is entered once, so links that lead back end.
+in a hidden folder or in one that archives or disks bring along, as `__MACOSX` or `@eaDir`. A linked folder counts as a
+folder; each is entered once, so links that lead back end.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from convolens.media.picture_formats import WRITTEN, passed_over
 from convolens.media.picture_formats import is_picture as is_picture
 from convolens.media.read_ahead import read_ahead
 
-_NOT_MEANT = "__MACOSX"
+# What other programs put among pictures: a Mac's archives, a disk station's previews, bins.
+_NOT_MEANT = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 
 Result = TypeVar("Result")
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file or folder of this name is passed over: hidden, or what a Mac puts into archives."""
-    return name.startswith(".") or name == _NOT_MEANT
+    """Whether a file or folder of this name is passed over: hidden, or what archives and disks bring along."""
+    return name.startswith(".") or name in _NOT_MEANT
 
 
 def files_below(folder: AnyPath) -> Iterator[str]:
@@ -110,7 +111,7 @@ def _meant(path: Path, others: list[str]) -> Iterator[Path]:
 
 def _matching(pattern: str) -> list[str]:
     found = glob(pattern, recursive=True)  # noqa: PTH207 - Path's needs the root and the pattern apart
-    return sorted(name for name in found if _NOT_MEANT not in Path(name).parts and Path(name).is_file())
+    return sorted(name for name in found if _NOT_MEANT.isdisjoint(Path(name).parts) and Path(name).is_file())
 
 
 class ResultPaths:

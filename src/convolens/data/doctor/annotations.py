@@ -30,6 +30,12 @@ WHAT_TO_DO = {
     "no annotations": "were found for any picture; all would be learned as background",
     "no text file": "are taken to show nothing; give an empty file to each that does, and look for the others' texts",
     "absent split": "are named and are not there; the other splits are read",
+    "mask": "are told by a mask, of which the box alone is taken",
+    "unclear picture": "name a picture that cannot be told from another",
+    "other table": "are beside those of pictures and are passed over",
+    "class without a name": "have boxes and no class for them; they are one class",
+    "label without a box": "have a label and no box; the picture is taken to show nothing",
+    "labels separated by blanks": "have several labels in a cell; if blanks are part of them, separate them otherwise",
     "contradicting labels": "have several labels where there may be one",
 }
 

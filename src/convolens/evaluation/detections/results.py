@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from convolens.data.files import listed, read_text
-from convolens.data.formats.coco.json_files import parsed, row_trouble
+from convolens.data.formats.coco.json_files import parsed, row_trouble, with_name
 from convolens.errors import DataError, FormatError
 from convolens.evaluation.detections.coco import coco_results
 from convolens.evaluation.detections.found import Found
@@ -52,12 +52,13 @@ def read_coco_ids(annotations: AnyPath, class_names: Sequence[str]) -> CocoIds:
 
 def _ids(path: Path) -> CocoIds:
     content = parsed(path, annotations=False)
-    for at, image in enumerate(content["images"]):
+    images = [with_name(image) for image in content["images"]]
+    for at, image in enumerate(images):
         trouble = row_trouble("images", at, image)
         if trouble:
             raise FormatError(f"{path}: {trouble}")
     categories = {one["name"]: one["id"] for one in content["categories"]}
-    return CocoIds(path, {_plain(image["file_name"]): image["id"] for image in content["images"]}, categories)
+    return CocoIds(path, {_plain(image["file_name"]): image["id"] for image in images}, categories)
 
 
 def _plain(name: str) -> str:

@@ -13,7 +13,7 @@ MAX_PIXELS = 1 << 40  # of a mask; its runs alone are held
 
 
 def corners_of(annotation: dict[str, Any]) -> Corners:
-    """`(x1, y1, x2, y2)` in pixels: of `bbox`, or where that is missing or empty, of `segmentation`.
+    """`(x1, y1, x2, y2)` in pixels: of `bbox`, or where that is missing, empty or all 0, of `segmentation`.
 
     Raises:
         ValueError: neither holds a box; it says what was needed.
@@ -26,7 +26,7 @@ def corners_of(annotation: dict[str, Any]) -> Corners:
     (1.0, 1.0, 2.0, 3.0)
     """
     box, outline = annotation.get("bbox"), annotation.get("segmentation")
-    if box is not None and box != []:
+    if box is not None and box != [] and not (outline and box == [0, 0, 0, 0]):
         x, y, width, height = _numbers(box, "bbox of four numbers", 4)
         return x, y, x + width, y + height
     if isinstance(outline, dict):

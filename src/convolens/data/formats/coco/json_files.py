@@ -6,15 +6,15 @@ sizes of test pictures without annotations. Boxes are in the first.
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from convolens.data.files import read_text, split_folders, split_in
+from convolens.data.files import split_folders, split_in
+from convolens.data.json_file import keys_in, read_json
 from convolens.errors import FormatError
 
-HEAD = 1 << 16  # bytes of a JSON file in which one of COCO's keys must occur for it to be recognized
 WITH_BOXES = ("instances", "person_keypoints")  # how names of files begin; the first that there is, is meant
 OTHERS = (*WITH_BOXES, "captions", "image_info", "panoptic", "stuff")  # of the same pictures
 # What each row of a list must have, and of which type.
@@ -54,10 +54,7 @@ def parsed(path: Path, *, annotations: bool = True) -> dict[str, Any]:
         FileError: it cannot be read.
         FormatError: it is not such JSON.
     """
-    try:
-        content = json.loads(read_text(path, "COCO annotations"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: need JSON, got {error}") from error
+    content = read_json(path, "COCO annotations")
     if not isinstance(content, dict):
         raise FormatError(f"{path}: need images, categories and annotations, got a {type(content).__name__}")
     for name in ("images", "categories", "annotations") if annotations else ("images", "categories"):
@@ -103,16 +100,15 @@ def in_order(number: str) -> tuple[int, str]:
     return (int(number), "") if number.isascii() and number.isdigit() and len(number) < 20 else (1 << 64, number)
 
 
+def with_name(row: Any) -> Any:
+    """A row of `images` with its `file_name`: LVIS has none, and means the last two parts of `coco_url`."""
+    if isinstance(row, dict) and "file_name" not in row and isinstance(row.get("coco_url"), str):
+        return {**row, "file_name": "/".join(row["coco_url"].split("/")[-2:])}
+    return row
+
+
 def _looks_right(path: Path) -> bool:
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return False
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(HEAD)
-            stream.seek(max(0, path.stat().st_size - HEAD))
-            ends = head + stream.read(HEAD)
-    except OSError:
+    if path.suffix.lower() == ".json" and path.is_file() and not os.access(path, os.R_OK):
         return True  # reading it says why it cannot be
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and any(
-        key in ends for key in (b'"images"', b'"annotations"', b'"categories"')
-    )
+    found = keys_in(path, "{", ("images", "annotations", "categories", "shapes"))
+    return bool(found) and "shapes" not in found  # which are labelme's

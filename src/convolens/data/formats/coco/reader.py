@@ -15,9 +15,18 @@ from typing import Any
 
 from convolens.arrays import Real
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.data.files import exists, listed, picture_at
+from convolens.data.files import listed
 from convolens.data.formats.coco.boxes import corners_of, has_mask, outlines_of
-from convolens.data.formats.coco.json_files import in_order, json_files, parsed, plain_id, row_trouble, with_objects
+from convolens.data.formats.coco.json_files import (
+    in_order,
+    json_files,
+    parsed,
+    plain_id,
+    row_trouble,
+    with_name,
+    with_objects,
+)
+from convolens.data.picture_names import FIRST, pictures_of
 from convolens.errors import DataError
 
 MAX_AREA = 1e300  # of an object: COCO's integers know no limit, doubles do
@@ -88,10 +97,14 @@ class _File:
         """An example for each picture, in their order."""
         images = self._images()
         boxes = self._boxes(set(images))
-        folders = _picture_folders(self.path, [image["file_name"] for image in list(images.values())[:5]])
+        finder = pictures_of(self.path, [image["file_name"] for image in list(images.values())[:FIRST]], self.split)
         examples: dict[Path, Example] = {}
         for number, image in images.items():
-            path = _picture(folders, image["file_name"])
+            try:
+                path = finder.path(image["file_name"])
+            except ValueError as error:
+                self._fault("unclear picture", str(error))
+                continue
             found = tuple(boxes.get(number, ()))
             if path in examples:
                 self._note("picture given twice", f"lists {image['file_name']!r} more than once, taken as one picture")
@@ -103,13 +116,13 @@ class _File:
     def _images(self) -> dict[str, dict[str, Any]]:
         """The rows that can be used, by id."""
         images: dict[str, dict[str, Any]] = {}
-        for at, image in enumerate(self.content["images"]):
+        for at, image in enumerate(map(with_name, self.content["images"])):
             trouble = row_trouble("images", at, image)
             if trouble:
                 self._fault("unreadable annotation", trouble)
                 continue
             number, name = _needed_id(image["id"]), image["file_name"]
-            if re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
+            if re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
                 self._fault(
                     "address for a picture",
                     f"need the names of picture files, got the address {name!r}; download it, give its name",
@@ -161,7 +174,7 @@ class _File:
         label = self.labels.get(category)
         if label is None:
             raise LookupError(f"need category_id of one of its categories, got {annotation['category_id']!r}")
-        crowd = bool(annotation.get("iscrowd"))
+        crowd = _mark(annotation, "iscrowd")
         return picture, Box(label, corners, area, crowd, score=score, outlines=outlines) if label >= 0 else None
 
     def _label(self, name: str, names: tuple[str, ...]) -> int:
@@ -188,6 +201,15 @@ def _number(annotation: dict[str, Any], key: str) -> Real | None:
     if value is None or (isinstance(value, int | float) and abs(value) < MAX_AREA):
         return value
     raise ValueError(f"need {key} as a number or none, got {value!r:.60}")
+
+
+def _mark(annotation: dict[str, Any], key: str) -> bool:
+    """Whether a mark is set; `"0"` and `"false"` are words for no, as programs write them that know texts alone."""
+    value = annotation.get(key)
+    found = {"": False, "none": False, "0": False, "false": False, "1": True, "true": True}.get(str(value or 0).lower())
+    if found is None:
+        raise ValueError(f"need {key} as 0 or 1, got {value!r:.60}")
+    return found
 
 
 def _own_id(image: dict[str, Any]) -> int | str:
@@ -218,17 +240,3 @@ def _class_ids(categories: dict[str, str]) -> tuple[int, ...]:
     ids = list(categories.values())
     numbers = tuple(map(int, ids)) if all(one.isascii() and one.isdigit() for one in ids) else ()
     return () if numbers == tuple(range(len(ids))) else numbers
-
-
-def _picture_folders(path: Path, first: list[str]) -> list[Path]:
-    """The usual places for pictures, those first that have one of the first pictures."""
-    stem = path.stem.split("_")[-1]  # train2017 of instances_train2017
-    base = path.parent
-    places = [base, base / "images", base.parent, base.parent / "images", base.parent / stem]
-    places += [base / stem, base.parent / "images" / stem, base / "images" / stem]
-    return sorted(places, key=lambda place: not any(exists(place / name) for name in first))
-
-
-def _picture(folders: list[Path], name: str) -> Path:
-    found = [picture_at(folder, name) for folder in (folders if "\\" in name or name.startswith("/") else folders[:1])]
-    return next((path for path in found if exists(path)), found[0]) if len(found) > 1 else found[0]

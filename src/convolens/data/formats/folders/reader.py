@@ -41,6 +41,13 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
         examples.extend(_examples(folder, names.index(folder.name), split, skipped))
         if len(examples) == before:
             sentence = f"{folder}: need pictures of the class {folder.name!r}, found none"
+            others = sorted({one.path.suffix for one in skipped if one.path.is_relative_to(folder)})
+            if folder.name.lower() == "labels" and others == [".txt"]:
+                raise DataError(
+                    f"{root}: need a data.yaml or classes.txt with the names of the classes, whose numbers the text "
+                    f"files in {folder} have, found neither"
+                )
+            sentence += f", but {listed(others)}; name the format that they are in" * bool(others)
             faults.append(Fault(folder, "empty class", sentence))
     return Reading(DataSet(root, names, tuple(examples), "label", tuple(skipped)), tuple(faults), notes=tuple(notes))
 

@@ -4,62 +4,34 @@
     a.jpg,cat           a.jpg,cat;dog       a.jpg,1,1        a.jpg,cat,10,10,50,40         a.jpg,cat,10,10,40,30
     b.jpg,dog           b.jpg,              b.jpg,0,0        b.jpg,,,,,                    b.jpg,,,,,
 
-Without a head line the first two columns are path and label. Paths are relative to the file's folder. A column `split`
-says which split a row is of; so do the names of several files in one folder, `train.csv` and `val.csv`.
+So are Roboflow's `_annotations.csv` and `_classes.csv`, Kaggle's `image_id,bbox`, and others whose columns are called
+as in `columns.py`. Without a head line the columns are path and label, or path, x1, y1, x2, y2 and label. Paths are
+looked for beside the file and in the folders there, with a picture's suffix where they have none. A column `split` says
+which split a row is of; so do the names of several files in one folder, `train.csv` and `val.csv`, and folders of
+splits.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convolens.data.csv_file import SUFFIXES, first_lines, read_lines
 from convolens.data.dataset import Box, DataSet, Example, Fault, Kind, Reading
-from convolens.data.files import SPLITS, listed, numbered, picture_at, read_text, split_in
-from convolens.errors import DataError, FormatError
-from convolens.media.picture_files import is_picture
+from convolens.data.files import folders_in, listed, numbered, split_folders, split_in
+from convolens.data.formats.tables.columns import columns_of, with_head
+from convolens.data.formats.tables.rows import Row, Rows
+from convolens.errors import DataError
+from convolens.media.picture_files import is_left_out
 
-PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "picture", "id", "name")
-LABELS = ("label", "class", "category", "target", "class_name", "label_name", "name")
-SEVERAL = ("labels", "classes", "categories", "tags")
-SPLIT_COLUMNS = ("split", "part", "subset", "set")
-CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
-SIZES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which column holds what; what is not there is empty."""
-
-    path: str
-    label: str = ""
-    several: str = ""
-    split: str = ""
-    box: tuple[str, ...] = ()
-    box_has_size: bool = False
-    marks: tuple[str, ...] = ()  # a column for each class, with 0 or 1
-
-    @property
-    def kind(self) -> Kind:
-        """What such rows say of a picture."""
-        return "boxes" if self.box else "labels" if self.several or self.marks else "label"
-
-
-@dataclass
-class _Row:
-    """What rows say of one picture."""
-
-    where: str
-    split: str
-    names: list[str] = field(default_factory=list)
-    boxes: list[tuple[str, tuple[float, float, float, float]]] = field(default_factory=list)
+ANSWERS = "submission"  # in the name of a table of answers to be given, whose labels are placeholders
 
 
 def recognize(path: Path) -> bool:
-    """Whether it is a `.csv` or `.tsv` file, or a folder with some at its top."""
-    return bool(_files(path))
+    """Whether it is a `.csv` or `.tsv` file, or a folder with some of pictures at its top or in its splits."""
+    files = [file for file, _ in _files(path)]
+    return bool(files) and (path.is_file() or not folders_in(path) or any(_trouble(file) == "" for file in files))
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
@@ -67,124 +39,79 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     files = _files(root)
     if not files:
         raise DataError(f"{root}: need a CSV file, found none")
-    rows: dict[Path, _Row] = {}
-    faults: list[Fault] = []
-    kinds: dict[Kind, Path] = {}
-    for file in files:
-        split = split_in(file.stem) if len(files) > 1 else ""
-        kinds[_gather(file, split, rows, faults)] = file
-    if len(kinds) > 1:
-        (kind, file), (other, second) = list(kinds.items())[:2]
+    found = _Found()
+    troubles = {file: _trouble(file) for file, _ in files} if len(files) > 1 else {}
+    meant = [one for one in files if not troubles.get(one[0])] or files[:1]
+    found.notes += [
+        Fault(file, "other table", f"{file}: passed over: {troubles[file]}")
+        for file, _ in files
+        if file not in dict(meant)
+    ]
+    for file, split in meant:
+        found.add(file, split if len(files) > 1 else "")
+    if len(found.kinds) > 1:
+        (kind, file), (other, second) = list(found.kinds.items())[:2]
         raise DataError(
             f"{root}: need files with the same columns, got {file.name} with {kind}, {second.name} with {other}"
         )
-    kind = next(iter(kinds))
-    found = {name for row in rows.values() for name in (*row.names, *(name for name, _ in row.boxes))}
-    names = numbered(found, known)
+    kind = next(iter(found.kinds))
+    named = {name for row in found.rows.values() for name in (*row.names, *(name for name, _ in row.boxes))}
+    names = numbered(named, known)
     numbers = {name: number for number, name in enumerate(names)}
-    examples = tuple(_example(path, row, numbers, kind, faults) for path, row in rows.items())
-    return Reading(DataSet(root, names, examples, kind), tuple(faults))
+    examples = tuple(_example(path, row, numbers, kind, found.faults) for path, row in found.rows.items())
+    return Reading(DataSet(root, names, examples, kind), tuple(found.faults), notes=tuple(found.notes))
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for ending in ("*.csv", "*.tsv") for file in path.glob(ending))
-    return [path] if path.suffix.lower() in (".csv", ".tsv") else []
+def _files(path: Path) -> list[tuple[Path, str]]:
+    """The tables, each with its split."""
+    if path.is_file():
+        return [(path, "")] if path.suffix.lower() in SUFFIXES else []
+    places = [("", path), *split_folders(path)] if path.is_dir() else []
+    return [
+        (file, split or split_in(file.stem))
+        for split, folder in places
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not is_left_out(file.name)
+    ]
 
 
-def _gather(file: Path, split: str, rows: dict[Path, _Row], faults: list[Fault]) -> Kind:
-    """Adds the file's rows to those of their pictures."""
-    lines, head = _lines(file)
-    columns = _columns(file, head, lines)
-    for at, line in lines:
-        cells = dict(zip(head, (cell.strip() for cell in line), strict=False))
-        name = cells.get(columns.path, "")
-        if len(line) != len(head) or not name:
-            faults.append(_fault(file, at, "unreadable row", f"need {len(head)} columns with a path, got {line!r:.60}"))
-            continue
-        told = SPLITS.get(cells.get(columns.split, "").lower(), split)
-        row = rows.setdefault(picture_at(file.parent, name), _Row(f"{file}: line {at}", told))
+def _trouble(file: Path) -> str:
+    """Why a table is none of pictures; empty where it is one."""
+    if ANSWERS in file.stem.lower():
+        return "it has answers to be given"
+    lines = first_lines(file)
+    try:
+        columns_of(*with_head(lines)) if lines else None
+    except DataError as error:
+        return str(error)
+    return "" if lines else "it is empty"
+
+
+@dataclass
+class _Found:
+    """What the tables say: rows by their pictures, the kinds that there are, and faults and notes."""
+
+    rows: dict[Path, Row] = field(default_factory=dict)
+    kinds: dict[Kind, Path] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[Fault] = field(default_factory=list)
+
+    def add(self, file: Path, split: str) -> None:
+        lines = read_lines(file)
+        if not lines:
+            raise DataError(f"{file}: need rows with a path and a label, found none")
+        head, below = with_head(lines)
         try:
-            _add(row, cells, columns)
-        except ValueError as error:
-            faults.append(_fault(file, at, "unreadable row", str(error)))
-    return columns.kind
+            columns = columns_of(head, below)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from error
+        self.kinds[columns.kind] = file
+        rows = Rows(file, split, head, columns, below)
+        rows.gather(self.rows, self.faults)
+        self.notes += rows.notes
 
 
-def _lines(file: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
-    """Numbered lines that are not empty, and the head."""
-    text = read_text(file, "a table")
-    mark = max(",;\t", key=(text.splitlines() or [""])[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)  # not by lines: a quoted cell may hold several
-    try:
-        lines = [(reader.line_num, line) for line in reader if any(line)]
-    except csv.Error as error:
-        raise FormatError(f"{file}: need a CSV table, got {error}") from error
-    if not lines:
-        raise DataError(f"{file}: need rows with a path and a label, found none")
-    head = [cell.strip() for cell in lines[0][1]]
-    if len(head) == 2 and is_picture(head[0]):
-        return lines, ["path", "label"]
-    return lines[1:], head
-
-
-def _columns(file: Path, head: list[str], lines: list[tuple[int, list[str]]]) -> Columns:
-    lower = {name.lower(): name for name in head}
-    path = next((lower[name] for name in PATHS if name in lower), "")
-    label = next((lower[name] for name in LABELS if name in lower and lower[name] != path), "")
-    several = next((lower[name] for name in SEVERAL if name in lower), "")
-    split = next((lower[name] for name in SPLIT_COLUMNS if name in lower), "")
-    box, has_size = _box_columns(lower)
-    marks = () if label or several else _marks(head, (path, split), lines)
-    if not path or not (label or several or marks) or (box and not label):
-        raise DataError(f"{file}: need columns path and label (and x1, y1, x2, y2 for boxes), got {listed(head)}")
-    return Columns(path, label, several, split, box, has_size, marks)
-
-
-def _box_columns(lower: dict[str, str]) -> tuple[tuple[str, ...], bool]:
-    for has_size, choices in ((False, CORNERS), (True, SIZES)):
-        for names in choices:
-            if all(name in lower for name in names):
-                return tuple(lower[name] for name in names), has_size
-    return (), False
-
-
-def _marks(head: list[str], taken: tuple[str, ...], lines: list[tuple[int, list[str]]]) -> tuple[str, ...]:
-    """The other columns, if nothing but 0 and 1 is in them."""
-    others = [at for at, name in enumerate(head) if name not in taken]
-    marked = all(len(line) == len(head) and all(line[at].strip() in ("0", "1") for at in others) for _, line in lines)
-    return tuple(head[at] for at in others) if marked else ()
-
-
-def _add(row: _Row, cells: dict[str, str], columns: Columns) -> None:
-    """What one line says. Raises a ValueError that says what is wrong with it."""
-    if columns.box:
-        values = [cells[name] for name in columns.box]
-        if any(values) or cells[columns.label]:
-            row.boxes.append((_needed(cells[columns.label]), _box(values, columns.box_has_size)))
-    elif columns.marks:
-        row.names += [name for name in columns.marks if cells[name] == "1"]
-    elif columns.several:
-        row.names += [one.strip() for one in cells[columns.several].replace("|", ";").split(";") if one.strip()]
-    else:
-        row.names.append(_needed(cells[columns.label]))
-
-
-def _needed(label: str) -> str:
-    if not label:
-        raise ValueError("need a label, got none")
-    return label
-
-
-def _box(values: list[str], has_size: bool) -> tuple[float, float, float, float]:
-    try:
-        x, y, third, fourth = map(float, values)
-    except ValueError:
-        raise ValueError(f"need four numbers for a box, got {', '.join(values)}") from None
-    return (x, y, x + third, y + fourth) if has_size else (x, y, third, fourth)
-
-
-def _example(path: Path, row: _Row, numbers: dict[str, int], kind: Kind, faults: list[Fault]) -> Example:
+def _example(path: Path, row: Row, numbers: dict[str, int], kind: Kind, faults: list[Fault]) -> Example:
     def known(names: list[str]) -> Iterator[str]:
         for name in names:
             if name in numbers:
@@ -200,8 +127,4 @@ def _example(path: Path, row: _Row, numbers: dict[str, int], kind: Kind, faults:
         faults.append(Fault(path, "contradicting labels", sentence))
     boxes = tuple(Box(numbers[name], box) for name, box in row.boxes if name in numbers)
     names = row.names + [name for name, _ in row.boxes]
-    return Example(path, tuple(sorted({numbers[name] for name in known(names)})), boxes, row.split)
-
-
-def _fault(file: Path, at: int, kind: str, sentence: str) -> Fault:
-    return Fault(file, kind, f"{file}: line {at}: {sentence}")
+    return Example(path, tuple(sorted({numbers[name] for name in known(names)})), boxes, row.split, row.size)

@@ -7,8 +7,6 @@ written by one, with a note.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +14,15 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.data.files import SPLITS, exists, folders_in, listed, numbered, read_bytes, read_text, split_folders
+from convolens.data.files import SPLITS, folders_in, listed, numbered, read_text, split_folders
+from convolens.data.picture_names import IMAGES, PictureNames, pictures_near
+from convolens.data.xml_file import read_xml, top_tag
 from convolens.errors import DataError, FileError, FormatError
-from convolens.media.picture_files import is_left_out, is_picture
+from convolens.media.picture_files import files_below, is_left_out
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 MAX_BYTES = 64 << 20  # of one picture's file
 MAX_SIDE = 1 << 31  # beyond which a size is not believed
-# Chinese programs declare the small set and write the large one, which has it as a part.
-WIDER = {"gb2312": "gb18030", "gbk": "gb18030"}
 
 
 class _Object(NamedTuple):
@@ -46,20 +44,27 @@ class _File:
 
 
 def recognize(path: Path) -> bool:
-    """Whether it is a folder with XML files at its top, in `Annotations`, or in its splits."""
-    return path.is_dir() and next(_xml_files(path), None) is not None
+    """Whether it is an XML file of VOC's, or a folder with some at its top, in `Annotations`, or in its splits.
+
+    Or a folder of such folders, as `VOCdevkit` has one for each year.
+    """
+    files = (xml for folder in _sets(path) for xml, _ in _xml_files(folder))
+    return any(top_tag(xml) in ("annotation", "") for xml in files)
 
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     """The boxes of every XML file; `ImageSets/Main/*.txt` or folders say which split it is of."""
     files: list[_File] = []
     faults: list[Fault] = []
-    lists, pictures = _lists(root), _Pictures()
-    for path, split in _xml_files(root):
-        try:
-            files.append(_parsed(path, split or lists.get(path.stem, ""), pictures))
-        except FileError as error:
-            faults.append(Fault(path, "unreadable annotation", str(error)))
+    for folder in _sets(root):
+        lists, finders = _lists(folder), dict[Path, PictureNames]()
+        for path, split in _xml_files(folder):
+            if path.parent not in finders:
+                finders[path.parent] = _pictures(path.parent, folder)
+            try:
+                files.append(_parsed(path, split or lists.get(path.stem, ""), finders[path.parent]))
+            except FileError as error:
+                faults.append(Fault(path, "unreadable annotation", str(error)))
     if not files and not faults:
         raise DataError(f"{root}: need XML files, found none")
     names = numbered({one.name for file in files for one in file.objects}, known)
@@ -67,6 +72,29 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     examples = tuple(_example(file, names, 1 if below is None else 0, faults) for file in files)
     notes = () if below is None else (_counting_from_0(below.xml),)
     return Reading(DataSet(root, names, examples, "boxes"), tuple(faults), notes=notes)
+
+
+def _sets(root: Path) -> list[Path]:
+    """The folders that are laid out as VOC's: this one, or those in it, or in `VOCdevkit` in it."""
+    if not root.is_dir() or next(_xml_files(root), None) is not None:
+        return [root]
+    inside = folders_in(root)
+    inside += [inner for folder in inside if folder.name.lower() == "vocdevkit" for inner in folders_in(folder)]
+    return [one for one in inside if _annotations(one) and next(_xml_files(one), None) is not None]
+
+
+def _annotations(folder: Path) -> list[Path]:
+    return [one for one in folders_in(folder) if one.name.lower() == "annotations"]
+
+
+def _pictures(folder: Path, home: Path) -> PictureNames:
+    """A finder for what XML files in a folder name; those in `Annotations/a` may mean `JPEGImages/a`."""
+    usual = pictures_near(folder)
+    if home.is_file():
+        return usual
+    inside = folder.relative_to(home).parts[1:]
+    images = [one for one in folders_in(home) if one.name.lower() in IMAGES] if inside else []
+    return PictureNames([*map(Path, usual.places), *(one.joinpath(*inside) for one in images)])
 
 
 def _has_corner_below_1(file: _File) -> bool:
@@ -79,11 +107,22 @@ def _counting_from_0(xml: Path) -> Fault:
 
 
 def _xml_files(root: Path) -> Iterator[tuple[Path, str]]:
+    if root.is_file():
+        if _is_xml(root):
+            yield root, ""
+        return
     for split, folder in [("", root), *split_folders(root)]:
-        for place in [folder, *(one for one in folders_in(folder) if one.name.lower() == "annotations")]:
-            for path in sorted(place.iterdir()):
-                if path.suffix.lower() == ".xml" and not is_left_out(path.name):
-                    yield path, split
+        for path in sorted(folder.iterdir()):
+            if _is_xml(path):
+                yield path, split
+        for place in _annotations(folder):
+            for path in map(Path, files_below(place)):
+                if _is_xml(path):
+                    yield path, split or SPLITS.get(path.relative_to(place).parts[0].lower(), "")
+
+
+def _is_xml(path: Path) -> bool:
+    return path.suffix.lower() == ".xml" and not is_left_out(path.name)
 
 
 def _lists(root: Path) -> dict[str, str]:
@@ -97,11 +136,8 @@ def _lists(root: Path) -> dict[str, str]:
     return found
 
 
-def _parsed(path: Path, split: str, pictures: _Pictures) -> _File:
-    try:
-        top = ElementTree.fromstring(_decoded(path))
-    except (ElementTree.ParseError, ValueError) as error:
-        raise FormatError(f"{path}: need XML, got {error}") from error
+def _parsed(path: Path, split: str, pictures: PictureNames) -> _File:
+    top = read_xml(path, "a VOC annotation", most=MAX_BYTES)
     if top.tag != "annotation":
         raise FormatError(f"{path}: need an <annotation>, got <{top.tag}>")
     objects = tuple(
@@ -109,25 +145,11 @@ def _parsed(path: Path, split: str, pictures: _Pictures) -> _File:
         for one in top.iter("object")
     )
     name = (top.findtext("filename") or "").strip()
-    return _File(path, pictures.named(path, name), _size(top), objects, split)
-
-
-def _decoded(path: Path) -> str:
-    """The text, in the encoding that its first line declares, or else in UTF-8."""
-    data = read_bytes(path, "a VOC annotation", most=MAX_BYTES)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        declared = "utf-16"
-    else:
-        found = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", data)
-        declared = found[1].decode().lower() if found else "utf-8"
-    if declared in ("utf-8", "utf8"):
-        declared = "utf-8-sig"
     try:
-        return data.decode(WIDER.get(declared, declared))
-    except LookupError:
-        raise FormatError(f"{path}: need a known encoding of its text, got {declared!r}") from None
-    except UnicodeError as error:
-        raise FormatError(f"{path}: need text in {declared}, as it says or by default, got {error}") from error
+        picture = pictures.find(name, path.stem) or path.parent / (name or f"{path.stem}.jpg")
+    except ValueError as error:
+        raise FormatError(f"{path}: {error}") from error
+    return _File(path, picture, _size(top), objects, split)
 
 
 def _size(top: ElementTree.Element) -> tuple[int, int] | None:
@@ -165,52 +187,6 @@ def _number(path: Path, element: ElementTree.Element, name: str) -> float:
         return float(text)
     except ValueError:
         raise FormatError(f"{path}: need a number in <{name}>, got {text!r}") from None
-
-
-class _Pictures:
-    """Finds an XML file's picture: beside it, in `JPEGImages` or `images` beside its folder, or above.
-
-    By the name in the XML as it stands; by that name in other capitals; with a picture's suffix added, as some programs
-    leave it out; and at last by the XML's own name. Each folder is listed once.
-    """
-
-    def __init__(self) -> None:
-        self._listed: dict[Path, dict[str, list[Path]]] = {}
-
-    def named(self, xml: Path, name: str) -> Path:
-        """The picture's path; a name that is not found stays as it is, and reading it says so.
-
-        Raises:
-            FormatError: several pictures are meant as much.
-        """
-        base = xml.parent
-        folders = [base, base.parent / "JPEGImages", base.parent / "images", base.parent]
-        short = name.replace("\\", "/").rpartition("/")[2]  # of a path on another machine, Windows' too
-        for place in (folder / one for one in dict.fromkeys((name, short)) if one for folder in folders):
-            if self._is_listed(place):
-                return place
-        for wanted in dict.fromkeys(one.lower() for one in (short, xml.stem) if one):
-            for folder in folders:
-                found = self._list(folder)[wanted]
-                if len(found) > 1:
-                    raise FormatError(f"{xml}: need one picture {wanted!r}, found {listed([p.name for p in found])}")
-                if found:
-                    return found[0]
-        return base / (name or f"{xml.stem}.jpg")
-
-    def _is_listed(self, path: Path) -> bool:
-        return path in self._list(path.parent)[path.name.lower()]
-
-    def _list(self, folder: Path) -> dict[str, list[Path]]:
-        """Pictures by their names in small letters, and by these without their suffixes."""
-        if folder not in self._listed:
-            names: dict[str, list[Path]] = defaultdict(list)
-            for path in sorted(folder.iterdir()) if exists(folder) and folder.is_dir() else ():
-                if is_picture(path.name) and not is_left_out(path.name):
-                    names[path.name.lower()].append(path)
-                    names[path.stem.lower()].append(path)
-            self._listed[folder] = names
-        return self._listed[folder]
 
 
 def _example(file: _File, names: tuple[str, ...], first: int, faults: list[Fault]) -> Example:

@@ -13,6 +13,7 @@ from typing import Any
 
 from convolens.data.dataset import Fault
 from convolens.data.files import SPLITS, found_by_end, read_text
+from convolens.data.picture_names import PictureNames
 from convolens.data.yaml_file import read_yaml
 from convolens.errors import DataError, FileError, FormatError
 from convolens.media.picture_files import files_below
@@ -48,11 +49,14 @@ class Description:
         if place.is_dir():
             yield from files_below(place)
             return
-        bases = (place.parent, *self.bases)
+        finder = PictureNames([place.parent, *self.bases])
         for line in read_text(place, "a list of pictures").splitlines():
             name = line.strip()
             if name:
-                yield str(found_by_end(bases, name) or place.parent / name)
+                try:
+                    yield str(finder.find(name) or place.parent / name)
+                except ValueError:  # several are meant as much: reading it says that none has this name
+                    yield str(place.parent / name)
 
 
 def description_in(folder: Path) -> Path | None:
@@ -174,8 +178,9 @@ def _bases(path: Path, content: dict[str, Any]) -> tuple[Path, ...]:
 def _places(path: Path, content: dict[str, Any], bases: tuple[Path, ...]) -> tuple[list[tuple[str, Path]], list[Fault]]:
     places: list[tuple[str, Path]] = []
     absent: list[Fault] = []
+    named = {key.lower(): value for key, value in reversed(content.items())}  # CVAT names them as its subsets: Train
     for key, split in SPLITS.items():
-        value = content.get(key)
+        value = named.get(key)
         for one in value if isinstance(value, list) else [value]:
             if one is None or one in NOTHING:
                 continue

@@ -25,7 +25,7 @@ class TextFiles:
     def of(self, picture: Path) -> Path | None:
         """The text file, if there is one."""
         for folder in self._places(str(picture.parent)):
-            for name in (picture.stem + ".txt", picture.stem + ".TXT"):
+            for name in (picture.stem + ".txt", picture.stem + ".TXT", picture.name + ".txt"):
                 text = os.path.join(folder, name)  # noqa: PTH118 - a Path for each of many takes longer
                 if name in self._names[folder] and text != self._description:
                     return Path(text)
@@ -95,6 +95,7 @@ def parsed_line(line: str, keypoints: int | None) -> tuple[int, Fractions]:
         return int(label), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     if len(values) < 6 or len(values) % 2:
         extra = "; is the fifth an angle or a score?" if len(values) == 5 else ""
+        extra = "; are there key points? data.yaml needs their kpt_shape" if len(values) > 5 else extra
         raise ValueError(f"need a class and four numbers, got {line!r:.60}{extra}")
     return int(label), (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
 
