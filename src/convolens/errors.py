@@ -7,7 +7,6 @@ with code 2. Each child also derives from the built-in error a Python programmer
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from unicodedata import category
 
 MOST_SHOWN = 20  # names of a table that a message lists
@@ -136,14 +135,3 @@ def need_package(name: str, extra: str, why: str) -> MissingExtraError:
     return MissingExtraError(
         f"{why}: needs the package {name}, which is not installed; pip install 'convolens[{extra}]'"
     )
-
-
-def need_networks() -> None:
-    """Looks for what networks need, without importing it.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    for name in ("torch", "safetensors"):
-        if find_spec(name) is None:
-            raise need_package(name, "networks", "network")

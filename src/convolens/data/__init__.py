@@ -4,7 +4,7 @@ Only names, labels and boxes are kept in memory, about 0.5 kB for each picture; 
 needed.
 """
 
-from convolens.errors import need_networks
+from convolens.torch_loading import need_networks
 
 need_networks()
 

@@ -1,5 +1,5 @@
 """How good a model is, and its explanations: a file for each task, the mistakes, a page."""
 
-from convolens.errors import need_networks
+from convolens.torch_loading import need_networks
 
 need_networks()

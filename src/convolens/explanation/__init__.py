@@ -6,7 +6,7 @@ place. A method weighs the features of a tap; their sum, upsampled to the pictur
 
 from __future__ import annotations
 
-from convolens.errors import need_networks
+from convolens.torch_loading import need_networks
 
 need_networks()
 

@@ -1,5 +1,5 @@
 """What a trunk's taps are good for without training: scanning, tracing, learned edges, several heads on one trunk."""
 
-from convolens.errors import need_networks
+from convolens.torch_loading import need_networks
 
 need_networks()

@@ -1,5 +1,5 @@
 """What a trained model predicts for files and folders: predictions, explanations, restyled pictures."""
 
-from convolens.errors import need_networks
+from convolens.torch_loading import need_networks
 
 need_networks()

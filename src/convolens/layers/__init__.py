@@ -5,12 +5,9 @@ They follow torch.nn's meaning and take NumPy arrays as well as tensors. They ne
 
 from __future__ import annotations
 
-from convolens.errors import need_package
+from convolens.torch_loading import need_networks
 
-try:
-    import torch as _torch  # noqa: F401 - only to say what to install
-except ImportError as error:
-    raise need_package("torch", "networks", "layers") from error
+need_networks("layers")
 
 from convolens.layers.conv import Conv2d, conv2d, conv2d_backward
 from convolens.layers.fusion.traced import fuse

@@ -25,7 +25,8 @@ from convolens.settings import Precision, cores
 Method = Literal["winograd4", "winograd2", "im2col", "depthwise", "torch"]
 Partial = Literal["output", "input gradient", "weight gradient"]
 
-TORCH_MARGIN = 1.1
+TORCH_MARGIN = 1.1  # its times scatter most about what is predicted of them, and its result takes new memory
+TORCH_MARGIN_IN_NETWORKS = 1.5  # there its threads also spin on for milliseconds, on cores that the next layer wants
 THREADS = 2  # by which a layer's prices were measured, by the clock
 
 # Largest error against float64, of the largest output: as promised for "fast" and "exact"; tests hold them to less.
@@ -170,15 +171,13 @@ def plan_for(spec: LayerSpec) -> Plan:
     """The plan of one of a layer's sums."""
     candidates = tuple(_candidate(method, spec) for method in ALGORITHMS)
     able = [candidate for candidate in candidates if candidate.cost is not None]
-    return Plan(spec, min(able, key=_judged), candidates)
+    margin = TORCH_MARGIN_IN_NETWORKS if spec.epilogue else TORCH_MARGIN
+    return Plan(spec, min(able, key=lambda candidate: _judged(candidate, margin)), candidates)
 
 
-def _judged(candidate: Candidate) -> float:
-    """Its predicted seconds; torch's own must be faster by a margin.
-
-    Its times scatter most about what is predicted of them, and its result takes new memory and a pass for what follows.
-    """
-    return planning.cost_of(candidate).seconds * (TORCH_MARGIN if candidate.name == "torch" else 1.0)
+def _judged(candidate: Candidate, margin: float) -> float:
+    """Its predicted seconds; torch's own must be faster by a margin."""
+    return planning.cost_of(candidate).seconds * (margin if candidate.name == "torch" else 1.0)
 
 
 def _candidate(method: LayerMethod, spec: LayerSpec) -> Candidate:

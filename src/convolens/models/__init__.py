@@ -7,7 +7,8 @@ given), `tap_scores.py` (what of them is explained) and `heads.py`.
 
 from __future__ import annotations
 
-from convolens.errors import WeightsError, need_networks
+from convolens.errors import WeightsError
+from convolens.torch_loading import need_networks
 
 need_networks()
 

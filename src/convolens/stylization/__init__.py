@@ -12,7 +12,7 @@ Gatys, Ecker & Bethge, "Image Style Transfer Using Convolutional Neural Networks
 
 from __future__ import annotations
 
-from convolens.errors import need_networks
+from convolens.torch_loading import need_networks
 
 need_networks()
 

@@ -13,9 +13,10 @@ from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Literal, Never
 
-from convolens.errors import ArgumentError, did_you_mean, need_networks, need_one_of
+from convolens.errors import ArgumentError, did_you_mean, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.inputs import reads
+from convolens.torch_loading import need_networks
 
 if TYPE_CHECKING:
     from convolens.training.run_folder import Run

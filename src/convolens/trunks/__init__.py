@@ -6,12 +6,9 @@ in `tests/trunks` then tests it.
 
 from __future__ import annotations
 
-from convolens.errors import need_package
+from convolens.torch_loading import need_networks
 
-try:
-    import torch as _torch  # noqa: F401 - only to say what to install
-except ImportError as missing:
-    raise need_package("torch", "networks", "trunk") from missing
+need_networks("trunk")
 
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing

@@ -1,0 +1,92 @@
+"""What one other busy process costs: networks and effects alone, and beside it, on as many threads as there are cores.
+
+Half of what two cores give goes to the other process on one of them, so that a fair price is 4/3 of the time alone for
+work that is cut finely, and 2 for work whose parts wait for one another at every layer.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import convolens.layers  # isort: skip - first: it loads torch, as in a program that begins with Convolens
+import numpy as np
+import torch
+
+import convolens as cl
+from benchmarks.harness import machine, replace_section
+from benchmarks.layers import LastMap, a_trunk, in_a_row, network, of_torch, step
+from benchmarks.network_peers import without_gradients
+
+ROUNDS = 3
+SECONDS = 1.5  # of each half of a round
+
+
+def run() -> None:
+    lines = ["| case | alone, ms | beside one busy process | |", "|---|---|---|---|"]
+    for name, call in cases():
+        alone, beside = medians(call)
+        lines.append(f"| {name} | {alone:.1f} | {beside:.1f} | {beside / alone:.2f}× |")
+        print(lines[-1], flush=True)
+    note = (
+        "Medians of rounds in turn; the other process counts in a loop. PyTorch, too, as Convolens loads it: its idle "
+        "threads sleep soon."
+    )
+    table = "\n".join(lines)
+    head = "## On a busy machine\n\n"
+    replace_section("On a busy machine", f"{head}{note}\n\n{machine()}\n\n`python -m benchmarks busy`\n\n{table}\n")
+
+
+def cases() -> list[tuple[str, Callable[[], Any]]]:
+    """What is timed, by name; torch's own beside ours."""
+    picture, batch = torch.randn(1, 3, 224, 224), torch.randn(8, 3, 224, 224)
+    last = batch.contiguous(memory_format=torch.channels_last)
+    found: list[tuple[str, Callable[[], Any]]] = []
+    for name in ("resnet18", "resnet50", "vgg16"):
+        model = network(name)
+        fused, theirs = cl.fuse(model), of_torch(model).to(memory_format=torch.channels_last)
+        first = picture.contiguous(memory_format=torch.channels_last)
+        found.append((f"{name}, batch 1", without_gradients(lambda fused=fused: fused(picture))))
+        found.append((f"{name}, batch 1, PyTorch", without_gradients(lambda theirs=theirs, x=first: theirs(x))))
+    for name in ("resnet18", "vgg16"):
+        trunk = a_trunk(name).train()
+        theirs = of_torch(in_a_row(trunk)).to(memory_format=torch.channels_last)
+        found.append((f"training step, {name}, batch 8", step(LastMap(trunk), last)))
+        found.append((f"training step, {name}, batch 8, PyTorch", step(theirs, last)))
+    photo = np.random.default_rng(0).random((2160, 3840), np.float32)
+    found.append(("Gaussian blur σ=5, 3840×2160 float32", lambda: cl.blur(photo, 5)))
+    return found
+
+
+def medians(call: Callable[[], Any]) -> tuple[float, float]:
+    """Milliseconds alone, and beside a busy process."""
+    call()
+    alone, beside = [], []
+    for _ in range(ROUNDS):
+        alone += samples(call)
+        other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            time.sleep(0.2)
+            beside += samples(call)
+        finally:
+            other.kill()
+            other.wait()
+    return statistics.median(alone), statistics.median(beside)
+
+
+def samples(call: Callable[[], Any]) -> list[float]:
+    """Milliseconds of calls one after the other."""
+    found, end = [], time.perf_counter() + SECONDS
+    while time.perf_counter() < end or not found:
+        start = time.perf_counter()
+        call()
+        found.append((time.perf_counter() - start) * 1e3)
+    return found
+
+
+if __name__ == "__main__":
+    run()
