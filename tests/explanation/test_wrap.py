@@ -49,6 +49,21 @@ def test_the_gradient_is_taken_before_what_changes_the_map_in_place(small, pictu
     assert found.grids["deep"].min() < 0  # the map before the ReLU in place
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_each_part_of_a_wrapped_module_stays_in_its_mode(whole, picture):
+    module = Small().train(whole)
+    module.deep.train(not whole)
+    modes = {name: part.training for name, part in module.named_modules()}
+    model = cl.wrap_module(module, "deep")
+    assert model.training == whole
+    with pytest.raises(ArgumentError, match=r"need it in evaluation mode, got .*training mode"):
+        cl.explain(model, picture)
+    assert {name: part.training for name, part in module.named_modules()} == modes
+    model.eval()
+    cl.explain(model, picture)
+    assert not any(part.training for part in module.modules())
+
+
 @pytest.mark.bad_input
 def test_what_cannot_be_wrapped_or_tapped_is_named(small, picture):
     with pytest.raises(ArgumentError, match=r"taps: need names of submodules, got 'depe'; did you mean 'deep'\?"):

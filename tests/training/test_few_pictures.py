@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from torch import nn
 
 import convolens as cl
 from convolens.errors import ArgumentError, DataError
@@ -13,26 +12,7 @@ from convolens.training.loop import fit
 from convolens.training.settings import Settings
 from convolens.training.tuning import find_batch
 from tests.data.test_folders import fill
-from tests.training.toy import toy
-
-
-class CountedNorm(nn.BatchNorm2d):
-    """Notes how many pictures each batch has in training."""
-
-    def __init__(self, channels):
-        super().__init__(channels)
-        self.sizes = []
-
-    def forward(self, x):
-        if self.training:
-            self.sizes.append(len(x))
-        return super().forward(x)
-
-
-def counted(count, **options):
-    task = toy(count, **options)
-    task.model[1] = CountedNorm(8)
-    return task
+from tests.training.toy import counted, toy
 
 
 def events(folder):

@@ -2,6 +2,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -328,18 +329,43 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, times, ep
     assert same(*best)
 
 
-def test_two_processes_take_the_steps_of_one(tmp_path):
-    trained(tmp_path / "1", toy.toy(40, norm=False), **toy.FIVE_STEPS)
-    folder = tmp_path / "2"
+def two_processes(folder, request):
+    """Runs `toy.py` twice, as `torchrun` would, and gives what each wrote to its error stream."""
     folder.mkdir()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     ranks = [environment | {"WORLD_SIZE": "2", "RANK": str(rank)} for rank in range(2)]
-    command = [sys.executable, str(TOY), str(folder), "several"]
+    command = [sys.executable, str(TOY), str(folder), request]
     processes = [subprocess.Popen(command, env=rank, stderr=subprocess.PIPE) for rank in ranks]
-    for process in processes:
-        _, complaint = process.communicate(timeout=120)
-        assert process.returncode == 0, complaint.decode()[-2000:]
-        assert "gloo" not in complaint.decode()  # the threads left, by `toy.py`; one alive at the end may abort it
+    try:
+        told = [process.communicate(timeout=120)[1].decode() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], told[0][-1000:] + told[1][-1000:]
+    return told
+
+
+def test_no_process_of_two_has_a_batch_of_one_picture(tmp_path):
+    def sizes(name, **request):
+        two_processes(tmp_path / name, json.dumps({"bad": [], **request}))
+        return [json.loads((tmp_path / name / f"sizes-{rank}.json").read_text()) for rank in range(2)]
+
+    for found in sizes("odd", count=9, batch=4):  # five and four pictures a step, in two parts
+        assert set(found) <= {2, 3} and len(found) == 4
+    for found in sizes("few", count=9, batch=2):
+        assert re.match("batch: need 4 or more where batch norms are trained", found)
+    bad = parts_of_epoch(9, 4, 0, 0, least=4)[0][-1:]  # of the second process's two pictures one cannot be used
+    first, second = sizes("bad", count=9, batch=4, bad=bad)
+    assert len(first) == len(second) < 4 and min(first + second) > 1  # a step that one drops, both drop
+    events = [json.loads(line) for line in (tmp_path / "bad" / "log.jsonl").read_text().splitlines()]
+    dropped = [one for one in events if one["event"] == "batch dropped"]
+    assert len(dropped) == 4 - len(first) and {one["usable"] for one in dropped} == {1}
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    trained(tmp_path / "1", toy.toy(40, norm=False), **toy.FIVE_STEPS)
+    for complaint in two_processes(tmp_path / "2", "several"):
+        assert "gloo" not in complaint  # the threads left, by `toy.py`; one alive at the end may abort it
     alone, together = weights(tmp_path / "1"), weights(tmp_path / "2")
     models = [name for name in alone if name.startswith("model.")]
     assert models

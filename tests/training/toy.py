@@ -1,5 +1,7 @@
 """A task small enough that a training takes a moment: which of two blobs is brighter. No files, no trunk."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from convolens.errors import ConvolensError
 from convolens.training.loop import fit
 from convolens.training.settings import Settings
 from convolens.training.task import TrainingTask, stacked
@@ -97,11 +100,43 @@ def settings(**changes):
 FIVE_STEPS = {"epochs": 1, "optimizer": "sgd", "ema": None, "precision": "float32"}
 
 
+class CountedNorm(nn.BatchNorm2d):
+    """Notes how many pictures each batch has in training."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.sizes = []
+
+    def forward(self, x):
+        if self.training:
+            self.sizes.append(len(x))
+        return super().forward(x)
+
+
+def counted(count, **options):
+    task = toy(count, **options)
+    task.model[1] = CountedNorm(8)
+    return task
+
+
+def count_in_one_of_several(folder, request):
+    """Trains as the request says, and leaves the sizes of this process's batches, or why there are none."""
+    task = counted(request["count"], bad=request["bad"])
+    try:
+        fit(task, Settings(epochs=2, workers=1, batch=request["batch"]), folder, progress=False)
+        found = task.model[1].sizes
+    except ConvolensError as error:
+        found = str(error)
+    (folder / f"sizes-{os.environ['RANK']}.json").write_text(json.dumps(found))
+
+
 if __name__ == "__main__":  # python toy.py FOLDER [several]: for tests that kill it, or start several of it
     torch.set_num_threads(1)
     if sys.argv[2:] == ["several"]:  # a norm's statistics would be each process's own
         fit(toy(40, norm=False), settings(**FIVE_STEPS), Path(sys.argv[1]), progress=False)
         for thread in Path("/proc/self/task").glob("*/comm"):
             print(thread.read_text().strip(), file=sys.stderr)
+    elif sys.argv[2].startswith("{"):
+        count_in_one_of_several(Path(sys.argv[1]), json.loads(sys.argv[2]))
     else:
         fit(toy(), settings(epochs=int(sys.argv[2])), Path(sys.argv[1]), resume=True, progress=False)

@@ -72,8 +72,10 @@ def checked_request(
         ArgumentError: a model in training mode, or no such tap.
         MethodError: no such method, or it takes no tap or has no weights that could be positive.
     """
-    if model.training:
-        raise ArgumentError("model: need it in evaluation mode, got training mode; call model.eval() first")
+    in_training = next((name for name, part in model.named_modules() if part.training), None)
+    if in_training is not None:
+        where = f" in its part {in_training}" if in_training else ""
+        raise ArgumentError(f"model: need it in evaluation mode, got training mode{where}; call model.eval() first")
     need_one_of("method", method, ("auto", *METHODS), MethodError)
     chosen = check_taps(model, taps)
     if method == "auto":

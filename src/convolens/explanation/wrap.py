@@ -58,7 +58,7 @@ class Wrapped(nn.Module):
         self.module, self.class_names, self.preprocessing = module, class_names, preprocessing
         self.passed_taps = taps
         self.taps = taps[-1:]
-        self.train(module.training)
+        self.training = module.training  # not `train`, which would set the modes of the module's parts
 
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """The module's scores."""

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.receptive import ReceptiveField
@@ -34,9 +34,8 @@ class TapScores(Protocol):
     def passed_taps(self) -> tuple[str, ...]:
         """Every tap that the scores depend on."""
 
-    @property
-    def training(self) -> bool:
-        """Whether the network is in training mode."""
+    def named_modules(self) -> Iterable[tuple[str, nn.Module]]:
+        """The network and its parts, each with its mode."""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -87,7 +86,9 @@ class OnTaps(Protocol):
     """A model on taps of a trunk, of any task."""
 
     trunk: Trunk
-    training: bool
+
+    def named_modules(self) -> Iterable[tuple[str, nn.Module]]:
+        """The model and its parts, each with its mode."""
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -136,10 +137,9 @@ class TrunkScores:
         order = model.trunk.taps
         self.passed_taps = order[: order.index(deepest or max(self.taps, key=order.index)) + 1]
 
-    @property
-    def training(self) -> bool:
-        """Whether the model is in training mode."""
-        return self.model.training
+    def named_modules(self) -> Iterable[tuple[str, nn.Module]]:
+        """Those of the model."""
+        return self.model.named_modules()
 
     @property
     def preprocessing(self) -> Preprocessing:

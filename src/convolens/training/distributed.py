@@ -54,6 +54,14 @@ class World:
         dist.all_reduce(values)
         return dict(zip(sorted(counts), values.tolist(), strict=True))
 
+    def smallest(self, number: int) -> int:
+        """The smallest of all processes' numbers."""
+        if self.size == 1:
+            return number
+        value = torch.tensor(number, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(value, dist.ReduceOp.MIN)
+        return int(value)
+
     def broadcast(self, value: Value) -> Value:
         """Gives all processes the first one's value."""
         if self.size == 1:

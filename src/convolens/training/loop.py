@@ -198,9 +198,11 @@ class _Training:
         ):
             before, done, pictures = time.monotonic(), self._done(len(parts)), len(parts[minibatch.step])
             self._set_lr(done)
-            if 0 < len(minibatch.samples) < self.least:
-                self._tell_what_is_dropped(bar, minibatch)
-            self._step(minibatch)
+            usable = self.world.smallest(len(minibatch.samples))
+            if usable >= self.least:
+                self._step(minibatch)
+            elif usable or self.world.size > 1:  # of all pictures that cannot be used, each is told
+                self._tell_what_is_dropped(bar, minibatch, usable)
             progress.step += 1
             self.pace.step(pictures)
             bar.step(
@@ -225,11 +227,14 @@ class _Training:
                 f"it is merged, batches have up to {max(sizes)}"
             )
 
-    def _tell_what_is_dropped(self, bar: Bar, minibatch: Minibatch) -> None:
-        """Says that the one picture of a batch that can be used is not trained on this time."""
+    def _tell_what_is_dropped(self, bar: Bar, minibatch: Minibatch, usable: int) -> None:
+        """Says that the few pictures of a batch that can be used are not trained on this time, in no process."""
         facts = {"epoch": self.progress.epoch + 1, "step": minibatch.step + 1}
-        self.log.note("batch dropped", usable=len(minibatch.samples), of=len(minibatch.numbers), **facts)
-        bar.say(f"batch {minibatch.step + 1}: one picture can be used, too few for the batch norms; dropped this time")
+        self.log.note("batch dropped", usable=usable, of=len(minibatch.numbers), **facts)
+        whose = f" for one of {self.world.size} processes" if self.world.size > 1 else ""
+        count = "one picture" if usable == 1 else f"{usable} pictures"
+        why = "for the batch norms" if self.least > 1 else "for a step"
+        bar.say(f"batch {minibatch.step + 1}: {count} can be used{whose}, too few {why}; dropped this time")
 
     def _forecast(self, bar: Bar) -> None:
         """Says, early in a run of some minutes, how far it will come."""
@@ -258,9 +263,6 @@ class _Training:
             for part in _parts(minibatch.samples, settings.accumulate, self.least)
         ]
         counts = self.world.summed_up(_added([task.objective.counts(batch) for batch in batches]))
-        if not batches:
-            self._pass_over(minibatch)
-            return
         self.learner.optimizer.zero_grad()
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches, 1):
@@ -279,14 +281,6 @@ class _Training:
         for name in sums:
             progress.sums[name] = progress.sums.get(name, 0.0) + float(sums[name])
             progress.counts[name] = progress.counts.get(name, 0.0) + counts[name]
-
-    def _pass_over(self, minibatch: Minibatch) -> None:
-        """Handles a batch of too few usable pictures: one process passes it over, several would wait for ever."""
-        if self.world.size > 1:
-            raise TrainingError(
-                f"batch {minibatch.step + 1}: need {self.least} pictures for each of {self.world.size} processes, "
-                f"got {len(minibatch.samples)} that can be used for process {self.world.rank}; take a larger batch"
-            )
 
     def _moved(self, examples: Sequence[Any]) -> dict[str, Any]:
         batch = self.task.training_set.collate(examples)

@@ -1,9 +1,12 @@
 """State dicts as other people's programs leave them: what is in them is loaded exactly, by its content, or named."""
 
 import argparse
+import gzip
+import json
 import os
 import pathlib
 import pickle
+import tarfile
 from collections import OrderedDict, defaultdict
 
 import numpy as np
@@ -44,6 +47,10 @@ def need_equal(path, state):
     assert all(torch.equal(found[key], value) for key, value in state.items())
 
 
+def as_mmpretrain(state):
+    return {("head." if key.startswith("fc.") else "backbone.") + key: value for key, value in state.items()}
+
+
 OPTIMIZER = {"state": {0: {"momentum_buffer": torch.zeros(2)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
 SETTINGS = {
     "args": argparse.Namespace(lr=0.1, out=pathlib.Path("runs"), model="resnet18"),
@@ -61,6 +68,14 @@ FILES = {
     "histology.pth": lambda s: {"state_dict": below("model.resnet.", s)},
     "compiled.pt": lambda s: below("module._orig_mod.", s),
     "anything.pth": lambda s: below("the_net.of_mine.", s),
+    "ema.bin": lambda s: {"epoch": 1, "ema_state_dict": below("module.", s)},
+    "mmpretrain.pth": lambda s: {"meta": {"CLASSES": ("a", "b")}, "state_dict": as_mmpretrain(s)},
+    "detectron.pth": lambda s: {
+        "model": below("backbone.bottom_up.", s),
+        "iteration": 9,
+        "scheduler": {"last_epoch": 9},
+    },
+    "random.pth": lambda s: {"net": s, "torch_rng": torch.get_rng_state(), "numpy_rng": ("MT19937", np.arange(9))},
     "swa.pth": lambda s: {"n_averaged": torch.tensor(4), **below("module.", s)},
 }
 
@@ -70,6 +85,102 @@ FILES = {
 def test_a_programs_checkpoint_is_loaded_exactly(name, zipped, state, tmp_path):
     torch.save(FILES[name](state), tmp_path / name, _use_new_zipfile_serialization=zipped)
     need_equal(tmp_path / name, state)
+
+
+def as_transformers(key):
+    """As ResNetForImageClassification of Hugging Face's transformers calls the tensor."""
+    kinds = {"conv": "convolution", "bn": "normalization"}
+    if key.startswith("fc."):
+        return key.replace("fc.", "classifier.1.")
+    *place, layer, rest = key.split(".")
+    if not place:
+        return f"resnet.embedder.embedder.{kinds[layer[:-1]]}.{rest}"
+    before = f"resnet.encoder.stages.{int(place[0][5:]) - 1}.layers.{place[1]}"
+    if "downsample" in place:
+        return f"{before}.shortcut.{'normalization' if layer == '1' else 'convolution'}.{rest}"
+    return f"{before}.layer.{int(layer[-1]) - 1}.{kinds[layer[:-1]]}.{rest}"
+
+
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_transformers_names_are_torchvisions(prefix, state, tmp_path):
+    assert (
+        as_transformers("layer2.0.downsample.1.weight")
+        == "resnet.encoder.stages.1.layers.0.shortcut.normalization.weight"
+    )
+    renamed = {prefix + as_transformers(key): value for key, value in state.items()}
+    torch.save(renamed, tmp_path / "pytorch_model.bin")
+    need_equal(tmp_path / "pytorch_model.bin", state)
+
+
+@pytest.mark.parametrize(("name", "save"), [("model.safetensors", save_file), ("pytorch_model.bin", torch.save)])
+def test_weights_in_several_files_are_read_by_their_index(name, save, state, tmp_path):
+    stem, _, end = name.partition(".")
+    keys = list(state)
+    parts = {f"{stem}-{number + 1:05}-of-00003.{end}": keys[number::3] for number in range(3)}
+    for part, held in parts.items():
+        save({"model." + key: state[key] for key in held}, tmp_path / part)
+    index = tmp_path / f"{name}.index.json"
+    files = {"model." + key: part for part, held in parts.items() for key in held}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": files}))
+    need_equal(index, state)
+    with pytest.raises(WeightsError, match=r"it is one part of several: give the index beside them"):
+        trunk("resnet18", weights=tmp_path / f"{stem}-00002-of-00003.{end}")
+    index.write_text(json.dumps({"weight_map": {**files, "a": f"{stem}-00001-of-00003.{end}"}}))
+    with pytest.raises(WeightsError, match=r"index\.json: need the 123 tensors that it names, got 1 missing \(a\)"):
+        trunk("resnet18", weights=index)
+    (tmp_path / f"{stem}-00003-of-00003.{end}").unlink()
+    with pytest.raises(WeightsError, match=r"00003-of-00003.*found nothing there"):
+        trunk("resnet18", weights=index)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": "../b.bin"}}',
+                                     '{"weight_map": {"a": "/etc/b.bin"}}', '{"weight_map": {"a": 3}}'])  # fmt: skip
+def test_an_index_that_is_none_or_leads_elsewhere_is_refused(content, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(
+        WeightsError, match=r"index\.json: need (an index of weights|names of files beside|a weights file)"
+    ):
+        trunk("resnet18", weights=tmp_path / "model.safetensors.index.json")
+
+
+def exported(path):
+    program = torch.export.export(nn.Conv2d(3, 4, 3), (torch.zeros(1, 3, 8, 8),))
+    torch.export.save(program, path)
+
+
+def tarred(path):
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("a.pth"))
+
+
+FOREIGN = {
+    "a.pt2": (exported, "an exported program"),
+    "a.onnx": (lambda path: path.write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x052.1.0"), "an ONNX model"),
+    "onnx.pth": (lambda path: path.write_bytes(b"\x08\x07\x12\x07pytorch\x1a\x052.1.0"), "an ONNX model"),
+    "a.tflite": (lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(50)), "a TensorFlow Lite model"),
+    "a.pth.gz": (lambda path: path.write_bytes(gzip.compress(b"a")), "a gzip archive; unpack it"),
+    "a.pth.tar": (tarred, "a tar archive; unpack it"),
+    "lfs.pth": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "a pointer of Git LFS"),
+    "lfs.safetensors": (
+        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "a pointer of Git",
+    ),
+    "page.pth": (lambda path: path.write_text("\n<!DOCTYPE html><html>"), "a web page, as failed downloads leave"),
+    "a.npz": (lambda path: np.savez(path, a=np.zeros(3)), "arrays of NumPy's"),
+    "config.json": (lambda path: path.write_text('{"a": 1}'), "a JSON file; give the file of tensors"),
+    "R-50.pkl": (lambda path: path.write_bytes(pickle.dumps({"model": {}}, 2)), "a pickle that torch did not write"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch.export's own
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_is_no_weights_file_is_called_what_it_is(name, tmp_path):
+    write, what = FOREIGN[name]
+    write(tmp_path / name)
+    with pytest.raises(
+        WeightsError, match=rf"{name}: need a (weights file|state dict|PyTorch weights file).*got .*{what}"
+    ):
+        trunk("resnet18", weights=tmp_path / name)
 
 
 def test_safetensors_below_a_prefix_are_loaded(state, tmp_path):

@@ -18,8 +18,11 @@ from torch import Tensor
 from convolens.errors import ArgumentError, FileError, WeightsError
 from convolens.media.files import need_file
 from convolens.trunks.preprocessing import Preprocessing
+from convolens.trunks.weights.foreign import START_BYTES, foreign
 from convolens.trunks.weights.keras import read_keras
+from convolens.trunks.weights.names import from_mmpretrain, from_timm, from_transformers
 from convolens.trunks.weights.pickles import read_pickled
+from convolens.trunks.weights.shards import INDEX, read_shards
 from convolens.trunks.weights.state_dicts import State, state_in, without_prefix
 from convolens.trunks.weights.strict import some
 from convolens.trunks.weights.tensor_file import read_tensor_file
@@ -53,7 +56,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         need_file(path, "a weights file")
         with path.open("rb") as stream:
-            start = stream.read(_START_BYTES)
+            start = stream.read(START_BYTES)
     except (FileError, OSError) as error:
         reason = str(error) if isinstance(error, FileError) else f"{path}: cannot be read: {error.strerror or error}"
         raise WeightsError(reason) from error
@@ -69,45 +72,48 @@ def is_weights_name(name: str) -> bool:
 
 
 def tidy(state: Mapping[str, Tensor], source: object) -> State:
-    """The tensors under torchvision's names: prefixes dropped, timm's VGG head translated."""
-    return _from_timm(without_prefix(state, source))
+    """The tensors under torchvision's names: other packages' names translated, prefixes dropped."""
+    return from_timm(without_prefix(from_mmpretrain(from_transformers(state)), source))
 
 
 def _reader(path: Path, start: bytes) -> Callable[[Path], Checkpoint]:
     if start[8:9] == b"{":
         return _read_safetensors
+    if path.name.endswith(INDEX) and start.lstrip().startswith(b"{"):
+        return _read_shards
     if start.startswith(_HDF5):
         return _read_hdf5
     if start.startswith(_PICKLES):
         return _read_torch
     reader = _SUFFIXES.get(path.suffix.lower())
-    if reader is None:
-        raise WeightsError(
-            f"{path}: need a weights file (.safetensors, PyTorch's .pth, Keras's .h5), got one that begins {start!r}"
-        )
+    other = foreign(start, path.suffix.lower())
+    if other or reader is None:
+        found = other or f"one that begins {start[:_SHOWN_BYTES]!r}"
+        raise WeightsError(f"{path}: need a weights file (.safetensors, PyTorch's .pth, Keras's .h5), got {found}")
     return reader  # says what is wrong with a file of its kind
-
-
-def _from_timm(state: State) -> State:
-    """Timm's VGG keeps its dense layers as convolutions, under names of its own; its ResNets have torchvision's."""
-    if "pre_logits.fc1.weight" not in state:
-        return state
-    names = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}
-    found = {}
-    for key, value in state.items():
-        layer, _, kind = key.rpartition(".")
-        dense = layer in names and kind == "weight"
-        found[f"{names.get(layer, layer)}.{kind}"] = value.flatten(1) if dense and value.ndim > 1 else value
-    return found
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
     texts, state = read_tensor_file(path)
     facts = {key: _plain(text) for key, text in texts.items()}
     _need_plain(state, path)
-    return (
-        _own(path, state, facts) if isinstance(facts.get("trunk"), dict) else Checkpoint(str(path), tidy(state, path))
-    )
+    if isinstance(facts.get("trunk"), dict):
+        return _own(path, state, facts)
+    return Checkpoint(str(path), tidy(state, path))
+
+
+def _read_shards(path: Path) -> Checkpoint:
+    return Checkpoint(str(path), tidy(read_shards(path, _shard), path))
+
+
+def _shard(path: Path) -> State:
+    try:
+        need_file(path, "a part of the weights")
+    except FileError as error:
+        raise WeightsError(str(error)) from error
+    state = read_tensor_file(path)[1] if path.suffix == ".safetensors" else _torch_state(path)
+    _need_plain(state, path)
+    return state
 
 
 def _own(path: Path, state: State, facts: Mapping[str, Any]) -> Checkpoint:
@@ -134,13 +140,17 @@ def _plain(text: str) -> Any:
 
 
 def _read_torch(path: Path) -> Checkpoint:
+    return Checkpoint(str(path), tidy(_torch_state(path), path))
+
+
+def _torch_state(path: Path) -> State:
     content = state_in(read_pickled(path), path)
     strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if strangers:
         raise WeightsError(f"{path}: need a state dict of tensors only, got {some(strangers)} besides")
     state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     _need_plain(state, path)
-    return Checkpoint(str(path), tidy(state, path))
+    return state
 
 
 def _need_plain(state: Mapping[str, Tensor], path: Path) -> None:
@@ -162,10 +172,11 @@ def _read_hdf5(path: Path) -> Checkpoint:
     return Checkpoint(str(path), state, preprocessing, options)
 
 
-# By their first bytes: HDF5's signature; a zip as torch writes it; a bare pickle of protocol 2 or later.
+# By their first bytes: HDF5's signature; a zip as torch writes it; a bare pickle of protocol 2 or later. A safetensors
+# file has the length of its header in eight, then the header.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_START_BYTES = 9  # a safetensors file has the length of its header in eight, then the header
+_SHOWN_BYTES = 9
 # Where the first bytes say nothing, the suffix says which reader shall tell what is wrong.
 _SUFFIXES: dict[str, Callable[[Path], Checkpoint]] = {
     ".safetensors": _read_safetensors,

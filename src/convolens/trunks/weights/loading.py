@@ -7,6 +7,7 @@ left over, and which network the file looks like.
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from os import PathLike, fspath
@@ -27,6 +28,7 @@ from convolens.trunks.weights.state_dicts import State
 from convolens.trunks.weights.strict import COUNTER, load_strictly
 from convolens.trunks.weights.table import WEIGHTS, InPackage, Published, class_names
 
+_SHARD = re.compile(r"-\d+-of-\d+\.")  # how parts of weights are numbered
 Builders = Mapping[str, Callable[..., Trunk]]
 
 
@@ -146,7 +148,9 @@ def original_head_of(checkpoint: Checkpoint, trunk: Trunk, trunks: Builders) -> 
 
 
 def _remedy(checkpoint: Checkpoint, trunks: Builders) -> str:
-    """Which network the file looks like."""
+    """Which network the file looks like, or that it is one part of several."""
+    if _SHARD.search(checkpoint.source):
+        return "; it is one part of several: give the index beside them (….index.json)"
     alike = likeliest(checkpoint.state, trunks)
     return f"; it looks like {alike}'s" if alike else "; it looks like no network we know"
 

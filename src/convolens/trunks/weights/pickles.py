@@ -86,6 +86,16 @@ def _need_state_dict(path: Path) -> None:
             f"{path}: need a state dict, got a TorchScript program (torch.jit.save), which is code and is not run; "
             "where you trust the file, torch.save(torch.jit.load(path).state_dict(), …)"
         )
+    if "archive_format" in names:
+        raise WeightsError(
+            f"{path}: need a state dict, got an exported program (torch.export), which is not run; "
+            "where you trust the file, torch.save(dict(torch.export.load(path).state_dict), …)"
+        )
+    if names and all(name.endswith(".npy") for name in names):
+        raise WeightsError(
+            f"{path}: need a weights file, got arrays of NumPy's; "
+            "safetensors.numpy.save_file(dict(numpy.load(path)), …) makes one of them"
+        )
     if "model.weights.h5" in names:
         raise WeightsError(
             f"{path}: need a weights file, got a whole model of Keras; model.save_weights('NAME.weights.h5') writes one"
@@ -110,6 +120,8 @@ def _reading(path: Path) -> Iterator[None]:
                 f"{path}: need tensors and plain settings, got {stranger}, which could run code; not loaded; {_REMEDY}"
             ) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "magic number" in reason:  # a bare pickle, which torch.save puts a number before
+            reason = f"a pickle that torch did not write; {_REMEDY}"
         raise WeightsError(
             f"{path}: need a PyTorch weights file, got a damaged one or something else ({reason})"
         ) from error
