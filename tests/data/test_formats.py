@@ -32,6 +32,18 @@ def test_every_format_gives_the_same_boxes_in_pixels(written):
     }
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_is_recognised_as_itself(tmp_path, name):
+    source = WRITERS[name](tmp_path)
+    expected = {"csv with sizes": "csv", "label studio": "label-studio", "label studio, min": "label-studio"}
+    assert read_with_faults(source).format == expected.get(name, name)
+    for path in tmp_path.rglob("*"):
+        if path.is_dir():
+            (path / ".DS_Store").write_bytes(b"{")
+            (path / "._a.xml").write_bytes(b"<annotation>")
+    assert read_with_faults(source).format == expected.get(name, name)
+
+
 def test_every_format_says_where_the_pictures_lie(written):
     for example in read_data(written).examples:
         loaded = load(example)
@@ -285,7 +297,7 @@ def test_a_table_in_another_encoding_is_named(tmp_path):
 def test_a_format_may_be_named_and_must_be_one_of_them(tmp_path):
     write_yolo(tmp_path)
     assert read_data(tmp_path, format="yolo").kind == "boxes"
-    with pytest.raises(ArgumentError, match="format: need one of yolo, coco, voc, csv, folders, got 'tfrecord'"):
+    with pytest.raises(ArgumentError, match=r"format: need one of yolo, coco, .*folders, got 'tfrecord'"):
         read_data(tmp_path, format="tfrecord")
 
 

@@ -93,10 +93,104 @@ def write_yolo(folder: Path) -> Path:
     return folder
 
 
+def write_labelme(folder: Path) -> Path:
+    write_pictures(folder)
+    for name, boxes in BOXES.items():
+        shapes = [
+            {"label": label, "points": [[x2, y1], [x1, y2]], "group_id": None, "shape_type": "rectangle", "flags": {}}
+            for label, (x1, y1, x2, y2) in boxes
+        ]
+        content = {"version": "4.5.6", "flags": {}, "shapes": shapes, "imagePath": name, "imageData": "iVBORw0KGgo="}
+        content |= {"imageHeight": 30, "imageWidth": 40}
+        (folder / name).with_suffix(".json").write_text(json.dumps(content))
+    return folder
+
+
+def write_cvat(folder: Path) -> Path:
+    write_pictures(folder / "images")
+    images = ""
+    for number, (name, boxes) in enumerate(BOXES.items()):
+        shapes = "".join(
+            f'<box label="{label}" source="manual" occluded="0" xtl="{x1}.00" ytl="{y1}.00" xbr="{x2}.00" '
+            f'ybr="{y2}.00" z_order="0"></box>'
+            for label, (x1, y1, x2, y2) in boxes
+        )
+        images += f'<image id="{number}" name="{name}" width="40" height="30">{shapes}</image>'
+    head = '<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version><meta><job><labels>'
+    labels = "".join(f"<label><name>{name}</name><color>#fff</color><type>any</type></label>" for name in NAMES)
+    (folder / "annotations.xml").write_text(f"{head}{labels}</labels></job></meta>{images}</annotations>")
+    return folder
+
+
+def _percents(box: tuple[int, ...]) -> dict:
+    x1, y1, x2, y2 = box
+    return {
+        "x": x1 * 2.5, "y": y1 * 10 / 3, "width": (x2 - x1) * 2.5, "height": (y2 - y1) * 10 / 3, "rotation": 0,
+    }  # fmt: skip
+
+
+def write_label_studio(folder: Path) -> Path:
+    write_pictures(folder)
+    tasks = []
+    for number, (name, boxes) in enumerate(BOXES.items()):
+        result = [
+            {
+                "original_width": 40, "original_height": 30, "image_rotation": 0, "id": f"r{at}", "from_name": "label",
+                "to_name": "image", "type": "rectanglelabels", "origin": "manual",
+                "value": {**_percents(box), "rectanglelabels": [label]},
+            }
+            for at, (label, box) in enumerate(boxes)
+        ]  # fmt: skip
+        annotations = [{"id": number, "completed_by": 1, "result": result, "was_cancelled": False}]
+        tasks.append({"id": number, "annotations": annotations, "data": {"image": f"/data/upload/1/0a1b2c3d-{name}"}})
+    (folder / "project-1-at-2024-01-01.json").write_text(json.dumps(tasks))
+    return folder
+
+
+def write_label_studio_min(folder: Path) -> Path:
+    write_pictures(folder / "pictures")
+    rows = []
+    for number, (name, boxes) in enumerate(BOXES.items()):
+        labels = [
+            {**_percents(box), "rectanglelabels": [label], "original_width": 40, "original_height": 30}
+            for label, box in boxes
+        ]
+        row = {
+            "image": f"/data/local-files/?d=set/pictures/{name}",
+            "id": number,
+            "annotator": 1,
+            "annotation_id": number,
+        }
+        rows.append({**row, "label": labels} if labels else row)
+    (folder / "min.json").write_text(json.dumps(rows))
+    return folder / "min.json"
+
+
+def write_metadata(folder: Path) -> Path:
+    write_pictures(folder)
+    lines = [
+        {
+            "file_name": name,
+            "objects": {
+                "bbox": [[x1, y1, x2 - x1, y2 - y1] for _, (x1, y1, x2, y2) in boxes],
+                "categories": [label for label, _ in boxes],
+            },
+        }
+        for name, boxes in BOXES.items()
+    ]
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
 WRITERS = {
     "csv": write_csv,
     "csv with sizes": write_sized_csv,
     "coco": write_coco,
     "voc": write_voc,
     "yolo": write_yolo,
+    "labelme": write_labelme,
+    "cvat": write_cvat,
+    "label studio": write_label_studio,
+    "label studio, min": write_label_studio_min,
+    "metadata": write_metadata,
 }

@@ -20,12 +20,19 @@ def register(app: typer.Typer) -> None:
 def doctor(
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA", help="Folders of classes, CSV, COCO JSON, Pascal VOC XML, YOLO text."),
+        typer.Argument(
+            metavar="DATA",
+            help="Folders of classes, CSV, or annotations of COCO, VOC, YOLO, Label Studio, CVAT, labelme …",
+        ),
     ],
     html: Annotated[Path | None, typer.Option(help="Also write a page with pictures of what was found.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     format: Annotated[  # noqa: A002 - the option's name
-        str | None, typer.Option(help="folders, csv, coco, voc or yolo. Default: what it looks like.")
+        str | None,
+        typer.Option(
+            help="folders, csv, coco, voc, yolo, label-studio, cvat, labelme, open-images or metadata. "
+            "Default: what it looks like."
+        ),
     ] = None,
 ) -> None:
     """Look through pictures and annotations before a network learns from them.

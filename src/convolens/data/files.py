@@ -14,6 +14,7 @@ from convolens.media.picture_files import is_left_out
 from convolens.media.picture_formats import remedy_for
 
 MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
+MAX_SIDE = 1 << 31  # of a picture, beyond which a size is not believed
 END = 1 << 16  # bytes at either end of a file in which its keys must occur for it to be recognized
 
 # Names that folders, files and columns use for the splits of a data set.
@@ -126,6 +127,24 @@ def exists(path: Path) -> bool:
         return os.path.exists(path)  # noqa: PTH110 - Path's raises for names that are too long
     except ValueError:
         return False
+
+
+def claimed_size(width: object, height: object) -> tuple[int, int] | None:
+    """The size of a picture, where two numbers or their texts say it; it is a claim, and nothing depends on it.
+
+    >>> claimed_size("640.0", 480), claimed_size(0, 0), claimed_size("wide", None)
+    ((640, 480), None, None)
+    """
+    sides = []
+    for side in (width, height):
+        try:
+            value = float(side) if isinstance(side, str | int | float) else 0.0
+        except (ValueError, OverflowError):
+            return None
+        if not 0.5 < value < MAX_SIDE:  # nan and inf are not either
+            return None
+        sides.append(round(value))
+    return sides[0], sides[1]
 
 
 def numbered(names: set[str], known: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -12,9 +12,16 @@ from convolens.data.dataset import DataSet, Example, Reading
 # What some formats hold of a data set and others do not. The first three are the kinds of `DataSet.kind`.
 Carried = Literal[
     "label", "labels", "boxes",
-    "outlines", "crowds", "difficult", "truncated", "areas", "scores",  # of a box
-    "ids",  # of pictures
+    "crowds", "difficult", "truncated", "areas", "scores",  # of an object
+    "outside",  # what of an object is outside its picture
+    "boxes alone",  # without outlines
+    "outlines",
+    "parts",  # several outlines of an object
+    "own boxes",  # beside outlines, and other than around them
+    "ids",  # of pictures and classes
     "splits",
+    "lone split",  # one that all pictures are of
+    "partial splits",  # that some pictures are of
     "classes",  # their order, and those of which there is no object
     "order",  # of pictures
 ]  # fmt: skip
@@ -35,9 +42,17 @@ class Placed:
     size: tuple[int, int]
 
 
+SHORT = {"validation": "val"}  # what folders and files of splits are usually called, where it is not as here
+
+
 def in_images(example: Example, name: str, class_names: tuple[str, ...]) -> str:
     """Where most formats have a picture: in `images`, or in the folder there that its split has."""
-    return f"images/{example.split}/{name}" if example.split else f"images/{name}"
+    return f"images/{split_name(example.split)}/{name}" if example.split else f"images/{name}"
+
+
+def split_name(split: str) -> str:
+    """What a split is called in names of files and folders."""
+    return SHORT.get(split, split)
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,7 @@ class Format:
     Attributes:
         name: in options and messages.
         recognize: whether a path looks like it.
-        read: from the path and the class names that must hold, if any. Where outlines are among what is carried it
-            takes `outlines=`, whether those are wanted.
+        read: from the path and the class names that must hold, if any; with `outlines=` where `reads_outlines`.
         write: the annotations of pictures, which are in the folder already. It is called with the folder, the data that
             they are of (for its class names and kind) and the pictures, each with what the format carries and nothing
             else. None where the format is only read.
@@ -56,6 +70,7 @@ class Format:
         place: where in the folder a picture goes: from the example, the path that it has among those of its split, and
             the class names.
         by_stem: whether what is known of a picture is found by its name without the suffix, which must then be its own.
+        reads_outlines: whether `read` takes `outlines=True`, which asks for those of objects.
     """
 
     name: str
@@ -65,3 +80,4 @@ class Format:
     carries: frozenset[Carried] = frozenset()
     place: Callable[[Example, str, tuple[str, ...]], str] = in_images
     by_stem: bool = False
+    reads_outlines: bool = False

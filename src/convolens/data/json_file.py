@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from convolens.data.files import ends_of_file, read_text
@@ -34,3 +36,17 @@ def keys_in(path: Path, start: str, names: tuple[str, ...]) -> frozenset[str]:
     if not ends.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(start.encode()):
         return frozenset()
     return frozenset(name for name in names if re.search(rb'"' + name.encode() + rb'"\s*:', ends))
+
+
+def real(value: Any, what: str) -> float:
+    """A number of a JSON file.
+
+    Raises:
+        ValueError: it is none that a double can hold; `what` says what was needed.
+    """
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise ValueError(f"need {what}, got {short(value)}")

@@ -71,7 +71,7 @@ class PictureNames:
                     for path in (look(place, end) for place in self.places):
                         if path is not None:
                             self._check(path, name, end)
-                            return Path(path)
+                            return Path(os.path.normpath(path) if ".." in path else path)
         return None
 
     def path(self, *names: str) -> Path:

@@ -25,8 +25,9 @@ def read_data(
     """The examples of a data set, without opening its pictures (YOLO's fractions need their headers).
 
     Args:
-        path: a folder with one folder of pictures for each class, a CSV, a COCO JSON, a folder of Pascal VOC's XML, a
-            YOLO `data.yaml`; or a folder that holds one of them.
+        path: a folder with one folder of pictures for each class, a CSV, a folder of Pascal VOC's XML or labelme's JSON
+            files, a YOLO `data.yaml`, the JSON of COCO or Label Studio, CVAT's XML, Open Images' CSV, Hugging Face's
+            `metadata.jsonl`; or a folder that holds one of them.
         format: one of `FORMATS`' names, where it is not to be guessed.
         class_names: the classes a trained model knows, in its order. The data's names must then be among them, and one
             class alone will do.
@@ -76,7 +77,7 @@ def read_with_faults(
     if not (root.is_dir() or root.is_file()):
         raise FileError(f"{root}: need a folder or a file, got a device or a pipe")
     chosen = _format(root, format)
-    wanted = {"outlines": True} if outlines and "outlines" in chosen.carries else {}
+    wanted = {"outlines": True} if outlines and chosen.reads_outlines else {}
     reading = replace(chosen.read(root, class_names, **wanted), format=chosen.name)
     if not reading.data.examples and not reading.faults:
         why = f"; {reading.data.skipped[0].reason}" if reading.data.skipped else ""
@@ -98,7 +99,10 @@ def _format(root: Path, name: str | None) -> Format:
     for one in FORMATS:
         if one.name == name or (name is None and one.recognize(root)):
             return one
-    raise FileError(f"{root}: need a folder, .csv, COCO's .json or YOLO's data.yaml, got a file of another kind")
+    raise FileError(
+        f"{root}: need a folder, .csv, .json of COCO, Label Studio or labelme, .xml of VOC or CVAT, YOLO's data.yaml "
+        "or metadata.jsonl, got a file of another kind"
+    )
 
 
 def _with_sound_boxes(data: DataSet) -> DataSet:

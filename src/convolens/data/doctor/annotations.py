@@ -36,6 +36,14 @@ WHAT_TO_DO = {
     "class without a name": "have boxes and no class for them; they are one class",
     "label without a box": "have a label and no box; the picture is taken to show nothing",
     "labels separated by blanks": "have several labels in a cell; if blanks are part of them, separate them otherwise",
+    "shape passed over": "have no area, or are painted, and are passed over",
+    "attribute passed over": "say something that has no place in a box, and are passed over",
+    "label beside boxes": "have labels of the whole picture beside boxes, which are passed over",
+    "picture inside": "have their picture inside alone, which is not read; it is needed as a file",
+    "not annotated": "nobody has annotated, and are left out",
+    "several annotations": "have several annotations, of which one is taken",
+    "prediction": "have predictions alone, of which the first is taken",
+    "codes for classes": "have codes in place of the classes' names",
     "contradicting labels": "have several labels where there may be one",
 }
 

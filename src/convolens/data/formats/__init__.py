@@ -1,19 +1,37 @@
 """The formats of data, a package for each, which know nothing of one another.
 
-folders  a folder for each class      voc   Pascal VOC's XML files
-tables   CSV: labels or boxes         yolo  text files of fractions, data.yaml, obj.data
-coco     COCO's JSON
+folders  a folder for each class      voc           Pascal VOC's XML files
+tables   CSV: labels or boxes         yolo          text files of fractions, data.yaml, obj.data
+coco     COCO's JSON                  label_studio  Label Studio's JSON
+cvat     CVAT for images, XML         labelme       labelme's JSON files
+open_images  Open Images' CSV         metadata      Hugging Face's metadata.jsonl
 """
 
 from convolens.data.format import Format
-from convolens.data.formats import coco, folders, tables, voc, yolo
+from convolens.data.formats import (
+    coco,
+    cvat,
+    folders,
+    label_studio,
+    labelme,
+    metadata,
+    open_images,
+    tables,
+    voc,
+    yolo,
+)
 
 # In the order in which they are tried: what is plain to recognize comes first, any folder last.
 FORMATS: tuple[Format, ...] = (
     yolo.FORMAT,
     coco.FORMAT,
+    label_studio.FORMAT,
+    cvat.FORMAT,
     voc.FORMAT,
+    open_images.FORMAT,
+    metadata.FORMAT,
     tables.FORMAT,
+    labelme.FORMAT,
     folders.FORMAT,
 )
 

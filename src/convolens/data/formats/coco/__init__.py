@@ -8,4 +8,5 @@ FORMAT = Format(
     recognize,
     read,
     carries=frozenset({"boxes", "outlines", "crowds", "areas", "scores", "ids", "splits", "classes", "order"}),
+    reads_outlines=True,
 )

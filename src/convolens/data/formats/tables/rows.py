@@ -8,12 +8,11 @@ from pathlib import Path
 
 from convolens.data.csv_file import Lines
 from convolens.data.dataset import Fault
-from convolens.data.files import SPLITS
+from convolens.data.files import SPLITS, claimed_size
 from convolens.data.formats.tables.columns import UNNAMED, Columns, marked
 from convolens.data.picture_names import FIRST, pictures_of
 
 Corners = tuple[float, float, float, float]
-MAX_SIDE = 1 << 31  # of a picture, beyond which a size is not believed
 
 
 @dataclass
@@ -48,7 +47,14 @@ class Rows:
                     raise ValueError(f"need {len(self.head)} columns with a path, got {line!r:.60}")
                 path = finder.path(name)
                 told = SPLITS.get(cells.get(self.columns.split, "").lower(), self.split)
-                row = rows.setdefault(path, Row(f"{self.file}: line {at}", told, self._size(cells)))
+                row = rows.setdefault(
+                    path,
+                    Row(
+                        f"{self.file}: line {at}",
+                        told,
+                        claimed_size(*(cells.get(name) for name in self.columns.size or ("", ""))),
+                    ),
+                )
                 self._add(row, cells, at)
             except ValueError as error:
                 faults.append(Fault(self.file, "unreadable row", f"{self.file}: line {at}: {error}"))
@@ -86,13 +92,6 @@ class Rows:
                 self._note("labels separated by blanks", "takes blanks to separate labels; `;` or `|` would be plainer")
                 return r"\s+"
         return r"\s*[;|]\s*"
-
-    def _size(self, cells: dict[str, str]) -> tuple[int, int] | None:
-        """The picture's size, where two numbers say it; it is a claim, and nothing depends on it."""
-        sides = [cells.get(name, "") for name in self.columns.size]
-        if len(sides) != 2 or not all(re.fullmatch(r"[1-9]\d{0,8}(\.0*)?", side, re.ASCII) for side in sides):
-            return None
-        return int(float(sides[0])), int(float(sides[1]))
 
     def _note(self, kind: str, sentence: str) -> None:
         self.notes.append(Fault(self.file, kind, f"{self.file}: {sentence}"))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
-from convolens.data.files import SPLITS, folders_in, listed, numbered, read_text, split_folders
+from convolens.data.files import SPLITS, claimed_size, folders_in, listed, numbered, read_text, split_folders
 from convolens.data.picture_names import IMAGES, PictureNames, pictures_near
 from convolens.data.xml_file import read_xml, top_tag
 from convolens.errors import DataError, FileError, FormatError
@@ -22,7 +22,6 @@ from convolens.media.picture_files import files_below, is_left_out
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 MAX_BYTES = 64 << 20  # of one picture's file
-MAX_SIDE = 1 << 31  # beyond which a size is not believed
 
 
 class _Object(NamedTuple):
@@ -149,21 +148,7 @@ def _parsed(path: Path, split: str, pictures: PictureNames) -> _File:
         picture = pictures.find(name, path.stem) or path.parent / (name or f"{path.stem}.jpg")
     except ValueError as error:
         raise FormatError(f"{path}: {error}") from error
-    return _File(path, picture, _size(top), objects, split)
-
-
-def _size(top: ElementTree.Element) -> tuple[int, int] | None:
-    """The picture's size, where two numbers say it; it is a claim, and nothing depends on it."""
-    sides = []
-    for name in ("width", "height"):
-        try:
-            side = float(top.findtext(f"size/{name}") or "")
-        except ValueError:
-            return None
-        if not 0.5 < side < MAX_SIDE:  # nan and inf are not either
-            return None
-        sides.append(round(side))
-    return sides[0], sides[1]
+    return _File(path, picture, claimed_size(top.findtext("size/width"), top.findtext("size/height")), objects, split)
 
 
 def _corners(path: Path, one: ElementTree.Element) -> tuple[float, ...]:

@@ -3,4 +3,6 @@
 from convolens.data.format import Format
 from convolens.data.formats.yolo.reader import read, recognize
 
-FORMAT = Format("yolo", recognize, read, carries=frozenset({"boxes", "outlines", "splits", "classes"}))
+FORMAT = Format(
+    "yolo", recognize, read, carries=frozenset({"boxes", "outlines", "splits", "classes"}), reads_outlines=True
+)
