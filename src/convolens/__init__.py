@@ -12,6 +12,7 @@ _HOME = {
     "layers": "",
     "fuse": "layers",
     "errors": "",
+    "memory_limit": "settings",
     "precision": "settings",
     "threads": "settings",
     "read_audio": "media.audio",

@@ -37,6 +37,7 @@ from convolens.models.classify import classifier as classifier
 from convolens.models.detect.build import detector as detector
 from convolens.models.localize import localizer as localizer
 from convolens.planning import Plan
+from convolens.settings import memory_limit as memory_limit
 from convolens.settings import precision as precision
 from convolens.settings import threads as threads
 from convolens.shapes import Boundary, Mode
@@ -477,7 +478,7 @@ def stylize(
     weights: str | PathLike[str] | None = "hed",
     pooling: Pooling = "max",
     padding: PaddingMode = "edge",
-    memory: Real = 2.5,
+    memory: Real | None = None,
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,
@@ -507,7 +508,7 @@ def stylize(
     weights: str | PathLike[str] | None = "hed",
     pooling: Pooling = "max",
     padding: PaddingMode = "edge",
-    memory: Real = 2.5,
+    memory: Real | None = None,
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,
@@ -537,7 +538,7 @@ def stylize(
     weights: str | PathLike[str] | None = "hed",
     pooling: Pooling = "max",
     padding: PaddingMode = "edge",
-    memory: Real = 2.5,
+    memory: Real | None = None,
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,

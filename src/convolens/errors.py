@@ -66,6 +66,10 @@ class OverflowRefused(ConvolensError, OverflowError):  # noqa: N818 - it refuses
     """An integer result would not fit in 64 bits."""
 
 
+class MemoryRefused(ConvolensError, MemoryError):  # noqa: N818 - it refuses, rather than errs
+    """More memory is needed than the budget (`cl.memory_limit`) allows; nothing was allocated."""
+
+
 class MethodError(ArgumentError):
     """The algorithm asked for cannot do this convolution."""
 
@@ -96,6 +100,9 @@ class TrainingError(ConvolensError, RuntimeError):
 
 class MissingExtraError(ConvolensError, ImportError):
     """A package that an optional part needs is not installed."""
+
+
+UNREADABLE = (FileError, MemoryRefused)  # what reading may raise on one file of many, after which the others are done
 
 
 def need_one_of(subject: str, value: object, known: Iterable[str], error: type[ConvolensError] = ArgumentError) -> None:

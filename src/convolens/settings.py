@@ -1,18 +1,26 @@
-"""What holds for the whole process: how many threads the inner loops use, and how exact networks compute."""
+"""What holds for the whole process: threads of the inner loops, how exact networks compute, the budget of memory."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import cache
 from typing import Literal, get_args
 
 from convolens import _core
 from convolens.errors import ArgumentError, need_one_of
+from convolens.free_memory import free_bytes
 
 Precision = Literal["exact", "fast"]
 
+# Bytes; those of "GiB" are powers of two.
+_UNITS = {"": 1, "b": 1, **{f"{letter}{end}": factor for at, letter in enumerate("kmgt", 1)
+          for end, factor in (("", 1000**at), ("b", 1000**at), ("ib", 1024**at))}}  # fmt: skip
+_LEAST_LIMIT = 1_000_000  # bytes; less is a number meant in gigabytes
+
 _precision: Precision = "fast"
+_memory_limit: int | None = None
 
 
 def precision(mode: Precision | None = None) -> Precision:
@@ -68,3 +76,45 @@ def threads(count: int | None = None) -> int:
         if torch is not None:
             torch.set_num_threads(_core.threads())
     return _core.threads()
+
+
+def memory_limit(limit: int | float | str | None = None) -> int:
+    """Sets how much working memory an operation may take, and returns the bytes in force.
+
+    Results, intermediate arrays and decoded files count; what the caller holds already does not, nor do the libraries
+    themselves. What needs more is done by another method or in parts, or refused with `cl.errors.MemoryRefused` before
+    anything is allocated. The default is half of what is free at the time of asking, where a container's limit counts.
+
+    Args:
+        limit: bytes, at least a million, or a text such as "2GB" or "500MB"; "auto" is the default again; `None` only
+            asks.
+
+    Raises:
+        ArgumentError: not such a size.
+
+    >>> memory_limit("1.5GB")
+    1500000000
+    >>> memory_limit("auto") > 0
+    True
+    """
+    global _memory_limit
+    if limit is not None:
+        _memory_limit = None if limit == "auto" else _bytes_of(limit)
+    return free_bytes() // 2 if _memory_limit is None else _memory_limit
+
+
+def stated_memory_limit() -> int | None:
+    """The budget that was set, None where it is the default."""
+    return _memory_limit
+
+
+def _bytes_of(limit: int | float | str) -> int:
+    size = None
+    if isinstance(limit, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?(?:i?b)?)\s*", limit.lower())
+        size = float(found[1]) * _UNITS.get(found[2], 0) if found else None
+    elif isinstance(limit, int | float) and not isinstance(limit, bool):
+        size = limit
+    if size is None or not _LEAST_LIMIT <= size < float("inf"):
+        raise ArgumentError(f"memory: need a size of at least a million bytes, such as 2GB or 500MB, got {limit!r:.80}")
+    return int(size)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convolens.errors import ArgumentError, ConvolensError, FileError, FileNote, FormatError, printable
+from convolens.errors import ArgumentError, ConvolensError, FileError, FileNote, FormatError, MemoryRefused, printable
 from convolens.media.audio import read_audio, write_audio
 from convolens.media.audio_extras import read_extras
 from convolens.media.audio_reading import audio_length
@@ -64,7 +64,7 @@ def test_a_name_that_no_file_can_have_is_a_sentence(tmp_path, monkeypatch, path,
         (KeyError(), FormatError, "a.tif: damaged picture: KeyError"),
         (OSError("broken data stream"), FormatError, "a.tif: damaged picture: broken data stream"),
         (OSError(5, "Input/output error"), FileError, "a.tif: cannot be read: Input/output error"),
-        (MemoryError(), FileError, "a.tif: need more memory than this machine has to decode it"),
+        (MemoryError(), MemoryRefused, "a.tif: need more memory than this machine has to decode it"),
         (NotImplementedError("LZW"), FormatError, "a.tif: a picture of a kind that is not read here: LZW; save anew"),
         (RuntimeError("Unsupported bits"), FormatError,
          "a.tif: a picture of a kind that is not read here: Unsupported bits; save anew"),

@@ -49,3 +49,17 @@ def test_what_reading_raises_is_raised_in_its_turn():
     assert [next(found), next(found)] == [(2, 0), (1, 1)]
     with pytest.raises(ZeroDivisionError):
         next(found)
+
+
+def test_what_is_read_at_once_stays_within_the_budget(monkeypatch):
+    monkeypatch.setattr(module, "fits", lambda size: size <= 10)
+    held, most = [], []
+
+    def read(item):
+        held.append(item)
+        most.append(sum(held))
+        return item
+
+    for _, found in read_ahead(read, [4, 4, 4, 20, 1, 1, 9, 2], weigh=lambda item: item):
+        held.remove(found)
+    assert max(size for size in most if size != 20) <= 10 and 20 in most

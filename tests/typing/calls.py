@@ -33,6 +33,7 @@ network = nn.Conv2d(3, 4, 3)
 # The process.
 assert_type(cl.__version__, str)
 assert_type(cl.threads(), int)
+assert_type(cl.memory_limit("2GB"), int)
 assert_type(cl.precision("exact") in ("exact", "fast"), bool)
 
 # The convolution.

@@ -18,6 +18,7 @@ import typer
 from typer.main import get_command
 
 from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, tour, train, trunks
+from convolens.cli.budget import Commands
 from convolens.cli.telling import tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
@@ -43,7 +44,7 @@ CANNOT = 2
 INTERRUPTED = 130  # as shells report SIGINT
 UNREAD = 141  # as shells report SIGPIPE: whoever read our output has stopped, as `| head` does
 
-app = typer.Typer(
+app = Commands(
     name="convolens",
     add_completion=False,
     rich_markup_mode=None,  # plain help needs no rich, which would take a third of the time

@@ -77,8 +77,7 @@ def convolve(
 
         picture = read_picture(source)
         signal = picture.pixels
-        result = filtered(signal, weights, offset=offset, **options)
-        write_picture(target, picture.with_pixels(result))
+        write_picture(target, picture.changed(lambda pixels: filtered(pixels, weights, offset=offset, **options)))
     tell_written(target)
     if explain:
         typer.echo(planned(signal, weights, **options).explain())

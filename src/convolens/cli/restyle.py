@@ -54,7 +54,6 @@ def stylize(
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
     start: Annotated[str | None, typer.Option("--init", help="Start from content, noise, style, or a picture.")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    memory: Annotated[float, typer.Option(help="Gigabytes to stay within; larger pictures are done in tiles.")] = 2.5,
     save_every: Annotated[
         int, typer.Option(help="Write the picture so far after this number of steps, again and again; 0: at the end.")
     ] = 0,
@@ -87,7 +86,7 @@ def stylize(
         "tv_weight": tv_weight, "scales": scales, "steps": steps, "trunk": trunk, "weights": weights,
         "pooling": pooling, "padding": padding,
         "keep_colors": "histogram" if match_colors else keep_colors, "optimizer": optimizer, "init": start,
-        "seed": seed, "memory": memory, "mix": mix or None, "masks": mask or None,
+        "seed": seed, "mix": mix or None, "masks": mask or None,
         "content_taps": content_tap or None, "style_taps": style_tap or None,
         "device": device, "save_every": save_every, "resume": resume, "tell": tell,
     }  # fmt: skip

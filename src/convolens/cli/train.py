@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 import typer
 
+from convolens.cli.budget import Commands
 from convolens.cli.telling import answer, tell, tell_written, telling_what_is_kept
 from convolens.training.train import options, train
 
@@ -55,7 +56,7 @@ WORDS = {"taps": "tap"}  # given again for more
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
-    group = typer.Typer(rich_markup_mode=None, help="Teach a network your own pictures.")
+    group = Commands(rich_markup_mode=None, help="Teach a network your own pictures.")
     for task, about in COMMANDS.items():
         group.command(task, help=about)(_command(task))
     app.add_typer(group, name="train")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from convolens.cli.budget import Commands
 from convolens.cli.networks import Device
 from convolens.cli.telling import answer, answer_line, tell_written
 
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(trace)
     app.command()(scan)
-    weights = typer.Typer(rich_markup_mode=None, help="Published weights: list them, fetch them, take in your own.")
+    weights = Commands(rich_markup_mode=None, help="Published weights: list them, fetch them, take in your own.")
     weights.command("list")(weights_list)
     weights.command("get")(weights_get)
     weights.command("import")(weights_import)

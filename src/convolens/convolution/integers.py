@@ -14,6 +14,7 @@ from convolens.convolution.job import Job
 from convolens.errors import OverflowRefused
 
 _LIMIT = 2**63
+BYTES_A_NUMBER = 2 * (8 + 40)  # in arbitrary precision: a reference and Python's integer, of the sum and of a product
 
 
 def magnitude_bound(x: NDArray[Any], kernel: NDArray[Any], fill: int) -> float:

@@ -12,6 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
+from convolens import memory
 from convolens.convolution import costs
 from convolens.convolution.algorithms import direct, fft, multirate, outer, overlap_save, reduction, separable, sparse
 from convolens.convolution.job import Algorithm, Estimate, Job
@@ -27,19 +28,48 @@ METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
 
 
 def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
-    """The plan of a problem.
+    """The plan of a problem: the cheapest method that stays within the budget of memory, if any does.
 
     Raises:
         MethodError: there is no such method, or it cannot do this problem.
     """
-    return _cached_plan(spec, method, local)
+    plan = _cached_plan(spec, method, local)
+    if method != "auto" or memory.fits(result_bytes(spec) + plan.cost.memory):
+        return plan
+    return _within_budget(plan, local)
+
+
+def _within_budget(plan: Plan, local: bool) -> Plan:
+    """The plan without what needs too much memory; where all does, the one that needs least, refused when it runs."""
+    result = result_bytes(plan.problem)
+    able = [one for one in plan.candidates if _able(one, local)]
+    fitting = [one for one in able if memory.fits(result + cost_of(one).memory)]
+    candidates = tuple(
+        one if one.cost is None or one in fitting else _over_budget(one, result) for one in plan.candidates
+    )
+    if fitting:
+        return Plan(plan.problem, best(fitting), candidates)
+    return replace(plan, chosen=min(able, key=lambda one: cost_of(one).memory))
+
+
+def _over_budget(candidate: Candidate, result: int) -> Candidate:
+    return replace(candidate, cost=None, refusal=f"needs {memory.shown(result + cost_of(candidate).memory)} of memory")
+
+
+def result_bytes(spec: Spec) -> int:
+    """What the result takes."""
+    return spec.size * (spec.rounded or spec.dtype).itemsize
+
+
+def _able(candidate: Candidate, local: bool) -> bool:
+    return candidate.cost is not None and (candidate.algorithm.KEEPS_NONFINITE_LOCAL or not local)
 
 
 @lru_cache(maxsize=4096)
 def _cached_plan(spec: Spec, method: str, local: bool) -> Plan:
     need_one_of("method", method, METHODS, MethodError)
     candidates = tuple(_candidate(algorithm, spec) for algorithm in ALGORITHMS)
-    able = [c for c in candidates if c.cost is not None and (c.algorithm.KEEPS_NONFINITE_LOCAL or not local)]
+    able = [c for c in candidates if _able(c, local)]
     if method != "auto":
         forced = next(c for c in candidates if method == c.algorithm.NAME)
         if forced.cost is None:

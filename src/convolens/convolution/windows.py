@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens import memory
 from convolens.arrays import empty
 from convolens.convolution import integers
 from convolens.convolution.job import Job
-from convolens.convolution.planner import min_seconds, plan_for, rounds, run
+from convolens.convolution.planner import min_seconds, plan_for, result_bytes, rounds, run
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Spec, Window, check_fill, compute_dtypes, result_dtype
 from convolens.convolution.structure import Structure, decomposition_seconds, describe
@@ -81,8 +82,13 @@ def planned(
 def execute(
     plan: Plan, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
-    """Executes a plan with the arrays for which it was made."""
+    """Executes a plan with the arrays for which it was made.
+
+    Raises:
+        MemoryRefused: it needs more than the budget.
+    """
     spec: Spec = plan.problem
+    _need_memory(plan, out is None)
     result = _result(spec, spec.rounded or result_dtype(x.dtype, kernel.dtype), out)
     if spec.size == 0:
         return result
@@ -99,6 +105,19 @@ def execute(
         with np.errstate(over="ignore"):  # a float16 result that is too large is infinite, as in NumPy
             result[...] = target
     return result
+
+
+def _need_memory(plan: Plan, allocates: bool) -> None:
+    """States what the plan is about to take: the result, its copy in another dtype, and what the method needs."""
+    spec: Spec = plan.problem
+    if spec.exact and not integers.fits(spec.magnitude_bound):
+        size = float(integers.BYTES_A_NUMBER * (spec.size + prod(spec.extended)))
+    else:
+        size = plan.cost.memory + (0 if rounds(plan) or not spec.rounded else spec.size * spec.dtype.itemsize)
+    size += allocates * result_bytes(spec)
+    if not memory.fits(size):  # most are so small that no sentence need be made
+        subject = f"convolution of {spec.shape} by {spec.kernel_shape} ({plan.method})"
+        memory.need_memory(size, subject, "convolve it in parts")
 
 
 def job_of(spec: Spec, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any]) -> Job:

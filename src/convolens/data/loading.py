@@ -16,10 +16,13 @@ from jaxtyping import Float32, Int64, Num
 from numpy.typing import NDArray
 
 from convolens.data.dataset import Example, Skipped
-from convolens.errors import DataError, FileError, ShapeError
+from convolens.errors import UNREADABLE, DataError, ShapeError
 from convolens.media.images import read_rgb8
 from convolens.media.pixels import as_pixels, over_white
 from convolens.media.read_ahead import read_ahead
+from convolens.media.weighing import picture_weight
+
+UNUSABLE = (*UNREADABLE, DataError, ShapeError)  # what ends in one example being left out
 
 Found = TypeVar("Found")
 
@@ -82,19 +85,19 @@ def read_usable(
     """Yields what `read` makes of each example that can be used, in order; threads read a few ahead.
 
     Args:
-        read: raises a `FileError`, a `DataError` or a `ShapeError` for an example that cannot be used.
+        read: raises one of `UNUSABLE` for an example that cannot be used.
         examples: in the order wanted.
         skipped: each that cannot be used is added here, once.
     """
 
-    def found_or_why(example: Example) -> Found | FileError | DataError | ShapeError:
+    def found_or_why(example: Example) -> Found | Exception:
         try:
             return read(example)
-        except (FileError, DataError, ShapeError) as error:
+        except UNUSABLE as error:
             return error
 
-    for example, found in read_ahead(found_or_why, examples):
-        if isinstance(found, FileError | DataError | ShapeError):
+    for example, found in read_ahead(found_or_why, examples, weigh=lambda example: picture_weight(example.path)):
+        if isinstance(found, Exception):
             skip(example, found, skipped)
         else:
             yield example, found

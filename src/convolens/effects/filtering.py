@@ -11,6 +11,7 @@ from convolens.arrays import as_real
 from convolens.convolution import Plan, convolve, plan
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, Mode
+from convolens.strips import in_strips
 
 
 def arranged(
@@ -50,12 +51,22 @@ def filtered(
     """
     offset = as_real(offset, "offset", "a finite fraction of white")
     kernel, axes = arranged(signal, weights, normalize=normalize)
-    result: NDArray[Any] = convolve(signal, kernel, mode, axes=axes, boundary=boundary)
-    if signal.dtype.kind not in "ui":
+
+    def convolved(rows: NDArray[Any]) -> NDArray[Any]:
+        result: NDArray[Any] = convolve(rows, kernel, mode, axes=axes, boundary=boundary)
         return result
+
+    if signal.dtype.kind not in "ui":
+        return convolved(signal)
     white = np.iinfo(signal.dtype).max
-    pixels: NDArray[Any] = np.rint(result + np.float32(offset * white)).clip(0, white).astype(signal.dtype)
-    return pixels
+
+    def as_pixels(rows: NDArray[Any]) -> NDArray[Any]:
+        pixels: NDArray[Any] = np.rint(rows + np.float32(offset * white)).clip(0, white).astype(signal.dtype)
+        return pixels
+
+    if mode != "same":
+        return in_strips(as_pixels, convolved(signal))
+    return in_strips(lambda rows: as_pixels(convolved(rows)), signal, reach=len(kernel), boundary=boundary)
 
 
 def planned(

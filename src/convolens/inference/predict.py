@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from convolens.data.files import read_text
-from convolens.errors import ArgumentError, FormatError, ShapeError, did_you_mean
+from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, make_folder, write_json, writing
 from convolens.media.inputs import given, need_no_input
@@ -187,7 +187,7 @@ def _predicted(
     good = [one.result for one in chunk if one.result is not None]
     try:
         found = iter(model.predict(good, batch=batch, **options) if good else [])
-    except ShapeError:  # one is too small for the network: each on its own
+    except (ShapeError, MemoryRefused):  # one is too small for the network, or too large: each on its own
         yield from (one if one.result is None else _alone(model, one.path, one.result, options) for one in chunk)
         return
     yield from (one if one.result is None else Outcome(one.path, next(found)) for one in chunk)

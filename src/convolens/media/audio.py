@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_array, as_real
 from convolens.errors import ArgumentError, ShapeError
-from convolens.media.audio_reading import reading, sound_blocks
+from convolens.media.audio_reading import Sound, is_open_ended, reading, sound_blocks
 from convolens.media.audio_writing import write_blocks, writing_audio
 from convolens.media.files import AnyPath
+from convolens.memory import fits, need_memory
 
 
 def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[np.ndarray, "frames ..."], int]:
@@ -31,6 +32,7 @@ def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[n
     Raises:
         FileError: nothing is there.
         FormatError: not a sound file, damaged, or shorter than its header claims.
+        MemoryRefused: longer than the budget of memory allows.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -43,7 +45,7 @@ def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[n
     wanted = np.inf if seconds is None else as_real(seconds, "seconds", "a finite number of at least 0", _not_negative)
     with reading(path) as sound:
         blocks = _first(sound_blocks(sound, path), wanted * sound.samplerate)
-        samples = np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
+        samples = _joined(blocks, sound, path)
         return (samples[:, 0] if sound.channels == 1 else samples), sound.samplerate
 
 
@@ -51,15 +53,30 @@ def _not_negative(number: float) -> bool:
     return number >= 0
 
 
-def _first(blocks: Iterator[NDArray[np.float32]], frames: float) -> list[NDArray[np.float32]]:
+def _first(blocks: Iterator[NDArray[np.float32]], frames: float) -> Iterator[NDArray[np.float32]]:
     """So many frames of the beginning, or all there are."""
-    taken: list[NDArray[np.float32]] = []
     for block in blocks:
-        taken.append(block[: round(min(frames, len(block)))])
+        yield block[: round(min(frames, len(block)))]
         frames -= len(block)
         if frames <= 0:
             break
-    return taken
+
+
+def _joined(blocks: Iterator[NDArray[np.float32]], sound: Sound, path: AnyPath) -> NDArray[np.float32]:
+    """The blocks as one array; what the header claims of their length is not believed until they are there.
+
+    Raises:
+        MemoryRefused: they need more than the budget.
+    """
+    taken: list[NDArray[np.float32]] = []
+    held = 0
+    for block in blocks:
+        taken.append(block)
+        held += 2 * block.nbytes  # once more when they are joined
+        if not fits(held):
+            claimed = 2 * 4 * sound.channels * (0 if is_open_ended(sound) else sound.frames)
+            need_memory(max(held, claimed), path, "use a shorter sound")
+    return np.concatenate(taken) if taken else np.empty((0, sound.channels), np.float32)
 
 
 def write_audio(

@@ -84,7 +84,7 @@ def audio_length(path: AnyPath) -> int:
     Errors as in `read_audio`.
     """
     with reading(path) as sound:
-        if not _is_open_ended(sound):
+        if not is_open_ended(sound):
             return int(sound.frames)
         state = Path(path).stat()
         known = _counted.get((str(path), state.st_mtime_ns, state.st_size))
@@ -94,7 +94,7 @@ def audio_length(path: AnyPath) -> int:
         return frames
 
 
-def _is_open_ended(sound: Sound) -> bool:
+def is_open_ended(sound: Sound) -> bool:
     """Whether its length is not known; an OGG must say it."""
     return bool(sound.frames == UNKNOWN and sound.format != "OGG")
 
@@ -188,7 +188,7 @@ def sound_blocks(
     claimed, got = sound.frames, 0
     frames = max(1, min(frames, _BLOCK_SAMPLES // sound.channels))
     steps = sound.subtype == "PCM_16"  # scaled here in a third of libsndfile's time, to the same numbers
-    sure = claimed > 0 and not _is_open_ended(sound)
+    sure = claimed > 0 and not is_open_ended(sound)
     while not sure or got < claimed:  # what is behind the samples, such as a tag, is none of the decoder's
         wanted = min(frames, claimed - got) if sure else frames
         with decoding(path, f"sound after frame {got}"):

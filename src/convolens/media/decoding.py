@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from convolens.errors import ConvolensError, FileError, FormatError, printable
+from convolens.errors import ConvolensError, FileError, FormatError, MemoryRefused, printable
 
 # How decoders say that a file is beyond them, not broken.
 _LIMIT = re.compile(r"not support|unsupported|can ?not handle|not implemented|unimplemented|unknown", re.IGNORECASE)
@@ -26,7 +26,8 @@ def decoding(file: object, what: str, *, remedy: str = "") -> Iterator[None]:
         remedy: what helps where the decoder knows no such files.
 
     Raises:
-        FileError: it cannot be opened or read, or takes more memory than there is.
+        FileError: it cannot be opened or read.
+        MemoryRefused: it takes more memory than there is, or than the budget.
         FormatError: it is damaged, or of a kind that the decoder does not know.
     """
     try:
@@ -34,7 +35,7 @@ def decoding(file: object, what: str, *, remedy: str = "") -> Iterator[None]:
     except (Warning, ConvolensError) as error:  # a note that a program made an error; a sentence of our own
         raise _named(file, error) from error
     except MemoryError as error:
-        raise FileError(f"{file}: need more memory than this machine has to decode it") from error
+        raise MemoryRefused(f"{file}: need more memory than this machine has to decode it") from error
     except Exception as error:  # decoders of foreign data raise all kinds
         if isinstance(error, OSError) and error.errno is not None and error.strerror:
             raise FileError(f"{file}: cannot be read: {error.strerror}") from error
@@ -42,8 +43,9 @@ def decoding(file: object, what: str, *, remedy: str = "") -> Iterator[None]:
 
 
 def _named(file: object, error: Exception) -> Exception:
-    if isinstance(error, FormatError) and not str(error).startswith(f"{printable(str(file))}: "):
-        return FormatError(f"{file}: {error}")
+    for kind in (FormatError, MemoryRefused):
+        if isinstance(error, kind) and not str(error).startswith(f"{printable(str(file))}: "):
+            return kind(f"{file}: {error}")
     return error
 
 

@@ -20,6 +20,7 @@ from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError
 from convolens.media.outline import Outline, outline
 from convolens.media.pixels import Picture, as_pixels, as_rgb8
+from convolens.strips import in_strips
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,9 +93,13 @@ def overlay(
     height, width = picture.shape[:2]
     small = Image.fromarray(heat.astype(np.float32))
     level = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)
-    cover = (strength * level)[:, :, None]
-    mixed = (1 - cover) * picture + cover * heatmap(level, lowest=0, highest=1, colors=colors)
-    return np.asarray(np.rint(mixed), np.uint8)
+
+    def mixed(picture: NDArray[Any], level: NDArray[Any]) -> NDArray[np.uint8]:
+        cover = (strength * level)[:, :, None]
+        whole = (1 - cover) * picture + cover * heatmap(level, lowest=0, highest=1, colors=colors)
+        return np.asarray(np.rint(whole), np.uint8)
+
+    return in_strips(mixed, picture, level)
 
 
 def draw_boxes(

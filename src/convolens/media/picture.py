@@ -8,6 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from convolens.memory import need_memory
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -24,6 +26,11 @@ class Picture:
         """The same profile and metadata around other pixels."""
         return replace(self, pixels=pixels)
 
+    def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Picture:
+        """The same around what a change makes of the pixels."""
+        need_memory(2 * self.pixels.nbytes, "picture", "make it smaller")
+        return self.with_pixels(change(self.pixels))
+
 
 @dataclass(frozen=True)
 class Pages:
@@ -35,4 +42,4 @@ class Pages:
 
     def changed(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Pages:
         """Each picture with its pixels changed, shown as long."""
-        return replace(self, pictures=[one.with_pixels(change(one.pixels)) for one in self.pictures])
+        return replace(self, pictures=[one.changed(change) for one in self.pictures])

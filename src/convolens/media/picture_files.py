@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
-from convolens.errors import DtypeError, FileError, ShapeError, printable
+from convolens.errors import DtypeError, FileError, MemoryRefused, ShapeError, printable
 from convolens.media.files import AnyPath, make_folder, need_no_address
 from convolens.media.notes import note
 from convolens.media.picture_formats import WRITTEN, passed_over
@@ -210,7 +210,7 @@ def attempt(path: Path, work: Callable[[], Result]) -> Outcome[Result]:
     """Does the work of one file of many: one that cannot be read or used is an outcome, and the others are done."""
     try:
         return Outcome(path, work())
-    except (FileError, ShapeError, DtypeError) as error:
+    except (FileError, ShapeError, DtypeError, MemoryRefused) as error:
         return failed(path, error)
     except OSError as error:  # what the file system said, where nothing nearer the user worded it
         return Outcome(path, error=f"{path}: {error.strerror or error}")
@@ -221,8 +221,12 @@ def attempt(path: Path, work: Callable[[], Result]) -> Outcome[Result]:
 def decoded_ahead(files: Iterable[Path]) -> Iterator[Outcome[NDArray[Any]]]:
     """Each picture's pixels as displayed, transparency over white; threads decode a few ahead."""
     from convolens.media.pixels import as_pixels, over_white  # only here: reading files is built on this module
+    from convolens.media.weighing import picture_weight
 
-    for _, outcome in read_ahead(lambda path: attempt(path, lambda: over_white(as_pixels(path))), files):
+    def decoded(path: Path) -> Outcome[NDArray[Any]]:
+        return attempt(path, lambda: over_white(as_pixels(path)))
+
+    for _, outcome in read_ahead(decoded, files, weigh=picture_weight):
         yield outcome
 
 

@@ -19,6 +19,7 @@ from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, OpenFile, need_file
 from convolens.media.notes import note
 from convolens.media.picture_formats import decoders_for
+from convolens.memory import need_memory
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
@@ -41,6 +42,7 @@ def contents(source: Source) -> tuple[str, bytes]:
     if isinstance(source, str | os.PathLike):
         file = need_picture(source)
         with decoding_picture(file):
+            need_memory(file.stat().st_size, file)
             return str(file), file.read_bytes()
     if isinstance(source, bytes):
         name, data = "picture", source
@@ -112,6 +114,29 @@ def check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise FormatError(f"need at most {MAX_PIXELS:,} pixels, got a header that claims {width} × {height}")
+
+
+# Bytes a pixel that decoding takes by Pillow's mode: its own picture (colours in 4), what that is converted to, and the
+# array; of other modes at most those of CMYK with a profile.
+_DECODED = {"1": 3, "L": 2, "P": 8, "RGB": 7, "RGBA": 8, "LA": 12, "PA": 9}
+_DECODED_AT_MOST = 15
+DEEP = 16  # and of 16 bits a channel: four of them, and a copy of them upright
+
+
+def need_room(size: tuple[int, int], each: int | str, pages: int = 1) -> None:
+    """States what decoding is about to take.
+
+    Args:
+        size: width and height.
+        each: bytes a pixel, or Pillow's mode.
+        pages: how many of them are decoded.
+
+    Raises:
+        MemoryRefused: more than the budget.
+    """
+    width, height = size
+    taken = _DECODED.get(each, _DECODED_AT_MOST) if isinstance(each, str) else each
+    need_memory(width * height * taken * pages, f"picture of {width} × {height} pixels", "make it smaller")
 
 
 def pages_of(image: Image.Image) -> int:

@@ -18,6 +18,7 @@ from convolens.media.files import AnyPath
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
 from convolens.media.picture_opening import (
+    DEEP,
     Source,
     check_size,
     contents,
@@ -25,6 +26,7 @@ from convolens.media.picture_opening import (
     deep_pages,
     may_be_mended,
     need_picture,
+    need_room,
     opened,
     pages_of,
     readable,
@@ -37,6 +39,7 @@ _CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency"
 # A file that has all its data is decoded straight into an array, to the bit as by Pillow, in half the time and memory;
 # one that was cut short must be refused, which only Pillow does.
 _END_OF_JPEG = b"\xff\xd9"
+_STRIP_PIXELS = 1 << 22
 
 
 def read_image(source: Source, *, page: int | None = None) -> Num[np.ndarray, "height width *channels"]:
@@ -78,7 +81,9 @@ def read_pages(source: Source) -> Pages:
     name, data = contents(source)
     with decoding_picture(name):
         if layouts := deep_pages(data):
-            check_size((sum(width * height for width, height in (one.size for one in layouts)), 1))
+            whole = (sum(width * height for width, height in (one.size for one in layouts)), 1)
+            check_size(whole)
+            need_room(whole, DEEP)
             return Pages([_of_deep_tiff(name, data, layouts, at) for at in range(len(layouts))])
         if picture_jxl.is_jxl(data):
             return Pages([_read(name, data, None)])
@@ -86,6 +91,7 @@ def read_pages(source: Source) -> Pages:
         with opened(data, name) as image:
             count, durations, found = pages_of(image), [], []
             check_size((image.size[0] * count, image.size[1]))
+            need_room(image.size, image.mode, count)
             for at in range(count):
                 image.seek(at)
                 picture = _frame(image, data, name, long_profile)
@@ -107,7 +113,8 @@ def _read(name: str, data: bytes, page: int | None, *, with_texts: bool = False)
         if layouts := deep_pages(data):
             return _of_deep_tiff(name, data, layouts, turn_to(page, len(layouts), name))
         if picture_jxl.is_jxl(data):
-            check_size(picture_jxl.size_of(data))
+            check_size(size := picture_jxl.size_of(data))
+            need_room(size, DEEP)
             return Picture(picture_jxl.decode(data))
         data, long_profile = readable(data, name, with_texts=with_texts)
         with opened(data, name) as image:
@@ -119,6 +126,7 @@ def _read(name: str, data: bytes, page: int | None, *, with_texts: bool = False)
 def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | None) -> Picture:
     """The page that an opened picture stands at."""
     check_size(image.size)
+    need_room(image.size, DEEP if picture_png.is_deep(image, data) else image.mode)
     icc = long_profile or image.info.get("icc_profile")
     words = _words_of(image)  # a TIFF's tables cannot be read after loading
     if picture_png.is_deep(image, data):
@@ -130,7 +138,7 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     else:
         image.load()
         shown, icc = _as_displayable(image, icc, name)
-        pixels = np.asarray(shown)
+        pixels = _array_of(shown)
     orientation = picture_metadata.orientation_of(image)
     exif = picture_metadata.upright_exif(image, words)
     xmp = picture_metadata.upright_xmp(image.info.get("xmp"))
@@ -140,9 +148,26 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     return Picture(picture_metadata.upright(pixels, orientation), icc, exif, xmp, dpi, texts)
 
 
+def _array_of(image: Image.Image) -> NDArray[Any]:
+    """The pixels of a picture that Pillow holds; a large one by strips, as NumPy makes two copies of what it gets."""
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // width)
+    if rows >= height:
+        return np.asarray(image)
+    pixels: NDArray[Any] | None = None
+    for top in range(0, height, rows):
+        strip = np.asarray(image.crop((0, top, width, min(top + rows, height))))
+        if pixels is None:
+            pixels = np.empty((height, *strip.shape[1:]), strip.dtype)
+        pixels[top : top + rows] = strip
+    assert pixels is not None  # a picture has rows
+    return pixels
+
+
 def _of_deep_tiff(name: str, data: bytes, layouts: list[picture_tiff.Layout], at: int) -> Picture:
     layout = layouts[at]
     check_size(layout.size)
+    need_room(layout.size, DEEP)
     pixels = picture_metadata.upright(picture_tiff.decode(data, at, layout, name), layout.orientation)
     exif, xmp = picture_metadata.tiff_exif(data, layout.offset), picture_metadata.upright_xmp(layout.xmp)
     return Picture(pixels, layout.icc, exif, xmp, layout.dpi)
@@ -261,7 +286,8 @@ def _decode_jpeg(image: Image.Image, at_least: int | None) -> tuple[NDArray[np.u
     if at_least is not None:
         shrunk = at_least / min(width, height)
         image.draft("RGB", (math.ceil(width * shrunk), math.ceil(height * shrunk)))  # never below what is asked for
-    pixels = picture_metadata.upright(np.asarray(image.convert("RGB")), turn)
+    need_room(image.size, "RGB")
+    pixels = picture_metadata.upright(_array_of(image.convert("RGB")), turn)
     return pixels, _as_displayed((width, height), turn)
 
 

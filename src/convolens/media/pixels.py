@@ -19,6 +19,7 @@ from PIL import Image
 from convolens.arrays import as_array, is_half, is_tensor
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.media.files import OpenFile
+from convolens.strips import in_strips
 
 if TYPE_CHECKING:
     import torch
@@ -119,10 +120,15 @@ def over_white(pixels: NDArray[Any]) -> NDArray[Any]:
     """
     if pixels.ndim == 2 or pixels.shape[2] != 4:
         return pixels
+    return in_strips(_over_white, pixels)
+
+
+def _over_white(pixels: NDArray[Any]) -> NDArray[Any]:
     white = white_of(pixels.dtype)
     alpha = pixels[:, :, 3:] / np.float64(white)
     color = pixels[:, :, :3] * alpha + white * (1 - alpha)
-    return (color.round() if pixels.dtype.kind == "u" else color).astype(pixels.dtype)
+    mixed: NDArray[Any] = (color.round() if pixels.dtype.kind == "u" else color).astype(pixels.dtype)
+    return mixed
 
 
 def as_gray_or_colors(samples: NDArray[Any]) -> NDArray[Any]:
@@ -161,8 +167,12 @@ def from_unit(unit: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     array([  0, 128, 255], dtype=uint8)
     """
     kind, white = np.dtype(dtype), white_of(dtype)
-    levels: NDArray[Any] = np.clip(unit, 0, 1) * white
-    return (np.round(levels) if kind.kind == "u" else levels).astype(kind)
+
+    def levels_of(rows: NDArray[Any]) -> NDArray[Any]:
+        levels: NDArray[Any] = np.clip(rows, 0, 1) * white
+        return (np.round(levels) if kind.kind == "u" else levels).astype(kind)
+
+    return in_strips(levels_of, unit) if unit.ndim else levels_of(unit)
 
 
 def as_rgb8(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.ndarray, "height width 3"]:
@@ -173,7 +183,7 @@ def as_rgb8(image: Shaped[np.ndarray, "height width *channels"]) -> UInt8[np.nda
     """
     pixels = over_white(as_levels(image))
     if pixels.dtype == np.uint16:
-        pixels = from_unit(to_unit(pixels), np.uint8)
+        pixels = in_strips(lambda rows: from_unit(to_unit(rows), np.uint8), pixels)
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     return np.ascontiguousarray(pixels)

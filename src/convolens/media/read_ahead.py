@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
+from convolens.memory import fits
 from convolens.settings import threads
 
 READ_AHEAD = 4  # files: large photos take 36 MB each
@@ -17,7 +18,11 @@ Found = TypeVar("Found")
 
 
 def read_ahead(
-    read: Callable[[Item], Found], items: Iterable[Item], *, ahead: int = READ_AHEAD
+    read: Callable[[Item], Found],
+    items: Iterable[Item],
+    *,
+    ahead: int = READ_AHEAD,
+    weigh: Callable[[Item], float] = lambda item: 0.0,
 ) -> Iterator[tuple[Item, Found]]:
     """Each item with what `read` makes of it, in order. What `read` raises is raised here.
 
@@ -25,20 +30,26 @@ def read_ahead(
         read: called from several threads.
         items: taken as they are needed.
         ahead: how many may wait for those before them.
+        weigh: bytes that reading an item takes; together they stay within the budget of memory, though one alone, which
+            `read` itself may refuse, does not.
 
     >>> list(read_ahead(len, ["a", "bcd"]))
     [('a', 1), ('bcd', 3)]
     """
     with ThreadPoolExecutor(min(threads(), ahead)) as pool:
-        waiting: deque[tuple[Item, Future[Found]]] = deque()
+        waiting: deque[tuple[Item, float, Future[Found]]] = deque()
         try:
             for item in items:
-                waiting.append((item, pool.submit(copy_context().run, read, item)))
+                weight = weigh(item)
+                while waiting and not fits(weight + sum(each for _, each, _ in waiting)):
+                    first, _, future = waiting.popleft()
+                    yield first, future.result()
+                waiting.append((item, weight, pool.submit(copy_context().run, read, item)))
                 if len(waiting) > ahead:
-                    first, future = waiting.popleft()
+                    first, _, future = waiting.popleft()
                     yield first, future.result()
             while waiting:
-                first, future = waiting.popleft()
+                first, _, future = waiting.popleft()
                 yield first, future.result()
         finally:
             pool.shutdown(cancel_futures=True)

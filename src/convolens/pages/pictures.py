@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from convolens.errors import FileError
+from convolens.errors import UNREADABLE
 from convolens.media.images import read_rgb8
 from convolens.pages.figures import Marked, picture
 
@@ -30,7 +30,7 @@ def file_picture(path: Path, boxes: Sequence[Labeled] = (), caption: str = "") -
     """The picture's figure, its name and the caption below it; nothing where the file cannot be read."""
     try:
         pixels, size = read_rgb8(path, at_least=SHOWN_SIDE)
-    except FileError:
+    except UNREADABLE:
         return
     shown, scale = at_page_size(pixels, size)
     marks = [Marked(_drawable(one.box_xyxy, scale), one.label) for one in boxes if all(map(isfinite, one.box_xyxy))]

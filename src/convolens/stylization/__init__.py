@@ -30,6 +30,7 @@ from convolens.media.pixels import Picture, as_pictures
 from convolens.models.inputs import in_evaluation_mode
 from convolens.stylization.colors import Colors
 from convolens.stylization.losses import gram
+from convolens.stylization.memory import default_gigabytes
 from convolens.stylization.pictures import as_unit, kind_of, opened, resized, sizes_of, with_longer_side
 from convolens.stylization.progress import State, Step
 from convolens.stylization.scales import INITS, OPTIMIZERS, Schedule, run, steps_by_scale
@@ -68,7 +69,7 @@ def stylize(
     weights: str | PathLike[str] | None = "hed",
     pooling: Pooling = "max",
     padding: PaddingMode = "edge",
-    memory: Real = 2.5,
+    memory: Real | None = None,
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,
@@ -106,7 +107,8 @@ def stylize(
         padding: what the trunk gets past the border: "edge" repeats the last pixel and leaves no rim; "constant" is as
             trained.
         memory: gigabytes that the computation may take; a picture that needs more goes through the trunk's first
-            layers, or all, in tiles, with the same result: slower by a tenth to a half.
+            layers, or all, in tiles, with the same result: slower by a tenth to a half. None: what `cl.memory_limit`
+            was set to, or 2.5, or less where less is free.
         device: of a trunk given by name: auto, cpu, cuda, …
         resume: a `State` of an earlier run with the same arguments, to continue from.
         on_step: called with a `Step` after each. What it raises ends the run.
@@ -119,6 +121,7 @@ def stylize(
         ArgumentError: an option that cannot be used; a tap that the trunk lacks.
         ShapeError: no picture, a mask of another size, or a picture too small for the deepest tap.
         WeightsError: the trunk's weights are not there.
+        MemoryRefused: even in tiles it needs more than `cl.memory_limit`.
 
     Differs from the paper in the losses, which are relative; in the total variation; in going coarse to fine.
 
@@ -151,7 +154,7 @@ def stylize(
         style_taps=weighted(network.chosen(style_taps or for_style, "style_taps"), tap_weights, style_total),
         mix=in_proportion([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
         tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
-        memory=number("memory", memory),
+        memory=default_gigabytes() if memory is None else number("memory", memory),
     )
     sizes = sizes_of(whole, scales)
     network.need_size(target.taps, sizes[0], "content" if source is not None else "size")

@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from convolens.memory import need_memory
+from convolens.settings import memory_limit, stated_memory_limit
 from convolens.stylization.tiles import WHOLE, Tiling, halo, split_taps, tile_unit
 from convolens.trunks import Trunk
 
 GIGABYTE = 1e9
+DEFAULT_BYTES = 2.5e9
 MAX_HISTORY = 20
 MIN_HISTORY = 2
 HISTORY_FRACTION = 0.25  # of the memory allowed
@@ -44,10 +47,20 @@ class MemoryPlan:
     note: str = ""
 
 
+def default_gigabytes() -> float:
+    """What a restyling may take where nobody says: the budget that was set, else as much at any time if it is free."""
+    stated = stated_memory_limit()
+    return (min(DEFAULT_BYTES, memory_limit()) if stated is None else stated) / GIGABYTE
+
+
 def plan_memory(
     trunk: Trunk, taps: Sequence[str], content_taps: Sequence[str], size: tuple[int, int], gb: float
 ) -> MemoryPlan:
-    """The fastest tiling and the longest history that fit into `gb` gigabytes."""
+    """The fastest tiling and the longest history that fit into `gb` gigabytes.
+
+    Raises:
+        MemoryRefused: none fits the budget of memory.
+    """
     picture = 4 * 3 * math.prod(size)
     history = int(gb * GIGABYTE * HISTORY_FRACTION / (2 * picture))
     history = min(MAX_HISTORY, max(MIN_HISTORY, history))
@@ -59,6 +72,7 @@ def plan_memory(
     tilings = (*_bordered(trunk, taps), _tiled(trunk, taps, allowed))
     tiling = next((one for one in tilings if bytes_through(trunk, taps, size, one) <= allowed), tilings[-1])
     whole, need = ((kept + bytes_through(trunk, taps, size, one)) / GIGABYTE for one in (WHOLE, tiling))
+    need_memory(need * GIGABYTE, f"size of {size[0]}×{size[1]} pixels", "take a smaller size")
     shown = f"{size[0]}×{size[1]} would take {whole:.2g} GB at once: "
     where = f"up to {tiling.border} " if tiling.border else ""
     return MemoryPlan(tiling, history, f"{shown}done {where}in tiles of {tiling.tile} pixels, in {need:.2g} GB")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, View, draw_colors
 from convolens.data.loading import load_small, skip
-from convolens.errors import ArgumentError, DataError, FileError, did_you_mean
+from convolens.errors import UNREADABLE, ArgumentError, DataError, FileError, did_you_mean
 from convolens.media.images import read_header
 from convolens.training.task import Batch, Sample
 from convolens.trunks import Preprocessing, Trunk
@@ -122,7 +122,7 @@ class Pictures:
         example = self.data.examples[number]
         try:
             loaded = self.cache.read(example, self.views.least_side)
-        except (FileError, DataError) as error:
+        except (*UNREADABLE, DataError) as error:
             skip(example, error, self.skipped)
             return None
         return self.views.view(example, loaded, generator)

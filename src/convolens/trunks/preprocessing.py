@@ -14,8 +14,10 @@ from torch import Tensor
 from convolens.arrays import as_real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import CHANNELS, as_pictures, as_pixels, over_white, to_unit
+from convolens.memory import need_memory
 
 # A model file may not ask for pictures so large that a small file takes all memory.
+_HELD = 2  # pictures in floats that are held at once: as read, and in the order that resizing takes
 MAX_SIDE = 8192
 
 
@@ -116,6 +118,7 @@ class Preprocessing:
     def _one(self, picture: object) -> Tensor:
         channels = len(self.mean)
         array = as_pixels(picture, channels=sorted({*CHANNELS, channels}))
+        need_memory(_HELD * 4 * array.size, f"picture of {array.shape}", "make it smaller")
         unit = to_unit(array if channels == 4 else over_white(array))
         pixels = torch.from_numpy(np.ascontiguousarray(unit.reshape(*unit.shape[:2], -1)))
         if pixels.shape[2] == 1:

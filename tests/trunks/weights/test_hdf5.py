@@ -99,15 +99,16 @@ def test_a_child_that_takes_too_long_is_ended(tmp_path, monkeypatch):
     assert time.perf_counter() - start < 5
 
 
-def test_the_childs_own_clock_and_memory_are_limited(tmp_path):
+@pytest.mark.parametrize(("budget", "addresses"), [(1 << 40, 3 << 30), (1 << 29, (1 << 29) + (1 << 30))])
+def test_the_childs_own_clock_and_memory_are_limited(budget, addresses):
     code = (
-        "import hdf5_child as child, resource; child.limit(child.__file__); "
+        f"import hdf5_child as child, resource; child.limit(child.__file__, {budget}); "
         "print(*map(resource.getrlimit, (resource.RLIMIT_CPU, resource.RLIMIT_AS)))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(hdf5.__file__).parent, capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == f"(4, 4) ({3 << 30}, {3 << 30})"
+    assert told.stdout.strip() == f"(4, 4) ({addresses}, {addresses})"
 
 
 @pytest.mark.bad_input

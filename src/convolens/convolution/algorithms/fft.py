@@ -22,6 +22,8 @@ from convolens.settings import threads
 NAME = "fft"
 KEEPS_NONFINITE_LOCAL = False
 
+_BYTES_A_PLACE = 8  # of an extended axis: where its sample comes from
+
 
 def refuses(spec: Spec) -> str | None:
     """Why it cannot do the problem, or None."""
@@ -37,9 +39,18 @@ def cost(spec: Spec, best: Callable[[Spec], Cost]) -> Estimate:
     sizes = transform_sizes(spec)
     points = prod(sizes)
     batch = prod(spec.shape) // prod(spec.shape[axis] for axis in spec.axes)
-    width = spectral.transform_dtype(spec).itemsize
-    seconds = costs.fft_seconds(spec, spectral.transform_dtype(spec), sizes)
-    return Estimate(seconds, 3.0 * points * batch * width, spectral.error_bound(spec, points))
+    dtype = spectral.transform_dtype(spec)
+    seconds = costs.fft_seconds(spec, dtype, sizes)
+    memory = (3.0 * batch + 1) * points * dtype.itemsize + _copied_bytes(spec)
+    return Estimate(seconds, memory, spectral.error_bound(spec, points))
+
+
+def _copied_bytes(spec: Spec) -> float:
+    """What the signal takes that is transformed, where it is not the caller's own: extended, or in another dtype."""
+    dtype = spectral.transform_dtype(spec)
+    if spec.zeros:
+        return 0.0 if spec.source == dtype else float(prod(spec.shape) * dtype.itemsize)
+    return float(prod(spec.extended) * dtype.itemsize + _BYTES_A_PLACE * max(spec.extended, default=0))
 
 
 def run(job: Job, solve: Solve) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from convolens.data import DataSet
 from convolens.data.doctor.findings import Finding, Instance, finding
-from convolens.errors import FileError
+from convolens.errors import UNREADABLE
 from convolens.media.images import read_header, read_rgb8
 from convolens.settings import threads
 
@@ -55,7 +55,7 @@ def look(path: Path) -> Look:
         header = read_header(path)
         pixels, size = read_rgb8(path, at_least=2 * THUMBNAIL)
         digest = hashlib.sha256(path.read_bytes()).digest()
-    except (FileError, OSError) as error:
+    except (*UNREADABLE, OSError) as error:
         return Look(path, str(error))
     gray = Image.fromarray(pixels).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return Look(path, "", digest, size, header.channels, np.asarray(gray).tobytes())

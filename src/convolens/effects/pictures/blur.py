@@ -23,6 +23,7 @@ from convolens.effects import tensors
 from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis, in_dtype_of
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary, check_boundary
+from convolens.strips import in_strips
 
 _MAX_SIGMA_IN_SIDES = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 digits
 _SIGMA_FOR_ANY_SIZE = 1000  # pixels that any picture may be blurred by
@@ -74,8 +75,18 @@ def blur(
     if is_tensor(picture):
         return in_dtype_of(picture, tensors.blur(as_floats(picture), given, radii, known))
     if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4:
-        return _blur_rgba(picture, sigmas, radii, known, allowed)
+
+        def blurred(rows: NDArray[Any]) -> NDArray[Any]:
+            return _blur_rgba(rows, sigmas, radii, known, allowed)
+
+        return in_strips(blurred, picture, reach=radii[0], boundary=known)
     return _blurred(picture, sigmas, radii, known, allowed)
+
+
+def blur_reach(picture: NDArray[Any], sigma: Any, *, tolerance: Real = 1e-4, truncate: Real | None = None) -> int:
+    """How many rows above and below a pixel count for its blur. Errors as in `blur`."""
+    radii, _ = _radii(_sigmas(for_each_axis(sigma, 2), picture.shape), tolerance, truncate)
+    return radii[0]
 
 
 def _blurred(

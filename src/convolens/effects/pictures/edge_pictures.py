@@ -12,10 +12,16 @@ from convolens.arrays import Real, as_real
 from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.canny import canny
 from convolens.effects.pictures.edges import GRADIENTS, gradient_magnitude
-from convolens.effects.pictures.laplace import difference_of_gaussians, laplacian_of_gaussian
-from convolens.effects.pictures.picture import in_dtype_of
+from convolens.effects.pictures.laplace import (
+    difference_of_gaussians,
+    laplacian_of_gaussian,
+    reach_of_difference,
+    reach_of_log,
+)
+from convolens.effects.pictures.picture import check_picture, in_dtype_of
 from convolens.errors import need_one_of
 from convolens.shapes import Boundary
+from convolens.strips import in_strips
 
 METHODS = (*GRADIENTS, "canny", "log", "dog")
 
@@ -55,16 +61,33 @@ def edge_picture(
     gain = as_real(gain, "gain", "a finite number of at least 0", lambda g: g >= 0)
     need_one_of("method", method, METHODS)
     pixels = np.asarray(image)
-    if method in GRADIENTS:
-        return _in_dtype_of(pixels, _steepness(pixels, method, boundary) * gain)
+    check_picture(pixels)
     if method == "canny":
-        return _in_dtype_of(pixels, canny(pixels, sigma, low=low, high=high, boundary=boundary).astype(np.float32))
-    gray = brightness(pixels)
+        lines = canny(pixels, sigma, low=low, high=high, boundary=boundary)
+        return lines * pixels.dtype.type(_white_of(pixels))
+    width = as_real(sigma, "sigma")
+
+    def drawn(rows: NDArray[Any]) -> NDArray[Any]:
+        if method in GRADIENTS:
+            return _in_dtype_of(rows, _steepness(rows, method, boundary) * gain)
+        return _in_dtype_of(rows, 0.5 + gain * _detail(brightness(rows), method, width, boundary))
+
+    return in_strips(drawn, pixels, reach=_reach(pixels, method, width), boundary=boundary)
+
+
+def _detail(gray: NDArray[Any], method: str, sigma: float, boundary: Boundary) -> NDArray[Any]:
+    """Light and dark of the size sigma, about 0."""
     if method == "log":
-        detail = laplacian_of_gaussian(gray, sigma, boundary=boundary) * as_real(sigma, "sigma") ** 2
-    else:
-        detail = difference_of_gaussians(gray, sigma, boundary=boundary)
-    return _in_dtype_of(pixels, 0.5 + gain * detail)
+        curved: NDArray[Any] = laplacian_of_gaussian(gray, sigma, boundary=boundary)
+        return curved * sigma**2
+    found: NDArray[Any] = difference_of_gaussians(gray, sigma, boundary=boundary)
+    return found
+
+
+def _reach(pixels: NDArray[Any], method: str, sigma: float) -> int:
+    if method in GRADIENTS:
+        return 1
+    return reach_of_log(sigma) if method == "log" else reach_of_difference(pixels, sigma)
 
 
 def _steepness(pixels: NDArray[Any], method: str, boundary: Boundary) -> NDArray[Any]:

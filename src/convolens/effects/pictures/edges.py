@@ -24,6 +24,7 @@ from convolens import _core
 from convolens.arrays import as_array, empty, is_tensor
 from convolens.effects import tensors
 from convolens.effects.pictures.picture import as_floats, check_picture
+from convolens.memory import need_memory
 from convolens.shapes import Boundary, boundary_map, check_boundary
 
 
@@ -138,6 +139,7 @@ def _fused(image: Any, boundary: str, smoothing: Smoothing, *, outputs: int) -> 
     known, picture = check_boundary(boundary), _picture(image)
     rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
     kind = np.float64 if picture.dtype == np.float64 else np.float32
+    need_memory(outputs * picture.size * np.dtype(kind).itemsize, f"image of {picture.shape}", "make it smaller")
     out = [empty(picture.shape, kind) for _ in range(outputs)]
     _core.sobel(picture, rows, columns, 0.0, *smoothing, *out)
     return [one.reshape(np.shape(image)) for one in out]

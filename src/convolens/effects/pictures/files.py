@@ -18,6 +18,7 @@ from convolens.media.inputs import reads
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt
 from convolens.media.read_ahead import read_ahead
+from convolens.media.weighing import picture_weight
 from convolens.settings import threads
 
 Change = Callable[[NDArray[Any]], NDArray[Any]]
@@ -43,8 +44,7 @@ def change_picture_file(source: AnyPath, target: AnyPath, change: Change, *, pag
     """
     if page == "all":
         return write_pages(target, read_pages(source).changed(change))
-    picture = read_picture(source, page=page)
-    return write_picture(target, picture.with_pixels(change(picture.pixels)))
+    return write_picture(target, read_picture(source, page=page).changed(change))  # the old pixels are let go first
 
 
 def change_picture_files(
@@ -71,7 +71,7 @@ def change_picture_files(
 
     jobs = ((source, results(source)) for source in sources)
     with only_writer(results.folder):
-        for _, outcome in read_ahead(one, jobs, ahead=2 * threads()):
+        for _, outcome in read_ahead(one, jobs, ahead=2 * threads(), weigh=lambda job: picture_weight(job[0])):
             yield outcome
 
 

@@ -12,23 +12,26 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
+from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_array, as_real, is_half, is_tensor
 from convolens.convolution import correlate
 from convolens.convolution.gaussian import laplacian
 from convolens.effects import tensors
-from convolens.effects.pictures.blur import blur
+from convolens.effects.pictures.blur import blur, blur_reach
 from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, check_boundary
+from convolens.strips import in_strips
 
+_TRUNCATE = 4.0  # sigmas
 _MAX_TRUNCATE = 10
 _MAX_SIGMA = 200.0  # pixels; the kernel of a wider one would take too long to take apart
 _LIKE_LAPLACE = 1.6  # ratio of widths at which the difference is most like the Laplacian (Marr & Hildreth)
 
 
 def laplacian_of_gaussian(
-    image: Num[Any, "height width ..."], sigma: Any, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+    image: Num[Any, "height width ..."], sigma: Any, *, boundary: Boundary = "symmetric", truncate: Real = _TRUNCATE
 ) -> Float[Any, "height width ..."]:
     """The sum of both second derivatives of the picture, blurred by a Gaussian.
 
@@ -66,7 +69,7 @@ def laplacian_of_gaussian(
     down, across = (as_real(s, "sigma", need, lambda s: 0 < s <= _MAX_SIGMA) for s in given)
     need = f"a positive number of sigmas, at most {_MAX_TRUNCATE}"
     cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _MAX_TRUNCATE)
-    radii = max(1, int(cut * down + 0.5)), max(1, int(cut * across + 0.5))
+    radii = reach_of_log(down, cut), reach_of_log(across, cut)
     if is_tensor(picture):
         picture = as_floats(picture)
         kernel = tensors.laplacian_of_gaussian(given, radii, picture)
@@ -106,6 +109,22 @@ def difference_of_gaussians(
         as_real(wider, "wider", f"a width above sigma's {narrow:g}", lambda w: w > narrow)
     elif narrow == 0:
         raise ArgumentError("wider: need a width where sigma is 0, got none")
-    floats = as_floats(picture)
     other = _LIKE_LAPLACE * sigma if wider is None else wider  # as they were given: a tensor keeps its gradient
-    return blur(floats, sigma, boundary=boundary) - blur(floats, other, boundary=boundary)
+
+    def difference(rows: Any) -> Any:
+        floats = as_floats(rows)
+        return blur(floats, sigma, boundary=boundary) - blur(floats, other, boundary=boundary)
+
+    if is_tensor(picture):
+        return difference(picture)
+    return in_strips(difference, picture, reach=blur_reach(picture, other), boundary=boundary)
+
+
+def reach_of_log(sigma: float, truncate: float = _TRUNCATE) -> int:
+    """How many pixels on each side of one count for its Laplacian."""
+    return max(1, int(truncate * sigma + 0.5))
+
+
+def reach_of_difference(picture: NDArray[Any], sigma: float) -> int:
+    """How many rows above and below a pixel count for its difference of Gaussians."""
+    return blur_reach(picture, _LIKE_LAPLACE * sigma)

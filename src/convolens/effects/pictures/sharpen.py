@@ -1,6 +1,6 @@
 """Unsharp masking: what a blur takes away from a picture is its detail; add some of it once more.
 
-Time and memory are those of the blur, in floats.
+Time is that of the blur, in floats; memory that of the result, as large pictures are done by strips.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any
 from jaxtyping import Num
 
 from convolens.arrays import Real, as_array, as_real, is_tensor
-from convolens.effects.pictures.blur import blur, check_kept
-from convolens.effects.pictures.picture import as_floats, in_dtype_of
+from convolens.effects.pictures.blur import blur, blur_reach, check_kept
+from convolens.effects.pictures.picture import as_floats, check_picture, in_dtype_of
 from convolens.shapes import Boundary
+from convolens.strips import in_strips
 
 
 def sharpen(
@@ -46,9 +47,16 @@ def sharpen(
     for name, value in (("amount", amount), ("threshold", threshold)):
         as_real(value, name, need, lambda number: number >= 0)  # a tensor stays one: it may want its gradient
     picture: Any = image if is_tensor(image) else as_array(image, "image")
+    check_picture(picture)
     check_kept(picture)
-    floats = as_floats(picture)
-    detail = floats - blur(floats, sigma, boundary=boundary)
-    if picture.ndim == 3 and picture.shape[2] == 4:
-        detail[:, :, 3] = 0
-    return in_dtype_of(picture, floats + amount * detail * (abs(detail) >= threshold))
+
+    def sharpened(rows: Any) -> Any:
+        floats = as_floats(rows)
+        detail = floats - blur(floats, sigma, boundary=boundary)
+        if rows.ndim == 3 and rows.shape[2] == 4:
+            detail[:, :, 3] = 0
+        return in_dtype_of(rows, floats + amount * detail * (abs(detail) >= threshold))
+
+    if is_tensor(picture):
+        return sharpened(picture)
+    return in_strips(sharpened, picture, reach=blur_reach(picture, sigma), boundary=boundary)

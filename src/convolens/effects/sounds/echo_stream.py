@@ -17,6 +17,7 @@ from convolens import _core
 from convolens.arrays import Real, empty
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
 from convolens.effects.sounds.sound import check_sound
+from convolens.memory import need_memory
 
 _DELAY_LINE_SAMPLES = 1 << 20  # of all channels, until the past is moved to the delay line's beginning
 
@@ -70,6 +71,7 @@ class _Stream:
 
     def __init__(self, taps: Taps, channels: int, dtype: np.dtype[Any]) -> None:
         self.channels, self.dtype = channels, dtype
+        need_memory(4 * taps.longest * channels * dtype.itemsize, "delays", "make them shorter")
         self._taps = taps
         self._delay_line = np.zeros((taps.longest, channels), dtype)
         self._end = taps.longest

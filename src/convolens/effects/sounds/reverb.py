@@ -21,12 +21,14 @@ from convolens.convolution import convolve
 from convolens.effects.sounds.resampling import resample_impulse
 from convolens.effects.sounds.sound import as_rate, check_sound, stacked
 from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.memory import need_memory
 
 # A true stereo impulse response: what each ear hears of a click on each side.
 _LEFT_TO_LEFT, _LEFT_TO_RIGHT, _RIGHT_TO_LEFT, _RIGHT_TO_RIGHT = range(4)
 
 _MAX_PRE_DELAY = 60  # seconds
 _MIN_PART = 1 << 17  # frames; shorter parts lose time in preparing each
+_HELD = 8  # parts that are held at once: the part, its reverb, transforms
 _IMPULSES_IN_A_PART = 4  # a part's reverb is an impulse longer than the part: a fifth of the work is for that
 
 
@@ -116,6 +118,8 @@ def reverb_stream(
     room = _at_rate(impulse, rate, impulse_rate)
     delay = _delay_frames(pre_delay, rate)
     size = part_frames(len(room))
+    channels = 1 if room.ndim == 1 else room.shape[1]
+    need_memory(_HELD * size * channels * room.itemsize, "impulse", "use a shorter one")
     tail: NDArray[Any] | None = None  # of the parts before, from the next frame on
     for part, frames in _parts(blocks, size):
         answer = reverb(part, room, dry=dry, wet=wet, rate=rate, pre_delay=pre_delay)

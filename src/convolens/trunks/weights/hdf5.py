@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 
 from convolens.errors import WeightsError, need_package
+from convolens.memory import need_memory
+from convolens.settings import memory_limit
 
 # Of everything; its own limit of processor time ends one that loops sooner, where the system has such limits.
 SECONDS = 60.0
@@ -56,6 +58,7 @@ class Hdf5:
                 raise WeightsError(f"{path}: {name}: need floats of a network's size, got the shape {shape}")
             if not content["arrays"][name][1]:
                 raise WeightsError(f"{path}: {name}: need {math.prod(shape):,} numbers, got fewer")
+        need_memory(4 * total, path)
 
     def children(self, group: str) -> list[str]:
         """The names directly below a group, of groups and arrays."""
@@ -87,11 +90,12 @@ def open_hdf5(path: Path) -> Iterator[Hdf5]:
     Raises:
         WeightsError: it is no HDF5 file, damaged, takes too long, claims more than it holds, or leads to other files.
         MissingExtraError: h5py is not installed.
+        MemoryRefused: it holds more than the budget of memory.
     """
     if find_spec("h5py") is None:
         raise need_package("h5py", "networks", str(path))
     # -P: modules are looked up where packages are, not beside the script.
-    command = [sys.executable, "-P", str(_CHILD), str(path)]
+    command = [sys.executable, "-P", str(_CHILD), str(path), str(memory_limit())]
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **threads}

@@ -1,4 +1,6 @@
-"""Reads an HDF5 file for `hdf5.py`, in a process of its own: run by its path, with the file's, and never imported.
+"""Reads an HDF5 file for `hdf5.py`, in a process of its own: run by its path, and never imported.
+
+It is given the file's path and the budget of memory in bytes.
 
 libhdf5 can loop for ever or take any memory on a file that is made or damaged so, and no thread can be stopped. A
 process can; this one also limits its own memory and processor time. It needs nothing of Convolens, so that it starts at
@@ -22,6 +24,7 @@ import h5py
 import numpy as np
 
 MEMORY_BYTES = 3 << 30  # of addresses; VGG19's largest array takes half a GB
+LIBRARY_BYTES = 1 << 30  # of addresses that Python and the libraries take, whatever the budget
 SECONDS = 4  # of processor time: reading 55 MB takes 0.2 …
 BYTES_A_SECOND = 50_000_000  # … and more for files that are larger, or packed
 MAX_OBJECTS = 20_000  # ResNet152 has 2,000
@@ -36,14 +39,15 @@ class Refused(Exception):  # noqa: N818 - it ends in a sentence, not in a traceb
     """What this file must not have, in words."""
 
 
-def limit(path: str) -> None:
+def limit(path: str, budget: int) -> None:
     """Limits what this process may take; where the system has no such limits, only the parent's clock remains."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         seconds = SECONDS + os.stat(path).st_size // BYTES_A_SECOND  # noqa: PTH116 - no more imports than needed
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        addresses = min(MEMORY_BYTES, budget + LIBRARY_BYTES)
+        resource.setrlimit(resource.RLIMIT_AS, (addresses, addresses))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
@@ -106,7 +110,7 @@ def is_whole(array: Any) -> bool:
 
 def main() -> None:
     """Answers on stdout. Ends when its parent closes stdin."""
-    limit(sys.argv[1])
+    limit(sys.argv[1], int(sys.argv[2]))
     out = sys.stdout.buffer
     try:
         with h5py.File(sys.argv[1], "r") as file:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from convolens.errors import ConvolensError, WeightsError
+from convolens.memory import need_memory
 
 
 class Setting:
@@ -67,7 +68,9 @@ def read_pickled(path: Path) -> object:
 
     Raises:
         WeightsError: it cannot be read or is damaged, would build or run anything else, or is a program (TorchScript).
+        MemoryRefused: it holds more than the budget of memory.
     """
+    need_memory(path.stat().st_size, path)
     with _reading(path):
         if zipfile.is_zipfile(path):
             _need_state_dict(path)
@@ -100,6 +103,7 @@ def _need_state_dict(path: Path) -> None:
         raise WeightsError(
             f"{path}: need a weights file, got a whole model of Keras; model.save_weights('NAME.weights.h5') writes one"
         )
+    need_memory(sum(entry.file_size for entry in entries), path)  # entries may share bytes
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise WeightsError(f"{path}: need a PyTorch weights file, got a compressed archive; not loaded")
 

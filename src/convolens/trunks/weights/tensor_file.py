@@ -24,6 +24,7 @@ from torch import Tensor
 
 from convolens.errors import WeightsError
 from convolens.media.files import need_file
+from convolens.memory import need_memory
 
 _LENGTH_BYTES = 8
 
@@ -38,8 +39,9 @@ def read_tensor_file(path: Path, what: str = "a safetensors file") -> tuple[dict
     Raises:
         FileError: nothing is there, or it cannot be looked at.
         WeightsError: it cannot be read, is damaged, of another format, or its header lies about its tensors.
+        MemoryRefused: it holds more than the budget of memory.
     """
-    need_file(path, what)
+    need_memory(need_file(path, what).stat().st_size, path)
     try:
         with path.open("rb") as stream, safe_open(path, framework="pt") as mapped:
             stream.seek(_LENGTH_BYTES + int.from_bytes(stream.read(_LENGTH_BYTES), "little"))
