@@ -185,6 +185,31 @@ def test_folders_in_annotations_are_those_of_the_pictures(tmp_path):
     assert data.examples[0].path == tmp_path / "JPEGImages" / "train" / "a.jpg"
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "<bndbox><xmin>41</xmin><ymin>21</ymin><xmax>60</xmax><ymax>60</ymax></bndbox><polygon><x1>41</x1></polygon>",
+        "<robndbox><cx>50</cx><cy>40</cy><w>20</w><h>40</h><angle>0</angle></robndbox>",  # roLabelImg
+        "<robndbox><cx>50</cx><cy>40</cy><w>40</w><h>20</h><angle>1.5707963267948966</angle></robndbox>",
+        "<polygon><pt><x>40</x><y>20</y></pt><pt><x>60</x><y>20</y></pt><pt><x>60</x><y>60</y></pt></polygon>",
+    ],
+)
+def test_outlines_and_turned_boxes_in_xml_become_upright_boxes(tmp_path, shape):
+    picture(tmp_path / "a.jpg")
+    gone = OBJECT.replace("</name>", "</name><deleted>1</deleted>")
+    text(tmp_path / "a.xml", f"<annotation><object><name>cat</name>{shape}</object>{gone}</annotation>")
+    assert squares(read_data(tmp_path)) == [("", True)]
+
+
+def test_a_picture_that_vocs_lists_name_without_an_xml_file_shows_nothing_with_a_word(tmp_path):
+    for name in "ab":
+        picture(tmp_path / "JPEGImages" / f"{name}.jpg")
+    text(tmp_path / "Annotations" / "a.xml", f"<annotation>{OBJECT}</annotation>")
+    text(tmp_path / "ImageSets" / "Main" / "train.txt", "a\nb\nc\n")
+    with pytest.warns(FileNote, match=r"b\.jpg: has no XML file, and is taken to show nothing$"):
+        assert squares(read_data(tmp_path)) == [("train", True), ("train", False)]
+
+
 @pytest.mark.parametrize("entity", ['<!ENTITY a "b">', '<!ENTITY a SYSTEM "/etc/passwd">', '<!ENTITY % a "b">'])
 def test_entities_are_refused(tmp_path, entity):
     picture(tmp_path / "a.jpg")

@@ -32,7 +32,8 @@ SPLITS = {
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders in a folder, but for what is left out, in alphabetical order."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_left_out(path.name))
+    with os.scandir(folder) as entries:  # which know what is a folder, without a look at each of 100,000 files
+        return sorted(Path(entry.path) for entry in entries if not is_left_out(entry.name) and entry.is_dir())
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:

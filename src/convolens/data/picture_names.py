@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
@@ -64,14 +64,22 @@ class PictureNames:
         Raises:
             ValueError: several pictures are meant as much, or one by two names.
         """
-        for name in filter(None, map(_without_scheme, names)):
-            ends = list(ends_of(name))
-            for look in (self._exactly, self._alike):
-                for end in ends:
-                    for path in (look(place, end) for place in self.places):
-                        if path is not None:
-                            self._check(path, name, end)
-                            return Path(os.path.normpath(path) if ".." in path else path)
+        for name in names:
+            plain = name.removeprefix("file://")
+            found = self._first(self._exactly, plain) or self._first(self._alike, plain)
+            if found is not None:
+                path, end = found
+                self._check(path, plain, end)
+                return Path(os.path.normpath(path) if ".." in path else path)
+        return None
+
+    def _first(self, look: Callable[[str, str], str | None], name: str) -> tuple[str, str] | None:
+        """The first path that a way of looking gives, and the end of the name that it has."""
+        for end in ends_of(name) if name else ():
+            for place in self.places:
+                path = look(place, end)
+                if path is not None:
+                    return path, end
         return None
 
     def path(self, *names: str) -> Path:
@@ -106,10 +114,6 @@ class PictureNames:
         if len(found) > 1:
             raise ValueError(f"need one picture {last!r}, found {listed(found)}")
         return os.path.join(place, found[0]) if found else None  # noqa: PTH118
-
-
-def _without_scheme(name: str) -> str:
-    return name.removeprefix("file://")
 
 
 def _key(name: str) -> str:

@@ -29,6 +29,7 @@ WHAT_TO_DO = {
     "folder beside splits": "hold pictures and are no split; they are passed over",
     "no annotations": "were found for any picture; all would be learned as background",
     "no text file": "are taken to show nothing; give an empty file to each that does, and look for the others' texts",
+    "no XML file": "are listed without an XML file, and are taken to show nothing",
     "absent split": "are named and are not there; the other splits are read",
     "mask": "are told by a mask, of which the box alone is taken",
     "unclear picture": "name a picture that cannot be told from another",

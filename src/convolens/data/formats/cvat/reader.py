@@ -3,7 +3,7 @@
 Boxes, turned ones too, polygons, ellipses, masks and cuboids give objects; shapes of one label and one group are parts
 of one, where they are outlines. Tags are labels of the picture, any number. Points, lines and skeletons have no area
 and are passed over with a word. The attributes `is_crowd`, `difficult` and `truncated` are what CVAT's own conversions
-make of COCO's and VOC's; others are passed over with a word. `subset` is the split.
+make of COCO's and VOC's; others are passed over with a word. `subset` is the split, or the names of several files are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from convolens.data.by_name import Gathered, Picture
 from convolens.data.dataset import Kind, Reading
-from convolens.data.files import SPLITS, claimed_size, folders_in, split_folders
+from convolens.data.files import SPLITS, claimed_size, folders_in, split_folders, split_in
 from convolens.data.formats.cvat.shapes import SHAPES, WITHOUT_AREA, Shape, joined, object_of
 from convolens.data.picture_names import PictureNames, pictures_of
 from convolens.data.xml_file import read_xml, top_tag
@@ -35,10 +35,11 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
     """The shapes of every image of every such file."""
     found = Gathered(root, known)
     declared: dict[str, str] = {}
-    for file, split in _xml_files(root):
+    files = list(_xml_files(root))
+    for file, split in files:
         try:
             top = read_xml(file, "CVAT's annotations", most=MAX_BYTES)
-            _File(file, split, top, found, outlines).read()
+            _File(file, split if len(files) > 1 else "", top, found, outlines).read()
         except FileError as error:
             found.fault(file, "unreadable annotation", str(error))
             continue
@@ -58,7 +59,7 @@ def _xml_files(path: Path) -> Iterator[tuple[Path, str]]:
     for split, files in places:
         for file in files:
             if file.suffix.lower() == ".xml" and not is_left_out(file.name) and top_tag(file) == TOP:
-                yield file, split
+                yield file, split or split_in(file.stem)
 
 
 class _File:

@@ -46,18 +46,15 @@ class Rows:
                 if len(line) != len(self.head) or not name:
                     raise ValueError(f"need {len(self.head)} columns with a path, got {line!r:.60}")
                 path = finder.path(name)
-                told = SPLITS.get(cells.get(self.columns.split, "").lower(), self.split)
-                row = rows.setdefault(
-                    path,
-                    Row(
-                        f"{self.file}: line {at}",
-                        told,
-                        claimed_size(*(cells.get(name) for name in self.columns.size or ("", ""))),
-                    ),
-                )
+                row = rows.get(path) or rows.setdefault(path, self._row(cells, at))
                 self._add(row, cells, at)
             except ValueError as error:
                 faults.append(Fault(self.file, "unreadable row", f"{self.file}: line {at}: {error}"))
+
+    def _row(self, cells: dict[str, str], at: int) -> Row:
+        split = SPLITS.get(cells.get(self.columns.split, "").lower(), self.split)
+        size = claimed_size(*(cells.get(name) for name in self.columns.size or ("", "")))
+        return Row(f"{self.file}: line {at}", split, size)
 
     def _first_names(self) -> list[str]:
         at = self.head.index(self.columns.path)

@@ -2,17 +2,21 @@
 
 VOC counts pixels from 1 and names the last one inside, so `xmin ymin xmax ymax` becomes `xmin - 1, ymin - 1, xmax,
 ymax`. Programs that write such files today often count from 0: a set in which a number below 1 occurs is taken as
-written by one, with a note.
+written by one, with a note. So are outlines of LabelMe's (the web program's) and turned boxes of roLabelImg, whose
+upright box is taken. A picture that VOC's lists name and that has no file shows nothing, with a note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from convolens.data.corners import around, turned
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
 from convolens.data.files import SPLITS, claimed_size, folders_in, listed, numbered, read_text, split_folders
 from convolens.data.picture_names import IMAGES, PictureNames, pictures_near
@@ -21,6 +25,7 @@ from convolens.errors import DataError, FileError, FormatError
 from convolens.media.picture_files import files_below, is_left_out
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+TURNED = ("cx", "cy", "w", "h", "angle")
 MAX_BYTES = 64 << 20  # of one picture's file
 
 
@@ -33,13 +38,17 @@ class _Object(NamedTuple):
 
 @dataclass(frozen=True)
 class _File:
-    """One XML file: its picture, its claimed size, and its objects."""
+    """One XML file: its picture, its claimed size, and its objects.
+
+    `first` is what the first pixel is called: 1 where VOC's corners are given, 0 where outlines or turned boxes are.
+    """
 
     xml: Path
     picture: Path
     size: tuple[int, int] | None
     objects: tuple[_Object, ...]
     split: str
+    first: int = 1
 
 
 def recognize(path: Path) -> bool:
@@ -55,6 +64,7 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     """The boxes of every XML file; `ImageSets/Main/*.txt` or folders say which split it is of."""
     files: list[_File] = []
     faults: list[Fault] = []
+    notes: list[Fault] = []
     for folder in _sets(root):
         lists, finders = _lists(folder), dict[Path, PictureNames]()
         for path, split in _xml_files(folder):
@@ -64,13 +74,26 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
                 files.append(_parsed(path, split or lists.get(path.stem, ""), finders[path.parent]))
             except FileError as error:
                 faults.append(Fault(path, "unreadable annotation", str(error)))
+            lists.pop(path.stem, None)
+        for picture, split in _without_xml(lists, finders.values()):
+            files.append(_File(picture, picture, None, (), split))
+            notes.append(Fault(picture, "no XML file", f"{picture}: has no XML file, and is taken to show nothing"))
     if not files and not faults:
         raise DataError(f"{root}: need XML files, found none")
     names = numbered({one.name for file in files for one in file.objects}, known)
     below = next((file for file in files if _has_corner_below_1(file)), None)
-    examples = tuple(_example(file, names, 1 if below is None else 0, faults) for file in files)
-    notes = () if below is None else (_counting_from_0(below.xml),)
-    return Reading(DataSet(root, names, examples, "boxes"), tuple(faults), notes=notes)
+    examples = tuple(_example(file, names, file.first if below is None else 0, faults) for file in files)
+    notes += [] if below is None else [_counting_from_0(below.xml)]
+    return Reading(DataSet(root, names, examples, "boxes"), tuple(faults), notes=tuple(notes))
+
+
+def _without_xml(lists: dict[str, str], finders: Iterable[PictureNames]) -> Iterator[tuple[Path, str]]:
+    """Pictures that the lists name and no XML file is of, as programs leave out those that show nothing."""
+    for stem, split in lists.items():
+        with suppress(ValueError):  # several are meant as much: none is
+            picture = next((path for finder in finders if (path := finder.find(stem)) is not None), None)
+            if picture is not None:
+                yield picture, split
 
 
 def _sets(root: Path) -> list[Path]:
@@ -97,7 +120,7 @@ def _pictures(folder: Path, home: Path) -> PictureNames:
 
 
 def _has_corner_below_1(file: _File) -> bool:
-    return any(0 <= corner < 1 for one in file.objects for corner in one.corners[:2])
+    return file.first == 1 and any(0 <= corner < 1 for one in file.objects for corner in one.corners[:2])
 
 
 def _counting_from_0(xml: Path) -> Fault:
@@ -142,16 +165,27 @@ def _parsed(path: Path, split: str, pictures: PictureNames) -> _File:
     objects = tuple(
         _Object(_text(path, one, "name"), _corners(path, one), _is(one, "difficult"), _is(one, "truncated"))
         for one in top.iter("object")
+        if not _is(one, "deleted")  # LabelMe's, which keeps them
     )
     name = (top.findtext("filename") or "").strip()
     try:
         picture = pictures.find(name, path.stem) or path.parent / (name or f"{path.stem}.jpg")
     except ValueError as error:
         raise FormatError(f"{path}: {error}") from error
-    return _File(path, picture, claimed_size(top.findtext("size/width"), top.findtext("size/height")), objects, split)
+    size = claimed_size(top.findtext("size/width"), top.findtext("size/height"))
+    boxed = all(one.find("bndbox") is not None for one in top.iter("object"))
+    return _File(path, picture, size, objects, split, first=1 if boxed else 0)
 
 
 def _corners(path: Path, one: ElementTree.Element) -> tuple[float, ...]:
+    """The corners of a box; around LabelMe's outline, or roLabelImg's turned box, where there is no other."""
+    if one.find("bndbox") is None and one.find("robndbox") is not None:
+        cx, cy, width, height, radians = (_number(path, one, f"robndbox/{name}") for name in TURNED)
+        upright = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+        return around(turned(upright, math.degrees(radians), about=(cx, cy)))
+    points = one.findall("polygon/pt")
+    if one.find("bndbox") is None and len(points) > 2:
+        return around([(_number(path, point, "x"), _number(path, point, "y")) for point in points])
     return tuple(_number(path, one, f"bndbox/{name}") for name in CORNERS)
 
 
