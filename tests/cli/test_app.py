@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convolens import cli
+from convolens.cli import start
 from convolens.errors import ArgumentError
 from convolens.media.images import write_image
 
@@ -68,8 +69,22 @@ def test_version_and_help_and_no_arguments(capsys):
     assert cli.run(["--help"]) == 0
     usage = capsys.readouterr().out
     assert "edges" in usage and "--version" in usage
+
+
+def test_alone_it_says_what_people_come_for_in_commands_that_hold(capsys):
+    from typer.main import get_command
+
     assert cli.run([]) == 0
-    assert capsys.readouterr().out == usage
+    shown = capsys.readouterr().out
+    for line, what in start.COMMANDS:
+        assert f"  {line}\n" in shown and f"  {what}\n" in shown
+        program, *words = line.split()
+        command, context = get_command(cli.app), None
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        context = command.make_context(program, words)  # parsed, as an unknown word or option is refused there
+        assert all(context.params[one.name] is not None for one in command.params if one.required)
+    assert max(map(len, shown.splitlines())) < 80
 
 
 def leaf_commands():

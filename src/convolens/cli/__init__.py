@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, tour, train, trunks
+from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, start, tour, train, trunks
 from convolens.cli.budget import Commands
-from convolens.cli.telling import tell, telling_notes
+from convolens.cli.telling import answer, tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
 from convolens.media.drafts import remove_drafts
@@ -119,9 +119,12 @@ def _end(number: int, frame: Any) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C, 141 unread."""
+    if not arguments:
+        answer(start.text())
+        return 0
     try:
         with telling_notes():
-            code = _guarded_app()(arguments or ["--help"], prog_name="convolens", standalone_mode=False)
+            code = _guarded_app()(arguments, prog_name="convolens", standalone_mode=False)
     except ConvolensError as error:
         options = options_of(get_command(app), arguments)
         return _complain(in_words_of(options, str(error), subject=isinstance(error, ArgumentError)))
