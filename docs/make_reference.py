@@ -60,6 +60,10 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Your own pictures in, a model file out; and how good it is.",
         ("train", "training.run_folder.Run", "evaluate", "evaluation.result.Evaluation"),
     ),
+    "data": (
+        "Data sets in the formats that people have them in.",
+        ("convert", "data.conversion.Converted"),
+    ),
     "explaining": (
         "Which part of a picture made a model say so.",
         ("explain", "explain_top", "explanation.Explanation", "wrap_module"),

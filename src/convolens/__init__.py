@@ -50,6 +50,7 @@ _HOME = {
     "load": "models",
     "train": "training.train",
     "evaluate": "evaluation.evaluate",
+    "convert": "data.conversion",
     "explain": "explanation",
     "explain_top": "explanation",
     "wrap_module": "explanation.wrap",

@@ -18,6 +18,7 @@ from convolens import layers as layers
 from convolens.arrays import Real
 from convolens.convolution.arrange import Axes
 from convolens.convolution.named import NamedKernel
+from convolens.data.conversion import convert as convert
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
 from convolens.evaluation.evaluate import evaluate as evaluate

@@ -49,6 +49,7 @@ CALLS = [
     ("predict", Localizer.predict),
     ("predict", Detector.predict),
     ("evaluate", cl.evaluate),
+    ("convert", cl.convert),
     ("explain", cl.explain),
     ("stylize", cl.stylize),
     *((f"train {task}", train) for task in TRAINERS),

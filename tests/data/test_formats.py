@@ -297,7 +297,7 @@ def test_a_table_in_another_encoding_is_named(tmp_path):
 def test_a_format_may_be_named_and_must_be_one_of_them(tmp_path):
     write_yolo(tmp_path)
     assert read_data(tmp_path, format="yolo").kind == "boxes"
-    with pytest.raises(ArgumentError, match=r"format: need one of yolo, coco, .*folders, got 'tfrecord'"):
+    with pytest.raises(ArgumentError, match=r"format: need one of yolo, yolo-seg, coco, .*folders, got 'tfrecord'"):
         read_data(tmp_path, format="tfrecord")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn, zeros
 
 import convolens as cl
 from convolens.convolution.named import NamedKernel
+from convolens.data.conversion import Converted
 from convolens.effects.sounds.echo_search import Echoes
 from convolens.evaluation.result import Evaluation
 from convolens.explanation import Explanation
@@ -125,6 +126,7 @@ elif loaded.task == "classify":
 # Training and measuring.
 run = cl.train("classify", "photos", trunk="vgg16", weights="hed", taps="conv4_3", lr=3e-4, out="runs/photos")
 assert_type(run, Run)
+assert_type(cl.convert("photos", "table", to="csv", split=(0.8, 0.2)), Converted)
 assert_type(cl.evaluate(classifier, "photos", split="test"), Evaluation)
 found = detector.predict(bytes_)
 assert_type(cl.draw_boxes(bytes_, found.boxes_xyxy, found.labels, found.scores), NDArray[np.uint8])

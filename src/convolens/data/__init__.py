@@ -4,10 +4,6 @@ Only names, labels and boxes are kept in memory, about 0.5 kB for each picture; 
 needed.
 """
 
-from convolens.torch_loading import need_networks
-
-need_networks()
-
 from convolens.data.dataset import Box, DataSet, Example, Skipped
 from convolens.data.formats import FORMATS
 from convolens.data.loading import Loaded, load

@@ -13,6 +13,7 @@ from convolens.arrays import Real
 from convolens.errors import DataError, did_you_mean
 
 Kind = Literal["label", "labels", "boxes"]
+SPLIT_NAMES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class DataSet:
     def splits(self) -> tuple[str, ...]:
         """The splits that the data itself is cut into: some of train, validation, test; empty where it says nothing."""
         named = {example.split for example in self.examples}
-        return tuple(name for name in ("train", "validation", "test") if name in named)
+        return tuple(name for name in SPLIT_NAMES if name in named)
 
     def split(self, name: str) -> DataSet:
         """The examples of one of `splits`.

@@ -42,19 +42,31 @@ def read_data(
         DataError: no pictures; fewer than two classes of pictures, a class without any, one that the model does not
             know; or annotations that contradict themselves, which `convolens doctor` lists.
     """
-    found = read_with_faults(path, format=format, class_names=class_names, outlines=outlines)
-    data, faults = found.data, found.faults
+    data = read_sound(path, format=format, class_names=class_names, outlines=outlines)
     if class_names is None and data.kind == "label" and len(data.class_names) == 1:
         name = data.class_names[0]
         raise DataError(
             f"{path}: need at least two classes, got one ({name!r}); add a folder of pictures that are not it"
         )
+    return data
+
+
+def read_sound(
+    path: AnyPath,
+    *,
+    format: str | None = None,  # noqa: A002 - the field's word
+    class_names: tuple[str, ...] | None = None,
+    outlines: bool = False,
+) -> DataSet:
+    """What `read_data` gives, of one class alone too. Arguments and errors as there."""
+    found = read_with_faults(path, format=format, class_names=class_names, outlines=outlines)
+    faults = found.faults
     if faults:
         more = f"; one of {len(faults)} faults, `convolens doctor {path}` lists them" if len(faults) > 1 else ""
         raise DataError(faults[0].sentence + more)
     for sentence in _first_of_each_kind(found.notes, root=str(path)):
         note(sentence)
-    return _with_sound_boxes(data)
+    return _with_sound_boxes(found.data)
 
 
 def read_with_faults(

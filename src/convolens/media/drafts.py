@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import socket
 import time
 from contextlib import suppress
@@ -21,12 +22,12 @@ from secrets import token_hex
 OTHERS_SECONDS = 24 * 3600.0
 
 _NAME = re.compile(r"\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.part(\.\w+)?")
-_mine: set[Path] = set()  # files that go when this process ends, however it is told to
+_mine: set[Path] = set()  # files and folders that go when this process ends, however it is told to
 _cleaned: set[tuple[int, Path]] = set()  # folders, by the process that cleaned them: a fork is another
 
 
-def new_draft(target: Path) -> Path:
-    """An empty file beside the target, with its suffix. What killed processes left in the folder is removed.
+def new_draft(target: Path, *, folder: bool = False) -> Path:
+    """An empty file or folder beside the target, with its suffix. What killed processes left there is removed.
 
     Raises:
         OSError: it cannot be made.
@@ -36,7 +37,10 @@ def new_draft(target: Path) -> Path:
     draft = target.with_name(f".{_place()}-{pid}-{_started(pid) or 0}-{token_hex(4)}.part{target.suffix}")
     _mine.add(draft)
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
+        if folder:
+            draft.mkdir()
+        else:
+            os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
     except OSError:
         _mine.discard(draft)
         raise
@@ -45,7 +49,7 @@ def new_draft(target: Path) -> Path:
 
 def drop(draft: Path) -> None:
     """Removes a draft, if it still has its name."""
-    draft.unlink(missing_ok=True)
+    _remove(draft)
     _mine.discard(draft)
 
 
@@ -57,7 +61,7 @@ def gone_at_the_end(path: Path) -> None:
 def remove_drafts() -> None:
     """Removes what is half-written at this moment, for a process that ends without unwinding."""
     for draft in tuple(_mine):
-        draft.unlink(missing_ok=True)
+        _remove(draft)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -72,7 +76,14 @@ def remove_abandoned(folder: Path) -> None:
         for name in names:
             found = _NAME.fullmatch(name)
             if found and _is_abandoned(folder / name, found[1], int(found[2]), int(found[3])):
-                (folder / name).unlink(missing_ok=True)
+                _remove(folder / name)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir() and not draft.is_symlink():
+        shutil.rmtree(draft, ignore_errors=True)  # what another thread still writes into it, the next process removes
+    else:
+        draft.unlink(missing_ok=True)
 
 
 def _is_abandoned(draft: Path, place: str, pid: int, started: int) -> bool:

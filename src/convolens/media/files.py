@@ -110,6 +110,50 @@ def writing(path: AnyPath) -> Iterator[Path]:
             drop(draft)
 
 
+@contextmanager
+def writing_folder(path: AnyPath) -> Iterator[Path]:
+    """A temporary folder beside `path`; renamed to `path` on success, removed with all that is in it on any failure.
+
+    Args:
+        path: the final name, where nothing is yet, or an empty folder. The folder that it is in must exist.
+
+    Raises:
+        FileError: something is there already, or writing fails (a full disk).
+    """
+    target = Path(path)
+    need_new_folder(target)
+    draft = None
+    try:
+        draft = new_draft(target, folder=True)
+        yield draft
+        if hasattr(os, "sync"):
+            os.sync()  # once for all files; as for one, no power cut leaves the new name with old contents
+        need_new_folder(target)
+        draft.replace(target)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{error.filename or target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if draft is not None:
+            drop(draft)
+
+
+def need_new_folder(target: Path) -> None:
+    """Refuses the name of a folder to be made where something is already. Errors as for `writing_folder`."""
+    if not target.name:
+        raise FileError(f"{target}: need the name of a new folder")
+    if not target.parent.is_dir():
+        raise FileError(f"{target}: need an existing folder to write into, found none; create {target.parent} first")
+    try:
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+    except OSError as error:
+        raise FileError(f"{target}: cannot be written to: {error.strerror or error}") from error
+    if os.path.lexists(target):
+        raise FileError(f"{target}: is already there; give the name of a new folder, or remove it first")
+
+
 def need_target(path: AnyPath) -> Path:
     """The path, if a file can be written there: asked before work that takes long, not after it.
 

@@ -24,6 +24,7 @@ from convolens.data.formats import (
 # In the order in which they are tried: what is plain to recognize comes first, any folder last.
 FORMATS: tuple[Format, ...] = (
     yolo.FORMAT,
+    yolo.OUTLINES,
     coco.FORMAT,
     label_studio.FORMAT,
     cvat.FORMAT,

@@ -2,11 +2,18 @@
 
 from convolens.data.format import Format
 from convolens.data.formats.coco.reader import read, recognize
+from convolens.data.formats.coco.writer import write
 
 FORMAT = Format(
     "coco",
     recognize,
     read,
-    carries=frozenset({"boxes", "outlines", "crowds", "areas", "scores", "ids", "splits", "classes", "order"}),
+    write,
+    frozenset(
+        {
+            "boxes", "boxes alone", "outlines", "parts", "own boxes", "outside", "crowds", "areas", "scores",
+            "ids", "splits", "partial splits", "classes", "order",
+        }
+    ),
     reads_outlines=True,
-)
+)  # fmt: skip

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from convolens.data.text import tidy
+
 Corners = tuple[float, float, float, float]
 MAX_PIXELS = 1 << 40  # of a mask; its runs alone are held
 
@@ -28,7 +30,7 @@ def corners_of(annotation: dict[str, Any]) -> Corners:
     box, outline = annotation.get("bbox"), annotation.get("segmentation")
     if box is not None and box != [] and not (outline and box == [0, 0, 0, 0]):
         x, y, width, height = _numbers(box, "bbox of four numbers", 4)
-        return x, y, x + width, y + height
+        return x, y, tidy(x + width), tidy(y + height)
     if isinstance(outline, dict):
         return _around_mask(outline)
     if not outline:

@@ -13,6 +13,7 @@ from convolens.data.corners import Corners, Point, around, turned
 from convolens.data.dataset import Box
 from convolens.data.files import claimed_size
 from convolens.data.json_file import real
+from convolens.data.text import tidy
 
 SHAPES = ("rectangle", "polygon", "ellipse")
 OF_WHOLE = ("choices", "taxonomy")
@@ -64,9 +65,10 @@ def _add(found: Found, region: dict[str, Any], others: list[str], size: Callable
         if not names:
             raise ValueError(f"need a label for the {kind}, got none")
         found.size = _size(region) or size()
-        corners, points = _corners(kind, value, found.size)
+        (x1, y1, x2, y2), points = _corners(kind, value, found.size)
+        corners = (tidy(x1), tidy(y1), tidy(x2), tidy(y2))
         score = None if region.get("score") is None else real(region["score"], "score as a number")
-        parts = (array("d", (one for point in points for one in point)),) if outlines and points else ()
+        parts = (array("d", (tidy(one) for point in points for one in point)),) if outlines and points else ()
         if region.get("image_rotation"):
             raise ValueError("need a picture as it is, got regions of one that was turned while it was annotated")
         found.objects += [(name, Box(UNNUMBERED, corners, score=score, outlines=parts)) for name in names]

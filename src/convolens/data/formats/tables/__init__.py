@@ -2,5 +2,14 @@
 
 from convolens.data.format import Format
 from convolens.data.formats.tables.reader import read, recognize
+from convolens.data.formats.tables.writer import write
 
-FORMAT = Format("csv", recognize, read, carries=frozenset({"label", "labels", "boxes", "splits", "order"}))
+FORMAT = Format(
+    "csv",
+    recognize,
+    read,
+    write,
+    frozenset(
+        {"label", "labels", "boxes", "boxes alone", "outside", "splits", "lone split", "partial splits", "order"}
+    ),
+)

@@ -9,6 +9,7 @@ upright box is taken. A picture that VOC's lists name and that has no file shows
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from convolens.data.corners import around, turned
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
 from convolens.data.files import SPLITS, claimed_size, folders_in, listed, numbered, read_text, split_folders
 from convolens.data.picture_names import IMAGES, PictureNames, pictures_near
+from convolens.data.text import tidy
 from convolens.data.xml_file import read_xml, top_tag
 from convolens.errors import DataError, FileError, FormatError
 from convolens.media.picture_files import files_below, is_left_out
@@ -27,6 +29,7 @@ from convolens.media.picture_files import files_below, is_left_out
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 TURNED = ("cx", "cy", "w", "h", "angle")
 MAX_BYTES = 64 << 20  # of one picture's file
+_MARK = re.compile(r"\s+-?[01]$")  # behind a name in the lists of a class: whether it is there
 
 
 class _Object(NamedTuple):
@@ -152,9 +155,8 @@ def _lists(root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(root.glob("ImageSets/Main/*.txt")):
         if path.stem in SPLITS:
-            found |= {
-                line.split()[0]: SPLITS[path.stem] for line in read_text(path, "a list").splitlines() if line.strip()
-            }
+            lines = (_MARK.sub("", line.strip()) for line in read_text(path, "a list").splitlines())
+            found |= {line: SPLITS[path.stem] for line in lines if line}
     return found
 
 
@@ -212,7 +214,7 @@ def _example(file: _File, names: tuple[str, ...], first: int, faults: list[Fault
     boxes = []
     for name, (x1, y1, x2, y2), difficult, truncated in file.objects:
         if name in names:
-            corners = (x1 - first, y1 - first, x2, y2)
+            corners = (tidy(x1 - first), tidy(y1 - first), x2, y2)
             boxes.append(Box(names.index(name), corners, difficult=difficult, truncated=truncated))
         else:
             sentence = f"{file.xml}: need objects named like the model's classes ({listed(names)}), got {name!r}"

@@ -17,6 +17,7 @@ from convolens.data.dataset import Box, DataSet, Example, Fault, Reading, Skippe
 from convolens.data.files import listed, no_picture, read_text
 from convolens.data.formats.yolo.description import DARKNET, NAMES, Description, described, description_in
 from convolens.data.formats.yolo.labels import TextFiles, parsed_line, points_in
+from convolens.data.text import tidy
 from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
 from convolens.media.picture_files import is_picture
@@ -116,12 +117,12 @@ class _Reader:
             elif self.own[number] in self.names:
                 x1, y1, x2, y2 = fractions
                 width, height = size
-                corners = (x1 * width, y1 * height, x2 * width, y2 * height)
+                corners = (tidy(x1 * width), tidy(y1 * height), tidy(x2 * width), tidy(y2 * height))
                 yield Box(self.names.index(self.own[number]), corners, outlines=self._outlines(line, size))
 
     def _outlines(self, line: str, size: tuple[int, int]) -> tuple[array[float], ...]:
         points = points_in(line, self.description.keypoints) if self.outlines else []
-        return (array("d", (value * size[at % 2] for at, value in enumerate(points))),) if points else ()
+        return (array("d", (tidy(value * size[at % 2]) for at, value in enumerate(points))),) if points else ()
 
     def _fault(self, path: Path, kind: str, sentence: str) -> None:
         self.faults.append(Fault(path, kind, f"{path}: {sentence}"))
