@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from convolens.effects.sounds.files import change_sound_file
-from convolens.media import audio_extras, audio_parts
+from convolens.media import audio_extras, audio_id3, audio_parts
 from convolens.media.audio import read_audio
 from convolens.media.audio_extras import read_extras
 
@@ -30,7 +30,7 @@ def sound(path, channels=2, tags=TAGS, **options):
             setattr(out, name, text)
         out.write(samples)
     if tags and path.suffix == ".mp3":
-        path.write_bytes(audio_parts.id3_tag(tags) + path.read_bytes())
+        path.write_bytes(audio_id3.write(tags) + path.read_bytes())
     return path
 
 
@@ -157,6 +157,62 @@ def test_an_id3_tag_stays_in_an_mp3_and_what_else_it_holds_is_named(tmp_path):
     (note,) = copied(tmp_path / "in.mp3", tmp_path / "out.wav")
     assert note.endswith("beside its samples: cover picture")
     assert audio_extras._tags_of(tmp_path / "out.wav")["title"] == "song"
+
+
+def id3_frame(name, data):
+    return name + audio_id3._as_synchsafe(len(data)) + bytes(2) + data
+
+
+@pytest.mark.parametrize("source", [".aiff", ".wav", ".mp3"])
+def test_the_texts_of_an_id3_tag_reach_other_formats(tmp_path, source):
+    frames = id3_frame(b"TIT2", b"\1" + "Füße 足".encode("utf-16")) + id3_frame(b"TRCK", b"\x007/9\0")
+    frames += (
+        id3_frame(b"TPE1", b"\3One\0Two") + id3_frame(b"TXXX", b"\3comment\0a word") + id3_frame(b"TPE2", b"\3Many")
+    )
+    frames += id3_frame(b"PRIV", b"of the encoder") + id3_frame(b"COMM", b"\3engkind\0other")
+    tag = b"ID3\x04\0\0" + audio_id3._as_synchsafe(len(frames)) + frames
+    path = sound(tmp_path / f"in{source}", tags={})
+    if source == ".mp3":
+        path.write_bytes(tag + path.read_bytes())
+    else:
+        order = "little" if source == ".wav" else "big"
+        name = b"id3 " if source == ".wav" else b"ID3 "
+        audio_parts._append_chunks(path, name + len(tag).to_bytes(4, order) + tag + bytes(len(tag) % 2), order)
+    (note,) = copied(path, tmp_path / "out.flac")
+    assert note.endswith("beside its samples: album artist")
+    found = audio_extras._tags_of(tmp_path / "out.flac")
+    assert found == {"title": "Füße 足", "artist": "One; Two", "tracknumber": "7/9", "comment": "a word"}
+
+
+@pytest.mark.parametrize(
+    "tag", [b"", b"ID3", b"ID3\x02\0\0\0\0\0\x05TT2\0\0", b"ID3\x04\0\0\0\0\0\x7fTIT2\0\0\0\x7f\0\0\x09"]
+)
+def test_a_tag_that_is_none_says_nothing(tag):
+    found = audio_id3.read(tag)
+    assert found.tags == {} and found.names in (("ID3 tags",), ())
+
+
+def test_a_track_number_as_most_programs_write_it_reaches_other_formats(tmp_path):
+    info = chunk(b"LIST", b"INFO" + chunk(b"IPRT", b"7\0") + chunk(b"INAM", b"a song\0"))
+    path = with_chunks(sound(tmp_path / "in.wav", tags={}), info)
+    assert not copied(path, tmp_path / "out.ogg")
+    assert audio_extras._tags_of(tmp_path / "out.ogg") == {"title": "a song", "tracknumber": "7"}
+
+
+def test_comments_that_libsndfile_does_not_read_reach_other_formats(tmp_path):
+    comments = b"".join(struct.pack("<I", len(c)) + c for c in (b"DESCRIPTION=a word", b"ARTIST=One", b"artist=Two"))
+    path = sound(tmp_path / "in.flac", tags={})
+    audio_parts._add_flac_blocks(path, [flac_block(4, struct.pack("<I", 0) + struct.pack("<I", 3) + comments)])
+    assert not copied(path, tmp_path / "out.ogg")
+    found = audio_extras._tags_of(tmp_path / "out.ogg")
+    assert found["comment"] == "a word" and found["artist"] == "One; Two"
+
+
+def test_the_speakers_of_an_ogg_are_named_where_its_order_would_be_forgotten(tmp_path):
+    path = sound(tmp_path / "in.ogg", 6, {})
+    assert not copied(path, tmp_path / "out.ogg")
+    (note,) = copied(path, tmp_path / "out.wav")
+    assert note.endswith("the speakers of its channels, which stay in the order of an OGG")
 
 
 def test_bytes_are_put_into_a_file_longer_than_a_piece(tmp_path, monkeypatch):

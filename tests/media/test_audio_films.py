@@ -85,7 +85,7 @@ def test_the_command_takes_a_film_and_writes_a_sound(tmp_path):
     assert run(["echo", str(path), str(tmp_path / "out.flac"), "--delay", "0.5", "--weight", "0.5"]) == 0
     assert abs(len(read_audio(tmp_path / "out.flac")[0]) - 1.5 * 44100) <= 0.1 * 44100
     assert read_extras(tmp_path / "out.flac").tags["title"] == "a song"
-    assert read_extras(path).others == ("album_artist",)
+    assert read_extras(path).others == ("album artist",)
 
 
 def test_the_speakers_of_a_film_reach_a_wav(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 
 import imagecodecs
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convolens.errors import FileError, FileNote, FormatError
-from convolens.media import picture_formats, picture_jxl, picture_png
+from convolens.effects.pictures.files import change_picture_file
+from convolens.errors import ArgumentError, FileError, FileNote, FormatError
+from convolens.media import picture_boxes, picture_formats, picture_jxl, picture_png
 from convolens.media.images import read_header, read_image, read_picture, read_rgb8, write_image
 from convolens.media.picture_files import ResultPaths, find_pictures
 
@@ -115,6 +117,35 @@ def test_a_profile_that_does_not_fit_is_not_carried_and_named(tmp_path, mode, ic
     with pytest.warns(FileNote, match=f"its colour profile {reason}"):
         assert read_picture(tmp_path / f"a{suffix}").icc is None
     assert read_image(tmp_path / f"a{suffix}").shape[:2] == (40, 60)  # of pixels alone there is nothing to say
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".gif", ".png", ".tif"])
+def test_a_comment_is_kept_or_named(tmp_path, suffix):
+    red().save(tmp_path / "a.jpg", comment="Füße".encode())
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        change_picture_file(tmp_path / "a.jpg", tmp_path / f"b{suffix}", lambda pixels: pixels)
+    found = read_picture(tmp_path / f"b{suffix}")
+    kept = found.comment == "Füße".encode() or found.texts == (("Comment", "Füße"),)
+    assert kept == (not notes) == (suffix != ".tif")
+
+
+def test_what_is_known_to_be_there_and_is_not_read_is_named(tmp_path):
+    red().save(tmp_path / "a.jpg", "JPEG")
+    data = (tmp_path / "a.jpg").read_bytes()
+    captions = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x04\x1c\x02\0\0"
+    (tmp_path / "a.jpg").write_bytes(
+        data[:2] + b"\xff\xed" + struct.pack(">H", len(captions) + 2) + captions + data[2:]
+    )
+    red().save(tmp_path / "b.gif")
+    with (tmp_path / "b.gif").open("r+b") as file:
+        whole = file.read()
+        file.seek(0)
+        file.write(whole[:-1] + b"!\xff\x0bXMP DataXMP" + bytes(1) + b";")
+    red().save(tmp_path / "c.tif", tiffinfo={33723: b"captions"})
+    for name, words in (("a.jpg", "IPTC"), ("b.gif", "XMP"), ("c.tif", "IPTC")):
+        with pytest.warns(FileNote, match=f"has no place for what came with the picture: {words}"):
+            change_picture_file(tmp_path / name, tmp_path / "out.png", lambda pixels: pixels)
 
 
 def with_chunk(png, name, data, before=b"IDAT"):
@@ -240,6 +271,74 @@ def test_a_jpeg_xl_is_read(tmp_path, shape, dtype, boxed):
     np.testing.assert_array_equal(read_image(tmp_path / "a.jxl"), pixels)
     assert read_header(tmp_path / "a.jxl").size == (shape[1], shape[0])
     assert list(find_pictures([tmp_path])) == [tmp_path / "a.jxl"]
+
+
+def box(name, *content):
+    data = b"".join(content)
+    return struct.pack(">I", 8 + len(data)) + name + data
+
+
+def camera(order="<"):
+    exif = Image.Exif()
+    exif.endian = order
+    exif[271], exif[282], exif[283], exif[274] = "Maker", 300.0, 150.0, 6
+    return exif.tobytes()[6:]
+
+
+@pytest.mark.skipif(not picture_jxl.is_at_hand(), reason="imagecodecs was built without JPEG XL")
+def test_a_jpeg_xl_comes_with_what_is_in_its_boxes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 31, 3)).astype(np.uint8)
+    data = imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=True)
+    more = box(b"Exif", bytes(4), camera(">")) + box(b"xml ", b"<x/>") + box(b"brob", b"xml packed")
+    (tmp_path / "a.jxl").write_bytes(data + more)
+    need_boxed(read_picture(tmp_path / "a.jxl"), ("XMP",))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jxl"), pixels)
+    with pytest.warns(FileNote, match=r"b\.png: has no place for what came with the picture: XMP"):
+        change_picture_file(tmp_path / "a.jxl", tmp_path / "b.png", lambda pixels: pixels)
+
+
+def need_boxed(picture, others):
+    exif = Image.Exif()
+    exif.load(picture.exif)
+    assert exif[271] == "Maker" and exif[274] == 1
+    assert picture.dpi == (300, 150) and picture.xmp == b"<x/>" and picture.others == others
+
+
+def test_a_jpeg_2000_comes_with_what_is_in_its_boxes(tmp_path):
+    red().save(tmp_path / "a.jp2")
+    data = (tmp_path / "a.jp2").read_bytes()
+    icc = profile()
+    at = data.index(b"colr") - 4
+    colors, size = data[at : at + 15], int.from_bytes(data[at : at + 4], "big")
+    assert size == len(colors)
+    named = box(b"colr", b"\2\0\0", icc)
+    head = data.index(b"jp2h") - 4
+    longer = struct.pack(">I", int.from_bytes(data[head : head + 4], "big") + len(named) - size)
+    more = box(b"uuid", b"JpgTiffExif->JP2", camera()) + box(b"uuid", picture_boxes._XMP_UUID, b"<x/>")
+    more += box(b"uuid", picture_boxes._IPTC_UUID, b"captions")
+    (tmp_path / "a.jp2").write_bytes(data[:head] + longer + data[head + 4 : at] + named + data[at + size :] + more)
+    found = read_picture(tmp_path / "a.jp2")
+    need_boxed(found, ("IPTC",))
+    assert found.icc == icc
+
+
+@pytest.mark.parametrize(
+    "boxes", [b"", b"\0\0\0\1uuid", b"\0\0\0\7uuid1234", b"\0\0\0\x0dcolr\2", b"\0\0\0\x09Exif\xff"]
+)
+def test_boxes_that_are_none_say_nothing(boxes):
+    assert picture_boxes.read(boxes)[0] is None
+    assert picture_boxes.read(struct.pack(">I", 8 + len(boxes)) + b"jp2h" + boxes)[0] is None
+
+
+@pytest.mark.skipif(not picture_jxl.is_at_hand(), reason="imagecodecs was built without JPEG XL")
+def test_further_frames_of_a_jpeg_xl_are_told(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 255, (3, 20, 31, 3)).astype(np.uint8)
+    (tmp_path / "a.jxl").write_bytes(imagecodecs.jpegxl_encode(frames, lossless=True))
+    with pytest.warns(FileNote, match=r"a\.jxl: holds several frames; only the first is read of a JPEG XL"):
+        np.testing.assert_array_equal(read_image(tmp_path / "a.jxl"), frames[0])
+    (tmp_path / "b.jxl").write_bytes(imagecodecs.jpegxl_encode(frames[0], lossless=True))
+    with pytest.raises(ArgumentError, match=r"page: need one from 1 to 1, which .*, got 2"):
+        read_image(tmp_path / "b.jxl", page=2)
 
 
 @pytest.mark.skipif(not picture_jxl.is_at_hand(), reason="imagecodecs was built without JPEG XL")

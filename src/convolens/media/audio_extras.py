@@ -13,7 +13,7 @@ from typing import Any
 
 import soundfile
 
-from convolens.media import audio_parts
+from convolens.media import audio_id3, audio_parts
 from convolens.media.audio_parts import Part
 from convolens.media.audio_reading import reading
 from convolens.media.decoder_words import decoder_words
@@ -61,6 +61,9 @@ def read_extras(path: AnyPath) -> Extras:
         speakers = known.speakers
         if kind == "FLAC" and speakers is None:
             speakers = _FLAC_MASKS.get(sound.channels)
+        for name in sorted(known.tags, key=str.lower, reverse=True):  # of a description and a comment the latter
+            if name.lower() in _NAMES:
+                tags[_NAMES[name.lower()]] = known.tags[name]
         others = tuple(dict.fromkeys(name for name in known.names if name.lower() not in _NAMES | dict.fromkeys(_OWN)))
         return Extras(str(path), kind, sound.channels, tags, speakers, known.parts, others)
 
@@ -76,7 +79,8 @@ def _of_film(name: str, kind: str, sound: Any) -> Extras:
         if key.lower() in _NAMES:
             tags[_NAMES[key.lower()]] = text
         elif key.lower() not in _OWN:
-            others.append(key)
+            others.append(key.replace("_", " "))
+    others += ["cover picture"] * sound.has_cover
     places = [1 << _SPEAKERS.index(place) for place in sound.speakers if place in _SPEAKERS]
     return Extras(name, kind, sound.channels, tags, sum(places) if len(places) == sound.channels else None,
                   others=tuple(others))  # fmt: skip
@@ -106,7 +110,7 @@ def add_parts(draft: Path, extras: Extras, kind: str, channels: int) -> None:
     if _as_it_stands(extras, kind):
         audio_parts.add(draft, kind, extras.parts)
     elif kind == "MP3" and extras.tags:
-        audio_parts.add(draft, kind, (Part("", audio_parts.id3_tag(extras.tags)),))
+        audio_parts.add(draft, kind, (Part("", audio_id3.write(extras.tags)),))
     if kind == "WAV" and wants_speakers(extras, channels):
         audio_parts.set_speakers(draft, int(extras.speakers or 0))
 
@@ -118,6 +122,8 @@ def lost_of(draft: Path, extras: Extras, kind: str, channels: int) -> list[str]:
         there = _tags_of(draft)
         lost += [name for name, text in extras.tags.items() if not there.get(name, "").startswith(text)]
         lost += [part.name for part in extras.parts if part.name] + list(extras.others)
+    if extras.kind == "OGG" and kind != "OGG" and channels > 2:
+        lost.append("the speakers of its channels, which stay in the order of an OGG")
     spoken = {"WAV": extras.speakers, "FLAC": _FLAC_MASKS.get(channels)}.get(kind)
     if wants_speakers(extras, channels) and extras.speakers != spoken:
         lost.append("the speakers of its channels")

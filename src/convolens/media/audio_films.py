@@ -66,6 +66,12 @@ def open_film(file: Path, stack: ExitStack) -> Film:
     return Film(container, str(reader).upper())
 
 
+def _is_cover(stream: Any) -> bool:
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
 class Film:
     """A sound that PyAV decodes, with soundfile's names."""
 
@@ -75,6 +81,7 @@ class Film:
         self.subtype, self.format, self.frames = str(stream.codec_context.name).upper(), kind, _UNKNOWN
         self.speakers = [channel.name for channel in stream.layout.channels]
         self.tags = {**container.metadata, **stream.metadata}
+        self.has_cover = any(_is_cover(one) for one in container.streams.video)
         self._pieces, self._left = self._decoded(container), np.empty((0, self.channels), np.float32)
         self._got = 0
         self._needed = float(stream.duration * stream.time_base) if stream.duration else 0.0

@@ -9,10 +9,11 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 from convolens.errors import FormatError
-from convolens.media import audio_ogg
+from convolens.media import audio_id3, audio_ogg
 from convolens.media.audio_headers import Order, chunks
 from convolens.media.audio_mp3 import synchsafe
 
@@ -23,18 +24,11 @@ _STRUCTURE = {b"fmt ", b"data", b"fact", b"ds64", b"PEAK", b"JUNK", b"junk", b"P
               b"SSND"}  # fmt: skip
 _WORDS = {
     "cue ": "cue points", "smpl": "loops (smpl)", "bext": "broadcast data (bext)", "LIST adtl": "names of cue points",
-    "inst": "instrument", "INST": "instrument", "MARK": "markers", "id3 ": "ID3 tags", "ID3 ": "ID3 tags",
-    "CHAN": "speakers", "LIST INFO": "", "NAME": "", "AUTH": "", "ANNO": "", "(c) ": "", "APIC": "cover picture",
-    "TPE2": "album artist", "TCOM": "composer", "TPOS": "disc number", "USLT": "lyrics",
+    "inst": "instrument", "INST": "instrument", "MARK": "markers", "id3 ": "", "ID3 ": "",
+    "CHAN": "speakers", "LIST INFO": "", "NAME": "", "AUTH": "", "ANNO": "", "(c) ": "",
 }  # fmt: skip
-# ID3 frames that libsndfile reads, or that tell of the encoder.
-_ID3_KNOWN = {"TIT2", "TPE1", "TALB", "TRCK", "TCON", "TYER", "TDRC", "COMM", "TCOP", "TSSE", "TENC", "TLEN"}
 # Texts of a WAV that libsndfile reads, or that tell of the program that wrote it.
-_INFO_KNOWN = {b"INAM", b"IART", b"ICMT", b"ICRD", b"IGNR", b"IPRD", b"ITRK", b"ICOP", b"ISFT"}
-_ID3_FRAMES = {
-    "title": b"TIT2", "artist": b"TPE1", "album": b"TALB", "date": b"TDRC", "genre": b"TCON", "comment": b"COMM",
-    "copyright": b"TCOP", "tracknumber": b"TRCK",
-}  # fmt: skip
+_INFO_KNOWN = {b"INAM", b"IART", b"ICMT", b"ICRD", b"IGNR", b"IPRD", b"ITRK", b"ICOP", b"ISFT", b"IPRT"}
 _FLAC_COMMENTS, _FLAC_PICTURE = 4, 6
 _FLAC_KEPT = {2: "application data", 4: "", 5: "cue sheet", 6: "cover picture"}
 
@@ -52,6 +46,7 @@ class Parts(NamedTuple):
     parts: tuple[Part, ...] = ()
     names: tuple[str, ...] = ()  # of tags in them, as the format calls them
     speakers: int | None = None
+    tags: Mapping[str, str] = MappingProxyType({})  # that libsndfile may not read, by names that many formats have
 
 
 def read(file: Path, kind: str) -> Parts:
@@ -76,7 +71,7 @@ def _read_some(stream: BinaryIO, size: int) -> bytes:
 
 def _of_wav(stream: BinaryIO) -> Parts:
     order: Order = "big" if stream.read(4) == b"RIFX" else "little"
-    found, names, speakers = [], [], None
+    found, names, speakers, tags = [], list[str](), None, dict[str, str]()
     for name, size, data in _chunk_data(stream, order):
         if name == b"fmt ":
             is_extensible = size >= 40 and int.from_bytes(data[:2], order) == 0xFFFE
@@ -84,23 +79,40 @@ def _of_wav(stream: BinaryIO) -> Parts:
         elif name not in _STRUCTURE and order == "little":
             label = name.decode("latin-1") + (f" {data[:4].decode('latin-1')}" if name == b"LIST" else "")
             found.append(Part(_WORDS.get(label, f"chunk {label.strip()!r}"), _chunk(name, data, order)))
-            names += _texts(data) if label == "LIST INFO" else []
-    return Parts(tuple(found), tuple(names), speakers)
+            if label == "LIST INFO":
+                names += _read_info(data, tags)
+            names += _read_id3(name, data, tags)
+    return Parts(tuple(found), tuple(names), speakers, tags)
 
 
-def _texts(info: bytes) -> list[str]:
-    """The names of a WAV's texts that libsndfile does not read."""
-    found = [name for name, _ in chunks(io.BytesIO(info[4:]), "little") if name not in _INFO_KNOWN]
-    return [f"text {name.decode('latin-1')!r}" for name in found]
+def _read_info(info: bytes, tags: dict[str, str]) -> list[str]:
+    """The names of a WAV's texts that nothing else has a place for; a track's number is added to the tags."""
+    stream, names = io.BytesIO(info[4:]), []
+    for name, size in chunks(stream, "little"):
+        if name == b"IPRT":  # as most programs call it; libsndfile knows ITRK
+            tags["tracknumber"] = stream.read(size).split(b"\0")[0].decode("utf-8", "replace")
+        elif name not in _INFO_KNOWN:
+            names.append(f"text {name.decode('latin-1')!r}")
+    return names
+
+
+def _read_id3(name: bytes, data: bytes, tags: dict[str, str]) -> list[str]:
+    """Of a chunk of ID3 the names that nothing else has a place for; the others are added to the tags."""
+    if name.lower() != b"id3 ":
+        return []
+    found = audio_id3.read(data)
+    tags |= found.tags
+    return list(found.names)
 
 
 def _of_aiff(stream: BinaryIO) -> Parts:
-    found = []
+    found, names, tags = [], list[str](), dict[str, str]()
     for name, _, data in _chunk_data(stream, "big"):
         if name not in _STRUCTURE:
             label = name.decode("latin-1")
             found.append(Part(_WORDS.get(label, f"chunk {label.strip()!r}"), _chunk(name, data, "big")))
-    return Parts(tuple(found))
+            names += _read_id3(name, data, tags)
+    return Parts(tuple(found), tuple(names), tags=tags)
 
 
 def _chunk_data(stream: BinaryIO, order: Order) -> Iterator[tuple[bytes, int, bytes]]:
@@ -125,16 +137,17 @@ def _chunk(name: bytes, data: bytes, order: Order) -> bytes:
 
 
 def _of_flac(stream: BinaryIO) -> Parts:
-    found, names, speakers = [], [], None
+    found, names, speakers, tags = [], list[str](), None, dict[str, str]()
     for kind, block in _flac_blocks(stream):
         if kind in _FLAC_KEPT:
             found.append(Part(_FLAC_KEPT[kind], block))
         if kind == _FLAC_COMMENTS:
             comments = vorbis_comments(block[4:])
             names += list(comments)
+            tags |= comments
             mask = comments.get("WAVEFORMATEXTENSIBLE_CHANNEL_MASK", "")
             speakers = int(mask, 16) if mask.lower().startswith("0x") and len(mask) < 12 else None
-    return Parts(tuple(found), tuple(names), speakers)
+    return Parts(tuple(found), tuple(names), speakers, tags)
 
 
 def _flac_blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -170,7 +183,8 @@ def vorbis_comments(data: bytes) -> dict[str, str]:
         size = int.from_bytes(data[at : at + 4], "little")
         name, equals, text = data[at + 4 : at + 4 + size].decode("utf-8", "replace").partition("=")
         if equals:
-            found[name.upper()] = text
+            name = name.upper()
+            found[name] = f"{found[name]}; {text}" if name in found else text
         at += 4 + size
     return found
 
@@ -180,38 +194,16 @@ def _of_mp3(stream: BinaryIO) -> Parts:
     if head[:3] != b"ID3":
         return Parts()
     tag = head + _read_some(stream, synchsafe(head[6:]))
-    names = [name for name in _id3_frames(tag) if name not in _ID3_KNOWN]
-    return Parts((Part("", tag),), tuple(_WORDS.get(name, f"ID3 frame {name}") for name in names))
-
-
-def _id3_frames(tag: bytes) -> Iterator[str]:
-    """The names of the frames of ID3v2.3 and 2.4."""
-    at = 10
-    while tag[3] >= 3 and at + 10 <= len(tag) and tag[at : at + 4].isalnum():
-        yield tag[at : at + 4].decode("ascii", "replace")
-        size = tag[at + 4 : at + 8]
-        at += 10 + (synchsafe(size) if tag[3] == 4 else int.from_bytes(size, "big"))
-
-
-def id3_tag(tags: Mapping[str, str]) -> bytes:
-    """An ID3v2.4 tag of texts under libsndfile's names, in UTF-8."""
-    frames = b""
-    for name, text in tags.items():
-        if frame := _ID3_FRAMES.get(name):
-            data = b"\x03" + (b"und\0" if frame == b"COMM" else b"") + text.encode("utf-8", "replace")
-            frames += frame + _as_synchsafe(len(data)) + b"\0\0" + data
-    return b"ID3\x04\0\0" + _as_synchsafe(len(frames)) + frames
-
-
-def _as_synchsafe(number: int) -> bytes:
-    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+    found = audio_id3.read(tag)
+    return Parts((Part("", tag),), found.names, tags=found.tags)
 
 
 def _of_ogg(stream: BinaryIO) -> Parts:
     packet = audio_ogg.second_packet(stream)
     start = {b"\x03vorbis": 7, b"OpusTag": 8}.get(packet[:7])
     names = vorbis_comments(packet[start:]) if start else {}
-    return Parts(names=tuple("cover picture" if name == "METADATA_BLOCK_PICTURE" else name for name in names))
+    shown = tuple("cover picture" if name == "METADATA_BLOCK_PICTURE" else name for name in names)
+    return Parts(names=shown, tags={name: text for name, text in names.items() if name != "METADATA_BLOCK_PICTURE"})
 
 
 _READERS: dict[str, Callable[[BinaryIO], Parts]] = {

@@ -21,6 +21,8 @@ class Picture:
     xmp: bytes | None = None  # what editors and catalogues say; its orientation the same
     dpi: tuple[float, float] | None = None  # pixels an inch, across and down
     texts: tuple[tuple[str, str], ...] = ()  # of a PNG: keyword and text
+    comment: bytes | None = None  # of a JPEG or GIF
+    others: tuple[str, ...] = ()  # what else it holds that is not carried, in words
 
     def with_pixels(self, pixels: NDArray[Any]) -> Picture:
         """The same profile and metadata around other pixels."""
@@ -30,6 +32,13 @@ class Picture:
         """The same around what a change makes of the pixels."""
         need_memory(2 * self.pixels.nbytes, "picture", "make it smaller")
         return self.with_pixels(change(self.pixels))
+
+
+def texts_with_comment(picture: Picture) -> tuple[tuple[str, str], ...]:
+    """As a PNG has them: a comment is a text of that name, unless there is one."""
+    if not picture.comment or "Comment" in dict(picture.texts):
+        return picture.texts
+    return (*picture.texts, ("Comment", picture.comment.decode("utf-8", "replace")))
 
 
 @dataclass(frozen=True)

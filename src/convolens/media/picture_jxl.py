@@ -30,7 +30,22 @@ def is_jxl(data: bytes) -> bool:
 
 def size_of(data: bytes) -> tuple[int, int]:
     """Width and height as stored, which is as displayed or turned."""
-    take = _bits(_codestream(data)[2:40])
+    return _size(_bits(_codestream(data)[2:40]))
+
+
+def is_animated(data: bytes) -> bool:
+    """Whether it has frames (ISO 18181-1, D.3: the flags behind the size)."""
+    take = _bits(_codestream(data)[2:80])
+    _size(take)
+    if take(1) or not take(1):  # all as usual; or nothing of what follows
+        return False
+    take(3)  # the orientation
+    if take(1):
+        _size(take)  # that it is meant to be shown in
+    return not take(1) and bool(take(1))  # a preview would have a size of its own in between
+
+
+def _size(take: Callable[[int], int]) -> tuple[int, int]:
     small = take(1)
     height = (take(5) + 1) * 8 if small else _number(take)
     ratio = take(3)

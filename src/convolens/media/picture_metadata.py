@@ -86,7 +86,17 @@ def dpi_of(image: Image.Image) -> tuple[float, float] | None:
         if image.info.get("jfif_unit") not in (1, 2) and ExifTags.Base.XResolution not in tags:
             return None  # where Pillow makes up 72
     found = image.info.get("dpi")
-    return usable_dpi(*found) if isinstance(found, tuple) and len(found) == 2 else None
+    return usable_dpi(*found) if isinstance(found, tuple) and len(found) == 2 else dpi_in(image.getexif())
+
+
+def dpi_in(exif: Image.Exif) -> tuple[float, float] | None:
+    """The same of EXIF's tags, which tell it for an inch or a centimetre."""
+    unit = {2: 1.0, 3: 2.54}.get(exif.get(ExifTags.Base.ResolutionUnit, 2))
+    across, down = exif.get(ExifTags.Base.XResolution), exif.get(ExifTags.Base.YResolution)
+    try:
+        return usable_dpi(float(across) * unit, float(down) * unit)  # type: ignore[arg-type, operator]
+    except (TypeError, ValueError, ZeroDivisionError):  # not told, or by what is no number
+        return None
 
 
 def usable_dpi(across: float, down: float) -> tuple[float, float] | None:
@@ -99,6 +109,37 @@ def texts_of(image: Image.Image) -> tuple[tuple[str, str], ...]:
     found = getattr(image, "text", {}) if image.format == "PNG" else {}
     own = ("XML:com.adobe.xmp", "Raw profile type")
     return tuple((str(name), str(text)) for name, text in found.items() if not name.startswith(own))
+
+
+_IPTC_OF_PHOTOSHOP, IPTC_TAG = 0x0404, 33723  # where a JPEG and a TIFF have the captions of the press
+_IN_GIF = {b"XMP DataXMP": "XMP", b"ICCRGBG1012": "its colour profile"}
+
+
+def comment_of(image: Image.Image) -> bytes | None:
+    """A JPEG's or GIF's."""
+    found = image.info.get("comment")
+    return found if isinstance(found, bytes) and found else None
+
+
+def others_of(image: Image.Image, data: bytes) -> tuple[str, ...]:
+    """In words, what is known to be in the file and is not read."""
+    if image.format == "GIF":
+        return tuple(words for mark, words in _IN_GIF.items() if mark in data)
+    photoshop, texts = image.info.get("photoshop"), getattr(image, "text", {})
+    has_iptc = (
+        (isinstance(photoshop, dict) and _IPTC_OF_PHOTOSHOP in photoshop)
+        or (image.format == "TIFF" and IPTC_TAG in image.tag_v2)  # type: ignore[attr-defined]
+        or (image.format == "PNG" and any(name.startswith("Raw profile type iptc") for name in texts))
+    )
+    return ("IPTC",) if has_iptc else ()
+
+
+def boxed_exif(tiff: bytes | None) -> tuple[bytes | None, tuple[float, float] | None]:
+    """The tags of a file of boxes around upright pixels, and the resolution that they tell."""
+    exif = Image.Exif()
+    if tiff:
+        exif.load(tiff.removeprefix(b"Exif\0\0"))
+    return _as_upright(exif), dpi_in(exif)
 
 
 def tiff_exif(data: bytes, offset: int) -> bytes | None:

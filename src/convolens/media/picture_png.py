@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convolens.errors import FormatError
-from convolens.media.picture import Picture
+from convolens.media.picture import Picture, texts_with_comment
 from convolens.media.pixels import as_gray_or_colors
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -118,7 +118,10 @@ def with_metadata(png: bytes, picture: Picture, icc: bytes | None) -> bytes:
         more += _chunk(b"pHYs", struct.pack(">IIB", *(round(dots / 0.0254) for dots in picture.dpi), 1))
     if picture.exif:
         more += _chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0"))
-    for name, text in (*picture.texts, *([(_XMP, picture.xmp.decode("utf-8", "replace"))] if picture.xmp else [])):
+    for name, text in (
+        *texts_with_comment(picture),
+        *([(_XMP, picture.xmp.decode("utf-8", "replace"))] if picture.xmp else []),
+    ):
         more += _chunk(b"iTXt", name.encode("latin-1", "replace")[:79] + bytes(5) + text.encode("utf-8", "replace"))
     end_of_header = len(SIGNATURE) + 25  # IHDR's length, name, 13 bytes and checksum
     return png[:end_of_header] + more + png[end_of_header:]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from convolens.errors import FormatError
-from convolens.media import picture_deep, picture_jxl, picture_metadata, picture_png, picture_tiff
+from convolens.media import picture_boxes, picture_deep, picture_jxl, picture_metadata, picture_png, picture_tiff
 from convolens.media.files import AnyPath
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
@@ -113,9 +113,7 @@ def _read(name: str, data: bytes, page: int | None, *, with_texts: bool = False)
         if layouts := deep_pages(data):
             return _of_deep_tiff(name, data, layouts, turn_to(page, len(layouts), name))
         if picture_jxl.is_jxl(data):
-            check_size(size := picture_jxl.size_of(data))
-            need_room(size, DEEP)
-            return Picture(picture_jxl.decode(data))
+            return _of_jxl(name, data, page)
         data, long_profile = readable(data, name, with_texts=with_texts)
         with opened(data, name) as image:
             check_size(image.size)
@@ -145,7 +143,26 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     dpi, texts = picture_metadata.dpi_of(image), picture_metadata.texts_of(image)
     if orientation in picture_metadata.SIDEWAYS and dpi:
         dpi = dpi[::-1]
-    return Picture(picture_metadata.upright(pixels, orientation), icc, exif, xmp, dpi, texts)
+    others, comment = picture_metadata.others_of(image, data), picture_metadata.comment_of(image)
+    picture = Picture(picture_metadata.upright(pixels, orientation), icc, exif, xmp, dpi, texts, comment, others)
+    return _with_boxes(picture, data) if image.format == "JPEG2000" else picture
+
+
+def _of_jxl(name: str, data: bytes, page: int | None) -> Picture:
+    check_size(size := picture_jxl.size_of(data))
+    need_room(size, DEEP)
+    if picture_jxl.is_animated(data):
+        note(f"{name}: holds several frames; only the first is read of a JPEG XL")
+    turn_to(page, 1, name)
+    return _with_boxes(Picture(picture_jxl.decode(data)), data)
+
+
+def _with_boxes(picture: Picture, data: bytes) -> Picture:
+    """With what a JPEG 2000 or JPEG XL says in boxes."""
+    found = picture_boxes.read(data)
+    exif, dpi = picture_metadata.boxed_exif(found.exif)
+    xmp = picture_metadata.upright_xmp(found.xmp)
+    return replace(picture, icc=found.icc, exif=exif, xmp=xmp, dpi=picture.dpi or dpi, others=found.others)
 
 
 def _array_of(image: Image.Image) -> NDArray[Any]:
@@ -170,7 +187,7 @@ def _of_deep_tiff(name: str, data: bytes, layouts: list[picture_tiff.Layout], at
     need_room(layout.size, DEEP)
     pixels = picture_metadata.upright(picture_tiff.decode(data, at, layout, name), layout.orientation)
     exif, xmp = picture_metadata.tiff_exif(data, layout.offset), picture_metadata.upright_xmp(layout.xmp)
-    return Picture(pixels, layout.icc, exif, xmp, layout.dpi)
+    return Picture(pixels, layout.icc, exif, xmp, layout.dpi, others=layout.others)
 
 
 def _words_of(image: Image.Image) -> Image.Exif:

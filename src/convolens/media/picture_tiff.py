@@ -17,7 +17,7 @@ from PIL import TiffImagePlugin
 
 from convolens.errors import FormatError
 from convolens.media.notes import note
-from convolens.media.picture_metadata import usable_dpi
+from convolens.media.picture_metadata import IPTC_TAG, usable_dpi
 from convolens.media.pixels import as_gray_or_colors, without_opacity
 
 _MOST_PAGES = 1 << 16
@@ -40,6 +40,7 @@ class Layout(NamedTuple):
     icc: bytes | None
     xmp: object
     dpi: tuple[float, float] | None
+    others: tuple[str, ...]  # what else it holds that is not carried, in words
 
     @property
     def is_deep(self) -> bool:
@@ -83,6 +84,7 @@ def _layout(tags: Any, offset: int) -> Layout:
         icc=tags.get(34675),
         xmp=tags.get(700),
         dpi=_dpi(tags),
+        others=("IPTC",) if IPTC_TAG in tags else (),
     )
 
 

@@ -17,7 +17,7 @@ from convolens.errors import FormatError
 from convolens.media import picture_metadata, picture_tiff_writing
 from convolens.media.files import AnyPath, need_target, writing
 from convolens.media.notes import note
-from convolens.media.picture import Pages, Picture
+from convolens.media.picture import Pages, Picture, texts_with_comment
 from convolens.media.picture_formats import WRITTEN
 from convolens.media.picture_png import with_metadata
 from convolens.media.pixels import as_levels
@@ -25,13 +25,20 @@ from convolens.media.pixels import as_levels
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
 _SEVERAL = (".tif", ".tiff", ".gif", ".webp", ".png")  # formats of more than one picture
 # What each format has a place for, and what Pillow calls it.
+_MOST = {"icc", "exif", "xmp", "dpi"}
 _PLACES = {
-    ".png": {"icc", "exif", "xmp", "dpi", "texts"}, ".jpg": {"icc", "exif", "xmp", "dpi"},
-    ".jpeg": {"icc", "exif", "xmp", "dpi"}, ".tif": {"icc", "exif", "xmp", "dpi"},
-    ".tiff": {"icc", "exif", "xmp", "dpi"}, ".webp": {"icc", "exif", "xmp"}, ".bmp": {"dpi"}, ".gif": set(),
+    ".png": {*_MOST, "texts", "comment"}, ".jpg": {*_MOST, "comment"}, ".jpeg": {*_MOST, "comment"}, ".tif": _MOST,
+    ".tiff": _MOST, ".webp": {"icc", "exif", "xmp"}, ".bmp": {"dpi"}, ".gif": {"comment"},
 }  # fmt: skip
-_OPTIONS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp", "dpi": "dpi"}
-_WORDS = {"icc": "its colour profile", "exif": "EXIF", "xmp": "XMP", "dpi": "its resolution", "texts": "texts"}
+_OPTIONS = {"icc": "icc_profile", "exif": "exif", "xmp": "xmp", "dpi": "dpi", "comment": "comment"}
+_WORDS = {
+    "icc": "its colour profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "dpi": "its resolution",
+    "texts": "texts",
+    "comment": "a comment",
+}
 _XMP_TAG = 700
 
 
@@ -82,6 +89,7 @@ def write_picture(path: AnyPath, picture: Picture) -> None:
 
 def _name_what_is_lost(file: Path, suffix: str, picture: Picture) -> None:
     lost = [words for name, words in _WORDS.items() if getattr(picture, name) and name not in _PLACES[suffix]]
+    lost = list(dict.fromkeys([*lost, *picture.others]))
     if lost:
         note(f"{file}: has no place for what came with the picture: {', '.join(lost)}")
 
@@ -174,15 +182,16 @@ def _options_for(suffix: str, picture: Picture) -> dict[str, Any]:
         options["exif"] = tags
     if suffix == ".bmp":
         options.setdefault("dpi", (0, 0))  # where Pillow would make up 96
-    if suffix == ".png" and ("texts" in kept or "xmp" in kept):
+    if suffix == ".png" and kept.keys() & {"texts", "xmp", "comment"}:
         options.pop("xmp", None)
+        options.pop("comment", None)
         options["pnginfo"] = _png_texts(picture)
     return options
 
 
 def _png_texts(picture: Picture) -> PngInfo:
     texts = PngInfo()
-    for name, text in picture.texts:
+    for name, text in texts_with_comment(picture):
         texts.add_text(name, text)
     if picture.xmp:
         texts.add_itxt("XML:com.adobe.xmp", picture.xmp.decode("utf-8", "replace"))
