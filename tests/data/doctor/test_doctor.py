@@ -1,13 +1,17 @@
 import csv
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from convolens import cli
+from convolens.data import formats
 from convolens.data.doctor import diagnose
+from convolens.data.doctor.annotations import WHAT_TO_DO
 from convolens.data.doctor.report import as_page
 from convolens.errors import DataError
 from convolens.media.images import read_image, write_image
@@ -214,3 +218,14 @@ def test_data_of_which_no_row_can_be_read_has_a_page_without_samples(tmp_path, r
     found = diagnose(tmp_path / "a.csv", progress=False)
     assert [one.kind for one in found.faults] == ["unreadable row"]
     assert "need 2 columns with a path" in as_page(found)
+
+
+def test_the_doctor_has_words_for_every_kind_of_fault_and_note():
+    sources = [path.read_text() for path in Path(formats.__file__).parents[1].rglob("*.py")]
+    kinds = {
+        kind
+        for text in sources
+        for kind in re.findall(r'(?:[fF]ault|[nN]ote)\(\s*(?:[\w.]+, )?"([a-z0-9 -]+)",', text, re.I)
+    }
+    assert len(kinds) > 20
+    assert kinds - WHAT_TO_DO.keys() == set()

@@ -41,14 +41,13 @@ def found_in(regions: list[Any], size: Callable[[], Size], *, outlines: bool) ->
         outlines: whether those of polygons are wanted.
     """
     found = Found()
-    labels = {one.get("id"): _names(one["value"]) for one in regions
-              if one.get("type") == "labels" and isinstance(one.get("value"), dict)}  # fmt: skip
-    shaped = {one.get("id") for one in regions if _kind(one) in SHAPES}
+    labels = {_id(one): _names(one["value"]) for one in regions if _has_names_alone(one)}
+    shaped = {_id(one) for one in regions if _kind(one) in SHAPES}
     for at, region in enumerate(regions):
-        if region.get("type") == "labels" and region.get("id") in shaped:
+        if region.get("type") == "labels" and _id(region) in shaped:
             continue  # the names alone, of a shape that is a region of its own
         try:
-            _add(found, region, labels.get(region.get("id"), []), size, outlines)
+            _add(found, region, labels.get(_id(region), []), size, outlines)
         except ValueError as error:
             found.troubles.append(f"region {at}: {error}")
     return found
@@ -74,6 +73,14 @@ def _add(found: Found, region: dict[str, Any], others: list[str], size: Callable
         found.objects += [(name, Box(UNNUMBERED, corners, score=score, outlines=parts)) for name in names]
     else:
         found.passed_over.append(str(region.get("type")))
+
+
+def _id(region: dict[str, Any]) -> str:
+    return str(region.get("id"))
+
+
+def _has_names_alone(region: dict[str, Any]) -> bool:
+    return region.get("type") == "labels" and isinstance(region.get("value"), dict)
 
 
 def _kind(region: dict[str, Any]) -> str:
