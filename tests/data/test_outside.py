@@ -57,9 +57,12 @@ def test_what_we_write_today_is_what_the_others_have_read(tmp_path):
 
 @pytest.mark.parametrize(("form", "program"), [(form, program) for form in READ for program in READ[form]])
 def test_the_others_have_read_what_it_is(form, program):
-    found = {stem: [(name, moved(box)) for name, box in boxes] for stem, boxes in READ[form][program].items()}
-    # Label Studio's converter writes nothing for a picture without objects.
-    assert found.get("empty", []) == []
-    assert {stem: boxes for stem, boxes in found.items() if boxes} == {
-        stem: boxes for stem, boxes in BOXES.items() if boxes
+    found = {stem: {name: moved(box) for name, box in boxes} for stem, boxes in READ[form][program].items()}
+    # Label Studio's converter writes nothing for a picture without objects; VOC's first pixel is 1, and they keep that.
+    assert not found.pop("empty", {})
+    by = 1 if form == "voc" else 0
+    assert found == {
+        stem: {name: (x1 + by, y1 + by, x2, y2) for name, (x1, y1, x2, y2) in boxes}
+        for stem, boxes in BOXES.items()
+        if boxes
     }

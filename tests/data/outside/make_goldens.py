@@ -54,7 +54,8 @@ def write_ours(folder: Path) -> None:
         for stem, boxes in BOXES.items():
             found = tuple(Box(NAMES.index(name), corners) for name, corners in boxes)
             labels = tuple(sorted({box.label for box in found}))
-            examples.append(Example(Path(f"{stem}.png"), labels, found, "", SIZE))
+            split = "train" if boxes else "validation"
+            examples.append(Example(Path(f"{stem}.png"), labels, found, split, SIZE))
         names = [form.place(one, one.path.name, NAMES) for one in examples]
         for name in names:
             pictures((folder / form.name / name).parent)
@@ -87,15 +88,20 @@ def of_globox(annotations: object) -> Found:
     }
 
 
-def by_globox(name: str, where: str, **options: str) -> Callable[[Path], Found]:
+def by_globox(name: str, pattern: str, **options: object) -> Callable[[Path], Found]:
+    """Of every file or folder of a pattern: globox knows no splits."""
+
     def read(folder: Path) -> Found:
         import globox
 
-        given = {key: folder / value if key.endswith("folder") else value for key, value in options.items()}
-        found = getattr(globox.AnnotationSet, f"from_{name}")(folder / where, **given)
-        if name.startswith("yolo"):
-            found = found.map_labels({str(number): label for number, label in enumerate(NAMES)}) or found
-        return of_globox(found)
+        found: Found = {}
+        for place in sorted(folder.glob(pattern)):
+            given = {"image_folder": folder / "images" / place.name} if name.startswith("yolo") else {}
+            one = getattr(globox.AnnotationSet, f"from_{name}")(place, **given, **options)
+            if name.startswith("yolo"):
+                one.map_labels({str(number): label for number, label in enumerate(NAMES)})
+            found |= of_globox(one)
+        return found
 
     return read
 
@@ -125,18 +131,19 @@ def _voc(tree: object) -> Iterator[list]:
         yield [one.findtext("name"), corners]
 
 
+PICTURES = {"voc": ("JPEGImages",), "labelme": ("train", "val")}  # where our writers have them; elsewhere in images
 READERS: dict[str, dict[str, Callable[[Path], Found]]] = {
     "coco": {
         "datumaro": by_datumaro("coco"),
-        "globox": by_globox("coco", "annotations/instances.json"),
+        "globox": by_globox("coco", "annotations/*.json"),
     },
     "voc": {"datumaro": by_datumaro("voc_detection"), "globox": by_globox("pascal_voc", "Annotations")},
     "yolo": {
         "datumaro": by_datumaro("yolo"),
-        "globox": by_globox("yolo_v5", "labels", image_folder="images", image_extension=".png"),
+        "globox": by_globox("yolo_v5", "labels/*", image_extension=".png"),
     },
     "cvat": {"datumaro": by_datumaro("cvat"), "globox": by_globox("cvat", "annotations.xml")},
-    "labelme": {"globox": by_globox("labelme", ".")},
+    "labelme": {"globox": by_globox("labelme", "*/")},
     "label-studio": {"label-studio-sdk": by_label_studio},
 }
 
@@ -186,7 +193,8 @@ def main(what: str) -> None:
         ZipFile(HERE / "ours.zip").extractall(folder / "ours")
         for form in READERS:
             if (folder / "ours" / form).is_dir():
-                pictures(folder / "ours" / form / {"voc": "JPEGImages", "labelme": "."}.get(form, "images"))
+                for place in PICTURES.get(form, ("images/train", "images/val")):
+                    pictures(folder / "ours" / form / place)
         found = {
             form: {program: read(folder / "ours" / form) for program, read in programs.items()}
             for form, programs in READERS.items()

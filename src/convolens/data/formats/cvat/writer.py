@@ -1,8 +1,8 @@
-"""CVAT for images 1.1, as CVAT takes it back: `annotations.xml` beside `images`."""
+"""CVAT for images 1.1, as CVAT takes it back: `annotations.xml` beside `images`; with splits, that of a project."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 from xml.sax.saxutils import escape, quoteattr
@@ -27,7 +27,7 @@ def write(folder: Path, data: DataSet, pictures: Sequence[Placed]) -> None:
 
 def _write_labels(stream: TextIO, data: DataSet, pictures: Sequence[Placed]) -> None:
     """The labels, so that a task made of them knows what is in the file."""
-    kind = "any" if data.kind == "boxes" else "tag"
+    shape = "any" if data.kind == "boxes" else "tag"
     boxes = [box for one in pictures for box in one.example.boxes]
     used = [mark for mark in MARKS if any(_is(box, mark) for box in boxes)]
     attributes = "".join(
@@ -36,14 +36,22 @@ def _write_labels(stream: TextIO, data: DataSet, pictures: Sequence[Placed]) -> 
         for mark in used
     )
     labels = "".join(
-        f"        <label><name>{escape(need_plain(name, 'a class', data.root))}</name><type>{kind}</type>"
+        f"        <label><name>{escape(need_plain(name, 'a class', data.root))}</name><type>{shape}</type>"
         f"<attributes>{attributes}</attributes></label>\n"
         for name in data.class_names
     )
-    head = f"<size>{len(pictures)}</size>\n      <mode>annotation</mode>"
-    stream.write(
-        f"  <meta>\n    <task>\n      {head}\n      <labels>\n{labels}      </labels>\n    </task>\n  </meta>\n"
+    splits = dict.fromkeys(split_name(one.example.split) for one in pictures if one.example.split)
+    kind, head = (
+        ("project", _tasks(splits)) if splits else ("task", f"<size>{len(pictures)}</size><mode>annotation</mode>")
     )
+    inside = f"      {head}\n      <labels>\n{labels}      </labels>\n"
+    stream.write(f"  <meta>\n    <{kind}>\n{inside}    </{kind}>\n  </meta>\n")
+
+
+def _tasks(splits: Iterable[str]) -> str:
+    """What a project is made of: a task for each split, its subset."""
+    tasks = "".join(f"<task><name>{one}</name><mode>annotation</mode><subset>{one}</subset></task>" for one in splits)
+    return f"<tasks>{tasks}</tasks>"
 
 
 def _image(at: int, one: Placed, names: list[str], data: DataSet) -> Iterator[str]:
