@@ -65,6 +65,15 @@ template <class Job, class Touched> void call(void (*kernel)(const Job &), const
     kernel(job);
 }
 
+// A class of the module. nanobind knows a type once in a process: a module that is imported anew, after it was removed
+// from sys.modules, gets the class that there is.
+template <class T, class Define> void bind_class(nb::module_ &m, const char *name, const Define &define) {
+    if (const nb::handle known = nb::type<T>(); known.is_valid())
+        m.attr(name) = known;
+    else
+        define(nb::class_<T>(m, name));
+}
+
 void bind_correlate(nb::module_ &m); // one file each, of that name
 void bind_layers(nb::module_ &m);
 void bind_nms(nb::module_ &m);

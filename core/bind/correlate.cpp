@@ -73,7 +73,7 @@ void correlate_separable(const Array &x, const Array &first, const Array &second
 
 void bind_correlate(nb::module_ &m) {
     const double unbounded = std::numeric_limits<double>::infinity();
-    nb::class_<Maps>(m, "Maps").def(nb::init<const std::vector<Integers> &>(), "maps"_a);
+    bind_class<Maps>(m, "Maps", [](auto maps) { maps.def(nb::init<const std::vector<Integers> &>(), "maps"_a); });
     m.def("correlate_direct", &correlate_direct, "x"_a, "kernel"_a, "out"_a, "maps"_a, "fill"_a = 0,
           "bound"_a = unbounded);
     m.def("correlate_sparse", &correlate_sparse, "x"_a, "offsets"_a, "weights"_a, "out"_a, "maps"_a, "fill"_a = 0,

@@ -123,9 +123,10 @@ private:
 } // namespace
 
 void bind_spectrum(nb::module_ &m) {
-    nb::class_<Spectrum>(m, "Spectrum")
-        .def(nb::init<const Array &, const std::vector<int64_t> &>(), "kernel"_a, "sizes"_a)
-        .def("correlate", &Spectrum::correlate, "x"_a, "out"_a, "maps"_a, "fill"_a = 0);
+    bind_class<Spectrum>(m, "Spectrum", [](auto spectrum) {
+        spectrum.def(nb::init<const Array &, const std::vector<int64_t> &>(), "kernel"_a, "sizes"_a)
+            .def("correlate", &Spectrum::correlate, "x"_a, "out"_a, "maps"_a, "fill"_a = 0);
+    });
 }
 
 } // namespace convolens

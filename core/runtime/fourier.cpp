@@ -1,10 +1,10 @@
 #include "runtime/fourier.hpp"
+#include "runtime/fork.hpp"
 
 #include <cmath>
 #include <cstdlib>
 #include <list>
 #include <map>
-#include <mutex>
 #include <new>
 #include <numbers>
 #include <stdexcept>
@@ -100,7 +100,7 @@ std::vector<int64_t> frequencies(int64_t n) {
     return of;
 }
 
-std::mutex making;
+ForkSafeMutex making;
 
 } // namespace
 

@@ -1,4 +1,5 @@
 #include "runtime/memory.hpp"
+#include "runtime/fork.hpp"
 
 #include <sys/mman.h>
 
@@ -42,7 +43,7 @@ void *map_block(size_t size) {
 }
 
 struct BlockPool {
-    std::mutex lock;
+    ForkSafeMutex lock;
     std::list<PooledBlock> pooled; // the most recently released first
     std::unordered_map<void *, size_t> lent;
     size_t bytes = 0, limit = default_limit;

@@ -1,8 +1,8 @@
 #include "runtime/threads.hpp"
 #include "runtime/extents.hpp"
+#include "runtime/fork.hpp"
 #include "runtime/openmp.hpp"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -204,22 +204,19 @@ std::atomic<int> wanted{initial_threads()};
 std::atomic<Parallel> borrowed{nullptr}; // torch's threads; not in a forked child, where OpenMP's are gone for good
 ThreadNumber thread_number = nullptr;    // of a borrowed thread
 Pool *pool = nullptr;                    // never destroyed: a worker may outlive the interpreter's exit
-std::mutex making;
+ForkSafeMutex making;
+
+// In a forked child the workers are gone: the pool is forgotten, its memory kept.
+const bool forgets_in_child = (in_forked_child([] {
+                                   pool = nullptr;
+                                   borrowed = nullptr;
+                               }),
+                               true);
 
 Pool *the_pool() {
     std::lock_guard lock(making);
-    if (!pool) {
+    if (!pool)
         pool = new Pool;
-        static std::once_flag once; // in a forked child the workers are gone: forget the pool, keep its memory
-        std::call_once(once, [] {
-            pthread_atfork([] { making.lock(); }, [] { making.unlock(); },
-                           [] {
-                               pool = nullptr;
-                               borrowed = nullptr;
-                               making.unlock();
-                           });
-        });
-    }
     return pool;
 }
 
@@ -230,7 +227,6 @@ int threads() { return wanted; }
 void set_threads(int count) { wanted = std::clamp(count, 1, max_threads); }
 
 bool share_threads() {
-    the_pool(); // its lock, and what is to happen in a forked child
     const TorchThreads found = torch_threads();
     thread_number = found.number;
     borrowed = found.number ? found.parallel : nullptr;

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from convolens import _core
 from convolens.errors import ArgumentError, need_one_of
+from convolens.forks import torch_is_alone
 from convolens.free_memory import free_bytes
 
 Precision = Literal["exact", "fast"]
@@ -57,7 +58,8 @@ def threads(count: int | None = None) -> int:
 
     The core's loops, its Fourier transforms and, where it is loaded, torch's CPU operators use it. The default is the
     environment variable `CONVOLENS_THREADS`, else `OMP_NUM_THREADS`, else the number of cores this process may run on.
-    Results do not depend on it.
+    What Convolens computes itself does not depend on it; the last bits of torch's own operators may. In a forked child
+    torch computes with one thread, as its others did not come along.
 
     Args:
         count: at least 1; `None` only asks.
@@ -73,7 +75,7 @@ def threads(count: int | None = None) -> int:
             raise ArgumentError(f"threads: need a whole number of at least 1, got {count!r}")
         _core.set_threads(count)
         torch = sys.modules.get("torch")
-        if torch is not None:
+        if torch is not None and not torch_is_alone():
             torch.set_num_threads(_core.threads())
     return _core.threads()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from operator import index
 from typing import Any
 
@@ -15,6 +15,7 @@ from convolens.convolution.named import NamedKernel
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
+from convolens.forks import cached_property
 from convolens.shapes import Mode, check_boundary, check_mode
 
 MAX_AXES = 8  # what the core's loops nest

@@ -7,7 +7,7 @@ Its array is formed only where an algorithm reads it: a Gaussian of sigma 1000 o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
+from functools import lru_cache, reduce
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from convolens.convolution.gaussian import gaussian, rounded, truncation_error
+from convolens.forks import cached_property
 
 
 @dataclass(frozen=True, eq=False)

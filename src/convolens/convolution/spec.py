@@ -11,7 +11,7 @@ differentiation: both gradients of it are again of it (see `gradients.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from convolens.convolution.structure import Structure
 from convolens.errors import DtypeError, OverflowRefused
+from convolens.forks import cached_property
 from convolens.shapes import Boundary
 
 Shape = tuple[int, ...]

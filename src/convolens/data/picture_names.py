@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from convolens.data.files import ends_of, folders_in, listed, split_in
+from convolens.forks import cached_property
 from convolens.media.picture_files import is_left_out, is_picture
 
 IMAGES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")  # what folders of pictures are called

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from convolens.errors import ArgumentError, MethodError, did_you_mean
+from convolens.forks import cached_property
 from convolens.models.tap_scores import Rest, TapScores
 
 INPUT = "input"  # in place of a tap's name: the picture as the network gets it

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
-from threading import Lock
 from time import monotonic
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from convolens import _core
 from convolens.arrays import empty
+from convolens.forks import lock_that_forks
 from convolens.layers.geometry import Geometry, Pair
 
 LAST = torch.channels_last
@@ -218,7 +218,7 @@ class _Kept:
 _IDLE_SECONDS = 10.0
 
 _kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
-_keeping = Lock()
+_keeping = lock_that_forks()
 
 
 def transformed(weight: Tensor, tile: int, *, rotated: bool = False) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from convolens.errors import ArgumentError, FileError, FormatError
+from convolens.forks import lock_that_forks
 from convolens.media import picture_formats, picture_jxl, picture_png, picture_tiff
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, OpenFile, need_file
@@ -24,7 +24,7 @@ from convolens.memory import need_memory
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _SAVE_ANEW = "save it anew as a PNG, or as a TIFF of 8 or 16 bits"
-_opening = threading.Lock()  # warnings.catch_warnings changes the whole process
+_opening = lock_that_forks()  # warnings.catch_warnings changes the whole process
 
 Source = AnyPath | bytes | OpenFile  # of a picture: where it is, or what the file holds
 

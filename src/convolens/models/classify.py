@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,7 +23,7 @@ from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
 from convolens.trunks import OriginalHead, Trunk, published
-from convolens.trunks.options import need_seed
+from convolens.trunks.options import seeded
 from convolens.trunks.registry import trunk as make_trunk
 
 
@@ -193,8 +192,7 @@ def classifier(
     names = class_names_of(classes, 2)
     body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
     chosen = body.chosen(taps)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(need_seed(seed))
+    with seeded(seed):
         top = _head(head, body, chosen, len(names))
     return Classifier(body, top, taps=chosen, class_names=names, multi_label=multi_label).to(where).eval()
 

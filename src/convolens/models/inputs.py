@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, WeightsError
+from convolens.forks import lock_that_forks
 from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 
@@ -92,16 +93,37 @@ def need_finite(outputs: Tensor) -> Tensor:
     return outputs
 
 
+_changing = lock_that_forks()
+_changed: dict[tuple[int, str], tuple[bool, int]] = {}  # by object and attribute: what it was, and who wants it false
+
+
 @contextmanager
-def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Puts the model into evaluation mode, and afterwards each of its parts in the mode that it was in."""
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
+def _false(name: str, of: Iterable[object]) -> Iterator[None]:
+    """Makes an attribute of many objects false; of several threads that do so at once, the last makes it as it was."""
+    objects = list(of)
+    with _changing:
+        for one in objects:
+            before, users = _changed.get((id(one), name), (getattr(one, name), 0))
+            _changed[id(one), name] = before, users + 1
+            setattr(one, name, False)
     try:
         yield
     finally:
-        for part, mode in modes:
-            part.training = mode
+        with _changing:
+            for one in objects:
+                before, users = _changed.pop((id(one), name))
+                if users > 1:
+                    _changed[id(one), name] = before, users - 1
+                else:
+                    setattr(one, name, before)
+
+
+@contextmanager
+def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Puts the model into evaluation mode, and afterwards each of its parts in the mode that it was in."""
+    with _false("training", model.modules()):
+        model.eval()  # which a module may do in a way of its own
+        yield
 
 
 @contextmanager
@@ -110,15 +132,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
     No weight takes a gradient meanwhile: transformed weights are then kept, see `layers.core`.
     """
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        for parameter in trainable:
-            parameter.requires_grad_(False)
-        with in_evaluation_mode(model), torch.inference_mode():
-            yield
-    finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)
+    with _false("requires_grad", model.parameters()), in_evaluation_mode(model), torch.inference_mode():
+        yield
 
 
 def device_of(trunk: str | Trunk, device: str) -> torch.device:

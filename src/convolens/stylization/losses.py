@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from convolens.arrays import Array
 from convolens.errors import ShapeError
+from convolens.forks import cached_property
 from convolens.layers.tensors import as_tensor, batched, kind_of
 
 TINY = 1e-12  # keeps a term finite where its target is 0 everywhere

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from convolens.arrays import as_real
 from convolens.errors import ArgumentError, DeviceError, did_you_mean, need_one_of
+from convolens.forks import lock_that_forks
 from convolens.trunks.blocks import PaddingMode, Pooling
 
 # More than any camera has; a model file's header may ask for anything.
@@ -17,6 +19,8 @@ MAX_CHANNELS = 4096
 # Of a residual network's features: at least 4 in its first stage, and no network that only a large machine could hold.
 MIN_WIDTH, MAX_WIDTH = 1 / 16, 8.0
 MAX_EPSILON = 1.0  # batch norm's variances are about 1
+
+_seeding = lock_that_forks()
 
 
 class TrunkOptions(TypedDict, total=False):
@@ -117,6 +121,20 @@ def need_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
         raise ArgumentError(f"seed: need a whole number from 0 to 2^64 - 1, got {seed!r}")
     return int(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within it torch's random numbers are those of the seed; afterwards they go on as if it had not been.
+
+    They are the process's: of several threads that make layers, one does at a time.
+
+    Raises:
+        ArgumentError: as in `need_seed`.
+    """
+    with _seeding, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(need_seed(seed))
+        yield
 
 
 def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +19,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError
+from convolens.forks import cached_property
 
 Shape = tuple[float, float]  # width and height, as fractions of the picture's
 Shapes = tuple[tuple[Shape, ...], ...]  # for each map, the shapes at each of its cells

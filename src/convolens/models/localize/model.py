@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
 from convolens.trunks import Preprocessing, Trunk
-from convolens.trunks.options import need_seed
+from convolens.trunks.options import seeded
 from convolens.trunks.registry import trunk as make_trunk
 
 PRESENT = 0.5  # the objectness at or above which an object is named
@@ -200,8 +199,7 @@ def localizer(
     body = trunk if isinstance(trunk, Trunk) else make_trunk(trunk, weights=weights, seed=seed, device="cpu")
     _need_whole(body.preprocessing)
     (chosen,) = _one_tap(body.chosen(taps))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(need_seed(seed))
+    with seeded(seed):
         head = PlaceHead(body.channels(chosen), len(names), hidden)
     return Localizer(body, head, taps=chosen, class_names=names).to(where).eval()
 
