@@ -107,6 +107,28 @@ def test_a_wav_that_is_truly_empty_stays_so(tmp_path, behind):
     assert len(read_audio(tmp_path / "a.wav")[0]) == 0
 
 
+@pytest.mark.parametrize("told", [0, 2**63 - 1])
+def test_an_rf64_that_was_written_to_a_pipe_is_taken_to_its_end_with_a_note(tmp_path, told):
+    """As FFmpeg writes it: sizes of 0 in its first chunk, all ones in that of the samples."""
+    samples = np.arange(-2000, 2001, dtype=np.int16)
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, told, told, told, 0)
+    head = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+    data = b"RF64\xff\xff\xff\xffWAVE" + sizes + head + b"data\xff\xff\xff\xff" + samples.tobytes()
+    (tmp_path / "a.wav").write_bytes(data)
+    with pytest.warns(FileNote, match=r"a\.wav: its header leaves the length open"):
+        found, _ = read_audio(tmp_path / "a.wav")
+    np.testing.assert_array_equal(found, samples / np.float32(32768))
+
+
+def test_a_caf_that_leaves_its_length_open_is_read_to_its_end(tmp_path):
+    samples = np.arange(-2000, 2001, dtype=">i2")
+    kind = b"desc" + struct.pack(">qd4sIIIII", 32, 8000.0, b"lpcm", 0, 2, 1, 1, 16)
+    data = b"caff\0\1\0\0" + kind + b"data" + struct.pack(">qI", -1, 0) + samples.tobytes()
+    (tmp_path / "a.caf").write_bytes(data)
+    found, _ = read_audio(tmp_path / "a.caf")
+    np.testing.assert_array_equal(found, samples.astype(np.float32) / 32768)
+
+
 def test_samples_behind_those_that_a_header_claims_are_told(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(range(100, 1100), 200))
     with pytest.warns(FileNote, match="1800 bytes behind the 200 of samples that its header claims were left out"):

@@ -17,6 +17,7 @@ from convolens.media.notes import note
 _STREAMED = 0x7FFF0000  # programs that write to a pipe put the largest size there is, or about half of it
 _ENDLESS = 1 << 62  # the same in formats that count in 64 bits
 _FEW = 128  # bytes that a header may count too many: its own, a pad byte, a tag
+_RF64_SIZE = 28  # where an RF64 says how long its samples are: in its first chunk, ds64
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 Order = Literal["little", "big"]
@@ -26,14 +27,16 @@ class _Claim(NamedTuple):
     """What a header says of its samples; the stream is left at their start."""
 
     size: int | None  # None: up to the end, as some formats have it
-    size_at: int | None = None  # where a WAV says so, in four bytes
+    size_at: int | None = None  # where it says so, in formats of which libsndfile does not mend it
     order: Order = "little"
+    width: int = 4  # bytes of the size there
 
 
 def mended(file: Path) -> dict[int, bytes]:
     """Whether the samples that the header claims lie within the file; and what it should have said, at which offset.
 
-    libsndfile itself mends a claim that is too large, but not one of 0.
+    libsndfile itself mends a claim that is too large, but not one of 0, nor any of an RF64; a CAF that leaves it open,
+    as its format allows, it refuses.
 
     Raises:
         FormatError: it claims more bytes than the file holds, or has no samples at all.
@@ -42,19 +45,25 @@ def mended(file: Path) -> dict[int, bytes]:
         claim = _claimed(stream, file)
         start = stream.tell()
         held = file.stat().st_size - start
-        if claim is None or claim.size is None:
+        if claim is None:
             return {}
+        right = {} if claim.size_at is None else {claim.size_at: _number(held, claim)}
+        if claim.size is None:
+            return right
         if claim.size == 0 and claim.size_at is not None and not _is_chunks(stream, claim.order):
-            size = min(held, 0xFFFFFFFF)
-            note(f"{file}: its header claims no samples, and {size} bytes of them follow; all are taken")
-            return {claim.size_at: size.to_bytes(4, claim.order)}
+            note(f"{file}: its header claims no samples, and {held} bytes of them follow; all are taken")
+            return right
         if claim.size < held and claim.size_at is not None:
             stream.seek(start + claim.size + claim.size % 2)
             behind = held - claim.size
             if not _is_chunks(stream, claim.order, rough=True):
                 note(f"{file}: {behind} bytes behind the {claim.size} of samples that its header claims were left out")
     _check(claim.size, held, file)
-    return {}
+    return right if claim.size > held and claim.width == 8 else {}
+
+
+def _number(size: int, claim: _Claim) -> bytes:
+    return min(size, 256**claim.width - 1).to_bytes(claim.width, claim.order)
 
 
 def _check(claimed: int, held: int, file: Path) -> None:
@@ -114,7 +123,8 @@ def _wav(stream: BinaryIO, magic: bytes) -> _Claim | None:
     order: Order = "big" if magic == b"RIFX" else "little"
     for name, size in chunks(stream, order):
         if name == b"data":
-            return _Claim(size) if magic == b"RF64" else _Claim(size, stream.tell() - 4, order)
+            is_long = magic == b"RF64"
+            return _Claim(size, _RF64_SIZE, order, 8) if is_long else _Claim(size, stream.tell() - 4, order)
     return None
 
 
@@ -154,7 +164,7 @@ def _caf(stream: BinaryIO, magic: bytes) -> _Claim | None:
     while len(head := stream.read(12)) == 12:
         size = int.from_bytes(head[4:], "big", signed=True)
         if head[:4] == b"data":
-            return _Claim(None if size == -1 else size)  # -1: up to the end
+            return _Claim(None, stream.tell() - 8, "big", 8) if size == -1 else _Claim(size)  # -1: up to the end
         if size < 0:
             return None
         stream.seek(size, 1)
