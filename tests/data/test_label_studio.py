@@ -117,6 +117,11 @@ def test_what_nobody_annotated_is_left_out_and_what_shows_nothing_is_not(pair):
         assert boxes(read_data(file)) == [[("cat", SQUARE)], []]
 
 
+def test_data_that_nobody_annotated_at_all_says_so(pair):
+    with pytest.raises(DataError, match=r"need pictures, found none; .*task 0 is not annotated, and is left out"):
+        read_data(write(pair, {"data": {"image": "a.png"}, "predictions": []}))
+
+
 def test_of_several_annotations_the_ground_truth_or_the_first_is_taken_with_a_word(pair):
     other = REGION | {"value": {**VALUE, "rectanglelabels": ["dog"]}}
     two = [{"result": [REGION]}, {"result": [other], "ground_truth": True}]

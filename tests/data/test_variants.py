@@ -1,6 +1,7 @@
 """Data as programs and competitions really have it, where one thing is told in several ways."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_text_files_without_names_of_classes_ask_for_them(tmp_path, images, labe
 def test_a_folder_of_other_texts_is_no_class_without_pictures_and_says_so(tmp_path):
     picture(tmp_path / "images" / "0.jpg")
     text(tmp_path / "annotations" / "0.txt", "40,20,20,40,1,4,0,0\n")  # VisDrone's
-    with pytest.raises(DataError, match=r"need pictures of the class 'annotations', found none, but .txt"):
+    with pytest.raises(DataError, match=r"need pictures of the class 'annotations', found none, but .txt, of no"):
         read_data(tmp_path)
 
 
@@ -235,6 +236,32 @@ def test_files_about_something_else_do_not_hide_folders_of_classes(tmp_path, nam
         picture(tmp_path / folder / "a.jpg")
     text(tmp_path / name, {"xml": "<project/>", "json": '{"name": "x"}'}.get(name[-3:], "epoch,time,loss\n1,2,3\n"))
     assert read_data(tmp_path).class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_class_is_one_whichever_way_its_accents_are_written(tmp_path, forms):
+    for split, form in zip(("train", "val"), forms, strict=True):
+        for name in ("é", "b"):
+            picture(tmp_path / split / unicodedata.normalize(form, name) / "a.jpg")
+    data = read_data(tmp_path)
+    assert [unicodedata.normalize("NFC", name) for name in data.class_names] == ["b", "é"]
+    assert sorted(one.labels for one in data.examples) == [(0,), (0,), (1,), (1,)]
+    assert read_data(tmp_path, class_names=("é", "b")).class_names == ("é", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p-export.json", '{"tags": [], "assets": {"x": {"regions": []}}}'),  # VoTT
+        ("train/_annotations.createml.json", '[{"image": "a.jpg", "annotations": [{"label": "cat"}]}]'),
+        ("via_region_data.json", '{"a.jpg1": {"filename": "a.jpg", "regions": []}}'),
+    ],
+)
+def test_annotations_of_no_known_format_are_named(tmp_path, name, content):
+    picture(tmp_path / "train" / "a.jpg") if "/" in name else picture(tmp_path / "a.jpg")
+    text(tmp_path / name, content)
+    with pytest.raises(DataError, match=f"found no folders in it; {name} is of no format that is known"):
+        read_data(tmp_path)
 
 
 # Tables

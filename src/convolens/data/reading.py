@@ -92,7 +92,8 @@ def read_with_faults(
     wanted = {"outlines": True} if outlines and chosen.reads_outlines else {}
     reading = replace(chosen.read(root, class_names, **wanted), format=chosen.name)
     if not reading.data.examples and not reading.faults:
-        why = f"; {reading.data.skipped[0].reason}" if reading.data.skipped else ""
+        reasons = [one.reason for one in reading.data.skipped] + [one.sentence for one in reading.notes]
+        why = f"; {reasons[0]}" if reasons else ""
         raise DataError(f"{root}: need pictures, found none{why}")
     return reading
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
 from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped
 from convolens.data.files import folders_in, listed, no_picture, split_folders
 from convolens.errors import DataError
 from convolens.media.picture_files import files_below, is_left_out, is_picture
+
+ANNOTATIONS = (".json", ".jsonl", ".xml", ".csv", ".txt", ".odgt", ".yaml", ".yml")
 
 
 def recognize(path: Path) -> bool:
@@ -27,29 +30,47 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     splits, notes = _splits(root)
     class_folders = [(split, folder) for split, where in splits for folder in folders_in(where)]
     if not class_folders:
-        raise DataError(f"{root}: need a folder of pictures for each class, found no folders in it")
-    names = known or tuple(sorted({folder.name for _, folder in class_folders}))
+        raise DataError(f"{root}: need a folder of pictures for each class, found no folders in it{_unknown(root)}")
+    names = known or tuple(sorted({_key(folder): folder.name for _, folder in reversed(class_folders)}.values()))
+    numbers = {normalize("NFC", name): number for number, name in enumerate(names)}
     examples: list[Example] = []
     skipped: list[Skipped] = []
     faults: list[Fault] = []
     for split, folder in class_folders:
-        if folder.name not in names:
+        if _key(folder) not in numbers:
             sentence = f"{root}: need folders named like the model's classes ({listed(names)}), got {folder.name!r}"
             faults.append(Fault(folder, "unknown class", sentence))
             continue
         before = len(examples)
-        examples.extend(_examples(folder, names.index(folder.name), split, skipped))
+        examples.extend(_examples(folder, numbers[_key(folder)], split, skipped))
         if len(examples) == before:
-            sentence = f"{folder}: need pictures of the class {folder.name!r}, found none"
-            others = sorted({one.path.suffix for one in skipped if one.path.is_relative_to(folder)})
-            if folder.name.lower() == "labels" and others == [".txt"]:
-                raise DataError(
-                    f"{root}: need a data.yaml or classes.txt with the names of the classes, whose numbers the text "
-                    f"files in {folder} have, found neither"
-                )
-            sentence += f", but {listed(others)}; name the format that they are in" * bool(others)
-            faults.append(Fault(folder, "empty class", sentence))
+            faults.append(_empty_class(root, folder, skipped))
     return Reading(DataSet(root, names, tuple(examples), "label", tuple(skipped)), tuple(faults), notes=tuple(notes))
+
+
+def _key(folder: Path) -> str:
+    """The folder's name as one class has it on a Mac and elsewhere: accents apart from letters, or not."""
+    return normalize("NFC", folder.name)
+
+
+def _unknown(root: Path) -> str:
+    """In a sentence, the first file beside the pictures that may hold annotations, of no format that is known."""
+    folders = [root, *(folder for _, folder in split_folders(root))]
+    found = (path for folder in folders for path in sorted(folder.iterdir()) if not is_left_out(path.name))
+    first = next((path for path in found if path.suffix.lower() in ANNOTATIONS), None)
+    return f"; {first.relative_to(root)} is of no format that is known" if first else ""
+
+
+def _empty_class(root: Path, folder: Path, skipped: list[Skipped]) -> Fault:
+    """A fault; where the folder has text files as YOLO's, what is missing are the names of their classes."""
+    others = sorted({one.path.suffix for one in skipped if one.path.is_relative_to(folder)})
+    if folder.name.lower() == "labels" and others == [".txt"]:
+        raise DataError(
+            f"{root}: need a data.yaml or classes.txt with the names of the classes, whose numbers the text files in "
+            f"{folder} have, found neither"
+        )
+    sentence = f"{folder}: need pictures of the class {folder.name!r}, found none"
+    return Fault(folder, "empty class", sentence + f", but {listed(others)}, of no format that is known" * bool(others))
 
 
 def _splits(root: Path) -> tuple[list[tuple[str, Path]], list[Fault]]:
