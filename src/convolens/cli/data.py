@@ -36,6 +36,9 @@ def doctor(
     html: Annotated[Path | None, typer.Option(help="Also write a page with pictures of what was found.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     format: Format = None,  # noqa: A002 - the option's name
+    table: Annotated[
+        Path | None, typer.Option(help="Also write a row for each place that was found, as .csv or .parquet.")
+    ] = None,
 ) -> None:
     """Look through pictures and annotations before a network learns from them.
 
@@ -52,16 +55,21 @@ def doctor(
     from convolens.data.doctor import as_page, as_text, diagnose
     from convolens.media.files import need_target, writing
     from convolens.media.inputs import given
+    from convolens.media.table_files import need_table, write_table
 
     with given(data):
+        if table is not None:
+            need_table(table)
         if html is not None:
             need_target(html)
         found = diagnose(data, format=format)
         if html is not None:
             with writing(html) as draft:
                 draft.write_text(as_page(found), encoding="utf-8")
-    if html is not None:
-        tell_written(html)
+        if table is not None:
+            write_table(table, found.rows())
+    for written in filter(None, (html, table)):
+        tell_written(written)
     answer(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
     if found.faults:
         raise typer.Exit(FAULTS)

@@ -63,6 +63,17 @@ def predict(
         Path | None,
         typer.Option(help="Detectors, with --out: also write results.json, with the ids of this COCO JSON."),
     ] = None,
+    as_format: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="With --out: also a data set to correct, in a folder of this name: csv, coco, voc, yolo, "
+            "label-studio, cvat, labelme, or folders of classes.",
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="With --out: also a row for each class or object, as .csv or .parquet.")
+    ] = None,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -77,6 +88,7 @@ def predict(
       convolens predict runs/photos holiday/*.jpg
       convolens predict runs/photos holiday --out predicted
       convolens predict runs/street street --tile 600 --out found --coco street/instances.json
+      convolens predict runs/street street --out found --as cvat
     """
     from convolens.errors import ArgumentError
     from convolens.inference.predict import predict_files
@@ -97,6 +109,17 @@ def predict(
         from convolens.evaluation.detections import read_coco_ids
 
         known = read_coco_ids(coco, loaded.class_names)
+    if out is None and (as_format is not None or table is not None):
+        raise ArgumentError(f"{'table' if as_format is None else 'as'}: need --out too, where predictions are kept")
+    form = None
+    if out is not None and as_format is not None:
+        from convolens.inference.as_data import need_format, write_as
+
+        form = need_format(as_format, loaded, out)
+    if table is not None:
+        from convolens.media.table_files import need_table, write_table
+
+        need_table(table)
     if out is None:
         failed = _print_predictions(loaded, files, as_json, batch, options)
     else:
@@ -110,6 +133,15 @@ def predict(
 
             write_coco_results(found.lines, known, out / "results.json")
             tell_written(out / "results.json")
+        if form is not None:
+            written = write_as(found.lines, out / form.name, form, loaded)
+            tell_written(written.path)
+            tell(str(written))
+        if table is not None:
+            from convolens.inference.lines import prediction_rows
+
+            write_table(table, prediction_rows(found.lines))
+            tell_written(table)
     if failed:
         raise typer.Exit(2)
 
@@ -144,6 +176,9 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page: confusion, reliability, the worst mistakes.")
     ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Also write a row for each class and one for all, as .csv or .parquet.")
+    ] = None,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -158,11 +193,23 @@ def evaluate(
     import json
 
     from convolens.evaluation.evaluate import evaluate as measure
+    from convolens.media.table_files import need_table, write_table
     from convolens.models import load
 
+    if table is not None:
+        need_table(table)
     found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
     for one in found["skipped"]:
         tell(f"skipped: {one['reason']}")
     if html is not None:
         tell_written(html)
+    if table is not None:
+        each = {"all": found, **found.get("per_class", {})}
+        write_table(table, [{"class": name, **_plain(numbers)} for name, numbers in each.items()])
+        tell_written(table)
     answer(json.dumps(found, indent=2) if as_json else found)
+
+
+def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
+    """What a cell can hold."""
+    return {name: value for name, value in numbers.items() if isinstance(value, str | int | float)}

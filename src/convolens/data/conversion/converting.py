@@ -100,7 +100,7 @@ def convert(
         DataError: the data contradicts itself, or cannot be told in the format at all.
         ArgumentError: an argument is wrong.
     """
-    form = _writable(to)
+    form = format_to_write(to)
     source, target = Path(data), Path(out)
     _need_outside(source, target)
     make_folder(target.parent)
@@ -141,7 +141,12 @@ def writable() -> tuple[str, ...]:
     return tuple(one.name for one in FORMATS if one.write is not None)
 
 
-def _writable(name: str) -> Format:
+def format_to_write(name: str) -> Format:
+    """The format of a name.
+
+    Raises:
+        ArgumentError: there is none that can be written.
+    """
     need_one_of("to", name, writable())
     return next(one for one in FORMATS if one.name == name)
 

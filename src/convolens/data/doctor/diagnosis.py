@@ -39,9 +39,19 @@ class Diagnosis:
         """What has to be mended."""
         return tuple(one for one in self.findings if one.level == "fault")
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each place that is named, for a table: `level kind path text`, and where there is one a box."""
+        return [_row(found, one) for found in self.findings for one in found.instances]
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, for JSON; paths become text."""
         return {"data": str(self.data.root), **self.facts, "findings": [asdict(one) for one in self.findings]}
+
+
+def _row(found: Finding, one: Instance) -> dict[str, Any]:
+    row = {"level": found.level, "kind": found.kind, "path": str(one.path), "text": one.text}
+    corners = dict(zip(("x1", "y1", "x2", "y2"), map(float, one.box), strict=True)) if one.box else {}
+    return row | corners | ({"other": str(one.other)} if one.other else {})
 
 
 def diagnose(path: AnyPath, *, format: str | None = None, progress: bool = True) -> Diagnosis:  # noqa: A002
