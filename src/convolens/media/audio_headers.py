@@ -63,7 +63,8 @@ def mended(file: Path) -> dict[int, bytes]:
 
 
 def _number(size: int, claim: _Claim) -> bytes:
-    return min(size, 256**claim.width - 1).to_bytes(claim.width, claim.order)
+    largest: int = 256**claim.width - 1
+    return min(size, largest).to_bytes(claim.width, claim.order)
 
 
 def _check(claimed: int, held: int, file: Path) -> None:
