@@ -8,7 +8,7 @@ CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
-.PHONY: demo test test-avx2 test-slow fuzz check sanitize neon bench wheel format clean setup
+.PHONY: demo test test-avx2 test-slow fuzz faults check sanitize neon bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -35,6 +35,10 @@ test-slow: setup  ## long trainings and exhaustive checks
 MINUTES ?= 10
 fuzz: setup  ## damaged files and odd arguments for MINUTES, counted by outcome; a fixed seed, findings are kept
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+KILLS ?= 1000
+faults: setup  ## every command that writes, killed, out of room, without permission, twice at once, with closed streams
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults kills signals full permission rivals streams --count $(KILLS)
 
 check: setup  ## format, lint, types, import layers, the reference and the examples in docstrings
 	$(BIN)/ruff format --check .

@@ -29,7 +29,7 @@ from convolens.evaluation.explanations import BASELINES, box_thresholds, measure
 from convolens.explanation import METHODS, Method
 from convolens.explanation.cam import cam
 from convolens.media.images import write_image
-from convolens.models.model_file import BEST
+from convolens.media.result_folders import BEST
 from examples.digits_on_photos import with_digit
 from examples.many_digits_on_photos import with_digits
 

@@ -1,6 +1,7 @@
 """Progress fits a terminal of 80 columns, and becomes plain lines where there is none."""
 
 import io
+import os
 import re
 
 import pytest
@@ -45,3 +46,20 @@ def test_what_is_not_to_be_shown_is_not(monkeypatch):
         monkeypatch.setattr(progress.time, "monotonic", lambda now=now: float(next(now)))
         list(progress.track(range(9), "pictures", 9, show=False))
         assert file.getvalue() == ""
+
+
+def test_a_stream_that_takes_no_more_ends_no_work(monkeypatch):
+    """A full disk, and a pipe whose reader has gone: rich ends the process of its own accord."""
+    make, (ours, theirs) = progress.terminal.__wrapped__, os.pipe()
+    os.close(ours)
+    for number in (os.open("/dev/full", os.O_WRONLY), theirs):
+        with open(number, "w", buffering=1, closefd=False) as stream:
+            console = make()
+            console.file = stream
+            monkeypatch.setattr(progress, "terminal", lambda console=console: console)
+            monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+            with progress.watching("work", 3) as watched:
+                watched.say("a word")
+                watched.advance(1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)  # so that it can be closed
+        os.close(number)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TypeVar
 
@@ -40,6 +40,11 @@ class Watched:
         self.task = bar.add_task(what, total=total, words="") if bar else None
         self.done = 0.0
 
+    def say(self, sentence: str) -> None:
+        """Says something beside the bar; where the error stream takes no more, the work is done nonetheless."""
+        with suppress(OSError):
+            self.console.print(sentence, markup=False, highlight=False)
+
     def advance(self, more: float) -> None:
         """So much more is done."""
         self.update(self.done + more)
@@ -59,7 +64,8 @@ class Watched:
         self.spoken = now
         share = done / self.total if self.total else 0.0
         parts = (count or f"{share:.0%}", words, times(gone, share))
-        self.console.out(f"{self.what}: {'  '.join(filter(None, parts))}", highlight=False)
+        with suppress(OSError):  # as in `say`
+            self.console.out(f"{self.what}: {'  '.join(filter(None, parts))}", highlight=False)
 
 
 @contextmanager
@@ -126,7 +132,13 @@ class _Times(ProgressColumn):
         return Text(times(task.elapsed or 0.0, (task.percentage or 0.0) / 100))
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read the error stream has gone: rich would end the process, and the answers with it."""
+        self.quiet = True
+
+
 @cache
 def terminal() -> Console:
     """The error stream. One for all bars, so that one that runs within another is drawn below it."""
-    return Console(stderr=True)
+    return _Terminal(stderr=True)

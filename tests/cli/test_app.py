@@ -1,3 +1,4 @@
+import fcntl
 import importlib.metadata
 import os
 import resource
@@ -144,8 +145,21 @@ def test_answers_that_cannot_be_written_are_one_sentence():
     line = f"{sys.executable} -m convolens weights list > /dev/full"
     done = subprocess.run(line, shell=True, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and done.stderr.endswith(": No space left on device\n")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == "error: stdout: cannot be written to: No space left on device\n"
+
+
+def test_a_stream_that_does_not_wait_for_its_reader_is_named_too():
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # else Python itself drops what does not fit
+    os.write(theirs, bytes(fcntl.fcntl(theirs, fcntl.F_GETPIPE_SZ)))
+    done = subprocess.run(
+        [sys.executable, "-m", "convolens", "--help"], stdout=theirs, stderr=-1, text=True, env=buffered
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: stdout: cannot be written to: ") and done.stderr.count("\n") == 1
 
 
 def test_ctrl_c_while_the_command_line_is_loading_is_one_line_too():

@@ -1,3 +1,4 @@
+import resource
 import struct
 
 import numpy as np
@@ -347,3 +348,14 @@ def test_seconds_that_are_no_number_are_refused(tmp_path, seconds):
     write_audio(tmp_path / "a.wav", np.zeros(10, np.float32), 8000)
     with pytest.raises(ArgumentError, match="seconds: need a finite number of at least 0"):
         read_audio(tmp_path / "a.wav", seconds=seconds)
+
+
+def test_a_sound_for_which_there_is_no_room_says_what_the_system_says(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))  # Python ignores the signal of it
+    try:
+        with pytest.raises(FormatError, match=r"a\.wav: cannot be written as WAV PCM_16: File too large$"):
+            write_audio(tmp_path / "a.wav", np.zeros(100_000), 8000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

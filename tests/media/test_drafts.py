@@ -79,3 +79,16 @@ def test_a_folder_is_looked_through_once_however_much_is_written(tmp_path, monke
         with writing(tmp_path / f"{number}.txt"):
             pass
     assert looked == [tmp_path]
+
+
+def test_what_is_half_written_goes_though_the_process_works_elsewhere_by_then(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    drafts.gone_at_the_end(Path("held"))
+    draft = new_draft(Path("a.txt"))
+    Path("held").touch()
+    monkeypatch.chdir("/")
+    drafts.remove_drafts()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    for path in (draft, Path("held")):
+        drop(path)

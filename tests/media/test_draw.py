@@ -144,3 +144,16 @@ def test_what_cannot_be_drawn_is_refused():
     ):
         with pytest.raises(error, match=message):
             call()
+
+
+NAMES = ["a\x1b[2Jb", "10 $ or $x_$", "c\nd"]
+
+
+def test_names_are_drawn_letter_by_letter_with_escapes_for_what_has_none():
+    shown = ["a\\x1b[2Jb", "10 $ or $x_$"]
+    picture = np.full((600, 600, 3), 90, np.uint8)
+    boxes = np.array([[10, 40, 300, 200], [10, 300, 300, 500]])
+    assert np.array_equal(draw.draw_boxes(picture, boxes, NAMES[:2]), draw.draw_boxes(picture, boxes, shown))
+    assert np.array_equal(draw.sheet([picture], NAMES[:1]), draw.sheet([picture], shown[:1]))
+    sound = [(name, np.sin(np.arange(4000.0))) for name in NAMES]
+    assert draw.sounds(sound, 8000).ndim == 3  # a warning of a glyph, or of a formula, would be an error here

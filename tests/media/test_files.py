@@ -1,4 +1,5 @@
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from convolens.errors import FileError
 from convolens.media.drafts import remove_drafts
-from convolens.media.files import make_folder, need_file, need_target, writing
+from convolens.media.files import append, make_folder, need_file, need_target, writing
 from convolens.media.inputs import given
 
 
@@ -147,3 +148,17 @@ def test_a_process_that_is_told_to_end_leaves_no_draft(tmp_path):
     with pytest.raises(FileError, match="cannot be written"):
         half()
     assert not any(tmp_path.iterdir())
+
+
+def test_lines_that_find_no_room_are_not_begun_and_the_file_is_named(tmp_path):
+    log = tmp_path / "log.jsonl"
+    append(log, "first\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))  # Python ignores the signal of it
+    try:
+        with pytest.raises(FileError, match=r"log\.jsonl: cannot be written: File too large$"):
+            append(log, "a second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    append(log, "third\n")
+    assert log.read_text() == "first\nthird\n"

@@ -82,6 +82,7 @@ def made(tmp_path_factory):
         "predict model.safetensors photos --out OUT",
         "explain model.safetensors photos --out OUT",
         "blur photos OUT --sigma 1",
+        "tour --only blur --out OUT",
         "edges photos/dark/*.png OUT",
         "train classify photos --trunk vgg11 --finetune head --out OUT",
         "train classify photos --trunk resnet18 --stem small --width 0.25 --finetune all --epochs 1 --out OUT",

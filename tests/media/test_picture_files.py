@@ -1,11 +1,14 @@
 """Which files are meant, where results go, and what becomes of one that is bad."""
 
+import os
 import zipfile
 
 import numpy as np
 import pytest
 
+from convolens.data import read_data
 from convolens.errors import ArgumentError, FileError, FileNote, ShapeError
+from convolens.media.files import need_file
 from convolens.media.images import write_image
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_many
 
@@ -126,3 +129,38 @@ def test_where_all_pictures_are_among_the_results_the_error_says_so(tmp_path):
         FileError, match=r"need pictures, found 1, all below .*out, which is left out as the folder of results"
     ):
         list(find_pictures([tmp_path], outside=tmp_path / "out"))
+
+
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """A folder that may not be looked into; root may look into any, so the system's answer is put in its place."""
+    touch(tmp_path, "photos/a.png", "photos/locked/b.png", "photos/z.png")
+    closed, scan, may = str(tmp_path / "photos/locked"), os.scandir, os.access
+
+    def scandir(folder):
+        if str(folder) == closed:
+            raise PermissionError(13, "Permission denied", closed)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != closed and may(path, mode))
+    return tmp_path / "photos/locked"
+
+
+def test_a_folder_that_cannot_be_looked_into_is_one_failure_and_the_others_are_done(locked):
+    paths = list(find_pictures([locked.parent]))
+    assert [path.name for path in paths] == ["a.png", "locked", "z.png"]
+    outcome = attempt(paths[1], lambda: need_file(paths[1], "a picture"))
+    assert outcome.error == f"{locked}: need a picture, got a folder that cannot be looked into: Permission denied"
+
+
+def test_the_folder_that_is_meant_must_be_one_that_can_be_looked_into(locked):
+    with pytest.raises(FileError, match="locked: need a folder that can be looked into: Permission denied"):
+        list(find_pictures([locked]))
+
+
+def test_data_says_which_folder_of_a_class_it_could_not_look_into(locked):
+    touch(locked.parent, "../others/c.png")
+    data = read_data(locked.parents[1])
+    assert [one.path.name for one in data.examples] == ["c.png", "a.png", "z.png"]
+    assert [one.reason for one in data.skipped] == [f"{locked}: passed over, cannot be looked into: Permission denied"]

@@ -20,12 +20,12 @@ from safetensors.torch import load_file, save_file
 
 from convolens.errors import ArgumentError, FileError, MissingExtraError, TrainingError, WeightsError
 from convolens.media.images import read_image
+from convolens.media.result_folders import LAST
 from convolens.training.checkpoint import read_checkpoint
 from convolens.training.loader import parts_of_epoch
 from convolens.training.loop import fit
 from convolens.training.optimizers import moving_parameters
 from convolens.training.pace import Pace
-from convolens.training.run_folder import LAST
 from convolens.training.schedules import SCHEDULES, lr_fraction
 from convolens.training.settings import Settings
 from convolens.training.speed import multiplies_bfloat16

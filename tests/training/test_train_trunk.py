@@ -14,8 +14,8 @@ from convolens.data import read_data
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import ClassificationLoss, weights_of
 from convolens.media.images import write_image
+from convolens.media.result_folders import LAST
 from convolens.training.classify import mixed
-from convolens.training.run_folder import LAST
 
 # A few tiny pictures and steps: what is tested is that all parts meet, not how well a network learns.
 QUICK = {"trunk": "resnet18", "stem": "small", "taps": "layer2.1", "progress": False, "device": "cpu",

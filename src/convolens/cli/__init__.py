@@ -12,14 +12,14 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.main import get_command
 
 from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, start, tour, train, trunks
 from convolens.cli.budget import Commands
-from convolens.cli.telling import answer, tell, telling_notes
+from convolens.cli.telling import Answers, answer, tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
 from convolens.errors import ArgumentError, ConvolensError
 from convolens.media.drafts import remove_drafts
@@ -79,18 +79,26 @@ def main() -> None:
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(getattr(signal, name), _end)
     _open_closed_streams()
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names that are not UTF-8
+    sys.stdout = Answers(sys.stdout)
     code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own last flush is quiet
+    if error := _last_flush(sys.stdout):
         unread = isinstance(error, BrokenPipeError)
-        code = code or (UNREAD if unread else _complain(f"stdout: cannot be written to: {error.strerror or error}"))
+        code = code or (UNREAD if unread else _complain(str(error)))
+    _last_flush(sys.stderr)
     if code == INTERRUPTED:
         sys.stderr.flush()
         os._exit(code)  # a thread that Ctrl-C kept from starting would be waited for
     sys.exit(code)
+
+
+def _last_flush(stream: TextIO) -> OSError | None:
+    """Has a stream say what it still holds; one that takes no more leads nowhere then, or Python's own flush fails."""
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def _open_closed_streams() -> None:

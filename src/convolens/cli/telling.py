@@ -11,14 +11,45 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
-from convolens.errors import FileNote, printable
+from convolens.errors import FileError, FileNote, printable
 
 _NOTES_SHOWN = 5  # of one kind; a folder of animations would fill the terminal
+
+
+class Answers(TextIOWrapper):
+    """Stdout, which says its name where it cannot be written to; names that are not UTF-8 are written with escapes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        encoding, by_line = stream.encoding, bool(stream.line_buffering)
+        unbuffered = bool(getattr(stream, "write_through", False))
+        bytes_of: Any = stream.detach()  # type: ignore[attr-defined]
+        super().__init__(bytes_of, encoding, "backslashreplace", line_buffering=by_line, write_through=unbuffered)
+
+    def write(self, text: str) -> int:
+        """Writes. Raises a `FileError` where that fails, a `BrokenPipeError` where nobody reads."""
+        with _naming_stdout():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Writes what is kept. Raises as `write` does."""
+        with _naming_stdout():
+            super().flush()
+
+
+@contextmanager
+def _naming_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FileError(f"stdout: cannot be written to: {error.strerror or error}") from error
 
 
 def tell(sentence: str) -> None:

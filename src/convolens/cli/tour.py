@@ -29,23 +29,24 @@ def tour(
     """
     import time
 
-    from convolens.media.files import writing
+    from convolens.media.files import make_folder, writing
+    from convolens.media.one_writer import only_writer
     from convolens.progress import watching
     from convolens.tour import choose
     from convolens.tour.guide import visit
     from convolens.tour.page import page
 
     sections = choose(only)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     start = time.perf_counter()
     visits = []
-    with watching("tour", len(sections)) as work:
+    with only_writer(out), watching("tour", len(sections)) as work:
         for number, section in enumerate(sections):
             work.update(number, section.title)
             visits.append(visit(section, out))
-            work.console.print(visits[-1].summary(), markup=False, highlight=False)
-    with writing(out / "index.html") as draft:
-        draft.write_text(page(visits, seconds=time.perf_counter() - start), encoding="utf-8")
+            work.say(visits[-1].summary())
+        with writing(out / "index.html") as draft:
+            draft.write_text(page(visits, seconds=time.perf_counter() - start), encoding="utf-8")
     typer.echo((out / "index.html").resolve())
     if any(visited.failure for visited in visits):
         raise typer.Exit(FAILED)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from errno import EACCES
 from pathlib import Path
 
 from convolens.data.dataset import Skipped
 from convolens.errors import FileError, FormatError
 from convolens.media.files import need_file
 from convolens.media.inputs import also_given
-from convolens.media.picture_files import is_left_out
+from convolens.media.picture_files import is_closed_folder, is_left_out
 from convolens.media.picture_formats import remedy_for
 
 MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
@@ -53,7 +54,9 @@ def split_in(name: str) -> str:
 
 
 def no_picture(path: str) -> Skipped:
-    """A file passed over for its name."""
+    """A file passed over for its name, or a folder that cannot be looked into."""
+    if is_closed_folder(path):
+        return Skipped(Path(path), f"{Path(path)}: passed over, cannot be looked into: {os.strerror(EACCES)}")
     suffix, remedy = os.path.splitext(path)[1], remedy_for(path)  # noqa: PTH122
     return Skipped(
         Path(path), f"{path}: need a picture's suffix, got {suffix or 'none'}{f'; {remedy}' if remedy else ''}"

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from convolens.media.draw import figure_pixels
+from convolens.media.draw import figure_pixels, in_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def bars(axes: Axes, values: Mapping[str, float | None], label: str) -> None:
     """A bar for each value from 0 to 1, the lowest on top; of more than `BARS`, for these."""
     known = sorted((value, name) for name, value in values.items() if value is not None)
     shown = known[:BARS][::-1]
-    axes.barh([name for _, name in shown], [value for value, _ in shown], color=_COLOR, alpha=0.7)
+    axes.barh([in_figures(name) for _, name in shown], [value for value, _ in shown], color=_COLOR, alpha=0.7)
     axes.set(xlim=(0, 1), xlabel=label if len(shown) == len(known) else f"{label}: the {BARS} lowest of {len(known)}")
 
 
@@ -47,8 +47,9 @@ def confusion(axes: Axes, counts: Sequence[Sequence[int]], class_names: Sequence
     axes.set(xlabel="predicted", ylabel="actual")
     if len(class_names) > _NAMED:
         return
-    axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
-    axes.set_yticks(range(len(class_names)), class_names)
+    labels = list(map(in_figures, class_names))
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
     for row, of_class in enumerate(counts):
         for column, count in enumerate(of_class):
             if count:
@@ -70,7 +71,7 @@ def precision_recall(axes: Axes, curves: Sequence[Curve], class_names: Sequence[
     there = [(name, curve) for name, curve in zip(class_names, curves, strict=True) if curve.count]
     named = len(there) <= NAMED_CURVES
     for name, curve in there:
-        label = name if named else None
+        label = in_figures(name) if named else None
         axes.step(curve.recall, curve.precision, where="post", linewidth=1, alpha=0.8 if named else 0.2, label=label)
     grid = np.linspace(0, 1, 101)
     best = np.array([_best_precision(curve, grid) for _, curve in there]).reshape(-1, len(grid))

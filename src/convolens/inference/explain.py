@@ -34,8 +34,7 @@ from convolens.media.inputs import Inputs, given, need_no_input
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures, is_picture
 from convolens.media.pixels import as_rgb8
-
-LINES = "explanations.jsonl"
+from convolens.media.result_folders import EXPLANATIONS
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def explain_files(
             return _written(model, file, pixels, target(file), methods, maps, options)
 
     with given(inputs):
-        for wanted in (page, *([] if folder is None else [folder / LINES])):
+        for wanted in (page, *([] if folder is None else [folder / EXPLANATIONS])):
             if wanted is not None:
                 need_target(wanted)
     with nullcontext() if folder is None else only_writer(folder), _lines_in(folder) as write_line:
@@ -131,7 +130,7 @@ def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object
     if folder is None:
         yield lambda line: None
         return
-    with writing(folder / LINES) as draft, draft.open("w", encoding="utf-8") as stream:
+    with writing(folder / EXPLANATIONS) as draft, draft.open("w", encoding="utf-8") as stream:
         yield lambda line: stream.write(json.dumps(line) + "\n")
 
 

@@ -4,7 +4,8 @@
     OUT/pictures/…          each picture with what was predicted drawn on it, as JPEG: photo.jpg of photo.png
     OUT/model.json          which model it was
 
-While it runs the lines are in `predictions.part.jsonl`; one that was interrupted is resumed behind its last whole line.
+While it runs the lines are in `predictions.part.jsonl`, those of a batch as soon as it is done. A run that was
+interrupted is resumed behind the last whole line, and ends with the same bits as one that was not.
 Pictures that failed are tried again by every run that is given them; their new lines take the places of the old.
 Works with any task: what a model predicts is a dataclass, whose fields are the line's.
 """
@@ -26,13 +27,13 @@ from numpy.typing import NDArray
 from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
 from convolens.media.annotate import annotated, write_jpeg
-from convolens.media.files import AnyPath, make_folder, write_json, writing
+from convolens.media.files import AnyPath, append, make_folder, write_json, writing
 from convolens.media.inputs import given, need_no_input
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
-from convolens.progress import track
+from convolens.media.result_folders import PREDICTIONS, PREDICTIONS_UNDER_WAY
+from convolens.progress import watching
 
-DONE, UNDER_WAY = "predictions.jsonl", "predictions.part.jsonl"
 # What the first files called an option, and what it is called now.
 _NOW_CALLED = {"overlap": "nms_iou", "per_class": "top_k", "most": "max_detections"}
 HELD_PIXELS = 48_000_000  # of pictures in flight: four large photos, 150 MB
@@ -79,7 +80,7 @@ def predictions(model: Predictor, files: Iterable[Path], *, batch: int = 16, **o
     Raises:
         ArgumentError: the batch is not positive, or an option is wrong.
     """
-    return (outcome for outcome, _ in _outcomes(model, files, batch, options))
+    return (outcome for chunk in _outcomes(model, files, batch, options) for outcome, _ in chunk)
 
 
 def predict_files(
@@ -125,27 +126,28 @@ def _predict_into(
     progress: bool,
     options: dict[str, Any],
 ) -> BulkResult:
-    need_no_input(folder / DONE, folder / UNDER_WAY)
+    need_no_input(folder / PREDICTIONS, folder / PREDICTIONS_UNDER_WAY)
     _check_manifest(folder, model, options)
     annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
     before, failures = _resume(folder)
     todo = (path for path in find_pictures(sources, outside=folder) if str(path) not in before)
     again: dict[str, bytes] = {}  # new lines of what had failed
     done = failed = 0
-    with (folder / UNDER_WAY).open("a", encoding="utf-8") as stream:
-        outcomes = _outcomes(model, todo, batch, options)
-        for outcome, pixels in track(outcomes, "pictures", count - len(before), show=progress):
-            if annotations and outcome.result is not None and pixels is not None:
-                write_jpeg(annotations(outcome.path), annotated(pixels, outcome.result))
-            line = json.dumps(outcome.line()) + "\n"
-            if str(outcome.path) in failures:
-                again[str(outcome.path)] = line.encode()
-            stream.write(line)
-            stream.flush()
-            done, failed = done + (not outcome.error), failed + bool(outcome.error)
-        os.fsync(stream.fileno())
+    part = folder / PREDICTIONS_UNDER_WAY
+    append(part, "")  # it is there even if nothing is to do
+    with watching("pictures", count - len(before), show=progress) as watched:
+        for chunk in _outcomes(model, todo, batch, options):
+            lines = [(str(outcome.path), json.dumps(outcome.line()) + "\n") for outcome, _ in chunk]
+            for outcome, pixels in chunk:
+                if annotations and outcome.result is not None and pixels is not None:
+                    write_jpeg(annotations(outcome.path), annotated(pixels, outcome.result))
+                done, failed = done + (not outcome.error), failed + bool(outcome.error)
+                watched.advance(1)
+            # All at once: what is resumed then has the batches that it would have had.
+            append(part, "".join(line for _, line in lines))
+            again |= {path: line.encode() for path, line in lines if path in failures}
     _finish(folder, again)
-    return BulkResult(folder / DONE, done, failed, len(before))
+    return BulkResult(folder / PREDICTIONS, done, failed, len(before))
 
 
 def _check_options(model: Predictor, options: dict[str, Any]) -> None:
@@ -158,13 +160,13 @@ def _check_options(model: Predictor, options: dict[str, Any]) -> None:
 
 def _outcomes(
     model: Predictor, files: Iterable[Path], batch: int, options: dict[str, Any]
-) -> Iterator[tuple[Outcome[Any], NDArray[Any] | None]]:
-    """What `predictions` gives, and the pixels that it is of."""
+) -> Iterator[list[tuple[Outcome[Any], NDArray[Any] | None]]]:
+    """What `predictions` gives, and the pixels that it is of, in the batches that go through the network."""
     if batch < 1:
         raise ArgumentError(f"batch: need at least 1 picture, got {batch}")
     _check_options(model, options)
     for chunk in _chunks(decoded_ahead(files), batch):
-        yield from zip(_predicted(model, chunk, batch, options), (one.result for one in chunk), strict=True)
+        yield list(zip(_predicted(model, chunk, batch, options), (one.result for one in chunk), strict=True))
 
 
 def _chunks(decoded: Iterable[Outcome[NDArray[Any]]], batch: int) -> Iterator[list[Outcome[NDArray[Any]]]]:
@@ -232,9 +234,11 @@ def _text(value: object) -> str:
 
 def _finish(folder: Path, again: dict[str, bytes]) -> None:
     """Gives the lines their final name; of a picture that was tried again the last one stands where its first did."""
-    part, left = folder / UNDER_WAY, set(again)
+    part, left = folder / PREDICTIONS_UNDER_WAY, set(again)
+    with part.open("rb") as lines:
+        os.fsync(lines.fileno())
     if again:
-        with writing(folder / DONE) as draft, part.open("rb") as lines, draft.open("wb") as out:
+        with writing(folder / PREDICTIONS) as draft, part.open("rb") as lines, draft.open("wb") as out:
             for line in lines:
                 path = json.loads(line)["path"]
                 if path not in again:
@@ -244,7 +248,7 @@ def _finish(folder: Path, again: dict[str, bytes]) -> None:
                     left.remove(path)
         part.unlink()
     else:
-        part.replace(folder / DONE)
+        part.replace(folder / PREDICTIONS)
 
 
 def _resume(folder: Path) -> tuple[set[str], set[str]]:
@@ -252,7 +256,7 @@ def _resume(folder: Path) -> tuple[set[str], set[str]]:
 
     A line that was cut off is taken away, so that writing resumes behind it.
     """
-    done, part = folder / DONE, folder / UNDER_WAY
+    done, part = folder / PREDICTIONS, folder / PREDICTIONS_UNDER_WAY
     if done.exists() and not part.exists():
         done.replace(part)
     if not part.exists():

@@ -11,6 +11,7 @@ from PIL import Image
 
 from convolens.media.draw import draw_boxes, legible, sheet
 from convolens.media.files import writing
+from convolens.media.picture_saving import save
 from convolens.media.pixels import as_rgb8
 
 LONGEST = 1280  # pixels of an annotated picture's side: enough to look at, and quick to write
@@ -79,7 +80,7 @@ def _objects(prediction: Any) -> tuple[NDArray[np.float64], tuple[str, ...], tup
 def write_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Writes a picture to look at; smaller than `write_image`, which loses nothing that can be seen."""
     with writing(path) as draft:
-        Image.fromarray(pixels).save(draft, "JPEG", quality=QUALITY)
+        save(Image.fromarray(pixels), draft, quality=QUALITY)
 
 
 def _at_most(pixels: NDArray[np.uint8], longest: int) -> tuple[NDArray[np.uint8], float]:

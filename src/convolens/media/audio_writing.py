@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from convolens.media.notes import note
 
 WAV_BYTES = 4 << 30  # a plain WAV counts its bytes in 32 bits; libsndfile would write past them
 HEADER_BYTES = 1 << 16
-_FULL_BYTES = 1 << 16  # of a disk; libsndfile says "System error."
+_MORE_BYTES = 1 << 16  # than libsndfile writes at a time
 
 
 def write_blocks(out: soundfile.SoundFile, samples: Num[np.ndarray, "frames ..."]) -> None:
@@ -100,15 +99,24 @@ def writing_audio(
                 set_tags(out, extras, kind)
                 yield out
         except soundfile.LibsndfileError as error:
-            full = shutil.disk_usage(draft.parent).free < _FULL_BYTES
-            reason = "no space left on the disk" if full else error.error_string
-            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {reason}") from error
+            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {_reason(draft, error)}") from error
         if draft.stat().st_size == 0:
             raise FormatError(f"{path}: need at least one sample for {kind}, got none")
         if extras is not None:
             add_parts(draft, extras, kind, channels)
             if lost := lost_of(draft, extras, kind, channels):
                 note(f"{path}: has no place for what {extras.name} holds beside its samples: {', '.join(lost)}")
+
+
+def _reason(draft: Path, error: soundfile.LibsndfileError) -> str:
+    """What the system says of a file that takes no more; libsndfile says "System error." alone."""
+    try:
+        with draft.open("ab", buffering=0) as stream:
+            for _ in range(2):  # the first may find room for a part
+                stream.write(bytes(_MORE_BYTES))
+    except OSError as refused:
+        return refused.strerror or str(refused)
+    return str(error.error_string)
 
 
 def _whole_rate(rate: object) -> int:

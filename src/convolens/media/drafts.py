@@ -35,14 +35,14 @@ def new_draft(target: Path, *, folder: bool = False) -> Path:
     remove_abandoned(target.parent)
     pid = os.getpid()
     draft = target.with_name(f".{_place()}-{pid}-{_started(pid) or 0}-{token_hex(4)}.part{target.suffix}")
-    _mine.add(draft)
+    gone_at_the_end(draft)
     try:
         if folder:
             draft.mkdir()
         else:
             os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the umask decides, as for any file
     except OSError:
-        _mine.discard(draft)
+        _mine.discard(draft.absolute())
         raise
     return draft
 
@@ -50,12 +50,12 @@ def new_draft(target: Path, *, folder: bool = False) -> Path:
 def drop(draft: Path) -> None:
     """Removes a draft, if it still has its name."""
     _remove(draft)
-    _mine.discard(draft)
+    _mine.discard(draft.absolute())
 
 
 def gone_at_the_end(path: Path) -> None:
     """Has a file removed by `remove_drafts` too, unless it is dropped before."""
-    _mine.add(path)
+    _mine.add(path.absolute())  # wherever the process works by then
 
 
 def remove_drafts() -> None:

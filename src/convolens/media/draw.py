@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, ShapeError, printable
 from convolens.media.outline import Outline, outline
 from convolens.media.pixels import Picture, as_pixels, as_rgb8
 from convolens.strips import in_strips
@@ -240,7 +240,7 @@ def sounds(
         wave, spectrum, made = axes[0][column], axes[1][column], outlines[column]
         at, low, high = made.envelope()
         wave.fill_between(at / float(rate), low, high, color="#0072b2", linewidth=0.4, step="post")
-        wave.set(title=title, xlim=(0, longest), ylim=(-1.05 * loudest, 1.05 * loudest))
+        wave.set(title=in_figures(title), xlim=(0, longest), ylim=(-1.05 * loudest, 1.05 * loudest))
         spectrum.imshow(
             made.spectrogram(), origin="lower", aspect="auto", cmap="magma", vmin=-90, vmax=0,
             extent=(0, made.frames / float(rate), 0, float(rate) / 2000),
@@ -249,6 +249,21 @@ def sounds(
     axes[0][0].set_ylabel("amplitude")
     axes[1][0].set_ylabel("kHz")
     return figure_pixels(figure)
+
+
+def in_figures(text: str) -> str:
+    r"""A text as matplotlib draws it letter by letter: escapes for what has none, and no formula between two dollars.
+
+    >>> print(in_figures("10 $\nto\x1b[1m 20 $"))
+    10 \$
+    to\x1b[1m 20 \$
+    """
+    return _in_lines(text).replace("$", r"\$")
+
+
+def _in_lines(text: str) -> str:
+    """The text with its line breaks, and escapes for what is no letter."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def figure_pixels(figure: Figure) -> UInt8[np.ndarray, "rows columns 3"]:
@@ -272,7 +287,7 @@ def _tile(picture: NDArray[Any], caption: str, height: int) -> Image.Image:
     shown = _resized(shown, (max(1, round(shown.width * height / shown.height)), height))
     if not caption:
         return shown
-    font = _font(15)
+    font, caption = _font(15), _in_lines(caption)
     width = max(shown.width, *(math.ceil(font.getlength(word)) for word in caption.split()))  # no word is cut
     lines = list(_wrapped(caption, width, font))
     tile = Image.new("RGB", (width, height + 6 + 20 * len(lines)), PAPER)
@@ -298,7 +313,7 @@ def _wrapped(text: str, width: int, font: Any) -> Iterator[str]:
 
 def _texts(labels: Sequence[str] | None, scores: Any, count: int) -> list[str]:
     """What stands on each box's plate."""
-    names = list(labels) if labels is not None else [""] * count
+    names = [printable(label) for label in labels] if labels is not None else [""] * count
     if scores is None:
         return names
     return [f"{name} {float(score):.0%}".strip() for name, score in zip(names, scores, strict=True)]

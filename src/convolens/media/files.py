@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EACCES
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -55,6 +56,8 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
     except ValueError as error:  # a name with a zero byte, which no file system has
         raise FileError(f"{file}: need {what}, found nothing there: {error}") from error
     if stat.S_ISDIR(mode):
+        if not os.access(file, os.R_OK | os.X_OK):
+            raise FileError(f"{file}: need {what}, got a folder that cannot be looked into: {os.strerror(EACCES)}")
         raise FileError(f"{file}: need {what}, got a folder")
     if not stat.S_ISREG(mode):
         raise FormatError(f"{file}: need {what}, got a device or a pipe; write it into a file first")
@@ -97,14 +100,11 @@ def writing(path: AnyPath) -> Iterator[Path]:
     _check_target(target)
     draft = None
     try:
-        draft = new_draft(target)
-        yield draft
-        _flush(draft)
-        draft.replace(target)
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
+        with telling_of(target):
+            draft = new_draft(target)
+            yield draft
+            _flush(draft)
+            draft.replace(target)
     finally:
         if draft is not None:
             drop(draft)
@@ -161,11 +161,9 @@ def need_target(path: AnyPath) -> Path:
     """
     target = Path(path)
     _check_target(target)
-    try:
+    with telling_of(target):
         drop(new_draft(target))
-        return target
-    except OSError as error:
-        raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return target
 
 
 def _check_target(target: Path) -> None:
@@ -207,6 +205,38 @@ def make_folder(path: AnyPath) -> Path:
         raise FileError(
             f"{folder}: need a folder to write into, got one that takes no files: {error.strerror}"
         ) from error
+
+
+@contextmanager
+def telling_of(path: AnyPath) -> Iterator[None]:
+    """Makes what the file system says meanwhile, such as that the disk is full, a sentence that names the file.
+
+    Raises:
+        FileError: it says something.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def append(path: AnyPath, lines: str) -> None:
+    """Adds lines to a file, which is made where it is missing: all of them, or none where there is no room.
+
+    Raises:
+        FileError: they cannot be written.
+    """
+    target = Path(path)
+    with telling_of(target), target.open("ab", buffering=0) as stream:  # a buffer would be written again at the end
+        before, data = stream.tell(), lines.encode()
+        try:
+            while data:
+                data = data[stream.write(data) :]
+        except OSError:
+            os.truncate(stream.fileno(), before)
+            raise
 
 
 def write_json(path: AnyPath, values: Mapping[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """Picture files, many at a time: which are meant, where their results go, and what became of each.
 
 One rule for what a folder holds: every picture below it, by its suffix, in order of path; none that is hidden or lies
-in a hidden folder or in one that archives or disks bring along, as `__MACOSX` or `@eaDir`. A linked folder counts as a
-folder; each is entered once, so links that lead back end.
+in a hidden folder, in one that archives or disks bring along, as `__MACOSX` or `@eaDir`, or in a folder of results. A
+linked folder counts as a folder; each is entered once, so links that lead back end. One that cannot be looked into is
+reported as a picture is that cannot be read, and the others are done.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
 from convolens.errors import DtypeError, FileError, MemoryRefused, ShapeError, printable
-from convolens.media.files import AnyPath, make_folder, need_no_address
+from convolens.media.files import AnyPath, make_folder, need_no_address, telling_of
 from convolens.media.notes import note
 from convolens.media.picture_formats import WRITTEN, passed_over
 from convolens.media.picture_formats import is_picture as is_picture
 from convolens.media.read_ahead import read_ahead
+from convolens.media.result_folders import is_of_results, tell_passed_over
 
 # What other programs put among pictures: a Mac's archives, a disk station's previews, bins.
 _NOT_MEANT = frozenset({"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
@@ -35,21 +37,46 @@ def is_left_out(name: str) -> bool:
     return name.startswith(".") or name in _NOT_MEANT
 
 
-def files_below(folder: AnyPath) -> Iterator[str]:
-    """Paths of all files below, in order of path, but for what is left out."""
-    return _below(os.fspath(folder), set())
+def files_below(folder: AnyPath, *, also: Path | None = None) -> Iterator[str]:
+    """Paths of all files below, in order of path, but for what is left out and folders of results.
+
+    A folder below that cannot be looked into is among them, with a slash at its end (`is_closed_folder`).
+
+    Args:
+        folder: which.
+        also: a folder of results that is not left out; resolved.
+
+    Raises:
+        FileError: the folder itself cannot be looked into.
+    """
+    return _below(os.fspath(folder), also, set())
 
 
-def _below(folder: str, entered: set[tuple[int, int]]) -> Iterator[str]:
-    here = os.stat(folder)  # noqa: PTH116 - a Path for each of many folders takes longer
-    if (here.st_dev, here.st_ino) in entered:
+def is_closed_folder(path: str) -> bool:
+    """Whether `files_below` gives a path for a folder that it could not look into."""
+    return path.endswith(os.sep)
+
+
+def _below(folder: str, also: Path | None, entered: set[tuple[int, int]]) -> Iterator[str]:
+    is_first = not entered
+    try:
+        here = os.stat(folder)  # noqa: PTH116 - a Path for each of many folders takes longer
+        if (here.st_dev, here.st_ino) in entered:
+            return
+        entered.add((here.st_dev, here.st_ino))
+        with os.scandir(folder) as found:
+            entries = sorted((entry for entry in found if not is_left_out(entry.name)), key=lambda entry: entry.name)
+    except PermissionError as error:
+        if is_first:
+            raise FileError(f"{folder}: need a folder that can be looked into: {error.strerror}") from error
+        yield os.path.join(folder, "")  # noqa: PTH118 - a Path has no slash at its end
         return
-    entered.add((here.st_dev, here.st_ino))
-    with os.scandir(folder) as found:
-        entries = sorted((entry for entry in found if not is_left_out(entry.name)), key=lambda entry: entry.name)
+    if not is_first and is_of_results(entry.name for entry in entries) and Path(folder).resolve() != also:
+        tell_passed_over(folder)
+        return
     for entry in entries:
         if entry.is_dir():
-            yield from _below(entry.path, entered)
+            yield from _below(entry.path, also, entered)
         else:
             yield entry.path
 
@@ -69,7 +96,7 @@ def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) ->
         need_no_address(source)
         path, found, results = Path(source), False, 0
         others: list[str] = []
-        for file in _meant(path, others):
+        for file in _meant(path, others, hidden):
             if hidden is None or file is path or not file.resolve().is_relative_to(hidden):
                 found = True
                 yield file
@@ -97,13 +124,13 @@ def is_many(source: AnyPath) -> bool:
     return path.is_dir() or (not path.exists() and has_magic(str(path)))
 
 
-def _meant(path: Path, others: list[str]) -> Iterator[Path]:
+def _meant(path: Path, others: list[str], hidden: Path | None) -> Iterator[Path]:
     """The pictures; what else a folder or a pattern gives is added to the others."""
     if not is_many(path):
         yield path
         return
-    for name in files_below(path) if path.is_dir() else _matching(str(path)):
-        if is_picture(name):
+    for name in files_below(path, also=hidden) if path.is_dir() else _matching(str(path)):
+        if is_picture(name) or is_closed_folder(name):
             yield Path(name)
         else:
             others.append(name)
@@ -138,7 +165,8 @@ class ResultPaths:
     def __call__(self, path: Path) -> Path:
         """Where the picture's result goes; the folders above it are made."""
         place = self.folder / _absolute(path).parent.relative_to(self._base)
-        place.mkdir(parents=True, exist_ok=True)
+        with telling_of(place):
+            place.mkdir(parents=True, exist_ok=True)
         if self.suffix is None and path.suffix.lower() in WRITTEN:
             return place / path.name
         return place / (self._names(path).get(path.name, path.name.replace(".", "-")) + (self.suffix or ".png"))

@@ -20,6 +20,7 @@ from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture, texts_with_comment
 from convolens.media.picture_formats import WRITTEN
 from convolens.media.picture_png import with_metadata
+from convolens.media.picture_saving import save
 from convolens.media.pixels import as_levels
 
 _JPEG = {"quality": 95, "subsampling": 0}  # no visible loss; Pillow's own defaults halve the colour resolution
@@ -142,7 +143,7 @@ def _save_pages(draft: Path, suffix: str, all_pixels: list[NDArray[Any]], pages:
         options["duration"] = [10 * round(time / 10) for time in pages.durations] or 0  # Pillow would cut them off
         options["disposal"] = 2  # what was see-through stays so, whatever came before
     frames = [Image.fromarray(np.ascontiguousarray(pixels)) for pixels in all_pixels]
-    frames[0].save(draft, save_all=True, append_images=frames[1:], **options)
+    save(frames[0], draft, save_all=True, append_images=frames[1:], **options)
 
 
 def need_picture_target(path: AnyPath) -> Path:
@@ -163,7 +164,7 @@ def _named_as_picture(path: AnyPath) -> Path:
 
 
 def _save(draft: Path, pixels: NDArray[Any], suffix: str, picture: Picture) -> None:
-    Image.fromarray(np.ascontiguousarray(pixels)).save(draft, **_options_for(suffix, picture))
+    save(Image.fromarray(np.ascontiguousarray(pixels)), draft, **_options_for(suffix, picture))
 
 
 def _options_for(suffix: str, picture: Picture) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def new_axes() -> Axes:
 
 def titled(axes: Axes, words: str) -> Axes:
     """The axes, under a line of words."""
-    axes.set_title(words, wrap=True, fontsize="medium")
+    from convolens.media.draw import in_figures  # only here: it loads fonts
+
+    axes.set_title(in_figures(words), wrap=True, fontsize="medium")
     return axes
 
 

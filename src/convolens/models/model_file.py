@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
 from convolens.media.files import AnyPath, need_file, writing
 from convolens.media.inputs import also_given
+from convolens.media.result_folders import BEST
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks.weights.strict import load_strictly
 from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
 
 FORMAT = "convolens model"
-BEST = "best.safetensors"  # the model in a run folder
 RESUMED = "convolens"  # the fact that a training's `last.ckpt` has, in place of a model's
 VERSION = 1
 # What torch.save writes (a zip with a pickle in it) and what a bare pickle of protocol 2 or later starts with.

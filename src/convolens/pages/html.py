@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,8 +10,11 @@ from importlib.resources import files
 from string import Template
 
 from convolens import __version__
+from convolens.errors import printable
 from convolens.pages.figures import table
 
+# Control characters but for line breaks and tabs, what turns the direction of writing, bytes that are not UTF-8.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 MOST_SKIPPED = 100  # files that a page names
 
 
@@ -26,7 +30,7 @@ class Part:
 def report(title: str, lead: str, parts: Sequence[Part]) -> str:
     """The page as HTML. Title, lead and the parts' words are plain text; their figures are HTML already.
 
-    Bytes of file names that are not UTF-8 are shown as escapes.
+    What no reader sees in names, such as control characters and bytes that are not UTF-8, is shown as escapes.
     """
     page = Template((files("convolens.pages") / "report.html").read_text(encoding="utf-8")).substitute(
         title=escape(title),
@@ -35,7 +39,7 @@ def report(title: str, lead: str, parts: Sequence[Part]) -> str:
         version=escape(__version__),
         parts="".join(map(_part, parts)),
     )
-    return page.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _UNSEEN.sub(lambda found: printable(found[0]), page)
 
 
 def skipped_part(files: Sequence[tuple[str, str]]) -> list[Part]:

@@ -16,6 +16,7 @@ from convolens.boxes import corners_of
 from convolens.data import read_data
 from convolens.media.images import read_image
 from convolens.pages.figures import Marked, picture, row
+from convolens.tour.pictures import copy_whole
 from convolens.tour.section import Section
 
 MODEL = "digits.safetensors"  # trained by examples/digit_detector.py, which also made the pictures
@@ -24,7 +25,7 @@ _SHAPES_AT = 0.5  # the cell whose default boxes are shown, as a fraction of the
 
 def _prepare() -> None:
     with as_file(files("convolens.tour") / "digits") as shipped:
-        shutil.copytree(shipped, "digits", dirs_exist_ok=True)
+        shutil.copytree(shipped, "digits", dirs_exist_ok=True, copy_function=copy_whole)
     Path("digits", MODEL).replace(MODEL)
 
 

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from convolens.media.files import writing
 from convolens.media.images import read_image, write_image
 from convolens.media.pixels import as_rgb8
 from convolens.tour import pictures
@@ -46,7 +47,8 @@ def write_hidden(folder: str, count: int, *, test: bool, seed: int = 0) -> None:
             line = f"{number:04}.png,{meanings[which]},{','.join(map(str, box))}"
         write_image(Path(folder, f"{number:04}.png"), pixels)
         lines.append(line)
-    Path(folder, TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with writing(Path(folder, TABLE)) as draft:
+        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _digits(test: bool) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from convolens.errors import need_package
-from convolens.media.files import need_file
+from convolens.media.files import AnyPath, need_file, writing
 
 
 def photo(name: str) -> Path:
@@ -41,4 +41,10 @@ def _folder_of(package: str, distribution: str, purpose: str) -> Path:
 
 def bring(name: str) -> None:
     """Copies a photo into the working directory, where commands and Python lines find it."""
-    shutil.copyfile(photo(name), name)
+    copy_whole(photo(name), name)
+
+
+def copy_whole(source: AnyPath, target: AnyPath) -> None:
+    """Copies a file, as a whole or not at all. Errors as in `media.files.writing`."""
+    with writing(target) as draft:
+        shutil.copyfile(source, draft)

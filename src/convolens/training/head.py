@@ -19,9 +19,9 @@ from convolens.data.model_inputs import model_batches
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import SAVED_METRICS, targets_of
 from convolens.media.files import write_rows
+from convolens.media.result_folders import BEST
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
-from convolens.models.model_file import BEST
 from convolens.training.classifier_run import measured
 from convolens.training.linear import LinearFit, fit_linear
 from convolens.training.request import Request

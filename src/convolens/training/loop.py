@@ -20,14 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, DataError, TrainingError
-from convolens.models.model_file import BEST
+from convolens.media.result_folders import BEST, LAST
 from convolens.training.checkpoint import Checkpoint, Learner, Progress, read_checkpoint, write_checkpoint
 from convolens.training.distributed import World, joined
 from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import moving_parameters, set_lr
 from convolens.training.pace import FORECAST_STEPS, Pace, forecast
-from convolens.training.run_folder import LAST
 from convolens.training.run_log import Bar, RunLog
 from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings

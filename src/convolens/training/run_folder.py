@@ -20,13 +20,12 @@ from convolens.evaluation.result import Evaluation
 from convolens.media.images import read_image
 from convolens.media.inputs import need_no_input
 from convolens.media.pixels import as_rgb8
+from convolens.media.result_folders import BEST, LAST, LOG
 from convolens.media.showing import Drawn
 from convolens.models import Model, load
-from convolens.models.model_file import BEST
 
-LAST = "last.ckpt"
 CURVES = "curves.png"
-CONFIG, METRICS, LOG, SEARCH = "config.json", "metrics.csv", "log.jsonl", "lr.png"
+CONFIG, METRICS, SEARCH = "config.json", "metrics.csv", "lr.png"
 
 
 @dataclass(frozen=True, repr=False)

@@ -22,9 +22,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from convolens.errors import need_package
-from convolens.media.files import write_rows, writing
+from convolens.media.files import append, write_rows, writing
+from convolens.media.result_folders import LOG
 from convolens.progress import Watched, watching
-from convolens.training.run_folder import CURVES, LOG, METRICS, SEARCH
+from convolens.training.run_folder import CURVES, METRICS, SEARCH
 from convolens.training.tuning import LearningRateSearch
 
 SMOOTHING = 0.9  # of the speed in the bar
@@ -42,8 +43,7 @@ class RunLog:
         if not self.leads:
             return
         line = json.dumps({"time": datetime.now().astimezone().isoformat(timespec="seconds"), "event": event, **facts})
-        with (self.folder / LOG).open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        append(self.folder / LOG, f"{line}\n")
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes the table of epochs."""
@@ -89,7 +89,7 @@ class Bar:
     def say(self, sentence: str) -> None:
         """Says something beside the bar, where it is shown."""
         if sentence:
-            self.watched.console.print(sentence, highlight=False)
+            self.watched.say(sentence)
 
 
 def _boards(folder: Path) -> Any:

@@ -12,8 +12,8 @@ from torch import nn
 from convolens.data import DataSet, Example, Skipped
 from convolens.evaluation.result import Evaluation
 from convolens.media.files import write_json
+from convolens.media.result_folders import BEST
 from convolens.models import load as load_model
-from convolens.models.model_file import BEST
 from convolens.models.trunk_model import TrunkModel
 from convolens.training.advice import advice_on
 from convolens.training.loop import Outcome, fit

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -22,14 +22,15 @@ class StopRequest:
         if self.by is not None:
             raise KeyboardInterrupt
         self.by = number
-        # Not by `print`, which the signal may have interrupted.
-        os.write(2, b"\nstopping after this step, with all that was learned so far; once more ends at once\n")
+        with suppress(OSError):  # not by `print`, which the signal may have interrupted
+            os.write(2, b"\nstopping after this step, with all that was learned so far; once more ends at once\n")
 
     def end(self, sentence: str) -> None:
         """Ends as the signal would have: KeyboardInterrupt, or the exit code that shells report for SIGTERM."""
         if self.by == signal.SIGINT:
             raise KeyboardInterrupt(sentence)
-        print(sentence, file=sys.stderr)
+        with suppress(OSError):
+            print(sentence, file=sys.stderr)
         raise SystemExit(128 + int(self.by or 0))
 
 

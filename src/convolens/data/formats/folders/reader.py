@@ -13,6 +13,7 @@ from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped
 from convolens.data.files import folders_in, listed, no_picture, split_folders
 from convolens.errors import DataError
 from convolens.media.picture_files import files_below, is_left_out, is_picture
+from convolens.media.result_folders import are_passed_over
 
 ANNOTATIONS = (".json", ".jsonl", ".xml", ".csv", ".txt", ".odgt", ".yaml", ".yml")
 
@@ -28,7 +29,7 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     Files whose suffix is not a picture's are listed as skipped; names that start with a dot are ignored.
     """
     splits, notes = _splits(root)
-    class_folders = [(split, folder) for split, where in splits for folder in folders_in(where)]
+    class_folders = [(split, folder) for split, where in splits for folder in _given_in(where)]
     if not class_folders:
         raise DataError(f"{root}: need a folder of pictures for each class, found no folders in it{_unknown(root)}")
     names = known or tuple(sorted({_key(folder): folder.name for _, folder in reversed(class_folders)}.values()))
@@ -81,13 +82,18 @@ def _splits(root: Path) -> tuple[list[tuple[str, Path]], list[Fault]]:
     """
     splits = split_folders(root)
     named = {folder for _, folder in splits}
-    others = [folder for folder in folders_in(root) if folder not in named and _has_pictures(folder)]
+    others = [folder for folder in _given_in(root) if folder not in named and _has_pictures(folder)]
     if not splits or not others:
         return splits or [("", root)], []
     if any(_has_pictures(folder) for split, folder in splits if split == "train") or len(splits) == 1:
         return [("", root)], []
     passed = (Fault(folder, "folder beside splits", f"{folder}: passed over beside the splits") for folder in others)
     return splits, list(passed)
+
+
+def _given_in(folder: Path) -> list[Path]:
+    """The folders in a folder, but for those of results."""
+    return [one for one in folders_in(folder) if not are_passed_over(one)]
 
 
 def _has_pictures(folder: Path) -> bool:

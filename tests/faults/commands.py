@@ -1,0 +1,130 @@
+"""The commands that are disturbed, on inputs so small that each takes a second or two.
+
+They run in a folder that holds `in`, which nothing may change, and `out`, which is empty before.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+from tests.faults.children import apart
+
+ARCHIVE = Path(__file__).parents[1] / "data_of_0_1_0" / "files.zip"
+_TRUNK = "--trunk resnet18 --weights in/weights/trunk.safetensors"
+_TRAIN = f"{_TRUNK} --tap layer2.1 --batch 4 --epochs 2 --size 32 --precision float32 --device cpu --out out/run"
+_STYLIZE = f"{_TRUNK} --content-tap layer2.0 --style-tap stem --style-tap layer1.0 --steps 12 --scales 1 --device cpu"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line.
+
+    Attributes:
+        line: as typed.
+        again: what is typed behind it when it was killed and is run again.
+        code: its exit code where nothing disturbs it.
+        same: whether a rerun ends with the bits of an undisturbed run.
+        locks: whether it keeps others from where it writes, as those do that write more than one file.
+        slow: whether it takes seconds.
+    """
+
+    line: str
+    again: str = ""
+    code: int = 0
+    same: bool = True
+    locks: bool = False
+    slow: bool = False
+
+
+COMMANDS = {
+    "train classify": Command(f"train classify in/photos --finetune all {_TRAIN}", "--resume", locks=True),
+    "train localize": Command(f"train localize in/one.csv {_TRAIN}", "--resume", locks=True),
+    "train detect": Command(f"train detect in/several.csv {_TRAIN}", "--resume", locks=True),
+    "train head": Command(
+        f"train classify in/photos {_TRUNK} --tap layer2.1 --size 32 --device cpu --out out/run",
+        "--overwrite",
+        locks=True,
+    ),
+    "predict": Command("predict in/runs/labels in/pictures --out out/predicted --batch 4 --device cpu", locks=True),
+    "predict detect": Command(
+        "predict in/runs/detect in/pictures --out out/found --max-detections 3 --threshold 0.01 --coco in/coco.json "
+        "--device cpu",
+        locks=True,
+    ),
+    "explain": Command(
+        "explain in/runs/head in/photos/square --maps --html out/why.html --out out/why --device cpu", locks=True
+    ),
+    "evaluate": Command("evaluate in/runs/head in/photos --html out/page.html --device cpu"),
+    "blur": Command("blur in/pictures out/soft --sigma 2", locks=True),
+    "edges": Command("edges in/pictures/01.png out/edges.jpg"),
+    "sharpen": Command("sharpen in/pictures/01.png out/crisp.tif"),
+    "echo": Command("echo in/sound.wav out/cave.wav --delay 0.1 --weight 0.5 --plot out/cave.png"),
+    "reverb": Command("reverb in/sound.wav in/room.wav out/hall.flac"),
+    "stylize": Command(f"stylize in/pictures/01.png in/pictures/03.png out/restyled.png {_STYLIZE}", locks=True),
+    "stylize resumed": Command(
+        f"stylize in/pictures/01.png in/pictures/03.png out/restyled.png --save-every 2 {_STYLIZE}",
+        "--resume",
+        same=False,  # L-BFGS begins anew, as its history is not kept
+        locks=True,
+    ),
+    "stylize folder": Command(f"stylize in/few in/pictures/03.png out/restyled {_STYLIZE} --steps 4", locks=True),
+    "weights import": Command("weights import in/vgg11.pth out/trunk.safetensors --trunk vgg11", slow=True),
+    "weights import .h5": Command("weights import in/hed.h5 out/trunk.safetensors --trunk vgg16", slow=True),
+    "convert": Command("convert in/several.csv out/yolo --to yolo"),
+    "doctor": Command("doctor in/several.csv --html out/doctor.html"),
+    "scan": Command("scan in/runs/head in/pictures/01.png out/scan.png --class disc --window 16 --device cpu"),
+    "trace": Command(f"trace in/pictures/01.png out/traced.png --tap layer1.0 {_TRUNK} --device cpu"),
+    "tour": Command("tour --out out/tour --only blur", locks=True),
+}
+# Those that do many pictures, and the folder they lie in: one that cannot be done keeps none of the others.
+MANY = {
+    "predict": "pictures",
+    "predict detect": "pictures",
+    "explain": "photos",
+    "blur": "pictures",
+    "stylize folder": "few",
+}
+
+
+def make_inputs(folder: Path) -> None:
+    """Writes what the commands read: squares and discs, boxes, models, sounds."""
+    with ZipFile(ARCHIVE) as archive:
+        for name in archive.namelist():
+            if name.startswith(("pictures/", "weights/", "runs/")) and "stopped" not in name:
+                archive.extract(name, folder)
+        for name in ("one.csv", "several.csv", "coco.json", "label.csv"):
+            archive.extract(name, folder)
+    with (folder / "label.csv").open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            (folder / "photos" / row["label"]).mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / row["path"], folder / "photos" / row["label"])
+    (folder / "few").mkdir()
+    for number in (1, 2):
+        shutil.copy(folder / f"pictures/{number:02}.png", folder / "few")
+    apart(lambda: _write_weights(folder))
+    _write_sounds(folder)
+
+
+def _write_weights(folder: Path) -> None:
+    """Weights of published networks are of full width, by which they are told."""
+    import torch
+
+    import convolens as cl
+    from convolens.trunks.weights.loading import get
+    from convolens.trunks.weights.table import WEIGHTS
+
+    torch.save(cl.trunk("vgg11", seed=0, device="cpu").state_dict(), folder / "vgg11.pth")
+    shutil.copy(get(WEIGHTS["vgg16/hed"]), folder / "hed.h5")
+
+
+def _write_sounds(folder: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (40_000, 2))
+    soundfile.write(folder / "sound.wav", noise, 8000)
+    soundfile.write(folder / "room.wav", noise[:800] * np.geomspace(1, 1e-3, 800)[:, None], 8000)
