@@ -9,6 +9,7 @@ import convolens as cl
 from convolens import cli
 from convolens.errors import FormatError, MemoryRefused
 from convolens.media.images import read_header, read_pages
+from convolens.media.kernels import read_kernel
 from convolens.media.weighing import picture_weight
 
 
@@ -97,3 +98,10 @@ def test_weights_of_pictures_are_those_of_their_headers(plain, tmp_path):
     path = tmp_path / "noise.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 300, 3), np.uint8)).save(path)
     assert picture_weight(path) == 400 * 300 * 8
+
+
+def test_a_kernel_over_the_budget_is_refused(tmp_path):
+    np.save(tmp_path / "large.npy", np.zeros((500, 500), np.float32))
+    cl.memory_limit("3MB")
+    with pytest.raises(MemoryRefused, match=r"large.npy: need 3.25 MB of memory"):
+        read_kernel(tmp_path / "large.npy")

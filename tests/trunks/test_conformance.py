@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import convolens as cl
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.errors import ArgumentError, DtypeError, MemoryRefused, ShapeError
 from convolens.trunks import TRUNKS
 from convolens.trunks.registry import trunk
 from convolens.trunks.trunk import BEFORE_RELU
@@ -148,3 +148,14 @@ def test_maps_that_were_not_asked_for_are_let_go(network):
     kept = [reference() for reference in alive if reference() is not None]
     assert all(tensor.data_ptr() == maps[middle].data_ptr() for tensor in kept)
     assert len(alive) > 3
+
+
+def test_maps_over_the_budget_are_refused_before_they_are_computed():
+    small = trunk("vgg11")
+    batch = torch.zeros(1, 3, 320, 320)
+    cl.memory_limit("60MB")
+    try:
+        with pytest.raises(MemoryRefused, match=r"batch of \(1, 3, 320, 320\): need 78.7 MB of memory"):
+            small(batch, taps="conv1_1")
+    finally:
+        cl.memory_limit("auto")

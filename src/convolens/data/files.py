@@ -13,6 +13,7 @@ from convolens.media.files import need_file
 from convolens.media.inputs import also_given
 from convolens.media.picture_files import is_closed_folder, is_left_out
 from convolens.media.picture_formats import remedy_for
+from convolens.memory import need_memory
 
 MAX_TEXT_BYTES = 4 << 30  # COCO's own annotations, the largest that are common, have half of it
 MAX_SIDE = 1 << 31  # of a picture, beyond which a size is not believed
@@ -69,6 +70,7 @@ def read_text(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> str:
     Raises:
         FileError: it is not there or cannot be read.
         FormatError: too large, or not UTF-8.
+        MemoryRefused: it needs more than the budget of memory.
     """
     try:
         found = read_bytes(path, what, most=most)
@@ -89,6 +91,7 @@ def read_bytes(path: Path, what: str, *, most: int = MAX_TEXT_BYTES) -> bytes:
         raise FormatError(f"{file}: need {what}, got a device or a pipe")
     if file.stat().st_size > most:
         raise FormatError(f"{file}: need {what} of at most {most:,} bytes, got {file.stat().st_size:,}")
+    need_memory(2 * file.stat().st_size, file)  # as bytes, and as text
     try:
         found = file.read_bytes()
     except OSError as error:

@@ -11,6 +11,11 @@ from typing import Any
 
 from convolens.data.files import ends_of_file, read_text
 from convolens.errors import FormatError
+from convolens.memory import need_memory
+
+# By the sign that begins or ends each: a dict of some keys, what more keys add, a list, an entry with its number, and
+# half of a text, whose other half is a key's, which is shared.
+_OBJECT_BYTES = {"{": 232, ":": 24, "[": 72, ",": 38, '"': 14}
 
 
 def read_json(path: Path, what: str) -> Any:
@@ -19,13 +24,25 @@ def read_json(path: Path, what: str) -> Any:
     Raises:
         FileError: it cannot be read.
         FormatError: it is no JSON, too deep, or has numbers too long.
+        MemoryRefused: it, or what it holds, needs more than the budget of memory.
     """
     try:
-        return json.loads(read_text(path, what))
+        text = read_text(path, what)
+        need_memory(parsed_bytes(text), path, "split it")
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"{path}: need JSON, got {error}") from error
+
+
+def parsed_bytes(text: str) -> int:
+    """About what Python's objects of a JSON text take, rather more than less: by its signs, before it is parsed.
+
+    >>> parsed_bytes("[1, 2.5]"), parsed_bytes('{"a": []}') > 250
+    (110, True)
+    """
+    return sum(size * text.count(sign) for sign, size in _OBJECT_BYTES.items())
 
 
 def keys_in(path: Path, start: str, names: tuple[str, ...]) -> frozenset[str]:

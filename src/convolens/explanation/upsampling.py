@@ -7,6 +7,7 @@ down.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from convolens.memory import need_memory
 from convolens.trunks import Preprocessing
 from convolens.trunks.receptive import ReceptiveField
+
+_BYTES_A_PIXEL = 16  # the map, it from 0 to 1, and what is made on the way
 
 
 def to_input(
@@ -51,6 +55,7 @@ def to_picture(
     heat: Float[Tensor, "height width"], preprocessing: Preprocessing, picture_size: tuple[int, int]
 ) -> Float32[np.ndarray, "picture_height picture_width"]:
     """A map of the network's input as a map of the picture: put where the crop was, 0 around it, resized back."""
+    need_memory(_BYTES_A_PIXEL * math.prod(picture_size), f"picture of {picture_size}", "make it smaller")
     resized = preprocessing.resized(*picture_size)
     left, right, top, bottom = _margins(preprocessing, heat.shape, resized)
     whole = pad(heat[None, None], (left, right, top, bottom))

@@ -10,16 +10,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.errors import FormatError
+from convolens.errors import FormatError, MemoryRefused
 from convolens.media.audio import read_audio
 from convolens.media.audio_films import SUFFIXES as FILMS
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, need_file
 from convolens.media.images import read_image
+from convolens.memory import need_memory
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", *FILMS)
 _TEXTS = (".txt", ".csv", ".tsv", ".dat")
 _MAX_TEXT_BYTES = 64 << 20
+_BYTES_A_WEIGHT = 9  # a double, and whether it is finite
 
 
 def read_kernel(path: AnyPath) -> NDArray[np.float64]:
@@ -31,6 +33,7 @@ def read_kernel(path: AnyPath) -> NDArray[np.float64]:
     Raises:
         FileError: nothing is there.
         FormatError: it holds no weights, or some that are no finite numbers.
+        MemoryRefused: it needs more than the budget of memory.
     """
     file = need_file(path, "a kernel")
     reader = _READERS.get(file.suffix.lower(), _read_picture)
@@ -51,6 +54,7 @@ def _read_sound(file: Path) -> NDArray[Any]:
 
 def _read_picture(file: Path) -> NDArray[Any]:
     picture = read_image(file)
+    need_memory(3 * _BYTES_A_WEIGHT * picture.shape[0] * picture.shape[1], file, "use a smaller kernel")
     gray = picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture
     weights: NDArray[np.float64] = gray / float(np.iinfo(picture.dtype).max)
     return weights
@@ -62,7 +66,7 @@ def _read_npy(file: Path) -> NDArray[Any]:
             _check_size(stream, file)
             stream.seek(0)
             array: NDArray[Any] = np.load(stream, allow_pickle=False)
-        except FormatError:
+        except (FormatError, MemoryRefused):
             raise
         except Exception as error:  # NumPy parses the header as Python, with all that parsing can raise
             raise FormatError(f"{file}: need an array saved by numpy.save, of numbers; {error}") from error
@@ -82,6 +86,7 @@ def _check_size(stream: BinaryIO, file: Path) -> None:
     claimed, held = math.prod(shape) * dtype.itemsize, file.stat().st_size - stream.tell()
     if claimed > held:
         raise FormatError(f"{file}: need the {claimed} bytes of numbers that its header claims, got {held}")
+    need_memory(claimed + _BYTES_A_WEIGHT * math.prod(shape), file, "use a smaller kernel")
 
 
 def _refuse_archive(file: Path) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from convolens.errors import ArgumentError, DtypeError, ShapeError, need_one_of
 from convolens.layers.fusion.chains import Chains
 from convolens.layers.tensors import is_traced
+from convolens.memory import need_memory
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing, any_channels
 from convolens.trunks.receptive import Box, ReceptiveField, Window, input_range, map_size
@@ -44,6 +45,9 @@ class Step:
     windows: tuple[Window, ...]
     channels: int
     before_relu: tuple[str, ...] = ()
+
+
+_FEW_PIXELS = 1 << 16  # of a batch, whose maps any machine has room for
 
 
 class Trunk(nn.Module):
@@ -101,6 +105,7 @@ class Trunk(nn.Module):
         last = max((-1, *(self.taps.index(self._step(name).tap) for name in names)))
         if not is_traced():  # a tracer records the sizes, which the checks compare
             self._check(batch, last)
+            self._need_memory(batch, names, last)
         batch = batch.contiguous(memory_format=torch.channels_last)  # as the fast layers have it
         found = self._between(batch, names, 0, last)
         return {name: found[name] for name in names}
@@ -125,6 +130,16 @@ class Trunk(nn.Module):
             raise ArgumentError(f"taps: need some at or after {tap}, got {', '.join(missing)}")
         found = {tap: value} | self._between(value, later, first, max((-1, *steps)))
         return {name: found[name] for name in taps}
+
+    def _need_memory(self, batch: Tensor, names: Sequence[str], last: int) -> None:
+        """States the maps that are held at once: those asked for, and the two largest neighbours on the way."""
+        pixels = batch.shape[0] * batch.shape[2] * batch.shape[3]
+        if batch.device.type != "cpu" or pixels < _FEW_PIXELS:
+            return
+        each = [self.channels(tap) / self.stride(tap) ** 2 for tap in self.taps[: last + 1]]
+        asked = sum(each[self.taps.index(self._step(name).tap)] for name in names if self._step(name).tap in self.taps)
+        size = batch.element_size() * pixels * (2 * max(each, default=0) + asked)
+        need_memory(size, f"batch of {tuple(batch.shape)}", "pass smaller pictures, or fewer")
 
     def channels(self, tap: str) -> int:
         """How many features the tap has."""

@@ -16,13 +16,13 @@ import numpy as np
 from jaxtyping import Bool, Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, as_real, is_tensor
+from convolens.arrays import Real, as_array, as_real, is_tensor, release_pool
 from convolens.effects.pictures.blur import blur, blur_reach
 from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.edges import sobel_gradients
 from convolens.effects.pictures.picture import check_picture
 from convolens.errors import DtypeError
-from convolens.memory import need_memory
+from convolens.memory import SMALL, need_memory
 from convolens.shapes import Boundary
 from convolens.strips import in_strips
 
@@ -95,7 +95,10 @@ def canny(
     reach = blur_reach(gray, sigma, truncate=_TRUNCATE) + _AROUND
     marks = in_strips(marked, gray, reach=reach, boundary=boundary)
     marks[[0, -1]] = 0  # the outermost pixels, which within a strip are not at the border where the picture wraps
+    large = gray.nbytes > SMALL
     del gray
+    if large:
+        release_pool()  # the labels are of another size
     return _connected(marks > 0, marks == _STRONG)
 
 
