@@ -8,7 +8,8 @@ CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
-.PHONY: demo test test-avx2 test-slow fuzz faults check sanitize neon bench wheel format clean setup
+.PHONY: demo test test-avx2 test-slow fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads neon bench wheel
+.PHONY: format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -62,6 +63,40 @@ sanitize: setup  ## the core's tests under the address and undefined-behaviour s
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	PYTHONPATH=$(SANITIZED)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])") \
 	$(BIN)/python -S -m pytest -q --capture=sys tests/core
+
+SANITIZED_THREADS := build/sanitize-threads
+sanitize-threads: setup  ## the core by several threads at once, and its tests, under the thread sanitizer
+	$(BIN)/cmake -S . -B $(SANITIZED_THREADS) -G Ninja -DCONVOLENS_SANITIZE_THREADS=ON \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
+	$(BIN)/cmake --build $(SANITIZED_THREADS)
+	rm -rf $(SANITIZED_THREADS)/site && mkdir -p $(SANITIZED_THREADS)/site && cp -r src/convolens $(SANITIZED_THREADS)/site
+	$(BIN)/cmake --install $(SANITIZED_THREADS) --prefix $(SANITIZED_THREADS)/site
+	export LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  TSAN_OPTIONS=halt_on_error=1:report_signal_unsafe=0 OPENBLAS_NUM_THREADS=1 \
+	  PYTHONPATH=$(SANITIZED_THREADS)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])"); \
+	$(BIN)/python -S tests/threads/without_torch.py && \
+	$(BIN)/python -S -m pytest -q --capture=sys tests/core -k "not without_memory and not systems_again"
+
+# Needs Debian's clang. Each goes on from the corpus that it left.
+FUZZED := build/fuzz-core
+fuzz-core: setup  ## the kernels for MINUTES, coverage-guided, under sanitizers; all instruction sets must agree
+	$(BIN)/cmake -S . -B $(FUZZED) -G Ninja -DCONVOLENS_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++ \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
+	$(BIN)/cmake --build $(FUZZED) --target fuzz_core
+	mkdir -p $(FUZZED)/corpus
+	$(FUZZED)/fuzz_core $(FUZZED)/corpus -max_total_time=$$(( $(MINUTES) * 60 )) -max_len=600 -timeout=60 \
+	  -artifact_prefix=$(FUZZED)/
+
+# A copy of the package, as atheris rewrites what is imported, and -S, as for the sanitizers.
+GUIDED := build/fuzz-parsers
+fuzz-parsers: setup  ## our parsers of files for MINUTES, coverage-guided by atheris
+	test -d $(GUIDED)/atheris || $(PIP) install --target $(GUIDED)/atheris atheris
+	rm -rf $(GUIDED)/site && mkdir -p $(GUIDED)/site && cp -r src/convolens $(GUIDED)/site
+	cp $$($(BIN)/python -c "from convolens import _core; print(_core.__file__)") $(GUIDED)/site/convolens
+	OMP_NUM_THREADS=1 \
+	PYTHONPATH=$(GUIDED)/site:$(GUIDED)/atheris:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])") \
+	$(BIN)/python -S -m tests.fuzz.guided $(GUIDED)/corpus -max_total_time=$$(( $(MINUTES) * 60 )) -max_len=4096 \
+	  -timeout=30 -rss_limit_mb=3000 -artifact_prefix=$(GUIDED)/
 
 neon: setup  ## the core's tests on NEON: cross-compiled, in an emulator; says which Debian packages that needs
 	.ci/neon

@@ -24,17 +24,27 @@ template <class T, int Bit> constexpr Mask<T> mask(bool second) {
     return m;
 }
 
-template <class T, int Bit = 1> inline void transpose(Vector<T> *v) {
+template <class T> inline Vector<T> shuffled(Vector<T> a, Vector<T> b, const Mask<T> &mask) {
+#if defined(__clang__) // which makes one instruction of it by itself
+    Vector<T> chosen;
+    for (int i = 0; i < lanes<T>; ++i)
+        chosen[i] = mask.at[i] < lanes<T> ? a[mask.at[i]] : b[mask.at[i] - lanes<T>];
+    return chosen;
+#else
     typedef typename LanesOf<T>::type Indices __attribute__((vector_size(vector_bytes)));
-    static constexpr Mask<T> one = mask<T, Bit>(false), two = mask<T, Bit>(true);
-    Indices first, second;
-    __builtin_memcpy(&first, one.at, sizeof first);
-    __builtin_memcpy(&second, two.at, sizeof second);
+    Indices indices;
+    __builtin_memcpy(&indices, mask.at, sizeof indices);
+    return __builtin_shuffle(a, b, indices);
+#endif
+}
+
+template <class T, int Bit = 1> inline void transpose(Vector<T> *v) {
+    static constexpr Mask<T> first = mask<T, Bit>(false), second = mask<T, Bit>(true);
     for (int i = 0; i < lanes<T>; ++i)
         if (!(i & Bit)) {
             const Vector<T> a = v[i], b = v[i + Bit];
-            v[i] = __builtin_shuffle(a, b, first);
-            v[i + Bit] = __builtin_shuffle(a, b, second);
+            v[i] = shuffled<T>(a, b, first);
+            v[i + Bit] = shuffled<T>(a, b, second);
         }
     if constexpr (Bit * 2 < lanes<T>)
         transpose<T, Bit * 2>(v);

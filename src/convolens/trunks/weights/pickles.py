@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from convolens.errors import ConvolensError, WeightsError
+from convolens.forks import lock_that_forks
 from convolens.memory import need_memory
 
 
@@ -60,6 +61,7 @@ _HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     ),
     (OrderedDict, "lightning.fabric.utilities.data.AttributeDict"),
 ]
+_listing = lock_that_forks()  # torch's list is the process's: another thread that is done would take ours off it
 _REMEDY = "where you trust the file, load it with the program that wrote it and torch.save(model.state_dict(), …)"
 
 
@@ -74,7 +76,7 @@ def read_pickled(path: Path) -> object:
     with _reading(path):
         if zipfile.is_zipfile(path):
             _need_state_dict(path)
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
+        with _listing, warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
             warnings.simplefilter("ignore")  # about odd pickles; what matters is whether it can be read
             return torch.load(path, map_location="cpu", weights_only=True)
 

@@ -1,0 +1,236 @@
+// The layers' kernels: convolutions with their epilogues, and gradients; pooling, averages, masks, fingerprints.
+#include "jobs/layers.hpp"
+#include "fuzz.hpp"
+
+namespace convolens::fuzzing {
+namespace {
+
+// A stack of pictures with gaps between its rows, and the memory it lies in.
+template <class T> struct Stack {
+    int64_t n, h, w, c, step_w, step_h, step_n;
+    Exactly<T> memory;
+
+    Stack(Data &data, int64_t n_, int64_t h_, int64_t w_, int64_t c_, bool dense = false)
+        : n(n_), h(h_), w(w_), c(c_), step_w(c + (dense ? 0 : in(data, 0, 3))),
+          step_h(w * step_w + (dense ? 0 : in(data, 0, 3))), step_n(h * step_h + (dense ? 0 : in(data, 0, 3))),
+          memory((n - 1) * step_n + (h - 1) * step_h + (w - 1) * step_w + c, data.ConsumeBool()) {}
+
+    template <class U = T> Pictures<U> view() { return {memory.data(), n, h, w, c, step_n, step_h, step_w}; }
+};
+
+// Weights in any order of their axes, each forwards or backwards.
+struct Filters {
+    Exactly<float> memory;
+    Weights view;
+
+    Filters(Data &data, int64_t filters, int64_t channels, int64_t rows, int64_t columns)
+        : memory(filters * channels * rows * columns), view{nullptr, filters, channels, rows, columns, 0, 0, 0, 0} {
+        memory.fill_finite(data);
+        const int64_t sizes[4] = {filters, channels, rows, columns};
+        int64_t *const steps[4] = {&view.step_filter, &view.step_channel, &view.step_row, &view.step_column};
+        int64_t step = 1, origin = 0;
+        for (int i = 0, first = int(in(data, 0, 3)); i < 4; ++i) {
+            const int d = (first + 3 * i) % 4;
+            const bool back = data.ConsumeBool();
+            *steps[d] = back ? -step : step;
+            origin += back ? step * (sizes[d] - 1) : 0;
+            step *= sizes[d];
+        }
+        view.data = memory.data() + origin;
+    }
+};
+
+// What follows the sums, with its arrays.
+struct After {
+    Exactly<float> bias;
+    Exactly<float> residual;
+    Epilogue epilogue;
+
+    After(Data &data, const Stack<float> &y, bool may_add)
+        : bias(y.c), residual(y.memory.size()), epilogue{nullptr, nullptr, data.ConsumeBool()} {
+        bias.fill_finite(data), residual.fill_finite(data);
+        if (data.ConsumeBool())
+            epilogue.bias = bias.data();
+        if (may_add && data.ConsumeBool())
+            epilogue.residual = residual.data();
+    }
+};
+
+void winograd(Data &data) {
+    const int64_t n = in(data, 1, 2), h = in(data, 1, 20), w = in(data, 1, 20);
+    const int64_t c = in(data, 0, 5) == 0 ? in(data, 120, 150) : in(data, 1, 40), filters = in(data, 1, 70);
+    const int64_t top = in(data, 0, 2), left = in(data, 0, 2);
+    const int64_t rows = h + top + in(data, 0, 2) - 2, columns = w + left + in(data, 0, 2) - 2;
+    WinogradJob job{};
+    job.tile = data.ConsumeBool() ? 2 : 4, job.pad_top = top, job.pad_left = left;
+    job.pool = data.ConsumeBool(), job.edge = top < 2 && left < 2 && data.ConsumeBool();
+    const int64_t each = job.pool ? 2 : 1;
+    if (rows < each || columns < each)
+        return;
+    Stack<float> x(data, n, h, w, c), y(data, n, rows / each, columns / each, filters);
+    x.memory.fill_from(data);
+    Filters weights(data, filters, c, 3, 3);
+    After after(data, y, !job.pool);
+    job.x = x.view<const float>(), job.weights = weights.view, job.epilogue = after.epilogue;
+    const bool ready = data.ConsumeBool();
+    on_each_set("winograd", (job.tile == 2 ? 1e-5 : 1e-4) * 16 * 9 * double(c), [&] {
+        Exactly<float> transformed(ready ? kernels().winograd_weights_size(filters, c, job.tile) : 0);
+        if (ready)
+            kernels().winograd_weights(weights.view, job.tile, transformed.data());
+        job.transformed = ready ? transformed.data() : nullptr;
+        std::fill_n(y.memory.data(), y.memory.size(), 77.0f);
+        job.y = y.view();
+        kernels().winograd(job);
+        return result_of(y.memory);
+    });
+}
+
+void weight_gradient(Data &data) {
+    const int64_t n = in(data, 1, 2), h = in(data, 1, 16), w = in(data, 1, 16), top = in(data, 0, 2),
+                  left = in(data, 0, 2);
+    const int64_t rows = h + top + in(data, 0, 2) - 2, columns = w + left + in(data, 0, 2) - 2;
+    if (rows < 1 || columns < 1)
+        return;
+    Stack<float> x(data, n, h, w, in(data, 1, 70)), g(data, n, rows, columns, in(data, 1, 70));
+    x.memory.fill_finite(data), g.memory.fill_finite(data);
+    on_each_set("winograd_weight_gradient", 1e-4 * 16 * double(n * rows * columns + 16), [&] {
+        Exactly<float> gradient(g.c * x.c * 9);
+        kernels().winograd_weight_gradient({x.view<const float>(), g.view<const float>(), top, left, gradient.data()});
+        return result_of(gradient);
+    });
+}
+
+void windowed(Data &data) {
+    const bool apart = data.ConsumeBool();
+    const int64_t channels = in(data, 1, 40), filters = apart ? channels : in(data, 1, 60);
+    const int64_t kh = in(data, 1, 6), kw = in(data, 1, 6);
+    ConvJob job{};
+    job.stride_h = in(data, 1, 3), job.stride_w = in(data, 1, 3), job.dilation_h = in(data, 1, 3);
+    job.dilation_w = in(data, 1, 3), job.pad_top = in(data, 0, 7), job.pad_left = in(data, 0, 7);
+    const int64_t h = in(data, 1, 16), w = in(data, 1, 24);
+    const int64_t free_h = h + job.pad_top + in(data, 0, 7) - job.dilation_h * (kh - 1) - 1;
+    const int64_t free_w = w + job.pad_left + in(data, 0, 7) - job.dilation_w * (kw - 1) - 1;
+    if (free_h < 0 || free_w < 0)
+        return;
+    const int64_t n = in(data, 1, 2);
+    Stack<float> x(data, n, h, w, channels);
+    Stack<float> y(data, n, free_h / job.stride_h + 1, free_w / job.stride_w + 1, filters);
+    x.memory.fill_from(data);
+    Filters weights(data, filters, apart ? 1 : channels, kh, kw);
+    After after(data, y, true);
+    job.x = x.view<const float>(), job.weights = weights.view, job.epilogue = after.epilogue;
+    on_each_set(apart ? "depthwise" : "im2col", 0, [&] {
+        const Kernels &k = kernels();
+        Exactly<float> packed(apart ? k.depthwise_weights_size(weights.view) : k.im2col_weights_size(weights.view));
+        (apart ? k.depthwise_weights : k.im2col_weights)(weights.view, packed.data());
+        std::fill_n(y.memory.data(), y.memory.size(), 77.0f);
+        job.packed = packed.data(), job.y = y.view();
+        (apart ? k.depthwise : k.im2col)(job);
+        return result_of(y.memory);
+    });
+}
+
+} // namespace
+
+void convolution_layers(Data &data) {
+    switch (in(data, 0, 2)) {
+    case 0:
+        return winograd(data);
+    case 1:
+        return weight_gradient(data);
+    default:
+        return windowed(data);
+    }
+}
+
+namespace {
+
+void pool(Data &data) {
+    PoolJob job{};
+    job.rows = in(data, 1, 4), job.columns = in(data, 1, 4), job.stride_h = in(data, 1, 4),
+    job.stride_w = in(data, 1, 4);
+    job.dilation_h = in(data, 1, 2), job.dilation_w = in(data, 1, 2);
+    job.pad_top = in(data, 0, job.rows / 2), job.pad_left = in(data, 0, job.columns / 2);
+    const int64_t n = in(data, 1, 2), h = in(data, 1, 16), w = in(data, 1, 16), c = in(data, 1, 70);
+    const int64_t free_h = h + job.pad_top + in(data, 0, job.rows / 2) - job.dilation_h * (job.rows - 1) - 1;
+    const int64_t free_w = w + job.pad_left + in(data, 0, job.columns / 2) - job.dilation_w * (job.columns - 1) - 1;
+    if (free_h < 0 || free_w < 0)
+        return;
+    Stack<float> x(data, n, h, w, c), y(data, n, free_h / job.stride_h + 1, free_w / job.stride_w + 1, c, true);
+    x.memory.fill_from(data);
+    Exactly<int64_t> argmax(y.memory.size());
+    Stack<float> gradient(data, n, h, w, c, true);
+    const bool marked = data.ConsumeBool(), beside = job.rows == job.stride_h && job.columns == job.stride_w &&
+                                                     job.pad_top + job.pad_left == 0 &&
+                                                     job.dilation_h * job.dilation_w == 1;
+    job.x = x.view<const float>();
+    on_each_set("pool", 0, [&] {
+        job.y = y.view(), job.argmax = marked ? argmax.data() : nullptr;
+        kernels().pool(job);
+        Result all = result_of(y.memory);
+        if (!marked)
+            return all;
+        const Result at = result_of(argmax);
+        all.insert(all.end(), at.begin(), at.end());
+        std::fill_n(gradient.memory.data(), gradient.memory.size(), 0.0f);
+        kernels().pool_gradient(
+            {y.view<const float>(), argmax.data(), beside ? job.rows : 0, beside ? job.columns : 0, gradient.view()});
+        const Result back = result_of(gradient.memory);
+        all.insert(all.end(), back.begin(), back.end());
+        return all;
+    });
+}
+
+void average(Data &data) {
+    const int64_t side = in(data, 1, 5), n = in(data, 1, 2), h = in(data, 1, 16), w = in(data, 1, 16),
+                  c = in(data, 1, 70);
+    const bool up = data.ConsumeBool(); // the last, incomplete window counts
+    const int64_t rows = (h + (up ? side - 1 : 0)) / side, columns = (w + (up ? side - 1 : 0)) / side;
+    if (rows < 1 || columns < 1)
+        return;
+    Stack<float> x(data, n, h, w, c), y(data, n, rows, columns, c);
+    x.memory.fill_finite(data);
+    on_each_set("average", 1e-5, [&] {
+        kernels().average({x.view<const float>(), side, y.view()});
+        Result all = result_of(y.memory);
+        Exactly<float> memory(x.memory.size());
+        Pictures<float> gradient = x.view();
+        gradient.data = memory.data();
+        kernels().average_gradient({y.view<const float>(), side, gradient});
+        const Result back = result_of(memory);
+        all.insert(all.end(), back.begin(), back.end());
+        return all;
+    });
+}
+
+void masks(Data &data) {
+    const int64_t count = in(data, 0, 300);
+    const bool at_front = data.ConsumeBool();
+    Exactly<float> values(count, at_front);
+    values.fill_from(data);
+    on_each_set("masks", 0, [&] {
+        Exactly<uint8_t> mask(count);
+        kernels().relu_mask(values.data(), mask.data(), count);
+        Exactly<float> g(count, at_front);
+        std::fill_n(g.data(), count, 3.0f);
+        kernels().apply_mask(g.data(), mask.data(), count);
+        Result all = result_of(g);
+        kernels().fingerprint(values.data(), count); // each set has its own
+        return all;
+    });
+}
+
+} // namespace
+
+void pooling_layers(Data &data) {
+    switch (in(data, 0, 2)) {
+    case 0:
+        return pool(data);
+    case 1:
+        return average(data);
+    default:
+        return masks(data);
+    }
+}
+
+} // namespace convolens::fuzzing
