@@ -54,7 +54,9 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "models": (
         "A trunk with a head for a task: what is in a picture, and where.",
         ("load", "classifier", "models.Classifier", "models.classify.Prediction", "localizer", "models.Localizer",
-         "models.localize.Location", "detector", "models.Detector", "models.detect.Detections"),
+         "models.localize.Location", "detector", "models.Detector", "models.detect.Detections", "export",
+         "exporting.export.Export", "exported.ExportedClassifier", "exported.ExportedLocalizer",
+         "exported.ExportedDetector", "exported.ExportedFeatures"),
     ),
     "training": (
         "Your own pictures in, a model file out; and how good it is.",

@@ -25,15 +25,16 @@ from convolens.evaluation.evaluate import evaluate as evaluate
 from convolens.explanation import Explanation, HasTapScores, TapScores
 from convolens.explanation import explain as explain
 from convolens.explanation.wrap import wrap_module as wrap_module
+from convolens.exporting.export import export as export
 from convolens.features.convolutionalize import convolutionalize as convolutionalize
 from convolens.features.shared_trunk import share_trunk as share_trunk
 from convolens.layers import fuse as fuse
+from convolens.loading import load as load
 from convolens.media.audio import write_audio as write_audio
 from convolens.media.files import AnyPath, OpenFile
 from convolens.media.images import Source
 from convolens.media.images import write_image as write_image
 from convolens.media.pixels import Picture
-from convolens.models import load as load
 from convolens.models.classify import classifier as classifier
 from convolens.models.detect.build import detector as detector
 from convolens.models.localize import localizer as localizer

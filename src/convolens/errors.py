@@ -98,6 +98,10 @@ class TrainingError(ConvolensError, RuntimeError):
     """A training cannot go on."""
 
 
+class ExportError(ConvolensError, RuntimeError):
+    """A model cannot be exported, or its export does not give the model's answers."""
+
+
 class MissingExtraError(ConvolensError, ImportError):
     """A package that an optional part needs is not installed."""
 

@@ -13,9 +13,10 @@ from convolens.effects.sounds.echo_search import Echoes
 from convolens.evaluation.result import Evaluation
 from convolens.explanation import Explanation
 from convolens.explanation.wrap import Wrapped
+from convolens.exported import Exported, ExportedDetector
 from convolens.features.convolutionalize import Scanner
 from convolens.features.shared_trunk import SharedTrunk
-from convolens.models import Classifier, Detector, Localizer
+from convolens.models import Classifier, Detector, Localizer, Model
 from convolens.models.classify import Prediction
 from convolens.models.detect import Detections
 from convolens.models.localize import Location
@@ -112,13 +113,13 @@ loaded = cl.load("best.safetensors")
 assert_type(classifier, Classifier)
 assert_type(localizer, Localizer)
 assert_type(detector, Detector)
-assert_type(loaded, Classifier | Localizer | Detector)
+assert_type(loaded, Model | Exported)
 assert_type(classifier.predict("a.jpg"), Prediction)
 assert_type(classifier.predict(["a.jpg", "b.jpg"]), list[Prediction])
 assert_type(localizer.predict(bytes_), Location)
 assert_type(detector.predict(tensor, threshold=0.3), Detections)
 if loaded.task == "detect":
-    assert_type(loaded, Detector)
+    assert_type(loaded, Detector | ExportedDetector)
     assert_type(loaded.predict("a.jpg"), Detections)
 elif loaded.task == "classify":
     assert_type(loaded.predict("a.jpg").labels, tuple[str, ...])

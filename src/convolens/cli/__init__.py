@@ -17,7 +17,20 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.main import get_command
 
-from convolens.cli import convolve, data, explaining, networks, pictures, restyle, sounds, start, tour, train, trunks
+from convolens.cli import (
+    convolve,
+    data,
+    explaining,
+    export,
+    networks,
+    pictures,
+    restyle,
+    sounds,
+    start,
+    tour,
+    train,
+    trunks,
+)
 from convolens.cli.budget import Commands
 from convolens.cli.telling import Answers, answer, tell, telling_notes
 from convolens.cli.wording import in_words_of, options_of
@@ -31,6 +44,7 @@ GROUPS = (
     convolve,
     train,
     networks,
+    export,
     explaining,
     restyle,
     data,

@@ -12,7 +12,7 @@ from convolens.cli.telling import answer, answer_line, tell, tell_written
 if TYPE_CHECKING:
     from convolens.inference.predict import Predictor
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder of train, or a .safetensors file.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder of train, a .safetensors or .onnx file.")]
 Data = Annotated[
     Path,
     typer.Argument(metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."),
@@ -92,9 +92,9 @@ def predict(
     """
     from convolens.errors import ArgumentError
     from convolens.inference.predict import predict_files
-    from convolens.models import load
+    from convolens.loading import load
 
-    loaded = load(model, device=device)
+    loaded: Any = load(model, device=device)
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {
@@ -193,8 +193,8 @@ def evaluate(
     import json
 
     from convolens.evaluation.evaluate import evaluate as measure
+    from convolens.loading import load
     from convolens.media.table_files import need_table, write_table
-    from convolens.models import load
 
     if table is not None:
         need_table(table)

@@ -76,8 +76,11 @@ def stylize(
       convolens stylize - painting.jpg texture.png --size 512
     """
     from convolens.errors import ArgumentError
-    from convolens.inference.stylize import stylize_file, stylize_folder
     from convolens.media.picture_files import is_many
+    from convolens.torch_loading import need_networks
+
+    need_networks("stylize")
+    from convolens.inference.stylize import stylize_file, stylize_folder
 
     if keep_colors and match_colors:
         raise ArgumentError("colors: need --keep-colors or --match-colors, got both")

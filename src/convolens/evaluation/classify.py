@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,12 +14,16 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from convolens.data import DataSet, Example, Skipped
+from convolens.data.loading import read_usable
 from convolens.data.model_inputs import model_batches
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
 from convolens.evaluation.result import Evaluation, need_usable
+from convolens.exported import ExportedClassifier
+from convolens.media.pixels import as_pixels
 from convolens.models.classify import Classifier
 from convolens.models.inputs import evaluating
+from convolens.progress import track
 
 # Numbers that go into the model file and, after each step or epoch, into metrics.csv; by whether it is multi-label.
 SAVED_METRICS = {False: ("top1", "macro_f1", "ece", "count"), True: ("mean_ap", "macro_f1", "exact", "count")}
@@ -34,7 +38,7 @@ class Scored(NamedTuple):
 
 
 def score_pictures(
-    model: Classifier,
+    model: Classifier | ExportedClassifier,
     examples: Sequence[Example],
     *,
     batch: int = 16,
@@ -55,6 +59,10 @@ def score_pictures(
     """
     found = Scored(np.zeros((0, len(model.class_names))), [], [])
     scores: list[NDArray[Any]] = []
+    if isinstance(model, ExportedClassifier):
+        scores = list(model.probabilities(_pixels(examples, found, progress), batch=batch))
+        need_usable(scores, found.skipped, source)
+        return found._replace(scores=np.stack(scores))
     with evaluating(model):
         for one, read in model_batches(model, examples, found.skipped, batch=batch, what="pictures", progress=progress):
             scores.append(model.probabilities(model(one)).cpu().numpy())
@@ -63,7 +71,15 @@ def score_pictures(
     return found._replace(scores=np.concatenate(scores))
 
 
-def metrics_of(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:
+def _pixels(examples: Sequence[Example], found: Scored, progress: bool) -> Iterator[NDArray[Any]]:
+    """The pictures of the examples that can be read, which are noted in `found`."""
+    shown = track(examples, "pictures", len(examples), show=progress)
+    for example, pixels in read_usable(lambda one: as_pixels(one.path), shown, found.skipped):
+        found.examples.append(example)
+        yield pixels
+
+
+def metrics_of(model: Classifier | ExportedClassifier, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:
     """The metrics of a model by its probabilities for examples."""
     if model.multi_label:
         return multi_label_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)

@@ -12,6 +12,7 @@ from convolens.data import Example, Skipped, load
 from convolens.data.loading import read_usable
 from convolens.evaluation.detections import Found, coco_metrics, voc_metrics
 from convolens.evaluation.result import Evaluation, Metric, need_usable
+from convolens.exported import ExportedDetector
 from convolens.models.detect import LOWEST, Detector
 from convolens.progress import track
 
@@ -48,7 +49,12 @@ class Detected:
 
 
 def detect_all(
-    model: Detector, examples: Sequence[Example], *, batch: int = 16, source: object = "data", progress: bool = False
+    model: Detector | ExportedDetector,
+    examples: Sequence[Example],
+    *,
+    batch: int = 16,
+    source: object = "data",
+    progress: bool = False,
 ) -> Detected:
     """Runs the model over examples with any number of objects each. Arguments and errors as in `score_pictures`."""
     detected = Detected([], [], [], model.class_names)

@@ -10,6 +10,7 @@ import numpy as np
 
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
+from convolens.errors import need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
@@ -23,6 +24,7 @@ from convolens.evaluation.page import (
     reliability_part,
 )
 from convolens.evaluation.result import Evaluation
+from convolens.exported import Exported, ExportedClassifier, ExportedDetector, ExportedLocalizer, ExportedModel
 from convolens.media.files import AnyPath, need_target
 from convolens.media.inputs import reads
 from convolens.models.classify import Classifier
@@ -42,7 +44,7 @@ class Measured(NamedTuple):
 
 @reads("data")
 def evaluate(
-    model: Classifier | Localizer | Detector,
+    model: Classifier | Localizer | Detector | Exported,
     data: AnyPath,
     *,
     split: str | None = None,
@@ -54,7 +56,7 @@ def evaluate(
     """Runs the model over data whose answers are known, and compares.
 
     Args:
-        model: a classifier, a localizer or a detector.
+        model: a classifier, a localizer or a detector, in torch or exported.
         data: a folder with one folder of pictures for each class, or any other format of `convolens.data`; names
             as the model's, some may be missing.
         split: `train`, `validation` or `test` of data that has splits. None takes the test split, or else that for
@@ -90,11 +92,13 @@ def evaluate(
     """
     if html is not None:
         need_target(html)
+    need_one_of("model: its task", model.task, _MEASURES)
     chosen = _chosen(read_data(data, class_names=model.class_names), split)
     with running_on(model, device):
         measured = _MEASURES[model.task](model, chosen, batch, progress)
     skipped = [{"path": str(one.path), "reason": one.reason} for one in (*chosen.skipped, *measured.skipped)]
-    title = f"{model.task.capitalize()}: {model.trunk.name} on {Path(data).name}"
+    name = model.path.name if isinstance(model, ExportedModel) else model.trunk.name
+    title = f"{model.task.capitalize()}: {name} on {Path(data).name}"
     found = measured.numbers.having(skipped=skipped)
     found.make_page = lambda: evaluation_page(title, str(data), found, measured.parts())
     if html is not None:
@@ -109,7 +113,7 @@ def _chosen(data: DataSet, split: str | None) -> DataSet:
     return next((data.split(name) for name in ("test", "validation") if name in data.splits), data)
 
 
-def _classifier(model: Classifier, data: DataSet, batch: int, progress: bool) -> Measured:
+def _classifier(model: Classifier | ExportedClassifier, data: DataSet, batch: int, progress: bool) -> Measured:
     if not model.multi_label:
         need_one_label(data)
     scores, used, skipped = score_pictures(model, data.examples, batch=batch, source=data.root, progress=progress)
@@ -128,14 +132,14 @@ def _classifier(model: Classifier, data: DataSet, batch: int, progress: bool) ->
     return Measured(found, skipped, parts)
 
 
-def _localizer(model: Localizer, data: DataSet, batch: int, progress: bool) -> Measured:
+def _localizer(model: Localizer | ExportedLocalizer, data: DataSet, batch: int, progress: bool) -> Measured:
     located = locate_all(model, data.examples, batch=batch, source=data.root, progress=progress)
     return Measured(
         located.evaluation(), located.skipped, lambda: [mistakes_part(wrong_places(located, model.class_names))]
     )
 
 
-def _detector(model: Detector, data: DataSet, batch: int, progress: bool) -> Measured:
+def _detector(model: Detector | ExportedDetector, data: DataSet, batch: int, progress: bool) -> Measured:
     detected = detect_all(model, data.examples, batch=batch, source=data.root, progress=progress)
     found, used, names = detected.found, detected.examples, model.class_names
 

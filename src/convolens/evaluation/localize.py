@@ -12,11 +12,12 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.boxes import corners_of, overlaps
+from convolens.boxes import centers_of, corners_of, overlaps
 from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable
 from convolens.evaluation.plots import bars
 from convolens.evaluation.result import Evaluation, Metric, need_usable
+from convolens.exported import ExportedLocalizer
 from convolens.models.inputs import batches, evaluating
 from convolens.models.localize import PRESENT, Localizer, Predictions
 from convolens.progress import track
@@ -65,14 +66,22 @@ class Located:
 
 
 def locate_all(
-    model: Localizer, examples: Sequence[Example], *, batch: int = 32, source: object = "data", progress: bool = False
+    model: Localizer | ExportedLocalizer,
+    examples: Sequence[Example],
+    *,
+    batch: int = 32,
+    source: object = "data",
+    progress: bool = False,
 ) -> Located:
     """Runs the model over examples with a box or none each. Arguments and errors as in `score_pictures`."""
     skipped: list[Skipped] = []
+    if isinstance(model, ExportedLocalizer):
+        return _locate_exported(model, examples, skipped, batch, source, progress)
+    preprocess = model.preprocess
 
     def read(example: Example) -> tuple[Tensor, tuple[Example, int, list[float]]]:
         loaded = load(example)
-        return model.preprocess(loaded.pixels), (example, *_truth(loaded))
+        return preprocess(loaded.pixels), (example, *_truth(loaded))
 
     def singles() -> Iterator[tuple[Tensor, tuple[Example, int, list[float]]]]:
         shown = track(examples, "pictures", len(examples), show=progress)
@@ -88,6 +97,36 @@ def locate_all(
     need_usable(outputs, skipped, source)
     used, labels, boxes = zip(*truths, strict=True)
     return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used, tuple(skipped))
+
+
+def _locate_exported(
+    model: ExportedLocalizer,
+    examples: Sequence[Example],
+    skipped: list[Skipped],
+    batch: int,
+    source: object,
+    progress: bool,
+) -> Located:
+    """The same by a file's answers: its probabilities and boxes as the outputs that they came from."""
+    truths: list[tuple[Example, int, list[float]]] = []
+
+    def pictures() -> Iterator[NDArray[Any]]:
+        shown = track(examples, "pictures", len(examples), show=progress)
+        for example, loaded in read_usable(load, shown, skipped):
+            truths.append((example, *_truth(loaded)))
+            yield loaded.pixels
+
+    outputs = [_output(*answers) for answers in model.answers(pictures(), batch=batch)]
+    need_usable(outputs, skipped, source)
+    used, labels, boxes = zip(*truths, strict=True)
+    return Located(torch.stack(outputs), torch.tensor(labels), torch.tensor(boxes), used, tuple(skipped))
+
+
+def _output(probabilities: NDArray[Any], objectness: float, corners: NDArray[Any]) -> Tensor:
+    """What `Predictions.of` makes these answers of; corners as fractions of the picture."""
+    centers = centers_of(torch.from_numpy(corners).double())
+    logit, sizes = (torch.logit(one, eps=1e-9) for one in (torch.tensor([objectness]).double(), centers[2:]))
+    return torch.cat([logit, torch.from_numpy(probabilities).double().clamp_min(1e-30).log(), centers[:2], sizes])
 
 
 def localization_metrics(

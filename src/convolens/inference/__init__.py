@@ -1,5 +1,4 @@
-"""What a trained model predicts for files and folders: predictions, explanations, restyled pictures."""
+"""What a trained model predicts for files and folders: predictions, explanations, restyled pictures.
 
-from convolens.torch_loading import need_networks
-
-need_networks()
+Predicting takes exported models too, so that nothing here loads torch before it is used.
+"""

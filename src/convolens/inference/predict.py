@@ -21,13 +21,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from numpy.typing import NDArray
 
-from convolens.data.files import read_text
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
+from convolens.exported import ExportedModel
 from convolens.media.annotate import annotated, write_jpeg
-from convolens.media.files import AnyPath, append, make_folder, write_json, writing
+from convolens.media.files import AnyPath, append, make_folder, need_file, write_json, writing
 from convolens.media.inputs import given, need_no_input
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
@@ -50,10 +49,6 @@ class Predictor(Protocol):
     @property
     def predict(self) -> Callable[..., Any]:
         """From a list of pictures, and `batch=`, to a dataclass for each."""
-
-    @property
-    def state_dict(self) -> Callable[[], dict[str, torch.Tensor]]:
-        """The weights, as a module gives them."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +146,8 @@ def _predict_into(
 
 
 def _check_options(model: Predictor, options: dict[str, Any]) -> None:
+    if not hasattr(model, "predict"):
+        raise ArgumentError(f"model: need one that predicts, got one of {model.task}")
     taken = [name for name in signature(model.predict).parameters if name not in ("self", "images", "batch")]
     wrong = [name for name in options if name not in taken]
     if wrong:
@@ -207,7 +204,7 @@ def _check_manifest(folder: Path, model: Predictor, options: dict[str, Any]) -> 
         write_json(manifest, here)
         return
     try:
-        there = json.loads(read_text(manifest, "the description of predictions"))
+        there = json.loads(need_file(manifest, "the description of predictions").read_text("utf-8"))
         there["options"] = {_NOW_CALLED.get(name, name): value for name, value in there["options"].items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise FormatError(
@@ -218,7 +215,12 @@ def _check_manifest(folder: Path, model: Predictor, options: dict[str, Any]) -> 
 
 
 def fingerprint(model: Predictor) -> str:
-    """A hash of the model's weights: the same for the same model, wherever its file is."""
+    """A hash of the model's weights, or of an exported one's file: the same for the same model, wherever it is."""
+    if isinstance(model, ExportedModel):
+        return model.fingerprint
+    import torch  # only here: exported models do without
+
+    assert isinstance(model, torch.nn.Module)
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())

@@ -7,7 +7,6 @@ a head is all there is to train: a trunk that somebody else trained stays as it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from jaxtyping import Float
@@ -17,22 +16,15 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.heads import HEADS, PooledHead
-from convolens.models.inputs import batches, best_first, class_names_of, device_of, evaluating, need_finite
+from convolens.models.inputs import batches, class_names_of, device_of, evaluating, need_finite
 from convolens.models.model_file import ModelFile
-from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
+from convolens.results import Prediction as Prediction
+from convolens.results import best_first, of_pictures, remembered
 from convolens.trunks import OriginalHead, Trunk, published
 from convolens.trunks.options import seeded
 from convolens.trunks.registry import trunk as make_trunk
-
-
-@dataclass(frozen=True, repr=False)
-class Prediction(Predicted):
-    """The classes, likeliest first, and their scores: they add up to 1 over all, unless the model is multi-label."""
-
-    labels: tuple[str, ...]
-    scores: tuple[float, ...]
 
 
 class Classifier(TrunkModel):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, WeightsError
@@ -72,14 +71,6 @@ def batches(singles: Iterable[tuple[Tensor, Item]], size: int) -> Iterator[tuple
         items.append(item)
     if waiting:
         yield torch.cat(waiting), items
-
-
-def best_first(
-    scores: NDArray[Any], names: Sequence[str], top: int | None
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Gives the `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
-    order = np.argsort(-scores, kind="stable")[:top]
-    return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)
 
 
 def need_finite(outputs: Tensor) -> Tensor:

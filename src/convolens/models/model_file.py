@@ -156,6 +156,8 @@ def read_model_file(path: AnyPath) -> ModelFile:
             file of a later version.
     """
     file = model_path(path)
+    if file.suffix.lower() == ".onnx":
+        raise WeightsError(f"{file}: need a model in torch (.safetensors), got an exported one, which only predicts")
     if file != Path(path) and not file.exists():
         raise FileError(f"{path}: need a model or the folder of a run, found no {BEST} there")
     _refuse_pickle(need_file(file, "a model"))

@@ -59,10 +59,7 @@ class TrunkModel(nn.Module):
             WeightsError: another suffix; or it is a fused copy, whose weights are no longer the model's.
             FileError: it cannot be written.
         """
-        if any(isinstance(part, Fused | Convolution) for part in self.modules()):
-            raise WeightsError(
-                f"{path}: need the model itself to save, got a fused copy; save the model that was fused"
-            )
+        need_unfused(self, "save")
         facts = {
             "task": self.task,
             **trunk_facts(self.trunk),
@@ -72,3 +69,13 @@ class TrunkModel(nn.Module):
             "metrics": self.metrics,
         }
         write_model_file(path, self, facts)
+
+
+def need_unfused(model: nn.Module, verb: str) -> None:
+    """Refuses a fused copy, whose weights are no longer the model's.
+
+    Raises:
+        WeightsError: it is one.
+    """
+    if any(isinstance(part, Fused | Convolution) for part in model.modules()):
+        raise WeightsError(f"model: need the model itself to {verb}, got a fused copy; {verb} the model that was fused")

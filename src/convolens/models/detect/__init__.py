@@ -9,12 +9,13 @@ Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016.
 
 from __future__ import annotations
 
-from convolens.models.detect.decoding import LOWEST, Detections, Selection
 from convolens.models.detect.default_boxes import DefaultBoxes, shapes_of
 from convolens.models.detect.detector import Detector
 from convolens.models.detect.fit_boxes import fit_shapes, mean_overlap
 from convolens.models.detect.loss import DetectionLoss, Outputs
 from convolens.models.detect.matching import Matches
+from convolens.results import Detections
+from convolens.selection import LOWEST, Selection
 
 __all__ = [
     "LOWEST",

@@ -8,76 +8,21 @@ ICCV 2017.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens import _core
-from convolens.arrays import Real
 from convolens.boxes import corners_of
-from convolens.errors import ArgumentError
 from convolens.models.detect.loss import Objectness, Outputs
 from convolens.models.detect.matching import Grids
 from convolens.models.detect.offsets import decode
-from convolens.models.results import Predicted
+from convolens.results import Detections
+from convolens.selection import Selection
 
-LOWEST = 0.01  # the paper's threshold, for measuring: nearly everything counts
-MIN_SCORE = 0.5  # the threshold for people
-NMS_IOU = 0.45
-TOP_K, MAX_DETECTIONS = 400, 200
 SIGMA = 0.5  # of soft-NMS, the authors' choice
-
-
-@dataclass(frozen=True, repr=False)
-class Detections(Predicted):
-    """The objects found in a picture, likeliest first.
-
-    Attributes:
-        boxes_xyxy: `(objects, 4)` float32, in pixels of the original picture.
-        labels: the name of each one's class.
-        scores: `(objects,)` float32, how likely each is of that class.
-        classes: `(objects,)`, the number of each one's class among the model's `class_names`.
-        default_boxes: `(objects,)`, the number of the default box that predicted it; -1 after merging tiles.
-    """
-
-    boxes_xyxy: Float32[np.ndarray, "objects 4"]
-    labels: tuple[str, ...]
-    scores: Float32[np.ndarray, " objects"]
-    classes: Int64[np.ndarray, " objects"]
-    default_boxes: Int64[np.ndarray, " objects"]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What counts as found.
-
-    Attributes:
-        threshold: only scores above it.
-        nms_iou: of two boxes of a class with a larger IoU only the likelier stays.
-        soft: it stays, but its score fades by exp(-IoU² / 0.5); `nms_iou` then plays no role.
-        top_k: the likeliest of each class, before that.
-        max_detections: the likeliest of a picture, after that.
-    """
-
-    threshold: Real = MIN_SCORE
-    nms_iou: Real = NMS_IOU
-    soft: bool = False
-    top_k: int = TOP_K
-    max_detections: int = MAX_DETECTIONS
-
-    def __post_init__(self) -> None:
-        for name in ("threshold", "nms_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ArgumentError(f"{name}: need a number from 0 to 1, got {getattr(self, name)}")
-        for name in ("top_k", "max_detections"):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"{name}: need at least 1, got {getattr(self, name)}")
 
 
 def probabilities(scores: Float[Tensor, "batch boxes scores"], objectness: Objectness) -> Tensor:

@@ -15,15 +15,7 @@ from convolens.arrays import Real
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.layers.tensors import is_traced
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
-from convolens.models.detect.decoding import (
-    MAX_DETECTIONS,
-    MIN_SCORE,
-    NMS_IOU,
-    TOP_K,
-    Detections,
-    Selection,
-    detections,
-)
+from convolens.models.detect.decoding import detections
 from convolens.models.detect.default_boxes import Shapes, checked_shapes, checked_strides, tile_boxes
 from convolens.models.detect.feature_maps import (
     DENSE,
@@ -40,9 +32,10 @@ from convolens.models.detect.matching import Grids, Matches, match
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating, need_finite
 from convolens.models.model_file import ModelFile
-from convolens.models.results import remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
+from convolens.results import Detections, remembered
+from convolens.selection import MAX_DETECTIONS, MIN_SCORE, NMS_IOU, TOP_K, Selection
 from convolens.trunks import Trunk
 from convolens.trunks.vgg import is_vgg
 

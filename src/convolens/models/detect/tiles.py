@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError
-from convolens.models.detect.decoding import Detections, Selection, select
+from convolens.models.detect.decoding import select
+from convolens.results import Detections
+from convolens.selection import Selection
 
 SHARED = 0.25  # of a tile's side is in its neighbor as well
 _EDGE = 0.01  # of a tile's side: how near to its edge a box counts as cut off

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from convolens.models.localize.heads import HIDDEN, AttentionPooling, PlaceHead, Predictions
 from convolens.models.localize.loss import BOX_LOSSES, Losses, losses
-from convolens.models.localize.model import PRESENT, Localizer, Location, localizer
+from convolens.models.localize.model import Localizer, localizer
+from convolens.results import Location
+from convolens.selection import PRESENT
 
 __all__ = [
     "BOX_LOSSES",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from convolens.errors import ArgumentError
+from convolens.layers.tensors import is_traced
 from convolens.trunks.blocks import convolution
 
 HIDDEN = 128  # features between a tap and the outputs
@@ -54,8 +55,8 @@ class AttentionPooling(nn.Module):
         logits = outputs[:, :1].flatten(2)
         weights = logits.softmax(dim=2).view_as(outputs[:, :1])
         found = (weights * _placed(outputs[:, 1:], rows, columns)).sum(dim=(2, 3))
-        cells: Any = rows * columns  # a tensor where torch.jit.trace records sizes
-        log_cells = cells.double().log() if isinstance(cells, Tensor) else math.log(cells)
+        # By a sum where sizes are recorded: a tracer or an exporter would keep their logarithm as a number.
+        log_cells: Any = torch.zeros_like(logits).logsumexp(dim=2) if is_traced() else math.log(rows * columns)
         return torch.cat([logits.logsumexp(dim=2) - log_cells, found], dim=1)
 
     def over_windows(self, rows: int, columns: int) -> AttentionPoolingWindows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from jaxtyping import Float
@@ -16,31 +15,14 @@ from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating, need_finite
 from convolens.models.localize.heads import HIDDEN, PlaceHead, Predictions
 from convolens.models.model_file import ModelFile
-from convolens.models.results import Predicted, of_pictures, remembered
 from convolens.models.tap_scores import TrunkScores
 from convolens.models.trunk_model import TrunkModel
+from convolens.results import Location as Location
+from convolens.results import of_pictures, remembered
+from convolens.selection import PRESENT
 from convolens.trunks import Preprocessing, Trunk
 from convolens.trunks.options import seeded
 from convolens.trunks.registry import trunk as make_trunk
-
-PRESENT = 0.5  # the objectness at or above which an object is named
-
-
-@dataclass(frozen=True, repr=False)
-class Location(Predicted):
-    """What was found in a picture.
-
-    Attributes:
-        label: the class; None where no object was found.
-        score: how likely it is that class, given that there is an object.
-        box_xyxy: where, in pixels of the original picture, `(x1, y1, x2, y2)`; None where no object was found.
-        objectness: how likely there is an object.
-    """
-
-    label: str | None
-    score: float
-    box_xyxy: tuple[float, float, float, float] | None
-    objectness: float
 
 
 class Localizer(TrunkModel):

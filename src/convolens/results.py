@@ -1,4 +1,7 @@
-"""What models predict: results that know their picture, show themselves and are plain data."""
+"""What models predict: results that know their picture, show themselves and are plain data.
+
+A model in torch and the same one exported give the same kinds; so nothing here needs torch.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, TypeVar
 
-from jaxtyping import UInt8
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
 from numpy import ndarray
+from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
 from convolens.errors import ArgumentError
@@ -52,6 +57,61 @@ class Predicted(Drawn):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction(Predicted):
+    """The classes, likeliest first, and their scores: they add up to 1 over all, unless the model is multi-label."""
+
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Location(Predicted):
+    """What was found in a picture.
+
+    Attributes:
+        label: the class; None where no object was found.
+        score: how likely it is that class, given that there is an object.
+        box_xyxy: where, in pixels of the original picture, `(x1, y1, x2, y2)`; None where no object was found.
+        objectness: how likely there is an object.
+    """
+
+    label: str | None
+    score: float
+    box_xyxy: tuple[float, float, float, float] | None
+    objectness: float
+
+
+@dataclass(frozen=True, repr=False)
+class Detections(Predicted):
+    """The objects found in a picture, likeliest first.
+
+    Attributes:
+        boxes_xyxy: `(objects, 4)` float32, in pixels of the original picture.
+        labels: the name of each one's class.
+        scores: `(objects,)` float32, how likely each is of that class.
+        classes: `(objects,)`, the number of each one's class among the model's `class_names`.
+        default_boxes: `(objects,)`, the number of the default box that predicted it; -1 after merging tiles.
+    """
+
+    boxes_xyxy: Float32[np.ndarray, "objects 4"]
+    labels: tuple[str, ...]
+    scores: Float32[np.ndarray, " objects"]
+    classes: Int64[np.ndarray, " objects"]
+    default_boxes: Int64[np.ndarray, " objects"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def best_first(
+    scores: NDArray[Any], names: Sequence[str], top: int | None
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Gives the `top` names with the highest scores and those scores; equal scores stay in the order of the classes."""
+    order = np.argsort(-scores, kind="stable")[:top]
+    return tuple(names[at] for at in order), tuple(float(scores[at]) for at in order)
 
 
 def remembered(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Picture | None]]:

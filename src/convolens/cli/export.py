@@ -1,0 +1,78 @@
+"""`convolens export`: a model as a file that runs anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from convolens.cli.telling import tell_written
+
+if TYPE_CHECKING:
+    from convolens.models import Model
+    from convolens.trunks import Trunk
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(export)
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A run folder of train, a .safetensors file, or a trunk's name.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: a name that ends in .onnx.")],
+    weights: Annotated[
+        str | None, typer.Option(help="Of a trunk: a name, such as hed, or a file. Without --tap: with its classifier.")
+    ] = None,
+    tap: Annotated[
+        list[str] | None, typer.Option(help="Give the features of this tap instead of classes; repeatable.")
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PICTURES",
+            help="Pictures, folders, patterns to compare on; repeatable. Default: generated.",
+        ),
+    ] = None,
+    opset: Annotated[int, typer.Option(help="The version of ONNX's operators, 18 to 21.")] = 18,
+    batched: Annotated[
+        bool, typer.Option("--batched", help="Take several pictures of one size at once: input pictures.")
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Take batches that are preprocessed: input batch.")] = False,
+) -> None:
+    """Write a model as one ONNX file that takes pictures and gives answers, once ONNX Runtime gives the same ones.
+
+    \b
+    Examples:
+      convolens export runs/photos photos.onnx
+      convolens export runs/street street.onnx --check street/test
+      convolens export resnet50 resnet50.onnx --weights resnet50/imagenet
+      convolens export vgg16 features.onnx --weights hed --tap conv4_3
+    """
+    from convolens.exporting.export import export as write
+    from convolens.media.picture_files import find_pictures
+
+    pictures = None if check is None else list(find_pictures(check))
+    written = write(_made(model, weights, tap), out, taps=tap, check=pictures, opset=opset, batched=batched, raw=raw)
+    tell_written(written.path, str(written))
+
+
+def _made(model: str, weights: str | None, taps: list[str] | None) -> Model | Trunk | Any:
+    """The model of a file, or its trunk where taps are wanted; or a trunk, or published classifier, by its name."""
+    from convolens.errors import ArgumentError
+    from convolens.models import load
+    from convolens.models.classify import classifier
+    from convolens.trunks import TRUNKS
+    from convolens.trunks.registry import trunk
+
+    if model not in TRUNKS or Path(model).exists():
+        if weights is not None:
+            raise ArgumentError("weights: need a trunk's name for them, got a model's file, which has its own")
+        loaded = load(model, device="cpu")
+        return loaded.trunk if taps else loaded
+    if taps:
+        return trunk(model, weights=weights, device="cpu")
+    return classifier(model, weights=weights, head="original", device="cpu")

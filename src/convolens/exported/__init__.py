@@ -1,0 +1,18 @@
+"""Exported models: read and run by ONNX Runtime, without torch. What writes them is `convolens.exporting`."""
+
+from convolens.exported.classify import ExportedClassifier
+from convolens.exported.detect import ExportedDetector
+from convolens.exported.features import ExportedFeatures
+from convolens.exported.loading import Exported, load_exported
+from convolens.exported.localize import ExportedLocalizer
+from convolens.exported.model import ExportedModel
+
+__all__ = [
+    "Exported",
+    "ExportedClassifier",
+    "ExportedDetector",
+    "ExportedFeatures",
+    "ExportedLocalizer",
+    "ExportedModel",
+    "load_exported",
+]

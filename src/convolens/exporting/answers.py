@@ -1,0 +1,73 @@
+"""A network with the arithmetic that follows it, on a preprocessed batch: what torch's exporter is given.
+
+It is the models' own code, so that the file computes what they compute. What depends on the pictures' sizes, and the
+choice of a detector's objects, is in `tasks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from convolens.boxes import corners_of
+from convolens.models.classify import Classifier
+from convolens.models.detect import Detector
+from convolens.models.detect.decoding import probabilities
+from convolens.models.detect.offsets import decode
+from convolens.models.localize import Localizer, Predictions
+from convolens.trunks import Trunk
+
+
+class Probabilities(nn.Module):
+    """The probability of each class, `(N, classes)`."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        return (self.model.probabilities(self.model(batch)),)
+
+
+class Place(nn.Module):
+    """Class probabilities `(N, classes)`, objectness `(N,)`, corners as fractions of the picture `(N, 4)`."""
+
+    def __init__(self, model: Localizer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        found = Predictions.of(self.model(batch))
+        return found.classes.softmax(dim=1), found.object.sigmoid(), corners_of(found.boxes).clamp(0, 1)
+
+
+class Boxes(nn.Module):
+    """Class probabilities `(N, boxes, classes)` and corners as fractions of the picture `(N, boxes, 4)`."""
+
+    defaults: Tensor
+
+    def __init__(self, model: Detector) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("defaults", model.grids.boxes)
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        found = self.model(batch)
+        corners = corners_of(decode(found.offsets, self.defaults)).clamp(0, 1)
+        return probabilities(found.scores, self.model.objectness), corners
+
+
+class Maps(nn.Module):
+    """The maps at taps of a trunk."""
+
+    def __init__(self, trunk: Trunk, taps: Sequence[str]) -> None:
+        super().__init__()
+        self.trunk, self.taps = trunk, tuple(taps)
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        return tuple(self.trunk(batch, taps=self.taps).values())
