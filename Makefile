@@ -34,7 +34,7 @@ test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
 
 MINUTES ?= 10
-fuzz: setup  ## damaged files and odd arguments for MINUTES, counted by outcome; a fixed seed, findings are kept
+fuzz: setup  ## changed files and odd arguments for MINUTES, counted by outcome; a fixed seed, findings are kept
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 KILLS ?= 1000

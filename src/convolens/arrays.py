@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from convolens import _core
-from convolens.errors import ArgumentError, DtypeError
+from convolens.errors import ArgumentError, DtypeError, ShapeError
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +67,7 @@ def plain_fields(result: Any) -> dict[str, Any]:
 
 # Below this the allocator reuses memory by itself; above it, the system would hand out pages to be zeroed anew.
 _LARGE_BYTES = 1 << 20
+_MOST_NUMBERS = 1 << 47  # the addresses that a process has
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -77,6 +78,8 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
+    if size > _MOST_NUMBERS:
+        raise MemoryError(f"need {size:,} bytes for an array of shape {shape}")
     if size < _LARGE_BYTES:
         return np.empty(shape, kind)
     return _core.pooled(size).view(kind).reshape(shape)
@@ -108,9 +111,35 @@ def as_array(x: object, subject: str) -> NDArray[Any]:
         array = np.asarray(x)
     except ValueError as error:
         raise DtypeError(f"{subject}: need numbers in a regular array, got rows of different lengths") from error
+    except (TypeError, RuntimeError, OverflowError) as error:  # a tensor without numbers, a sparse one, a class's own
+        told = str(error).partition("\n")[0]
+        raise DtypeError(f"{subject}: need numbers, got {type(x).__name__}, which NumPy cannot read: {told}") from error
     if array.dtype.kind not in "buifc":
         raise DtypeError(f"{subject}: need numbers, got dtype {array.dtype}")
+    need_size(array.shape, subject)
     return array
+
+
+def need_dense(x: Any, subject: str) -> None:
+    """Refuses a tensor whose numbers are kept in another way than as an array of them.
+
+    Raises:
+        DtypeError: a sparse or quantized one.
+    """
+    if str(x.layout) != "torch.strided" or x.is_quantized:
+        raise DtypeError(
+            f"{subject}: need a dense tensor, got {x.layout}, {x.dtype}; to_dense() or dequantize() makes one"
+        )
+
+
+def need_size(shape: tuple[int, ...], subject: str) -> None:
+    """Refuses an array that repeats what is there more often than memory could hold: looking through it takes days.
+
+    Raises:
+        ShapeError: more numbers than a process can address.
+    """
+    if math.prod(shape) > _MOST_NUMBERS:
+        raise ShapeError(f"{subject}: need an array that memory can hold, got one of shape {tuple(shape)}")
 
 
 def as_real(
@@ -141,7 +170,7 @@ def as_real(
 
 def _real(value: Any) -> float:
     """NaN for what is no real number."""
-    plain = value.item() if getattr(value, "shape", None) == () else value
+    plain = value.item() if getattr(value, "shape", None) == () and not _is_empty_shell(value) else value
     if isinstance(plain, bool) or not isinstance(plain, RealNumber):
         return math.nan
     try:
@@ -150,6 +179,43 @@ def _real(value: Any) -> float:
         return math.inf
 
 
+def as_whole(value: object, subject: str, minimum: int) -> int:
+    """A whole number that was given for an option.
+
+    Raises:
+        ArgumentError: something else (truth values are none), less than `minimum`, or 2^31 and more.
+
+    >>> as_whole(np.int64(2), "batch", 1)
+    2
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not number or not minimum <= value < 1 << 31:  # type: ignore[operator]
+        raise ArgumentError(f"{subject}: need a whole number of at least {minimum}, got {_named(value)}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def as_flag(value: object, subject: str) -> bool:
+    """A truth value that was given for an option: other things have one too, but mean something else.
+
+    Raises:
+        ArgumentError: something else.
+
+    >>> as_flag("no", "flip")
+    Traceback (most recent call last):
+    convolens.errors.ArgumentError: flip: need True or False, got 'no'
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{subject}: need True or False, got {_named(value)}")
+    return bool(value)
+
+
+def _is_empty_shell(value: Any) -> bool:
+    """Whether it is a tensor that has a shape and no numbers, as on torch's device meta."""
+    return bool(getattr(value, "is_meta", False))
+
+
 def _named(value: Any) -> str:
     shape = getattr(value, "shape", None)
-    return repr(to_plain(value)) if not shape else f"an array of shape {tuple(shape)}"
+    if shape or _is_empty_shell(value):
+        return f"an array of shape {tuple(shape or ())}"
+    return f"{to_plain(value)!r:.200}"

@@ -71,7 +71,7 @@ def threads(count: int | None = None) -> int:
     True
     """
     if count is not None:
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count < 1 << 31:
             raise ArgumentError(f"threads: need a whole number of at least 1, got {count!r}")
         _core.set_threads(count)
         torch = sys.modules.get("torch")

@@ -51,19 +51,19 @@ def check_boundary(boundary: str) -> Boundary:
         BoundaryError: it is not; another library's word gets its numpy name in the message.
     """
     for known in BOUNDARIES:
-        if boundary == known:
+        if isinstance(boundary, str) and boundary == known:
             return known
     hint = _FOREIGN.get(str(boundary).lower())
     remedy = f"; {hint} in numpy's words" if hint else did_you_mean(boundary, BOUNDARIES)
-    raise BoundaryError(f"boundary: need one of {', '.join(BOUNDARIES)}, got {boundary!r}{remedy}")
+    raise BoundaryError(f"boundary: need one of {', '.join(BOUNDARIES)}, got {boundary!r:.200}{remedy}")
 
 
 def check_mode(mode: str) -> Mode:
     """The mode itself if it is `full`, `same` or `valid`."""
     for known in MODES:
-        if mode == known:
+        if isinstance(mode, str) and mode == known:
             return known
-    raise ArgumentError(f"mode: need one of {', '.join(MODES)}, got {mode!r}{did_you_mean(mode, MODES)}")
+    raise ArgumentError(f"mode: need one of {', '.join(MODES)}, got {mode!r:.200}{did_you_mean(mode, MODES)}")
 
 
 # Maps longer than this are made anew each time: a folder of sounds, each of its own length, must not fill the memory.

@@ -85,12 +85,12 @@ def test_a_kernel_in_another_precision_is_still_a_gaussian_with_sum_one():
         (("blurry",), "kernel: need one of sobel-x, .* disk, got 'blurry'"),
         (("sobelx",), r"got 'sobelx'; did you mean 'sobel-x'\?"),
         (("gaussian:2.5",), r"got 'gaussian:2.5'; did you mean 'gaussian'\?"),
-        (("box",), "kernel box: need a size in pixels above 0 and up to 500, got None"),
+        (("box",), "kernel box: need a size in pixels from 0.01 to 500, got None"),
         (("sobel-x", 3), "kernel sobel-x: has one size only, got 3"),
         (("box", 2.5), "kernel box: need a size in whole pixels, got 2.5"),
-        (("box", 0), "kernel box: need a size in pixels above 0 and up to 500, got 0"),
-        (("disk", float("nan")), "kernel disk: need a size in pixels above 0"),
-        (("gaussian", 1e9), "kernel gaussian: need a size in pixels above 0"),
+        (("box", 0), "kernel box: need a size in pixels from 0.01 to 500, got 0"),
+        (("disk", float("nan")), "kernel disk: need a size in pixels from 0.01"),
+        (("gaussian", 1e9), "kernel gaussian: need a size in pixels from 0.01"),
     ],
 )
 def test_an_unknown_name_or_size_is_refused(asked, message):

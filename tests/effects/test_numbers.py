@@ -86,7 +86,7 @@ def test_none_is_refused_where_it_is_not_the_default(name, number):
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_kernels_size_that_is_no_number_is_refused(wrong):
-    with pytest.raises(ArgumentError, match=r"^kernel gaussian: need a size in pixels above 0"):
+    with pytest.raises(ArgumentError, match=r"^kernel gaussian: need a size in pixels from 0.01"):
         cl.kernel("gaussian", WRONG[wrong])
 
 

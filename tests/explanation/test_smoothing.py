@@ -70,7 +70,7 @@ def test_a_picture_gets_the_same_noise_in_any_batch(model, picture):
 
 
 def test_fewer_than_no_copies_are_refused(model, picture):
-    with pytest.raises(ArgumentError, match="noise_samples: need a number of copies, 0 or more, got -1"):
+    with pytest.raises(ArgumentError, match="noise_samples: need a whole number of at least 0, got -1"):
         cl.explain(model, picture, noise_samples=-1)
 
 

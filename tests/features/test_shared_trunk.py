@@ -30,7 +30,7 @@ def test_heads_on_another_trunk_are_refused():
     body = trunk("resnet18")
     with pytest.raises(ArgumentError, match=r"share_trunk: need heads on this very trunk, got 'other' on another"):
         share_trunk(body, {"other": classifier("resnet18", classes=["a", "b"])})
-    with pytest.raises(ArgumentError, match="share_trunk: need at least one head, got none"):
+    with pytest.raises(ArgumentError, match="heads: need a model for each name, at least one, got"):
         share_trunk(body, {})
 
 

@@ -1,70 +1,89 @@
-"""Calls of the Python API with arguments that no one should give: each is a result or a typed error."""
+"""Calls of every public function with arguments of which one or two are odd: a right result, or a typed error."""
 
 from __future__ import annotations
 
-import random
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
+import torch
 
 import convolens as cl
-from tests.fuzz.mutators import VALUES
+from tests.fuzz import truths
+from tests.fuzz.odd import odd_value
+from tests.fuzz.right import CALLS, SLOW, Arguments, place
 
-ODD: tuple[Any, ...] = (
-    *VALUES,
-    *(np.nan, np.float32(2), np.int64(3), np.zeros((2, 2)), np.zeros(0), np.array("a"), object(), len, b"a", 2 + 1j),
-    *("a\0b", "n" * 5000, "/" * 5000, "/dev/zero", "/", "imagenet", "hed", "layer1.0", "cpu", "cuda:99", "meta", {"a"}),
-)
-SMALL = {"trunk": "resnet18", "classes": 2, "device": "cpu"}
-# Every function with arguments that are right.
-CALLS: dict[str, dict[str, Any]] = {
-    "trunk": {
-        "name": "resnet18",
-        "weights": None,
-        "seed": 0,
-        "device": "cpu",
-        "channels": 3,
-        "pooling": "max",
-        "ceil_mode": False,
-        "padding_mode": "edge",
-        "stride_in": "conv1",
-        "bias": True,
-        "norm_epsilon": 1e-5,
-        "stem": "small",
-        "width": 1 / 16,
-    },
-    "load": {"path": "model.safetensors", "device": "cpu"},
-    "kernel": {"name": "gaussian", "size": 2},
-    "classifier": {**SMALL, "weights": None, "taps": None, "head": "gap", "seed": 0, "multi_label": False},
-    "localizer": {**SMALL, "weights": None, "taps": None, "hidden": 8, "seed": 0},
-    "detector": {
-        **SMALL,
-        "weights": None,
-        "taps": None,
-        "seed": 0,
-        "size": 128,
-        "boxes": None,
-        "strides": None,
-        "objectness": "softmax",
-        "width": 0.25,
-    },
-}
+SELDOM = 0.004
+LASTING = ("steps", "epochs", "noise_samples", "checkpoint_seconds")  # of which more takes longer, as it should
+NOT_CALLED = ("__version__", "layers", "errors")
+_NAMES = [name for name, (often, _) in CALLS.items() for _ in range(often)]
 
 
-def call(luck: random.Random) -> str:
-    """Calls a function with one or two arguments that are odd.
+def call(luck: Random) -> str:
+    """Calls a function with one or two arguments that are odd, or none, and looks at what it gives.
 
     Returns:
         The call, in words.
     """
-    name = luck.choice(list(CALLS))
-    arguments = dict(CALLS[name])
-    for _ in range(luck.choice((1, 1, 2))):
-        arguments[luck.choice(list(arguments))] = luck.choice(ODD)
-    shown = f"cl.{name}({', '.join(f'{key}={value!r:.60}' for key, value in arguments.items())})"
+    name = luck.choice(list(SLOW)) if luck.random() < SELDOM else luck.choice(_NAMES)
+    right = (SLOW[name] if name in SLOW else CALLS[name][1])(luck)
+    arguments = dict(right)
+    changed = [luck.choice(list(right)) for _ in range(luck.choice((0, 1, 1, 1, 1, 2)))]
+    for one in changed:
+        arguments[one] = odd_value(right[one], luck)
+        if one in LASTING and isinstance(arguments[one], int) and arguments[one] > right[one] + 1:
+            arguments[one] = right[one] + 1
+    before = set(place().iterdir()) if name.startswith("write") or name == "train" else None
     try:
-        getattr(cl, name)(**arguments)
-    except Exception as error:
-        error.add_note(shown)
-        raise
-    return shown
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            result = _function(name)(**arguments)
+        truths.check(name, arguments, result, is_right=not changed)
+    except BaseException as error:
+        if not (_speaks_of_memory(error) and any(map(truths.is_claim, arguments.values()))):  # what no machine has
+            error.add_note(shown(name, arguments))
+            raise
+    finally:
+        _as_before(before)
+    return shown(name, arguments)
+
+
+def _speaks_of_memory(error: BaseException) -> bool:
+    """Whether it is how Python, NumPy or torch say that there is not so much memory."""
+    words = ("memory", "bad_alloc", "allocate", "too big", "too large", "overflow", "Maximum allowed")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _function(name: str) -> Callable[..., Any]:
+    function: Any = cl
+    for part in name.split("."):
+        function = getattr(function, part)
+    return function
+
+
+def _as_before(before: set[Path] | None) -> None:
+    """Takes back what holds for the whole process, and files."""
+    cl.precision("fast")
+    cl.threads(1)
+    for path in set(place().iterdir()) - before if before is not None else ():
+        rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+
+
+def shown(name: str, arguments: Arguments) -> str:
+    """The call, in words."""
+    return f"cl.{name}({', '.join(f'{key}={_brief(value)}' for key, value in arguments.items())})"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"<{type(value).__name__} {value.dtype} {value.shape} strides {value.strides}>"
+    if isinstance(value, torch.Tensor):
+        return f"<{value.dtype} {tuple(value.shape)} {value.layout} {value.device}>"
+    try:
+        return f"{value!r:.60}"
+    except Exception as error:  # a value that cannot be shown
+        return f"<{type(value).__name__}: {error}>"

@@ -3,156 +3,105 @@
     python -m tests.fuzz --minutes 2
 
 Each case is made from the seed and its number alone, so that any can be made again (`--start N --cases 1`) and a
-campaign resumed. A process of its own does the work: where it ends or hangs, that is a finding, and another goes on
-after it. What is not clean or a typed error is kept in `--keep`.
+campaign resumed (`--resume`, from what stands in `--keep`). A process of its own does the work: where it ends, hangs or
+takes too much memory, that is a finding, and another goes on after it. What is not clean or a typed error is kept in
+`--keep`, the first of each kind, as small as it can be made.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import random
+import json
 import tempfile
 import time
-import traceback
-import warnings
 from collections import Counter
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-from convolens.errors import ConvolensError
-from tests.fuzz.calls import call
-from tests.fuzz.formats import FORMATS
+from tests.fuzz.formats import FORMATS, MUTATORS
+from tests.fuzz.supervisor import Supervisor
 
 KINDS = (*FORMATS, "calls")
-OUTCOMES = ("clean", "typed", "untyped", "crash", "hang", "wrong success")
-HANG_SECONDS = 90.0  # more than the 60 after which reading HDF5 is given up, on however busy a machine
+OUTCOMES = ("clean", "typed", "untyped", "crash", "hang", "memory", "wrong success")
+STATE = "state.json"
+FILES_A_CALL = 4  # 200,000 files and 50,000 calls
 
 
 def main() -> int:
     """Runs the campaign; the exit code is 1 where there is a finding."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=int, default=0, help="number of the first case")
-    parser.add_argument("--cases", type=int, default=1 << 60, help="how many at most")
-    parser.add_argument("--only", choices=KINDS)
-    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "convolens-fuzz")
-    options = parser.parse_args()
+    options = parsed()
     options.keep.mkdir(parents=True, exist_ok=True)
     counts = campaign(options)
     print(table(counts))
     return int(any(counts[kind, outcome] for kind in KINDS for outcome in OUTCOMES[2:]))
 
 
+def parsed() -> argparse.Namespace:
+    """What was typed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0, help="number of the first case")
+    parser.add_argument("--cases", type=int, default=1 << 60, help="how many at most")
+    parser.add_argument("--only", choices=KINDS, action="append", help="a kind; again for more")
+    parser.add_argument("--mutators", choices=MUTATORS, default=MUTATORS[0])
+    parser.add_argument("--resume", action="store_true", help="after the last case that --keep knows of")
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "convolens-fuzz")
+    return parser.parse_args()
+
+
+def order(only: list[str] | None) -> list[str]:
+    """The kinds in turn, a call behind every few files."""
+    if only:
+        return only
+    rounds = range(max(form.turns for form in FORMATS.values()))
+    files = [kind for turn in rounds for kind, form in FORMATS.items() if form.turns > turn]
+    return [one for at, kind in enumerate(files) for one in ([kind, "calls"] if at % FILES_A_CALL == 3 else [kind])]
+
+
 def campaign(options: argparse.Namespace) -> Counter[tuple[str, str]]:
     """Counts outcomes by kind, until the time is up."""
-    counts: Counter[tuple[str, str]] = Counter()
-    number, deadline = options.start, time.monotonic() + 60 * options.minutes
-    worker = Worker(options)
-    while time.monotonic() < deadline and number < options.start + options.cases:
-        kind, outcome, told = worker.do(number)
+    state = _state(options)
+    counts = Counter({(kind, outcome): count for kind, outcome, count in state["counts"]})
+    kinds, seen = order(options.only), set[str]()
+    worker = Supervisor(options.seed, options.mutators, options.keep, kinds)
+    last = state["next"] + options.cases
+    for number, (outcome, mark, told) in worker.outcomes(state["next"], last, time.monotonic() + 60 * options.minutes):
+        kind = kinds[number % len(kinds)]
         counts[kind, outcome] += 1
-        if outcome not in OUTCOMES[:2]:
+        if mark and mark not in seen:
+            seen.add(mark)
             print(f"case {number}, {kind}: {outcome}: {told}", flush=True)
-        number += 1
-    worker.end()
-    print(f"cases {options.start} to {number - 1} of seed {options.seed}")
+        state["next"] = number + 1
+        if number % 1000 == 0:
+            _keep_state(options, state, counts)
+    _keep_state(options, state, counts)
+    print(f"cases {options.start} to {state['next'] - 1} of seed {options.seed}, {options.mutators} mutators")
     return counts
 
 
-class Worker:
-    """The process that does the cases, made anew when it has ended."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self.begin()
-
-    def begin(self) -> None:
-        """Starts the process."""
-        context = multiprocessing.get_context("spawn")
-        self.pipe, other = context.Pipe()
-        self.process = context.Process(target=work, args=(other, self.options), daemon=False)
-        self.process.start()
-        other.close()
-        self.pipe.recv()  # it has imported everything
-
-    def do(self, number: int) -> tuple[str, str, str]:
-        """One case: its kind, outcome and what is told of it."""
-        kind = kind_of(number, self.options)
-        self.pipe.send(number)
-        try:
-            if self.pipe.poll(HANG_SECONDS):
-                return (kind, *self.pipe.recv())
-            outcome = "hang"
-        except EOFError:
-            outcome = "crash"
-        self.process.kill()
-        self.process.join()
-        told = f"exit code {self.process.exitcode}"
-        self.begin()
-        return kind, outcome, told
-
-    def end(self) -> None:
-        """Ends the process."""
-        self.pipe.close()
-        self.process.join(5)
-        self.process.kill()
+def _state(options: argparse.Namespace) -> dict[str, Any]:
+    begin = {"seed": options.seed, "mutators": options.mutators, "next": options.start, "counts": []}
+    path = options.keep / STATE
+    if not options.resume or not path.exists():
+        return begin
+    known: dict[str, Any] = json.loads(path.read_text())
+    if (known["seed"], known["mutators"]) != (options.seed, options.mutators):
+        raise SystemExit(f"{path}: is of seed {known['seed']}, {known['mutators']} mutators; give another --keep")
+    return known
 
 
-def kind_of(number: int, options: argparse.Namespace) -> str:
-    """Which kind a case is of: each in turn."""
-    return options.only or KINDS[number % len(KINDS)]
-
-
-def work(pipe: Connection, options: argparse.Namespace) -> None:
-    """Does the cases whose numbers come, in the process of its own."""
-    warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
-        pipe.send("ready")
-        while True:
-            try:
-                number = pipe.recv()
-            except EOFError:
-                return
-            pipe.send(one(number, kind_of(number, options), Path(folder), options))
-
-
-def one(number: int, kind: str, folder: Path, options: argparse.Namespace) -> tuple[str, str]:
-    """The outcome of a case, and what is told of it."""
-    luck = random.Random(f"{options.seed}/{number}")
-    path = None
-    try:
-        if kind == "calls":
-            call(luck)
-            return "clean", ""
-        form = FORMATS[kind]
-        path = folder / f"case{form.suffix}"
-        path.write_bytes(form.change(luck.choice(form.seeds()), luck))
-        form.read(path)
-    except ConvolensError:
-        return "typed", ""
-    except AssertionError as error:
-        return "wrong success", kept(number, kind, path, options, error)
-    except Exception as error:  # what is looked for
-        return "untyped", kept(number, kind, path, options, error)
-    return "clean", ""
-
-
-def kept(number: int, kind: str, path: Path | None, options: argparse.Namespace, error: Exception) -> str:
-    """Keeps the file, and says what happened, where."""
-    if path is not None and path.exists():
-        (options.keep / f"{kind.replace(' ', '-')}-{options.seed}-{number}{path.suffix}").write_bytes(path.read_bytes())
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    notes = " ".join(getattr(error, "__notes__", ()))
-    return f"{type(error).__name__}: {str(error)[:150]!r} at {Path(where.filename).name}:{where.lineno} {notes}"
+def _keep_state(options: argparse.Namespace, state: dict[str, Any], counts: Counter[tuple[str, str]]) -> None:
+    state["counts"] = [[*key, count] for key, count in counts.items()]
+    (options.keep / STATE).write_text(json.dumps(state))
 
 
 def table(counts: Counter[tuple[str, str]]) -> str:
     """Cases by kind and outcome, in columns."""
     rows = [("", "cases", *OUTCOMES)]
-    for kind in KINDS:
-        found = [counts[kind, outcome] for outcome in OUTCOMES]
-        rows.append((kind, str(sum(found)), *map(str, found)))
+    for kind in (*KINDS, "all"):
+        found = [sum(counts[one, outcome] for one in (KINDS if kind == "all" else [kind])) for outcome in OUTCOMES]
+        if sum(found):
+            rows.append((kind, str(sum(found)), *map(str, found)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows)

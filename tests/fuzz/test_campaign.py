@@ -1,8 +1,18 @@
 """The campaign on a few cases of each kind: none may be a finding, and a finding must be seen."""
 
+import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
+
+import pytest
+
+import convolens as cl
+from tests.fuzz import calls, containers, pictures, sounds
+from tests.fuzz.formats import FORMATS, change_of
+from tests.fuzz.minimise import smallest
 
 ROOT = Path(__file__).parents[2]
 
@@ -12,48 +22,132 @@ def campaign(*options, code="from tests.fuzz.campaign import main; raise SystemE
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+def rows_of(done):
+    return [line.rsplit(maxsplit=8) for line in done.stdout.splitlines()[2:]]
+
+
 def test_a_few_cases_of_each_kind_give_no_finding(tmp_path):
-    done = campaign("--cases", "42", "--seed", "7", "--keep", str(tmp_path))
+    done = campaign("--cases", "150", "--seed", "7", "--keep", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    table = [line.split() for line in done.stdout.splitlines()[-7:]]
-    assert sum(int(row[-7]) for row in table) == 42
-    assert all(int(row[-5]) > 0 for row in table)  # typed errors, of every kind
-    assert not list(tmp_path.iterdir())
+    table = rows_of(done)
+    assert [row[0].strip() for row in table] == [*FORMATS, "calls", "all"]
+    assert all(int(row[1]) > 0 for row in table), done.stdout
+    assert table[-1][1] == "150"
+    assert int(table[-1][3]) > 30  # typed errors
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutators", ["first", "second"])
+def test_two_minutes_give_no_finding(tmp_path, mutators):
+    done = campaign("--minutes", "2", "--seed", "8", "--keep", str(tmp_path), "--mutators", mutators)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_campaign_is_resumed_where_it_stood(tmp_path):
+    options = ("--only", "text kernel", "--keep", str(tmp_path))
+    campaign(*options, "--cases", "20")
+    done = campaign(*options, "--cases", "10", "--resume")
+    assert json.loads((tmp_path / "state.json").read_text())["next"] == 30
+    assert rows_of(done)[-1][1] == "30"
 
 
 BROKEN = """
 import os, time
-from pathlib import Path
-from tests.fuzz import campaign, formats
+from tests.fuzz import formats, supervisor, worker
 
-COUNT = Path(__file__).with_name("count")
-before, campaign.HANG_SECONDS = campaign.work, 1
+before, supervisor.HANG_SECONDS = worker.work, 2
+supervisor.MOST_MEMORY, worker.MEMORY = 1 << 30, 1 << 27
 
 def read(path):
-    count = int(COUNT.read_text())
-    COUNT.write_text(str(count + 1))
-    if count == 0: raise KeyError("a")
-    if count == 1: raise AssertionError
-    if count == 2: time.sleep(60)
-    if count == 3: os._exit(3)
+    match path.read_bytes()[-1:]:
+        case b"1": raise KeyError("a")
+        case b"2": raise AssertionError
+        case b"3":
+            while True: pass
+        case b"4": os._exit(3)
+        case b"5": b"1" * (1 << 28)
+        case b"6": held = b"1" * (1 << 30); time.sleep(60)
 
 def work(*given):  # its process imports this module to find it
     before(*given)
 
-campaign.work = work
+def change(data, luck):
+    return data + b"%d" % luck.randrange(7)
+
+supervisor.work = work
 form = formats.FORMATS["text kernel"]
-formats.FORMATS["text kernel"] = formats.Format(form.suffix, form.seeds, form.change, read)
+formats.FORMATS["text kernel"] = formats.Format(form.name, lambda: [b"long "], change, read)
 """
 
 
+def behaviours(seed, count):
+    """What the broken reader will do in each case."""
+    found = []
+    for number in range(count):
+        luck = Random(f"{seed}/{number}")
+        luck.choice([b"long "])
+        found.append(luck.randrange(7))
+    return found
+
+
 def test_every_kind_of_finding_is_seen_and_kept(tmp_path):
+    seed = next(seed for seed in range(99_999) if sorted(behaviours(seed, 7)) == list(range(7)))
     (tmp_path / "broken.py").write_text(BROKEN)
-    (tmp_path / "count").write_text("0")
     code = (
-        f"import sys; sys.path[:0] = ['.', {str(tmp_path)!r}]; import broken; raise SystemExit(broken.campaign.main())"
+        f"import sys; sys.path[:0] = ['.', {str(tmp_path)!r}]; import broken; from tests.fuzz.campaign import main; "
+        "raise SystemExit(main())"
     )
-    done = campaign("--cases", "5", "--only", "text kernel", "--keep", str(tmp_path / "kept"), code=code)
+    kept = tmp_path / "kept"
+    done = campaign("--cases", "7", "--seed", str(seed), "--only", "text kernel", "--keep", str(kept), code=code)
     assert done.returncode == 1, done.stdout + done.stderr
-    row = next(line for line in done.stdout.splitlines() if line.startswith("text kernel")).split()
-    assert row[2:] == ["5", "1", "0", "1", "1", "1", "1"], done.stdout
-    assert len(list((tmp_path / "kept").iterdir())) == 2
+    assert rows_of(done)[-1][1:] == ["7", "1", "0", "1", "1", "1", "2", "1"], done.stdout + done.stderr
+    smallest_files = {path.read_bytes() for path in kept.glob("*.txt") if not path.read_bytes().startswith(b"seed")}
+    assert {b"1", b"2"} <= smallest_files  # as small as they could be made
+
+
+def test_every_public_function_is_called():
+    public = {name for name in cl.__all__ if name not in calls.NOT_CALLED}
+    public |= {f"layers.{name}" for name in cl.layers.__all__}
+    assert public == {*calls.CALLS, *calls.SLOW}
+    for name, right in ({name: one for name, (_, one) in calls.CALLS.items()} | calls.SLOW).items():
+        known = inspect.signature(calls._function(name)).parameters
+        assert set(right(Random(0))) <= set(known) or any(one.kind is one.VAR_KEYWORD for one in known.values()), name
+
+
+def test_what_was_right_gives_what_it_must():
+    for name, (_, right) in calls.CALLS.items():
+        arguments = right(Random(0))
+        calls.truths.check(name, arguments, calls._function(name)(**arguments), is_right=True)
+
+
+@pytest.mark.parametrize(
+    ("split", "join", "seeds"),
+    [
+        (containers.split_png, containers.join_png, pictures.png_seeds),
+        (containers.split_jpeg, containers.join_jpeg, pictures.jpeg_seeds),
+        (containers.split_riff, containers.join_riff, pictures.webp_seeds),
+        (containers.split_riff, containers.join_riff, sounds.aiff_seeds),
+        (containers.split_flac, containers.join_flac, sounds.flac_seeds),
+        (containers.split_ogg, containers.join_ogg, sounds.ogg_seeds),
+        (containers.split_boxes, containers.join_boxes, pictures.modern_seeds),
+    ],
+)
+def test_a_file_taken_apart_and_put_together_is_the_same(split, join, seeds):
+    for seed in seeds():
+        if seeds is not pictures.modern_seeds or seed[4:8] in (b"ftyp", b"JXL "):
+            assert join(*split(seed)) == seed
+
+
+@pytest.mark.parametrize("mutators", ["first", "second"])
+def test_a_case_is_made_of_the_seed_and_its_number_alone(mutators):
+    for kind in ("png", "coco", "wav", "npy"):
+        change, seed = change_of(kind, mutators), FORMATS[kind].seeds()[0]
+        made = [change(seed, Random(f"5/{number}")) for number in range(30)]
+        assert made == [change(seed, Random(f"5/{number}")) for number in range(30)]
+        assert len(set(made)) > 20
+
+
+def test_what_is_kept_is_as_small_as_it_can_be():
+    assert smallest(b"a long text with an X and a Y in it", lambda data: b"X" in data and b"Y" in data) == b"XY"

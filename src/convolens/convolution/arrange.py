@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convolens.arrays import as_array
+from convolens.arrays import as_array, need_size
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Window, result_shape
@@ -82,13 +82,15 @@ def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, f
 def _arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, fill_value: Any) -> Arrangement:
     if len(shape) > MAX_AXES:
         raise ShapeError(f"x: need at most {MAX_AXES} dimensions, got {len(shape)}; join some by reshape")
+    need_size(shape, "x")
+    need_size(kernel, "kernel")
     chosen = kernel_axes(len(shape), len(kernel), axes)
     order = tuple(sorted(range(len(chosen)), key=chosen.__getitem__))
     sizes = [1] * len(shape)
     for axis, size in zip(chosen, kernel, strict=True):
         sizes[axis] = size
     known, fill = check_boundary(boundary), _as_python_number(fill_value)
-    check_window(shape, tuple(sizes), mode, known, fill)
+    check_window(shape, tuple(sizes), check_mode(mode), known, fill)
     window = Window(*extension(mode, tuple(sizes)), known, fill)
     return Arrangement(order, tuple(kernel[i] for i in order), tuple(sizes), window)
 
@@ -100,8 +102,8 @@ def _cached(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: A
 
 def _as_python_number(fill_value: Any) -> Any:
     """NumPy's scalars as Python's."""
-    if np.ndim(fill_value):
-        raise DtypeError(f"fill_value: need a number, got {fill_value!r}")
+    if isinstance(fill_value, list | tuple) or np.ndim(fill_value):
+        raise DtypeError(f"fill_value: need a number, got {fill_value!r:.200}")
     plain = fill_value.item() if isinstance(fill_value, np.generic | np.ndarray) else fill_value
     return int(plain) if isinstance(plain, bool) else plain
 

@@ -11,9 +11,9 @@ from convolens.arrays import Real, as_array, as_real, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.named import NamedKernel
-from convolens.convolution.planner import measured
+from convolens.convolution.planner import METHODS, measured
 from convolens.convolution.windows import execute, job_of, pace, planned
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.planning import at_pace
 from convolens.shapes import Boundary, Mode
 
@@ -122,6 +122,7 @@ def plan(
             )
         return kernel.plan(x)
     allowed = _allowed(tolerance)
+    _need_name(method)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 
@@ -140,6 +141,12 @@ def plan(
 def _is_zero(tolerance: Real) -> bool:
     """Whether it is plainly 0: a look that costs nothing beside a tiny convolution, at any object."""
     return type(tolerance) in (int, float) and tolerance == 0
+
+
+def _need_name(method: object) -> None:
+    """Refuses what is no name, as an array has no truth value where it is compared with one."""
+    if not isinstance(method, str):
+        need_one_of("method", method, METHODS, MethodError)
 
 
 def _allowed(tolerance: Real) -> float:
@@ -190,11 +197,12 @@ def _apply(
     flip: bool,
 ) -> Any:  # fmt: skip
     options = mode, axes, boundary, flip
-    if out is None and method == "auto" and _is_zero(tolerance):
+    if out is None and isinstance(method, str) and method == "auto" and _is_zero(tolerance):
         recipe = quick.find(x, kernel, fill_value, options)
         if recipe is not None:
             return recipe.run(x, kernel)
     allowed = _allowed(tolerance)
+    _need_name(method)
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.arrays import as_array, is_tensor
+from convolens.arrays import as_array, is_tensor, need_dense
 from convolens.convolution import gradients, on_device
 from convolens.convolution.arrange import Arrangement, Axes, arrange, as_kernel
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Window, result_shape
 from convolens.convolution.windows import windows
-from convolens.errors import ArgumentError, DeviceError, DtypeError
+from convolens.errors import ArgumentError, DeviceError
 
 # The name under which torch's own operators can be forced on a CPU tensor.
 TORCH = "torch"
@@ -62,6 +62,9 @@ def as_tensors(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
         DeviceError: tensors on different devices.
         DtypeError: not numbers.
     """
+    for one in (x, kernel):
+        if is_tensor(one):
+            need_dense(one, "tensor")
     if not is_tensor(x):
         as_array(x, "x")  # names x, where as_kernel would name the kernel
         x = torch.as_tensor(_copied_for_torch(as_kernel(x, as_numpy(kernel).dtype)), device=kernel.device)
@@ -70,7 +73,12 @@ def as_tensors(x: Any, kernel: Any) -> tuple[Tensor, Tensor]:
         kernel = torch.as_tensor(_copied_for_torch(as_kernel(kernel, like)), device=x.device)
     if x.device != kernel.device:
         raise DeviceError(f"kernel: need it on x's device {x.device}, got {kernel.device}; move it with .to(x.device)")
-    return x, kernel
+    return _signed(x), _signed(kernel)
+
+
+def _signed(a: Tensor) -> Tensor:
+    """Whole numbers that torch hardly computes with as those that hold them."""
+    return a.to(torch.int64) if a.dtype in (torch.uint16, torch.uint32, torch.uint64) else a
 
 
 def _copied_for_torch(a: NDArray[Any]) -> NDArray[Any]:
@@ -82,8 +90,9 @@ def as_numpy(a: Any) -> Any:
     """A tensor's values as a NumPy array, sharing memory where it can; anything else as it is."""
     if not is_tensor(a):
         return a
-    if a.layout != torch.strided or a.is_quantized:
-        raise DtypeError(f"tensor: need a dense one, got {a.layout}, {a.dtype}; to_dense() or dequantize() makes one")
+    need_dense(a, "tensor")
+    if a.is_meta:
+        raise DeviceError("tensor: need numbers, got one on the device meta, which has a shape alone")
     a = a.detach().cpu().resolve_conj().resolve_neg()
     return (a.float() if a.dtype == torch.bfloat16 else a).numpy()
 

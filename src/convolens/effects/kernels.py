@@ -21,6 +21,7 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.media.kernels import read_kernel
 
 _MAX_SIDE = 1001  # weights along a side
+_MIN_SIZE = 0.01  # pixels, below which nothing is seen but the pixel itself
 _ACROSS = np.array([[1.0, 0.0, -1.0]])
 
 
@@ -139,8 +140,8 @@ def _parsed(word: str, number: str) -> float:
 
 
 def _checked(name: str, size: Real | None) -> float:
-    need = f"a size in pixels above 0 and up to {_MAX_SIDE // 2}"
-    return as_real(size, f"kernel {name}", need, lambda s: s > 0 and 2 * s + 1 <= _MAX_SIDE)
+    need = f"a size in pixels from {_MIN_SIZE:g} to {_MAX_SIDE // 2}"
+    return as_real(size, f"kernel {name}", need, lambda s: s >= _MIN_SIZE and 2 * s + 1 <= _MAX_SIDE)
 
 
 def _in_whole_pixels(word: str, size: Any) -> int:

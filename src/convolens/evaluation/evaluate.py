@@ -10,7 +10,7 @@ import numpy as np
 
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
-from convolens.errors import need_one_of
+from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
@@ -92,6 +92,8 @@ def evaluate(
     """
     if html is not None:
         need_target(html)
+    if not hasattr(model, "task"):
+        raise ArgumentError(f"model: need one that cl.load or cl.train gives, got {type(model).__name__}")
     need_one_of("model: its task", model.task, _MEASURES)
     chosen = _chosen(read_data(data, class_names=model.class_names), split)
     with running_on(model, device):

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypedDict, Unpack, overload
 
-from convolens.errors import ArgumentError, MethodError
+from convolens.arrays import as_whole
+from convolens.errors import MethodError
 from convolens.explanation.explanation import Explanation
 from convolens.explanation.faithfulness import Curve, deletion, drop_and_increase, insertion, road
 from convolens.explanation.localization_metrics import box_overlap, points_at
@@ -179,8 +180,7 @@ def explain_top(
     >>> [one.label for one in found] == list(model.predict(np.zeros((48, 64, 3), np.uint8), top=2).labels)
     True
     """
-    if count < 1:
-        raise ArgumentError(f"count: need at least 1 class, got {count}")
+    count = as_whole(count, "count", 1)
     if isinstance(model, Detector):
         raise MethodError("model: need a classifier or a localizer, got a detector; use explain")
     pictures, many = as_pictures(images)

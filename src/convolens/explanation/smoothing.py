@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.errors import ArgumentError
+from convolens.arrays import as_flag, as_whole
+from convolens.trunks.options import need_seed
 
 # Of the range of a picture's values: the paper finds 10 to 20% best.
 NOISE = 0.15
@@ -48,8 +49,9 @@ class Smoothing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.noise_samples < 0:
-            raise ArgumentError(f"noise_samples: need a number of copies, 0 or more, got {self.noise_samples}")
+        as_flag(self.flip, "flip")
+        as_whole(self.noise_samples, "noise_samples", 0)
+        need_seed(self.seed)
 
     def copies(self, batch: Float[Tensor, "batch channels height width"]) -> Iterator[Copy]:
         """The copies, one after another. Where nothing is smoothed, the batch itself."""
@@ -62,7 +64,7 @@ class Smoothing:
         if self.noise_samples == 0:
             yield batch
             return
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed(need_seed(self.seed))
         deviation = NOISE * (batch.amax(dim=(1, 2, 3), keepdim=True) - batch.amin(dim=(1, 2, 3), keepdim=True))
         one_picture = torch.empty(1, *batch.shape[1:])  # the same noise on every picture, in any batch
         for _ in range(self.noise_samples):

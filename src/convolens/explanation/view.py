@@ -83,6 +83,8 @@ def check_taps(model: TapScores, taps: str | Sequence[str] | None) -> tuple[str,
     Raises:
         ArgumentError: the scores do not depend on it, or one is requested twice.
     """
+    if not isinstance(taps, str | Sequence | None):
+        raise ArgumentError(f"taps: need names, got {taps!r:.100}")
     chosen = tuple(model.taps) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
     for one in chosen:
         if one not in model.passed_taps:

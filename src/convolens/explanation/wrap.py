@@ -37,6 +37,12 @@ def wrap_module(
     >>> model.taps
     ('0',)
     """
+    if not isinstance(module, nn.Module):
+        raise ArgumentError(f"module: need a torch module, got {type(module).__name__}")
+    if not isinstance(taps, Sequence) or not isinstance(class_names, Sequence):
+        raise ArgumentError(f"taps, class_names: need names, got {taps!r:.100} and {class_names!r:.100}")
+    if not isinstance(preprocessing, Preprocessing | None):
+        raise ArgumentError(f"preprocessing: need a Preprocessing or None, got {preprocessing!r:.100}")
     names = (taps,) if isinstance(taps, str) else tuple(taps)
     known = [name for name, _ in module.named_modules() if name]
     for name in names:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import unfold
 
 from convolens.errors import ArgumentError, ShapeError
+from convolens.layers.geometry import pair
 from convolens.layers.tensors import is_traced
 from convolens.trunks.preprocessing import Preprocessing
 from convolens.trunks.receptive import window_of
@@ -80,7 +81,9 @@ def convolutionalize(model: nn.Module, input_size: int | tuple[int, int]) -> Sca
     >>> convolutionalize(dense, 14)(torch.zeros(1, 1, 16, 16)).shape
     torch.Size([1, 2, 2, 2])
     """
-    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"model: need a classifier or an nn.Sequential, got {type(model).__name__}")
+    height, width = pair(input_size, "input_size", 1)
     layers = list(_layers(model))
     with torch.inference_mode():
         network = nn.Sequential(*_converted(layers, torch.zeros(1, _channels(layers), height, width)))
@@ -240,7 +243,11 @@ def _converted(layers: list[nn.Module], value: Tensor) -> Iterator[nn.Module]:
             yield layer
         else:
             raise ArgumentError(f"convolutionalize: need convolutions, pooling and dense layers, got {layer}")
-        value = layer.eval()(value)
+        try:
+            value = layer.eval()(value)
+        except RuntimeError as error:
+            told = str(error).partition("\n")[0]
+            raise ArgumentError(f"input_size: need the size that the model takes, {told}") from error
 
 
 def _pooled_cell(layer: nn.AdaptiveAvgPool2d, value: Tensor) -> tuple[int, int]:

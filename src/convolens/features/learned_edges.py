@@ -20,6 +20,7 @@ from torch.nn.functional import conv2d, interpolate
 
 from convolens.effects.pictures.edge_pictures import edge_picture
 from convolens.trunks import Trunk
+from convolens.trunks.options import pick_device
 from convolens.trunks.registry import trunk
 from convolens.trunks.weights.loading import hed_side_outputs
 
@@ -50,7 +51,7 @@ def learned_edges(
     >>> learned_edges(np.zeros((24, 32, 3), np.uint8)).shape
     (24, 32)
     """
-    network, heads = _network(device)
+    network, heads = _network(pick_device(device))
     with torch.inference_mode():
         batch = network.preprocess(image)
         fused = fuse_sides(side_outputs(network, heads, batch), heads, batch.shape[2:])
@@ -106,7 +107,7 @@ def _halo(network: Trunk) -> int:
 
 
 @lru_cache(maxsize=1)
-def _network(device: str) -> tuple[Trunk, dict[str, Tensor]]:
-    network = trunk("vgg16", weights="hed", device=device)
+def _network(device: torch.device) -> tuple[Trunk, dict[str, Tensor]]:
+    network = trunk("vgg16", weights="hed", device=str(device))
     where = next(network.parameters()).device
     return network, {name: value.to(where) for name, value in hed_side_outputs().items()}

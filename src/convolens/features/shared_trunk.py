@@ -30,11 +30,11 @@ def share_trunk(trunk: Trunk, heads: Mapping[str, nn.Module]) -> SharedTrunk:
     >>> {name: scores.shape for name, scores in both(zeros(1, 3, 64, 64)).items()}
     {'animal': torch.Size([1, 3]), 'weather': torch.Size([1, 2])}
     """
-    if not heads:
-        raise ArgumentError("share_trunk: need at least one head, got none")
+    if not isinstance(heads, Mapping) or not heads:
+        raise ArgumentError(f"heads: need a model for each name, at least one, got {heads!r:.200}")
     models: dict[str, HasTrunk] = {}
     for name, model in heads.items():
-        if not isinstance(model, HasTrunk) or model.trunk is not trunk:
+        if not isinstance(name, str) or not isinstance(model, HasTrunk) or model.trunk is not trunk:
             raise ArgumentError(
                 f"share_trunk: need heads on this very trunk, got {name!r} on another; build it on that object"
             )

@@ -206,7 +206,7 @@ def _check_manifest(folder: Path, model: Predictor, options: dict[str, Any]) -> 
     try:
         there = json.loads(need_file(manifest, "the description of predictions").read_text("utf-8"))
         there["options"] = {_NOW_CALLED.get(name, name): value for name, value in there["options"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(
             f"{manifest}: need what predictions are of as JSON, got {error}; give another folder"
         ) from error

@@ -256,8 +256,10 @@ def _load_state(out: Path, key: str) -> State:
         facts, tensors = read_tensor_file(path, "what stylize left")
         picture = tensors["picture"].numpy()
         scale, step = int(facts["scale"]), int(facts["step"])
+        if picture.dtype.kind != "f" or picture.ndim != 3 or not np.isfinite(picture).all() or min(scale, step) < 0:
+            raise ValueError("need a picture of finite numbers, and how far it is")
         before = _request(facts["run"])
-    except (WeightsError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (WeightsError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{path}: cannot be resumed from: {error}; delete it and start anew") from error
     if before != _request(key):
         raise ArgumentError(f"{out}: was begun with other options; give the same to resume, or start without --resume")

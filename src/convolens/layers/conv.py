@@ -16,9 +16,9 @@ from torch.nn.functional import conv2d as torch_conv2d
 from torch.nn.functional import pad
 from torch.overrides import has_torch_function
 
-from convolens.arrays import Array, is_tensor
+from convolens.arrays import Array, as_flag, as_whole, is_tensor
 from convolens.convolution.windows import pace
-from convolens.errors import ShapeError, need_one_of
+from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
 from convolens.layers.methods import every_stride, left_to_torch, must_lose_stride
@@ -140,8 +140,13 @@ def _geometry(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: An
         raise ShapeError(
             f"weight: need (filters, channels, kernel rows, kernel columns), got shape {tuple(weight.shape)}"
         )
-    hashable = (tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation))
-    return conv_geometry(tuple(x.shape), tuple(weight.shape), *hashable, groups)
+    how = [tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation, groups)]
+    try:
+        return conv_geometry(tuple(x.shape), tuple(weight.shape), *how)
+    except TypeError as error:  # what has no hash cannot be looked up, and is none of these
+        raise ArgumentError(
+            f"stride, padding, dilation, groups: need whole numbers or pairs of them, got {how!r:.200}"
+        ) from error
 
 
 def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...]) -> bool:
@@ -203,7 +208,7 @@ class Conv2d(nn.Conv2d):
         spacing = pair(dilation, "dilation", 1)
         before, _ = paddings(padding, kernel, strides, spacing)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            pair(channels, name, 1)
+            as_whole(channels, name, 1)
             if channels % pair(groups, "groups", 1)[0]:
                 raise ShapeError(f"{name}: need a multiple of the {groups} groups, got {channels}")
         need_one_of("padding_mode", padding_mode, ("zeros", "reflect", "replicate", "circular"))
@@ -216,7 +221,7 @@ class Conv2d(nn.Conv2d):
             word,
             spacing,
             groups,
-            bias,
+            as_flag(bias, "bias"),
             padding_mode,  # type: ignore[arg-type]
             device,
             dtype,

@@ -58,7 +58,7 @@ def pair(value: object, subject: str, minimum: int) -> Pair:
     ((3, 3), (1, 2))
     """
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    whole = all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= minimum for v in values)
+    whole = all(isinstance(v, Integral) and not isinstance(v, bool) and minimum <= int(v) < 1 << 31 for v in values)
     if not whole or len(values) not in (1, 2):
         raise ArgumentError(f"{subject}: need a whole number of at least {minimum}, or a pair of them, got {value!r}")
     return int(values[0]), int(values[-1])

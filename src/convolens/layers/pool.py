@@ -16,11 +16,11 @@ from torch.autograd import Function
 from torch.nn.functional import max_pool2d as torch_max_pool2d
 from torch.overrides import has_torch_function
 
-from convolens.arrays import Array
-from convolens.errors import DtypeError, ShapeError
+from convolens.arrays import Array, as_array, as_flag, as_whole
+from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.layers import core
 from convolens.layers.geometry import Pair, Size, pair, pooled_size
-from convolens.layers.tensors import as_tensor, batched, is_traced, kind_of, mixes_precisions
+from convolens.layers.tensors import as_tensor, batched, is_traced, kind_of, mixes_precisions, ordinary
 
 
 def max_pool2d(
@@ -64,8 +64,9 @@ def max_pool2d(
     window = pair(size, "size", 1)
     step = window if stride is None else pair(stride, "stride", 1)
     zeros, spacing = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
-    y_size = pooled_size((int(batch.shape[2]), int(batch.shape[3])), window, step, zeros, spacing, bool(ceil_mode))
-    windows = _Windows(window, step, zeros, spacing, bool(ceil_mode), y_size)
+    ceil_mode, return_argmax = as_flag(ceil_mode, "ceil_mode"), as_flag(return_argmax, "return_argmax")
+    y_size = pooled_size((int(batch.shape[2]), int(batch.shape[3])), window, step, zeros, spacing, ceil_mode)
+    windows = _Windows(window, step, zeros, spacing, ceil_mode, y_size)
     if torch.is_grad_enabled() and batch.requires_grad:
         y, argmax = _MaxPool.apply(batch, windows)  # type: ignore[no-untyped-call]
     else:
@@ -101,10 +102,12 @@ def max_pool2d_backward(
             [0., 1., 0., 2.]]])
     """
     above = as_tensor(upstream, "upstream")
-    at = argmax if isinstance(argmax, Tensor) else torch.as_tensor(argmax)
+    at = argmax if isinstance(argmax, Tensor) else torch.from_numpy(ordinary(as_array(argmax, "argmax"), "argmax"))
     if at.dtype != torch.int64:
         raise DtypeError(f"argmax: need int64, as max_pool2d returns it, got {at.dtype}")
-    shape = tuple(x_shape)
+    if not isinstance(x_shape, tuple | list | torch.Size):
+        raise ArgumentError(f"x_shape: need the shape of x, got {x_shape!r:.200}")
+    shape = tuple(as_whole(side, "x_shape", 0) for side in x_shape)
     if (
         at.shape != above.shape
         or above.dim() not in (3, 4)
@@ -221,7 +224,8 @@ class MaxPool2d(nn.MaxPool2d):
         pair(dilation, "dilation", 1)
         if stride is not None:
             pair(stride, "stride", 1)
-        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+        flags = as_flag(return_indices, "return_indices"), as_flag(ceil_mode, "ceil_mode")
+        super().__init__(kernel_size, stride, padding, dilation, *flags)
 
     def forward(self, input: Tensor) -> Any:  # noqa: A002, D102 - torch's name
         return max_pool2d(

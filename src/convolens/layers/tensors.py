@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.arrays import as_array, is_tensor
+from convolens.arrays import as_array, is_tensor, need_dense, need_size
 from convolens.errors import DeviceError, DtypeError, ShapeError
 
 
@@ -20,18 +20,21 @@ def as_tensor(x: object, subject: str) -> Tensor:
     Raises:
         DtypeError: not real floating-point numbers.
     """
-    tensor = x if is_tensor(x) else torch.from_numpy(_ordinary(as_array(x, subject)))
+    tensor = x if is_tensor(x) else torch.from_numpy(ordinary(as_array(x, subject), subject))
     if not tensor.is_floating_point():
         raise DtypeError(f"{subject}: need floating-point numbers, got {tensor.dtype}")
+    need_size(tuple(tensor.shape), subject)
+    need_dense(tensor, subject)
     return tensor
 
 
-def _ordinary(array: NDArray[Any]) -> NDArray[Any]:
+def ordinary(array: NDArray[Any], subject: str) -> NDArray[Any]:
     """The array itself where torch can share it, else a copy (negative strides, foreign byte order, read-only)."""
     if array.dtype.kind not in "fiubc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
-        raise DtypeError(f"array: need float16, float32 or float64, got {array.dtype}")
-    shareable = array.flags.writeable and array.dtype.isnative and all(stride >= 0 for stride in array.strides)
-    return array if shareable else np.array(array, array.dtype.newbyteorder("="))
+        raise DtypeError(f"{subject}: need float16, float32 or float64, got {array.dtype}")
+    own = np.dtype(array.dtype.newbyteorder("=").str)  # C has two names for its 64-bit integers, and torch knows one
+    shareable = array.flags.writeable and array.dtype.char == own.char and all(stride >= 0 for stride in array.strides)
+    return array if shareable and array.dtype.isnative else np.array(array, array.dtype.newbyteorder("=")).view(own)
 
 
 def batched(x: Tensor, subject: str) -> Tensor:
@@ -56,7 +59,7 @@ def is_traced() -> bool:
 
 def mixes_precisions(x: object) -> bool:
     """Whether torch's autocast is on where `x` is: it knows torch's own operators and casts what they are given."""
-    return isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type)
+    return isinstance(x, Tensor) and not x.is_meta and torch.is_autocast_enabled(x.device.type)
 
 
 def check_alike(x: Tensor, other: Tensor, subject: str) -> None:

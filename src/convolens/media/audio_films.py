@@ -72,6 +72,14 @@ def _is_cover(stream: Any) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
+def _seconds(container: Any) -> float:
+    """How long the header says that the sound is; Matroska's says it of the whole film, which is its only sound's."""
+    stream = container.streams.audio[0]
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / 1_000_000 if len(container.streams) == 1 else 0.0
+
+
 class Film:
     """A sound that PyAV decodes, with soundfile's names."""
 
@@ -84,7 +92,7 @@ class Film:
         self.has_cover = any(_is_cover(one) for one in container.streams.video)
         self._pieces, self._left = self._decoded(container), np.empty((0, self.channels), np.float32)
         self._got = 0
-        self._needed = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        self._needed = _seconds(container)
 
     def _decoded(self, container: Any) -> Iterator[NDArray[np.float32]]:
         from av import AudioResampler

@@ -197,6 +197,8 @@ def sound_blocks(
             break
         got += len(block)
         yield np.multiply(block, np.float32(1 / 32768), dtype=np.float32) if steps else block
+    if got == 0 and sound.format == "FLAC" and is_open_ended(sound):
+        raise FormatError(f"{path}: need frames of sound behind its header, got none; the file was cut short")
     if sure and got < claimed:
         raise FormatError(
             f"{path}: need the {claimed} frames that its header claims, got {got}; the file was cut short"

@@ -16,7 +16,7 @@ from convolens.arrays import Real
 from convolens.errors import ArgumentError, FormatError
 from convolens.media.audio_extras import Extras, add_parts, lost_of, set_tags, wants_speakers
 from convolens.media.audio_reading import BLOCK_FRAMES
-from convolens.media.files import AnyPath, writing
+from convolens.media.files import AnyPath, as_path, writing
 from convolens.media.notes import note
 
 WAV_BYTES = 4 << 30  # a plain WAV counts its bytes in 32 bits; libsndfile would write past them
@@ -84,8 +84,10 @@ def writing_audio(
             format has them, and what it has not is named in a note.
     """
     frames_a_second = _whole_rate(rate)
-    kind, usual = format_of(Path(path))
-    subtype = subtype or usual
+    kind, usual = format_of(as_path(path, "where to write a sound"))
+    subtype = usual if subtype is None else subtype
+    if not isinstance(subtype, str):
+        raise ArgumentError(f"subtype: need an encoding's name, got {subtype!r:.200}")
     if not soundfile.check_format(kind, subtype):
         words = ", ".join(soundfile.available_subtypes(kind))
         raise FormatError(f"{path}: need an encoding that {kind} has ({words}), got {subtype}")

@@ -16,7 +16,7 @@ from jaxtyping import Float, Num, Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_array, as_real
 from convolens.errors import ArgumentError, ShapeError, printable
 from convolens.media.outline import Outline, outline
 from convolens.media.pixels import Picture, as_pixels, as_rgb8
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LEGIBLE = 480  # pixels of a picture's longer side: on a smaller one labels would hide what they name
 SMALLEST = 13  # points of a label
+_MOST_LETTERS = 500  # of a label: no plate is wider
+_FAR = 1e6  # pixels: whatever is farther out is not seen, and no pen goes there
 
 PAPER, INK, PLATE = (250, 250, 248), (30, 30, 34), (20, 20, 24)
 
@@ -123,26 +125,33 @@ def draw_boxes(
         kinds: one for each box; equal ones get equal colours. None takes the labels.
 
     Raises:
-        ArgumentError: not one label, score or kind for each box.
+        ArgumentError: not one label, score or kind for each box, or numbers that are not finite.
+        ShapeError: boxes that are not `(boxes, 4)`.
         FileError: no picture is there.
 
     >>> found = np.array([[10, 30, 40, 50]])
     >>> draw_boxes(np.zeros((60, 80, 3), np.uint8), found, ["cat"], [0.93]).shape
     (360, 480, 3)
     """
+    boxes = _checked_boxes(boxes_xyxy)
     for name, given in (("kinds", kinds), ("labels", labels), ("scores", scores)):
-        if given is not None and len(given) != len(boxes_xyxy):
-            raise ArgumentError(f"{name}: need one for each of the {len(boxes_xyxy)} boxes, got {len(given)}")
-    texts = _texts(labels, scores, len(boxes_xyxy))
+        if given is None:
+            continue
+        is_list = isinstance(given, Sequence) or (isinstance(given, np.ndarray) and given.ndim == 1)
+        if not is_list or len(given) != len(boxes):
+            got = len(given) if is_list else f"{given!r:.200}"
+            raise ArgumentError(f"{name}: need one for each of the {len(boxes)} boxes, got {got}")
+    texts = _texts(labels, scores, len(boxes))
     pixels = as_rgb8(as_pixels(image))
     shown, scale = legible(pixels) if any(texts) else (pixels, 1)
     canvas = Image.fromarray(shown)
     pen = ImageDraw.Draw(canvas)
     line = max(2, round(min(canvas.size) / 250))
-    alike = list(kinds or labels or [""] * len(texts))
+    given_kinds = labels if kinds is None else kinds
+    alike = [""] * len(texts) if given_kinds is None else [str(kind) for kind in given_kinds]
     numbers = {kind: i for i, kind in enumerate(dict.fromkeys(alike))}
     colors = [COLORS[numbers[kind] % len(COLORS)] for kind in alike]
-    corners = [[round(float(value) * scale) for value in box] for box in boxes_xyxy]
+    corners = [[round(float(value) * scale) for value in box] for box in boxes.tolist()]
     for (x1, y1, x2, y2), color in zip(corners, colors, strict=True):
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color, width=line)
     taken: list[_Rectangle] = []
@@ -150,6 +159,18 @@ def draw_boxes(
         if text:
             taken.append(_plate(pen, box, text, canvas.size, color, taken))
     return np.array(canvas)
+
+
+def _checked_boxes(boxes_xyxy: Any) -> NDArray[Any]:
+    """The boxes, as far as they can be drawn: no numbers where a pen cannot go."""
+    boxes = as_array(boxes_xyxy, "boxes_xyxy")
+    if boxes.size == 0:
+        return boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ShapeError(f"boxes_xyxy: need (boxes, 4), got {boxes.shape}")
+    if boxes.dtype.kind == "c" or not np.isfinite(boxes).all():
+        raise ArgumentError("boxes_xyxy: need finite numbers, got NaN, infinity or complex ones")
+    return boxes.astype(np.float64).clip(-_FAR, _FAR)
 
 
 def legible(image: Shaped[np.ndarray, "height width ..."]) -> tuple[UInt8[np.ndarray, "rows columns 3"], int]:
@@ -313,10 +334,11 @@ def _wrapped(text: str, width: int, font: Any) -> Iterator[str]:
 
 def _texts(labels: Sequence[str] | None, scores: Any, count: int) -> list[str]:
     """What stands on each box's plate."""
-    names = [printable(label) for label in labels] if labels is not None else [""] * count
+    names = [printable(str(label)) for label in labels] if labels is not None else [""] * count
     if scores is None:
         return names
-    return [f"{name} {float(score):.0%}".strip() for name, score in zip(names, scores, strict=True)]
+    fractions = [as_real(score, "scores") for score in scores]
+    return [f"{name} {score:.0%}".strip() for name, score in zip(names, fractions, strict=True)]
 
 
 def _plate(
@@ -341,8 +363,9 @@ def _plate(
 
 def _cut_to(text: str, width: int, font: Any) -> str:
     """The text, or as much of its start as fits, with a sign that there is more."""
-    if font.getlength(text) <= width:
+    if len(text) <= _MOST_LETTERS and font.getlength(text) <= width:
         return text
+    text = text[:_MOST_LETTERS]  # measuring takes as long as the text, and is done for each of its starts
     return next((f"{text[:end]}…" for end in range(len(text), 0, -1) if font.getlength(f"{text[:end]}…") <= width), "…")
 
 

@@ -43,10 +43,8 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
         FormatError: a device or a pipe, which might never end.
         ArgumentError: no path.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentError(f"path: need where {what} is, got {type(path).__name__}")
+    file = as_path(path, f"where {what} is")
     need_no_address(path)
-    file = Path(path)
     try:
         mode = file.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -62,6 +60,17 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
     if not stat.S_ISREG(mode):
         raise FormatError(f"{file}: need {what}, got a device or a pipe; write it into a file first")
     return file
+
+
+def as_path(path: object, need: str) -> Path:
+    """A path that was given for an argument.
+
+    Raises:
+        ArgumentError: no text and no path.
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise ArgumentError(f"path: need {need}, got {type(path).__name__}")
+    return Path(path)
 
 
 def need_no_address(path: AnyPath) -> None:
@@ -96,7 +105,7 @@ def writing(path: AnyPath) -> Iterator[Path]:
     >>> target.read_text()
     'done'
     """
-    target = Path(path)
+    target = as_path(path, "where to write")
     _check_target(target)
     draft = None
     try:
@@ -159,7 +168,7 @@ def need_target(path: AnyPath) -> Path:
 
     Errors as for `writing`.
     """
-    target = Path(path)
+    target = as_path(path, "where to write")
     _check_target(target)
     with telling_of(target):
         drop(new_draft(target))
@@ -167,6 +176,10 @@ def need_target(path: AnyPath) -> Path:
 
 
 def _check_target(target: Path) -> None:
+    try:
+        os.fsencode(target)
+    except UnicodeEncodeError as error:  # half a character
+        raise FileError(f"{target}: need a name that a file can have, {error.reason}") from error
     if not target.name:
         raise FileError(f"{target}: need the name of a file to write, got a folder")
     if not target.parent.is_dir():
@@ -193,7 +206,7 @@ def make_folder(path: AnyPath) -> Path:
     Raises:
         FileError: a file stands there, the folder cannot be made, or nothing can be written into it.
     """
-    folder = Path(path)
+    folder = as_path(path, "a folder to write into")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from convolens.errors import FormatError
 from convolens.media import picture_metadata, picture_tiff_writing
-from convolens.media.files import AnyPath, need_target, writing
+from convolens.media.files import AnyPath, as_path, need_target, writing
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture, texts_with_comment
 from convolens.media.picture_formats import WRITTEN
@@ -157,7 +157,7 @@ def need_picture_target(path: AnyPath) -> Path:
 
 
 def _named_as_picture(path: AnyPath) -> Path:
-    file = Path(path)
+    file = as_path(path, "where to write a picture")
     if file.suffix.lower() not in WRITTEN:
         raise FormatError(f"{file}: need a name that ends in {' '.join(WRITTEN)}, got {file.suffix or 'no suffix'}")
     return file

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convolens.arrays import as_whole
 from convolens.errors import ArgumentError, WeightsError
 from convolens.forks import lock_that_forks
 from convolens.trunks import Trunk
@@ -59,8 +60,7 @@ def batches(singles: Iterable[tuple[Tensor, Item]], size: int) -> Iterator[tuple
     >>> [(one.shape[0], items) for one, items in batches(((torch.zeros(1, 3, 2, 2), name) for name in "abc"), 2)]
     [(2, ['a', 'b']), (1, ['c'])]
     """
-    if size < 1:
-        raise ArgumentError(f"batch: need at least 1 picture, got {size}")
+    size = as_whole(size, "batch", 1)
     waiting: list[Tensor] = []
     items: list[Item] = []
     for one, item in singles:
@@ -144,7 +144,7 @@ def running_on(model: object, device: str) -> Iterator[None]:
         DeviceError: as in `pick_device`.
         ArgumentError: a device for what is no module, and so cannot be moved.
     """
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         yield
         return
     where = pick_device(device)

@@ -214,8 +214,10 @@ def _masks(masks: Sequence[Any] | None, styles: int, content: Tensor | None) -> 
     """Where each style applies, `(1, 1, H, W)` in [0, 1]."""
     if masks is None:
         return [None] * styles
-    if len(masks) != styles:
-        raise ArgumentError(f"masks: need one for each of the {styles} styles, got {len(masks)}")
+    is_list = isinstance(masks, Sequence) and not isinstance(masks, str | bytes)
+    if not is_list or len(masks) != styles:
+        got = len(masks) if is_list else f"{masks!r:.200}"
+        raise ArgumentError(f"masks: need one for each of the {styles} styles, got {got}")
     found: list[Tensor | None] = []
     for at, mask in enumerate(masks, 1):
         unit = None if mask is None else as_unit(mask, f"mask {at}")[:, :1]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from convolens.arrays import Array
-from convolens.errors import ShapeError
+from convolens.errors import DeviceError, ShapeError
 from convolens.forks import cached_property
 from convolens.layers.tensors import as_tensor, batched, kind_of
 
@@ -41,7 +41,7 @@ def gram(
         `(C, C)` or `(N, C, C)`, symmetric; of features' kind and dtype. Differentiable.
 
     Raises:
-        ShapeError: features of another rank, or a mask of another size.
+        ShapeError: features of another rank, or none, or a mask of another size.
 
     >>> import numpy as np
     >>> gram(np.array([[[1.0, 3.0]], [[0.0, 2.0]]]))
@@ -50,9 +50,14 @@ def gram(
     """
     inside = as_tensor(features, "features")
     maps = batched(inside, "features")
-    weight = None if mask is None else as_tensor(mask, "mask").to(maps)
+    if 0 in maps.shape:
+        raise ShapeError(f"features: need some on every axis, got {tuple(inside.shape)}")
+    weight = None if mask is None else as_tensor(mask, "mask")
+    if weight is not None and weight.is_meta and not maps.is_meta:
+        raise DeviceError("mask: need numbers, got a tensor on the device meta, which has a shape alone")
     if weight is not None and weight.shape != maps.shape[2:]:
         raise ShapeError(f"mask: need the maps' {tuple(maps.shape[2:])}, got {tuple(weight.shape)}")
+    weight = None if weight is None else weight.to(maps)
     count = float(maps[0, 0].numel()) if weight is None else weight.sum().clamp_min(TINY)
     found = [gram_sum(one, weight) / count for one in maps]
     return kind_of(features)(torch.stack(found) if inside.dim() == 4 else found[0])

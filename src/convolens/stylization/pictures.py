@@ -16,6 +16,7 @@ from convolens.arrays import is_tensor
 from convolens.errors import ArgumentError
 from convolens.media.pixels import Picture, as_pixels, from_unit, over_white, to_unit
 
+_MOST_SCALES = 16  # a side of 65,536 pixels, halved so often, is one
 MIN_SIDE = 112  # of the shorter side at the coarsest scale: strokes form there that at 224 would stay specks
 
 
@@ -103,8 +104,8 @@ def sizes_of(size: tuple[int, int], scales: int | Sequence[int] | None) -> list[
     if scales is None:
         scales = max(1, min(4, (min(size) // MIN_SIDE).bit_length()))
     if isinstance(scales, int) and not isinstance(scales, bool):
-        if scales < 1:
-            raise ArgumentError(f"scales: need at least 1, got {scales}")
+        if not 1 <= scales <= _MOST_SCALES:
+            raise ArgumentError(f"scales: need 1 to {_MOST_SCALES}, got {scales}")
         return [with_longer_side(size, max(1, round(max(size) / 2**number))) for number in reversed(range(scales))]
     sides = list(scales) if isinstance(scales, Sequence) else [scales]
     rising = all(isinstance(side, int) and side >= 1 for side in sides) and sides == sorted(set(sides))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolens.arrays import keeping
+from convolens.arrays import as_whole, keeping
 from convolens.errors import ArgumentError
 from convolens.stylization.memory import GIGABYTE, POOL_FRACTION, MemoryPlan
 from convolens.stylization.optimizers import Adam, Iterate, Lbfgs, Optimizer, averaged, optimize
@@ -44,11 +44,12 @@ def steps_by_scale(steps: int | Sequence[int], scales: int) -> list[int]:
     >>> steps_by_scale(50, 3), steps_by_scale([5, 2], 2)
     ([200, 100, 50], [5, 2])
     """
-    if isinstance(steps, int):
+    if not isinstance(steps, Sequence) or isinstance(steps, str):
+        steps = as_whole(steps, "steps", 0)
         counts = [steps * COARSER_STEPS**number for number in reversed(range(scales))]
     else:
-        counts = list(steps)
-    if len(counts) != scales or any(count < 0 for count in counts):
+        counts = [as_whole(count, "steps", 0) for count in steps]
+    if len(counts) != scales:
         raise ArgumentError(f"steps: need a number of at least 0, or one for each of the {scales} scales, got {steps}")
     return counts
 

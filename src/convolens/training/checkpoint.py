@@ -149,11 +149,29 @@ def read_checkpoint(path: Path) -> Checkpoint:
         texts, tensors = read_tensor_file(path, "the state of a training")
         known = _in_todays_words(json.loads(texts[RESUMED]))
         tensors = {_todays_name(name): value for name, value in tensors.items()}
-        return Checkpoint(path, Progress(**known["place"]), known["facts"], known["ema_steps"], tensors)
+        return Checkpoint(path, _progress(known["place"]), known["facts"], _number(known["ema_steps"], int), tensors)
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"{path}: need the state of a training to resume from, got a damaged file: {error}"
         ) from error
+
+
+def _progress(place: Mapping[str, Any]) -> Progress:
+    """How far it says that it is, each fact of its kind: a text for a number would end the training much later."""
+    found = Progress(**place)
+    for name in ("epoch", "step", "best_epoch"):
+        _number(getattr(found, name), int)
+    for value in (found.lr, found.seconds, *found.sums.values(), *found.counts.values()):
+        _number(value, float)
+    if found.best is not None:
+        _number(found.best, float)
+    return found
+
+
+def _number(value: Any, kind: type) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        raise TypeError(f"need a number, got {value!r:.80}")
+    return value
 
 
 def _in_todays_words(known: dict[str, Any]) -> dict[str, Any]:

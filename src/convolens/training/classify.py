@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convolens.arrays import as_real
 from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, draw_view
 from convolens.data.dataset import need_one_label
@@ -48,10 +49,9 @@ def train_classifier(
     own = {name: value for name, value in locals().items() if name != "request"}
     changes = {"scale": scale, "ratio": ratio, "flip": flip, "color_jitter": color_jitter}
     changes = {name: value for name, value in changes.items() if value is not None}
-    if not 0 <= label_smoothing < 1:
-        raise ArgumentError(f"label_smoothing: need a number from 0 to below 1, got {label_smoothing}")
-    if mixup is not None and not (np.isfinite(mixup) and mixup > 0):
-        raise ArgumentError(f"mixup: need a number above 0, got {mixup}")
+    as_real(label_smoothing, "label_smoothing", "a number from 0 to below 1", lambda value: 0 <= value < 1)
+    if mixup is not None:
+        as_real(mixup, "mixup", "a number above 0", lambda value: value > 0)
     head_alone = (request.finetune or (EVERYTHING if request.weights is None else HEAD)) == HEAD
     if head_alone:
         _need_none({**changes, **request.training, "mixup": mixup, "resume": request.resume or None}, but=HEAD_SETTINGS)

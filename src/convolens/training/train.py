@@ -230,6 +230,9 @@ def _trained(task: str, given: Mapping[str, Any], known: Mapping[str, Parameter]
     own = set(signature(trainer).parameters)
     settings, shared = ({one.name for one in fields(kind)} for kind in (Settings, Request))
     taken = (own | settings | shared) & set(known)
+    for name in known:
+        if hasattr(given[name], "dim") or getattr(given[name], "shape", ()) != ():  # a tensor, or an array
+            raise ArgumentError(f"{name}: need a plain value, got {type(given[name]).__name__}")
     changed = {name: given[name] for name, one in known.items() if given[name] != one.default}
     for name in (*changed, *given["unknown"]):
         if name not in taken:

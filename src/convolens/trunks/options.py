@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 import torch
 
-from convolens.arrays import as_real
+from convolens.arrays import as_flag, as_real
 from convolens.errors import ArgumentError, DeviceError, did_you_mean, need_one_of
 from convolens.forks import lock_that_forks
 from convolens.trunks.blocks import PaddingMode, Pooling
@@ -75,7 +75,7 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
     _check(options, defaults)
     need_one_of("stride_in", options.get("stride_in", "conv2"), ("conv1", "conv2"))
     need_one_of("stem", options.get("stem", "full"), ("full", "small"))
-    _need_flag(options, "bias")
+    as_flag(options.get("bias", False), "bias")
     epsilon = options.get("norm_epsilon", 1e-5)
     as_real(epsilon, "norm_epsilon", f"a number from 0 to {MAX_EPSILON:g}", lambda value: 0 <= value <= MAX_EPSILON)
     width, need = options.get("width", 1.0), f"a number from {MIN_WIDTH:g} to {MAX_WIDTH:g}"
@@ -145,9 +145,4 @@ def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     channels = options.get("channels", 3)
     if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
         raise ArgumentError(f"channels: need a whole number from 1 to {MAX_CHANNELS}, got {channels!r}")
-    _need_flag(options, "ceil_mode")
-
-
-def _need_flag(options: Mapping[str, Any], name: str) -> None:
-    if not isinstance(options.get(name, False), bool):
-        raise ArgumentError(f"{name}: need True or False, got {options[name]!r}")
+    as_flag(options.get("ceil_mode", False), "ceil_mode")

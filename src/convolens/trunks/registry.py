@@ -10,7 +10,7 @@ from typing import Unpack
 
 import torch
 
-from convolens.errors import need_one_of
+from convolens.errors import ArgumentError, need_one_of
 from convolens.trunks import resnet, vgg
 from convolens.trunks.blocks import OriginalHead, initialize
 from convolens.trunks.options import ResNetOptions, need_seed, pick_device
@@ -109,6 +109,8 @@ def receptive_fields(trunk: Trunk) -> ReceptiveFields:
     >>> print(str(table).splitlines()[4])
     conv2_1            128       2    10      -4
     """
+    if not isinstance(trunk, Trunk):
+        raise ArgumentError(f"trunk: need a trunk, as cl.trunk makes it, got {type(trunk).__name__}")
     rows = []
     for tap in trunk.taps:
         size, stride, offset = trunk.receptive_field(tap)

@@ -159,17 +159,21 @@ def _buffer(buffers: list[NDArray[Any]], number: int, shape: Shape) -> NDArray[A
 
 def count(spec: Spec) -> int:
     """How many bands there are."""
-    return len(list(_bands(spec)))
+    return -(-max(spec.out[spec.structure.split or 0], 1) // _lines(spec))
 
 
 def _bands(spec: Spec) -> Iterator[tuple[int, int]]:
     """Outputs along the split axis, `start` to `stop`, that are done together."""
-    axis = spec.structure.split or 0
-    size, overlap = spec.out[axis], spec.kernel_shape[axis] - 1
-    line = spec.size // max(size, 1) * spec.dtype.itemsize
-    lines = max(_BAND_BYTES // max(line, 1), 2 * overlap, 8)
+    size, lines = spec.out[spec.structure.split or 0], _lines(spec)
     for start in range(0, max(size, 1), lines):
         yield start, min(start + lines, size)
+
+
+def _lines(spec: Spec) -> int:
+    """Of the split axis, how many of a band."""
+    axis = spec.structure.split or 0
+    line = spec.size // max(spec.out[axis], 1) * spec.dtype.itemsize
+    return max(_BAND_BYTES // max(line, 1), 2 * (spec.kernel_shape[axis] - 1), 8)
 
 
 def _passes(spec: Spec, start: int, stop: int) -> tuple[Spec, Spec]:

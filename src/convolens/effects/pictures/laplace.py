@@ -26,6 +26,7 @@ from convolens.strips import in_strips
 
 _TRUNCATE = 4.0  # sigmas
 _MAX_TRUNCATE = 10
+_MIN_SIGMA = 0.01  # pixels; the weights go with its square, and a narrower one sees nothing but its own pixel
 _MAX_SIGMA = 200.0  # pixels; the kernel of a wider one would take too long to take apart
 _LIKE_LAPLACE = 1.6  # ratio of widths at which the difference is most like the Laplacian (Marr & Hildreth)
 
@@ -48,7 +49,7 @@ def laplacian_of_gaussian(
         float16 or bfloat16 is computed in float32, and keeps its dtype.
 
     Raises:
-        ArgumentError: a sigma that is not positive or above 200, a truncation that is not positive or above 10.
+        ArgumentError: a sigma below 0.01 or above 200, a truncation that is not positive or above 10.
         ShapeError: not a picture.
         DtypeError: complex or not numbers.
 
@@ -65,8 +66,8 @@ def laplacian_of_gaussian(
     given = for_each_axis(sigma, 2)
     if len(given) != 2:
         raise ShapeError(f"sigma: need one number, or one for each of two axes, got {len(given)}")
-    need = f"widths above 0 and up to {_MAX_SIGMA:g}"
-    down, across = (as_real(s, "sigma", need, lambda s: 0 < s <= _MAX_SIGMA) for s in given)
+    need = f"widths from {_MIN_SIGMA:g} to {_MAX_SIGMA:g}"
+    down, across = (as_real(s, "sigma", need, lambda s: _MIN_SIGMA <= s <= _MAX_SIGMA) for s in given)
     need = f"a positive number of sigmas, at most {_MAX_TRUNCATE}"
     cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _MAX_TRUNCATE)
     radii = reach_of_log(down, cut), reach_of_log(across, cut)

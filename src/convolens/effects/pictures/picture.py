@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convolens.arrays import is_tensor
+from convolens.arrays import is_tensor, need_dense, need_size
 from convolens.errors import DtypeError, ShapeError
 
 
@@ -21,6 +21,9 @@ def check_picture(image: Any) -> None:
         raise ShapeError(
             f"image: need (height, width) or (height, width, channels), not empty, got {tuple(image.shape)}"
         )
+    need_size(tuple(image.shape), "image")
+    if is_tensor(image):
+        need_dense(image, "image")
     if image.is_complex() if is_tensor(image) else image.dtype.kind == "c":
         raise DtypeError(f"image: need real numbers, got {image.dtype}")
 

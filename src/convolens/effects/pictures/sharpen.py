@@ -45,17 +45,20 @@ def sharpen(
     """
     need = "a finite number of at least 0"
     for name, value in (("amount", amount), ("threshold", threshold)):
-        as_real(value, name, need, lambda number: number >= 0)  # a tensor stays one: it may want its gradient
+        as_real(value, name, need, lambda number: number >= 0)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     check_picture(picture)
     check_kept(picture)
+    # Of a tensor they may be tensors too, which want their gradients.
+    factor: Any
+    factor, least = (one if is_tensor(picture) and is_tensor(one) else float(one) for one in (amount, threshold))
 
     def sharpened(rows: Any) -> Any:
         floats = as_floats(rows)
         detail = floats - blur(floats, sigma, boundary=boundary)
         if rows.ndim == 3 and rows.shape[2] == 4:
             detail[:, :, 3] = 0
-        return in_dtype_of(rows, floats + amount * detail * (abs(detail) >= threshold))
+        return in_dtype_of(rows, floats + factor * detail * (abs(detail) >= least))
 
     if is_tensor(picture):
         return sharpened(picture)

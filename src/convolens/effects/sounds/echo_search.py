@@ -25,7 +25,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_real
-from convolens.effects.sounds.sound import as_rate, check_sound
+from convolens.effects.sounds.sound import as_rate, check_array
 from convolens.errors import ArgumentError, ShapeError
 
 Signal = NDArray[np.float64]
@@ -81,7 +81,7 @@ def find_echoes(
     >>> delays, round(weights[0], 2)
     ((0.1,), 0.5)
     """
-    check_sound(samples)
+    check_array(samples)
     rate, longest = as_rate(rate), as_real(longest, "longest", "a delay above 0", lambda s: s > 0)
     need = f"a delay above 0 and below the longest, {longest:g}"
     shortest = as_real(shortest, "shortest", need, lambda s: 0 < s < longest)
@@ -92,7 +92,7 @@ def find_echoes(
             f"samples: need more than {2 * shortest:g} seconds to find echoes in, got {len(samples) / rate:g}"
         )
     if reference is not None:
-        check_sound(reference)
+        check_array(reference)
         at, weights = _from_reference(recording, _channels(reference), lags.stop)
     else:
         at, weights = _from_cepstrum(recording, lags)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_real
+from convolens.arrays import Real, as_flag, as_real
 from convolens.convolution.named import NamedKernel, named
 from convolens.effects.sounds.sound import as_rate
 from convolens.errors import ArgumentError
@@ -102,7 +102,8 @@ def echo_taps(
         raise ArgumentError(f"delays: need at most {MAX_DELAY_SECONDS} seconds, a day, got {seconds.max():g}")
     exact = seconds * rate
     loop = int(np.rint(exact.max()))
-    at, loudness = _between_frames(exact, loudness) if sub_sample else (np.rint(exact).astype(np.int64), loudness)
+    between = as_flag(sub_sample, "sub_sample")
+    at, loudness = _between_frames(exact, loudness) if between else (np.rint(exact).astype(np.int64), loudness)
     need = "a number between -1 and 1, where echoes die away"
     taps = Taps(at, loudness, dry, loop, as_real(feedback, "feedback", need, lambda f: -1 < f < 1))
     _check_feedback(taps, rate)

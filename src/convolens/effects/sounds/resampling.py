@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real
 from convolens.effects.sounds.sound import as_rate
+from convolens.errors import ArgumentError
 
 _MAX_TERM = 1 << 16  # of the ratio's numbers; the pitch is then right to a hundredth of a cent
 _RADIUS = 32  # samples of the slower rate on each side
@@ -32,12 +33,15 @@ def resample(samples: Float[np.ndarray, "frames ..."], rate: Real, to: Real) -> 
         to: those wanted.
 
     Raises:
-        ArgumentError: a rate that is not positive.
+        ArgumentError: a rate that is not positive, or far from the other.
 
     >>> resample(np.ones(100, np.float32), 44100, 22050).shape
     (50,)
     """
-    ratio = Fraction(as_rate(to, "to") / as_rate(rate)).limit_denominator(_MAX_TERM)
+    exact = as_rate(to, "to") / as_rate(rate)
+    if not 1 / _MAX_TERM <= exact <= _MAX_TERM:
+        raise ArgumentError(f"rate: need rates at most {_MAX_TERM:,} to one apart, got {rate:g} and {to:g}")
+    ratio = Fraction(exact).limit_denominator(_MAX_TERM)
     if ratio == 1:
         return samples
     from scipy.signal import firwin, resample_poly

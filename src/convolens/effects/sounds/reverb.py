@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_real, is_tensor
+from convolens.arrays import Real, as_real, is_tensor, need_dense
 from convolens.convolution import convolve
 from convolens.effects.sounds.resampling import resample_impulse
 from convolens.effects.sounds.sound import as_rate, check_sound, stacked
@@ -72,6 +72,8 @@ def reverb(
     sound, room = samples, impulse
     check_sound(sound)
     _check_impulse(room, sound)
+    if not is_tensor(sound):
+        sound, room = np.asarray(sound), np.asarray(room)  # classes of their own have dtypes of their own
     dry, wet = as_real(dry, "dry"), as_real(wet, "wet")
     room = _at_rate(room, rate, impulse_rate)
     room = room.to(sound.dtype) if is_tensor(room) else room.astype(sound.dtype, copy=False)
@@ -224,6 +226,10 @@ def _check_impulse(room: Any, sound: Any) -> None:
     shape = tuple(getattr(room, "shape", ()))
     if len(shape) not in (1, 2) or 0 in shape:
         raise ShapeError(f"impulse: need (length,) or (length, channels), at least one sample, got shape {shape}")
+    if is_tensor(room) != is_tensor(sound) or not (is_tensor(room) or isinstance(room, np.ndarray)):
+        raise DtypeError(f"impulse: need {type(sound).__name__}, as the samples are, got {type(room).__name__}")
+    if is_tensor(room):
+        need_dense(room, "impulse")
     if "float" not in str(room.dtype):
         raise DtypeError(f"impulse: need floats, got {room.dtype}; divide by the largest value")
     own = 1 if len(shape) == 1 else shape[1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from convolens.arrays import Real, as_real, is_tensor
+from convolens.arrays import Real, as_real, is_tensor, need_dense, need_size
 from convolens.errors import DtypeError, ShapeError
 
 
@@ -22,17 +22,30 @@ def check_sound(samples: Any) -> None:
     shape = tuple(getattr(samples, "shape", ()))
     if len(shape) not in (1, 2) or 0 in shape:
         raise ShapeError(f"samples: need (frames,) or (frames, channels), at least one sample, got shape {shape}")
+    need_size(shape, "samples")
+    if not (is_tensor(samples) or isinstance(samples, np.ndarray)):
+        raise DtypeError(f"samples: need an array or a tensor, got {type(samples).__name__}")
+    if is_tensor(samples):
+        need_dense(samples, "samples")
     if "float" not in str(samples.dtype):
         raise DtypeError(f"samples: need floats in [-1, 1], got {samples.dtype}; divide by the largest value")
+
+
+def check_array(samples: Any) -> None:
+    """Refuses what is not a sound in a NumPy array. Errors as in `check_sound`, and a `DtypeError` for a tensor."""
+    check_sound(samples)
+    if is_tensor(samples):
+        raise DtypeError("samples: need a NumPy array, got a tensor; .numpy() gives one")
 
 
 def as_rate(rate: Any, subject: str = "rate") -> float:
     """A sample rate as a float.
 
     Raises:
-        ArgumentError: not a positive, finite number.
+        ArgumentError: not a positive number, or more than files can have.
     """
-    return as_real(rate, subject, "a positive number of frames a second", lambda r: r > 0)
+    need = "a positive number of frames a second, below 2^31"
+    return as_real(rate, subject, need, lambda r: 0 < r < 1 << 31)
 
 
 def stacked(channels: list[Any]) -> Any:

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from convolens.arrays import Real, as_real
 from convolens.effects.sounds.echo_search import find_echoes, response
 from convolens.effects.sounds.echo_taps import echo_taps
-from convolens.effects.sounds.sound import check_sound
+from convolens.effects.sounds.sound import check_array
 from convolens.errors import ArgumentError
 
 _MIN_RESPONSE = 0.02  # |H| at its lowest: noise at that frequency is amplified by 34 dB
+_MAX_REGULARIZATION = 1e6  # whose square is far above any response
 _GRID = 8  # frequencies for each frame of the longest delay
 
 
@@ -57,9 +58,10 @@ def unecho(
     >>> unecho(np.array([1.0, 0.0, 0.5, 0.0]), rate=10, delays=0.2, weights=0.5)
     array([1., 0., 0., 0.])
     """
-    check_sound(samples)
+    check_array(samples)
     at, loudness = _known_or_found(samples, rate, delays, weights, reference)
-    regularization = as_real(regularization, "regularization", "a finite number of at least 0", lambda r: r >= 0)
+    need = f"a number from 0 to {_MAX_REGULARIZATION:g}"
+    regularization = as_real(regularization, "regularization", need, lambda r: 0 <= r <= _MAX_REGULARIZATION)
     if regularization == 0:
         _check_invertible(at, loudness, rate)
     if regularization == 0 and is_stable(at, loudness):
@@ -151,7 +153,7 @@ def _recursion(
     longest, step = int(at.max()), int(at.min())
     past: NDArray[Any] | None = None
     for block in blocks:
-        check_sound(block)
+        check_array(block)
         past = np.zeros((longest, block.shape[1]), block.dtype) if past is None else past
         known = np.concatenate([past, block])
         for start in range(longest, len(known), step):

@@ -18,7 +18,7 @@ from torch.fx.proxy import TraceError
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from convolens.errors import DtypeError
+from convolens.errors import ArgumentError, DtypeError
 from convolens.layers import core
 from convolens.layers.conv import Conv2d
 from convolens.layers.fusion.fused import Convolution, Fused
@@ -50,6 +50,8 @@ def fuse(model: nn.Module) -> nn.Module:
     >>> x = torch.ones(1, 3, 5, 5)
     >>> torch.testing.assert_close(fuse(net)(x), net(x))
     """
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"model: need a torch module, got {type(model).__name__}")
     for name, parameter in model.named_parameters():
         if not core.runs_on(parameter):
             raise DtypeError(f"{name}: need float32 on the CPU to fuse, got {parameter.dtype} on {parameter.device}")

@@ -1,0 +1,199 @@
+"""Every public function with arguments that are right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from random import Random
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import convolens as cl
+from tests.fuzz.networks import PICTURE, TRAIN, network, stage_classes
+from tests.fuzz.pictures import png_seeds
+from tests.fuzz.sounds import wav_seeds
+
+Arguments = dict[str, Any]
+DICE = np.random.default_rng(3)
+PIXELS = DICE.integers(0, 255, (9, 12, 3)).astype(np.uint8)
+GRAY = DICE.random((9, 12)).astype(np.float32)
+SOUND = DICE.standard_normal((60, 2)).astype(np.float32) / 4
+ECHOING = np.convolve(DICE.standard_normal(400), np.eye(1, 41)[0] + 0.5 * np.eye(1, 41, 40)[0]).astype(np.float32)
+MAPS = DICE.standard_normal((2, 3, 6, 7)).astype(np.float32)
+
+
+def _image(luck: Random) -> Any:
+    image = luck.choice((PIXELS, PIXELS[..., 0], GRAY, GRAY.astype(np.float64), PIXELS.astype(np.uint16) * 257))
+    return torch.from_numpy(np.float32(image)) if luck.random() < 0.2 else image.copy()
+
+
+def _sound(luck: Random) -> Any:
+    samples = luck.choice((SOUND, SOUND[:, 0], SOUND.astype(np.float64)))
+    return torch.from_numpy(samples.copy()) if luck.random() < 0.2 else samples.copy()
+
+
+def _signal(luck: Random) -> Any:
+    values = luck.choice((GRAY, SOUND[:, 0].copy(), PIXELS[..., 0].copy(), GRAY.astype(np.complex64), np.arange(20)))
+    return torch.from_numpy(values.copy()) if luck.random() < 0.2 and values.dtype.kind == "f" else values.copy()
+
+
+def _convolution(luck: Random) -> Arguments:
+    x = _signal(luck)
+    kernel = luck.choice((np.ones((3,) * x.ndim, np.float32), DICE.standard_normal((2, 3)[: x.ndim]).astype(np.float32),
+                          np.ones((1,) * x.ndim, np.int64)))  # fmt: skip
+    return {"x": x, "kernel": kernel, "mode": luck.choice(("full", "same", "valid")), "axes": None,
+            "boundary": "constant", "fill_value": 0, "method": "auto", "tolerance": 0}  # fmt: skip
+
+
+def _gradients(luck: Random) -> Arguments:
+    given = _convolution(luck)
+    x, kernel = given["x"], given["kernel"]
+    shape = [n + k - 1 for n, k in zip(x.shape, kernel.shape, strict=True)]
+    return {"x": x, "kernel": kernel, "upstream": np.ones(shape, np.float32), "mode": "full", "axes": None,
+            "boundary": "constant", "fill_value": 0}  # fmt: skip
+
+
+def _planes(luck: Random) -> Any:
+    return torch.from_numpy(MAPS.copy()) if luck.random() < 0.5 else MAPS.copy()
+
+
+def _conv2d(luck: Random) -> Arguments:
+    x = _planes(luck)
+    weight = DICE.standard_normal((4, 3, 3, 3)).astype(np.float32)
+    weight = torch.from_numpy(weight) if isinstance(x, torch.Tensor) else weight
+    return {"x": x, "weight": weight, "bias": weight[:, 0, 0, 0], "stride": 1, "padding": 1, "dilation": 1, "groups": 1}
+
+
+def _conv2d_backward(luck: Random) -> Arguments:
+    given = _conv2d(luck)
+    given.pop("bias")
+    ones = torch.ones if isinstance(given["x"], torch.Tensor) else np.ones
+    return given | {"upstream": ones((2, 4, 6, 7), dtype=given["x"].dtype)}
+
+
+def _pooled(luck: Random) -> Arguments:
+    return {"x": _planes(luck), "size": 2, "stride": 2, "padding": 0, "ceil_mode": False, "dilation": 1,
+            "return_argmax": False}  # fmt: skip
+
+
+def _pool_backward(luck: Random) -> Arguments:
+    out, argmax = cl.layers.max_pool2d(MAPS, 2, return_argmax=True)
+    return {"upstream": np.ones_like(out), "argmax": argmax, "x_shape": MAPS.shape}
+
+
+@cache
+def place() -> Path:
+    """A folder with pictures of two classes, a sound, a picture, a model."""
+    folder = Path(mkdtemp(prefix="calls", dir=os.environ.get("CONVOLENS_FUZZ_FOLDER")))
+    stage_classes(folder)
+    (folder / "a.wav").write_bytes(wav_seeds()[0])
+    (folder / "a.png").write_bytes(png_seeds()[0])
+    return folder
+
+
+def _explained(luck: Random) -> Arguments:
+    return {"model": network(), "images": PICTURE, "counterfactual": False, "taps": None,
+            "method": luck.choice(("auto", "gradcam", "cam")), "relu_weights": False, "flip": False,
+            "noise_samples": 0, "seed": 0, "batch": 8, "device": "cpu"}  # fmt: skip
+
+
+def _small() -> nn.Module:
+    """A network of somebody else."""
+    layers = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 2)]
+    return nn.Sequential(*layers).eval()
+
+
+TRUNK = {"device": "cpu", "seed": 0}
+HEADED = {"trunk": "resnet18", "classes": 2, "weights": None, "taps": None, **TRUNK}
+OPTIONS = dict(zip([str(one)[2:].replace("-", "_") for one in TRAIN[::2]], TRAIN[1::2], strict=True))
+# Every function with arguments that are right, and how often it is called.
+CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
+    "convolve": (12, _convolution),
+    "correlate": (6, _convolution),
+    "plan": (4, _convolution),
+    "convolve_gradients": (6, _gradients),
+    "echo": (8, lambda luck: {"samples": _sound(luck), "rate": 1000, "delays": [0.01, 0.02], "weights": [0.5, 0.25],
+                              "dry": 1.0, "feedback": 0.0, "sub_sample": False}),
+    "echo_kernel": (3, lambda luck: {"rate": 1000, "delays": [0.01], "weights": [0.5], "dry": 1.0,
+                                     "sub_sample": False}),
+    "reverb": (8, lambda luck: {"samples": (x := _sound(luck)), "impulse": x[:9], "dry": 0.7, "wet": 0.3, "rate": 1000,
+                                "impulse_rate": 1000, "pre_delay": 0.0}),
+    "unecho": (6, lambda luck: {"samples": SOUND.copy(), "rate": 1000, "delays": [0.01], "weights": [0.5],
+                                "reference": None, "regularization": 0.0}),
+    "find_echoes": (6, lambda luck: {"samples": ECHOING.copy(), "rate": 1000, "reference": None, "shortest": 0.002,
+                                     "longest": 0.1}),
+    "read_audio": (2, lambda luck: {"path": place() / "a.wav", "seconds": None}),
+    "write_audio": (4, lambda luck: {"path": place() / "out.wav", "samples": SOUND.copy(), "rate": 8000,
+                                     "subtype": None}),
+    "read_image": (2, lambda luck: {"source": place() / "a.png", "page": None}),
+    "write_image": (4, lambda luck: {"path": place() / f"out{luck.choice(('.png', '.jpg', '.tiff', '.webp'))}",
+                                     "image": PIXELS.copy()}),
+    "draw_boxes": (4, lambda luck: {"image": PIXELS.copy(), "boxes_xyxy": np.float32([[1, 2, 5, 6], [0, 0, 3, 3]]),
+                                    "labels": ["a", "b"], "scores": [0.5, 0.25], "kinds": None}),
+    "blur": (10, lambda luck: {"image": _image(luck), "sigma": luck.choice((1.5, (1, 2), 30)), "boundary": "symmetric",
+                               "tolerance": 1e-4, "truncate": None}),
+    "sharpen": (6, lambda luck: {"image": _image(luck), "sigma": 1.5, "amount": 1.0, "threshold": 0.0,
+                                 "boundary": "symmetric"}),
+    **{name: (4, lambda luck: {"image": _image(luck), "boundary": luck.choice(("symmetric", "wrap", "constant"))})
+       for name in ("sobel", "scharr", "prewitt", "sobel_gradients")},
+    "laplacian_of_gaussian": (4, lambda luck: {"image": _image(luck), "sigma": 1.5, "boundary": "reflect",
+                                               "truncate": 4.0}),
+    "difference_of_gaussians": (4, lambda luck: {"image": _image(luck), "sigma": 1.5, "wider": None,
+                                                 "boundary": "edge"}),
+    "canny": (6, lambda luck: {"image": _image(luck), "sigma": 1.0, "low": 0.1, "high": 0.2, "boundary": "symmetric"}),
+    "kernel": (3, lambda luck: {"name": luck.choice(("gaussian", "sobel-x", "disk", "box", "log")), "size": 3}),
+    "gram": (4, lambda luck: {"features": _planes(luck), "mask": np.ones((6, 7), np.float32)}),
+    "layers.conv2d": (8, _conv2d),
+    "layers.conv2d_backward": (4, _conv2d_backward),
+    "layers.max_pool2d": (6, _pooled),
+    "layers.max_pool2d_backward": (4, _pool_backward),
+    "layers.Conv2d": (3, lambda luck: {"in_channels": 3, "out_channels": 4, "kernel_size": 3, "stride": 1, "padding": 0,
+                                       "dilation": 1, "groups": 1, "bias": True, "padding_mode": "zeros"}),
+    "layers.MaxPool2d": (3, lambda luck: {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1,
+                                          "return_indices": False, "ceil_mode": False}),
+    "precision": (1, lambda luck: {"mode": "fast"}),
+    "threads": (1, lambda luck: {"count": 1}),
+    "trunk": (4, lambda luck: {"name": "resnet18", "weights": None, **TRUNK, "channels": 3, "pooling": "max",
+                               "ceil_mode": False, "padding_mode": "edge", "stride_in": "conv1", "bias": True,
+                               "norm_epsilon": 1e-5, "stem": "small", "width": 1 / 16}),
+    "receptive_fields": (1, lambda luck: {"trunk": network().trunk}),
+    "convolutionalize": (1, lambda luck: {"model": _small(), "input_size": 8}),
+    "share_trunk": (1, lambda luck: {"trunk": network().trunk, "heads": {"a": network()}}),
+    "fuse": (1, lambda luck: {"model": _small()}),
+    "layers.fuse": (1, lambda luck: {"model": network()}),
+    "wrap_module": (1, lambda luck: {"module": _small(), "taps": ["1"], "class_names": ("a", "b"),
+                                     "preprocessing": None}),
+    "load": (3, lambda luck: {"path": place() / "whole.safetensors", "device": "cpu"}),
+    "classifier": (1, lambda luck: {**HEADED, "trunk": network().trunk, "head": "gap", "multi_label": False}),
+    "localizer": (1, lambda luck: {**HEADED, "trunk": network().trunk, "hidden": 8}),
+    "detector": (1, lambda luck: {**HEADED, "size": 128, "boxes": None, "strides": None, "objectness": "softmax",
+                                  "width": 0.25}),
+    "explain": (2, lambda luck: {**_explained(luck), "target": None, "against": None}),
+    "explain_top": (1, lambda luck: {**_explained(luck), "count": 2}),
+    "evaluate": (1, lambda luck: {"model": network(), "data": place() / "data", "split": None, "batch": 4,
+                                  "html": None, "progress": False, "device": "cpu"}),
+}  # fmt: skip
+# What takes seconds, rarely.
+SLOW: dict[str, Callable[[Random], Arguments]] = {
+    "train": lambda luck: {
+        "task": "classify", "data": place() / "data", "out": place() / "run", "overwrite": True, "progress": False,
+        **OPTIONS, "validation": 0.25, "label_smoothing": 0.0, "class_weights": None, "mixup": None, "scale": (0.5, 1),
+        "ratio": (0.75, 1.33), "flip": True, "color_jitter": 0.1, "accumulate": 1, "optimizer": "adamw", "lr": 0.01,
+        "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.05, "clip_grad": 1.0, "ema": 0.9, "patience": 1,
+        "precision": "auto", "taps": None, "weights": None, "checkpoint_seconds": 30.0, "resume": False,
+    },
+    "stylize": lambda luck: {
+        "content": PICTURE, "style": PICTURE[::-1].copy(), "trunk": network().trunk, "weights": None, "steps": 1,
+        "content_weight": 1.0, "style_weight": 5.0, "tv_weight": 5.0, "content_taps": ["layer1.0"], "mix": [1.0],
+        "style_taps": ["layer1.0"], "tap_weights": None, "masks": None, "strength": 0.5, "keep_colors": False,
+        "size": None, "scales": 1, "optimizer": "lbfgs", "init": None, "seed": 0, "pooling": "max", "padding": "edge",
+        "memory": 2.5, "device": "cpu", "resume": None, "on_step": None,
+    },
+    "learned_edges": lambda luck: {"image": PIXELS.copy(), "device": "cpu"},
+}  # fmt: skip
