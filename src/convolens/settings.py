@@ -101,7 +101,7 @@ def memory_limit(limit: int | float | str | None = None) -> int:
     """
     global _memory_limit
     if limit is not None:
-        _memory_limit = None if limit == "auto" else _bytes_of(limit)
+        _memory_limit = None if isinstance(limit, str) and limit == "auto" else _bytes_of(limit)
     return free_bytes() // 2 if _memory_limit is None else _memory_limit
 
 

@@ -19,6 +19,7 @@ from tests.fuzz.odd import odd_value
 from tests.fuzz.right import CALLS, SLOW, Arguments, place
 
 SELDOM = 0.004
+WRITING = ("write_image", "write_audio", "train", "convert", "export")
 LASTING = ("steps", "epochs", "noise_samples", "checkpoint_seconds")  # of which more takes longer, as it should
 NOT_CALLED = ("__version__", "layers", "errors")
 _NAMES = [name for name, (often, _) in CALLS.items() for _ in range(often)]
@@ -38,7 +39,7 @@ def call(luck: Random) -> str:
         arguments[one] = odd_value(right[one], luck)
         if one in LASTING and isinstance(arguments[one], int) and arguments[one] > right[one] + 1:
             arguments[one] = right[one] + 1
-    before = set(place().iterdir()) if name.startswith("write") or name == "train" else None
+    before = set(place().iterdir()) if name in WRITING else None
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             result = _function(name)(**arguments)
@@ -69,6 +70,7 @@ def _as_before(before: set[Path] | None) -> None:
     """Takes back what holds for the whole process, and files."""
     cl.precision("fast")
     cl.threads(1)
+    cl.memory_limit("auto")
     for path in set(place().iterdir()) - before if before is not None else ():
         rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 

@@ -157,6 +157,9 @@ CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
                                        "dilation": 1, "groups": 1, "bias": True, "padding_mode": "zeros"}),
     "layers.MaxPool2d": (3, lambda luck: {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1,
                                           "return_indices": False, "ceil_mode": False}),
+    "memory_limit": (1, lambda luck: {"limit": "2GB"}),
+    "convert": (1, lambda luck: {"data": place() / "data", "out": place() / "converted", "to": "csv", "format": None,
+                                 "split": None, "group_by": None, "seed": 0, "link": False, "progress": False}),
     "precision": (1, lambda luck: {"mode": "fast"}),
     "threads": (1, lambda luck: {"count": 1}),
     "trunk": (4, lambda luck: {"name": "resnet18", "weights": None, **TRUNK, "channels": 3, "pooling": "max",
@@ -194,6 +197,10 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "style_taps": ["layer1.0"], "tap_weights": None, "masks": None, "strength": 0.5, "keep_colors": False,
         "size": None, "scales": 1, "optimizer": "lbfgs", "init": None, "seed": 0, "pooling": "max", "padding": "edge",
         "memory": 2.5, "device": "cpu", "resume": None, "on_step": None,
+    },
+    "export": lambda luck: {
+        "model": network(), "path": place() / "model.onnx", "taps": None, "check": PICTURE, "opset": 18,
+        "batched": False, "raw": False,
     },
     "learned_edges": lambda luck: {"image": PIXELS.copy(), "device": "cpu"},
 }  # fmt: skip

@@ -130,6 +130,11 @@ def _layers():
             "model: need one that cl.load or cl.train gives, got str",
         ),
         (lambda: cl.learned_edges(PICTURE, device=[None]), DeviceError, "device: need auto"),
+        (lambda: cl.memory_limit(np.zeros((2, 2))), ArgumentError, "memory"),
+        (lambda: cl.convert("data", "a\0", to="csv"), FileError, "need a name that a file can have"),
+        (lambda: cl.convert("data", 3, to="csv"), ArgumentError, "path: need a folder to write into, got int"),
+        (lambda: cl.convert("data", "out", to="csv", group_by=3), ArgumentError, "group_by: need folder, prefix or"),
+        (lambda: cl.convert("data", "out", to="csv", seed="a"), ArgumentError, "seed: need a whole number"),
         (lambda: cl.train("classify", "data", out="run", mixup=(1,)), ArgumentError, "mixup: need a number above 0"),
         (lambda: cl.train("classify", "data", out="run", lr=META), ArgumentError, "lr: need a plain value, got Tensor"),
     ],
@@ -257,3 +262,10 @@ def test_a_masked_impulse_keeps_the_dtype():
 def test_a_kernel_of_unsigned_numbers_has_gradients():
     x, kernel = torch.ones(6), np.array([1, 2, 3], np.uint32)
     assert cl.convolve_gradients(x, kernel, torch.ones(8))[0].tolist() == [6.0] * 6
+
+
+def test_fractions_that_are_no_list_are_refused_by_convert(tmp_path):
+    networks.stage_classes(tmp_path)
+    for split in (len, [0.5, "a"]):
+        with pytest.raises(ArgumentError, match="split: need"):
+            cl.convert(tmp_path / "data", tmp_path / "out", to="csv", split=split, progress=False)

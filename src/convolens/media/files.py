@@ -73,6 +73,16 @@ def as_path(path: object, need: str) -> Path:
     return Path(path)
 
 
+def need_name(target: Path) -> None:
+    """Refuses what no file system can call a file: half a character, a zero byte."""
+    try:
+        named = b"\0" not in os.fsencode(target)
+    except UnicodeEncodeError:
+        named = False
+    if not named:
+        raise FileError(f"{target}: need a name that a file can have")
+
+
 def need_no_address(path: AnyPath) -> None:
     """Raises a `FileError` where an address is given in place of a file or folder.
 
@@ -176,10 +186,7 @@ def need_target(path: AnyPath) -> Path:
 
 
 def _check_target(target: Path) -> None:
-    try:
-        os.fsencode(target)
-    except UnicodeEncodeError as error:  # half a character
-        raise FileError(f"{target}: need a name that a file can have, {error.reason}") from error
+    need_name(target)
     if not target.name:
         raise FileError(f"{target}: need the name of a file to write, got a folder")
     if not target.parent.is_dir():
@@ -207,6 +214,7 @@ def make_folder(path: AnyPath) -> Path:
         FileError: a file stands there, the folder cannot be made, or nothing can be written into it.
     """
     folder = as_path(path, "a folder to write into")
+    need_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from convolens.arrays import as_flag, as_whole
 from convolens.data.conversion.carry import Losses, of_kind, without_what_is_lost
 from convolens.data.conversion.compare import need_equal
 from convolens.data.conversion.groups import split_into
@@ -16,8 +17,8 @@ from convolens.data.dataset import SPLIT_NAMES, DataSet, Skipped
 from convolens.data.format import Format, Placed
 from convolens.data.formats import FORMATS
 from convolens.data.reading import read_sound
-from convolens.errors import DataError, FileError, need_one_of
-from convolens.media.files import AnyPath, make_folder, need_new_folder, writing_folder
+from convolens.errors import ArgumentError, DataError, FileError, need_one_of
+from convolens.media.files import AnyPath, as_path, make_folder, need_name, need_new_folder, writing_folder
 from convolens.media.inputs import given
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import is_picture
@@ -101,7 +102,13 @@ def convert(
         ArgumentError: an argument is wrong.
     """
     form = format_to_write(to)
-    source, target = Path(data), Path(out)
+    if not isinstance(group_by, str | None):
+        raise ArgumentError(f"group_by: need folder, prefix or a regular expression, got {group_by!r:.100}")
+    as_flag(link, "link")
+    as_flag(progress, "progress")
+    source, target = as_path(data, "where the data is"), as_path(out, "a folder to write into")
+    seed = as_whole(seed, "seed", 0)
+    need_name(target)
     _need_outside(source, target)
     make_folder(target.parent)
     need_new_folder(target)

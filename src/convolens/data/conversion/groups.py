@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convolens.arrays import as_real
 from convolens.data.dataset import SPLIT_NAMES, DataSet, Example
 from convolens.errors import ArgumentError, DataError
 
@@ -51,7 +52,10 @@ def split_into(data: DataSet, fractions: Sequence[float] | None, group_by: str |
 
 
 def _check(fractions: Sequence[float]) -> None:
-    right = len(fractions) in (2, 3) and all(0 < one < 1 for one in fractions) and abs(sum(fractions) - 1) < 1e-6
+    if not isinstance(fractions, Sequence) or isinstance(fractions, str | bytes):
+        raise ArgumentError(f"split: need two or three fractions that make 1, got {fractions!r:.100}")
+    numbers = [as_real(one, "split") for one in fractions]
+    right = len(numbers) in (2, 3) and all(0 < one < 1 for one in numbers) and abs(sum(numbers) - 1) < 1e-6
     if not right:
         got = ", ".join(f"{one:g}" for one in fractions)
         raise ArgumentError(f"split: need two or three fractions that make 1, such as 0.8,0.1,0.1, got {got}")
