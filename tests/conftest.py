@@ -34,6 +34,16 @@ _resident = resident() if sys.platform == "linux" else 0
 
 
 @pytest.fixture(autouse=True)
+def _gradients_are_left_on():
+    """A call that turns gradients off for its own work turns them on again, whatever ends it."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        pytest.fail("gradients were left turned off")
+
+
+@pytest.fixture(autouse=True)
 def _annotations_are_not_checked_where_input_is_bad(request):
     unchecked = request.node.get_closest_marker("bad_input") is not None
     config.update("jaxtyping_disable", unchecked)

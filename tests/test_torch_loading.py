@@ -17,7 +17,7 @@ def seen_by_torch(tmp_path, program, **environment):
     return subprocess.run([sys.executable, "-c", program], env=kept, capture_output=True, text=True).stderr.strip()
 
 
-@pytest.mark.parametrize("room", ["layers", "trunks", "models", "data", "stylization"])
+@pytest.mark.parametrize("room", ["layers", "trunks", "models", "evaluation", "stylization"])
 def test_waiting_threads_soon_sleep_whichever_room_is_entered_first(tmp_path, room):
     assert seen_by_torch(tmp_path, f"import convolens.{room}") == "2000"
 

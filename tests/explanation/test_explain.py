@@ -198,7 +198,7 @@ def test_explaining_leaves_nothing_behind(model, picture, method):
         ({"taps": ()}, ArgumentError, "taps: need at least one, each once, got none"),
         ({"taps": "conv1_2", "method": "cam"}, MethodError, "cam: needs a head that pools conv1_2 .* gradcam, hires"),
         ({"target": lambda scores: scores[:, 0], "method": "cam"}, MethodError, "cam: needs a class as target"),
-        ({"batch": 0}, ArgumentError, "batch: need at least 1 picture, got 0"),
+        ({"batch": 0}, ArgumentError, "batch: need a whole number of at least 1, got 0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_explained_is_refused(model, picture, options, error, message):

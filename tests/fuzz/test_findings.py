@@ -96,6 +96,7 @@ def _layers():
         (lambda: cl.gram(np.zeros((0, 3, 6, 7), np.float32)), ShapeError, "features: need some on every axis"),
         (lambda: cl.gram(MAPS, torch.ones(6, 7, device="meta")), DeviceError, "mask: need numbers"),
         (lambda: cl.write_image("\ud800.png", PICTURE), FileError, "need a name that a file can have"),
+        (lambda: cl.write_image(f"{'n' * 5000}.png", PICTURE), FileError, "cannot be written: File name too long"),
         (lambda: cl.gram(MAPS.to_sparse()), DtypeError, "features: need a dense tensor"),
         (lambda: cl.layers.conv2d(MAPS.to_sparse(), FILTERS), DtypeError, "x: need a dense tensor"),
         (lambda: cl.layers.conv2d(MAPS, FILTERS, groups=[]), ArgumentError, "groups: need a whole number"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import resource
+import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -35,7 +37,9 @@ def work(pipe: Connection, seed: int, mutators: str, keep: Path) -> None:
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with TemporaryDirectory(dir=SHARED if SHARED.is_dir() else None) as folder:
-        cases = Cases(Path(folder), seed, mutators, keep)
+        cases = Cases(Path(folder), seed, mutators, keep.absolute())
+        sys.path[:] = map(os.path.abspath, sys.path)
+        os.chdir(mkdtemp(dir=folder))  # for what a call writes under an odd name
         pipe.send("ready")
         while True:
             try:

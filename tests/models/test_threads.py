@@ -1,6 +1,7 @@
 """Models that several threads use at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import torch
 
@@ -17,12 +18,22 @@ def test_a_model_in_training_mode_stays_in_evaluation_until_the_last_thread_is_d
     def modes():
         return [part.training for part in parts], [weight.requires_grad for weight in weights]
 
-    before, first, second = modes(), evaluating(model), evaluating(model)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert not any(map(any, modes()))
-    second.__exit__(None, None, None)
+    def stay(entered, leave):
+        with evaluating(model):
+            entered.set()
+            assert leave.wait(60)
+
+    before = modes()
+    with ThreadPoolExecutor(2) as threads:
+        stays = []
+        for _ in range(2):
+            entered, leave = Event(), Event()
+            stays.append((threads.submit(stay, entered, leave), leave))
+            assert entered.wait(60)
+        for at, (done, leave) in enumerate(stays):
+            leave.set()
+            done.result()
+            assert any(map(any, modes())) == (at == 1)
     assert modes() == before
 
 

@@ -2,6 +2,7 @@ import csv
 import importlib.util
 import json
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -286,6 +287,7 @@ def test_the_command_line_refuses_what_is_no_model_in_one_line(tmp_path, surface
     (tmp_path / "empty" / "brick").mkdir(parents=True)
     (tmp_path / "empty" / "grass").mkdir()
     shown = str(surfaces / "test" / "grass" / "0000.png")
+    copyfile(shown, tmp_path / "one" / "brick" / "0.png")
     train = ["--trunk", "vgg16", "--weights", "hed", "--out", str(tmp_path / "run")]
     for arguments, message in [
         (["predict", tmp_path / "evil.pth", shown], "got a pickle, which could run code and is not opened"),

@@ -22,11 +22,14 @@ COARSE = 4  # every fourth row and column tell a picture's mean gray as well as 
 TRIES = 10  # for a part of the picture that keeps the object
 
 
+GREATEST = 1_000_000  # of a picture's area or ratio; far beyond what a picture is still seen in
+
+
 def _need_range(name: str, what: str, value: object) -> None:
     match value:
-        case [int() | float() as least, int() | float() as most] if 0 < least <= most < math.inf:
+        case [int() | float() as least, int() | float() as most] if 0 < least <= most <= GREATEST:
             return
-    raise ArgumentError(f"{name}: need two {what} above 0, the least first, got {value}")
+    raise ArgumentError(f"{name}: need two {what} above 0 and up to {GREATEST:,}, the least first, got {value!r:.80}")
 
 
 @dataclass(frozen=True)

@@ -189,12 +189,15 @@ def _check_target(target: Path) -> None:
     need_name(target)
     if not target.name:
         raise FileError(f"{target}: need the name of a file to write, got a folder")
-    if not target.parent.is_dir():
-        raise FileError(f"{target}: need an existing folder to write into, found none; create {target.parent} first")
-    if target.is_dir():
-        raise FileError(f"{target}: need the name of a file to write, got a folder")
-    if target.exists() and not target.is_file():
-        raise FileError(f"{target}: need an ordinary file to write, got a device or a pipe")
+    with telling_of(target):  # the name may be too long
+        if not target.parent.is_dir():
+            raise FileError(
+                f"{target}: need an existing folder to write into, found none; create {target.parent} first"
+            )
+        if target.is_dir():
+            raise FileError(f"{target}: need the name of a file to write, got a folder")
+        if target.exists() and not target.is_file():
+            raise FileError(f"{target}: need an ordinary file to write, got a device or a pipe")
     need_no_input(target)
 
 

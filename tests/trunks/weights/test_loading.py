@@ -273,11 +273,11 @@ def test_a_cut_file_is_refused(tmp_path, official):
 def test_no_file_and_no_known_kind_are_told_apart(tmp_path):
     with pytest.raises(WeightsError, match=r"gone.pth: need a weights file, found nothing there"):
         trunk("resnet18", weights=tmp_path / "gone.pth")
-    (tmp_path / "weights.onnx").write_bytes(b"x")
+    (tmp_path / "weights.data").write_bytes(b"x")
     with pytest.raises(
-        WeightsError, match=r"weights.onnx: need a weights file \(.safetensors, .* got one that begins b'x'"
+        WeightsError, match=r"weights.data: need a weights file \(.safetensors, .* got one that begins b'x'"
     ):
-        trunk("resnet18", weights=tmp_path / "weights.onnx")
+        trunk("resnet18", weights=tmp_path / "weights.data")
 
 
 @pytest.mark.bad_input

@@ -55,7 +55,7 @@ def fuse(model: nn.Module) -> nn.Module:
     for name, parameter in model.named_parameters():
         if not core.runs_on(parameter):
             raise DtypeError(f"{name}: need float32 on the CPU to fuse, got {parameter.dtype} on {parameter.device}")
-    return _fused(copy.deepcopy(model).eval().requires_grad_(False))
+    return _fused(copy.deepcopy(model).eval().requires_grad_(False)).eval()
 
 
 @runtime_checkable
