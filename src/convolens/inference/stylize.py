@@ -237,7 +237,9 @@ def _resume_key(content: Path | None, style: Sequence[Path], options: Mapping[st
 def _request(key: str) -> tuple[str, list[str], dict[str, Any]]:
     """A key of any version in today's words, with the defaults of what they do not name."""
     content, style, options = json.loads(key)
-    return content, style, _DEFAULTS | {_NOW_CALLED.get(name, name): value for name, value in options.items()}
+    told = _DEFAULTS | {_NOW_CALLED.get(name, name): value for name, value in options.items()}
+    told.pop("memory", None)  # how large a tile is may differ from machine to machine
+    return content, style, told
 
 
 def _save_state(out: Path, state: State | None, key: str) -> None:
