@@ -10,7 +10,7 @@ from torch import nn
 import convolens as cl
 from convolens.layers import core, methods, planner
 from convolens.layers.geometry import conv_geometry
-from convolens.layers.planner import TORCH_MARGIN, LayerSpec, Method, Partial, plan_for
+from convolens.layers.planner import TORCH_MARGIN, TORCH_MARGIN_IN_NETWORKS, LayerSpec, Method, Partial, plan_for
 from convolens.planning import Cost
 
 LAYERS = {
@@ -104,6 +104,21 @@ def test_the_cheapest_is_taken_and_a_gradient_has_a_plan_of_its_own():
         assert ("im2col" in seconds_of(plan)) == (partial == "output")
     large_steps = conv_geometry((4, 128, 56, 56), (128, 128, 3, 3), 2, 1, 1, 1)
     assert plan_for(LayerSpec(large_steps, "weight gradient")).method == "torch"
+
+
+def test_inside_a_network_torchs_own_must_win_by_more():
+    """Its idle threads go on spinning on cores that the next layer wants."""
+    chosen = set()
+    for channels, side in [(32, 56), (64, 56), (128, 56), (128, 28), (256, 28), (256, 14)]:
+        for pictures in (1, 2, 4, 8):
+            shapes = (pictures, channels, side, side), (2 * channels, channels, 3, 3)
+            geometry = conv_geometry(*shapes, 2, 1, 1, 1)
+            alone, followed = plan_for(LayerSpec(geometry)), plan_for(LayerSpec(geometry, epilogue=True))
+            seconds = seconds_of(followed)
+            wins = seconds.pop("torch") * TORCH_MARGIN_IN_NETWORKS < min(seconds.values())
+            assert (followed.method == "torch") == wins
+            chosen.add((alone.method, followed.method))
+    assert ("torch", "im2col") in chosen
 
 
 def test_the_plan_of_a_layer_is_of_the_class_of_a_kernels_plan():

@@ -27,24 +27,12 @@ TASKS: dict[str, type[Model]] = {task.task: task for task in (Classifier, Locali
 
 
 def load(path: AnyPath, *, device: str = "auto") -> Model:
-    """A trained model from its file, ready to use: a `Classifier`, a `Localizer`, …. Nothing in the file is run.
-
-    Args:
-        path: a `.safetensors` file that `save` or training wrote, or a run folder of `train`, for its best model.
-        device: where it shall run: `auto` (the GPU where there is one), `cpu`, `cuda`, …
+    """A trained model from its `.safetensors` file or run folder; the rest as in `convolens.load`.
 
     Raises:
         FileError: nothing is there.
         WeightsError: not a model, damaged, or of a task that this version does not know.
         DeviceError: the device is not there.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> from convolens.models.classify import classifier
-    >>> with TemporaryDirectory() as folder:
-    ...     classifier("resnet18", classes=["cat", "dog"]).save(f"{folder}/model.safetensors")
-    ...     model = load(f"{folder}/model.safetensors")
-    >>> model.task, model.class_names
-    ('classify', ('cat', 'dog'))
     """
     where = pick_device(device)
     file = read_model_file(path)
