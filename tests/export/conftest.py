@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from jaxtyping import config
 
 import convolens as cl
+from convolens.exporting import build
+from convolens.exporting.tasks import exportable
 
 NAMES = ["ant", "bee", "cat"]
 
@@ -57,6 +60,10 @@ def classifier(folder):
         mean=(104.0, 117.0, 123.0), deviation=(60.0, 61.0, 62.0),
     )  # fmt: skip
     model = decided(cl.classifier(body, classes=NAMES, taps=["layer1.0", "layer2.0"]))
+    with torch.no_grad():  # no class is the likeliest of every picture
+        model.head.linear.bias -= model(model.preprocess([picture(48, 60, seed=seed) for seed in range(12)])).mean(
+            dim=0
+        )
     model.metrics = {"top1": 0.75}
     return model, export(model, folder / "classifier.onnx")
 
@@ -77,3 +84,19 @@ def detector(folder):
 def features(folder):
     model = trunk()
     return model, export(model, folder / "features.onnx", taps="layer2.0")
+
+
+@pytest.fixture(scope="session")
+def network(classifier):
+    """The classifier's network as torch exports it: torch's exporter has nothing to do with the faults below."""
+    own = exportable(classifier[0], None)
+    return build.network(own.module, (40, 40), 3, 1, ["probabilities"], 18)
+
+
+@pytest.fixture
+def exported(network, monkeypatch):
+    """A copy of it, which `export` takes."""
+    copied = onnx.ModelProto()
+    copied.CopyFrom(network)
+    monkeypatch.setattr(build, "network", lambda *_: copied)
+    return copied

@@ -11,7 +11,6 @@ from onnx import numpy_helper
 
 import convolens as cl
 from convolens.exporting import build, check, tasks
-from convolens.exporting.tasks import exportable
 from convolens.models import Classifier, load
 from convolens.trunks import OriginalHead
 from tests.export.conftest import NAMES, picture, trunk
@@ -123,22 +122,6 @@ def with_dense_layers(body):
     tap = body.taps[-1]
     head = OriginalHead(7, {"fc": torch.nn.Linear(body.channels(tap) * 49, len(NAMES))})
     return Classifier(body, head, taps=[tap], class_names=NAMES)
-
-
-@pytest.fixture(scope="module")
-def network(classifier):
-    """The classifier's network as torch exports it: torch's exporter has nothing to do with the faults below."""
-    own = exportable(classifier[0], None)
-    return build.network(own.module, (40, 40), 3, 1, ["probabilities"], 18)
-
-
-@pytest.fixture
-def exported(network, monkeypatch):
-    """A copy of it, which `export` takes."""
-    copied = onnx.ModelProto()
-    copied.CopyFrom(network)
-    monkeypatch.setattr(build, "network", lambda *_: copied)
-    return copied
 
 
 @pytest.mark.parametrize("where", ["preprocessing", "the network", "decoding"])

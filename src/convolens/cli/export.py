@@ -42,6 +42,19 @@ def export(
         bool, typer.Option("--batched", help="Take several pictures of one size at once: input pictures.")
     ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Take batches that are preprocessed: input batch.")] = False,
+    int8: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PICTURES",
+            help="Bring the network to 8-bit integers, by pictures such as it will see; repeatable.",
+        ),
+    ] = None,
+    labeled: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Data with answers, to measure what 8 bits lose.")
+    ] = None,
+    at_most: Annotated[
+        float, typer.Option(help="Points of the metric that 8 bits may lose; else nothing is written.")
+    ] = 1.0,
 ) -> None:
     """Write a model as one ONNX file that takes pictures and gives answers, once ONNX Runtime gives the same ones.
 
@@ -49,14 +62,18 @@ def export(
     Examples:
       convolens export runs/photos photos.onnx
       convolens export runs/street street.onnx --check street/test
+      convolens export runs/street street.onnx --int8 street/train --labeled street/test
       convolens export resnet50 resnet50.onnx --weights resnet50/imagenet
       convolens export vgg16 features.onnx --weights hed --tap conv4_3
     """
     from convolens.exporting.export import export as write
     from convolens.media.picture_files import find_pictures
 
-    pictures = None if check is None else list(find_pictures(check))
-    written = write(_made(model, weights, tap), out, taps=tap, check=pictures, opset=opset, batched=batched, raw=raw)
+    pictures, seen = (None if given is None else list(find_pictures(given)) for given in (check, int8))
+    written = write(
+        _made(model, weights, tap), out, taps=tap, check=pictures, opset=opset, batched=batched, raw=raw, int8=seen,
+        labeled=labeled, at_most=at_most,
+    )  # fmt: skip
     tell_written(written.path, str(written))
 
 

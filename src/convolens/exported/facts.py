@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
@@ -30,6 +30,8 @@ class Facts:
         check: how many pictures the file was compared with the model on, and the largest difference of each kind.
         version: of the Convolens that wrote it.
         format: of these facts.
+        int8: where the network was brought to 8 bits: `metric`, `before` and `after` it, the `pictures` that it was
+            measured on. `check` is of the network before. Files of earlier versions have none.
     """
 
     task: str
@@ -42,6 +44,7 @@ class Facts:
     check: dict[str, Any]
     version: str
     format: int = FORMAT
+    int8: dict[str, Any] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
         """As ONNX keeps them."""
@@ -65,7 +68,8 @@ class Facts:
                 f"{path}: need facts of version {FORMAT} or earlier, got {version}; a newer Convolens may read it"
             )
         kinds = get_type_hints(cls)
-        facts = cls(**{one.name: _value(metadata, one.name, kinds[one.name], path) for one in fields(cls)})
+        said = [one.name for one in fields(cls) if one.name != "int8" or PREFIX + "int8" in metadata]
+        facts = cls(**{name: _value(metadata, name, kinds[name], path) for name in said})
         if not all(isinstance(name, str) for name in facts.class_names):
             raise WeightsError(f"{path}: need class_names as texts, got {facts.class_names!r:.80}")
         return facts

@@ -1,8 +1,9 @@
 """Export: a trained model as one ONNX file that takes pictures as they are and gives answers.
 
 `graph.py` builds graphs, `preprocessing.py` has what comes before the network and `answers.py` the network with what
-follows, `tasks.py` what each task's file gives, `network.py` calls torch's exporter, `check.py` holds the file to the
-model, `export.py` puts them together. What reads such a file, without torch, is `convolens.exported`.
+follows, `tasks.py` what each task's file gives, `network.py` calls torch's exporter, `quantization.py` brings networks
+to 8 bits and `eight_bits.py` measures what that costs, `check.py` holds the file to the model, `export.py` puts them
+together. What reads such a file, without torch, is `convolens.exported`.
 """
 
 from convolens.torch_loading import need_networks

@@ -16,12 +16,11 @@ from convolens.trunks import OriginalHead
 _MAX_BYTES = 2**31 - 1  # of a file without external data, as the format has it
 
 
-def build(own: Exportable, takes: str, opset: int, least: int) -> tuple[Graph, list[str]]:
-    """The graph, and those of its values that a check looks at: the batch and the network's outputs.
+def network_of(own: Exportable, opset: int, least: int) -> onnx.ModelProto:
+    """The network alone, from `batch` to its outputs.
 
     Args:
-        own: what goes into it.
-        takes: the name of its input.
+        own: whose.
         opset: the version of ONNX's operators.
         least: as `least_side` has it.
 
@@ -29,11 +28,22 @@ def build(own: Exportable, takes: str, opset: int, least: int) -> tuple[Graph, l
         ArgumentError: a head that needs one size, and preprocessing that does not give it.
         ExportError: torch cannot express the network in ONNX.
     """
-    preprocessing = own.trunk.preprocessing
-    size, channels = fixed_size(preprocessing), len(preprocessing.mean)
+    size = fixed_size(own.trunk.preprocessing)
     _need_one_size(own, size)
     names = [output.name for output in own.outputs]
-    body = network(own.module, size, channels, least, names, opset)
+    return network(own.module, size, len(own.trunk.preprocessing.mean), least, names, opset)
+
+
+def build(own: Exportable, takes: str, body: onnx.ModelProto) -> tuple[Graph, list[str]]:
+    """The graph, and those of its values that a check looks at: the batch and the network's outputs.
+
+    Args:
+        own: what goes into it.
+        takes: the name of its input.
+        body: the network, as `network_of` gives it.
+    """
+    preprocessing = own.trunk.preprocessing
+    size, channels = fixed_size(preprocessing), len(preprocessing.mean)
     graph = Graph()
     if takes == BATCH:
         batch = graph.input(BATCH, np.float32, ["batch", channels, *(size or ("height", "width"))])

@@ -1,0 +1,110 @@
+"""A network brought to 8 bits, and what that costs: a metric of its task before and after, on data with answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from convolens.arrays import Real, as_real
+from convolens.errors import ArgumentError, DataError, ExportError
+from convolens.evaluation.evaluate import evaluate
+from convolens.exported import load_exported
+from convolens.exported.facts import PICTURE, Facts
+from convolens.exported.pictures import as_eight_bit
+from convolens.exporting.tasks import Exportable
+from convolens.media.files import AnyPath
+from convolens.media.pixels import as_pictures
+
+if TYPE_CHECKING:
+    import onnx
+
+AT_MOST = 1.0  # points of a metric; more would be another model
+_METRICS = {"localize": "quality", "detect": "ap"}  # what training monitors; a classifier's depends on its labels
+
+
+@dataclass(frozen=True)
+class EightBits:
+    """What brings a model to 8 bits.
+
+    Attributes:
+        own: the model.
+        pictures: such as it will be given.
+        labeled: data with answers.
+        at_most: points of the metric that may be lost.
+
+    Raises:
+        ArgumentError: a task without a metric, no data to measure on, or points that are none.
+    """
+
+    own: Exportable
+    pictures: Any
+    labeled: AnyPath | None
+    at_most: Real
+
+    def __post_init__(self) -> None:
+        if self.own.task == "features":
+            raise ArgumentError("int8: need a task whose loss can be measured, got features, which have no metric")
+        if self.labeled is None:
+            raise ArgumentError("labeled: need data with answers to measure on what 8 bits lose, got none; give some")
+        as_real(self.at_most, "at_most", "a number of points from 0 to 100", lambda value: 0 <= value <= 100)
+
+    def of(self, body: onnx.ModelProto, facts: Facts, opset: int) -> tuple[onnx.ModelProto, dict[str, Any]]:
+        """The network in 8 bits, and what was measured: `metric`, `before`, `after`, `pictures`.
+
+        Raises:
+            ExportError: it loses more than `at_most`.
+            DataError: no answer of the data can be measured.
+            ArgumentError, FileError: a picture or the data cannot be used.
+        """
+        from convolens.exporting.quantization import quantized  # only here: it needs onnx
+
+        before = self._measured(body, facts, opset)
+        made = quantized(body, self._batches(facts.least_side))
+        after = self._measured(made, facts, opset)
+        name = self._metric
+        if before[name] is None or after[name] is None:
+            raise DataError(f"{self.labeled}: need data on which {name} has a value, got none; label more pictures")
+        found = {"metric": name, "before": before[name], "after": after[name], "pictures": after["count"]}
+        if not 100 * (found["before"] - found["after"]) <= self.at_most:  # so worded that NaN is refused too
+            raise ExportError(
+                f"int8: need at most {self.at_most:g} points lost by 8 bits, got {told(found)}; give more pictures, "
+                "such as the model will see, or allow more by at_most"
+            )
+        return made, found
+
+    @property
+    def _metric(self) -> str:
+        return _METRICS.get(self.own.task) or ("mean_ap" if self.own.multi_label else "top1")
+
+    def _batches(self, least_side: int) -> Iterator[Any]:
+        channels = len(self.own.trunk.preprocessing.mean)
+        for picture in as_pictures(self.pictures, "int8")[0]:
+            yield self.own.trunk.preprocess([as_eight_bit(picture, channels, least_side)]).numpy()
+
+    def _measured(self, body: onnx.ModelProto, facts: Facts, opset: int) -> Mapping[str, Any]:
+        """The metrics of a network as whoever has the file finds them: by ONNX Runtime, from pictures to answers."""
+        from convolens.exporting.build import build, to_bytes
+
+        graph, _ = build(self.own, PICTURE, body)
+        assert self.labeled is not None
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "model.onnx")
+            file.write_bytes(to_bytes(graph.model(opset, replace(facts, takes=PICTURE).to_metadata())))
+            return evaluate(load_exported(file), self.labeled, progress=False)
+
+
+def told(found: Mapping[str, Any]) -> str:
+    """What was measured, in words.
+
+    >>> told({"metric": "top1", "before": 0.95, "after": 0.945, "pictures": 200})
+    'int8: top1 0.9500 before, 0.9450 after (0.5 points lost) on 200 pictures'
+    """
+    lost = 100 * (found["before"] - found["after"])
+    change = f"{lost:.1f} points lost" if lost >= 0 else f"{-lost:.1f} points won"
+    return (
+        f"int8: {found['metric']} {found['before']:.4f} before, {found['after']:.4f} after ({change}) "
+        f"on {found['pictures']} pictures"
+    )
