@@ -29,7 +29,7 @@ def toy(count=48, **options):
 class Blobs:
     """Pictures of noise, brighter on the left or on the right."""
 
-    def __init__(self, count=48, *, norm=True, bad=(), poison=(), seed=0):
+    def __init__(self, count=48, *, norm=True, dropout=True, bad=(), poison=(), seed=0):
         self.count, self.bad, self.poison = count, set(bad), set(poison)
         self.validation_count = 1
         torch.manual_seed(seed)
@@ -38,7 +38,7 @@ class Blobs:
             nn.BatchNorm2d(8) if norm else nn.Identity(),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Dropout(0.2) if norm else nn.Identity(),
+            nn.Dropout(0.2) if norm and dropout else nn.Identity(),
             nn.Linear(8 * 36, 2),
         )
 

@@ -192,6 +192,7 @@ def evaluate(
     """
     import json
 
+    from convolens.distributed import leads
     from convolens.evaluation.evaluate import evaluate as measure
     from convolens.loading import load
     from convolens.media.table_files import need_table, write_table
@@ -199,6 +200,8 @@ def evaluate(
     if table is not None:
         need_table(table)
     found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
+    if not leads():
+        return
     for one in found["skipped"]:
         tell(f"skipped: {one['reason']}")
     if html is not None:

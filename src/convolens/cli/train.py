@@ -142,6 +142,7 @@ def _clauses(task: str, text: str) -> tuple[list[str], list[str]]:
 
 def _train(task: Any, given: dict[str, Any]) -> None:
     """Trains by what was given on the line and says how good it became; what was not given keeps Python's default."""
+    from convolens.distributed import leads
     from convolens.training.run_folder import CURVES
 
     arguments = {name: given[WORDS.get(name, name)] for name in ("data", *options()) if WORDS.get(name, name) in given}
@@ -151,6 +152,8 @@ def _train(task: Any, given: dict[str, Any]) -> None:
     }
     with telling_what_is_kept():
         run = train(task, **arguments)
+    if not leads():
+        return
     _report_skipped(run.skipped)
     if run.advice:
         tell(run.advice)

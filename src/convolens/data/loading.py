@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Int64, Num
 from numpy.typing import NDArray
 
+from convolens.arrays import as_whole
 from convolens.data.dataset import Example, Skipped
 from convolens.errors import UNREADABLE, DataError, ShapeError
 from convolens.media.images import read_rgb8
@@ -89,18 +91,43 @@ def read_usable(
         examples: in the order wanted.
         skipped: each that cannot be used is added here, once.
     """
+    return ((example, found) for _, example, found in _numbered(read, examples, skipped))
 
-    def found_or_why(example: Example) -> Found | Exception:
+
+def read_usable_batches(
+    read: Callable[[Example], Found], examples: Iterable[Example], skipped: list[Skipped], batch: int
+) -> Iterator[Iterator[tuple[Example, Found]]]:
+    """Yields the same in batches: of the first so many examples those that can be used, of the next, and so on.
+
+    So what cannot be used changes no other batch than its own, and a network's outputs for a picture, of which the last
+    bits depend on its batch, are the same whoever reads which of the batches. Each is to be taken before the next.
+
+    Args:
+        read: as for `read_usable`, like the next two.
+        examples: in the order wanted.
+        skipped: what cannot be used is added here.
+        batch: how many examples.
+    """
+    batch = as_whole(batch, "batch", 1)
+    for _, several in groupby(_numbered(read, examples, skipped), key=lambda one: one[0] // batch):
+        yield ((example, found) for _, example, found in several)
+
+
+def _numbered(
+    read: Callable[[Example], Found], examples: Iterable[Example], skipped: list[Skipped]
+) -> Iterator[tuple[int, Example, Found]]:
+    def found_or_why(one: tuple[int, Example]) -> Found | Exception:
         try:
-            return read(example)
+            return read(one[1])
         except UNUSABLE as error:
             return error
 
-    for example, found in read_ahead(found_or_why, examples, weigh=lambda example: picture_weight(example.path)):
+    weighed = read_ahead(found_or_why, enumerate(examples), weigh=lambda one: picture_weight(one[1].path))
+    for (number, example), found in weighed:
         if isinstance(found, Exception):
             skip(example, found, skipped)
         else:
-            yield example, found
+            yield number, example, found
 
 
 def skip(example: Example, error: Exception, skipped: list[Skipped]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from convolens.data import Example, Skipped
-from convolens.data.loading import read_usable
+from convolens.data.loading import read_usable_batches
 from convolens.models.classify import Classifier
 from convolens.models.inputs import batches
 from convolens.progress import track
@@ -24,6 +24,8 @@ def model_batches(
 ) -> Iterator[tuple[Tensor, list[Example]]]:
     """Yields preprocessed batches, and their examples, of pictures that can be read and are large enough for the taps.
 
+    Those of one size, see `read_usable_batches`.
+
     Args:
         model: whose preprocessing and taps count.
         examples: to read, in order.
@@ -38,8 +40,6 @@ def model_batches(
         model.trunk.need_size(model.taps, one.shape[2:], "picture")
         return one
 
-    def singles() -> Iterator[tuple[Tensor, Example]]:
-        for example, one in read_usable(read, track(examples, what, len(examples), show=progress), skipped):
-            yield one, example
-
-    return batches(singles(), batch)
+    shown = track(examples, what, len(examples), show=progress)
+    for several in read_usable_batches(read, shown, skipped, batch):
+        yield from batches(((one, example) for example, one in several), batch)

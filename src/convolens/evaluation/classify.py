@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from convolens.data import DataSet, Example, Skipped
-from convolens.data.loading import read_usable
+from convolens.data.loading import read_usable_batches
 from convolens.data.model_inputs import model_batches
+from convolens.distributed import current_world
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
 from convolens.evaluation.result import Evaluation, need_usable
@@ -45,7 +46,7 @@ def score_pictures(
     source: object = "data",
     progress: bool = False,
 ) -> Scored:
-    """Runs the model over examples.
+    """Runs the model over examples; of several processes that were joined each over its part, and each has all.
 
     Args:
         model: a classifier.
@@ -57,26 +58,42 @@ def score_pictures(
     Raises:
         DataError: none of them can be used.
     """
-    found = Scored(np.zeros((0, len(model.class_names))), [], [])
-    scores: list[NDArray[Any]] = []
+    world = current_world()
+    mine, score = examples[world.part(len(examples), batch)], _scores
     if isinstance(model, ExportedClassifier):
-        scores = list(model.probabilities(_pixels(examples, found, progress), batch=batch))
-        need_usable(scores, found.skipped, source)
-        return found._replace(scores=np.stack(scores))
+        score = _exported_scores
+    used: list[Example] = []
+    skipped: list[Skipped] = []
+    scores = list(score(model, mine, used, skipped, batch, progress and world.leads))
+    several = world.gathered((scores, used, skipped))
+    scores, used, skipped = ([one for part in parts for one in part] for parts in zip(*several, strict=True))
+    need_usable(scores, skipped, source)
+    return Scored(np.concatenate(scores), used, skipped)
+
+
+def _scores(
+    model: Any, examples: Sequence[Example], used: list[Example], skipped: list[Skipped], batch: int, progress: bool
+) -> Iterator[NDArray[Any]]:
+    """The probabilities of each batch; the examples that could be used, and those skipped, are added."""
     with evaluating(model):
-        for one, read in model_batches(model, examples, found.skipped, batch=batch, what="pictures", progress=progress):
-            scores.append(model.probabilities(model(one)).cpu().numpy())
-            found.examples.extend(read)
-    need_usable(scores, found.skipped, source)
-    return found._replace(scores=np.concatenate(scores))
+        for one, read in model_batches(model, examples, skipped, batch=batch, what="pictures", progress=progress):
+            used += read
+            yield model.probabilities(model(one)).cpu().numpy()
 
 
-def _pixels(examples: Sequence[Example], found: Scored, progress: bool) -> Iterator[NDArray[Any]]:
-    """The pictures of the examples that can be read, which are noted in `found`."""
+def _exported_scores(
+    model: Any, examples: Sequence[Example], used: list[Example], skipped: list[Skipped], batch: int, progress: bool
+) -> Iterator[NDArray[Any]]:
+    """The same by a file's answers."""
+
+    def pixels(several: Iterator[tuple[Example, NDArray[Any]]]) -> Iterator[NDArray[Any]]:
+        for example, one in several:
+            used.append(example)
+            yield one
+
     shown = track(examples, "pictures", len(examples), show=progress)
-    for example, pixels in read_usable(lambda one: as_pixels(one.path), shown, found.skipped):
-        found.examples.append(example)
-        yield pixels
+    for several in read_usable_batches(lambda one: as_pixels(one.path), shown, skipped, batch):
+        yield np.stack(list(model.probabilities(pixels(several), batch=batch)))
 
 
 def metrics_of(model: Classifier | ExportedClassifier, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:

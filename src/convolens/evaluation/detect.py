@@ -8,8 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from convolens.data import Example, Skipped, load
-from convolens.data.loading import read_usable
+from convolens.data import Example, Loaded, Skipped, load
+from convolens.data.loading import read_usable_batches
+from convolens.distributed import current_world
 from convolens.evaluation.detections import Found, coco_metrics, voc_metrics
 from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.exported import ExportedDetector
@@ -57,18 +58,25 @@ def detect_all(
     progress: bool = False,
 ) -> Detected:
     """Runs the model over examples with any number of objects each. Arguments and errors as in `score_pictures`."""
-    detected = Detected([], [], [], model.class_names)
+    world = current_world()
+    mine = examples[world.part(len(examples), batch)]
+    shown = track(mine, "pictures", len(mine), show=progress and world.leads)
+    found: list[Found] = []
+    used: list[Example] = []
+    skipped: list[Skipped] = []
 
-    def pictures() -> Iterator[NDArray[Any]]:
-        shown = track(examples, "pictures", len(examples), show=progress)
-        for example, loaded in read_usable(load, shown, detected.skipped):
-            detected.examples.append(example)
+    def pictures(several: Iterator[tuple[Example, Loaded]]) -> Iterator[NDArray[Any]]:
+        for example, loaded in several:
+            used.append(example)
             yield loaded.pixels
 
-    for one in model.predict(pictures(), threshold=LOWEST, batch=batch):
-        detected.found.append(Found(one.boxes_xyxy, one.classes, one.scores))
-    need_usable(detected.found, detected.skipped, source)
-    return detected
+    for several in read_usable_batches(load, shown, skipped, batch):
+        for one in model.predict(pictures(several), threshold=LOWEST, batch=batch):
+            found.append(Found(one.boxes_xyxy, one.classes, one.scores))
+    every = world.gathered((found, used, skipped))
+    found, used, skipped = ([one for part in parts for one in part] for parts in zip(*every, strict=True))
+    need_usable(found, skipped, source)
+    return Detected(found, used, skipped, model.class_names)
 
 
 def detection_metrics(

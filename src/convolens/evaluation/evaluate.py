@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
+from convolens.distributed import joined, leads
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
@@ -55,6 +57,9 @@ def evaluate(
 ) -> Evaluation:
     """Runs the model over data whose answers are known, and compares.
 
+    Of the processes that `torchrun` started each must call it: each runs the model over its part of the pictures, and
+    each is given the numbers of all of them, to the bit what one process alone would find.
+
     Args:
         model: a classifier, a localizer or a detector, in torch or exported.
         data: a folder with one folder of pictures for each class, or any other format of `convolens.data`; names
@@ -90,22 +95,27 @@ def evaluate(
     >>> found["count"], found["top1"]
     (2, 0.5)
     """
-    if html is not None:
+    if html is not None and leads():
         need_target(html)
     if not hasattr(model, "task"):
         raise ArgumentError(f"model: need one that cl.load or cl.train gives, got {type(model).__name__}")
     need_one_of("model: its task", model.task, _MEASURES)
     chosen = _chosen(read_data(data, class_names=model.class_names), split)
-    with running_on(model, device):
+    with running_on(model, device), joined(_device(model)):
         measured = _MEASURES[model.task](model, chosen, batch, progress)
     skipped = [{"path": str(one.path), "reason": one.reason} for one in (*chosen.skipped, *measured.skipped)]
     name = model.path.name if isinstance(model, ExportedModel) else model.trunk.name
     title = f"{model.task.capitalize()}: {name} on {Path(data).name}"
     found = measured.numbers.having(skipped=skipped)
     found.make_page = lambda: evaluation_page(title, str(data), found, measured.parts())
-    if html is not None:
+    if html is not None and leads():
         found.write_page(html)
     return found
+
+
+def _device(model: Any) -> torch.device:
+    parameter = None if isinstance(model, ExportedModel) else next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
 
 
 def _chosen(data: DataSet, split: str | None) -> DataSet:

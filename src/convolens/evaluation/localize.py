@@ -14,7 +14,8 @@ from torch import Tensor
 
 from convolens.boxes import centers_of, corners_of, overlaps
 from convolens.data import Example, Loaded, Skipped, load
-from convolens.data.loading import read_usable
+from convolens.data.loading import read_usable_batches
+from convolens.distributed import current_world
 from convolens.evaluation.plots import bars
 from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.exported import ExportedLocalizer
@@ -24,6 +25,9 @@ from convolens.progress import track
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_Truth = tuple[Example, int, list[float]]  # the number of its class, or -1, and its box
 
 
 class LocalizerEvaluation(Evaluation):
@@ -74,52 +78,51 @@ def locate_all(
     progress: bool = False,
 ) -> Located:
     """Runs the model over examples with a box or none each. Arguments and errors as in `score_pictures`."""
-    skipped: list[Skipped] = []
+    world = current_world()
+    mine, locate = examples[world.part(len(examples), batch)], _outputs
     if isinstance(model, ExportedLocalizer):
-        return _locate_exported(model, examples, skipped, batch, source, progress)
-    preprocess = model.preprocess
-
-    def read(example: Example) -> tuple[Tensor, tuple[Example, int, list[float]]]:
-        loaded = load(example)
-        return preprocess(loaded.pixels), (example, *_truth(loaded))
-
-    def singles() -> Iterator[tuple[Tensor, tuple[Example, int, list[float]]]]:
-        shown = track(examples, "pictures", len(examples), show=progress)
-        for _, one in read_usable(read, shown, skipped):
-            yield one
-
-    outputs: list[Tensor] = []
-    truths: list[tuple[Example, int, list[float]]] = []
-    with evaluating(model):
-        for one, items in batches(singles(), batch):
-            outputs.append(model(one).float().cpu())
-            truths += items
+        locate = _exported_outputs
+    truths: list[_Truth] = []
+    skipped: list[Skipped] = []
+    outputs = list(locate(model, mine, truths, skipped, batch, progress and world.leads))
+    several = world.gathered((outputs, truths, skipped))
+    outputs, truths, skipped = ([one for part in parts for one in part] for parts in zip(*several, strict=True))
     need_usable(outputs, skipped, source)
     used, labels, boxes = zip(*truths, strict=True)
     return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used, tuple(skipped))
 
 
-def _locate_exported(
-    model: ExportedLocalizer,
-    examples: Sequence[Example],
-    skipped: list[Skipped],
-    batch: int,
-    source: object,
-    progress: bool,
-) -> Located:
-    """The same by a file's answers: its probabilities and boxes as the outputs that they came from."""
-    truths: list[tuple[Example, int, list[float]]] = []
+def _outputs(
+    model: Any, examples: Sequence[Example], truths: list[_Truth], skipped: list[Skipped], batch: int, progress: bool
+) -> Iterator[Tensor]:
+    """The outputs of each batch; what is true of the examples that could be used, and those skipped, are added."""
+    preprocess = model.preprocess
 
-    def pictures() -> Iterator[NDArray[Any]]:
-        shown = track(examples, "pictures", len(examples), show=progress)
-        for example, loaded in read_usable(load, shown, skipped):
+    def read(example: Example) -> tuple[Tensor, _Truth]:
+        loaded = load(example)
+        return preprocess(loaded.pixels), (example, *_truth(loaded))
+
+    shown = track(examples, "pictures", len(examples), show=progress)
+    with evaluating(model):
+        for several in read_usable_batches(read, shown, skipped, batch):
+            for one, items in batches((read_one for _, read_one in several), batch):
+                truths += items
+                yield model(one).float().cpu()
+
+
+def _exported_outputs(
+    model: Any, examples: Sequence[Example], truths: list[_Truth], skipped: list[Skipped], batch: int, progress: bool
+) -> Iterator[Tensor]:
+    """The same by a file's answers: its probabilities and boxes as the outputs that they came from."""
+
+    def pictures(several: Iterator[tuple[Example, Loaded]]) -> Iterator[NDArray[Any]]:
+        for example, loaded in several:
             truths.append((example, *_truth(loaded)))
             yield loaded.pixels
 
-    outputs = [_output(*answers) for answers in model.answers(pictures(), batch=batch)]
-    need_usable(outputs, skipped, source)
-    used, labels, boxes = zip(*truths, strict=True)
-    return Located(torch.stack(outputs), torch.tensor(labels), torch.tensor(boxes), used, tuple(skipped))
+    shown = track(examples, "pictures", len(examples), show=progress)
+    for several in read_usable_batches(load, shown, skipped, batch):
+        yield torch.stack([_output(*answers) for answers in model.answers(pictures(several), batch=batch)])
 
 
 def _output(probabilities: NDArray[Any], objectness: float, corners: NDArray[Any]) -> Tensor:

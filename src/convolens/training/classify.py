@@ -18,13 +18,13 @@ from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import SAVED_METRICS, ClassificationLoss, score_pictures, targets_of, weights_of
 from convolens.models.classify import Classifier, classifier
 from convolens.training.classifier_run import measured
-from convolens.training.distributed import own_device
 from convolens.training.head import HEAD_SETTINGS, train_head
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, least_side, normalized, side_for, viewed
 from convolens.training.request import Request
 from convolens.training.run_folder import Run
 from convolens.training.run_task import Measured, Validation, run_task
 from convolens.training.task import Batch, Sample, stacked
+from convolens.trunks.options import pick_device
 
 HEAD = "head"
 TRUNK_DEFAULTS = {"layer_decay": 0.75, "lr": 3e-4}  # where somebody else's weights are adapted: gently
@@ -64,7 +64,7 @@ def train_classifier(
         request.make_trunk(settings.seed), classes=training_data.class_names, taps=request.taps, seed=settings.seed,
         multi_label=training_data.kind != "label",
     )  # fmt: skip
-    model.to(own_device(request.device))
+    model.to(pick_device(request.device))
     loss = ClassificationLoss(model.multi_label, label_smoothing, weights_of(class_weights, training_data))
     if head_alone:
         return train_head(request, model, data, loss.total, own | {"seed": settings.seed})

@@ -28,7 +28,6 @@ from convolens.media.files import make_folder
 from convolens.models.detect import DetectionLoss, Detector
 from convolens.models.detect.build import detector
 from convolens.models.detect.loss import BoxLoss, Objectness
-from convolens.training.distributed import own_device
 from convolens.training.fit_boxes import fitted_shapes, object_sides
 from convolens.training.pictures import normalized
 from convolens.training.request import Request
@@ -36,6 +35,7 @@ from convolens.training.run_folder import Run
 from convolens.training.run_task import run_on_boxes
 from convolens.training.task import Batch, Sample, stacked
 from convolens.trunks import Preprocessing
+from convolens.trunks.options import pick_device
 
 SIZE = 300  # the paper's
 UNCHANGED = ObjectAugmentation(1.0, crop=False, flip=False, color_jitter=0.0)
@@ -75,7 +75,7 @@ def train_detector(
     if fit_boxes:
         model = _fitted(make, model, data[0], settings.seed)
     _need_size(model, request.size)
-    model.to(own_device(request.device))
+    model.to(pick_device(request.device))
     objectives = DetectObjective(model, augmentation, loss), DetectObjective(model, UNCHANGED, loss)
     return run_on_boxes(request, settings, model, data, objectives, detect_all, SAVED_METRICS, own)
 

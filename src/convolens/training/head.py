@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.model_inputs import model_batches
+from convolens.distributed import World, current_world, joined
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import SAVED_METRICS, targets_of
 from convolens.media.files import write_rows
@@ -59,11 +60,14 @@ def train_head(
         if size < 1:
             raise ArgumentError(f"size: need at least 1 pixel, got {size}")
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
-    with request.run_folder():
-        return _train_head(request, model, data, loss, {"finetune": "head", **requested, "weight_decay": decay}, batch)
+    with request.run_folder(), joined(next(model.parameters()).device) as world:
+        return _train_head(
+            world, request, model, data, loss, {"finetune": "head", **requested, "weight_decay": decay}, batch
+        )
 
 
 def _train_head(
+    world: World,
     request: Request,
     model: Classifier,
     data: tuple[DataSet, DataSet],
@@ -90,12 +94,16 @@ def _train_head(
         row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": found.loss}
         rows.append(row | {f"validation_{name}": found.metrics[name] for name in saved})
     model.metrics = {name: found.metrics[name] for name in saved}
-    model.save(run / BEST)
-    write_rows(run / METRICS, rows)
-    draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="step")
-    found.report(run)
-    used_settings = {**request.facts(), **requested}
-    return write_run(run, model, found.metrics, tuple(dict.fromkeys((*skipped, *tested.skipped))), used_settings)
+
+    def written() -> Run:
+        model.save(run / BEST)
+        write_rows(run / METRICS, rows)
+        draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="step")
+        found.report(run)
+        used_settings = {**request.facts(), **requested}
+        return write_run(run, model, found.metrics, tuple(dict.fromkeys((*skipped, *tested.skipped))), used_settings)
+
+    return world.broadcast(written() if world.leads else None)  # type: ignore[return-value]
 
 
 class Pooled(NamedTuple):
@@ -109,16 +117,24 @@ class Pooled(NamedTuple):
 def pooled_features(model: Classifier, data: DataSet, batch: int, what: str, progress: bool) -> Pooled:
     """Computes the inputs of the head's linear layer for each picture that can be read and is large enough.
 
+    Of several processes that were joined each for its part, and each has all.
+
     Raises:
         DataError: there is none.
     """
+    world = current_world()
+    mine = data.examples[world.part(len(data.examples), batch)]
     used: list[Example] = []
     features: list[Tensor] = []
-    skipped = list(data.skipped)
+    skipped: list[Skipped] = []
+    shown = progress and world.leads
     with torch.inference_mode():
-        for one, examples in model_batches(model, data.examples, skipped, batch=batch, what=what, progress=progress):
+        for one, examples in model_batches(model, mine, skipped, batch=batch, what=what, progress=shown):
             features.append(model.features(one).cpu())
             used += examples
+    several = world.gathered((features, used, skipped))
+    features, used, skipped = ([one for part in parts for one in part] for parts in zip(*several, strict=True))
+    skipped = [*data.skipped, *skipped]
     if not features:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
     return Pooled(torch.cat(features).clone(), used, skipped)

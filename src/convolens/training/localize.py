@@ -14,13 +14,13 @@ from convolens.data.augment import UNCHANGED, Augmentation, draw_view, view_keep
 from convolens.errors import ArgumentError, DataError, need_one_of
 from convolens.evaluation.localize import locate_all
 from convolens.models.localize import BOX_LOSSES, HIDDEN, localizer, losses
-from convolens.training.distributed import own_device
 from convolens.training.pictures import least_side, normalized, side_for, stretched, viewed
 from convolens.training.request import Request
 from convolens.training.run_folder import Run
 from convolens.training.run_task import run_on_boxes
 from convolens.training.task import Batch, Sample, stacked
 from convolens.trunks import Preprocessing
+from convolens.trunks.options import pick_device
 
 SAVED_METRICS = ("quality", "object_accuracy", "class_accuracy", "mean_iou", "count")
 
@@ -49,7 +49,7 @@ def train_localizer(
     side = side_for(request.side, data[0])
     trunk.preprocessing = stretched(trunk.preprocessing, side)
     model = localizer(trunk, classes=data[0].class_names, taps=request.taps, hidden=hidden, seed=settings.seed)
-    model.to(own_device(request.device))
+    model.to(pick_device(request.device))
     objective, plain = (
         LocalizeObjective(model.preprocessing, side, one, part_weights, box_loss) for one in (augmentation, UNCHANGED)
     )

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convolens.distributed import World, joined
 from convolens.errors import ArgumentError, DataError, TrainingError
 from convolens.media.result_folders import BEST, LAST
 from convolens.training.checkpoint import Checkpoint, Learner, Progress, read_checkpoint, write_checkpoint
-from convolens.training.distributed import World, joined
 from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import moving_parameters, set_lr
@@ -32,11 +32,13 @@ from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
 from convolens.training.stopping import StopRequest, stop_requests
+from convolens.training.sync_norm import synchronized
 from convolens.training.task import TrainingTask, least_batch
 from convolens.training.threads import threads_for
 from convolens.training.tuning import find_batch, find_lr
 
 EPOCHS = 30  # where neither epochs nor minutes are given
+_NEW = {"sync_norm": False}  # settings that states of earlier versions do not name, as they were then
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,16 @@ def fit(
         if before:
             _check_same(before, settings, task.facts)
         prepare_for_speed(task.model)
-        tuned = _tuned(task, settings, before, run_log, world.size)
-        training = _Training(task, settings, tuned, folder, world, run_log, stop)
-        if before:
-            before.into(training.learner)
-            training.progress = before.progress
-        run_log.note("resumed" if before else "started", epoch=training.progress.epoch, step=training.progress.step)
+        tuned = _tuned(task, settings, before, run_log, world)
         assert isinstance(tuned.batch, int)
-        with threads_for(task, tuned.batch):
+        with synchronized(task.model, world.size if settings.sync_norm else 1), threads_for(task, tuned.batch):
+            training = _Training(task, settings, tuned, folder, world, run_log, stop)
+            if before:
+                before.into(training.learner)
+                training.progress = before.progress
+            run_log.note("resumed" if before else "started", epoch=training.progress.epoch, step=training.progress.step)
             outcome = training.run(began)
-        del training  # and with it what binds this process to the others; `joined` leaves them
+            del training  # and with it what binds this process to the others; `joined` leaves them
         return outcome
 
 
@@ -132,7 +134,7 @@ class _Training:
         self.saved_at = self.resumed_at = time.monotonic()
         self.measuring_seconds: float | None = None  # of the last time
         self.pace, self.forecast_made = Pace(), False
-        self.least = least_batch(task)  # of pictures at once, in each process
+        self.least = _least(task, settings, world.size)  # of pictures at once, in each process
         if world.size > 1 and self.least > 1:
             run_log.note("batch norm statistics are of each process's own pictures", processes=world.size)
 
@@ -199,7 +201,7 @@ class _Training:
             self._set_lr(done)
             usable = self.world.smallest(len(minibatch.samples))
             if usable >= self.least:
-                self._step(minibatch)
+                self._step(minibatch, min(settings.accumulate, usable // self.least))
             elif usable or self.world.size > 1:  # of all pictures that cannot be used, each is told
                 self._tell_what_is_dropped(bar, minibatch, usable)
             progress.step += 1
@@ -252,15 +254,12 @@ class _Training:
         self.progress.lr = settings.lr * lr_fraction(settings.schedule, settings.warmup, done)
         set_lr(self.learner.optimizer, self.progress.lr)
 
-    def _step(self, minibatch: Minibatch) -> None:
-        """One step down the loss of the pictures at hand, in `accumulate` parts."""
+    def _step(self, minibatch: Minibatch, parts: int) -> None:
+        """One step down the loss of the pictures at hand, in so many parts, as many in each process."""
         settings, progress, task = self.settings, self.progress, self.task
         generator = batch_generator(settings.seed, progress.epoch, minibatch.step, self.world.rank)
         torch.manual_seed(int(generator.integers(2**62)))  # dropout and the like
-        batches = [
-            task.objective.prepare(self._moved(part), generator)
-            for part in _parts(minibatch.samples, settings.accumulate, self.least)
-        ]
+        batches = [task.objective.prepare(self._moved(part), generator) for part in _parts(minibatch.samples, parts)]
         counts = self.world.summed_up(_added([task.objective.counts(batch) for batch in batches]))
         self.learner.optimizer.zero_grad()
         sums: dict[str, Tensor] = {}
@@ -271,14 +270,15 @@ class _Training:
                 (loss * self.world.size).backward()  # type: ignore[union-attr]
             for name, term in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + term.detach()
-        self._need_finite(sums, minibatch)
+        totals = self.world.summed_up({name: float(value) for name, value in sums.items()})
+        self._need_finite(totals, minibatch)
         if settings.clip_grad:
             nn.utils.clip_grad_norm_(self.learner.model.parameters(), settings.clip_grad)
         self.learner.optimizer.step()
         if self.learner.ema:
             self.learner.ema.follow(self.learner.model)
-        for name in sums:
-            progress.sums[name] = progress.sums.get(name, 0.0) + float(sums[name])
+        for name, total in totals.items():
+            progress.sums[name] = progress.sums.get(name, 0.0) + total
             progress.counts[name] = progress.counts.get(name, 0.0) + counts[name]
 
     def _moved(self, examples: Sequence[Any]) -> dict[str, Any]:
@@ -295,9 +295,9 @@ class _Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             yield
 
-    def _need_finite(self, sums: Mapping[str, Tensor], minibatch: Minibatch) -> None:
+    def _need_finite(self, sums: Mapping[str, float], minibatch: Minibatch) -> None:
         """Stops before the step, and before anything is saved: batch norms have already taken in what is no number."""
-        total = float(sum(sums.values()))
+        total = sum(sums.values())
         if math.isfinite(total):
             return
         names = ", ".join(self.task.training_set.name(number) for number in minibatch.numbers[:3])
@@ -325,7 +325,7 @@ class _Training:
         """Measures, saves the best model, writes the metrics."""
         progress, monitored = self.progress, self.task.monitored
         parts = {f"loss_{name}": value / max(progress.counts[name], 1.0) for name, value in progress.sums.items()}
-        measured = self.world.broadcast(self._measure() if self.world.leads else {})
+        measured = self.world.broadcast(self._measure())
         row = {"epoch": progress.epoch + 1, "lr": progress.lr, "loss": self._loss(), **parts, **measured}
         progress.rows.append(row)
         progress.epoch, progress.step, progress.sums, progress.counts = progress.epoch + 1, 0, {}, {}
@@ -337,8 +337,9 @@ class _Training:
         self.log.note("epoch", seconds=round(self._seconds(), 1), pictures_per_second=round(self.pace.speed, 2), **row)
 
     def _measure(self) -> dict[str, float]:
-        before = time.monotonic()
-        measured = self.task.measure(self._saved_model())
+        before, model = time.monotonic(), self._saved_model()
+        self.world.share_buffers(model)  # each process measures its part, and all of them the same model
+        measured = self.task.measure(model)
         self.measuring_seconds = time.monotonic() - before
         return measured
 
@@ -360,7 +361,7 @@ class _Training:
 
 def _check_same(before: Checkpoint, settings: Settings, task: Mapping[str, Any]) -> None:
     """Refuses to resume a run of something else."""
-    then = {**before.facts["settings"], **before.facts["task"]}
+    then = {**_NEW, **before.facts["settings"], **before.facts["task"]}
     for name, value in {**settings.to_dict(), **task}.items():
         now = list(value) if isinstance(value, tuple) else value
         if name not in FREE_ON_RESUME and then.get(name) != now:
@@ -376,19 +377,19 @@ def _short(value: object) -> str:
 
 
 def _tuned(
-    task: TrainingTask, settings: Settings, before: Checkpoint | None, run_log: RunLog, processes: int
+    task: TrainingTask, settings: Settings, before: Checkpoint | None, run_log: RunLog, world: World
 ) -> Settings:
     """The settings with batch and learning rate as they were tuned: by the run before, or now."""
     if before:
         known = before.facts["found"]
         return replace(settings, batch=known["batch"], lr=known["lr"])
     if settings.batch == "auto":
-        settings = replace(settings, batch=find_batch(task))
-    _need_enough(task, settings, processes)
+        settings = replace(settings, batch=world.smallest(find_batch(task)))
+    _need_enough(task, settings, world.size)
     if settings.lr == "find":
         assert isinstance(settings.batch, int)
         with threads_for(task, settings.batch):
-            search = find_lr(task, settings)
+            search = world.broadcast(find_lr(task, settings))
         run_log.search(search)
         settings = replace(settings, lr=search.lr)
     return settings
@@ -396,7 +397,7 @@ def _tuned(
 
 def _need_enough(task: TrainingTask, settings: Settings, processes: int) -> None:
     """Raises where each batch would have a single picture under batch norms that are trained."""
-    least, batch, accumulate = least_batch(task) * processes, settings.batch, settings.accumulate
+    least, batch, accumulate = _least(task, settings, processes) * processes, settings.batch, settings.accumulate
     assert isinstance(batch, int)
     if least == processes:
         return
@@ -411,9 +412,14 @@ def _need_enough(task: TrainingTask, settings: Settings, processes: int) -> None
         )
 
 
-def _parts(examples: Sequence[Any], count: int, least: int) -> list[Sequence[Any]]:
-    """Cuts examples into nearly equal parts of at least so many, or into none where they are fewer."""
-    edges = np.linspace(0, len(examples), min(count, len(examples) // least) + 1).round().astype(int)
+def _least(task: TrainingTask, settings: Settings, processes: int) -> int:
+    """The fewest pictures that each process needs at once: where statistics are of all, one is enough."""
+    return 1 if settings.sync_norm and processes > 1 else least_batch(task)
+
+
+def _parts(examples: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    """Cuts examples into so many nearly equal parts."""
+    edges = np.linspace(0, len(examples), count + 1).round().astype(int)
     return [examples[start:end] for start, end in pairwise(edges)]
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convolens.data import DataSet, read_data, split
+from convolens.distributed import leads
 from convolens.media.files import AnyPath, make_folder
 from convolens.media.inputs import also_given
 from convolens.media.one_writer import only_writer
-from convolens.training.distributed import leads
+from convolens.training.restarts import note_launch, was_restarted
 from convolens.training.run_folder import need_free_run
 from convolens.training.settings import Settings
 from convolens.trunks import Trunk
@@ -63,7 +64,13 @@ class Request:
 
     def need_free_run(self) -> None:
         """Refuses a folder that holds a run, before anything is read or made. Errors as in `run_folder`."""
-        need_free_run(self.run, resume=self.resume, overwrite=self.overwrite)
+        resume = self.resume or self.restarted
+        need_free_run(self.run, resume=resume, overwrite=self.overwrite and not self.restarted)
+
+    @property
+    def restarted(self) -> bool:
+        """Whether `torchrun` began this anew after one of its processes ended: what is in the run folder is its own."""
+        return was_restarted(self.run)
 
     @contextmanager
     def run_folder(self) -> Iterator[Path]:
@@ -76,6 +83,7 @@ class Request:
         with only_writer(self.run) if leads() else nullcontext():
             if leads():
                 self.need_free_run()
+                note_launch(self.run, resume=self.resume)
             yield self.run
 
     def datasets(self, seed: int, need: Callable[[DataSet], None]) -> tuple[DataSet, DataSet]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
+from convolens.distributed import World, joined
 from convolens.evaluation.result import Evaluation
 from convolens.media.files import write_json
 from convolens.media.result_folders import BEST
@@ -89,9 +91,14 @@ class Validation:
         model.metrics, self._best = dict(metrics), self._last
         model.save(path)
 
-    def of_best(self, model: nn.Module) -> Measured:
-        """Returns what the best model turned out to be; measures it where an earlier run found it."""
-        return self._best or self.measured(model)
+    def of_best(self, model: nn.Module, world: World) -> Measured | None:
+        """Returns what the best model turned out to be, in the first of the processes.
+
+        All of them measure it where an earlier run found it.
+        """
+        if world.broadcast(self._best is None):
+            self._best = self.measured(model)
+        return self._best
 
 
 def run_task(
@@ -128,14 +135,20 @@ def run_task(
         save=validation.save,
         facts=_facts(model, finetune, pictures.data) | objective.facts(),
     )
-    with request.run_folder() as run:
-        outcome = fit(task, settings, run, resume=request.resume, progress=request.progress, started=request.started)
+    with request.run_folder() as run, joined(next(model.parameters()).device) as world:
+        resume = request.resume or request.restarted
+        outcome = fit(task, settings, run, resume=resume, progress=request.progress, started=request.started)
         best = load_model(run / BEST, device=request.device)
-        found = validation.of_best(best)
-        found.report(run)
-        used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
-        skipped = tuple(dict.fromkeys((*pictures.skipped, *found.skipped)))
-        return write_run(run, best, found.metrics, skipped, used, outcome)
+        found = validation.of_best(best, world)
+        skipped = tuple(chain.from_iterable(world.gathered(pictures.skipped)))
+
+        def written(found: Measured) -> Run:
+            found.report(run)
+            used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
+            unused = tuple(dict.fromkeys((*skipped, *found.skipped)))
+            return write_run(run, best, found.metrics, unused, used, outcome)
+
+        return world.broadcast(written(found) if world.leads and found else None)  # type: ignore[return-value]
 
 
 def run_on_boxes(

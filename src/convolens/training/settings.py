@@ -45,6 +45,7 @@ class Settings:
     ema: float | None = None
     patience: int | None = None
     precision: str = "auto"
+    sync_norm: bool = False
     seed: int = 0
     workers: int = 2
     checkpoint_seconds: float = 30.0

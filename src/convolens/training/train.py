@@ -79,6 +79,7 @@ def train(
     ema: float | None = None,
     patience: int | None = None,
     precision: str = "auto",
+    sync_norm: bool = False,
     seed: int = 0,
     workers: int = 2,
     checkpoint_seconds: float = 30.0,
@@ -161,6 +162,8 @@ def train(
         patience: the number of epochs without a better model after which the training ends. None: never.
         precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor has instructions for it. Weights and
             their steps are float32 in any case.
+        sync_norm: whether batch norms that are trained take the statistics of all processes' pictures, where `torchrun`
+            started several; else each takes its own.
         seed: of everything random.
         workers: threads that read pictures.
         checkpoint_seconds: how often a state to resume from is written; 0 is after every step.

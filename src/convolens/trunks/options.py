@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
@@ -86,6 +87,8 @@ def resnet_options(options: ResNetOptions) -> ResNetOptions:
 def pick_device(device: str) -> torch.device:
     """`auto` is the GPU where there is one, otherwise the CPU; anything else is torch's name for a device.
 
+    Of several processes that `torchrun` started each has its own GPU, where no number is given.
+
     Raises:
         DeviceError: torch does not know or does not have it.
 
@@ -97,7 +100,7 @@ def pick_device(device: str) -> torch.device:
     if device == "auto":
         surrounding = torch.get_default_device()  # as a `with torch.device(…)` around the call says, such as `meta`
         gpu = surrounding.type == "cpu" and torch.cuda.is_available()
-        return torch.device("cuda") if gpu else surrounding
+        return _own_gpu(torch.device("cuda")) if gpu else surrounding
     try:
         picked = torch.device(device)
     except RuntimeError as error:  # its message lists two dozen names that few machines have
@@ -109,7 +112,15 @@ def pick_device(device: str) -> torch.device:
         raise DeviceError(f"device: need one that this machine has, got {device!r}: {reason}") from error
     if picked.type == "meta":
         raise DeviceError(f"device: need one that computes, got {device!r}, which holds no numbers; use cpu")
-    return picked
+    return _own_gpu(picked)
+
+
+def _own_gpu(picked: torch.device) -> torch.device:
+    """With a GPU for each process that `torchrun` started on this machine, this process's."""
+    own = int(os.environ.get("LOCAL_RANK", "0"))
+    if picked.type != "cuda" or picked.index is not None or not 0 < own < torch.cuda.device_count():
+        return picked  # or where each process sees a single one, that
+    return torch.device("cuda", own)
 
 
 def need_seed(seed: int) -> int:

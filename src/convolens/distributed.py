@@ -1,7 +1,8 @@
-"""Several processes that train one model, started by `torchrun`; alone, all of this does nothing.
+"""Several processes that train or measure one model, started by `torchrun`; alone, all of this does nothing.
 
-Each process takes its part of every batch. Losses are divided by counts over all of them, so that the step is the one
-that a single process would take with the whole batch. Batch norms in training see their own process's pictures only.
+In training each takes its part of every batch. Losses are divided by counts over all of them, so that the step is the
+one that a single process would take with the whole batch. In measuring each takes its part of the pictures, in the
+batches that a single process would make of them, and what was found is put together in order: the numbers are the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from convolens.trunks.options import pick_device
+from convolens.arrays import as_whole
 
 Value = TypeVar("Value")
 
@@ -33,7 +34,7 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that measures, writes and shows."""
+        """Whether this is the one that writes and shows."""
         return self.rank == 0
 
     def wrapped(self, model: nn.Module) -> nn.Module:
@@ -44,13 +45,22 @@ class World:
         ids = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
+    def part(self, count: int, batch: int) -> slice:
+        """Which of so many items, in order, are this process's: cut where a batch ends.
+
+        >>> [World(rank, 2).part(10, 4) for rank in range(2)]
+        [slice(0, 4, None), slice(4, 10, None)]
+        """
+        batch = as_whole(batch, "batch", 1)
+        batches = -(-count // batch)
+        first, last = (batches * rank // self.size for rank in (self.rank, self.rank + 1))
+        return slice(first * batch, min(last * batch, count))
+
     def summed_up(self, counts: Mapping[str, float]) -> dict[str, float]:
         """Adds up counts over all processes."""
         if self.size == 1:
             return dict(counts)
-        values = torch.tensor([counts[name] for name in sorted(counts)], dtype=torch.float64)
-        where = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        values = values.to(where)
+        values = torch.tensor([counts[name] for name in sorted(counts)], dtype=torch.float64, device=_device())
         dist.all_reduce(values)
         return dict(zip(sorted(counts), values.tolist(), strict=True))
 
@@ -58,7 +68,7 @@ class World:
         """The smallest of all processes' numbers."""
         if self.size == 1:
             return number
-        value = torch.tensor(number, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        value = torch.tensor(number, device=_device())
         dist.all_reduce(value, dist.ReduceOp.MIN)
         return int(value)
 
@@ -71,29 +81,52 @@ class World:
         first: Value = values[0]
         return first
 
+    def gathered(self, value: Value) -> list[Value]:
+        """Gives all processes every process's value, in order."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    @torch.no_grad()
+    def share_buffers(self, model: nn.Module) -> None:
+        """Gives all processes the first one's buffers, such as a batch norm's statistics; weights are alike anyway."""
+        if self.size == 1:
+            return
+        for one in model.buffers():
+            dist.broadcast(one, 0)
+
     def without_sync(self, network: nn.Module, last: bool) -> Any:
         """Keeps gradients from being exchanged before the last part of a step."""
         return nullcontext() if self.size == 1 or last else network.no_sync()  # type: ignore[operator]
 
 
-def own_device(device: str) -> torch.device:
-    """The requested device; with a GPU for each process, this one's. Errors as in `pick_device`."""
-    picked = pick_device(device)
-    if picked.type == "cuda" and picked.index is None and "LOCAL_RANK" in os.environ:
-        return pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
-    return picked
+def started_by_torchrun() -> bool:
+    """Whether this is one of several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def leads() -> bool:
     """Whether this process is the one that writes: the first of those that `torchrun` started, or the only one."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or int(os.environ.get("RANK", "0")) == 0
+    return not started_by_torchrun() or int(os.environ.get("RANK", "0")) == 0
+
+
+def current_world() -> World:
+    """The processes that were joined, or this one alone."""
+    if not dist.is_available() or not dist.is_initialized():
+        return World()
+    return World(dist.get_rank(), dist.get_world_size())
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """Joins the processes that `torchrun` started, or gives a world of this process alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield World()
+    """Joins the processes that `torchrun` started, or gives a world of this process alone.
+
+    Within another it is that one's; who began it leaves it.
+    """
+    if not started_by_torchrun() or (dist.is_available() and dist.is_initialized()):
+        yield current_world()
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -102,7 +135,12 @@ def joined(device: torch.device) -> Iterator[World]:
     importlib.import_module("torch._dynamo")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size())
+        yield current_world()
     finally:
         gc.collect()
         dist.destroy_process_group()
+
+
+def _device() -> str:
+    """Where tensors are that this group exchanges."""
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
