@@ -77,6 +77,14 @@ FILES = {
     },
     "random.pth": lambda s: {"net": s, "torch_rng": torch.get_rng_state(), "numpy_rng": ("MT19937", np.arange(9))},
     "swa.pth": lambda s: {"n_averaged": torch.tensor(4), **below("module.", s)},
+    "basicsr.pth": lambda s: {"params": s, "iter": 5},
+    "mp_rank_00_model_states.pt": lambda s: {"module": below("module.", s), "ds_config": {}, "buffer_names": []},
+    "best.pth": lambda s: {"best_state": s, "best_acc": 0.5, "history": [{"loss": 1.0}]},
+    "class.pth": lambda s: {"classifier": {"arch": "resnet18", "weights": s}},
+    "list.pth": lambda s: [{"lr": 0.1}, s],
+    "tuple.pth": lambda s: (s, OPTIMIZER),
+    "criterion.pth": lambda s: {"criterion": {"loss.weight": torch.ones(3)}, "trained": below("net.", s)},
+    "all cast.pth": lambda s: {key: value.float() for key, value in s.items()},  # counters too
 }
 
 
@@ -190,8 +198,62 @@ def test_safetensors_below_a_prefix_are_loaded(state, tmp_path):
 
 def test_of_plain_and_averaged_weights_the_averaged_are_taken_and_that_is_told(state, tmp_path):
     torch.save({"state_dict": zeros(state), "state_dict_ema": state}, tmp_path / "ema.pth")
-    with pytest.warns(FileNote, match=r"ema\.pth: took the averaged weights \(state_dict_ema\), not the plain ones"):
+    with pytest.warns(
+        FileNote,
+        match=r"ema\.pth: took the averaged weights \(state_dict_ema\), not the others beside them \(state_dict\)",
+    ):
         need_equal(tmp_path / "ema.pth", state)
+
+
+AVERAGED_BESIDE = {
+    "basicsr": lambda s: {"params": zeros(s), "params_ema": s},
+    "dino": lambda s: {"student": below("module.backbone.", zeros(s)), "teacher": below("backbone.", s)},
+    "torchvision": lambda s: {"model": zeros(s), "model_ema": {"n_averaged": torch.tensor(9), **below("module.", s)}},
+    "nested": lambda s: {"model": {"net": zeros(s)}, "ema": {"decay": 0.99, "shadow": s}},
+    "kept best": lambda s: {"last_state": zeros(s), "best_state": s},
+    "in one": lambda s: {"state_dict": {**below("model.", zeros(s)), **below("model_ema.module.", s)}},
+    "in one, first": lambda s: {**below("ema_model.", s), **below("model.", zeros(s))},
+    "in one, last": lambda s: {**below("student.", zeros(s)), **below("teacher.", s)},
+}
+
+
+@pytest.mark.parametrize("name", AVERAGED_BESIDE)
+def test_of_several_weights_in_any_place_the_better_are_taken_and_the_others_named(name, state, tmp_path):
+    torch.save(AVERAGED_BESIDE[name](state), tmp_path / "a.pth")
+    with pytest.warns(FileNote, match=r"a\.pth: took the .* not (the|\d+) others"):
+        need_equal(tmp_path / "a.pth", state)
+
+
+def test_of_state_dicts_of_which_none_is_known_to_be_meant_all_are_named(state, tmp_path):
+    torch.save({"left": state, "right": {"one": dict(state)}}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"a\.pth: need one state dict, got 2 \(left, right\.one\); save the one"):
+        trunk("resnet18", weights=tmp_path / "a.pth")
+
+
+def test_averaged_weights_without_names_are_mentioned(state, tmp_path):
+    shadows = {"decay": 0.99, "shadow_params": list(state.values())}
+    torch.save({"state_dict": state, "ema": shadows}, tmp_path / "a.pth")
+    with pytest.warns(FileNote, match=r"a\.pth: holds averaged weights without names \(ema\), which are not taken"):
+        need_equal(tmp_path / "a.pth", state)
+
+
+def test_settings_among_the_tensors_are_passed_over_with_a_word(state, tmp_path):
+    torch.save({**state, "epoch": 3, "optimizer": OPTIMIZER}, tmp_path / "a.pth")
+    with pytest.warns(FileNote, match=r"a\.pth: passed over what is no tensor among the weights: epoch, optimizer"):
+        need_equal(tmp_path / "a.pth", state)
+
+
+def test_containers_that_hold_themselves_end(state, tmp_path):
+    around = {"list": [], "model": state}
+    around["list"] += [around, around]
+    torch.save(around, tmp_path / "a.pth")
+    need_equal(tmp_path / "a.pth", state)
+
+
+def test_a_counter_that_counts_nothing_whole_is_refused(state, tmp_path):
+    torch.save({**state, "bn1.num_batches_tracked": torch.tensor(0.5)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"a\.pth: bn1\.num_batches_tracked: need torch\.int64, got torch\.float32"):
+        trunk("resnet18", weights=tmp_path / "a.pth")
 
 
 def test_what_lies_outside_the_network_is_told(state, tmp_path):

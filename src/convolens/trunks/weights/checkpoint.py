@@ -144,11 +144,7 @@ def _read_torch(path: Path) -> Checkpoint:
 
 
 def _torch_state(path: Path) -> State:
-    content = state_in(read_pickled(path), path)
-    strangers = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
-    if strangers:
-        raise WeightsError(f"{path}: need a state dict of tensors only, got {some(strangers)} besides")
-    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    state = state_in(read_pickled(path), path)
     _need_plain(state, path)
     return state
 

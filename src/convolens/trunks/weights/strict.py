@@ -68,8 +68,9 @@ def _misfit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], counters:
 
 
 def _number(value: Tensor, dtype: torch.dtype, subject: str) -> Tensor:
-    """A tensor in the module's precision; counters are whole numbers."""
-    if value.is_floating_point() != dtype.is_floating_point:
+    """A tensor in the module's precision; counters are whole numbers, also where all were cast to floats alike."""
+    counts = value.numel() == 1 and not dtype.is_floating_point and bool((value == value.round()).all())
+    if value.is_floating_point() != dtype.is_floating_point and not counts:
         raise WeightsError(f"{subject}: need {dtype}, got {value.dtype}")
     value = value.to(dtype)
     if not bool(value.isfinite().all()):
