@@ -60,11 +60,14 @@ def mutants(text: str, suffix: str, luck: random.Random):
 def test_anything_anywhere_is_read_a_fault_or_a_typed_error(tmp_path, name):
     luck = random.Random(name)
     WRITERS[name](tmp_path)
-    files = sorted(path for ending in ("json", "jsonl", "xml", "csv") for path in tmp_path.rglob(f"*.{ending}"))
+    files = sorted(path for ending in ("json", "jsonl", "xml", "csv", "odgt") for path in tmp_path.rglob(f"*.{ending}"))
     texts = {file: file.read_text() for file in files}
-    form = {"csv with sizes": "csv", "label studio": "label-studio", "label studio, min": "label-studio"}.get(
-        name, name
-    )
+    form = {
+        "csv with sizes": "csv",
+        "label studio": "label-studio",
+        "label studio, min": "label-studio",
+        "via, a table": "via",
+    }.get(name, name)
     for _ in range(TRIES):
         file = luck.choice(files)
         mutant = mutants(texts[file], file.suffix, luck)

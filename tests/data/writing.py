@@ -182,6 +182,100 @@ def write_metadata(folder: Path) -> Path:
     return folder
 
 
+def write_via(folder: Path) -> Path:
+    """A project of VIA 2.0.11."""
+    write_pictures(folder)
+    pictures = {}
+    for name, boxes in BOXES.items():
+        regions = [
+            {
+                "shape_attributes": {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1},
+                "region_attributes": {"class": label},
+            }
+            for label, (x1, y1, x2, y2) in boxes
+        ]
+        size = (folder / name).stat().st_size
+        pictures[f"{name}{size}"] = {"filename": name, "size": size, "regions": regions, "file_attributes": {}}
+    content = {
+        "_via_settings": {"ui": {}, "core": {"default_filepath": ""}, "project": {"name": "via_project"}},
+        "_via_img_metadata": pictures,
+        "_via_attributes": {"region": {"class": {"type": "text"}}, "file": {}},
+        "_via_data_format_version": "2.0.10",
+        "_via_image_id_list": list(pictures),
+    }
+    (folder / "via_project.json").write_text(json.dumps(content))
+    return folder
+
+
+def write_via_csv(folder: Path) -> Path:
+    write_pictures(folder)
+    with (folder / "via_region_data.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(
+            ["#filename", "file_size", "file_attributes", "region_count", "region_id", "region_shape_attributes",
+             "region_attributes"]
+        )  # fmt: skip
+        for name, boxes in BOXES.items():
+            for at, (label, (x1, y1, x2, y2)) in enumerate(boxes):
+                shape = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+                rows.writerow([name, 99, "{}", len(boxes), at, json.dumps(shape), json.dumps({"name": label})])
+            if not boxes:
+                rows.writerow([name, 99, "{}", 0, 0, "{}", "{}"])
+    return folder / "via_region_data.csv"
+
+
+def write_createml(folder: Path) -> Path:
+    write_pictures(folder)
+    content = [
+        {
+            "image": name,
+            "annotations": [
+                {
+                    "label": label,
+                    "coordinates": {"x": (x1 + x2) / 2, "y": (y1 + y2) / 2, "width": x2 - x1, "height": y2 - y1},
+                }
+                for label, (x1, y1, x2, y2) in boxes
+            ],
+        }
+        for name, boxes in BOXES.items()
+    ]
+    (folder / "_annotations.createml.json").write_text(json.dumps(content))
+    return folder
+
+
+def write_supervisely(folder: Path) -> Path:
+    write_pictures(folder / "first" / "img")
+    (folder / "first" / "ann").mkdir()
+    classes = [{"title": name, "shape": "rectangle", "color": "#0F8A12", "id": 7} for name in NAMES]
+    (folder / "meta.json").write_text(json.dumps({"classes": classes, "tags": [], "projectType": "images"}))
+    for name, boxes in BOXES.items():
+        figures = [
+            {
+                "id": 1, "classId": 7, "classTitle": label, "geometryType": "rectangle", "tags": [], "description": "",
+                "points": {"exterior": [[x1, y1], [x2 - 1, y2 - 1]], "interior": []},
+            }
+            for label, (x1, y1, x2, y2) in boxes
+        ]  # fmt: skip
+        content = {"description": "", "tags": [], "size": {"height": 30, "width": 40}, "objects": figures}
+        (folder / "first" / "ann" / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
+def write_crowdhuman(folder: Path) -> Path:
+    write_pictures(folder / "Images")
+    with (folder / "annotation_val.odgt").open("w") as stream:
+        for name, boxes in BOXES.items():
+            rows = [
+                {
+                    "fbox": [x1, y1, x2 - x1, y2 - y1], "tag": label,
+                    "extra": {"box_id": 0, "occ": 0}, "head_attr": {"ignore": 0, "occ": 0},
+                }
+                for label, (x1, y1, x2, y2) in boxes
+            ]  # fmt: skip
+            stream.write(json.dumps({"ID": name.removesuffix(".png"), "gtboxes": rows}) + "\n")
+    return folder
+
+
 WRITERS = {
     "csv": write_csv,
     "csv with sizes": write_sized_csv,
@@ -193,4 +287,9 @@ WRITERS = {
     "label studio": write_label_studio,
     "label studio, min": write_label_studio_min,
     "metadata": write_metadata,
+    "via": write_via,
+    "via, a table": write_via_csv,
+    "createml": write_createml,
+    "supervisely": write_supervisely,
+    "crowdhuman": write_crowdhuman,
 }

@@ -19,8 +19,8 @@ Data = Annotated[
 Format = Annotated[
     str | None,
     typer.Option(
-        help="folders, csv, coco, voc, yolo, label-studio, cvat, labelme, open-images or metadata. "
-        "Default: what it looks like."
+        help="folders, csv, coco, voc, yolo, label-studio, cvat, labelme, open-images, metadata, via, createml, "
+        "supervisely, visdrone or crowdhuman. Default: what it looks like."
     ),
 ]
 

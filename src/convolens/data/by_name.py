@@ -10,6 +10,7 @@ from convolens.data.dataset import Box, DataSet, Example, Fault, Kind, Reading
 from convolens.data.files import listed
 
 UNNUMBERED = -1  # the class of a box until it is numbered
+UNNAMED = "object"  # the class of boxes that none is named for
 
 
 @dataclass

@@ -54,6 +54,17 @@ def split_in(name: str) -> str:
     return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
+def annotation_files(path: Path, pattern: str) -> Iterator[tuple[Path, str]]:
+    """A file itself; or those of a pattern at the top of a folder and in its splits, each with the split it is of."""
+    places = [("", [path])]
+    if not path.is_file():
+        places = [(split, sorted(folder.glob(pattern))) for split, folder in [("", path), *split_folders(path)]]
+    for split, files in places:
+        for file in files:
+            if not is_left_out(file.name):
+                yield file, split or split_in(file.stem)
+
+
 def no_picture(path: str) -> Skipped:
     """A file passed over for its name, or a folder that cannot be looked into."""
     if is_closed_folder(path):

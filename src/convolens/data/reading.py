@@ -27,7 +27,8 @@ def read_data(
     Args:
         path: a folder with one folder of pictures for each class, a CSV, a folder of Pascal VOC's XML or labelme's JSON
             files, a YOLO `data.yaml`, the JSON of COCO or Label Studio, CVAT's XML, Open Images' CSV, Hugging Face's
-            `metadata.jsonl`; or a folder that holds one of them.
+            `metadata.jsonl`, VIA's JSON or CSV, Create ML's JSON, Supervisely's project, CrowdHuman's `.odgt`; or a
+            folder that holds one of them, or VisDrone's texts.
         format: one of `FORMATS`' names, where it is not to be guessed.
         class_names: the classes a trained model knows, in its order. The data's names must then be among them, and one
             class alone will do.
@@ -113,8 +114,8 @@ def _format(root: Path, name: str | None) -> Format:
         if one.name == name or (name is None and one.recognize(root)):
             return one
     raise FileError(
-        f"{root}: need a folder, .csv, .json of COCO, Label Studio or labelme, .xml of VOC or CVAT, YOLO's data.yaml "
-        "or metadata.jsonl, got a file of another kind"
+        f"{root}: need a folder, .csv, .json of COCO, Label Studio, VIA, Create ML or labelme, .xml of VOC or CVAT, "
+        "YOLO's data.yaml, metadata.jsonl or .odgt, got a file of another kind"
     )
 
 

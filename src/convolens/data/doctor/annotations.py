@@ -32,6 +32,8 @@ WHAT_TO_DO = {
     "no XML file": "are listed without an XML file, and are taken to show nothing",
     "absent split": "are named and are not there; the other splits are read",
     "mask": "are told by a mask, of which the box alone is taken",
+    "hole": "have holes, which are filled",
+    "other boxes": "have other boxes beside those that are taken",
     "unclear picture": "name a picture that cannot be told from another",
     "other table": "are beside those of pictures and are passed over",
     "class without a name": "have boxes and no class for them; they are one class",

@@ -5,18 +5,26 @@ tables   CSV: labels or boxes         yolo          text files of fractions, dat
 coco     COCO's JSON                  label_studio  Label Studio's JSON
 cvat     CVAT for images, XML         labelme       labelme's JSON files
 open_images  Open Images' CSV         metadata      Hugging Face's metadata.jsonl
+via      VIA's JSON and CSV           createml      Create ML's JSON
+supervisely  Supervisely's folders    visdrone      VisDrone's text files
+crowdhuman   CrowdHuman's .odgt
 """
 
 from convolens.data.format import Format
 from convolens.data.formats import (
     coco,
+    createml,
+    crowdhuman,
     cvat,
     folders,
     label_studio,
     labelme,
     metadata,
     open_images,
+    supervisely,
     tables,
+    via,
+    visdrone,
     voc,
     yolo,
 )
@@ -27,11 +35,16 @@ FORMATS: tuple[Format, ...] = (
     yolo.OUTLINES,
     coco.FORMAT,
     label_studio.FORMAT,
+    createml.FORMAT,
+    via.FORMAT,
+    crowdhuman.FORMAT,
     cvat.FORMAT,
     voc.FORMAT,
+    visdrone.FORMAT,
     open_images.FORMAT,
     metadata.FORMAT,
     tables.FORMAT,
+    supervisely.FORMAT,
     labelme.FORMAT,
     folders.FORMAT,
 )

@@ -14,14 +14,13 @@ from pathlib import Path
 
 from convolens.data.by_name import Gathered, Picture
 from convolens.data.dataset import Reading
-from convolens.data.files import SPLITS, split_folders, split_in
+from convolens.data.files import SPLITS, annotation_files
 from convolens.data.formats.label_studio.configuration import Configuration, configuration_in
 from convolens.data.formats.label_studio.regions import Found, found_in
 from convolens.data.formats.label_studio.tasks import Task, is_elsewhere, looks_right, names_of, tasks_in
 from convolens.data.picture_names import FIRST, PictureNames, pictures_of
 from convolens.errors import DataError, FileError
 from convolens.media.images import read_header
-from convolens.media.picture_files import is_left_out
 
 
 def recognize(path: Path) -> bool:
@@ -46,14 +45,7 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
 
 
 def _json_files(path: Path) -> Iterator[tuple[Path, str]]:
-    if path.is_file():
-        places = [("", [path])]
-    else:
-        places = [(split, sorted(folder.glob("*.json"))) for split, folder in [("", path), *split_folders(path)]]
-    for split, files in places:
-        for file in files:
-            if not is_left_out(file.name) and looks_right(file):
-                yield file, split or split_in(file.stem)
+    return (one for one in annotation_files(path, "*.json") if looks_right(one[0]))
 
 
 class _File:

@@ -35,7 +35,6 @@ PICTURE_SIZES = (("width", "height"), ("image_width", "image_height"))
 WORDS = ("text", "caption", "description", "prompt", "title", "url")  # of a picture, and no class
 MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 SIGNS = {"-1": False, "1": True}
-UNNAMED = "object"  # the class of boxes in a table that names none
 
 
 @dataclass(frozen=True)

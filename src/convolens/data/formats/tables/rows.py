@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convolens.data.by_name import UNNAMED
 from convolens.data.csv_file import Lines
 from convolens.data.dataset import Fault
 from convolens.data.files import SPLITS, claimed_size
-from convolens.data.formats.tables.columns import UNNAMED, Columns, marked
+from convolens.data.formats.tables.columns import Columns, marked
 from convolens.data.picture_names import FIRST, pictures_of
 
 Corners = tuple[float, float, float, float]
