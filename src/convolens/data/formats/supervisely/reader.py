@@ -107,7 +107,10 @@ def _picture(root: Path, folder: Path, file: Path, finder: PictureNames, found: 
 
 def _tags(content: dict[str, Any]) -> Iterator[str]:
     """The names of a picture's tags; in old projects they stand alone."""
-    for one in content.get("tags") or ():
+    tags = content.get("tags") or []
+    if not isinstance(tags, list):
+        raise ValueError(f"need a list of tags, got {short(tags)}")
+    for one in tags:
         name = one.get("name") if isinstance(one, dict) else one
         if isinstance(name, str) and name:
             yield name
