@@ -7,6 +7,7 @@ from torch import nn
 
 import convolens as cl
 from convolens.layers import Conv2d, MaxPool2d, core
+from convolens.layers.fusion import chains
 from convolens.layers.fusion.chains import Chain
 from convolens.settings import precision
 
@@ -187,6 +188,40 @@ def test_a_training_step_is_the_layers_own_and_can_be_taken_again():
     wanted_second = torch.autograd.grad(sum(g.square().sum() for g in wanted), weights)
     for one, other in zip([*first, *second], [*wanted, *wanted_second], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item())
+
+
+def test_gradients_are_handed_over_while_those_of_earlier_layers_are_still_to_come(monkeypatch):
+    def gradients(handed_over):
+        """The same gradients as `torch.autograd` gives them, and in which order they came and ops were done."""
+        monkeypatch.setattr(chains, "HANDED_OVER", handed_over)
+        layers, events = chain_layers(maximum), []
+        nn.ModuleList(layers).requires_grad_(True)
+        layers[0].requires_grad_(False)
+        convolutions = [one for one in layers if isinstance(one, nn.Conv2d)]
+        for at, layer in enumerate(convolutions[1:], 1):
+            layer.weight.register_post_accumulate_grad_hook(lambda _, at=at: events.append(f"gradient {at}"))
+        chain = Chain(layers)
+        for at, op in enumerate(chain._ops):
+            done = op.backward
+            op.backward = lambda *given, at=at, done=done: (events.append(f"op {at}"), done(*given))[1]
+        x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+        x = x.contiguous(memory_format=torch.channels_last)
+        y = chain(x)
+        again = torch.autograd.grad(y.square().sum(), convolutions[2].weight, retain_graph=True)[0]
+        events.clear()
+        y.square().sum().backward()
+        order = list(events)
+        found = [value.grad for layer in layers for value in layer.parameters() if value.requires_grad]
+        assert torch.equal(again, convolutions[2].weight.grad)
+        (slope,) = torch.autograd.grad(chain(x).square().sum(), convolutions[1].weight, create_graph=True)
+        found += torch.autograd.grad(slope.square().sum(), [convolutions[1].weight, convolutions[3].weight])
+        return found, order
+
+    alone, at_the_end = gradients(1 << 40)
+    in_pieces, meanwhile = gradients(1)
+    assert at_the_end == ["op 3", "op 2", "op 1", "gradient 1", "gradient 2", "gradient 3"]
+    assert meanwhile == ["op 3", "gradient 3", "op 2", "gradient 2", "op 1", "gradient 1"]
+    assert all(torch.equal(one, another) for one, another in zip(alone, in_pieces, strict=True))
 
 
 def test_backward_is_by_the_weights_that_forward_was_by():

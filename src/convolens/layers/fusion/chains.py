@@ -22,6 +22,7 @@ from convolens.layers.fusion.pooling import Pool
 from convolens.layers.tensors import mixes_precisions
 
 T = TypeVar("T")
+HANDED_OVER = 8 << 20  # bytes of gradients: of VGG16's 59 MB six pieces; torch exchanges 25 MB at once
 
 
 class Chains:
@@ -82,23 +83,46 @@ class Chain:
             The map, in x's order in memory. Differentiable any number of times.
         """
         assert self._ops
-        if torch.is_grad_enabled():
-            parameters = self._parameters()
-            if any(t.requires_grad for t in (x, *parameters)):
-                return _ChainFunction.apply(self._ops, x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
-        value = x.contiguous(memory_format=core.LAST)
-        for op in self._ops:
-            value = op(value)
-        return core.like(value, x)
+        if not torch.is_grad_enabled():
+            return _without_gradients(self._ops, x)
+        value, pieces = x, _pieces(self._ops) if core.is_channels_last(x) else [self._ops]
+        for ops in pieces:
+            parameters = [parameter for op in ops for parameter in op.parameters]
+            if any(t.requires_grad for t in (value, *parameters)):
+                value = _ChainFunction.apply(ops, ops is pieces[-1], value, *parameters)  # type: ignore[no-untyped-call]
+            else:
+                value = _without_gradients(ops, value)
+        return value
 
-    def _parameters(self) -> list[Tensor]:
-        return [parameter for op in self._ops or () for parameter in op.parameters]
+
+def _without_gradients(ops: Sequence[Op], x: Tensor) -> Tensor:
+    value = x.contiguous(memory_format=core.LAST)
+    for op in ops:
+        value = op(value)
+    return core.like(value, x)
+
+
+def _pieces(ops: Sequence[Op]) -> list[list[Op]]:
+    """The ops in pieces, each a node of autograd: a node gives its gradients all at once, at its end.
+
+    Several processes exchange gradients while backward goes on with what comes before (`distributed.py`); so where
+    weights take gradients, a piece ends behind `HANDED_OVER` bytes of them. Pieces share maps and cost nothing.
+    """
+    pieces: list[list[Op]] = [[]]
+    size = 0
+    for op in ops:
+        if size >= HANDED_OVER:
+            pieces, size = [*pieces, []], 0
+        pieces[-1].append(op)
+        size += sum(one.nbytes for one in op.parameters if one.requires_grad)
+    return pieces
 
 
 class _ChainFunction(Function):
     @staticmethod
-    def forward(ctx: Any, ops: Sequence[Op], x: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, ops: Sequence[Op], is_last: bool, x: Tensor, *parameters: Tensor) -> Tensor:
         value, ctx.ops, ctx.settled, ctx.counts = x.contiguous(memory_format=core.LAST), ops, [], []
+        ctx.is_last = is_last
         kept: list[Tensor | None] = []
         for op in ops:
             value, settled, saved = op.saving(value)
@@ -110,23 +134,24 @@ class _ChainFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        needs, tensors = ctx.needs_input_grad[1:], ctx.saved_tensors
+        needs, tensors = ctx.needs_input_grad[2:], ctx.saved_tensors
         x, *parameters = inputs = tensors[: len(needs)]
         if torch.is_grad_enabled():  # a gradient of this gradient may be asked for
-            return None, *_differentiable_gradients(g, ctx.ops, inputs, needs)
+            return None, None, *_differentiable_gradients(g, ctx.ops, inputs, needs)
         saved = _split(tensors[len(needs) :], ctx.counts)
+        if ctx.is_last:  # it is written to, and the next piece's is nobody else's
+            g = core.pooled_memory(tuple(g.shape)).copy_(g)
         for_x, for_parameters = _backward(g, ctx.ops, list(zip(ctx.settled, saved, strict=True)), parameters, needs)
-        return None, None if for_x is None else core.like(for_x, x), *for_parameters
+        return None, None, None if for_x is None else core.like(for_x, x), *for_parameters
 
 
 def _backward(
     g: Tensor, ops: Sequence[Op], saved: Sequence[tuple[Any, Any]], parameters: Sequence[Tensor], needs: Sequence[bool]
 ) -> tuple[Tensor | None, list[Tensor | None]]:
-    """The gradients in the chain's input, and in its ops' parameters, where needed."""
+    """The gradients in the ops' input, and in their parameters, where needed; g is written over."""
     by_op, values = _by_op(ops, needs[1:]), _by_op(ops, parameters)
     lowest = 0 if needs[0] else next(at for at, wanted in enumerate(by_op) if any(wanted))
     gradients: list[list[Tensor | None]] = [[None] * len(wanted) for wanted in by_op]
-    g = core.pooled_memory(tuple(g.shape)).copy_(g)  # it is written to
     for at in reversed(range(lowest, len(ops))):
         wanted = at > lowest or needs[0], *by_op[at]
         g, gradients[at] = ops[at].backward(g, *saved[at], values[at], wanted)
