@@ -80,7 +80,7 @@ def test_text_files_without_names_of_classes_ask_for_them(tmp_path, images, labe
 
 def test_a_folder_of_other_texts_is_no_class_without_pictures_and_says_so(tmp_path):
     picture(tmp_path / "images" / "0.jpg")
-    text(tmp_path / "annotations" / "0.txt", "40,20,20,40,1,4,0,0\n")  # VisDrone's
+    text(tmp_path / "annotations" / "0.txt", "1,7,40,20,20,40,1,4,0,0\n")  # VisDrone's of films
     with pytest.raises(DataError, match=r"need pictures of the class 'annotations', found none, but .txt, of no"):
         read_data(tmp_path)
 
@@ -254,7 +254,7 @@ def test_a_class_is_one_whichever_way_its_accents_are_written(tmp_path, forms):
     [
         ("p-export.json", '{"tags": [], "assets": {"x": {"regions": []}}}'),  # VoTT
         ("train/_annotations.createml.json", '[{"image": "a.jpg", "annotations": [{"label": "cat"}]}]'),
-        ("via_region_data.json", '{"a.jpg1": {"filename": "a.jpg", "regions": []}}'),
+        ("via_project.json", '{"project": {"pid": "1"}, "file": {"1": {"fid": "1", "fname": "a.jpg"}}}'),  # VIA 3
     ],
 )
 def test_annotations_of_no_known_format_are_named(tmp_path, name, content):

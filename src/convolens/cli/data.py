@@ -86,8 +86,9 @@ def convert(
     group_by: Annotated[
         str | None,
         typer.Option(
-            help="What --split keeps together: folder; prefix, names alike up to the last _ - . or space; or a regular "
-            "expression with one group, such as '(patient[0-9]+)'."
+            help="What --split keeps together: folder; prefix, names alike up to the last _ - . or space; column:NAME, "
+            "rows of a CSV with the same value there; or a regular expression with one group, such as "
+            "'(patient[0-9]+)'."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,

@@ -71,6 +71,7 @@ class Format:
             the class names.
         by_stem: whether what is known of a picture is found by its name without the suffix, which must then be its own.
         reads_outlines: whether `read` takes `outlines=True`, which asks for those of objects.
+        column: from the path and a column's name, what it says of each picture; None where the format has no columns.
     """
 
     name: str
@@ -81,3 +82,4 @@ class Format:
     place: Callable[[Example, str, tuple[str, ...]], str] = in_images
     by_stem: bool = False
     reads_outlines: bool = False
+    column: Callable[[Path, str], dict[Path, str]] | None = None

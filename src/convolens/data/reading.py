@@ -10,7 +10,7 @@ from pathlib import Path
 from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped, box_fault
 from convolens.data.format import Format
 from convolens.data.formats import FORMATS
-from convolens.errors import DataError, FileError, need_one_of
+from convolens.errors import ArgumentError, DataError, FileError, need_one_of
 from convolens.media.files import AnyPath, as_path
 from convolens.media.notes import note
 
@@ -68,6 +68,26 @@ def read_sound(
     for sentence in _first_of_each_kind(found.notes, root=str(path)):
         note(sentence)
     return _with_sound_boxes(found.data)
+
+
+def read_column(path: AnyPath, name: str, *, format: str | None = None) -> dict[Path, str]:  # noqa: A002
+    """What a column of a table, or a field of `metadata.jsonl`, says of each picture of the data.
+
+    Args:
+        path: the data, as of `read_data`.
+        name: of the column.
+        format: as of `read_data`.
+
+    Raises:
+        ArgumentError: the data's format has no columns.
+        DataError: there is no such column, or it says nothing, or two things, of a picture.
+    """
+    root = as_path(path, "where the data is")
+    chosen = _format(root, format)
+    if chosen.column is None:
+        having = " or ".join(one.name for one in FORMATS if one.column is not None)
+        raise ArgumentError(f"{root}: need {having} for a column {name!r}, got {chosen.name}, which has no columns")
+    return chosen.column(root, name)
 
 
 def read_with_faults(

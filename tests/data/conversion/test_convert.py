@@ -246,6 +246,57 @@ def test_the_command_splits_and_says_what_was_written(folders, tmp_path, capsys)
     assert names_in(tmp_path / "to") == ["test", "train", "val"]
 
 
+def with_patients(folder, rows, kind):
+    """Thirty pictures of two classes and ten patients, whose names say nothing of them."""
+    folder.mkdir()
+    for name in rows:
+        write_image(folder / name, np.zeros((4, 5), np.uint8))
+    if kind == "csv":
+        lines = [f"{name},{label},{patient}\n" for name, (label, patient) in rows.items()]
+        (folder / "data.csv").write_text("path,label,patient\n" + "".join(lines))
+    else:
+        lines = [json.dumps({"file_name": name, "label": label, "patient": patient})
+                 for name, (label, patient) in rows.items()]  # fmt: skip
+        (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["csv", "metadata"])
+def test_a_split_keeps_what_a_column_says_together(tmp_path, kind):
+    rows = {f"{n:02}.png": ("cat" if n % 3 else "dog", n * 7 % 10) for n in range(30)}
+    source = with_patients(tmp_path / "from", rows, kind)
+    line = ["convert", source, tmp_path / "to", "--to", "csv", "--split", "0.6,0.2,0.2", "--group-by", "column:patient"]
+    assert run([*map(str, line)]) == 0
+    splits = {}
+    for example in read_data(tmp_path / "to").examples:
+        splits.setdefault(rows[example.path.name][1], set()).add(example.split)
+    assert len(splits) == 10 and all(len(one) == 1 for one in splits.values())
+    assert {next(iter(one)) for one in splits.values()} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "group_by", "message"),
+    [
+        ("a.png,cat,\n", "column:patient", r"data\.csv: line 2: need one patient for a\.png, got none"),
+        ("a.png,cat,1\na.png,cat,2\n", "column:patient", r"line 3: need one patient for a\.png, got '1' and '2'"),
+        ("a.png,cat,1\n", "column:patients", r"need a column 'patients', got path, .*; did you mean 'patient'"),
+    ],
+)
+def test_a_column_that_cannot_group_is_named(tmp_path, rows, group_by, message):
+    write_pictures(tmp_path / "from")
+    (tmp_path / "from" / "data.csv").write_text(f"path,label,patient\n{rows}b.png,dog,3\n")
+    with pytest.raises(DataError, match=message):
+        cl.convert(tmp_path / "from", tmp_path / "to", to="csv", split=(0.5, 0.5), group_by=group_by)
+    with_patients(tmp_path / "lines", {"a.png": ("cat", None), "b.png": ("dog", 1)}, "metadata")
+    with pytest.raises(DataError, match=r"jsonl: line 1: need a text or a number as 'patient', got None"):
+        cl.convert(tmp_path / "lines", tmp_path / "to", to="csv", split=(0.5, 0.5), group_by="column:patient")
+
+
+def test_data_without_columns_has_none_to_group_by(folders, tmp_path):
+    with pytest.raises(ArgumentError, match=r"need metadata or csv for a column 'patient', got folders, which has no"):
+        cl.convert(folders, tmp_path / "to", to="csv", split=(0.5, 0.5), group_by="column:patient")
+
+
 def test_splits_stay_what_they_are(tmp_path):
     write_yolo(tmp_path / "from")
     assert read_data(tmp_path / "from").splits == ("train",)

@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from convolens.data import DataSet, Example
-from convolens.data.conversion.groups import _groups, split_into
+from convolens.data.conversion import groups
 from convolens.errors import ArgumentError, DataError
 
 THREE = (0.8, 0.1, 0.1)
+COLUMNS = {"patient": {Path(f"{name}.png"): value for name, value in zip("abcd", "1212", strict=True)}}
+
+
+def split_into(data, fractions, group_by, seed):
+    return groups.split_into(data, fractions, group_by, seed, COLUMNS.__getitem__)
 
 
 def data_of(paths_and_labels, classes=3, root="."):
@@ -58,16 +63,18 @@ def test_the_seed_and_the_names_alone_decide():
 
 
 @pytest.mark.parametrize(
-    ("group_by", "names", "groups"),
+    ("group_by", "names", "together"),
     [
         ("prefix", ["a_1", "a-2", "a 3", "a.4", "b_1_2", "b_1_3", "c"], ["aaaa", "bb", "c"]),
         ("folder", ["x/1", "x/2", "y/1", "y/2"], ["xx", "yy"]),
         (r"(p\d+)", ["x/p1a", "y/p1b", "z/p2"], ["xy", "z"]),
+        ("column:patient", ["a", "b", "c", "d"], ["ac", "bd"]),
     ],
 )
-def test_what_belongs_together(group_by, names, groups):
+def test_what_belongs_together(group_by, names, together):
     data = data_of([(f"{name}.png", (0,)) for name in names])
-    assert ["".join(names[at][0] for at in group.members) for group in _groups(data, group_by)] == groups
+    found = groups._groups(data, groups._key(data, group_by, COLUMNS.__getitem__))
+    assert ["".join(names[at][0] for at in group.members) for group in found] == together
 
 
 def test_a_split_is_never_empty():
@@ -83,8 +90,8 @@ def test_a_split_is_never_empty():
         ((0.8, 0.3), None, "need two or three fractions that make 1, such as 0.8,0.1,0.1, got 0.8, 0.3"),
         ((1.0,), None, "need two or three fractions"),
         (None, "folder", "need split too"),
-        ((0.5, 0.5), "(a", r"need folder, prefix or a regular expression, got '\(a'"),
-        ((0.5, 0.5), "a", "need folder, prefix or a regular expression with one group"),
+        ((0.5, 0.5), "(a", r"need folder, prefix, column:NAME or a regular expression, got '\(a'"),
+        ((0.5, 0.5), "a", "need folder, prefix, column:NAME or a regular expression with one group"),
     ],
 )
 def test_what_is_no_split_is_refused(fractions, group_by, message):

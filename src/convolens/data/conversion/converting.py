@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from convolens.arrays import as_flag, as_whole
@@ -16,7 +17,7 @@ from convolens.data.conversion.place import Placing
 from convolens.data.dataset import SPLIT_NAMES, DataSet, Skipped
 from convolens.data.format import Format, Placed
 from convolens.data.formats import FORMATS
-from convolens.data.reading import read_sound
+from convolens.data.reading import read_column, read_sound
 from convolens.errors import ArgumentError, DataError, FileError, need_one_of
 from convolens.media.files import AnyPath, as_path, make_folder, need_name, need_new_folder, writing_folder
 from convolens.media.inputs import given
@@ -89,8 +90,8 @@ def convert(
         split: fractions for train, validation and, if there are three, test, for data that has no splits or one alone.
             Every class is divided alike as far as its groups allow, by the seed.
         group_by: what must not be divided: `folder`, the pictures of a folder; `prefix`, those whose names are alike up
-            to the last `_`, `-`, space or dot; or a regular expression with one group, which is searched for in the
-            path.
+            to the last `_`, `-`, space or dot; `column:NAME`, those of which a column of the table, or a field of
+            `metadata.jsonl`, says the same; or a regular expression with one group, which is searched for in the path.
         seed: of the split.
         link: makes hard links in place of copies, which takes no room; a picture that is changed in place is then
             changed in both folders.
@@ -103,7 +104,9 @@ def convert(
     """
     form = format_to_write(to)
     if not isinstance(group_by, str | None):
-        raise ArgumentError(f"group_by: need folder, prefix or a regular expression, got {group_by!r:.100}")
+        raise ArgumentError(
+            f"group_by: need folder, prefix, column:NAME or a regular expression, got {group_by!r:.100}"
+        )
     as_flag(link, "link")
     as_flag(progress, "progress")
     source, target = as_path(data, "where the data is"), as_path(out, "a folder to write into")
@@ -115,7 +118,8 @@ def convert(
     with only_writer(target), given(source):
         found = read_sound(source, format=format, outlines=True)
         if split is not None or group_by is not None:
-            found = split_into(found, split, group_by, seed)
+            columns = partial(read_column, source, format=format)
+            found = split_into(found, split, group_by, seed, columns)
         return write_data(found, target, form, link=link, progress=progress)
 
 

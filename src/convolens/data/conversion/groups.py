@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,13 @@ from convolens.errors import ArgumentError, DataError
 NOTHING = -1  # the class of pictures that show none
 
 
-def split_into(data: DataSet, fractions: Sequence[float] | None, group_by: str | None, seed: int) -> DataSet:
+COLUMN = "column:"  # before the name of one
+Columns = Callable[[str], Mapping[Path, str]]
+
+
+def split_into(
+    data: DataSet, fractions: Sequence[float] | None, group_by: str | None, seed: int, columns: Columns
+) -> DataSet:
     """The data with a split for every example.
 
     Args:
@@ -31,9 +37,10 @@ def split_into(data: DataSet, fractions: Sequence[float] | None, group_by: str |
         fractions: for train, validation and perhaps test, which make 1.
         group_by: as for `convert`.
         seed: of the choice among what is alike.
+        columns: what a column says of each picture, by its name.
 
     Raises:
-        ArgumentError: the fractions are none, or the grouping is none.
+        ArgumentError: the fractions are none, or the grouping is none, or the data has no columns.
         DataError: the data has splits already, or too few groups.
     """
     if fractions is None:
@@ -41,7 +48,7 @@ def split_into(data: DataSet, fractions: Sequence[float] | None, group_by: str |
     _check(fractions)
     if len(data.splits) > 1:
         raise DataError(f"{data.root}: need data without splits to split it, got {', '.join(data.splits)}")
-    groups = _groups(data, group_by)
+    groups = _groups(data, _key(data, group_by, columns))
     if len(groups) < len(fractions):
         raise DataError(f"{data.root}: need at least {len(fractions)} groups of pictures to split, got {len(groups)}")
     chosen = _dealt(groups, fractions, seed)
@@ -69,9 +76,8 @@ class _Group:
     counts: Counter[int]
 
 
-def _groups(data: DataSet, group_by: str | None) -> list[_Group]:
+def _groups(data: DataSet, key: Callable[[Example], str]) -> list[_Group]:
     """In order of their names, which the order of the examples has no part in."""
-    key = _key(data, group_by)
     found: dict[str, _Group] = defaultdict(lambda: _Group([], Counter()))
     for at, example in enumerate(data.examples):
         group = found[key(example)]
@@ -80,13 +86,16 @@ def _groups(data: DataSet, group_by: str | None) -> list[_Group]:
     return [found[name] for name in sorted(found)]
 
 
-def _key(data: DataSet, group_by: str | None) -> Callable[[Example], str]:
+def _key(data: DataSet, group_by: str | None, columns: Columns) -> Callable[[Example], str]:
     if group_by is None:
         return lambda example: str(example.path)
     if group_by == "folder":
         return lambda example: str(example.path.parent)
     if group_by == "prefix":
         return lambda example: str(example.path.parent / re.split(r"[_\-. ](?=[^_\-. ]*$)", example.path.stem)[0])
+    if group_by.startswith(COLUMN):
+        values = columns(group_by.removeprefix(COLUMN))
+        return lambda example: values[example.path]
     return _matched(group_by, data.root if data.root.is_dir() else data.root.parent)
 
 
@@ -95,11 +104,11 @@ def _matched(pattern: str, root: Path) -> Callable[[Example], str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise ArgumentError(
-            f"group_by: need folder, prefix or a regular expression, got {pattern!r}: {error}"
+            f"group_by: need folder, prefix, column:NAME or a regular expression, got {pattern!r}: {error}"
         ) from None
     if compiled.groups != 1:
         raise ArgumentError(
-            "group_by: need folder, prefix or a regular expression with one group, as in '(patient\\d+)', "
+            "group_by: need folder, prefix, column:NAME or a regular expression with one group, as in '(patient\\d+)', "
             f"got {pattern!r}"
         )
 

@@ -10,7 +10,7 @@ See https://huggingface.co/docs/datasets/image_dataset.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -47,6 +47,24 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     return found.reading()
 
 
+def column(root: Path, name: str) -> dict[Path, str]:
+    """What a field says of each picture.
+
+    Raises:
+        DataError: a line has no such field, or none with a text or a number.
+    """
+    found: dict[Path, str] = {}
+    for file, split in _files(root):
+        rows = list(_rows(file, lambda at, error: None))
+        finder = pictures_near(file.parent, [_name(row) for _, row in rows[:FIRST]], split=split)
+        for at, row in rows:
+            value = row.get(name)
+            if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+                raise DataError(f"{file}: line {at}: need a text or a number as {name!r}, got {short(value)}")
+            found[finder.path(_name(row))] = str(value)
+    return found
+
+
 def _files(path: Path) -> Iterator[tuple[Path, str]]:
     if path.is_file():
         files = [(path, "")] if path.suffix.lower() == SUFFIX else []
@@ -58,21 +76,28 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _read(file: Path, split: str, found: Gathered) -> None:
-    lines = [(at, line) for at, line in enumerate(read_text(file, "metadata").splitlines(), start=1) if line.strip()]
-    rows = []
-    for at, line in lines:
-        try:
-            rows.append((at, _row(line)))
-        except (ValueError, RecursionError) as error:
-            found.fault(file, "unreadable row", f"{file}: line {at}: {error}")
+    def tell(at: int, error: Exception) -> None:
+        found.fault(file, "unreadable row", f"{file}: line {at}: {error}")
+
+    rows = list(_rows(file, tell))
     finder = pictures_near(file.parent, [_name(row) for _, row in rows[:FIRST]], split=split)
     for at, row in rows:
         try:
             found.add(_picture(f"{file}: line {at}", row, split, finder))
         except ValueError as error:
-            found.fault(file, "unreadable row", f"{file}: line {at}: {error}")
+            tell(at, error)
     if any(name.isdigit() for one in found.pictures.values() for name in (*one.labels, *(n for n, _ in one.objects))):
         found.note(file, "codes for classes", f"{file}: has numbers for classes, and no names")
+
+
+def _rows(file: Path, tell: Callable[[int, Exception], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The lines that can be read, with their numbers; of others it is told what is wrong."""
+    for at, line in enumerate(read_text(file, "metadata").splitlines(), start=1):
+        if line.strip():
+            try:
+                yield at, _row(line)
+            except (ValueError, RecursionError) as error:
+                tell(at, error)
 
 
 def _row(line: str) -> dict[str, Any]:

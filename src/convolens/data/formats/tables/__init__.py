@@ -1,7 +1,7 @@
 """CSV: a row for each picture, or for each box."""
 
 from convolens.data.format import Format
-from convolens.data.formats.tables.reader import read, recognize
+from convolens.data.formats.tables.reader import column, read, recognize
 from convolens.data.formats.tables.writer import write
 
 FORMAT = Format(
@@ -12,4 +12,5 @@ FORMAT = Format(
     frozenset(
         {"label", "labels", "boxes", "boxes alone", "outside", "splits", "lone split", "partial splits", "order"}
     ),
+    column=column,
 )

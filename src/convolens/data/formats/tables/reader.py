@@ -22,7 +22,7 @@ from convolens.data.dataset import Box, DataSet, Example, Fault, Kind, Reading
 from convolens.data.files import folders_in, listed, numbered, split_folders, split_in
 from convolens.data.formats.tables.columns import columns_of, with_head
 from convolens.data.formats.tables.rows import Row, Rows
-from convolens.errors import DataError
+from convolens.errors import DataError, did_you_mean
 from convolens.media.picture_files import is_left_out
 
 ANSWERS = "submission"  # in the name of a table of answers to be given, whose labels are placeholders
@@ -36,19 +36,11 @@ def recognize(path: Path) -> bool:
 
 def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     """The rows of the file, or of all such files in a folder."""
-    files = _files(root)
-    if not files:
-        raise DataError(f"{root}: need a CSV file, found none")
+    meant, troubles = _meant(root)
     found = _Found()
-    troubles = {file: _trouble(file) for file, _ in files} if len(files) > 1 else {}
-    meant = [one for one in files if not troubles.get(one[0])] or files[:1]
-    found.notes += [
-        Fault(file, "other table", f"{file}: passed over: {troubles[file]}")
-        for file, _ in files
-        if file not in dict(meant)
-    ]
+    found.notes += [Fault(file, "other table", f"{file}: passed over: {trouble}") for file, trouble in troubles.items()]
     for file, split in meant:
-        found.add(file, split if len(files) > 1 else "")
+        found.add(file, split)
     if len(found.kinds) > 1:
         (kind, file), (other, second) = list(found.kinds.items())[:2]
         raise DataError(
@@ -60,6 +52,47 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
     numbers = {name: number for number, name in enumerate(names)}
     examples = tuple(_example(path, row, numbers, kind, found.faults) for path, row in found.rows.items())
     return Reading(DataSet(root, names, examples, kind), tuple(found.faults), notes=tuple(found.notes))
+
+
+def column(root: Path, name: str) -> dict[Path, str]:
+    """What a column of the tables says of each picture.
+
+    Raises:
+        DataError: a table has no such column, or it says nothing or two things of a picture.
+    """
+    found: dict[Path, str] = {}
+    for file, split in _meant(root)[0]:
+        rows = _rows(file, split)
+        if name not in rows.head:
+            raise DataError(f"{file}: need a column {name!r}, got {listed(rows.head)}{did_you_mean(name, rows.head)}")
+        for at, path, cells in rows.pictures():
+            value = cells[name]
+            if not value or found.setdefault(path, value) != value:
+                got = f"{found[path]!r} and {value!r}" if value else "none"
+                raise DataError(f"{file}: line {at}: need one {name} for {path.name}, got {got}")
+    return found
+
+
+def _meant(root: Path) -> tuple[list[tuple[Path, str]], dict[Path, str]]:
+    """The tables of pictures, each with its split, and why others are passed over."""
+    files = _files(root)
+    if not files:
+        raise DataError(f"{root}: need a CSV file, found none")
+    troubles = {file: _trouble(file) for file, _ in files} if len(files) > 1 else {}
+    meant = [one for one in files if not troubles.get(one[0])] or files[:1]
+    passed_over = {file: troubles[file] for file, _ in files if file not in dict(meant)}
+    return [(file, split if len(files) > 1 else "") for file, split in meant], passed_over
+
+
+def _rows(file: Path, split: str) -> Rows:
+    lines = read_lines(file)
+    if not lines:
+        raise DataError(f"{file}: need rows with a path and a label, found none")
+    head, below = with_head(lines)
+    try:
+        return Rows(file, split, head, columns_of(head, below), below)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
@@ -97,16 +130,8 @@ class _Found:
     notes: list[Fault] = field(default_factory=list)
 
     def add(self, file: Path, split: str) -> None:
-        lines = read_lines(file)
-        if not lines:
-            raise DataError(f"{file}: need rows with a path and a label, found none")
-        head, below = with_head(lines)
-        try:
-            columns = columns_of(head, below)
-        except DataError as error:
-            raise DataError(f"{file}: {error}") from error
-        self.kinds[columns.kind] = file
-        rows = Rows(file, split, head, columns, below)
+        rows = _rows(file, split)
+        self.kinds[rows.columns.kind] = file
         rows.gather(self.rows, self.faults)
         self.notes += rows.notes
 

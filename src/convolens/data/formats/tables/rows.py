@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from convolens.data.csv_file import Lines
 from convolens.data.dataset import Fault
 from convolens.data.files import SPLITS, claimed_size
 from convolens.data.formats.tables.columns import Columns, marked
-from convolens.data.picture_names import FIRST, pictures_of
+from convolens.data.picture_names import FIRST, PictureNames, pictures_of
 
 Corners = tuple[float, float, float, float]
 
@@ -39,18 +40,33 @@ class Rows:
 
     def gather(self, rows: dict[Path, Row], faults: list[Fault]) -> None:
         """Adds what the lines say to the rows of their pictures."""
-        finder = pictures_of(self.file, self._first_names(), self.split)
+        finder = self._finder()
         for at, line in self.lines:
-            cells = dict(zip(self.head, line, strict=False))
-            name = cells.get(self.columns.path, "")
             try:
-                if len(line) != len(self.head) or not name:
-                    raise ValueError(f"need {len(self.head)} columns with a path, got {line!r:.60}")
-                path = finder.path(name)
+                path, cells = self._picture(line, finder)
                 row = rows.get(path) or rows.setdefault(path, self._row(cells, at))
                 self._add(row, cells, at)
             except ValueError as error:
                 faults.append(Fault(self.file, "unreadable row", f"{self.file}: line {at}: {error}"))
+
+    def pictures(self) -> Iterator[tuple[int, Path, dict[str, str]]]:
+        """Of each line that names a picture its number, the picture, and the cells by their columns."""
+        finder = self._finder()
+        for at, line in self.lines:
+            try:
+                yield at, *self._picture(line, finder)
+            except ValueError:  # which `gather` tells
+                continue
+
+    def _finder(self) -> PictureNames:
+        return pictures_of(self.file, self._first_names(), self.split)
+
+    def _picture(self, line: list[str], finder: PictureNames) -> tuple[Path, dict[str, str]]:
+        cells = dict(zip(self.head, line, strict=False))
+        name = cells.get(self.columns.path, "")
+        if len(line) != len(self.head) or not name:
+            raise ValueError(f"need {len(self.head)} columns with a path, got {line!r:.60}")
+        return finder.path(name), cells
 
     def _row(self, cells: dict[str, str], at: int) -> Row:
         split = SPLITS.get(cells.get(self.columns.split, "").lower(), self.split)
