@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from convolens import _core
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.errors import ArgumentError, DeviceError, DtypeError, ShapeError
 
 if TYPE_CHECKING:
     import torch
@@ -130,6 +130,18 @@ def need_dense(x: Any, subject: str) -> None:
         raise DtypeError(
             f"{subject}: need a dense tensor, got {x.layout}, {x.dtype}; to_dense() or dequantize() makes one"
         )
+
+
+def need_numbers(x: Any, subject: str) -> None:
+    """Refuses a tensor that NumPy cannot look into.
+
+    Raises:
+        DtypeError: a sparse or quantized one.
+        DeviceError: one on the device meta.
+    """
+    need_dense(x, subject)
+    if x.is_meta:
+        raise DeviceError(f"{subject}: need numbers, got one on the device meta, which has a shape alone")
 
 
 def need_size(shape: tuple[int, ...], subject: str) -> None:

@@ -165,12 +165,14 @@ def test_a_stream_that_does_not_wait_for_its_reader_is_named_too():
 def test_ctrl_c_while_the_command_line_is_loading_is_one_line_too():
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="convolens")
     code = f"""
+import os
+import signal
 import sys
 
 class Impatient:
     def find_spec(self, name, *_):
         if name == "convolens.cli":
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Impatient())
 from {command.module} import {command.attr}
@@ -178,6 +180,50 @@ from {command.module} import {command.attr}
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+IN_A_DESTRUCTOR = """
+import os, signal
+from convolens import cli
+
+class Interrupted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def run(words):
+    Interrupted()
+    return 0
+
+cli.run = run
+cli.main()
+"""
+
+
+def test_ctrl_c_is_not_lost_where_an_exception_would_be():
+    done = subprocess.run([sys.executable, "-c", IN_A_DESTRUCTOR], capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+STOPPED_TWICE = """
+import os, signal
+from convolens.stopping import stop_requests
+
+def before(number, frame):
+    print("as before", flush=True)
+    os._exit(7)
+
+signal.signal(signal.SIGTERM, before)
+with stop_requests("all of it") as stop:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(stop.by == signal.SIGTERM, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_second_signal_does_what_it_did_before():
+    done = subprocess.run([sys.executable, "-c", STOPPED_TWICE], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (7, "True\nas before\n")
+    assert done.stderr == "\nstopping after this step, with all of it; once more ends at once\n"
 
 
 def test_every_command_works_without_docstrings():

@@ -11,6 +11,8 @@ from typing import Any
 
 from convolens.errors import FileNote
 
+MEMORY = 1 << 30  # bytes: the budget that the campaign sets, and looks after
+
 Change = Callable[[bytes, Random], bytes]
 Command = Callable[[Path, Path], Sequence[str]]
 

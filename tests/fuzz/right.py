@@ -181,6 +181,14 @@ CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
     "explain_top": (1, lambda luck: {**_explained(luck), "count": 2}),
     "evaluate": (1, lambda luck: {"model": network(), "data": place() / "data", "split": None, "batch": 4,
                                   "html": None, "progress": False, "device": "cpu"}),
+    "stylize": (6, lambda luck: {
+        "content": PICTURE, "style": PICTURE[::-1].copy(), "weights": None, "steps": 1,
+        "trunk": "resnet18" if luck.random() < 0.1 else network().trunk,
+        "content_weight": 1.0, "style_weight": 5.0, "tv_weight": 5.0, "content_taps": ["layer1.0"], "mix": [1.0],
+        "style_taps": ["layer1.0"], "tap_weights": None, "masks": None, "strength": 0.5, "keep_colors": False,
+        "size": None, "scales": 1, "optimizer": "lbfgs", "init": None, "seed": 0, "pooling": "max", "padding": "edge",
+        "memory": 2.5, "device": "cpu", "resume": None, "on_step": None,
+    }),
 }  # fmt: skip
 # What takes seconds, rarely.
 SLOW: dict[str, Callable[[Random], Arguments]] = {
@@ -190,13 +198,6 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "ratio": (0.75, 1.33), "flip": True, "color_jitter": 0.1, "accumulate": 1, "optimizer": "adamw", "lr": 0.01,
         "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.05, "clip_grad": 1.0, "ema": 0.9, "patience": 1,
         "precision": "auto", "taps": None, "weights": None, "checkpoint_seconds": 30.0, "resume": False,
-    },
-    "stylize": lambda luck: {
-        "content": PICTURE, "style": PICTURE[::-1].copy(), "trunk": network().trunk, "weights": None, "steps": 1,
-        "content_weight": 1.0, "style_weight": 5.0, "tv_weight": 5.0, "content_taps": ["layer1.0"], "mix": [1.0],
-        "style_taps": ["layer1.0"], "tap_weights": None, "masks": None, "strength": 0.5, "keep_colors": False,
-        "size": None, "scales": 1, "optimizer": "lbfgs", "init": None, "seed": 0, "pooling": "max", "padding": "edge",
-        "memory": 2.5, "device": "cpu", "resume": None, "on_step": None,
     },
     "export": lambda luck: {
         "model": network(), "path": place() / "model.onnx", "taps": None, "check": PICTURE, "opset": 18,

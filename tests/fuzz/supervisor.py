@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.fuzz import watch
 from tests.fuzz.formats import FORMATS
-from tests.fuzz.worker import BROKEN, Outcome, made, work
+from tests.fuzz.worker import BROKEN, BUSY, Outcome, made, work
 
 LOOK_SECONDS = 0.5  # without a word, after which it is looked at
 HANG_SECONDS = 10.0  # of processor time, of all its processes: however busy the machine is
@@ -73,7 +73,10 @@ class Supervisor:
                     told: Outcome = self.pipe.recv()
                     if told[0] == BROKEN:
                         raise RuntimeError(told[2])
-                    return told
+                    if told[0] != BUSY:
+                        return told
+                    started, begun = time.monotonic(), None
+                    continue
             except (EOFError, ConnectionResetError):
                 self.process.join()
                 return "crash", f"crash-{self.process.exitcode}", f"exit code {self.process.exitcode}"

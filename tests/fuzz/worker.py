@@ -16,19 +16,20 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from convolens.arrays import release_pool
 from convolens.errors import ConvolensError
+from convolens.settings import memory_limit
 from tests.fuzz import watch
 from tests.fuzz.calls import call
 from tests.fuzz.commands import run_command
-from tests.fuzz.form import Format, Refused
+from tests.fuzz.form import MEMORY, Format, Refused
 from tests.fuzz.formats import FORMATS, change_of
 from tests.fuzz.minimise import smallest
 
 COMMANDS = 0.015  # of the files go through the command line
-MEMORY = 1 << 30  # bytes that a case may take …
-MEMORY_A_BYTE = 20  # … and for each byte of its file
+MEMORY_A_BYTE = 20  # that a case may take beside the budget, for each byte of its file
 SHARED = Path("/dev/shm")  # memory that is a folder: nothing waits for a disk
 
 BROKEN = "broken"  # the campaign itself is
+BUSY = "busy"  # with making a finding's file smaller
 Outcome = tuple[str, str, str]  # of what kind; what happened, in a few words that tell findings apart; and in full
 
 
@@ -36,8 +37,9 @@ def work(pipe: Connection, seed: int, mutators: str, keep: Path) -> None:
     """Does the cases that come, a kind and a first and a last number each, and tells what becomes of each."""
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    memory_limit(MEMORY)
     with TemporaryDirectory(dir=SHARED if SHARED.is_dir() else None) as folder:
-        cases = Cases(Path(folder), seed, mutators, keep.absolute())
+        cases = Cases(Path(folder), seed, mutators, keep.absolute(), lambda: pipe.send((BUSY, "", "")))
         sys.path[:] = map(os.path.abspath, sys.path)
         os.chdir(mkdtemp(dir=folder))  # for what a call writes under an odd name
         pipe.send("ready")
@@ -49,6 +51,8 @@ def work(pipe: Connection, seed: int, mutators: str, keep: Path) -> None:
             for number in range(first, last):
                 try:
                     pipe.send(cases.one(number, kinds[number % len(kinds)]))
+                except BrokenPipeError:  # the time is up
+                    return
                 except Exception:
                     pipe.send((BROKEN, "", f"case {number}: {traceback.format_exc()}"))
                     raise
@@ -57,8 +61,10 @@ def work(pipe: Connection, seed: int, mutators: str, keep: Path) -> None:
 class Cases:
     """Makes cases of the seed and their numbers, and does them."""
 
-    def __init__(self, folder: Path, seed: int, mutators: str, keep: Path) -> None:
-        self.folder, self.seed, self.mutators, self.keep = folder, seed, mutators, keep
+    def __init__(
+        self, folder: Path, seed: int, mutators: str, keep: Path, busy: Callable[[], object] = lambda: None
+    ) -> None:
+        self.folder, self.seed, self.mutators, self.keep, self.busy = folder, seed, mutators, keep, busy
         self.staged: dict[str, Path] = {}
         self.known: set[str] = {path.name.partition(".")[0] for path in keep.iterdir()}
 
@@ -111,6 +117,7 @@ class Cases:
         suffix = Path(FORMATS[kind].name).suffix
 
         def same(less: bytes) -> bool:
+            self.busy()
             outcome, error = judged(lambda: act(less), len(less))
             return error is not None and (outcome, words_of(error, outcome)[0]) == found
 

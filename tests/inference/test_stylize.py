@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -16,14 +17,13 @@ QUICK = ["--steps", "2", "--style-tap", "conv1_1", "--style-tap", "conv2_1", "--
 
 # Ends itself in the way it is told as soon as the first picture on the way is there.
 ENDED = """
-import os, sys, time
+import os
 from convolens import cli
 from convolens.inference import stylize as workflow
 plain = workflow.write_picture
 def write(*given):
     plain(*given)
     os.kill(os.getpid(), {end})
-    time.sleep(60)
 workflow.write_picture = write
 cli.main()
 """
@@ -92,6 +92,34 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(folder, monkeypatch, ca
     assert not hidden(folder)
     assert run(["stylize", "photo.png", "style.png", "out.png", *QUICK, "--resume"]) == 2
     assert "out.png: nothing to resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_after_the_step_in_hand(folder, monkeypatch, capsys, number, code):
+    plain = workflow.stylize
+
+    def signalled(content, style, **options):
+        def on_step(step):
+            if step.number == 2:
+                os.kill(os.getpid(), number)
+            options["on_step"](step)
+
+        return plain(content, style, **{**options, "on_step": on_step})
+
+    monkeypatch.setattr(workflow, "stylize", signalled)
+    before = signal.getsignal(number)
+    line = ["stylize", "photo.png", "style.png", "out.png", *QUICK, "--steps", "3"]
+    try:
+        found = run(line)
+    except SystemExit as end:
+        found = end.code
+    assert found == code
+    said = capsys.readouterr().err
+    assert "out.png: holds step 2 of 3; the same command with --resume continues" in said
+    assert signal.getsignal(number) is before
+    monkeypatch.setattr(workflow, "stylize", plain)
+    assert run([*line, "--resume"]) == 0
+    assert not hidden(folder)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])

@@ -1,5 +1,8 @@
 """Files that are small on disk and huge when decoded are refused with the figure, before they are decoded."""
 
+import io
+import struct
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,9 +11,11 @@ from PIL import Image
 import convolens as cl
 from convolens import cli
 from convolens.errors import FormatError, MemoryRefused
+from convolens.media import picture_gif
 from convolens.media.images import read_header, read_pages
 from convolens.media.kernels import read_kernel
 from convolens.media.weighing import picture_weight
+from tests.fuzz import watch
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +110,35 @@ def test_a_kernel_over_the_budget_is_refused(tmp_path):
     cl.memory_limit("3MB")
     with pytest.raises(MemoryRefused, match=r"large.npy: need 3.25 MB of memory"):
         read_kernel(tmp_path / "large.npy")
+
+
+def gif_whose_second_frame_lies_far_out():
+    """A head of 4 × 3 pixels; the second frame lets the picture grow to 3,000 × 30,000."""
+    stream = io.BytesIO()
+    frames = [Image.new("L", (4, 3), color) for color in (1, 200)]
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    data = bytearray(stream.getvalue())
+    struct.pack_into("<HHHH", data, data.rindex(struct.pack("<BHHHH", 0x2C, 0, 0, 4, 3)) + 1, 0, 0, 3000, 30000)
+    return bytes(data)
+
+
+def test_frames_of_a_gif_that_lie_outside_of_its_head_count():
+    data = gif_whose_second_frame_lies_far_out()
+    assert picture_gif.whole_size(data) == (3000, 30000)
+    cl.memory_limit("200MB")
+    assert cl.read_image(data, page=1).shape[:2] == (3, 4)  # the first frame as it is
+    watch.forget_peak()
+    before = watch.peak()
+    for read in (lambda: read_pages(data), lambda: cl.read_image(data, page=2)):
+        with pytest.raises(MemoryRefused, match="picture of 3000 × 30000 pixels"):
+            read()
+    assert watch.peak() - before < 50e6
+
+
+def test_all_pages_count_where_the_first_is_the_smallest():
+    stream = io.BytesIO()
+    pages = [Image.new("L", (side, 3000)) for side in (1, 9000, 9000)]
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_deflate")
+    cl.memory_limit("80MB")
+    with pytest.raises(MemoryRefused, match="3 pages of 54,003,000 pixels: need 108"):
+        read_pages(stream.getvalue())

@@ -263,7 +263,7 @@ def test_any_trunk_will_do_residual_ones_too(coffee, brick):
         ({"optimizer": "sgd"}, ArgumentError, "optimizer: need one of lbfgs, adam, got 'sgd'"),
         ({"steps": [1]}, ArgumentError, "steps: need a number of at least 0, or one for each of the 2 scales"),
         ({"scales": 0}, ArgumentError, "scales: need 1 to 16, got 0"),
-        ({"size": 0}, ArgumentError, "size: need at least 1 pixel, got 0"),
+        ({"size": 0}, ArgumentError, "size: need a whole number of at least 1, got 0"),
         ({"trunk": "vgg16", "weights": "/nowhere.pth"}, WeightsError, "nowhere.pth"),
     ],
 )

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, TextIO
 
@@ -89,7 +90,7 @@ def top(
 
 def main() -> None:
     """The `convolens` command."""
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(getattr(signal, name), _end)
     _open_closed_streams()
@@ -132,10 +133,16 @@ def _open_closed_streams() -> None:
 def _end(number: int, frame: Any) -> None:
     """Told to end: what is half-written is removed, and the process ends at once.
 
-    An exception that arrives at any moment whatever may interrupt the start of a thread, which then waits for ever, or
-    close a file that another thread is reading.
+    An exception that arrives at any moment whatever may interrupt the start of a thread, which then waits for ever,
+    close a file that another thread is reading, come out of a library's loading as an error of its own, or be lost in a
+    destructor. Work that has something to keep takes the signals in itself meanwhile (`convolens.stopping`).
     """
     remove_drafts()
+    words = b"interrupted\n" if number == signal.SIGINT else b""
+    with suppress(OSError):
+        if os.isatty(2):  # a bar has hidden the cursor, and its line is not ended
+            words = b"\x1b[?25h\n" + words
+        os.write(2, words)
     os._exit(128 + number)  # as shells report it
 
 

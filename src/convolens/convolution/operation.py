@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, as_real, is_tensor
+from convolens.arrays import Real, as_array, as_flag, as_real, is_tensor
 from convolens.convolution import gradients, quick
 from convolens.convolution.arrange import Axes, arrange, as_kernel
 from convolens.convolution.named import NamedKernel
@@ -116,13 +116,15 @@ def plan(
     """
     if hasattr(kernel, "plan"):
         given = (mode, axes, boundary, fill_value, method, tolerance, measure)
-        if given != ("full", None, "constant", 0, "auto", 0, False):
+        usual = ("full", None, "constant", 0, "auto", 0, False)
+        if any(not np.isscalar(one) and one is not None for one in given) or given != usual:
             raise ArgumentError(
                 "kernel: need a layer alone, whose padding and stride are its own; give no other argument"
             )
         return kernel.plan(x)
     allowed = _allowed(tolerance)
     _need_name(method)
+    as_flag(measure, "measure")
     if is_tensor(x) or is_tensor(kernel):
         from convolens.convolution import tensors
 

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convolens.arrays import as_array, is_tensor, need_dense
+from convolens.arrays import as_array, is_tensor, need_dense, need_numbers
 from convolens.convolution import gradients, on_device
 from convolens.convolution.arrange import Arrangement, Axes, arrange, as_kernel
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Window, result_shape
 from convolens.convolution.windows import windows
-from convolens.errors import ArgumentError, DeviceError
+from convolens.errors import ArgumentError, DeviceError, DtypeError
 
 # The name under which torch's own operators can be forced on a CPU tensor.
 TORCH = "torch"
@@ -82,17 +82,18 @@ def _signed(a: Tensor) -> Tensor:
 
 
 def _copied_for_torch(a: NDArray[Any]) -> NDArray[Any]:
-    """A copy that torch can take: it knows neither foreign byte orders nor negative strides."""
-    return np.array(a, a.dtype.newbyteorder("="), order="C")
+    """A copy that torch can take: it knows neither foreign byte orders nor negative strides, nor wider numbers."""
+    native = a.dtype.newbyteorder("=")
+    if native in (np.longdouble, np.clongdouble) and native.itemsize > 8 * (1 + (native.kind == "c")):
+        raise DtypeError(f"dtype: need at most float64 or complex128, got {native}; convert with astype")
+    return np.array(a, native, order="C")
 
 
 def as_numpy(a: Any) -> Any:
     """A tensor's values as a NumPy array, sharing memory where it can; anything else as it is."""
     if not is_tensor(a):
         return a
-    need_dense(a, "tensor")
-    if a.is_meta:
-        raise DeviceError("tensor: need numbers, got one on the device meta, which has a shape alone")
+    need_numbers(a, "tensor")
     a = a.detach().cpu().resolve_conj().resolve_neg()
     return (a.float() if a.dtype == torch.bfloat16 else a).numpy()
 

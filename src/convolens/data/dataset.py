@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from convolens.arrays import Real
-from convolens.errors import DataError, did_you_mean
+from convolens.errors import ArgumentError, DataError, did_you_mean
 
 Kind = Literal["label", "labels", "boxes"]
 SPLIT_NAMES = ("train", "validation", "test")
@@ -120,7 +120,10 @@ class DataSet:
 
         Raises:
             DataError: there is no such split.
+            ArgumentError: no name.
         """
+        if not isinstance(name, str):
+            raise ArgumentError(f"split: need a name, got {name!r:.60}")
         chosen = [example for example in self.examples if example.split == name]
         if not chosen:
             got = ", ".join(self.splits) or "data without splits"

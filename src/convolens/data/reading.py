@@ -11,7 +11,7 @@ from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped, bo
 from convolens.data.format import Format
 from convolens.data.formats import FORMATS
 from convolens.errors import ArgumentError, DataError, FileError, need_one_of
-from convolens.media.files import AnyPath, as_path
+from convolens.media.files import AnyPath, as_path, is_there
 from convolens.media.notes import note
 
 
@@ -103,7 +103,7 @@ def read_with_faults(
         FileError, DataError: nothing can be read.
     """
     root = as_path(path, "where the data is")
-    if not root.exists():
+    if not is_there(root, "a folder or a file of data"):
         raise FileError(
             f"{root}: need a folder with one folder of pictures for each class, or annotations, found nothing there"
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from convolens.arrays import as_flag
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
 from convolens.distributed import joined, leads
@@ -97,6 +98,7 @@ def evaluate(
     """
     if html is not None and leads():
         need_target(html)
+    as_flag(progress, "progress")
     if not hasattr(model, "task"):
         raise ArgumentError(f"model: need one that cl.load or cl.train gives, got {type(model).__name__}")
     need_one_of("model: its task", model.task, _MEASURES)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from convolens.arrays import as_flag
 from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.explanation.activation import eigencam
 from convolens.explanation.cam import cam
@@ -69,7 +70,7 @@ def checked_request(
     """The request, if the model can serve it; `linear`: whether the target is a sum of class scores.
 
     Raises:
-        ArgumentError: a model in training mode, or no such tap.
+        ArgumentError: a model in training mode, no such tap, or `relu_weights` that is no truth value.
         MethodError: no such method, or it takes no tap or has no weights that could be positive.
     """
     in_training = next((name for name, part in model.named_modules() if part.training), None)
@@ -77,6 +78,7 @@ def checked_request(
         where = f" in its part {in_training}" if in_training else ""
         raise ArgumentError(f"model: need it in evaluation mode, got training mode{where}; call model.eval() first")
     need_one_of("method", method, ("auto", *METHODS), MethodError)
+    as_flag(relu_weights, "relu_weights")
     chosen = check_taps(model, taps)
     if method == "auto":
         method = "cam" if linear and set(chosen) <= set(model.class_weights()) else "gradcam"

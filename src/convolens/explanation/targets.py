@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from convolens.arrays import as_flag
 from convolens.errors import ArgumentError, ShapeError, did_you_mean
 
 ClassLike = str | int
@@ -67,6 +68,9 @@ class Question:
     against: ClassLike | None = None
     counterfactual: bool = False
     count: int | None = None
+
+    def __post_init__(self) -> None:
+        as_flag(self.counterfactual, "counterfactual")
 
     def targets(self, scores: Float[Tensor, "batch classes"], names: Sequence[str]) -> list[Target]:
         """The targets for pictures with these scores. Errors as in `targets_of`."""

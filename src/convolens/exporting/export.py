@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_flag
 from convolens.errors import ArgumentError, need_package
 from convolens.exported.facts import BATCH, PICTURE, PICTURES, Facts
 from convolens.exported.loading import load_exported
@@ -186,6 +186,8 @@ def _checked_target(path: AnyPath) -> Path:
 
 
 def _check_options(own: Exportable, opset: int, batched: bool, raw: bool) -> None:
+    as_flag(batched, "batched")
+    as_flag(raw, "raw")
     if type(opset) is not int or not OPSET <= opset <= MAX_OPSET:
         raise ArgumentError(
             f"opset: need {OPSET} to {MAX_OPSET}, got {opset!r}; "

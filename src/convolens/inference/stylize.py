@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -27,6 +27,7 @@ from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
 from convolens.progress import watching
+from convolens.stopping import StopRequest, stop_requests
 from convolens.stylization import State, Step, stylize
 from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
 
@@ -61,7 +62,8 @@ def stylize_file(
         options: of `stylize`.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; the picture so far is in `out`, and the state to resume from beside it.
+        KeyboardInterrupt: Ctrl-C, after the step in hand; the picture so far is in `out`, and the state to resume from
+            beside it. After SIGTERM likewise a SystemExit.
         FileError: nothing to resume, or files that cannot be read or written, or that another process is writing to.
     """
     also_given([options.get("masks"), options.get("init"), options.get("weights")])
@@ -81,48 +83,75 @@ def _stylize_into(
     options: dict[str, Any],
 ) -> Path:
     source = None if content is None else read_picture(content)
-    start = _load_state(out, _resume_key(content, style, options)) if resume else None
-
-    def write(pixels: Any) -> None:
-        picture = Picture(pixels) if source is None else source.with_pixels(pixels)
-        write_picture(out, _fitting(picture, out))
-
-    last: list[Step] = []
-    saved = time.monotonic()
-
-    def on_step(step: Step) -> None:
-        nonlocal saved
-        last[:] = [step]
-        if step.note:
-            tell(step.note)
-        shown = save_every and step.number % save_every == 0
-        if shown or time.monotonic() - saved > SAVE_STATE_SECONDS:
-            _save_state(out, step.state(), _resume_key(content, style, options))  # first: no picture without its state
-            saved = time.monotonic()
-        if shown:
-            write(step.picture())
-        advance(step)
-
-    try:
-        with _bar(out.name, show) as advance:
-            pixels = stylize(
-                None if source is None else source.pixels,
-                list(style) if style else None,
-                resume=start,
-                on_step=on_step,
-                **options,
-            )
-        write(pixels)
-    except KeyboardInterrupt as stop:
-        if not last:
-            raise
-        _save_state(out, last[0].state(), _resume_key(content, style, options))
-        write(last[0].picture())
-        raise KeyboardInterrupt(
-            f"{out}: holds step {last[0].number} of {last[0].total}; the same command with --resume continues"
-        ) from stop
-    _state_path(out).unlink(missing_ok=True)
+    key = _resume_key(content, style, options)
+    start = _load_state(out, key) if resume else None
+    work = _Work(out, source, key, save_every, tell)
+    with work.noticing:
+        try:
+            with _bar(out.name, show) as advance:
+                pixels = stylize(
+                    None if source is None else source.pixels,
+                    list(style) if style else None,
+                    resume=start,
+                    on_step=lambda step: work.report(step, advance),
+                    **options,
+                )
+            work.write(pixels)
+        except (KeyboardInterrupt, _Stopped) as stop:
+            if work.last is None:
+                raise
+            sentence = work.keep(work.last)
+            if isinstance(stop, _Stopped):
+                work.stop.end(sentence)
+            raise KeyboardInterrupt(sentence) from stop
+        _state_path(out).unlink(missing_ok=True)
+        if work.stop.by is not None:
+            work.stop.end(f"{out}: is done")
     return out
+
+
+class _Stopped(Exception):  # noqa: N818 - the user's wish, no error
+    """Told to end, between two steps."""
+
+
+class _Work:
+    """A picture that is worked on, and what is kept of it on the way."""
+
+    def __init__(
+        self, out: Path, source: Picture | None, key: str, save_every: int, tell: Callable[[str], object]
+    ) -> None:
+        self.out, self.source, self.key, self.save_every, self.tell = out, source, key, save_every, tell
+        self.last: Step | None = None
+        self.saved = time.monotonic()
+        self.noticing, self.stop = ExitStack(), StopRequest("")
+
+    def report(self, step: Step, advance: Callable[[Step], object]) -> None:
+        """Takes in a step that is done. Before the first there is nothing to keep, and a signal ends all at once."""
+        if self.last is None:
+            self.stop = self.noticing.enter_context(stop_requests("the picture so far"))
+        self.last = step
+        if step.note:
+            self.tell(step.note)
+        shown = self.save_every and step.number % self.save_every == 0
+        if shown or time.monotonic() - self.saved > SAVE_STATE_SECONDS:
+            _save_state(self.out, step.state(), self.key)  # first: no picture without its state
+            self.saved = time.monotonic()
+        if shown:
+            self.write(step.picture())
+        advance(step)
+        if self.stop.by is not None:
+            raise _Stopped
+
+    def write(self, pixels: Any) -> None:
+        """Writes the picture as it is."""
+        picture = Picture(pixels) if self.source is None else self.source.with_pixels(pixels)
+        write_picture(self.out, _fitting(picture, self.out))
+
+    def keep(self, step: Step) -> str:
+        """Keeps a step's state and picture; says so in a sentence."""
+        _save_state(self.out, step.state(), self.key)
+        self.write(step.picture())
+        return f"{self.out}: holds step {step.number} of {step.total}; the same command with --resume continues"
 
 
 def stylize_folder(

@@ -207,9 +207,10 @@ class Conv2d(nn.Conv2d):
         kernel, strides = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
         spacing = pair(dilation, "dilation", 1)
         before, _ = paddings(padding, kernel, strides, spacing)
+        groups = as_whole(groups, "groups", 1)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             as_whole(channels, name, 1)
-            if channels % pair(groups, "groups", 1)[0]:
+            if channels % groups:
                 raise ShapeError(f"{name}: need a multiple of the {groups} groups, got {channels}")
         need_one_of("padding_mode", padding_mode, ("zeros", "reflect", "replicate", "circular"))
         word = padding if padding in ("same", "valid") else before  # torch has no word for "full"

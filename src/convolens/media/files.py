@@ -73,6 +73,24 @@ def as_path(path: object, need: str) -> Path:
     return Path(path)
 
 
+def is_there(path: Path, what: str) -> bool:
+    """Whether something stands at the path.
+
+    Args:
+        path: where to look.
+        what: what it should be, for the message.
+
+    Raises:
+        FileError: it cannot be looked at: without permission, or a name that no file system takes.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise FileError(f"{path}: need {what}, cannot look at it: {error.strerror or error}") from error
+    except ValueError as error:  # half a character, or a zero byte in some versions of Python
+        raise FileError(f"{path}: need {what}, found nothing there: {error}") from error
+
+
 def need_name(target: Path) -> None:
     """Refuses what no file system can call a file: half a character, a zero byte."""
     try:

@@ -66,7 +66,7 @@ def _below(folder: str, also: Path | None, entered: set[tuple[int, int]]) -> Ite
         entered.add((here.st_dev, here.st_ino))
         with os.scandir(folder) as found:
             entries = sorted((entry for entry in found if not is_left_out(entry.name)), key=lambda entry: entry.name)
-    except PermissionError as error:
+    except OSError as error:
         if is_first:
             raise FileError(f"{folder}: need a folder that can be looked into: {error.strerror}") from error
         yield os.path.join(folder, "")  # noqa: PTH118 - a Path has no slash at its end
@@ -75,10 +75,18 @@ def _below(folder: str, also: Path | None, entered: set[tuple[int, int]]) -> Ite
         tell_passed_over(folder)
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is_dir(entry):
             yield from _below(entry.path, also, entered)
         else:
             yield entry.path
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or leads to one; what cannot be looked at is told when it is to be read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def find_pictures(sources: Sequence[AnyPath], *, outside: Path | None = None) -> Iterator[Path]:

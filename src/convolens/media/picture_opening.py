@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.forks import lock_that_forks
-from convolens.media import picture_formats, picture_jxl, picture_png, picture_tiff
+from convolens.media import picture_formats, picture_gif, picture_jxl, picture_png, picture_tiff
 from convolens.media.decoding import decoding
 from convolens.media.files import AnyPath, OpenFile, need_file
 from convolens.media.notes import note
@@ -135,8 +135,22 @@ def need_room(size: tuple[int, int], each: int | str, pages: int = 1) -> None:
         MemoryRefused: more than the budget.
     """
     width, height = size
-    taken = _DECODED.get(each, _DECODED_AT_MOST) if isinstance(each, str) else each
-    need_memory(width * height * taken * pages, f"picture of {width} × {height} pixels", "make it smaller")
+    need_memory(width * height * _taken(each) * pages, f"picture of {width} × {height} pixels", "make it smaller")
+
+
+def need_room_for_pages(pixels: int, pages: int, mode: str) -> None:
+    """States what so many pages take that have so many pixels together, in Pillow's mode of the last. Errors as above.
+
+    Raises:
+        FormatError: more than `MAX_PIXELS`.
+    """
+    if pixels > MAX_PIXELS:
+        raise FormatError(f"need at most {MAX_PIXELS:,} pixels, got {pages} pages that have {pixels:,}")
+    need_memory(pixels * _taken(mode), f"{pages} pages of {pixels:,} pixels", "take one page")
+
+
+def _taken(each: int | str) -> int:
+    return _DECODED.get(each, _DECODED_AT_MOST) if isinstance(each, str) else each
 
 
 def pages_of(image: Image.Image) -> int:
@@ -162,6 +176,19 @@ def turn_to(page: int | None, count: int, name: str) -> int:
     if not 1 <= page <= count:
         raise ArgumentError(f"page: need one from 1 to {count}, which {name} has, got {page}")
     return page - 1
+
+
+def turned(image: Image.Image, page: int, data: bytes) -> None:
+    """Turns an opened picture to a page, counted from 0. A GIF draws all frames up to there for it.
+
+    Raises:
+        FormatError, MemoryRefused: the frames of a GIF make it too large.
+    """
+    if image.format == "GIF" and page:
+        size = picture_gif.whole_size(data)
+        check_size(size)
+        need_room(size, "RGBA", 2)  # it, and what it is put back to behind a frame
+    image.seek(page)
 
 
 def readable(data: bytes, name: str, *, with_texts: bool = False) -> tuple[bytes, bytes | None]:

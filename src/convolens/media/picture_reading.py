@@ -27,10 +27,12 @@ from convolens.media.picture_opening import (
     may_be_mended,
     need_picture,
     need_room,
+    need_room_for_pages,
     opened,
     pages_of,
     readable,
     turn_to,
+    turned,
 )
 from convolens.media.pixels import as_rgb8
 
@@ -89,11 +91,13 @@ def read_pages(source: Source) -> Pages:
             return Pages([_read(name, data, None)])
         data, long_profile = readable(data, name, with_texts=True)
         with opened(data, name) as image:
-            count, durations, found = pages_of(image), [], []
+            count, durations, found, pixels = pages_of(image), [], [], 0
             check_size((image.size[0] * count, image.size[1]))
             need_room(image.size, image.mode, count)
             for at in range(count):
-                image.seek(at)
+                turned(image, at, data)
+                pixels += image.size[0] * image.size[1]  # a page may be larger than the first
+                need_room_for_pages(pixels, at + 1, image.mode)
                 picture = _frame(image, data, name, long_profile)
                 found.append(_with_usable_profile(picture, name))
                 durations.append(round(image.info.get("duration", 0)))
@@ -117,7 +121,7 @@ def _read(name: str, data: bytes, page: int | None, *, with_texts: bool = False)
         data, long_profile = readable(data, name, with_texts=with_texts)
         with opened(data, name) as image:
             check_size(image.size)
-            image.seek(turn_to(page, pages_of(image), name))
+            turned(image, turn_to(page, pages_of(image), name), data)
             return _frame(image, data, name, long_profile)
 
 

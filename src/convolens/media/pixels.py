@@ -16,7 +16,7 @@ from jaxtyping import Shaped, UInt8
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
-from convolens.arrays import as_array, is_half, is_tensor
+from convolens.arrays import as_array, is_half, is_tensor, need_numbers
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.media.files import OpenFile
 from convolens.strips import in_strips
@@ -42,6 +42,8 @@ def as_pictures(images: Any, subject: str = "images") -> tuple[Iterable[Picture]
     >>> as_pictures("photo.jpg"), as_pictures(["a.jpg", "b.jpg"])
     ((['photo.jpg'], False), (['a.jpg', 'b.jpg'], True))
     """
+    if isinstance(images, memoryview):  # which Python goes through only where it has one axis
+        images = np.asarray(images)
     if is_tensor(images) or isinstance(images, np.ndarray):
         return (list(images), True) if images.ndim == 4 else ([images], False)
     if isinstance(images, str | os.PathLike | bytes | Image.Image) or _is_open_file(images):
@@ -66,7 +68,7 @@ def as_pixels(
 
     Raises:
         FileError: where no picture can be read.
-        ShapeError, DtypeError, ArgumentError: an array or tensor that is no picture.
+        ShapeError, DtypeError, ArgumentError, DeviceError: an array or tensor that is no picture.
     """
     # Only here, as reading and writing files are built on the conversions below.
     from convolens.media.images import displayed, read_image
@@ -206,6 +208,7 @@ def _is_open_file(picture: object) -> TypeGuard[OpenFile]:
 
 def _array(picture: object, subject: str) -> NDArray[Any]:
     if is_tensor(picture):
-        tensor = picture.detach().cpu()
+        need_numbers(picture, subject)
+        tensor = picture.detach().cpu().resolve_neg()
         return (tensor.float() if is_half(tensor) else tensor).numpy()
     return as_array(picture, subject)

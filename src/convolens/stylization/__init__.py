@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from os import PathLike
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_whole
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.inputs import in_evaluation_mode
@@ -38,6 +38,7 @@ from convolens.stylization.target import Target, default_taps, in_proportion, nu
 from convolens.trunks import Trunk
 from convolens.trunks.blocks import PaddingMode, Pooling
 from convolens.trunks.options import pick_device
+from convolens.trunks.registry import TRUNKS
 from convolens.trunks.registry import trunk as make_trunk
 
 __all__ = ["State", "Step", "default_taps", "gram", "stylize"]
@@ -135,6 +136,10 @@ def stylize(
     style_list = [] if style is None else list(as_pictures(style, "style")[0])
     if source is None and not style_list:
         raise ArgumentError("stylize: need a content or a style, got neither")
+    if resume is not None and not isinstance(resume, State):
+        raise ArgumentError(f"resume: need the state of an earlier run, as a Step gives it, got {resume!r:.60}")
+    if on_step is not None and not callable(on_step):
+        raise ArgumentError(f"on_step: need a function that takes a Step, got {on_step!r:.60}")
     network = _trunk(trunk, weights, pooling, padding, device)
     picture = None if source is None else as_unit(source, "content")
     styles = [as_unit(one, f"style {at}") for at, one in enumerate(style_list, 1)]
@@ -149,9 +154,9 @@ def stylize(
         content=None if picture is None else colors.content(picture),
         styles=[colors.style(one) for one in styles],
         masks=_masks(masks, len(styles), picture),
-        content_taps=network.chosen(content_taps or for_content, "content_taps") if picture is not None else (),
+        content_taps=_chosen(network, content_taps, for_content, "content_taps") if picture is not None else (),
         content_weight=number("content_weight", content_weight) * (2 - toward_style if styles else 1),
-        style_taps=weighted(network.chosen(style_taps or for_style, "style_taps"), tap_weights, style_total),
+        style_taps=weighted(_chosen(network, style_taps, for_style, "style_taps"), tap_weights, style_total),
         mix=in_proportion([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
         tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
         memory=default_gigabytes() if memory is None else number("memory", memory),
@@ -174,6 +179,9 @@ def _trunk(
 ) -> Trunk:
     if isinstance(trunk, Trunk):
         return trunk
+    need_one_of("trunk", trunk, TRUNKS)
+    need_one_of("pooling", pooling, get_args(Pooling))
+    need_one_of("padding", padding, get_args(PaddingMode))
     made = _named_trunk(trunk, weights if weights is None else str(weights), pooling, padding)
     return made.to(pick_device(device))
 
@@ -202,12 +210,19 @@ def _result_size(content: Tensor | None, size: int | tuple[int, int] | None) -> 
         if own is None:
             raise ArgumentError("size: need the texture's height and width, or one number for both, got None")
         return own
-    sides = (size,) if isinstance(size, int) else tuple(size)
-    if any(isinstance(side, bool) or side < 1 for side in sides):
-        raise ArgumentError(f"size: need at least 1 pixel, got {size}")
-    if len(sides) == 2:
-        return sides
-    return (sides[0], sides[0]) if own is None else with_longer_side(own, sides[0])
+    listed = size if isinstance(size, Sequence) and not isinstance(size, str | bytes) else (size,)
+    if len(listed) not in (1, 2):
+        raise ArgumentError(f"size: need the longer side, or height and width, got {len(listed)} numbers")
+    first, *second = (as_whole(side, "size", 1) for side in listed)
+    if second:
+        return first, second[0]
+    return (first, first) if own is None else with_longer_side(own, first)
+
+
+def _chosen(trunk: Trunk, taps: Sequence[str] | None, default: Sequence[str], subject: str) -> tuple[str, ...]:
+    """The taps that were asked for; an empty list of the command line's asks for none in particular."""
+    is_open = taps is None or (isinstance(taps, list | tuple) and not taps)
+    return trunk.chosen(default if is_open else taps, subject)
 
 
 def _masks(masks: Sequence[Any] | None, styles: int, content: Tensor | None) -> list[Tensor | None]:

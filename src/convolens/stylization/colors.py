@@ -45,6 +45,8 @@ class Colors:
         """
         if keep_colors is False:
             return cls(None, None)
+        if not isinstance(keep_colors, bool | str):
+            raise ArgumentError(f"keep_colors: need a bool, 'luminance' or 'histogram', got {keep_colors!r:.60}")
         if content is None:
             raise ArgumentError("keep_colors: need a content whose colours are kept, got none")
         for method in get_args(KeepColors):

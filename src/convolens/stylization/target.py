@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from convolens.arrays import Real
+from convolens.arrays import Real, as_real
 from convolens.errors import ArgumentError, need_one_of
 from convolens.stylization.losses import ContentTerm, StyleTerm, Term
 from convolens.stylization.memory import MemoryPlan, plan_memory
@@ -116,6 +117,8 @@ def weighted(taps: Sequence[str], weights: Mapping[str, Real] | None, total: flo
     Raises:
         ArgumentError: a weight below 0, all 0, or one of a tap that is not among them.
     """
+    if weights is not None and not isinstance(weights, Mapping):
+        raise ArgumentError(f"tap_weights: need a weight for each tap by its name, as a dict, got {weights!r:.60}")
     known: dict[str, Real] = dict(weights or {})
     for tap in known:
         need_one_of("tap_weights", tap, taps)
@@ -131,10 +134,13 @@ def in_proportion(amounts: Sequence[Real], total: float, subject: str, count: in
     >>> in_proportion([1, 3], 2.0, "mix")
     [0.5, 1.5]
     """
+    is_list = isinstance(amounts, Sequence) and not isinstance(amounts, str | bytes)
+    if not is_list and not (isinstance(amounts, np.ndarray) and amounts.ndim):
+        raise ArgumentError(f"{subject}: need numbers in a list, got {amounts!r:.60}")
     if count is not None and len(amounts) != count:
         raise ArgumentError(f"{subject}: need {count} of them, got {len(amounts)}")
     numbers = [number("one of " + subject, amount) for amount in amounts]
-    if amounts and not sum(numbers):
+    if numbers and not sum(numbers):
         raise ArgumentError(f"{subject}: need one above 0, got {list(amounts)}")
     return [total * one / sum(numbers) for one in numbers]
 
@@ -145,7 +151,5 @@ def number(subject: str, value: Real, maximum: Real = float("inf")) -> float:
     Raises:
         ArgumentError: below 0, above `maximum`, infinite or NaN.
     """
-    if not 0 <= value <= maximum or value == float("inf"):
-        allowed = "of at least 0" if maximum == float("inf") else f"from 0 to {maximum:g}"
-        raise ArgumentError(f"{subject}: need a number {allowed}, got {value}")
-    return float(value)
+    allowed = "of at least 0" if maximum == float("inf") else f"from 0 to {maximum:g}"
+    return as_real(value, subject, f"a number {allowed}", lambda one: 0 <= one <= float(maximum))

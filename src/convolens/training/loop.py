@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from convolens.distributed import World, joined
 from convolens.errors import ArgumentError, DataError, TrainingError
 from convolens.media.result_folders import BEST, LAST
+from convolens.stopping import StopRequest, stop_requests
 from convolens.training.checkpoint import Checkpoint, Learner, Progress, read_checkpoint, write_checkpoint
 from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
@@ -31,7 +32,6 @@ from convolens.training.run_log import Bar, RunLog
 from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
 from convolens.training.speed import multiplies_bfloat16, prepare_for_speed
-from convolens.training.stopping import StopRequest, stop_requests
 from convolens.training.sync_norm import synchronized
 from convolens.training.task import TrainingTask, least_batch
 from convolens.training.threads import threads_for
@@ -86,7 +86,7 @@ def fit(
     """
     began = time.monotonic() if started is None else started
     device = next(task.model.parameters()).device
-    with joined(device) as world, stop_requests() as stop, _own_randomness():
+    with joined(device) as world, stop_requests("all that was learned so far") as stop, _own_randomness():
         run_log = RunLog(folder, leads=world.leads, progress=progress, tensorboard=settings.tensorboard)
         before = read_checkpoint(folder / LAST) if resume and (folder / LAST).exists() else None
         if world.leads and not resume:  # of an earlier run, which a later `resume` would confuse with this one

@@ -13,6 +13,7 @@ from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Literal, Never
 
+from convolens.arrays import as_flag
 from convolens.errors import ArgumentError, did_you_mean, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.inputs import reads
@@ -236,6 +237,8 @@ def _trained(task: str, given: Mapping[str, Any], known: Mapping[str, Parameter]
     for name in known:
         if hasattr(given[name], "dim") or getattr(given[name], "shape", ()) != ():  # a tensor, or an array
             raise ArgumentError(f"{name}: need a plain value, got {type(given[name]).__name__}")
+        if isinstance(known[name].default, bool):
+            as_flag(given[name], name)
     changed = {name: given[name] for name, one in known.items() if given[name] != one.default}
     for name in (*changed, *given["unknown"]):
         if name not in taken:

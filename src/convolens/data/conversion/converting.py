@@ -19,7 +19,7 @@ from convolens.data.format import Format, Placed
 from convolens.data.formats import FORMATS
 from convolens.data.reading import read_column, read_sound
 from convolens.errors import ArgumentError, DataError, FileError, need_one_of
-from convolens.media.files import AnyPath, as_path, make_folder, need_name, need_new_folder, writing_folder
+from convolens.media.files import AnyPath, as_path, is_there, make_folder, need_name, need_new_folder, writing_folder
 from convolens.media.inputs import given
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import is_picture
@@ -164,7 +164,11 @@ def format_to_write(name: str) -> Format:
 
 def _need_outside(source: Path, target: Path) -> None:
     """Refuses a folder within the data, which would be read as a part of it the next time."""
-    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+    if (
+        is_there(source, "a folder or a file of data")
+        and source.is_dir()
+        and target.resolve().is_relative_to(source.resolve())
+    ):
         raise FileError(f"{target}: need a folder outside of the data, got one in {source}; give one beside it")
 
 

@@ -86,7 +86,8 @@ def find_echoes(
     need = f"a delay above 0 and below the longest, {longest:g}"
     shortest = as_real(shortest, "shortest", need, lambda s: 0 < s < longest)
     recording = _channels(samples)
-    lags = range(max(1, round(shortest * rate)), min(round(longest * rate), recording.shape[1] // 2 - 1) + 1)
+    last = min(longest * rate, recording.shape[1] // 2 - 1)  # not rounded before: it may be more than a number holds
+    lags = range(max(1, round(min(shortest * rate, last + 1))), round(last) + 1)
     if len(lags) == 0:
         raise ArgumentError(
             f"samples: need more than {2 * shortest:g} seconds to find echoes in, got {len(samples) / rate:g}"

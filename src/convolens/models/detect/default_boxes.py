@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
+from convolens.arrays import as_real
 from convolens.errors import ArgumentError
 from convolens.forks import cached_property
 
@@ -200,7 +201,7 @@ def checked_strides(strides: object) -> tuple[float, ...]:
         ArgumentError: not numbers above 0.
     """
     try:
-        found = tuple(float(stride) for stride in strides)  # type: ignore[attr-defined]
+        found = tuple(as_real(stride, "strides") for stride in strides)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"strides: need a number for each map, got {strides!r:.80}") from error
     _need_positive("strides", found)
