@@ -11,6 +11,7 @@ BENCHMARKS: tuple[str, ...] = (
     "convolve",
     "detect",
     "effects",
+    "engines",
     "explain",
     "layers",
     "planner_accuracy",

@@ -1,7 +1,7 @@
-"""Networks and layers: inference, training steps, and single layers against PyTorch in its better memory format.
+"""Training steps and single layers, against PyTorch in its better memory format; whole networks are `engines`.
 
-`python -m benchmarks.layers accuracy` runs some of the parts: networks, training, image_gradient, layers,
-layers_training, accuracy.
+`python -m benchmarks.layers accuracy` runs some of the parts: training, image_gradient, layers, layers_training,
+accuracy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 import convolens as cl
 from benchmarks.harness import Report, difference_in_all, largest_difference, machine, milliseconds, replace_section
-from benchmarks.network_peers import peers, without_gradients
 from convolens.trunks import Trunk
 
 # Channels, rows and columns, filters, kernel, stride: the distinct layers of VGG16, ResNet18/50, MobileNet and SSD300.
@@ -46,17 +45,6 @@ def run() -> None:
     chosen = sys.argv[1:] if __name__ == "__main__" and sys.argv[1:] else list(PARTS)
     for name in chosen:
         PARTS[name]()
-
-
-def networks() -> None:
-    """Inference, fused, 224²."""
-    report = Report("layers", "Networks, inference")
-    for name, batch in (("vgg16", 1), ("vgg16", 8), ("resnet50", 1), ("resnet50", 8), ("resnet18", 1), ("resnet18", 8)):
-        model, x = network(name), torch.randn(batch, 3, 224, 224)
-        fused = cl.fuse(model)
-        ours = without_gradients(lambda fused=fused, x=x: fused(x).numpy())
-        report.row(f"{name}, batch {batch}", ours, peers(of_torch(model), x), tolerance=5e-5, seconds=2)
-    report.write()
 
 
 def training() -> None:
@@ -257,7 +245,6 @@ def step(model: nn.Module, x: Tensor) -> Callable[[], Any]:
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    "networks": networks,
     "training": training,
     "image_gradient": image_gradient,
     "layers": layers,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,40 +20,28 @@ import convolens as cl
 Call = Callable[[], Any]
 
 
-def peers(model: nn.Module, x: Tensor) -> dict[str, Call]:
-    """Calls that run `model` on `x` in every engine that is here."""
-    return {**torch_peers(model, x), **dict(_installed(model, x))}
+def eager(model: nn.Module, x: Tensor) -> Call:
+    return without_gradients(lambda: model(x).numpy())
 
 
-def torch_peers(model: nn.Module, x: Tensor) -> dict[str, Call]:
-    """PyTorch eager in both memory formats, and compiled with frozen weights."""
-    last, x_last = (
-        copy.deepcopy(model).to(memory_format=torch.channels_last),
-        x.contiguous(memory_format=torch.channels_last),
-    )
-    compiled = torch.compile(last, options={"freezing": True})
-    return {
-        "PyTorch": without_gradients(lambda: model(x).numpy()),
-        "PyTorch channels-last": without_gradients(lambda: last(x_last).numpy()),
-        "torch.compile": without_gradients(lambda: compiled(x_last).numpy()),
-    }
+def channels_last(model: nn.Module, x: Tensor) -> Call:
+    return eager(*_channels_last(model, x))
+
+
+def compiled(model: nn.Module, x: Tensor) -> Call:
+    """Compiled, with frozen weights, in the memory format that is the faster."""
+    last, x_last = _channels_last(model, x)
+    whole = torch.compile(last, options={"freezing": True})
+    return without_gradients(lambda: whole(x_last).numpy())
+
+
+def _channels_last(model: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
+    last = torch.channels_last
+    return copy.deepcopy(model).to(memory_format=last), x.contiguous(memory_format=last)
 
 
 def without_gradients(call: Call) -> Call:
     return torch.no_grad()(call)
-
-
-def _installed(model: nn.Module, x: Tensor) -> Iterator[tuple[str, Call]]:
-    engines = {
-        "ONNX Runtime": ("onnxruntime", onnx_runtime),
-        "OpenVINO": ("openvino", openvino),
-        "ncnn": ("ncnn", ncnn),
-    }
-    for name, (package, make) in engines.items():
-        if find_spec(package) is None:
-            print(f"{name}: not installed, not run")
-        elif name != "ncnn" or len(x) == 1:  # ncnn runs one picture at a time
-            yield name, make(model, x)
 
 
 def _onnx_file(model: nn.Module, x: Tensor) -> Path:
@@ -100,3 +88,23 @@ def ncnn(model: nn.Module, x: Tensor) -> Call:
         return np.array(extractor.extract("out0")[1])[None]
 
     return run
+
+
+PEERS: dict[str, Callable[[nn.Module, Tensor], Call]] = {
+    "PyTorch": eager,
+    "PyTorch channels-last": channels_last,
+    "torch.compile": compiled,
+    "ONNX Runtime": onnx_runtime,
+    "OpenVINO": openvino,
+    "ncnn": ncnn,  # one picture at a time
+}
+_PACKAGES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "ncnn": "ncnn"}
+
+
+def peer(name: str, model: nn.Module, x: Tensor) -> Call | None:
+    """The call that runs `model` on `x` in an engine, or None where that is not installed or takes no such batch."""
+    package = _PACKAGES.get(name)
+    if package is not None and find_spec(package) is None:
+        print(f"{name}: not installed, not run")
+        return None
+    return None if name == "ncnn" and len(x) > 1 else PEERS[name](model, x)

@@ -75,21 +75,60 @@ template <int R, class F> inline __attribute__((always_inline)) void each_sum(Su
             f(i, v, sums.at[i][v]);
 }
 
-// a · b over the whole depth, rows × panel: take(first, sums) gets each block of rows while it is in registers.
-// a: [depth / depth_block][stride rows][depth_block], b: [depth][panel].
-template <class Take>
-inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_t depth, int64_t rows,
-                          const Take &take) {
+// Memory that is wanted soon, asked for a few lines at a time between the multiplications: what comes from beyond the
+// second-level cache (the next filters of a deep layer, the next pixels) arrives while there is something to compute.
+struct Ahead {
+    const char *at = nullptr, *end = nullptr;
+    int64_t each = 0; // bytes at a time
+
+    Ahead() = default;
+    // `count` floats from `from` on, by as many equal steps.
+    Ahead(const float *from, int64_t count, int64_t steps)
+        : at(reinterpret_cast<const char *>(from)), end(reinterpret_cast<const char *>(from + count)),
+          each(round_up(ceil_div(count * int64_t(sizeof(float)), max(steps, 1)), line)) {}
+
+    static constexpr int64_t line = 64;
+    void step() {
+        for (const char *stop = at + each < end ? at + each : end; at < stop; at += line)
+            __builtin_prefetch(at, 0, 2);
+    }
+};
+
+constexpr int64_t ahead_depth = 16; // between two steps ahead
+
+// How many steps ahead `multiply_rows` takes.
+inline int64_t steps_ahead(int64_t depth, int64_t rows) {
+    return ceil_div(depth, ahead_depth) * ceil_div(rows, max_rows);
+}
+
+// a · b over the whole depth, rows × panel: start(first, sums) sets each block of rows' sums, which are zero before,
+// and take(first, sums) gets them while they are in registers. a: [depth / depth_block][stride rows][depth_block], b:
+// [depth][panel].
+template <class Start, class Take>
+inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_t depth, int64_t rows, Ahead ahead,
+                          const Start &start, const Take &take) {
+    static_assert(depth_block % ahead_depth == 0);
     row_blocks(rows, [&](int64_t first, int64_t count) {
         with_rows(count, [&](auto constant) {
             constexpr int R = decltype(constant)::value;
             Sums<R> sums{};
-            for (int64_t k = 0; k < depth; k += depth_block)
-                multiply<R, depth_block, 1, panel>(a + k * stride + first * depth_block, b + k * panel,
-                                                   min(depth - k, depth_block), sums);
+            start(first, sums);
+            for (int64_t k = 0; k < depth; k += ahead_depth) {
+                const float *block = a + k / depth_block * depth_block * stride + k % depth_block;
+                multiply<R, depth_block, 1, panel>(block + first * depth_block, b + k * panel,
+                                                   min(depth - k, ahead_depth), sums);
+                ahead.step();
+            }
             take(first, sums);
         });
     });
+}
+
+// The same with nothing added.
+template <class Take>
+inline void multiply_rows(const float *a, int64_t stride, const float *b, int64_t depth, int64_t rows, Ahead ahead,
+                          const Take &take) {
+    multiply_rows(a, stride, b, depth, rows, ahead, [](int64_t, auto &) {}, take);
 }
 
 } // namespace convolens::CONVOLENS_ISA

@@ -17,9 +17,11 @@
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
-constexpr int64_t max_outputs = 4 * max_rows; // of a task
-constexpr int64_t cache_floats = 128 * 1024;  // its gathered rows: half a MiB
-constexpr int64_t enough_tasks = 16;          // below this, tasks are made of panels as well as of outputs
+constexpr int64_t max_outputs = 96;          // of a task
+constexpr int64_t cache_floats = 128 * 1024; // its gathered rows: half a MiB
+constexpr int64_t enough_tasks = 16;         // below this, tasks are made of panels as well as of outputs
+constexpr int64_t few_outputs = 256;         // whose rows are gathered once for all threads
+constexpr int64_t depth_chunk = 512;         // of filters that stay in cache while they meet these rows
 
 struct Row {
     float *rows;
@@ -64,6 +66,14 @@ void gather(const ConvJob &job, int64_t n, int64_t y, int64_t x, const Row &row)
             put(row, k + s * in.c, at_w >= 0 && at_w < in.w ? line + at_w * in.step_w : nullptr, in.c);
         }
     }
+}
+
+// The same for an output by its number; gives its place in y.
+int64_t gather_output(const ConvJob &job, int64_t output, const Row &row) {
+    const auto &y = job.y;
+    const int64_t n = output / (y.h * y.w), pixel = output % (y.h * y.w);
+    gather(job, n, pixel / y.w, pixel % y.w, row);
+    return n * y.step_n + pixel / y.w * y.step_h + pixel % y.w * y.step_w;
 }
 
 // Sums of `count` outputs for a panel that ends beyond the last filter.
@@ -152,21 +162,63 @@ void by_gathering(const ConvJob &job) {
     const int64_t outputs = y.n * y.h * y.w, panels = (y.c + panel - 1) / panel;
     const int64_t fitting = min(max_outputs, max(cache_floats / deep / max_rows, 1) * max_rows);
     const int64_t blocks = (outputs + fitting - 1) / fitting;
-    const int64_t groups = min(panels, (enough_tasks + blocks - 1) / max(blocks, 1));
+    const int64_t groups = min(panels, ceil_div(enough_tasks, max(blocks, 1)));
     parallel(blocks * groups, [&](int64_t task, int) {
         const int64_t block = task / groups, group = task % groups;
         const int64_t first = outputs * block / blocks, count = outputs * (block + 1) / blocks - first;
         float *rows = scratch(Scratch::own, deep * count);
         int64_t to[max_outputs];
-        for (int64_t i = 0; i < count; ++i) {
-            const int64_t n = (first + i) / (y.h * y.w), pixel = (first + i) % (y.h * y.w);
-            gather(job, n, pixel / y.w, pixel % y.w, {rows, count, i});
-            to[i] = n * y.step_n + pixel / y.w * y.step_h + pixel % y.w * y.step_w;
-        }
+        for (int64_t i = 0; i < count; ++i)
+            to[i] = gather_output(job, first + i, {rows, count, i});
         for (int64_t q = panels * group / groups; q < panels * (group + 1) / groups; ++q) {
             const PanelEpilogue epilogue(job, q * panel);
-            multiply_rows(rows, count, job.packed + q * panel * depth, depth, count,
+            const float *weights = job.packed + q * panel * depth;
+            const Ahead next(weights + panel * depth, q + 1 < panels ? panel * depth : 0, steps_ahead(depth, count));
+            multiply_rows(rows, count, weights, depth, count, next,
                           [&](int64_t first, auto &sums) { epilogue.store_all(sums, to + first); });
+        }
+    });
+}
+
+// Few outputs, and so filters that are the large thing (a deep layer of one picture): all threads gather the rows,
+// once, then share the filters, each of which is read once: a chunk of its depth stays in cache for all rows, whose
+// sums wait in between.
+void by_sharing(const ConvJob &job) {
+    const auto &y = job.y;
+    const int64_t depth = job.weights.rows * job.weights.columns * job.x.c, deep = round_up(depth, depth_block);
+    const int64_t outputs = y.n * y.h * y.w, panels = ceil_div(y.c, panel);
+    const int64_t parts = max(min(ceil_div(enough_tasks, panels), outputs / max_rows), 1); // of the rows
+    float *rows = scratch(Scratch::shared, deep * outputs);
+    int64_t to[few_outputs];
+    parallel(ceil_div(outputs, max_rows), [&](int64_t task, int) {
+        for (int64_t i = task * max_rows; i < min((task + 1) * max_rows, outputs); ++i)
+            to[i] = gather_output(job, i, {rows, outputs, i});
+    });
+    parallel(panels * parts, [&](int64_t task, int) {
+        const int64_t q = task / parts, part = task % parts;
+        const int64_t first = outputs * part / parts, count = outputs * (part + 1) / parts - first;
+        float *const waiting = scratch(Scratch::own, count * panel);
+        const float *const weights = job.packed + q * panel * depth, *const end = job.packed + panels * panel * depth;
+        const PanelEpilogue epilogue(job, q * panel);
+        const auto waits = [waiting](int64_t row, int i, int v) {
+            return waiting + (row + i) * panel + v * lanes<float>;
+        };
+        for (int64_t k = 0; k < depth; k += depth_chunk) {
+            const int64_t some = min(depth - k, depth_chunk);
+            const float *const b = weights + k * panel, *const next = b + some * panel;
+            multiply_rows(
+                rows + k * outputs + first * depth_block, outputs, b, some, count,
+                Ahead(next, min(some * panel, end - next), steps_ahead(some, count)),
+                [&](int64_t row, auto &sums) {
+                    if (k > 0)
+                        each_sum(sums, [&](int i, int v, Floats &sum) { sum = load(waits(row, i, v)); });
+                },
+                [&](int64_t row, auto &sums) {
+                    if (k + some == depth)
+                        epilogue.store_all(sums, to + first + row);
+                    else
+                        each_sum(sums, [&](int i, int v, Floats sum) { store(waits(row, i, v), sum); });
+                });
         }
     });
 }
@@ -208,7 +260,7 @@ void im2col(const ConvJob &job) {
     case 8:
         return by_lines<8>(job);
     default:
-        return by_gathering(job);
+        return job.y.n * job.y.h * job.y.w <= few_outputs ? by_sharing(job) : by_gathering(job);
     }
 }
 

@@ -207,8 +207,11 @@ void some_panels(const WinogradJob &job, const Tiling &tiles, int64_t block, con
     for (int p = 0; p < places; ++p)
         for (int64_t q = 0; q < panels; ++q) {
             float *m_p = m + (q * places + p) * count * panel;
-            multiply_rows(v + p * place_stride + first * depth_block, slots, u + (q * places + p) * depth * panel,
-                          depth, count, [m_p](int64_t first, auto &sums) {
+            const float *u_p = u + (q * places + p) * depth * panel;
+            const float *next = q + 1 < panels ? u_p + places * depth * panel : u + (p + 1) * depth * panel;
+            multiply_rows(v + p * place_stride + first * depth_block, slots, u_p, depth, count,
+                          Ahead(next, p + 1 < places ? depth * panel : 0, steps_ahead(depth, count)),
+                          [m_p](int64_t first, auto &sums) {
                               each_sum(sums, [=](int row, int vector, Floats sum) {
                                   store(m_p + (first + row) * panel + vector * lanes<float>, sum);
                               });

@@ -221,8 +221,12 @@ def test_winograds_gradient_in_the_weights_is_the_convolutions(instruction_set, 
 
 
 # Few channels and many tiles; many channels, more than one panel and chunk; filters that end inside a vector; so many
-# channels and filters that the gradient is summed part by part.
-SHAPES = [(2, 24, 33, 25, 40), (1, 160, 70, 30, 31), (1, 130, 35, 9, 9), (1, 250, 230, 6, 7)]
+# channels and filters that the gradient is summed part by part; the most outputs whose rows are gathered once for all,
+# and one more.
+SHAPES = [
+    (2, 24, 33, 25, 40), (1, 160, 70, 30, 31), (1, 130, 35, 9, 9), (1, 250, 230, 6, 7), (1, 60, 40, 16, 16),
+    (1, 60, 40, 1, 257),
+]  # fmt: skip
 
 
 @each_instruction_set
