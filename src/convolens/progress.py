@@ -28,13 +28,15 @@ class Watched:
 
     Args:
         what: what is done.
-        total: how much there is to do.
+        total: how much there is to do; None where that is not known.
         console: where it is shown.
         bar: draws the bar; None writes plain lines.
         counted: whether steps are shown as `3/40`, or only as a share.
     """
 
-    def __init__(self, what: str, total: float, console: Console, bar: Progress | None, *, counted: bool) -> None:
+    def __init__(
+        self, what: str, total: float | None, console: Console, bar: Progress | None, *, counted: bool
+    ) -> None:
         self.what, self.total, self.console, self.bar, self.counted = what, total, console, bar, counted
         self.started = self.spoken = time.monotonic()
         self.task = bar.add_task(what, total=total, words="") if bar else None
@@ -52,10 +54,12 @@ class Watched:
     def update(self, done: float, words: str = "", *, total: float | None = None) -> None:
         """So much is done now, with a few words on how it goes; `total` changes how much there is."""
         self.done, self.total = done, self.total if total is None else total
-        count = f"{done:.0f}/{self.total:.0f}" if self.counted else ""
+        of = "" if self.total is None else f"/{self.total:.0f}"
+        count = f"{done:.0f}{of}" if self.counted else ""
         if self.bar and self.task is not None:
             shown = " ".join(filter(None, (count, words)))
-            self.bar.update(self.task, completed=min(done, self.total), total=self.total, words=shown)
+            most = done if self.total is None else self.total
+            self.bar.update(self.task, completed=min(done, most), total=self.total, words=shown)
             return
         now = time.monotonic()
         gone = now - self.started
@@ -69,12 +73,12 @@ class Watched:
 
 
 @contextmanager
-def watching(what: str, total: float, *, show: bool = True, counted: bool = True) -> Iterator[Watched]:
+def watching(what: str, total: float | None, *, show: bool = True, counted: bool = True) -> Iterator[Watched]:
     """Shows work while it lasts.
 
     Args:
         what: what is done, in a word or two.
-        total: how much there is to do.
+        total: how much there is to do; None where that is not known.
         show: False shows nothing.
         counted: whether steps are shown as `3/40`.
     """
@@ -91,13 +95,13 @@ def watching(what: str, total: float, *, show: bool = True, counted: bool = True
             yield Watched(name, total, console, bar, counted=counted)
 
 
-def track(items: Iterable[Item], what: str, total: int, *, show: bool = True) -> Iterator[Item]:
+def track(items: Iterable[Item], what: str, total: int | None, *, show: bool = True) -> Iterator[Item]:
     """The items as they come, counted.
 
     Args:
         items: anything that gives one item at a time.
         what: what is counted.
-        total: how many there will be.
+        total: how many there will be; None where that is not known.
         show: False shows nothing.
     """
     with watching(what, total, show=show) as watched:

@@ -198,7 +198,7 @@ def test_what_is_no_picture_is_refused_before_a_folder_is_made(tmp_path):
         lambda: stylize_folder(address, [tmp_path / "style.jpg"], out),
         lambda: cl.classifier("vgg16", classes=("dark", "light"), taps="conv1_2").predict(address),
     ):
-        with pytest.raises(FileError, match=r"https://example.org/\*.jpg: need a file, got an address"):
+        with pytest.raises(FileError, match=r"https://example.org/\*.jpg: need a file, got a pattern"):
             refused()
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli.networks import AsJson, Device, Model
+from convolens.cli.networks import AsJson, Device, Model, ShardOption
 from convolens.cli.telling import answer, answer_line, tell, tell_written
 
 
@@ -22,7 +22,8 @@ def explain(
         list[str],
         typer.Argument(
             metavar="FILES...",
-            help='Pictures, folders, patterns such as "a/**/*.jpg"; with --measure one data set, as for training.',
+            help='Pictures, folders, patterns such as "a/**/*.jpg", addresses, shards; with --measure one data set, as '
+            "for training.",
         ),
     ],
     out: Annotated[
@@ -60,6 +61,7 @@ def explain(
         Path | None, typer.Option(help="Other pictures with boxes, on which --measure chooses where a map's box ends.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of noise, and of the pictures that --measure draws.")] = 0,
+    shard: ShardOption = None,
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
@@ -94,7 +96,9 @@ def explain(
     smoothing = {"relu_weights": relu_weights, "flip": flip, "noise_samples": noise_samples, "seed": seed}
     loaded, methods = load(model, device=device), method or ["auto"]
     done = failed = 0
-    for outcome in explain_files(loaded, files, out, methods, page=html, maps=maps, **options, **smoothing):
+    for outcome in explain_files(
+        loaded, files, out, methods, page=html, maps=maps, shard=shard, **options, **smoothing
+    ):
         done, failed = done + (not outcome.error), failed + bool(outcome.error)
         if out is not None or outcome.error:
             _report(outcome.line(), as_json)

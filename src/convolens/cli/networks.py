@@ -18,10 +18,17 @@ Data = Annotated[
     typer.Argument(metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."),
 ]
 Files = Annotated[
-    list[str], typer.Argument(metavar="FILES...", help='Pictures, folders, patterns such as "a/**/*.jpg".')
+    list[str],
+    typer.Argument(
+        metavar="FILES...", help='Pictures, folders, patterns such as "a/**/*.jpg", addresses such as s3://…, shards.'
+    ),
 ]
 Batch = Annotated[int, typer.Option(help="Pictures of one size that go through the network at once.")]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="N/M", help="Do the N-th of M equal shares of the pictures; see convolens merge."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -74,6 +81,7 @@ def predict(
     table: Annotated[
         Path | None, typer.Option(help="With --out: also a row for each class or object, as .csv or .parquet.")
     ] = None,
+    shard: ShardOption = None,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -89,6 +97,7 @@ def predict(
       convolens predict runs/photos holiday --out predicted
       convolens predict runs/street street --tile 600 --out found --coco street/instances.json
       convolens predict runs/street street --out found --as cvat
+      convolens predict runs/photos 's3://bucket/shards/*.tar' --out part-3 --shard 3/16
     """
     from convolens.errors import ArgumentError
     from convolens.inference.predict import predict_files
@@ -121,9 +130,9 @@ def predict(
 
         need_table(table)
     if out is None:
-        failed = _print_predictions(loaded, files, as_json, batch, options)
+        failed = _print_predictions(loaded, files, shard, as_json, batch, options)
     else:
-        found = predict_files(loaded, files, out, batch=batch, **options)
+        found = predict_files(loaded, files, out, batch=batch, shard=shard, **options)
         failed = found.failed
         before = f", {found.before:,} before" if found.before else ""
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")
@@ -146,16 +155,19 @@ def predict(
         raise typer.Exit(2)
 
 
-def _print_predictions(model: Predictor, files: list[str], as_json: bool, batch: int, options: dict[str, Any]) -> int:
+def _print_predictions(
+    model: Predictor, files: list[str], shard: str | None, as_json: bool, batch: int, options: dict[str, Any]
+) -> int:
     """A line for each picture or object as soon as it is done; how many failed."""
     import json
 
     from convolens.inference.predict import predictions
     from convolens.media.annotate import in_lines
     from convolens.media.picture_files import find_pictures
+    from convolens.sources import Share
 
     failed = 0
-    for one in predictions(model, find_pictures(files), batch=batch, **options):
+    for one in predictions(model, find_pictures(files, share=Share.of(shard)), batch=batch, **options):
         if one.error:
             failed += 1
             tell(f"error: {one.error}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from convolens.cli.networks import ShardOption
 from convolens.cli.telling import tell, tell_written
 
 Source = Annotated[
-    Path,
-    typer.Argument(metavar="IN", help="A picture (PNG, JPEG, TIFF, WebP, AVIF, …), a folder, or 'photos/*.jpg'."),
+    str,
+    typer.Argument(
+        metavar="IN",
+        help="A picture (PNG, JPEG, TIFF, WebP, AVIF, …), a folder, 'photos/*.jpg', an address, a tar shard.",
+    ),
 ]
 Target = Annotated[
     Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format. A folder for many.")
@@ -45,6 +49,7 @@ def blur(
         float | None, typer.Option(help="Cut the Gaussian off at this many sigmas, in place of --tolerance.")
     ] = None,
     page: PageOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Blur pictures by a Gaussian.
 
@@ -59,7 +64,8 @@ def blur(
 
     widths = _widths(sigma)
     options: dict[str, Any] = {"boundary": boundary, "tolerance": tolerance, "truncate": truncate}
-    _change(source, target, lambda pixels: blurred(pixels, widths, **options), page)
+    run = _Run("blur", {"sigma": sigma, **options}, page, shard)
+    _change(source, target, lambda pixels: blurred(pixels, widths, **options), run)
 
 
 def sharpen(
@@ -70,6 +76,7 @@ def sharpen(
     threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
     boundary: Boundary = "symmetric",
     page: PageOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Sharpen pictures by unsharp masking: add what a blur of them leaves out.
 
@@ -81,7 +88,8 @@ def sharpen(
     from convolens.effects.pictures.sharpen import sharpen as sharpened
 
     options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary}
-    _change(source, target, lambda pixels: sharpened(pixels, sigma, **options), page)
+    run = _Run("sharpen", {"sigma": sigma, **options}, page, shard)
+    _change(source, target, lambda pixels: sharpened(pixels, sigma, **options), run)
 
 
 def edges(
@@ -97,6 +105,7 @@ def edges(
         bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
     ] = False,
     page: PageOption = None,
+    shard: ShardOption = None,
 ) -> None:
     """Show where brightness or color changes, as gray pictures.
 
@@ -115,14 +124,16 @@ def edges(
         options: dict[str, Any] = {
             "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "boundary": boundary,
         }  # fmt: skip
-        return _change(source, target, lambda pixels: edge_picture(pixels, **options), page)
+        run = _Run("edges", options, page, shard)
+        return _change(source, target, lambda pixels: edge_picture(pixels, **options), run)
     if method != "sobel":
         from convolens.errors import ArgumentError
 
         raise ArgumentError(f"method: need sobel beside the learned edges, got {method!r}")
     from convolens.features.learned_edges import edges_side_by_side
 
-    return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain), page)
+    run = _Run("edges", {"learned": True, "gain": gain}, page, shard)
+    return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain), run)
 
 
 def _widths(words: str) -> Any:
@@ -150,23 +161,40 @@ def _page(words: str | None) -> Any:
     return int(words)
 
 
-def _change(source: Path, target: Path, change: Any, page: str | None) -> None:
-    """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
-    from convolens.effects.pictures.files import change_picture_file, change_picture_files
-    from convolens.media.picture_files import ResultPaths, find_pictures, is_many
-    from convolens.progress import track
+class _Run(NamedTuple):
+    """What a command was told: its name, its options, which page and which share of the pictures."""
 
-    if not is_many(source):
-        change_picture_file(source, target, change, page=_page(page))
+    command: str
+    options: dict[str, Any]
+    page: str | None
+    shard: str | None
+
+
+def _change(source: str, target: Path, change: Any, run: _Run) -> None:
+    """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
+    from convolens.effects.pictures.files import change_picture_file, change_picture_files, change_share
+    from convolens.media.picture_files import ResultPaths, count_pictures, find_pictures, is_many
+    from convolens.progress import track
+    from convolens.sources import Share
+
+    page, share = _page(run.page), Share.of(run.shard)
+    if share is None and not is_many(source):
+        change_picture_file(source, target, change, page=page)
         return tell_written(target)
-    sources = list(find_pictures([source], outside=target))
-    results, failures = ResultPaths([source], target), []
-    changes = change_picture_files(sources, results, change, page=_page(page))
-    for outcome in track(changes, target.name, len(sources)):
+    count = count_pictures([source], target, share)
+    if share is not None:
+        changes = change_share(source, target, share, run.command, run.options, change, page=page)
+    else:
+        changes = change_picture_files(
+            find_pictures([source], outside=target), ResultPaths([source], target), change, page=page
+        )
+    done, failures = 0, []
+    for outcome in track(changes, target.name, count):
+        done += not outcome.error
         failures += [outcome.error] if outcome.error else []
     for failure in failures:
         tell(f"skipped: {failure}")
-    tell_written(target, f"{len(sources) - len(failures)} pictures, {len(failures)} skipped")
+    tell_written(target, f"{done} pictures, {len(failures)} skipped")
     if failures:
         raise typer.Exit(2)
     return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,14 +27,26 @@ from numpy.typing import NDArray
 from convolens.errors import ArgumentError
 from convolens.explanation import Explanation, explain_by
 from convolens.inference.explanation_page import ExplanationPage
+from convolens.inference.fingerprints import fingerprint
 from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, need_target, writing
 from convolens.media.images import Picture, write_picture
 from convolens.media.inputs import Inputs, given, need_no_input
 from convolens.media.one_writer import only_writer
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures, is_picture
+from convolens.media.parts import part_in
+from convolens.media.picture_files import (
+    File,
+    Outcome,
+    ResultPaths,
+    attempt,
+    count_pictures,
+    decoded_ahead,
+    find_pictures,
+    is_picture,
+)
 from convolens.media.pixels import as_rgb8
 from convolens.media.result_folders import EXPLANATIONS
+from convolens.sources import Share
 
 
 @dataclass(frozen=True)
@@ -58,19 +70,21 @@ def explain_files(
     *,
     page: Path | None = None,
     maps: bool = False,
+    shard: str | Share | None = None,
     **options: Any,
 ) -> Iterator[Outcome[Explained]]:
     """Explains each picture by each method and writes what the module says; each file is decoded once.
 
     Args:
         model: what `explain` takes.
-        sources: files, folders, patterns. A picture that cannot be read is reported in its line, and the others are
-            done.
+        sources: files, folders, patterns, addresses, tar shards, Parquet tables. A picture that cannot be read is
+            reported in its line, and the others are done.
         out: a folder, made where it is missing; for a single file also the name of the overlay to write; None writes
             none.
         methods: as for `explain`.
         page: also writes a page of the worst `explanation_page.MOST` pictures there.
         maps: also writes the maps.
+        shard: explains one of several equal shares alone, such as `3/16`, into a folder; see `predict_files`.
         options: as for `explain`.
 
     Yields:
@@ -81,15 +95,17 @@ def explain_files(
             detector is requested.
         FileError: the folder cannot be made, or nothing be written there, or another process is writing there.
     """
-    folder = None if out is None or _is_one_overlay(out, sources) else out
-    meant = partial(find_pictures, sources, outside=folder)
-    count = sum(1 for _ in meant())  # refuses what is none before a folder is made
+    folder, share = None if out is None or _is_one_overlay(out, sources) else out, Share.of(shard)
+    if share is not None and (folder is None or page is not None):
+        raise ArgumentError("shard: need a folder as --out, and no page, where a part is explained")
+    meant = partial(find_pictures, sources, outside=folder, share=share)
+    count = count_pictures(sources, folder, share)  # refuses what is none before a folder is made
     target = (lambda _: out) if folder is None else ResultPaths(sources, folder, ".png")
     shown = None if page is None else ExplanationPage(model, methods, count, options)
     inputs = Inputs()
     inputs.add(*sources, results=folder)
 
-    def explained(file: Path, pixels: NDArray[Any]) -> Explained:
+    def explained(file: File, pixels: NDArray[Any]) -> Explained:
         if shown is not None:
             shown.add(file, pixels)
         with given(inputs):
@@ -99,7 +115,14 @@ def explain_files(
         for wanted in (page, *([] if folder is None else [folder / EXPLANATIONS])):
             if wanted is not None:
                 need_target(wanted)
-    with nullcontext() if folder is None else only_writer(folder), _lines_in(folder) as write_line:
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(only_writer(folder))
+            facts = {"methods": list(methods), "maps": maps, "options": options}
+            if share is not None:
+                facts["model"] = fingerprint(model)
+            stack.enter_context(part_in(folder, share, "explain", facts, sources, EXPLANATIONS))
+        write_line = stack.enter_context(_lines_in(folder))
         for decoded in decoded_ahead(meant()):
             outcome: Outcome[Any] = decoded
             if decoded.result is not None:
@@ -136,7 +159,7 @@ def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object
 
 def _written(
     model: Any,
-    file: Path,
+    file: File,
     pixels: NDArray[Any],
     target: Path | None,
     methods: Sequence[str],

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from convolens.errors import ArgumentError
 from convolens.explanation import Explanation, HasTapScores, TapScores, explain_by
 from convolens.media.draw import overlay
+from convolens.media.picture_files import File
 from convolens.media.pixels import as_pixels, as_rgb8, over_white
 from convolens.media.read_ahead import read_ahead
 from convolens.models.detect import Detector
@@ -25,6 +25,7 @@ from convolens.models.tap_scores import tap_scores
 from convolens.pages import Part, report, skipped_part
 from convolens.pages.figures import layered, row
 from convolens.pages.pictures import at_page_size
+from convolens.sources import Stored
 
 MOST = 200  # pictures on a page: about 20 MB
 CLASSES = 3  # of each picture
@@ -35,7 +36,7 @@ HELD_BYTES = 256_000_000  # of the pixels of pictures that will be on a page: of
 class _Prediction:
     """What the model predicts for a file: the probability of each class, and which it is if that is known."""
 
-    path: Path
+    path: File
     probabilities: Mapping[str, float]
     truth: str | None
 
@@ -61,9 +62,9 @@ class ExplanationPage:
     Args:
         model: what `explain` takes, no detector.
         methods: as for `explain`; each adds its maps.
-        count: how many pictures will come. Where all have room on the page, each is explained as it comes; of more,
-            the worst in the end: the pixels of the worst so far are kept, as many as `HELD_BYTES` hold, the others are
-            read again.
+        count: how many pictures will come; None where that is not known. Where all have room on the page, each is
+            explained as it comes; of more, the worst in the end: the pixels of the worst so far are kept, as many as
+            `HELD_BYTES` hold, the others are read again.
         options: as for `explain`. Without a `target` each picture's likeliest classes are explained.
 
     Raises:
@@ -71,18 +72,18 @@ class ExplanationPage:
     """
 
     def __init__(
-        self, model: TapScores | HasTapScores, methods: Sequence[str], count: int, options: Mapping[str, Any]
+        self, model: TapScores | HasTapScores, methods: Sequence[str], count: int | None, options: Mapping[str, Any]
     ) -> None:
         if isinstance(model, Detector):
             raise ArgumentError("--html: need a classifier or a localizer, got a detector; take --out for its objects")
         self.model, self.methods, self.options = model, methods, options
-        self.at_once = count <= MOST
+        self.at_once = count is not None and count <= MOST
         self._predictions: list[_Prediction] = []
-        self._figures: dict[Path, str] = {}
+        self._figures: dict[File, str] = {}
         self._held: list[tuple[_Prediction, NDArray[Any]]] = []  # the worst first
         self._skipped: list[tuple[str, str]] = []
 
-    def add(self, file: Path, pixels: NDArray[Any]) -> None:
+    def add(self, file: File, pixels: NDArray[Any]) -> None:
         """A picture. Errors as in `explain`."""
         one = _predict(self.model, file, pixels)
         if self.at_once:
@@ -91,7 +92,7 @@ class ExplanationPage:
             self._hold(one, pixels)
         self._predictions.append(one)
 
-    def skip(self, file: Path, error: str) -> None:
+    def skip(self, file: File, error: str) -> None:
         """A file that could not be used, and why; it is named at the page's end."""
         self._skipped.append((str(file), error))
 
@@ -142,10 +143,10 @@ class ExplanationPage:
             yield from several
 
 
-def _predict(model: TapScores | HasTapScores, file: Path, pixels: NDArray[Any]) -> _Prediction:
+def _predict(model: TapScores | HasTapScores, file: File, pixels: NDArray[Any]) -> _Prediction:
     scores = tap_scores(model)
     with torch.inference_mode():
         probabilities = scores.probabilities(scores(scores.preprocess(pixels)))[0].tolist()
     names = scores.class_names or tuple(map(str, range(len(probabilities))))
-    truth = file.resolve().parent.name
+    truth = file.folder if isinstance(file, Stored) else file.resolve().parent.name
     return _Prediction(file, dict(zip(names, probabilities, strict=True)), truth if truth in names else None)

@@ -12,11 +12,11 @@ Works with any task: what a model predicts is a dataclass, whose fields are the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -24,14 +24,24 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
-from convolens.exported import ExportedModel
+from convolens.inference.fingerprints import fingerprint as fingerprint
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, append, make_folder, need_file, write_json, writing
 from convolens.media.inputs import given, need_no_input
 from convolens.media.one_writer import only_writer
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, decoded_ahead, find_pictures
+from convolens.media.parts import part_in
+from convolens.media.picture_files import (
+    File,
+    Outcome,
+    ResultPaths,
+    attempt,
+    count_pictures,
+    decoded_ahead,
+    find_pictures,
+)
 from convolens.media.result_folders import PREDICTIONS, PREDICTIONS_UNDER_WAY
 from convolens.progress import watching
+from convolens.sources import Share
 
 # What the first files called an option, and what it is called now.
 _NOW_CALLED = {"overlap": "nms_iou", "per_class": "top_k", "most": "max_detections"}
@@ -61,7 +71,7 @@ class BulkResult:
     before: int
 
 
-def predictions(model: Predictor, files: Iterable[Path], *, batch: int = 16, **options: Any) -> Iterator[Outcome[Any]]:
+def predictions(model: Predictor, files: Iterable[File], *, batch: int = 16, **options: Any) -> Iterator[Outcome[Any]]:
     """What the model predicts for each file, in order, as they are done; a bad file is an outcome with its error.
 
     At most `batch` pictures, and not many more than `HELD_PIXELS` pixels, are held at a time.
@@ -86,51 +96,61 @@ def predict_files(
     batch: int = 16,
     pictures: bool = True,
     progress: bool = True,
+    shard: str | Share | None = None,
     **options: Any,
 ) -> BulkResult:
     """Predicts for files, folders and patterns, and writes lines and annotated pictures into a folder.
 
+    Pictures are found as they are needed: the first are predicted for while a store (`s3://bucket/photos`) is listed.
+
     Args:
         model: of any task.
-        sources: files, folders, patterns.
+        sources: files, folders, patterns, addresses, tar shards, Parquet tables.
         out: the folder; made if missing. A run of the same model and options that is there is resumed, and what failed
             is tried again.
         batch: pictures that go through the network at once.
         pictures: whether to write annotated pictures too.
         progress: shows a bar with the time left.
+        shard: predicts for one of several equal shares alone, such as `3/16`: the same split of the same files on every
+            machine. `convolens merge` joins what they wrote.
         options: of the model's own `predict`.
 
     Raises:
         FileError: a source without pictures, or the folder cannot be written, or another process is writing there.
-        ArgumentError: the folder holds predictions of another model or with other options.
+        ArgumentError: the folder holds predictions of another model, with other options or of another shard.
     """
     _check_options(model, options)
-    count = sum(1 for _ in find_pictures(sources, outside=Path(out)))  # refuses what is none before a folder is made
+    share = Share.of(shard)
+    count = count_pictures(sources, out, share)  # refuses what is none before a folder is made
     folder = make_folder(out)
-    with given(*sources, results=folder), only_writer(folder):
-        return _predict_into(folder, model, sources, count, batch, pictures, progress, options)
+    run = json.loads(json.dumps({"task": model.task, "model": fingerprint(model), "options": options}, default=str))
+    meant = partial(find_pictures, sources, outside=folder, share=share)
+    part = part_in(folder, share, "predict", run, sources, PREDICTIONS)
+    with given(*sources, results=folder), only_writer(folder), part:
+        annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
+        _check_manifest(folder, run)
+        return _predict_into(folder, model, meant, count, batch, annotations, progress, options)
 
 
 def _predict_into(
     folder: Path,
     model: Predictor,
-    sources: Sequence[AnyPath],
-    count: int,
+    meant: Callable[[], Iterator[File]],
+    count: int | None,
     batch: int,
-    pictures: bool,
+    annotations: ResultPaths | None,
     progress: bool,
     options: dict[str, Any],
 ) -> BulkResult:
     need_no_input(folder / PREDICTIONS, folder / PREDICTIONS_UNDER_WAY)
-    _check_manifest(folder, model, options)
-    annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
     before, failures = _resume(folder)
-    todo = (path for path in find_pictures(sources, outside=folder) if str(path) not in before)
+    todo = (path for path in meant() if str(path) not in before)
     again: dict[str, bytes] = {}  # new lines of what had failed
     done = failed = 0
     part = folder / PREDICTIONS_UNDER_WAY
     append(part, "")  # it is there even if nothing is to do
-    with watching("pictures", count - len(before), show=progress) as watched:
+    total = None if count is None else count - len(before)
+    with watching("pictures", total, show=progress) as watched:
         for chunk in _outcomes(model, todo, batch, options):
             lines = [(str(outcome.path), json.dumps(outcome.line()) + "\n") for outcome, _ in chunk]
             for outcome, pixels in chunk:
@@ -156,7 +176,7 @@ def _check_options(model: Predictor, options: dict[str, Any]) -> None:
 
 
 def _outcomes(
-    model: Predictor, files: Iterable[Path], batch: int, options: dict[str, Any]
+    model: Predictor, files: Iterable[File], batch: int, options: dict[str, Any]
 ) -> Iterator[list[tuple[Outcome[Any], NDArray[Any] | None]]]:
     """What `predictions` gives, and the pixels that it is of, in the batches that go through the network."""
     if batch < 1:
@@ -192,13 +212,12 @@ def _predicted(
     yield from (one if one.result is None else Outcome(one.path, next(found)) for one in chunk)
 
 
-def _alone(model: Predictor, path: Path, pixels: NDArray[Any], options: dict[str, Any]) -> Outcome[Any]:
+def _alone(model: Predictor, path: File, pixels: NDArray[Any], options: dict[str, Any]) -> Outcome[Any]:
     return attempt(path, lambda: model.predict([pixels], batch=1, **options)[0])
 
 
-def _check_manifest(folder: Path, model: Predictor, options: dict[str, Any]) -> None:
+def _check_manifest(folder: Path, here: dict[str, Any]) -> None:
     """Writes down which model and options these predictions are of; refuses a folder that holds another's."""
-    here = json.loads(json.dumps({"task": model.task, "model": fingerprint(model), "options": options}, default=str))
     manifest = folder / "model.json"
     if not manifest.exists():
         write_json(manifest, here)
@@ -212,20 +231,6 @@ def _check_manifest(folder: Path, model: Predictor, options: dict[str, Any]) -> 
         ) from error
     if there != here:
         raise ArgumentError(f"{folder}: holds predictions of another model or with other options; give another folder")
-
-
-def fingerprint(model: Predictor) -> str:
-    """A hash of the model's weights, or of an exported one's file: the same for the same model, wherever it is."""
-    if isinstance(model, ExportedModel):
-        return model.fingerprint
-    import torch  # only here: exported models do without
-
-    assert isinstance(model, torch.nn.Module)
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _text(value: object) -> str:

@@ -27,6 +27,9 @@ from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.pixels import as_pixels, from_unit, over_white, to_unit
 from convolens.progress import watching
+from convolens.sources import as_address
+from convolens.sources.addresses import need_usable
+from convolens.sources.found import is_shard
 from convolens.stopping import StopRequest, stop_requests
 from convolens.stylization import State, Step, stylize
 from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
@@ -183,7 +186,13 @@ def stylize_folder(
         FileError: no pictures there.
         KeyboardInterrupt: Ctrl-C.
     """
-    files = list(find_pictures([contents], outside=out))  # refuses what is none before a folder is made
+    if address := as_address(contents):
+        need_usable(address)
+    if address or is_shard(contents):
+        raise ArgumentError(f"content: need a folder of this machine, got {contents}")
+    files = [
+        one for one in find_pictures([contents], outside=out) if isinstance(one, Path)
+    ]  # refuses what is none before a folder is made
     results = ResultPaths([contents], out)
     with only_writer(out):
         return _stylize_each(files, style, results, sequence=sequence, resume=resume, tell=tell, **options)

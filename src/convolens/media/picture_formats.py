@@ -44,6 +44,7 @@ _REMEDIES = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef"), _RAW),
     **dict.fromkeys((".svg", ".eps", ".pdf", ".ai"), "a drawing: export it as a PNG"),
     ".psd": "export it as a PNG or TIFF",
+    **dict.fromkeys((".tar", ".parquet"), "pictures in shards: give their names or a pattern, as 'shards/*.tar'"),
 }  # fmt: skip
 _COMMON = ((b"\x89PNG", ("PNG",)), (b"\xff\xd8\xff", ("JPEG",)), (b"GIF8", ("GIF",)))  # JPEG makes MPO by itself
 _HEIC = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}

@@ -20,6 +20,8 @@ from convolens.media.files import AnyPath, OpenFile, need_file
 from convolens.media.notes import note
 from convolens.media.picture_formats import decoders_for
 from convolens.memory import need_memory
+from convolens.sources import Stored, as_address
+from convolens.sources.stored import object_at
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
@@ -39,6 +41,8 @@ def need_picture(path: AnyPath) -> Path:
 
 def contents(source: Source) -> tuple[str, bytes]:
     """What errors call it, and its bytes."""
+    if address := as_address(source):
+        source = object_at(address)
     if isinstance(source, str | os.PathLike):
         file = need_picture(source)
         with decoding_picture(file):
@@ -46,6 +50,8 @@ def contents(source: Source) -> tuple[str, bytes]:
             return str(file), file.read_bytes()
     if isinstance(source, bytes):
         name, data = "picture", source
+    elif isinstance(source, Stored):
+        name, data = str(source), source.read()
     elif not isinstance(source, OpenFile):
         raise ArgumentError(f"source: need a path, bytes or an open file, got {type(source).__name__}")
     else:
@@ -65,6 +71,19 @@ def _check_bytes(name: object, size: int) -> None:
         raise FormatError(f"{name}: need a picture, got 0 bytes")
     if size > MAX_BYTES:
         raise FormatError(f"{name}: need a picture of at most {MAX_BYTES:,} bytes, got {size:,}")
+
+
+@contextmanager
+def stream_of(source: Source) -> Iterator[tuple[str, BinaryIO]]:
+    """What errors call it, and the file, open for reading; of a path no more is read than is asked for."""
+    if isinstance(source, str | os.PathLike) and not as_address(source):
+        file = need_picture(source)
+        with decoding_picture(file), file.open("rb") as stream:
+            yield str(file), stream
+        return
+    name, data = contents(source)
+    with decoding_picture(name):
+        yield name, io.BytesIO(data)
 
 
 @contextmanager

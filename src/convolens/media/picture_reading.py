@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,7 +15,6 @@ from PIL import ExifTags, Image
 
 from convolens.errors import FormatError
 from convolens.media import picture_boxes, picture_deep, picture_jxl, picture_metadata, picture_png, picture_tiff
-from convolens.media.files import AnyPath
 from convolens.media.notes import note
 from convolens.media.picture import Pages, Picture
 from convolens.media.picture_opening import (
@@ -25,16 +25,17 @@ from convolens.media.picture_opening import (
     decoding_picture,
     deep_pages,
     may_be_mended,
-    need_picture,
     need_room,
     need_room_for_pages,
     opened,
     pages_of,
     readable,
+    stream_of,
     turn_to,
     turned,
 )
 from convolens.media.pixels import as_rgb8
+from convolens.sources import Stored
 
 _CHANNELS = {"L": "grey", "I;16": "grey", "I;16B": "grey", "1": "black and white", "RGB": "colour", "P": "palette"}
 _CHANNELS |= {"RGBA": "colour with transparency", "LA": "grey with transparency", "PA": "palette with transparency"}
@@ -221,8 +222,8 @@ class Header(NamedTuple):
     channels: str
 
 
-def read_header(path: AnyPath) -> Header:
-    """A picture file's header alone. Errors as in `read_image`, as far as a header shows them.
+def read_header(source: Source) -> Header:
+    """A picture's header alone. Errors as in `read_image`, as far as a header shows them.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -232,18 +233,17 @@ def read_header(path: AnyPath) -> Header:
     >>> read_header(path)
     Header(size=(5, 3), channels='grey')
     """
-    file = need_picture(path)
-    with decoding_picture(file):
-        with file.open("rb") as stream:
-            head = stream.read(32)
-            stream.seek(0)
-            try:
-                with opened(stream, file) as image:
-                    return _header_of(image, head)
-            except (ValueError, FormatError):
-                if not may_be_mended(head):
-                    raise
-        return _header_in_full(file.read_bytes(), str(file))
+    with stream_of(source) as (name, stream):
+        head = stream.read(32)
+        stream.seek(0)
+        try:
+            with opened(stream, name) as image:
+                return _header_of(image, head)
+        except (ValueError, FormatError):
+            if not may_be_mended(head):
+                raise
+        stream.seek(0)
+        return _header_in_full(stream.read(), name)
 
 
 def _header_in_full(data: bytes, name: str) -> Header:
@@ -280,23 +280,22 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 
 
 def read_rgb8(
-    path: AnyPath, *, at_least: int | None = None
+    source: Source, *, at_least: int | None = None
 ) -> tuple[UInt8[np.ndarray, "height width 3"], tuple[int, int]]:
     """A picture file as 8-bit RGB as displayed, transparency over white; and its full `(width, height)`.
 
     Args:
-        path: the file.
+        source: as in `read_image`.
         at_least: pixels that the shorter side must keep, where a smaller picture will do: a JPEG is then decoded at a
             half, a quarter or an eighth of its size, at a fraction of the time. None decodes all of it.
 
     Errors as in `read_image`.
     """
-    file = need_picture(path)
-    if file.suffix.lower() in (".jpg", ".jpeg"):
-        with decoding_picture(file), file.open("rb") as stream, opened(stream, file) as image:
+    if isinstance(source, str | os.PathLike | Stored) and str(source).lower().endswith((".jpg", ".jpeg")):
+        with stream_of(source) as (name, stream), opened(stream, name) as image:
             if image.format == "JPEG" and image.mode in ("RGB", "L"):
                 return _decode_jpeg(image, at_least)
-    pixels = as_rgb8(read_image(file))
+    pixels = as_rgb8(read_image(source))
     return pixels, (pixels.shape[1], pixels.shape[0])
 
 

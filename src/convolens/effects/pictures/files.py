@@ -5,21 +5,28 @@ Many are done by as many threads as there are cores; one that cannot be read is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from convolens.media.files import AnyPath
+from convolens.media.files import AnyPath, writing
 from convolens.media.images import read_pages, read_picture, write_pages, write_picture
 from convolens.media.inputs import reads
 from convolens.media.one_writer import only_writer
-from convolens.media.picture_files import Outcome, ResultPaths, attempt
+from convolens.media.parts import part_in
+from convolens.media.picture_files import File, Outcome, ResultPaths, attempt, find_pictures
 from convolens.media.read_ahead import read_ahead
 from convolens.media.weighing import picture_weight
 from convolens.settings import threads
+from convolens.sources import Share, Stored
+from convolens.sources.fetching import fetched_ahead
+
+LINES = "pictures.jsonl"  # of a part, what became of each picture
 
 Change = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -28,7 +35,7 @@ Page = int | Literal["all"] | None
 
 
 @reads("source")
-def change_picture_file(source: AnyPath, target: AnyPath, change: Change, *, page: Page = None) -> None:
+def change_picture_file(source: AnyPath | Stored, target: AnyPath, change: Change, *, page: Page = None) -> None:
     """Reads a picture, changes it and writes it with its colour profile and metadata.
 
     Args:
@@ -48,7 +55,7 @@ def change_picture_file(source: AnyPath, target: AnyPath, change: Change, *, pag
 
 
 def change_picture_files(
-    sources: Iterable[Path], results: ResultPaths, change: Change, *, page: Page = None
+    sources: Iterable[File], results: ResultPaths, change: Change, *, page: Page = None
 ) -> Iterator[Outcome[Path]]:
     """Changes many pictures into a folder, under their own names.
 
@@ -65,16 +72,50 @@ def change_picture_files(
         FileError: another process is writing into the folder.
     """
 
-    def one(job: tuple[Path, Path]) -> Outcome[Path]:
+    def one(job: tuple[File, Path]) -> Outcome[Path]:
         source, target = job
         return attempt(source, partial(_changed, source, target, change, page))
 
-    jobs = ((source, results(source)) for source in sources)
+    jobs = ((source, results(source)) for source in fetched_ahead(sources))
     with only_writer(results.folder):
         for _, outcome in read_ahead(one, jobs, ahead=2 * threads(), weigh=lambda job: picture_weight(job[0])):
             yield outcome
 
 
-def _changed(source: Path, target: Path, change: Change, page: Page) -> Path:
+def change_share(
+    source: AnyPath, folder: AnyPath, share: Share, command: str, options: Mapping[str, Any], change: Change,
+    *, page: Page = None,
+) -> Iterator[Outcome[Path]]:  # fmt: skip
+    """Changes those pictures of a source that are in a share, into a folder that can be merged with the other shares'.
+
+    Args:
+        source: a folder, a pattern, an address, a shard or a table.
+        folder: where results go, with a line for each picture in `pictures.jsonl`; made where it is missing.
+        share: which pictures.
+        command: what the command line calls the change.
+        options: of the change, which must be the same in all parts.
+        change: as in `change_picture_files`.
+        page: as in `change_picture_file`.
+
+    Yields:
+        What became of each, in order.
+
+    Raises:
+        ArgumentError: the folder holds another part, or results that are no part.
+        FileError: as in `find_pictures`; or another process is writing into the folder.
+    """
+    results = ResultPaths([source], folder)
+    with ExitStack() as stack:
+        stack.enter_context(part_in(results.folder, share, command, {**options, "page": page}, [source], LINES))
+        draft = stack.enter_context(writing(results.folder / LINES))
+        stream = stack.enter_context(draft.open("w", encoding="utf-8"))
+        sources = find_pictures([source], outside=results.folder, share=share)
+        for outcome in change_picture_files(sources, results, change, page=page):
+            line = outcome.line() if outcome.error else outcome.line() | {"written": str(outcome.result)}
+            stream.write(json.dumps(line) + "\n")
+            yield outcome
+
+
+def _changed(source: File, target: Path, change: Change, page: Page) -> Path:
     change_picture_file(source, target, change, page=page)
     return target
