@@ -8,8 +8,8 @@ CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
-.PHONY: demo test test-avx2 test-slow fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads neon bench wheel
-.PHONY: format clean setup
+.PHONY: demo test test-avx2 test-slow test-browser fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads
+.PHONY: neon bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -32,6 +32,10 @@ test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs the
 
 test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
+
+# Needs Debian's chromium, or what the environment variable CHROMIUM names, and npm for onnxruntime-web.
+test-browser: setup $(VENV)/.browser  ## the page that runs models, in headless Chromium, from the disk and without network
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser tests/export/test_browser.py
 
 MINUTES ?= 10
 fuzz: setup  ## changed files and odd arguments for MINUTES, counted by outcome; a fixed seed, findings are kept
@@ -131,6 +135,10 @@ $(VENV)/.built: $(VENV)/.packages $(CORE) $(FOLDERS) pyproject.toml
 
 $(VENV)/.bench: $(VENV)/.packages
 	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py bench)
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.packages
+	$(PIP) install -c constraints.txt playwright
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.packages

@@ -202,6 +202,7 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
     "export": lambda luck: {
         "model": network(), "path": place() / "model.onnx", "taps": None, "check": PICTURE, "opset": 18,
         "batched": False, "raw": False, "int8": None, "labeled": None, "at_most": 1.0,
+        "page": None, "runtime": None,
     },
     "learned_edges": lambda luck: {"image": PIXELS.copy(), "device": "cpu"},
 }  # fmt: skip

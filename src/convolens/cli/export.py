@@ -55,6 +55,18 @@ def export(
     at_most: Annotated[
         float, typer.Option(help="Points of the metric that 8 bits may lose; else nothing is written.")
     ] = 1.0,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Also write a web page that runs the model in a browser, offline: its folder."
+        ),
+    ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="onnxruntime-web for the page: npm's .tgz, or its folder. Default: by npm, once."
+        ),
+    ] = None,
 ) -> None:
     """Write a model as one ONNX file that takes pictures and gives answers, once ONNX Runtime gives the same ones.
 
@@ -63,6 +75,7 @@ def export(
       convolens export runs/photos photos.onnx
       convolens export runs/street street.onnx --check street/test
       convolens export runs/street street.onnx --int8 street/train --labeled street/test
+      convolens export runs/street street.onnx --page street-page
       convolens export resnet50 resnet50.onnx --weights resnet50/imagenet
       convolens export vgg16 features.onnx --weights hed --tap conv4_3
     """
@@ -72,9 +85,11 @@ def export(
     pictures, seen = (None if given is None else list(find_pictures(given)) for given in (check, int8))
     written = write(
         _made(model, weights, tap), out, taps=tap, check=pictures, opset=opset, batched=batched, raw=raw, int8=seen,
-        labeled=labeled, at_most=at_most,
+        labeled=labeled, at_most=at_most, page=page, runtime=runtime,
     )  # fmt: skip
     tell_written(written.path, str(written))
+    if page is not None:
+        tell_written(page, "open its index.html, or put the folder on any static host")
 
 
 def _made(model: str, weights: str | None, taps: list[str] | None) -> Model | Trunk | Any:

@@ -2,8 +2,9 @@
 
 `graph.py` builds graphs, `preprocessing.py` has what comes before the network and `answers.py` the network with what
 follows, `tasks.py` what each task's file gives, `network.py` calls torch's exporter, `quantization.py` brings networks
-to 8 bits and `eight_bits.py` measures what that costs, `check.py` holds the file to the model, `export.py` puts them
-together. What reads such a file, without torch, is `convolens.exported`.
+to 8 bits and `eight_bits.py` measures what that costs, `check.py` holds the file to the model, `making.py` puts them
+together, `page.py` writes a web page around such a file, and `export.py` is what is called. What reads such a file,
+without torch, is `convolens.exported`.
 """
 
 from convolens.torch_loading import need_networks

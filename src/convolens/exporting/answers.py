@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from convolens.boxes import corners_of
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.detect.decoding import probabilities
 from convolens.models.detect.offsets import decode
+from convolens.models.heads import PooledHead
 from convolens.models.localize import Localizer, Predictions
 from convolens.trunks import Trunk
 
@@ -29,6 +31,26 @@ class Probabilities(nn.Module):
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
         """Computes them."""
         return (self.model.probabilities(self.model(batch)),)
+
+
+class Activations(nn.Module):
+    """The probability of each class, and for each tap its class activation maps, `(N, classes, rows, columns)`.
+
+    The mean of a map, added over the taps, is the class's score without its bias.
+    """
+
+    def __init__(self, model: Classifier, head: PooledHead) -> None:
+        super().__init__()
+        self.model = model
+        for number, weight in enumerate(head.weights_by_tap()):
+            self.register_buffer(f"weight_{number}", weight.detach()[:, :, None, None])
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        found = self.model.trunk(batch, taps=self.model.taps)
+        maps = [found[tap] for tap in self.model.taps]
+        active = (conv2d(one, self.get_buffer(f"weight_{number}")) for number, one in enumerate(maps))
+        return self.model.probabilities(self.model.from_maps(maps)), *active
 
 
 class Place(nn.Module):

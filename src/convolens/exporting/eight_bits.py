@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,6 @@ from convolens.exported.facts import PICTURE, Facts
 from convolens.exported.pictures import as_eight_bit
 from convolens.exporting.tasks import Exportable
 from convolens.media.files import AnyPath
-from convolens.media.pixels import as_pictures
 
 if TYPE_CHECKING:
     import onnx
@@ -40,7 +39,7 @@ class EightBits:
     """
 
     own: Exportable
-    pictures: Any
+    pictures: Sequence[Any]
     labeled: AnyPath | None
     at_most: Real
 
@@ -51,19 +50,25 @@ class EightBits:
             raise ArgumentError("labeled: need data with answers to measure on what 8 bits lose, got none; give some")
         as_real(self.at_most, "at_most", "a number of points from 0 to 100", lambda value: 0 <= value <= 100)
 
-    def of(self, body: onnx.ModelProto, facts: Facts, opset: int) -> tuple[onnx.ModelProto, dict[str, Any]]:
-        """The network in 8 bits, and what was measured: `metric`, `before`, `after`, `pictures`.
+    def quantized(self, body: onnx.ModelProto, least_side: int) -> onnx.ModelProto:
+        """A network in 8 bits.
+
+        Raises:
+            ArgumentError, FileError: a picture cannot be used, or there is none.
+        """
+        from convolens.exporting.quantization import quantized  # only here: it needs onnx
+
+        return quantized(body, self._batches(least_side))
+
+    def need_few_lost(self, body: onnx.ModelProto, small: onnx.ModelProto, facts: Facts, opset: int) -> dict[str, Any]:
+        """What was measured before and after: `metric`, `before`, `after`, `pictures`.
 
         Raises:
             ExportError: it loses more than `at_most`.
             DataError: no answer of the data can be measured.
-            ArgumentError, FileError: a picture or the data cannot be used.
+            ArgumentError, FileError: the data cannot be used.
         """
-        from convolens.exporting.quantization import quantized  # only here: it needs onnx
-
-        before = self._measured(body, facts, opset)
-        made = quantized(body, self._batches(facts.least_side))
-        after = self._measured(made, facts, opset)
+        before, after = (self._measured(one, facts, opset) for one in (body, small))
         name = self._metric
         if before[name] is None or after[name] is None:
             raise DataError(f"{self.labeled}: need data on which {name} has a value, got none; label more pictures")
@@ -73,7 +78,7 @@ class EightBits:
                 f"int8: need at most {self.at_most:g} points lost by 8 bits, got {told(found)}; give more pictures, "
                 "such as the model will see, or allow more by at_most"
             )
-        return made, found
+        return found
 
     @property
     def _metric(self) -> str:
@@ -81,7 +86,7 @@ class EightBits:
 
     def _batches(self, least_side: int) -> Iterator[Any]:
         channels = len(self.own.trunk.preprocessing.mean)
-        for picture in as_pictures(self.pictures, "int8")[0]:
+        for picture in self.pictures:
             yield self.own.trunk.preprocess([as_eight_bit(picture, channels, least_side)]).numpy()
 
     def _measured(self, body: onnx.ModelProto, facts: Facts, opset: int) -> Mapping[str, Any]:

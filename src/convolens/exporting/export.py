@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from convolens.arrays import Real, as_flag
 from convolens.errors import ArgumentError, need_package
 from convolens.exported.facts import BATCH, PICTURE, PICTURES, Facts
 from convolens.exported.loading import load_exported
-from convolens.exported.pictures import as_eight_bit
 from convolens.exported.session import open_session
+from convolens.exporting.browser_runtime import browser_runtime
 from convolens.exporting.eight_bits import AT_MOST, EightBits, told
+from convolens.exporting.making import make
+from convolens.exporting.page import Field, write_page
 from convolens.exporting.tasks import Exportable, exportable
-from convolens.media.files import AnyPath, need_target, writing
+from convolens.media.files import AnyPath, as_path, need_new_folder, need_target, writing
 from convolens.media.inputs import reads
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.classify import Classifier
@@ -69,6 +70,8 @@ def export(
     int8: Picture | Iterable[Picture] | None = None,
     labeled: AnyPath | None = None,
     at_most: Real = AT_MOST,
+    page: AnyPath | None = None,
+    runtime: AnyPath | None = None,
 ) -> Export:
     """Writes a model as one ONNX file that takes pictures as they are and gives answers, checked by ONNX Runtime.
 
@@ -95,6 +98,10 @@ def export(
         labeled: data with answers, as `evaluate` takes it, that the metric is measured on before and after; needed
             with `int8`.
         at_most: how many points of the metric may be lost by `int8`: 1 is from 90 % to 89 %.
+        page: a new folder for a web page that runs the model in a browser, without a server or network: pictures are
+            dropped there or come from a camera. It has what the pictures show, boxes, and for classifiers whose head
+            pools where it shows. Not with `batched`, `raw` or features.
+        runtime: onnxruntime-web for the page, as npm packs it (`.tgz`) or its folder; None has npm fetch it, once.
 
     Returns:
         Where the file is, and the largest differences from the model.
@@ -103,7 +110,7 @@ def export(
         ArgumentError: a task without export, an opset that will not do, no such tap.
         ExportError: torch cannot express it in ONNX, or ONNX Runtime's answers are not the model's: then there is no
             file. The message says where they differ: preprocessing, the network or decoding. Or 8 bits lose more
-            than `at_most`.
+            than `at_most`; or onnxruntime-web cannot be had.
         WeightsError: a fused copy, or weights that give no numbers.
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
         FileError: it cannot be written, or a picture cannot be read.
@@ -125,49 +132,52 @@ def export(
     own = exportable(_on_cpu(model), taps)
     _check_options(own, opset, batched, raw)
     takes = BATCH if raw else PICTURES if batched else PICTURE
+    check, int8 = (_several_times(one, name) for one, name in ((check, "check"), (int8, "int8")))
     eight_bits = None if int8 is None else EightBits(own, int8, labeled, at_most)
     if eight_bits is None and labeled is not None:
         raise ArgumentError("labeled: need int8 with it, got none; it is what 8 bits are measured on")
-    return _write(target, own, takes, opset, check, eight_bits)
-
-
-def _write(target: Path, own: Exportable, takes: str, opset: int, check: Any, eight_bits: EightBits | None) -> Export:
-    from convolens.exporting.build import build, least_side, network_of, to_bytes  # only here: they need onnx
-    from convolens.exporting.check import compare, generated
-
-    channels, least = len(own.trunk.preprocessing.mean), least_side(own)
-    body = network_of(own, opset, least)
-    graph, watched = build(own, takes, body)
-    if check is None:
-        pictures = generated(channels, least)
-    else:
-        pictures = (as_eight_bit(one, channels, least) for one in as_pictures(check, "check")[0])
-    differences = compare(to_bytes(graph.model(opset, {}, watched=watched)), own, takes, pictures).to_dict()
-    if not differences["pictures"]:
-        raise ArgumentError("check: need at least one picture, got none")
-    facts = _facts(own, takes, least, differences)
-    if eight_bits is not None:
-        body, lost = eight_bits.of(body, facts, opset)
-        graph, facts = build(own, takes, body)[0], replace(facts, int8=lost)
-    content = to_bytes(graph.model(opset, facts.to_metadata()))
+    pages = None if page is None else _Page(page, runtime, _on_cpu(model), own.task, takes)
+    if pages is None and runtime is not None:
+        raise ArgumentError("runtime: need page with it, got none; it is what pages run by")
+    made = make(own, takes, opset, check, eight_bits)
     with writing(target) as draft:
-        draft.write_bytes(content)
+        draft.write_bytes(made.content)
         _need_readable(draft, takes)
-    return Export(target, differences, facts.int8)
+        if pages is not None:
+            pages.write(target.stem, opset, check, eight_bits, made.facts)
+    return Export(target, made.facts.check, made.facts.int8)
 
 
-def _facts(own: Exportable, takes: str, least: int, check: dict[str, float]) -> Facts:
-    return Facts(
-        task=own.task,
-        class_names=list(own.class_names),
-        takes=takes,
-        preprocessing=own.trunk.preprocessing.to_dict(),
-        least_side=least,
-        multi_label=own.multi_label,
-        metrics=dict(own.metrics or {}),
-        check=check,
-        version=version("convolens"),
-    )
+class _Page:
+    """A page that is wanted: what it needs is had before any work that takes long."""
+
+    def __init__(self, folder: AnyPath, runtime: AnyPath | None, model: Any, task: str, takes: str) -> None:
+        if task == "features":
+            raise ArgumentError(
+                "page: need a model that answers, got features, which a page could only show as numbers"
+            )
+        if takes != PICTURE:
+            raise ArgumentError("page: need a model that takes single pictures, got batched or raw; leave that out")
+        need_new_folder(as_path(folder, "where the page's folder is to be"))
+        self.folder, self.model = folder, model
+        self.runtime = browser_runtime(runtime)
+
+    def write(self, title: str, opset: int, check: Any, eight_bits: EightBits | None, facts: Facts) -> None:
+        """Makes and checks the page's own file, which gives more, and writes the page."""
+        own = exportable(self.model, None, for_page=True)
+        made = make(own, PICTURE, opset, check, eight_bits, lost=facts.int8)
+        pools = own.task == Classifier.task and len(own.outputs) > 1
+        write_page(self.folder, title, made.content, made.facts, _fields(own) if pools else [], self.runtime)
+
+
+def _fields(own: Exportable) -> list[Field]:
+    fields = ((tap, own.trunk.receptive_field(tap)) for tap in own.taps)
+    return [Field(tap, field.offset + field.size / 2, field.stride) for tap, field in fields]
+
+
+def _several_times(pictures: Any, name: str) -> list[Any] | None:
+    """Pictures that can be gone through more than once."""
+    return None if pictures is None else list(as_pictures(pictures, name)[0])
 
 
 def _on_cpu(model: Any) -> Any:

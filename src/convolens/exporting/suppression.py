@@ -28,15 +28,16 @@ class Objects(NamedTuple):
     numbers: str
 
 
-def objects(graph: Graph, probabilities: str, corners: str) -> Objects:
+def objects(graph: Graph, probabilities: str, corners: str, least_score: float = MIN_SCORE) -> Objects:
     """The objects of one picture.
 
     Args:
         graph: to add to.
         probabilities: `(1, boxes, classes)`.
         corners: `(1, boxes, 4)`, as fractions of the picture.
+        least_score: the threshold's default.
     """
-    threshold = graph.input("threshold", np.float32, [1], [MIN_SCORE])
+    threshold = graph.input("threshold", np.float32, [1], [least_score])
     nms_iou = graph.input("nms_iou", np.float32, [1], [NMS_IOU])
     top_k = graph.input("top_k", np.int64, [1], [TOP_K])
     max_detections = graph.input("max_detections", np.int64, [1], [MAX_DETECTIONS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,14 +11,17 @@ import numpy as np
 from torch import nn
 
 from convolens.errors import ArgumentError
-from convolens.exporting.answers import Boxes, Maps, Place, Probabilities
+from convolens.exporting.answers import Activations, Boxes, Maps, Place, Probabilities
 from convolens.exporting.graph import Graph, Shape
 from convolens.exporting.suppression import objects
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
+from convolens.models.heads import PooledHead
 from convolens.models.localize import Localizer
-from convolens.trunks import Trunk
+from convolens.selection import MIN_SCORE
+from convolens.trunks import OriginalHead, Trunk
 
+_LEAST_ON_PAGES = 0.05  # the score at which a page's threshold begins
 Kind = Literal["probability", "fraction", "feature"]  # of numbers: fractions are of a picture's sides
 
 
@@ -64,12 +68,14 @@ class Exportable:
     multi_label: bool = False
 
 
-def exportable(model: object, taps: Sequence[str] | str | None) -> Exportable:
+def exportable(model: object, taps: Sequence[str] | str | None, *, for_page: bool = False) -> Exportable:
     """A model as what goes into a file.
 
     Args:
         model: a classifier, localizer, detector or trunk.
         taps: of a trunk; None gives its last.
+        for_page: a page can set no inputs but the picture and chooses by score itself, so a detector gives unlikely
+            objects too; a classifier whose head pools gives its class activation maps.
 
     Raises:
         ArgumentError: something else, taps of what is no trunk, or no such tap.
@@ -78,11 +84,11 @@ def exportable(model: object, taps: Sequence[str] | str | None) -> Exportable:
         raise ArgumentError("taps: need a trunk for them, got a model, which has its own; give model.trunk")
     match model:
         case Classifier():
-            return _classifier(model)
+            return _classifier(model, pooled(model) if for_page else None)
         case Localizer():
             return _localizer(model)
         case Detector():
-            return _detector(model)
+            return _detector(model, _LEAST_ON_PAGES if for_page else MIN_SCORE)
         case Trunk():
             return _features(model, model.chosen(taps))
     raise ArgumentError(f"model: need a classifier, localizer, detector or trunk to export, got {type(model).__name__}")
@@ -96,14 +102,28 @@ def add_outputs(graph: Graph, values: Sequence[str], outputs: Sequence[Output], 
         graph.output(output.name, given, np.float32, [*first, *output.shape])
 
 
-def _classifier(model: Classifier) -> Exportable:
-    outputs = (Output("probabilities", [len(model.class_names)], "probability"),)
+def pooled(model: Classifier) -> PooledHead | None:
+    """A classifier's head, if it pools and then weighs, as a published ResNet's does too."""
+    if isinstance(model.head, OriginalHead):
+        with suppress(ArgumentError):
+            return PooledHead.of(model.head)
+    return model.head if isinstance(model.head, PooledHead) else None
+
+
+def _classifier(model: Classifier, head: PooledHead | None) -> Exportable:
+    count = len(model.class_names)
+    outputs: tuple[Output, ...] = (Output("probabilities", [count], "probability"),)
+    if head is not None:
+        outputs += tuple(
+            Output(f"activation {tap}", [count, f"rows {tap}", f"columns {tap}"], "feature") for tap in model.taps
+        )
+    module = Probabilities(model) if head is None else Activations(model, head)
 
     def finish(graph: Graph, values: Sequence[str], pictures: str, single: bool) -> None:
         add_outputs(graph, values, outputs, single)
 
     return Exportable(
-        model.task, Probabilities(model), model.trunk, model.taps, outputs, finish,
+        model.task, module, model.trunk, model.taps, outputs, finish,
         model.class_names, model.metrics, model.multi_label,
     )  # fmt: skip
 
@@ -125,7 +145,7 @@ def _localizer(model: Localizer) -> Exportable:
     )
 
 
-def _detector(model: Detector) -> Exportable:
+def _detector(model: Detector, least_score: float) -> Exportable:
     count = model.defaults.count
     outputs = (
         Output("probabilities", [count, len(model.class_names)], "probability"),
@@ -133,7 +153,8 @@ def _detector(model: Detector) -> Exportable:
     )
 
     def finish(graph: Graph, values: Sequence[str], pictures: str, single: bool) -> None:
-        found = objects(graph, *values)
+        likely, corners = values
+        found = objects(graph, likely, corners, least_score)
         graph.output("boxes_xyxy", graph.op("Mul", found.boxes, _sides(graph, pictures)), np.float32, ["objects", 4])
         graph.output("scores", found.scores, np.float32, ["objects"])
         graph.output("labels", found.labels, np.int64, ["objects"])

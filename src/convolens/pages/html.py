@@ -39,6 +39,11 @@ def report(title: str, lead: str, parts: Sequence[Part]) -> str:
         version=escape(__version__),
         parts="".join(map(_part, parts)),
     )
+    return visible(page)
+
+
+def visible(page: str) -> str:
+    """The text with what no reader sees, such as control characters and bytes that are not UTF-8, as escapes."""
     return _UNSEEN.sub(lambda found: printable(found[0]), page)
 
 
