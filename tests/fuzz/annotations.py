@@ -174,6 +174,10 @@ COMMANDS = (
     lambda path, out: ["evaluate", _model(path), path, "--device", "cpu"],
     lambda path, out: ["train", "classify", path, "--out", out / "run", *TRAIN],
     lambda path, out: ["train", "detect", path, "--out", out / "run", *DETECT],
+    lambda path, out: ["convert", path, out / "coco", "--to", "coco"],
+    lambda path, out: ["convert", path, out / "yolo", "--to", "yolo-seg", "--split", "0.5,0.5", "--link"],
+    lambda path, out: ["convert", path, out / "tasks", "--to", "label-studio"],
+    lambda path, out: ["convert", path, out / "folders", "--to", "folders"],
     lambda path, out: ["explain", _model(path), path, "--measure", "--count", 2, "--device", "cpu"],
 )
 DETECT = (

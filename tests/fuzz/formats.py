@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.fuzz import annotations, exports, kernels, networks, pictures, predictions, second, sounds, weights
+from tests.fuzz import (
+    annotations,
+    exports,
+    kernels,
+    networks,
+    onnx_files,
+    pictures,
+    predictions,
+    second,
+    sounds,
+    weights,
+)
 from tests.fuzz.form import Change, Format
 
 FORMATS: dict[str, Format] = {
@@ -10,6 +21,7 @@ FORMATS: dict[str, Format] = {
     **pictures.FORMATS,
     **weights.FORMATS,
     **networks.FORMATS,
+    **onnx_files.FORMATS,
     **annotations.FORMATS,
     **exports.FORMATS,
     **kernels.FORMATS,

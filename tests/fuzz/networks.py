@@ -133,6 +133,7 @@ def _resume(path: Path, out: Path) -> list[object]:
 MODEL_COMMANDS = (
     lambda path, out: ["predict", path, path.parent / "photo.png", "--json", "--device", "cpu"],
     lambda path, out: ["predict", path, path.parent / "data", "--out", out, "--device", "cpu"],
+    lambda path, out: ["export", path, out / "a.onnx", "--check", path.parent / "photo.png"],
     lambda path, out: ["explain", path, path.parent / "photo.png", "--out", out / "a.png", "--device", "cpu"],
     lambda path, out: ["evaluate", path, path.parent / "data", "--html", out / "a.html", "--device", "cpu"],
     lambda path, out: ["train", "classify", path.parent / "data", "--weights", path, "--out", out / "run", *TRAIN],

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from convolens.media.images import MAX_PIXELS, read_header, read_image, read_pages, read_picture, read_rgb8
+from tests.fuzz.blocks import change_plain, join_gif, split_gif
 from tests.fuzz.containers import (
     Chunk,
     change_boxes,
@@ -27,7 +28,6 @@ from tests.fuzz.containers import (
     split_riff,
 )
 from tests.fuzz.form import Change, Format, with_notes
-from tests.fuzz.mutators import damaged
 from tests.media.heic import heic
 
 SIDE = (12, 9)
@@ -195,9 +195,9 @@ FORMATS = {
     "png": _picture(".png", png_seeds, change_chunks(split_png, join_png)),
     "jpeg": _picture(".jpg", jpeg_seeds, change_chunks(split_jpeg, join_jpeg)),
     "tiff": _picture(".tiff", tiff_seeds, change_tiff),
-    "gif": _picture(".gif", gif_seeds, damaged),
+    "gif": _picture(".gif", gif_seeds, change_chunks(split_gif, join_gif)),
     "webp": _picture(".webp", webp_seeds, change_chunks(split_riff, join_riff)),
-    "bmp pnm …": _picture(".bmp", plain_seeds, damaged),
+    "bmp pnm …": _picture(".bmp", plain_seeds, change_plain),
     "jpeg 2000": _picture(".jp2", jpeg2000_seeds, change_boxes),
     "avif heic jxl": _picture(".avif", modern_seeds, change_boxes),
 }

@@ -16,6 +16,7 @@ import soundfile
 from convolens.media.audio import read_audio
 from convolens.media.audio_extras import read_extras
 from convolens.media.audio_reading import audio_length
+from tests.fuzz.blocks import join_mp3, split_mp3
 from tests.fuzz.containers import (
     Join,
     Split,
@@ -210,7 +211,7 @@ FORMATS = {
     "aiff": _sound(".aiff", aiff_seeds, _chunked(split_riff, join_riff)),
     "flac": _sound(".flac", flac_seeds, _chunked(split_flac, join_flac)),
     "ogg": _sound(".ogg", ogg_seeds, _chunked(split_ogg, join_ogg)),
-    "mp3": replace(_sound(".mp3", mp3_seeds, damaged), turns=2),
+    "mp3": replace(_sound(".mp3", mp3_seeds, _chunked(split_mp3, join_mp3)), turns=2),
     "au w64 caf": _sound(".au", other_seeds, damaged),
     "film": replace(_sound(".m4a", film_seeds, change_film), read=read_sound),
 }

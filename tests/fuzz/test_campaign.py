@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 import convolens as cl
-from tests.fuzz import calls, containers, pictures, sounds
+from tests.fuzz import blocks, calls, containers, pictures, sounds, weights
 from tests.fuzz.formats import FORMATS, change_of
 from tests.fuzz.minimise import smallest
 
@@ -131,6 +131,8 @@ def test_what_was_right_gives_what_it_must():
         (containers.split_riff, containers.join_riff, sounds.aiff_seeds),
         (containers.split_flac, containers.join_flac, sounds.flac_seeds),
         (containers.split_ogg, containers.join_ogg, sounds.ogg_seeds),
+        (blocks.split_mp3, blocks.join_mp3, sounds.mp3_seeds),
+        (blocks.split_gif, blocks.join_gif, pictures.gif_seeds),
         (containers.split_boxes, containers.join_boxes, pictures.modern_seeds),
     ],
 )
@@ -140,9 +142,28 @@ def test_a_file_taken_apart_and_put_together_is_the_same(split, join, seeds):
             assert join(*split(seed)) == seed
 
 
+@pytest.mark.parametrize("kind", ["mp3", "onnx"])
+def test_what_is_changed_was_read_before(tmp_path, kind):
+    form = FORMATS[kind]
+    form.stage(tmp_path)
+    for seed in form.seeds():
+        form.read(form.put(tmp_path, seed))
+
+
+def test_checksums_of_hdf5_are_those_that_it_wrote():
+    assert blocks.lookup3(b"Four score and seven years ago") == 0x17770551
+    newest = weights.hdf5_seeds()[2]
+    assert newest.count(b"OHDR") > 3
+    assert blocks._with_checksums(newest) == newest
+    spoiled = bytearray(newest)
+    spoiled[spoiled.index(b"OHDR") + 20] ^= 1
+    assert blocks._with_checksums(bytes(spoiled)) not in (newest, bytes(spoiled))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Pillow's, of its format IM
 @pytest.mark.parametrize("mutators", ["first", "second"])
 def test_a_case_is_made_of_the_seed_and_its_number_alone(mutators):
-    for kind in ("png", "coco", "wav", "npy"):
+    for kind in ("png", "coco", "wav", "npy", "mp3", "gif", "bmp pnm …", "hdf5", "onnx"):
         change, seed = change_of(kind, mutators), FORMATS[kind].seeds()[0]
         made = [change(seed, Random(f"5/{number}")) for number in range(30)]
         assert made == [change(seed, Random(f"5/{number}")) for number in range(30)]

@@ -28,9 +28,11 @@ from convolens.errors import (
 from convolens.inference.predict import predict_files
 from convolens.inference.stylize import _load_state
 from convolens.media.audio import read_audio
+from convolens.media.audio_parts import read as parts_of
+from convolens.media.images import read_header
 from convolens.training.checkpoint import read_checkpoint
 from convolens.trunks.weights.tensor_file import write_tensor_file
-from tests.fuzz import networks, predictions, sounds
+from tests.fuzz import containers, networks, pictures, predictions, sounds
 
 pytestmark = pytest.mark.bad_input
 
@@ -198,6 +200,40 @@ def test_a_flac_of_unknown_length_cut_before_its_first_frame_ends_is_refused(tmp
     path.write_bytes(whole[:122])
     with pytest.raises(FormatError, match="need frames of sound behind its header, got none"):
         read_audio(path)
+
+
+def test_a_mask_of_loudspeakers_that_is_no_number_is_none(tmp_path):
+    path = tmp_path / "a.flac"
+    whole = sounds.flac_seeds()[2]
+    path.write_bytes(whole)
+    assert parts_of(path, "FLAC").speakers == 3
+    path.write_bytes(whole.replace(b"MASK=0x3", b"MASK=0xM"))
+    assert parts_of(path, "FLAC").speakers is None
+
+
+def test_of_two_orientations_of_a_png_the_first_holds(tmp_path):
+    path = tmp_path / "a.png"
+    head, chunks = containers.split_png(pictures.encoded(pictures.RGB, "PNG", exif=pictures.EXIF))
+    last = containers.Chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0")
+    path.write_bytes(containers.join_png(head, [*chunks[:-1], last, chunks[-1]]))
+    pixels = cl.read_image(path)
+    assert read_header(path).size == (pixels.shape[1], pixels.shape[0]) == (12, 9)
+
+
+def test_a_ratio_of_nothing_in_a_state_of_training_is_refused(tmp_path):
+    from convolens.models.model_file import RESUMED
+
+    path = tmp_path / "last.ckpt"
+    place = {"epoch": 1, "step": 0, "lr": 0.1, "sums": {}, "counts": {}, "rows": []}
+    for ratio in (2, 0):
+        facts = {"task": {"augmentation": [[1, 2], ratio, 0, 0]}}
+        path.touch()
+        text = json.dumps({"place": place, "ema_steps": 0, "facts": facts})
+        write_tensor_file(path, {"model.a": torch.zeros(1)}, {RESUMED: text})
+        if ratio:
+            assert read_checkpoint(path).facts["task"]["augmentation"][1] == [0.5, 2]
+    with pytest.raises(WeightsError, match="got a damaged file"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("change", [{"epoch": "1"}, {"step": None}, {"lr": {}}, {"best": "a"}, {"sums": {"loss": "a"}}])

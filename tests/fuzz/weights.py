@@ -22,6 +22,7 @@ from convolens.trunks.registry import describe_weights
 from convolens.trunks.weights.checkpoint import read_checkpoint
 from convolens.trunks.weights.hdf5 import open_hdf5
 from convolens.trunks.weights.pickles import read_pickled
+from tests.fuzz.blocks import change_hdf5
 from tests.fuzz.form import Format
 from tests.fuzz.mutators import damaged
 from tests.fuzz.networks import model_seeds, network
@@ -146,5 +147,5 @@ def read_hdf5(path: Path) -> None:
 FORMATS = {
     "safetensors": Format("case.safetensors", model_seeds, change_header(change_json), read_weights),
     "pth": Format("case.pth", torch_seeds, change_pth, read_pth),
-    "hdf5": Format("case.h5", hdf5_seeds, damaged, read_hdf5, turns=1),
+    "hdf5": Format("case.h5", hdf5_seeds, change_hdf5, read_hdf5, turns=1),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from convolens.errors import ConvolensError, DeviceError, WeightsError, need_one_of, need_package
+from convolens.memory import need_memory
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# Where weights in other files are looked for. What is exported has none; a stranger's file shall not have others read.
+_ELSEWHERE, _NOWHERE = "session.model_external_initializers_file_folder_path", f"{os.devnull}/nowhere"
 _QUIET = 4  # of ONNX Runtime's levels of what it says: what is fatal
 
 
@@ -39,7 +43,11 @@ def open_session(source: Path | bytes, name: object, device: str = "auto") -> In
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # which holds cores that others want
+    options.add_session_config_entry(_ELSEWHERE, _NOWHERE)
     with failures_told(name, "need an ONNX model that ONNX Runtime can run"):
+        if isinstance(source, Path):  # as bytes, for from a path it also reads what lies beside the file
+            need_memory(2 * source.stat().st_size, name)
+            source = source.read_bytes()
         providers = _providers(device, onnxruntime.get_available_providers())
         return onnxruntime.InferenceSession(source, options, providers=providers)
 

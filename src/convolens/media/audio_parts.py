@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +30,7 @@ _WORDS = {
 }  # fmt: skip
 # Texts of a WAV that libsndfile reads, or that tell of the program that wrote it.
 _INFO_KNOWN = {b"INAM", b"IART", b"ICMT", b"ICRD", b"IGNR", b"IPRD", b"ITRK", b"ICOP", b"ISFT", b"IPRT"}
+_MASK = re.compile("0[xX][0-9a-fA-F]{1,8}")  # of loudspeakers, in a FLAC's comments
 _FLAC_COMMENTS, _FLAC_PICTURE = 4, 6
 _FLAC_KEPT = {2: "application data", 4: "", 5: "cue sheet", 6: "cover picture"}
 
@@ -146,7 +148,7 @@ def _of_flac(stream: BinaryIO) -> Parts:
             names += list(comments)
             tags |= comments
             mask = comments.get("WAVEFORMATEXTENSIBLE_CHANNEL_MASK", "")
-            speakers = int(mask, 16) if mask.lower().startswith("0x") and len(mask) < 12 else None
+            speakers = int(mask, 16) if _MASK.fullmatch(mask) else None
     return Parts(tuple(found), tuple(names), speakers, tags)
 
 

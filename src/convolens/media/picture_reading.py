@@ -132,6 +132,8 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     need_room(image.size, DEEP if picture_png.is_deep(image, data) else image.mode)
     icc = long_profile or image.info.get("icc_profile")
     words = _words_of(image)  # a TIFF's tables cannot be read after loading
+    if image.format == "PNG":
+        image.getexif()  # of several the first holds, as for the header; after loading Pillow takes the last
     if picture_png.is_deep(image, data):
         pixels = picture_png.decode(data)
     elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):

@@ -150,7 +150,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         known = _in_todays_words(json.loads(texts[RESUMED]))
         tensors = {_todays_name(name): value for name, value in tensors.items()}
         return Checkpoint(path, _progress(known["place"]), known["facts"], _number(known["ema_steps"], int), tensors)
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"{path}: need the state of a training to resume from, got a damaged file: {error}"
         ) from error
