@@ -22,7 +22,5 @@ def test_weights_in_another_file_are_not_read(tmp_path):
     weights.data_location = TensorProto.EXTERNAL
     weights.external_data.add(key="location", value="beside.bin")
     (tmp_path / "leads.onnx").write_bytes(whole.SerializeToString())
-    with pytest.raises(
-        WeightsError, match=r"leads.onnx: need an ONNX model .*[Ee]xternal"
-    ):
+    with pytest.raises(WeightsError, match=r"leads.onnx: need an ONNX model .*[Ee]xternal"):
         cl.load(tmp_path / "leads.onnx")
