@@ -1,5 +1,6 @@
 """What a sound file says beside its samples, from file to file: kept where there is a place for it, else named."""
 
+import re
 import struct
 import warnings
 
@@ -8,9 +9,11 @@ import pytest
 import soundfile
 
 from convolens.effects.sounds.files import change_sound_file
+from convolens.errors import FileNote
 from convolens.media import audio_extras, audio_id3, audio_parts
 from convolens.media.audio import read_audio
 from convolens.media.audio_extras import read_extras
+from convolens.media.audio_headers import chunks
 
 TAGS = {"title": "Füße", "artist": "Someone", "album": "Somewhere", "date": "1999", "genre": "Test", "comment": "none"}
 
@@ -112,6 +115,26 @@ def test_cue_points_loops_and_broadcast_data_stay_in_a_wav_byte_for_byte(tmp_pat
     for name in ("cue points", "loops", "broadcast data", "names of cue points", "chunk 'iXML'", "text 'IENG'"):
         assert name in note
     assert audio_extras._tags_of(tmp_path / "out.flac")["title"] == "a song"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "told"), [(0, "400 bytes|800 bytes of them follow"), (8, "792 bytes behind the 8")]
+)
+@pytest.mark.parametrize("target", ["b.wav", "b.flac"])
+def test_samples_behind_what_a_header_claims_are_no_chunk(tmp_path, claimed, told, target):
+    soundfile.write(tmp_path / "a.wav", np.arange(1000, 1400, dtype=np.int16), 8000, "PCM_16")
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    data[40:44] = claimed.to_bytes(4, "little")  # as programs leave it that never fill it in, or too early
+    (tmp_path / "a.wav").write_bytes(data)
+    with pytest.warns(FileNote) as notes:
+        change_sound_file(tmp_path / "a.wav", tmp_path / target, lambda blocks, rate: blocks)
+    assert {bool(re.search(told, str(one.message))) for one in notes} == {True}  # and no chunk that has no place
+    samples, _ = soundfile.read(tmp_path / target, dtype="int16")
+    np.testing.assert_array_equal(samples, range(1000, 1400) if claimed == 0 else range(1000, 1004))
+    if target == "b.wav":
+        with (tmp_path / target).open("rb") as stream:
+            stream.seek(12)
+            assert [name for name, _ in chunks(stream, "little")] == [b"fmt ", b"data"]
 
 
 def test_odd_chunks_and_a_long_wav_keep_their_chunks_too(tmp_path, monkeypatch):

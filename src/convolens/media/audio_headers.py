@@ -50,13 +50,13 @@ def mended(file: Path) -> dict[int, bytes]:
         right = {} if claim.size_at is None else {claim.size_at: _number(held, claim)}
         if claim.size is None:
             return right
-        if claim.size == 0 and claim.size_at is not None and not _is_chunks(stream, claim.order):
+        if claim.size == 0 and claim.size_at is not None and not are_chunks(stream, claim.order):
             note(f"{file}: its header claims no samples, and {held} bytes of them follow; all are taken")
             return right
         if claim.size < held and claim.size_at is not None:
             stream.seek(start + claim.size + claim.size % 2)
             behind = held - claim.size
-            if not _is_chunks(stream, claim.order, rough=True):
+            if not are_chunks(stream, claim.order, rough=True):
                 note(f"{file}: {behind} bytes behind the {claim.size} of samples that its header claims were left out")
     _check(claim.size, held, file)
     return right if claim.size > held and claim.width == 8 else {}
@@ -84,26 +84,6 @@ def _check(claimed: int, held: int, file: Path) -> None:
         f"{file}: need the {claimed} bytes of samples that its header claims, got {held}; "
         "the file was cut short or its header is wrong"
     )
-
-
-def _is_chunks(stream: BinaryIO, order: Order, *, rough: bool = False) -> bool:
-    """Whether nothing but chunks follows, up to the end: names of letters, sizes that fit.
-
-    Args:
-        stream: stands where the first would begin.
-        order: of the bytes of a size.
-        rough: let less than a chunk's head be left over at the end.
-    """
-    start = stream.tell()
-    end = stream.seek(0, 2)
-    stream.seek(start)
-    while end - stream.tell() >= 8:
-        head = stream.read(8)
-        size = int.from_bytes(head[4:], order)
-        if not head[:4].isascii() or not head[:4].decode("ascii").isprintable() or size > end - stream.tell():
-            return False
-        stream.seek(size + size % 2, 1)
-    return rough or end - stream.tell() <= 0
 
 
 def _claimed(stream: BinaryIO, file: Path) -> _Claim | None:
@@ -170,6 +150,26 @@ def _caf(stream: BinaryIO, magic: bytes) -> _Claim | None:
             return None
         stream.seek(size, 1)
     return None
+
+
+def are_chunks(stream: BinaryIO, order: Order, *, rough: bool = False) -> bool:
+    """Whether nothing but chunks follows, up to the end: names of letters, sizes that fit.
+
+    Args:
+        stream: stands where the first would begin.
+        order: of the bytes of a size.
+        rough: let less than a chunk's head be left over at the end.
+    """
+    start = stream.tell()
+    end = stream.seek(0, 2)
+    stream.seek(start)
+    while end - stream.tell() >= 8:
+        head = stream.read(8)
+        size = int.from_bytes(head[4:], order)
+        if not head[:4].isascii() or not head[:4].decode("ascii").isprintable() or size > end - stream.tell():
+            return False
+        stream.seek(size + size % 2, 1)
+    return rough or end - stream.tell() <= 0
 
 
 def chunks(stream: BinaryIO, order: Order) -> Iterator[tuple[bytes, int]]:

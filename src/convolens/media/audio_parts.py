@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from convolens.errors import FormatError
 from convolens.media import audio_id3, audio_ogg
-from convolens.media.audio_headers import Order, chunks
+from convolens.media.audio_headers import Order, are_chunks, chunks
 from convolens.media.audio_mp3 import synchsafe
 
 _MOST = 64 << 20  # bytes of all parts: a cover is 5 MB
@@ -118,14 +118,17 @@ def _of_aiff(stream: BinaryIO) -> Parts:
 
 
 def _chunk_data(stream: BinaryIO, order: Order) -> Iterator[tuple[bytes, int, bytes]]:
-    """Names, sizes and contents, but for those of the samples; an open size ends the file."""
+    """Names, sizes and contents, but for those of the samples; what follows these and is no chunk is left out."""
     held, total = os.fstat(stream.fileno()).st_size, 0
     stream.seek(12)
     for name, size in chunks(stream, order):
         if name in (b"data", b"SSND"):
             yield name, size, b""
-            if size > held:
+            start = stream.tell()
+            stream.seek(min(start + size + size % 2, held))
+            if not are_chunks(stream, order, rough=True):
                 return
+            stream.seek(start)
             continue
         data = _read_some(stream, min(size, held))
         total += len(data)
