@@ -173,16 +173,28 @@ def test_a_png_with_long_texts_is_read(tmp_path, name, data, before):
     (tmp_path / "a.png").write_bytes(with_chunk(png_bytes(), name, data, before))
     assert (read_image(tmp_path / "a.png") == RED).all()
     assert read_header(tmp_path / "a.png") == ((60, 40), "colour")
-    with pytest.warns(FileNote, match=r"a\.png: its texts of more than 1 MiB are left out"):
+    with pytest.warns(FileNote, match=r"a\.png: its texts of more than 1 MiB, or 64 MiB together, are left out"):
         assert read_picture(tmp_path / "a.png").texts == ()
 
 
-def test_a_png_with_very_many_texts_is_read(tmp_path):
-    data = png_bytes()
-    at = data.index(b"IDAT") - 4
-    texts = b"".join(picture_png._chunk(b"tEXt", b"Comment\0" + b"x" * 900_000) for _ in range(80))
-    (tmp_path / "a.png").write_bytes(data[:at] + texts + data[at:])
+SHORT = zlib.compress(b"x" * (1 << 20))  # a kilobyte: it is what they unfold to that counts
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "count"),
+    [
+        (b"tEXt", b"Comment\0" + b"x" * 900_000, 80),
+        (b"zTXt", b"Comment\0\0" + SHORT, 100),
+        (b"iTXt", b"Comment\0\1\0en\0\0" + SHORT, 100),
+    ],
+)
+def test_a_png_with_very_many_texts_is_read(tmp_path, name, data, count):
+    png = png_bytes()
+    at = png.index(b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(png[:at] + picture_png._chunk(name, data) * count + png[at:])
     assert (read_image(tmp_path / "a.png") == RED).all()
+    with pytest.warns(FileNote, match="or 64 MiB together, are left out"):
+        assert read_picture(tmp_path / "a.png").texts != ()
 
 
 def test_a_profile_too_long_for_pillow_is_kept(tmp_path):

@@ -70,6 +70,29 @@ def test_opacity_stays_and_what_is_none_is_left_out_with_a_note(tmp_path, planar
         np.testing.assert_array_equal(found, samples[:, :, :3])
 
 
+@pytest.mark.parametrize(
+    ("channels", "photometric", "extras", "more", "kept"),
+    [
+        (4, 2, [0], 1, 3),
+        (5, 2, [0, 0], 2, 3),
+        (4, 2, [2], 0, 4),
+        (2, 1, [0], 1, 1),
+        (5, 5, [0], 1, None),
+        (3, 2, None, 0, 3),
+        (1, 1, None, 0, 1),
+    ],
+)
+def test_further_channels_of_8_bits_are_left_out_with_a_note_too(
+    tmp_path, channels, photometric, extras, more, kept, recwarn
+):
+    samples = noise(5, 7, channels) >> 8
+    found = read(tmp_path, tiff(samples, photometric, extras=extras, bits=8))
+    told = [str(one.message) for one in recwarn if issubclass(one.category, FileNote)]
+    assert [f"holds {more} further channels that are no opacity" in one for one in told] == [True] * (more > 0)
+    if kept:
+        np.testing.assert_array_equal(found, samples[:, :, 0] if kept == 1 else samples[:, :, :kept])
+
+
 def test_a_pure_red_with_a_further_channel_is_no_pink_to_a_network(tmp_path):
     from convolens.media.pixels import as_rgb8
 

@@ -222,7 +222,7 @@ def readable(data: bytes, name: str, *, with_texts: bool = False) -> tuple[bytes
         return data, None
     found = picture_png.readable(data)
     if found.lacks_texts and with_texts:
-        note(f"{name}: its texts of more than 1 MiB are left out")
+        note(f"{name}: its texts of more than 1 MiB, or 64 MiB together, are left out")
     return found.data, found.profile
 
 

@@ -17,7 +17,7 @@ from convolens.media.pixels import as_gray_or_colors
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LONG = 1 << 20  # bytes of a text after decompression, beyond which Pillow refuses the file; and profiles the same
-_MOST_TEXT = 64 << 20  # of all texts
+_MOST_TEXT = 64 << 20  # of all texts, as Pillow counts them
 _MOST_PROFILE = 64 << 20
 _XMP = "XML:com.adobe.xmp"  # the keyword under which a PNG has an editor's words
 
@@ -60,7 +60,8 @@ class Readable(NamedTuple):
 def readable(data: bytes) -> Readable:
     """The file as Pillow reads it.
 
-    Pillow takes a file for an attack whose texts or profile are longer than 1 MiB; they have nothing to do with pixels.
+    Pillow takes a file for an attack whose texts or profile are longer than 1 MiB, or all texts together than 64 MiB;
+    they have nothing to do with pixels.
 
     Raises:
         FormatError: a checksum is wrong.
@@ -68,9 +69,11 @@ def readable(data: bytes) -> Readable:
     left_out, text, profile = [], 0, None
     for chunk in chunks(data):
         if chunk.name in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
-            text += chunk.end - chunk.begin
-            if _is_long(data, chunk) or text > _MOST_TEXT:
+            size = _size(data, chunk)
+            text += size if chunk.name != b"iCCP" else 0
+            if size > _LONG or (text > _MOST_TEXT and chunk.name != b"iCCP"):
                 left_out.append(chunk)
+                text -= size if chunk.name != b"iCCP" else 0
                 profile = _profile(data, chunk) if chunk.name == b"iCCP" else profile
     if not left_out:
         return Readable(data)
@@ -82,11 +85,12 @@ def readable(data: bytes) -> Readable:
     return Readable(b"".join([*kept, data[at:]]), profile, lacks_texts)
 
 
-def _is_long(data: bytes, chunk: _Chunk) -> bool:
+def _size(data: bytes, chunk: _Chunk) -> int:
+    """Bytes of a text or profile after decompression, of which no more are made than show that it is too long."""
     content = data[chunk.begin + 8 : chunk.end - 4]
     if chunk.name == b"tEXt" or (chunk.name == b"iTXt" and content[content.find(b"\0") + 1 :][:1] != b"\1"):
-        return len(content) > _LONG
-    return len(_inflated(_packed(content, chunk.name), _LONG + 1)) > _LONG
+        return len(content)
+    return len(_inflated(_packed(content, chunk.name), _LONG + 1))
 
 
 def _packed(content: bytes, name: bytes) -> bytes:

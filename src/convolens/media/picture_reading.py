@@ -134,6 +134,7 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     words = _words_of(image)  # a TIFF's tables cannot be read after loading
     if image.format == "PNG":
         image.getexif()  # of several the first holds, as for the header; after loading Pillow takes the last
+    picture_tiff.tell_further_channels(image, name)
     if picture_png.is_deep(image, data):
         pixels = picture_png.decode(data)
     elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):

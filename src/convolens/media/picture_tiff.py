@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from convolens.errors import FormatError
 from convolens.media.notes import note
@@ -24,6 +24,7 @@ _MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
 _COLORS = {_WHITE_IS_ZERO: 1, _GRAY: 1, _RGB: 3}
 _NAMES = {3: "palette", 4: "mask", _CMYK: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 32803: "a camera's raw data"}
+_SAMPLES_PER_PIXEL = 277
 _PREMULTIPLIED, _OPACITY = 1, 2  # what ExtraSamples says of a channel
 
 
@@ -117,6 +118,15 @@ def decode(data: bytes, page: int, layout: Layout, name: str) -> NDArray[np.uint
     if samples.ndim != 3 or samples.shape[:2] != (height, width) or samples.shape[2] < colors:
         raise FormatError(f"need grey, RGB or RGBA, got layers of shape {samples.shape}")
     return _shown(samples, colors, layout, name)
+
+
+def tell_further_channels(image: Image.Image, name: str) -> None:
+    """A word on those of a TIFF of 8 bits that Pillow leaves out."""
+    if image.format == "TIFF":
+        tags: Any = image
+        more = int(tags.tag_v2.get(_SAMPLES_PER_PIXEL, 1)) - len(image.getbands())
+        if more > 0:
+            note(f"{name}: holds {more} further channels that are no opacity; they are left out")
 
 
 def _shown(samples: NDArray[np.uint16], colors: int, layout: Layout, name: str) -> NDArray[np.uint16]:
