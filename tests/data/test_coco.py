@@ -107,12 +107,13 @@ def test_an_id_given_twice_is_a_fault_and_a_picture_given_twice_is_one(pair):
 SQUARE = {"size": [80, 100], "counts": [40 * 80 + 20, *([40, 40] * 19), 40, 20 + 40 * 80]}
 
 
-@pytest.mark.parametrize("bbox", [{}, {"bbox": None}, {"bbox": []}])
+@pytest.mark.parametrize("bbox", [{}, {"bbox": None}, {"bbox": []}, {"bbox": [0, 0, 0, 0]}, {"bbox": [None] * 4}])
 @pytest.mark.parametrize(
     "outline",
     [
         [[40, 20, 60, 20, 60, 60, 40, 60]],
         [40, 20, 60, 20, 60, 60.0],
+        [[], [40, 20, 60, 20, 60, 60]],
         [[40, 20, 45, 20, 45, 30], [50, 50, 60, 60, 50, 60]],
         SQUARE,
     ],
@@ -134,6 +135,8 @@ def test_an_outline_or_a_mask_gives_its_box(pair, bbox, outline):
         ({"bbox": [1, 2, 3, True]}, "need bbox of four numbers, got"),
         ({"bbox": [10**400, 2, 3, 4]}, "need bbox of four numbers that a double can hold"),
         ({"bbox": "1 2 3 4"}, "need bbox of four numbers, got '1 2 3 4'"),
+        ({"bbox": None, "segmentation": [[]]}, "need outlines of three points or more"),
+        ({"bbox": [None] * 4}, "need bbox of four numbers, got"),
         ({"bbox": None, "segmentation": [[1, 2, 3, 4]]}, "need outlines of three points or more"),
         ({"bbox": None, "segmentation": [[1, 2, 3, 4, 5, 6, 7]]}, "need outlines of three points or more"),
         ({"bbox": None, "segmentation": [[[1, 2], [3, 4], [5, 6]]]}, "need outlines of numbers"),
@@ -209,6 +212,8 @@ def published(folder: Path, *kinds: str) -> Path:
         (("instances", "captions", "person_keypoints"), "instances", 4),
         (("instances", "stuff"), "instances", 4),
         (("captions", "person_keypoints"), "person_keypoints", 2),
+        (("lvis_v1", "captions"), "lvis_v1", 4),
+        (("panoptic", "mine", "image_info"), "mine", 4),
     ],
 )
 def test_of_files_for_the_same_pictures_those_with_boxes_are_read(tmp_path, kinds, meant, count):
@@ -224,6 +229,14 @@ def test_of_files_for_the_same_pictures_those_with_boxes_are_read(tmp_path, kind
     assert all(one.path.exists() for one in data.examples)
     found = diagnose(tmp_path, progress=False).findings
     assert [one.count for one in found if one.kind == "other annotations"] == [2 * (len(kinds) - 1)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_json_as_other_shells_write_it(pair, encoding):
+    file = write(pair / "a.json", PAIR, [annotation(1)])
+    text = file.read_text()
+    file.write_bytes((b"\xfe\xff" if encoding == "utf-16-be" else b"") + text.encode(encoding))
+    assert boxes(read_data(pair)) == {"a.png": [("cat", BOX)], "b.png": []}
 
 
 def test_pictures_in_two_files_whose_names_say_nothing_are_refused(pair):

@@ -71,6 +71,10 @@ def yolo(folder: Path, *names: str) -> Path:
         ("data/images/a.png", "images/a.png"),
         ("C:\\Users\\me\\Set\\A.png", "set/a.png"),
         ("./a.png", "a.png"),
+        (" a.png", "a.png"),
+        ("images/a.png ", "images/a.png"),
+        ("\\\\server\\share\\set\\a.png", "set/a.png"),
+        ("sub\\x/a.png", "sub/x/a.png"),
     ],
 )
 @pytest.mark.parametrize("write", [coco, csv, voc, yolo])

@@ -53,6 +53,11 @@ def one(tmp_path):
         ("some", "some/labels", "classes.txt"),
         ("photos", "labels", "labels/classes.txt"),
         ("set/frames", "set/Labels", "classes.txt"),
+        ("images/train", "labels/train", "labels/train/classes.txt"),
+        ("images/val", "images/val", "images/val/classes.txt"),
+        ("obj", "obj", "obj.names"),
+        ("images", "labels", "predefined_classes.txt"),
+        ("images/labels", "images/labels", "classes.txt"),
     ],
 )
 def test_a_pictures_text_is_found_where_programs_put_it(tmp_path, pictures, texts, names):

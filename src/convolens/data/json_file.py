@@ -50,6 +50,8 @@ def keys_in(path: Path, start: str, names: tuple[str, ...]) -> frozenset[str]:
     if path.suffix.lower() != ".json" or not path.is_file():
         return frozenset()
     ends = ends_of_file(path)
+    if ends.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, as shells on Windows write it
+        ends = ends[2:].replace(b"\0", b"")
     if not ends.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(start.encode()):
         return frozenset()
     return frozenset(name for name in names if re.search(rb'"' + name.encode() + rb'"\s*:', ends))

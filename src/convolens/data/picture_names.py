@@ -1,8 +1,8 @@
 r"""Where the pictures of annotations are: names as other programs and other machines spell them, found on this one.
 
 A name is looked for as it stands; by its end, `C:\set\train\a.jpg` as `train/a.jpg`; in other capitals, in Unicode's
-other form and with `%20` for a blank; and, where it has no suffix, by its stem. Each folder is listed once, so that
-100,000 pictures cost no look at the disk each.
+other form, with `%20` for a blank and with blanks at its ends; and, where it has no suffix, by its stem. Each folder is
+listed once, so that 100,000 pictures cost no look at the disk each.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class PictureNames:
 
 
 def _key(name: str) -> str:
-    return normalize("NFC", unquote(name)).casefold()
+    return normalize("NFC", unquote(name)).strip().casefold()
 
 
 def pictures_of(file: Path, names: Sequence[str], split: str = "") -> PictureNames:

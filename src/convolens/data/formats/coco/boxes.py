@@ -15,7 +15,7 @@ MAX_PIXELS = 1 << 40  # of a mask; its runs alone are held
 
 
 def corners_of(annotation: dict[str, Any]) -> Corners:
-    """`(x1, y1, x2, y2)` in pixels: of `bbox`, or where that is missing, empty or all 0, of `segmentation`.
+    """`(x1, y1, x2, y2)` in pixels: of `bbox`, or where that is missing, empty, all 0 or all null, of `segmentation`.
 
     Raises:
         ValueError: neither holds a box; it says what was needed.
@@ -28,7 +28,8 @@ def corners_of(annotation: dict[str, Any]) -> Corners:
     (1.0, 1.0, 2.0, 3.0)
     """
     box, outline = annotation.get("bbox"), annotation.get("segmentation")
-    if box is not None and box != [] and not (outline and box == [0, 0, 0, 0]):
+    nothing = ([0, 0, 0, 0], [None] * 4)  # as some programs fill it in beside an outline
+    if box is not None and box != [] and not (outline and box in nothing):
         x, y, width, height = _numbers(box, "bbox of four numbers", 4)
         return x, y, tidy(x + width), tidy(y + height)
     if isinstance(outline, dict):
@@ -73,9 +74,9 @@ def _parts(outline: Any) -> list[list[float]]:
     """All parts of an outline, each `[x1, y1, x2, y2, x3, y3, …]`; one alone may stand without its list."""
     if not isinstance(outline, list):
         raise ValueError(f"need segmentation as outlines or a mask, got {type(outline).__name__}")
-    parts = outline if all(isinstance(part, list) for part in outline) else [outline]
+    parts = [part for part in outline if part != []] if all(isinstance(part, list) for part in outline) else [outline]
     points = [_numbers(part, "outlines of numbers") for part in parts]
-    if any(len(part) < 6 or len(part) % 2 for part in points):
+    if not points or any(len(part) < 6 or len(part) % 2 for part in points):
         raise ValueError(f"need outlines of three points or more, got {outline!r:.60}")
     return points
 

@@ -35,12 +35,11 @@ def json_files(path: Path) -> list[tuple[Path, str]]:
 
 
 def with_objects(files: list[tuple[Path, str]]) -> tuple[list[tuple[Path, str]], list[Path]]:
-    """Those that have boxes, by their names, and those passed over: `captions_*` and the like beside `instances_*`."""
+    """Those that have boxes, by their names, and those passed over: `captions_*` and the like beside any others."""
     meant = next((start for start in WITH_BOXES if any(file.name.startswith(start) for file, _ in files)), None)
-    if meant is None:
-        return files, []
-    others = [file for file, _ in files if file.name.startswith(OTHERS) and not file.name.startswith(meant)]
-    return [one for one in files if one[0] not in others], others
+    others = [file for file, _ in files if file.name.startswith(OTHERS) and not (meant and file.name.startswith(meant))]
+    left = [one for one in files if one[0] not in others]
+    return (left, others) if left else (files, [])
 
 
 def parsed(path: Path, *, annotations: bool = True) -> dict[str, Any]:

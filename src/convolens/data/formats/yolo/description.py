@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from convolens.data.dataset import Fault
-from convolens.data.files import SPLITS, found_by_end, read_text
+from convolens.data.files import SPLITS, folders_in, found_by_end, read_text
 from convolens.data.picture_names import PictureNames
 from convolens.data.yaml_file import read_yaml
 from convolens.errors import DataError, FileError, FormatError
 from convolens.media.picture_files import files_below
 
-NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.data")
+LISTS = ("classes.txt", "obj.names", "predefined_classes.txt")  # of names, one a line; labelImg's and Darknet's
+NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.data", *LISTS[1:])
+FOLDERS = ("labels", "images")  # that may have the list of names, they or their splits
 HEAD = 1 << 16  # bytes of another `.yaml` in which the keys of a description must occur for it to be one
 NOTHING = ("", "~", "null", "Null", "NULL")  # a key without a value
 DARKNET = ".data"
@@ -66,7 +68,9 @@ def description_in(folder: Path) -> Path | None:
         DataError: several do, and none has one of the usual names.
     """
     usual = [folder / name for name in NAMES]
-    usual += [folder / inside / "classes.txt" for inside in ("labels", "Labels", "images", "Images")]
+    inside = [one for one in folders_in(folder) if one.name.lower() in FOLDERS]
+    inside += [split for one in inside for split in folders_in(one) if split.name.lower() in SPLITS]
+    usual += [place / LISTS[0] for place in inside]
     found = next((path for path in usual if path.is_file()), None)
     if found is not None:
         return found
@@ -92,8 +96,11 @@ def described(path: Path) -> Description:
         FileError: it cannot be read, or none of the pictures that it names are there.
         FormatError: it does not say which classes there are, or contradicts itself.
     """
-    if path.suffix.lower() == ".txt":
-        base = path.parent.parent if path.parent.name.lower() == "labels" else path.parent
+    if path.suffix.lower() == ".txt" or path.name in LISTS:
+        base = path.parent
+        if base.name.lower() in SPLITS and base.parent.name.lower() in FOLDERS:
+            base = base.parent
+        base = base.parent if base.name.lower() == "labels" else base
         return Description(path, _names_in(path), tuple(_parts_of(base)), (base,))
     content = _darknet(path) if path.suffix.lower() == DARKNET else read_yaml(path)
     names = _names(path, content)

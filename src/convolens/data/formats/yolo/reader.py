@@ -15,7 +15,7 @@ from pathlib import Path
 
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading, Skipped
 from convolens.data.files import listed, no_picture, read_text
-from convolens.data.formats.yolo.description import DARKNET, NAMES, Description, described, description_in
+from convolens.data.formats.yolo.description import DARKNET, LISTS, NAMES, Description, described, description_in
 from convolens.data.formats.yolo.labels import TextFiles, parsed_line, points_in
 from convolens.data.text import tidy
 from convolens.errors import DataError, FileError
@@ -29,7 +29,7 @@ def recognize(path: Path) -> bool:
     """Whether it is a `.yaml`, `.data` or `classes.txt`, or a folder with such a description in it."""
     if path.is_dir():
         return description_in(path) is not None
-    return path.name == "classes.txt" or path.suffix.lower() in (".yaml", ".yml", DARKNET)
+    return path.name in LISTS or path.suffix.lower() in (".yaml", ".yml", DARKNET)
 
 
 def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -> Reading:
