@@ -281,6 +281,9 @@ def test_annotations_of_no_known_format_are_named(tmp_path, name, content):
         "Image Name, Class Name, X-Min, Y-Min, X-Max, Y-Max\na.jpg, cat, 40, 20, 60, 60\n",
         "image_id,class_name,class_id,x_min,y_min,x_max,y_max\na,cat,7,40,20,60,60\n",
         "filename\tleft\ttop\tright\tbottom\tlabel\na.jpg\t40\t20\t60\t60\tcat\n",
+        "path|label|x1|y1|x2|y2\na.jpg|cat|40|20|60|60\n",
+        "sep=;\npath;label;x1;y1;x2;y2\na.jpg;cat;40,0;20,0;60,00;+60,0\n",  # a spreadsheet's
+        "# boxes\n# by hand\npath,label,x1,y1,x2,y2\r\na.jpg,cat,40,20,60,60\r\n",
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -1,4 +1,8 @@
-"""Tables in text: separated by commas, semicolons or tabs."""
+"""Tables in text: separated by commas, semicolons, tabs or bars.
+
+A line `sep=;` in front, which spreadsheets write and obey, says which; lines in front that begin with `#` and have no
+separator are remarks.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from convolens.data.files import encoding_of, ends_of_file, read_text
 from convolens.errors import FormatError
 
 FIRST = 50  # lines by which a table is known
+MARKS = ",;\t|"  # between cells; of those in the head line the most frequent
 SUFFIXES = (".csv", ".tsv")
 
 Lines = list[tuple[int, list[str]]]  # each with its number in the file
@@ -43,7 +48,13 @@ def first_lines(path: Path) -> Lines:
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    mark = max(",;\t", key=text.partition("\n")[0].count)
+    mark, skipped, rest = "", 0, text
+    while (line := rest.partition("\n")[0]).startswith(("#", "sep=")):
+        if line.startswith("#") and any(one in line for one in MARKS):
+            break  # VIA's head line
+        mark = line[4:5] if line.startswith("sep=") else mark
+        rest, skipped = rest.partition("\n")[2], skipped + 1
+    mark = mark if mark in tuple(MARKS) else max(MARKS, key=line.count)
     # Not by lines: a quoted cell may hold several.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
-    return ((reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line))
+    reader = csv.reader(io.StringIO(rest, newline=""), delimiter=mark, skipinitialspace=True)
+    return ((skipped + reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line))

@@ -117,11 +117,16 @@ def _needed(label: str) -> str:
     return label
 
 
+def _number(cell: str) -> float:
+    """A number, also with a decimal comma, as spreadsheets of many countries write it between semicolons."""
+    return float(cell.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", cell) else cell)
+
+
 def _box(values: list[str], has_size: bool) -> Corners:
     if len(values) == 1:
         values = re.split(r"[\s,;]+", values[0].strip("[]() "))
     try:
-        x, y, third, fourth = map(float, values)
+        x, y, third, fourth = map(_number, values)
     except ValueError:
         raise ValueError(f"need four numbers for a box, got {', '.join(values)}") from None
     return (x, y, x + third, y + fourth) if has_size else (x, y, third, fourth)
