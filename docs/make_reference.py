@@ -56,7 +56,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("load", "classifier", "models.Classifier", "models.classify.Prediction", "localizer", "models.Localizer",
          "models.localize.Location", "detector", "models.Detector", "models.detect.Detections", "export",
          "exporting.export.Export", "exported.ExportedClassifier", "exported.ExportedLocalizer",
-         "exported.ExportedDetector", "exported.ExportedFeatures"),
+         "exported.ExportedDetector", "exported.ExportedEdges", "exported.ExportedFeatures"),
     ),
     "training": (
         "Your own pictures in, a model file out; and how good it is.",

@@ -41,7 +41,10 @@ def one_of(model, name):
         (said("class_names", "3"), "need class_names as list, got 3"),
         (said("class_names", "{"), "its class_names is not JSON"),
         (said("task", '"detect"'), "need an output 'boxes_xyxy' of 2 axes, got None"),
-        (said("task", '"colorize"'), "its task: need one of classify, localize, detect, features, got 'colorize'"),
+        (
+            said("task", '"colorize"'),
+            "its task: need one of classify, localize, detect, features, edges, got 'colorize'",
+        ),
         (said("takes", '"pictures"'), "need one input 'pictures', uint8, of 4 axes"),
         (said("format", "7"), "need facts of version 1 or earlier, got 7"),
         (lambda model: model.metadata_props.remove(one_of(model, "takes")), "need takes in its metadata, found none"),
@@ -94,7 +97,9 @@ def test_an_opset_that_will_not_do(classifier, tmp_path, opset):
 @pytest.mark.parametrize("thing", [3, None, "vgg16", cl.layers.Conv2d(3, 3, 3)])
 @pytest.mark.bad_input
 def test_a_task_without_export(tmp_path, thing):
-    with pytest.raises(cl.errors.ArgumentError, match="need a classifier, localizer, detector or trunk to export"):
+    with pytest.raises(
+        cl.errors.ArgumentError, match="need a classifier, localizer, detector, trunk or 'learned_edges' to export"
+    ):
         cl.export(thing, tmp_path / "model.onnx")
 
 

@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A run folder of train, a .safetensors file, or a trunk's name.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A run folder of train, a .safetensors file, a trunk's name, or learned_edges."
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: a name that ends in .onnx.")],
     weights: Annotated[
@@ -78,6 +81,7 @@ def export(
       convolens export runs/street street.onnx --page street-page
       convolens export resnet50 resnet50.onnx --weights resnet50/imagenet
       convolens export vgg16 features.onnx --weights hed --tap conv4_3
+      convolens export learned_edges edges.onnx
     """
     from convolens.exporting.export import export as write
     from convolens.media.picture_files import find_pictures
@@ -95,11 +99,18 @@ def export(
 def _made(model: str, weights: str | None, taps: list[str] | None) -> Model | Trunk | Any:
     """The model of a file, or its trunk where taps are wanted; or a trunk, or published classifier, by its name."""
     from convolens.errors import ArgumentError
+    from convolens.exporting.tasks import LEARNED_EDGES
     from convolens.models import load
     from convolens.models.classify import classifier
     from convolens.trunks import TRUNKS
     from convolens.trunks.registry import trunk
 
+    if model == LEARNED_EDGES and not Path(model).exists():
+        if weights is not None or taps:
+            raise ArgumentError(
+                f"weights: need none, and no tap, with {LEARNED_EDGES}, which has its own; leave them out"
+            )
+        return model
     if model not in TRUNKS or Path(model).exists():
         if weights is not None:
             raise ArgumentError("weights: need a trunk's name for them, got a model's file, which has its own")

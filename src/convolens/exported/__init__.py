@@ -2,6 +2,7 @@
 
 from convolens.exported.classify import ExportedClassifier
 from convolens.exported.detect import ExportedDetector
+from convolens.exported.edges import ExportedEdges
 from convolens.exported.features import ExportedFeatures
 from convolens.exported.loading import Exported, load_exported
 from convolens.exported.localize import ExportedLocalizer
@@ -11,6 +12,7 @@ __all__ = [
     "Exported",
     "ExportedClassifier",
     "ExportedDetector",
+    "ExportedEdges",
     "ExportedFeatures",
     "ExportedLocalizer",
     "ExportedModel",

@@ -20,7 +20,7 @@ class Facts:
     """What a file says of its model.
 
     Attributes:
-        task: `classify`, `localize`, `detect` or `features`.
+        task: `classify`, `localize`, `detect`, `features` or `edges`.
         class_names: one for each class.
         takes: the input's name: `picture` (one, uint8), `pictures` (uint8) or `batch` (preprocessed, float32).
         preprocessing: as `Preprocessing.to_dict` has it; it is part of the graph, unless the input is `batch`.

@@ -5,16 +5,20 @@ from __future__ import annotations
 from convolens.errors import WeightsError, need_one_of
 from convolens.exported.classify import ExportedClassifier
 from convolens.exported.detect import ExportedDetector
+from convolens.exported.edges import ExportedEdges
 from convolens.exported.facts import Facts
 from convolens.exported.features import ExportedFeatures
 from convolens.exported.localize import ExportedLocalizer
 from convolens.exported.session import open_session
 from convolens.media.files import AnyPath, need_file
 
-Exported = ExportedClassifier | ExportedLocalizer | ExportedDetector | ExportedFeatures  # told apart by `task`
+Exported = (
+    ExportedClassifier | ExportedLocalizer | ExportedDetector | ExportedFeatures | ExportedEdges
+)  # told apart by `task`
 
 _TASKS: dict[str, type[Exported]] = {
-    kind.task: kind for kind in (ExportedClassifier, ExportedLocalizer, ExportedDetector, ExportedFeatures)
+    kind.task: kind
+    for kind in (ExportedClassifier, ExportedLocalizer, ExportedDetector, ExportedFeatures, ExportedEdges)
 }
 
 

@@ -33,8 +33,8 @@ class ExportedModel:
     """A model in an ONNX file. Made by `convolens.load`.
 
     Attributes:
-        task: `classify`, `localize`, `detect` or `features`.
-        class_names: one for each class; none for features.
+        task: `classify`, `localize`, `detect`, `features` or `edges`.
+        class_names: one for each class; none for features and edges.
         metrics: what was measured on pictures that the model was not trained on.
         facts: all that the file says of itself.
     """

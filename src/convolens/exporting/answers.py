@@ -6,12 +6,13 @@ choice of a detector's objects, is in `tasks.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from convolens.boxes import corners_of
+from convolens.features.learned_edges import SIDES, fuse_sides
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.detect.decoding import probabilities
@@ -81,6 +82,23 @@ class Boxes(nn.Module):
         found = self.model(batch)
         corners = corners_of(decode(found.offsets, self.defaults)).clamp(0, 1)
         return probabilities(found.scores, self.model.objectness), corners
+
+
+class Edges(nn.Module):
+    """How likely each pixel lies on an outline, `(N, height, width)`."""
+
+    def __init__(self, trunk: Trunk, heads: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.trunk, self.names = trunk, tuple(heads)
+        for number, name in enumerate(self.names):
+            self.register_buffer(f"head_{number}", heads[name].detach())
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        heads = {name: self.get_buffer(f"head_{number}") for number, name in enumerate(self.names)}
+        maps = self.trunk(batch, taps=tuple(SIDES))
+        sides = [conv2d(maps[tap], heads[f"{side}.weight"], heads[f"{side}.bias"]) for tap, side in SIDES.items()]
+        return (fuse_sides(sides, heads, batch.shape[2:])[:, 0],)
 
 
 class Maps(nn.Module):

@@ -44,8 +44,10 @@ class EightBits:
     at_most: Real
 
     def __post_init__(self) -> None:
-        if self.own.task == "features":
-            raise ArgumentError("int8: need a task whose loss can be measured, got features, which have no metric")
+        if not self.own.class_names:
+            raise ArgumentError(
+                f"int8: need a task whose loss can be measured, got {self.own.task}, which have no metric"
+            )
         if self.labeled is None:
             raise ArgumentError("labeled: need data with answers to measure on what 8 bits lose, got none; give some")
         as_real(self.at_most, "at_most", "a number of points from 0 to 100", lambda value: 0 <= value <= 100)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -19,7 +19,7 @@ from convolens.exported.session import open_session
 from convolens.exporting.browser_runtime import browser_runtime
 from convolens.exporting.eight_bits import AT_MOST, EightBits, told
 from convolens.exporting.making import make
-from convolens.exporting.page import Field, write_page
+from convolens.exporting.page import TASKS, Field, write_page
 from convolens.exporting.tasks import Exportable, exportable
 from convolens.media.files import AnyPath, as_path, need_new_folder, need_target, writing
 from convolens.media.inputs import reads
@@ -59,7 +59,7 @@ class Export:
 
 @reads("check", "int8", "labeled")
 def export(
-    model: Classifier | Localizer | Detector | Trunk,
+    model: Classifier | Localizer | Detector | Trunk | Literal["learned_edges"],
     path: AnyPath,
     *,
     taps: Sequence[str] | str | None = None,
@@ -83,7 +83,8 @@ def export(
     defaults. Names of classes and more are in its metadata, as JSON under `convolens.class_names`, ….
 
     Args:
-        model: a classifier, localizer, detector, or a trunk for its features.
+        model: a classifier, localizer, detector, or a trunk for its features; or the text `learned_edges`, for the
+            network of that function, whose file gives `edges` `(height, width)`.
         path: where to write: a name that ends in `.onnx`.
         taps: of a trunk: which are given; None gives the last.
         check: pictures to compare answers on; None takes ten generated ones of ten shapes.
@@ -152,10 +153,8 @@ class _Page:
     """A page that is wanted: what it needs is had before any work that takes long."""
 
     def __init__(self, folder: AnyPath, runtime: AnyPath | None, model: Any, task: str, takes: str) -> None:
-        if task == "features":
-            raise ArgumentError(
-                "page: need a model that answers, got features, which a page could only show as numbers"
-            )
+        if task not in TASKS:
+            raise ArgumentError(f"page: need a model that answers, got {task}")
         if takes != PICTURE:
             raise ArgumentError("page: need a model that takes single pictures, got batched or raw; leave that out")
         need_new_folder(as_path(folder, "where the page's folder is to be"))

@@ -24,7 +24,7 @@ from convolens.media.files import AnyPath, writing_folder
 from convolens.pages.html import visible
 
 _PART = 12 << 20  # bytes of a script's content, before base64
-_TASKS = {
+TASKS = {
     "classify": ("What is it?", "Says which of {} a picture shows."),
     "localize": ("What is it, and where?", "Finds one of {} in a picture."),
     "detect": ("What is where?", "Finds {} in a picture."),
@@ -86,7 +86,7 @@ def page(title: str, facts: Facts, fields: Sequence[Field], parts: Sequence[str]
         parts: names of the scripts that hold the model.
     """
     style, script, worker = (_own(name) for name in ("page.css", "page.js", "worker.js"))
-    task, lead = _TASKS[facts.task]
+    task, lead = TASKS[facts.task]
     made = Template(_own("page.html")).substitute(
         policy=_policy(style, script), title=escape(title), task=task, lead=escape(lead.format(_named(facts))),
         about=escape(_measured(facts)), runtime=VERSION, version=escape(facts.version), style=style, script=script,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from convolens.errors import ArgumentError
-from convolens.exporting.answers import Activations, Boxes, Maps, Place, Probabilities
+from convolens.exporting.answers import Activations, Boxes, Edges, Maps, Place, Probabilities
 from convolens.exporting.graph import Graph, Shape
 from convolens.exporting.suppression import objects
+from convolens.features.learned_edges import SIDES, edge_network
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.heads import PooledHead
@@ -21,6 +24,7 @@ from convolens.models.localize import Localizer
 from convolens.selection import MIN_SCORE
 from convolens.trunks import OriginalHead, Trunk
 
+LEARNED_EDGES = "learned_edges"  # in place of a model: the network of `cl.learned_edges`
 _LEAST_ON_PAGES = 0.05  # the score at which a page's threshold begins
 Kind = Literal["probability", "fraction", "feature"]  # of numbers: fractions are of a picture's sides
 
@@ -72,7 +76,7 @@ def exportable(model: object, taps: Sequence[str] | str | None, *, for_page: boo
     """A model as what goes into a file.
 
     Args:
-        model: a classifier, localizer, detector or trunk.
+        model: a classifier, localizer, detector or trunk, or `learned_edges`.
         taps: of a trunk; None gives its last.
         for_page: a page can set no inputs but the picture and chooses by score itself, so a detector gives unlikely
             objects too; a classifier whose head pools gives its class activation maps.
@@ -91,7 +95,12 @@ def exportable(model: object, taps: Sequence[str] | str | None, *, for_page: boo
             return _detector(model, _LEAST_ON_PAGES if for_page else MIN_SCORE)
         case Trunk():
             return _features(model, model.chosen(taps))
-    raise ArgumentError(f"model: need a classifier, localizer, detector or trunk to export, got {type(model).__name__}")
+        case str() if model == LEARNED_EDGES:
+            return _edges()
+    raise ArgumentError(
+        f"model: need a classifier, localizer, detector, trunk or {LEARNED_EDGES!r} to export, "
+        f"got {type(model).__name__}"
+    )
 
 
 def add_outputs(graph: Graph, values: Sequence[str], outputs: Sequence[Output], single: bool) -> None:
@@ -172,6 +181,17 @@ def _features(trunk: Trunk, taps: Sequence[str]) -> Exportable:
         add_outputs(graph, values, outputs, single)
 
     return Exportable("features", Maps(trunk, taps), trunk, taps, outputs, finish)
+
+
+def _edges() -> Exportable:
+    trunk, heads = edge_network(torch.device("cpu"))
+    outputs = (Output("edges", ["height", "width"], "probability"),)
+
+    def finish(graph: Graph, values: Sequence[str], pictures: str, single: bool) -> None:
+        add_outputs(graph, values, outputs, single)
+
+    own = copy.deepcopy(trunk).eval()
+    return Exportable("edges", Edges(own, heads), own, tuple(SIDES), outputs, finish)
 
 
 def _sides(graph: Graph, pictures: str) -> Any:

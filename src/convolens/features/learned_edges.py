@@ -51,7 +51,7 @@ def learned_edges(
     >>> learned_edges(np.zeros((24, 32, 3), np.uint8)).shape
     (24, 32)
     """
-    network, heads = _network(pick_device(device))
+    network, heads = edge_network(pick_device(device))
     with torch.inference_mode():
         batch = network.preprocess(image)
         fused = fuse_sides(side_outputs(network, heads, batch), heads, batch.shape[2:])
@@ -107,7 +107,8 @@ def _halo(network: Trunk) -> int:
 
 
 @lru_cache(maxsize=1)
-def _network(device: torch.device) -> tuple[Trunk, dict[str, Tensor]]:
+def edge_network(device: torch.device) -> tuple[Trunk, dict[str, Tensor]]:
+    """The trunk, and the weights of what reads its taps and of what fuses that; the same objects each time."""
     network = trunk("vgg16", weights="hed", device=str(device))
     where = next(network.parameters()).device
     return network, {name: value.to(where) for name, value in hed_side_outputs().items()}
