@@ -26,10 +26,9 @@ def test_outlines_of_coco_are_read_where_they_are_asked_for(tmp_path):
     assert read_data(folder).examples[0].boxes[0].outlines == ()
 
 
-def test_a_mask_of_coco_is_told_where_outlines_are_asked_for(tmp_path):
-    folder = coco_with(tmp_path, segmentation={"size": [30, 40], "counts": [100, 5, 1095]})
-    with pytest.warns(FileNote, match="annotation 0 has a mask, of which the box alone is taken"):
-        assert read_data(folder, outlines=True).examples[0].boxes[0].outlines == ()
+def test_a_mask_of_coco_gives_its_outline_where_it_is_asked_for(tmp_path):
+    folder = coco_with(tmp_path, segmentation={"size": [30, 40], "counts": [100, 5, 1095]})  # rows 10 to 14 of column 3
+    assert read_data(folder, outlines=True).examples[0].boxes[0].outlines == (array("d", [3, 10, 4, 10, 4, 15, 3, 15]),)
 
 
 def test_an_outline_of_two_points_is_a_fault_where_it_is_asked_for(tmp_path):

@@ -136,7 +136,11 @@ def _layers():
         (lambda: cl.memory_limit(np.zeros((2, 2))), ArgumentError, "memory"),
         (lambda: cl.convert("data", "a\0", to="csv"), FileError, "need a name that a file can have"),
         (lambda: cl.convert("data", 3, to="csv"), ArgumentError, "path: need a folder to write into, got int"),
-        (lambda: cl.convert("data", "out", to="csv", group_by=3), ArgumentError, "group_by: need folder, prefix, column"),
+        (
+            lambda: cl.convert("data", "out", to="csv", group_by=3),
+            ArgumentError,
+            "group_by: need folder, prefix, column",
+        ),
         (lambda: cl.convert("data", "out", to="csv", seed="a"), ArgumentError, "seed: need a whole number"),
         (lambda: cl.train("classify", "data", out="run", mixup=(1,)), ArgumentError, "mixup: need a number above 0"),
         (lambda: cl.train("classify", "data", out="run", lr=META), ArgumentError, "lr: need a plain value, got Tensor"),

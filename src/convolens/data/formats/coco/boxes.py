@@ -7,11 +7,15 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from convolens.data.formats.coco.masks import outlines_around
 from convolens.data.text import tidy
+from convolens.memory import need_memory
 
 Corners = tuple[float, float, float, float]
 MAX_PIXELS = 1 << 40  # of a mask; its runs alone are held
+_MASK_BYTES = 8  # that finding the outline takes for each pixel of the columns that the mask lies in
 
 
 def corners_of(annotation: dict[str, Any]) -> Corners:
@@ -42,17 +46,25 @@ def corners_of(annotation: dict[str, Any]) -> Corners:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def outlines_of(annotation: dict[str, Any]) -> tuple[array[float], ...]:
-    """The outlines of an object's parts; none where there is a mask, or nothing.
+def outlines_of(annotation: dict[str, Any]) -> tuple[tuple[array[float], ...], int]:
+    """The outlines of an object's parts, and how many holes of its mask they fill; none where there is nothing.
 
     Raises:
-        ValueError: they are no outlines; it says what was needed.
+        ValueError: they are neither outlines nor a mask; it says what was needed.
+        MemoryRefused: the mask takes more than the budget.
 
     >>> outlines_of({"segmentation": [[40, 20, 60, 20, 60, 60]]})
-    (array('d', [40.0, 20.0, 60.0, 20.0, 60.0, 60.0]),)
+    ((array('d', [40.0, 20.0, 60.0, 20.0, 60.0, 60.0]),), 0)
+    >>> outlines_of({"segmentation": {"size": [4, 3], "counts": [5, 2, 5]}})  # rows 1 and 2 of column 1
+    ((array('d', [1.0, 1.0, 2.0, 1.0, 2.0, 3.0, 1.0, 3.0]),), 0)
     """
     outline = annotation.get("segmentation")
-    return tuple(array("d", part) for part in _parts(outline)) if outline and not has_mask(annotation) else ()
+    if not outline:
+        return (), 0
+    if not has_mask(annotation):
+        return tuple(array("d", part) for part in _parts(outline)), 0
+    parts, holes = outlines_around(*_pixels(outline))
+    return tuple(parts), holes
 
 
 def has_mask(annotation: dict[str, Any]) -> bool:
@@ -82,7 +94,30 @@ def _parts(outline: Any) -> list[list[float]]:
 
 
 def _around_mask(mask: dict[str, Any]) -> Corners:
-    """Around the pixels of a mask: runs of 0 and 1 in turn, column by column."""
+    """Around the pixels of a mask."""
+    height, first, last = _runs(mask)
+    left, right = first // height, last // height
+    whole = (left != right).any()  # a run over the end of a column has the lowest pixel of one, the highest of the next
+    top, bottom = (0, height) if whole else ((first % height).min(), (last % height).max() + 1)
+    return float(left.min()), float(top), float(right.max() + 1), float(bottom)
+
+
+def _pixels(mask: dict[str, Any]) -> tuple[NDArray[np.bool_], int, int]:
+    """The pixels within the box of a mask, and its left and upper side."""
+    height, first, last = _runs(mask)
+    left, columns = int(first.min()) // height, int(last.max()) // height + 1
+    size = height * (columns - left)
+    need_memory(_MASK_BYTES * size, f"a mask of {columns - left} × {height} pixels")
+    changes = np.zeros(size + 1, np.int8)
+    changes[first - left * height] = 1
+    changes[last + 1 - left * height] -= 1
+    columns_of_pixels = np.cumsum(changes[:-1], dtype=np.int8).reshape(-1, height).T.astype(bool)
+    top, bottom = np.flatnonzero(columns_of_pixels.any(axis=1))[[0, -1]]
+    return columns_of_pixels[top : bottom + 1], left, int(top)
+
+
+def _runs(mask: dict[str, Any]) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+    """The mask's height, and the first and last pixel of each run of 1: runs of 0 and 1 in turn, column by column."""
     size, counts = mask.get("size"), mask.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not all(isinstance(one, int) and one > 0 for one in size):
         raise ValueError(f"need the size of a mask, height and width, got {size!r:.60}")
@@ -95,10 +130,7 @@ def _around_mask(mask: dict[str, Any]) -> Corners:
     first, last = first[first <= last], last[first <= last]
     if not len(first):
         raise ValueError("need a mask with an object, got one without a pixel")
-    left, right = first // height, last // height
-    whole = (left != right).any()  # a run over the end of a column has the lowest pixel of one, the highest of the next
-    top, bottom = (0, height) if whole else ((first % height).min(), (last % height).max() + 1)
-    return float(left.min()), float(top), float(right.max() + 1), float(bottom)
+    return height, first, last
 
 
 def _unpacked(text: str) -> list[int]:

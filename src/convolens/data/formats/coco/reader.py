@@ -16,7 +16,7 @@ from typing import Any
 from convolens.arrays import Real
 from convolens.data.dataset import Box, DataSet, Example, Fault, Reading
 from convolens.data.files import listed
-from convolens.data.formats.coco.boxes import corners_of, has_mask, outlines_of
+from convolens.data.formats.coco.boxes import corners_of, outlines_of
 from convolens.data.formats.coco.json_files import (
     in_order,
     json_files,
@@ -168,9 +168,10 @@ class _File:
             raise ValueError(f"need image_id and category_id, got {short(annotation)}")
         corners = corners_of(annotation)
         area, score = (_number(annotation, key) for key in ("area", "score"))
-        outlines = outlines_of(annotation) if self.outlines else ()
-        if self.outlines and has_mask(annotation):
-            self._note("mask", f"annotation {short(annotation.get('id'))} has a mask, of which the box alone is taken")
+        outlines, holes = outlines_of(annotation) if self.outlines else ((), 0)
+        if holes:
+            what = f"{holes} hole{'s' * (holes > 1)}, which {'are' if holes > 1 else 'is'} filled"
+            self._note("hole", f"annotation {short(annotation.get('id'))} has a mask with {what}")
         label = self.labels.get(category)
         if label is None:
             raise LookupError(f"need category_id of one of its categories, got {annotation['category_id']!r}")
