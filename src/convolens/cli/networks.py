@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder of train, a .safetensors or .onnx file.")]
 Data = Annotated[
     Path,
-    typer.Argument(metavar="DATA", help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO."),
+    typer.Argument(
+        metavar="DATA",
+        help="A folder with a folder of pictures for each class, or CSV, COCO, VOC, YOLO; tar shards, an address.",
+    ),
 ]
 Files = Annotated[
     list[str],

@@ -11,6 +11,8 @@ from typing import Literal
 
 from convolens.arrays import Real
 from convolens.errors import ArgumentError, DataError, did_you_mean
+from convolens.media.found_pictures import File
+from convolens.sources import Stored
 
 Kind = Literal["label", "labels", "boxes"]
 SPLIT_NAMES = ("train", "validation", "test")
@@ -48,7 +50,7 @@ class Example:
     """A picture file and what is known about it.
 
     Attributes:
-        path: the file.
+        path: the file; or what is one in a store, a shard or a table.
         labels: numbers of the classes that it shows, each once; with boxes, those of its objects.
         boxes: where they are; empty where nothing is, and in data without boxes.
         split: `train`, `validation` or `test`, where the data says so itself; otherwise empty.
@@ -56,12 +58,23 @@ class Example:
         id: the annotations' own name for it, where they have one: a number, or a text.
     """
 
-    path: Path
+    path: File
     labels: tuple[int, ...]
     boxes: tuple[Box, ...] = ()
     split: str = ""
     size: tuple[int, int] | None = None
     id: int | str | None = None
+
+    @property
+    def file(self) -> Path:
+        """The picture's path, for what needs a file of this machine.
+
+        Raises:
+            DataError: it is in a store, a shard or a table.
+        """
+        if isinstance(self.path, Stored):
+            raise DataError(f"{self.path}: need a file of this machine, got one in a store or a shard; bring it here")
+        return self.path
 
     @property
     def objects(self) -> tuple[Box, ...]:
@@ -73,7 +86,7 @@ class Example:
 class Skipped:
     """A file that was passed over, and why."""
 
-    path: Path
+    path: File
     reason: str
 
 
@@ -81,7 +94,7 @@ class Skipped:
 class Fault:
     """Something in the data that is wrong, or worth a word: its kind in a word or two, and the sentence."""
 
-    path: Path
+    path: File
     kind: str
     sentence: str
 
@@ -91,7 +104,7 @@ class DataSet:
     """What a network can learn from or be measured on.
 
     Attributes:
-        root: the file or folder that it was read from.
+        root: the file or folder that it was read from; what stands for it in a store.
         class_names: a name for each number.
         examples: in the data's own order, which for folders is alphabetical.
         kind: `label`: one for each example; `labels`: any number; `boxes`: any number of boxes.
@@ -99,7 +112,7 @@ class DataSet:
         class_ids: the annotations' own numbers of the classes, where they are others than 0, 1, 2, …; COCO's have gaps.
     """
 
-    root: Path
+    root: File
     class_names: tuple[str, ...]
     examples: tuple[Example, ...]
     kind: Kind
@@ -108,6 +121,17 @@ class DataSet:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that it was read from, or that its file is in, for what needs one of this machine.
+
+        Raises:
+            DataError: it is in a store.
+        """
+        if isinstance(self.root, Stored):
+            raise DataError(f"{self.root}: need data of this machine, got some in a store or in shards; bring it here")
+        return self.root if self.root.is_dir() else self.root.parent
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ smaller by 5, and by less than 1 on average (`tests/evaluation/test_same_pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import count, groupby, tee
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,9 +20,11 @@ from convolens.arrays import as_whole
 from convolens.data.dataset import Example, Skipped
 from convolens.errors import UNREADABLE, DataError, ShapeError
 from convolens.media.images import read_rgb8
+from convolens.media.picture_files import File
 from convolens.media.pixels import as_pixels, over_white
 from convolens.media.read_ahead import read_ahead
 from convolens.media.weighing import picture_weight
+from convolens.sources.fetching import fetched_ahead
 
 UNUSABLE = (*UNREADABLE, DataError, ShapeError)  # what ends in one example being left out
 
@@ -116,14 +118,17 @@ def read_usable_batches(
 def _numbered(
     read: Callable[[Example], Found], examples: Iterable[Example], skipped: list[Skipped]
 ) -> Iterator[tuple[int, Example, Found]]:
-    def found_or_why(one: tuple[int, Example]) -> Found | Exception:
+    def found_or_why(one: tuple[int, Example, File]) -> Found | Exception:
+        _, example, file = one
         try:
-            return read(one[1])
+            return read(example if file is example.path else replace(example, path=file))
         except UNUSABLE as error:
             return error
 
-    weighed = read_ahead(found_or_why, enumerate(examples), weigh=lambda one: picture_weight(one[1].path))
-    for (number, example), found in weighed:
+    asked, ahead = tee(examples)  # what is far is fetched, and let go when it is decoded
+    files = fetched_ahead(example.path for example in ahead)
+    numbered = zip(count(), asked, files)
+    for (number, example, _), found in read_ahead(found_or_why, numbered, weigh=lambda one: picture_weight(one[2])):
         if isinstance(found, Exception):
             skip(example, found, skipped)
         else:

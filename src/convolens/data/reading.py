@@ -10,6 +10,7 @@ from pathlib import Path
 from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped, box_fault
 from convolens.data.format import Format
 from convolens.data.formats import FORMATS
+from convolens.data.formats.stored import is_stored, read_stored
 from convolens.errors import ArgumentError, DataError, FileError, need_one_of
 from convolens.media.files import AnyPath, as_path, is_there
 from convolens.media.notes import note
@@ -102,6 +103,10 @@ def read_with_faults(
     Raises:
         FileError, DataError: nothing can be read.
     """
+    if is_stored(path):
+        if format not in (None, "stored"):
+            raise ArgumentError(f"format: need stored, or none, for data at an address or in shards, got {format!r}")
+        return replace(read_stored(path, class_names), format="stored")
     root = as_path(path, "where the data is")
     if not is_there(root, "a folder or a file of data"):
         raise FileError(

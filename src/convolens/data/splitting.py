@@ -79,8 +79,8 @@ def _strata(examples: tuple[Example, ...]) -> np.ndarray:
 def _by_list(data: DataSet, path: Path) -> tuple[DataSet, DataSet]:
     lines = (line.strip() for line in read_text(path, "a list of pictures").splitlines())
     named = {(path.parent / line).resolve(): line for line in lines if line}
-    chosen = np.array([example.path.resolve() in named for example in data.examples], dtype=bool)
-    found = {example.path.resolve() for example, out in zip(data.examples, chosen, strict=True) if out}
+    chosen = np.array([example.file.resolve() in named for example in data.examples], dtype=bool)
+    found = {example.file.resolve() for example, out in zip(data.examples, chosen, strict=True) if out}
     unknown = [line for target, line in named.items() if target not in found]
     if unknown:
         raise DataError(f"{path}: need paths of pictures in {data.root}, got {unknown[0]!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from convolens.arrays import Real
 from convolens.errors import DataError
@@ -32,7 +31,7 @@ def number(value: Real) -> str:
     return str(int(plain)) if plain.is_integer() else repr(plain)
 
 
-def need_plain(name: str, what: str, where: Path) -> str:
+def need_plain(name: str, what: str, where: object) -> str:
     """The name, if a cell or an element can hold it.
 
     Raises:

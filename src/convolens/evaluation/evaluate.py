@@ -63,8 +63,8 @@ def evaluate(
 
     Args:
         model: a classifier, a localizer or a detector, in torch or exported.
-        data: a folder with one folder of pictures for each class, or any other format of `convolens.data`; names
-            as the model's, some may be missing.
+        data: a folder with one folder of pictures for each class, or any other format of `convolens.data`, near or in
+            a store; names as the model's, some may be missing.
         split: `train`, `validation` or `test` of data that has splits. None takes the test split, or else that for
             validation, so that nothing is measured on what was learned from.
         batch: pictures of one size that go through the network at once.

@@ -13,14 +13,14 @@ from itertools import count
 from pathlib import Path
 
 from convolens.errors import FileError
-from convolens.media.files import AnyPath
+from convolens.media.files import AnyPath, as_path
 from convolens.media.folders import NOT_MEANT, files_below, is_closed_folder, is_left_out
 from convolens.media.notes import note
 from convolens.media.picture_formats import WRITTEN, is_picture, passed_over
 from convolens.media.result_paths import folder_of_source
 from convolens.sources import Share, Stored, as_address
 from convolens.sources.addresses import need_usable
-from convolens.sources.found import in_shard, is_pattern, is_shard, is_shard_name, objects_of
+from convolens.sources.found import in_shard, is_pattern, is_shard, is_shard_name, objects_of, size_of
 from convolens.sources.listing import kind_of
 from convolens.sources.names import leads_out
 from convolens.sources.stored import Unreadable
@@ -208,3 +208,25 @@ def _meant(path: Path, others: list[str], hidden: Path | None) -> Iterator[Path]
 def _matching(pattern: str) -> list[str]:
     found = glob(pattern, recursive=True)  # noqa: PTH207 - Path's needs the root and the pattern apart
     return sorted(name for name in found if NOT_MEANT.isdisjoint(Path(name).parts) and Path(name).is_file())
+
+
+def shards_in(path: AnyPath) -> list[tuple[str, int]]:
+    """The shards and tables of this machine that a name, a pattern or a folder stands for, and the bytes of each.
+
+    A folder stands for them where it holds nothing else: neither folders nor pictures. Nothing where there are none.
+    """
+    given = as_path(path, "where shards are")
+    if given.is_dir():
+        try:
+            entries = sorted(os.scandir(given), key=lambda one: one.name)
+        except OSError:  # told by whoever reads it
+            return []
+        names = [entry for entry in entries if not is_left_out(entry.name)]
+        if any(entry.is_dir() or is_picture(entry.name) for entry in names):
+            return []
+        found = [entry.path for entry in names if is_shard_name(entry.name)]
+    elif given.exists() or not has_magic(str(given)):
+        found = [str(given)] if is_shard_name(given.name) and given.is_file() else []
+    else:
+        found = [name for name in _matching(str(given)) if is_shard_name(name)]
+    return [(name, size_of(name)) for name in found]

@@ -15,6 +15,7 @@ from PIL import Image
 from convolens.errors import UNREADABLE
 from convolens.media.images import read_rgb8
 from convolens.pages.figures import Marked, picture
+from convolens.sources import Stored
 
 SHOWN_SIDE = 320  # pixels of the longer side of a picture on a page
 
@@ -26,7 +27,7 @@ class Labeled(NamedTuple):
     label: str = ""
 
 
-def file_picture(path: Path, boxes: Sequence[Labeled] = (), caption: str = "") -> Iterator[str]:
+def file_picture(path: Path | Stored, boxes: Sequence[Labeled] = (), caption: str = "") -> Iterator[str]:
     """The picture's figure, its name and the caption below it; nothing where the file cannot be read."""
     try:
         pixels, size = read_rgb8(path, at_least=SHOWN_SIDE)

@@ -43,6 +43,11 @@ def is_shard_name(name: str) -> bool:
     return name.endswith(SHARDS) or name.lower().endswith(SHARDS)
 
 
+def name_of(shard: str) -> str:
+    """The last part of a shard's path or address."""
+    return name_in(shard) if as_address(shard) else os.path.basename(shard)  # noqa: PTH119
+
+
 def is_pattern(address: str) -> bool:
     """Whether an address stands for several by `*`, `?` or `[…]`; those of the web have no patterns."""
     return not address.startswith(("http://", "https://")) and _MAGIC.search(address) is not None

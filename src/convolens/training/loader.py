@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convolens.training.order import shuffled
 from convolens.training.task import Sample, TrainingSet
 
 AHEAD = 2
@@ -28,17 +29,20 @@ class Minibatch:
     samples: Sequence[Sample]
 
 
-def parts_of_epoch(count: int, batch: int, seed: int, epoch: int, least: int = 1) -> list[list[int]]:
+def parts_of_epoch(
+    count: int, batch: int, seed: int, epoch: int, least: int = 1, shards: Sequence[int] | None = None
+) -> list[list[int]]:
     """Cuts the shuffled numbers of an epoch's pictures into steps that differ by one picture at most.
 
-    A step that would have fewer than `least` is merged with the others, which then may have more than `batch`.
+    A step that would have fewer than `least` is merged with the others, which then may have more than `batch`. Pictures
+    that lie in `shards`, of so many each, are shuffled as in `training.order`.
 
     >>> [len(part) for part in parts_of_epoch(10, 4, 0, 0)]
     [4, 3, 3]
     >>> [len(part) for part in parts_of_epoch(5, 2, 0, 0)], [len(part) for part in parts_of_epoch(5, 2, 0, 0, least=2)]
     ([2, 2, 1], [3, 2])
     """
-    order = np.random.default_rng([seed, epoch, _ORDER]).permutation(count)
+    order = shuffled(count, np.random.default_rng([seed, epoch, _ORDER]), shards)
     return [part.tolist() for part in np.array_split(order, max(min(-(-count // batch), count // least), 1))]
 
 

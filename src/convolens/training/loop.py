@@ -27,6 +27,7 @@ from convolens.training.checkpoint import Checkpoint, Learner, Progress, read_ch
 from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import moving_parameters, set_lr
+from convolens.training.order import shards_of
 from convolens.training.pace import FORECAST_STEPS, Pace, forecast
 from convolens.training.run_log import Bar, RunLog
 from convolens.training.schedules import lr_fraction
@@ -188,16 +189,13 @@ class _Training:
     def _epoch(self, bar: Bar) -> None:
         progress, settings = self.progress, self.settings
         assert isinstance(settings.batch, int)
-        parts = parts_of_epoch(
-            len(self.task.training_set), settings.batch, settings.seed, progress.epoch, self.least * self.world.size
-        )
+        pictures, least = self.task.training_set, self.least * self.world.size
+        parts = parts_of_epoch(len(pictures), settings.batch, settings.seed, progress.epoch, least, shards_of(pictures))
         mine = [np.array_split(part, self.world.size)[self.world.rank].tolist() for part in parts]
         self.task.trainable.train(self.task.model)
         self.pace = Pace()
-        for minibatch in minibatches(
-            self.task.training_set, mine, progress.step, settings.seed, progress.epoch, settings.workers
-        ):
-            before, done, pictures = time.monotonic(), self._done(len(parts)), len(parts[minibatch.step])
+        for minibatch in minibatches(pictures, mine, progress.step, settings.seed, progress.epoch, settings.workers):
+            before, done, seen = time.monotonic(), self._done(len(parts)), len(parts[minibatch.step])
             self._set_lr(done)
             usable = self.world.smallest(len(minibatch.samples))
             if usable >= self.least:
@@ -205,7 +203,7 @@ class _Training:
             elif usable or self.world.size > 1:  # of all pictures that cannot be used, each is told
                 self._tell_what_is_dropped(bar, minibatch, usable)
             progress.step += 1
-            self.pace.step(pictures)
+            self.pace.step(seen)
             bar.step(
                 done, progress.epoch, self._loss(), progress.best, len(parts[minibatch.step]), time.monotonic() - before
             )

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from itertools import groupby
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -18,6 +18,8 @@ from convolens.data.augment import Augmentation, View, draw_colors
 from convolens.data.loading import load_small, skip
 from convolens.errors import UNREADABLE, ArgumentError, DataError, FileError, did_you_mean
 from convolens.media.images import read_header
+from convolens.media.picture_files import File
+from convolens.sources import Stored
 from convolens.training.task import Batch, Sample
 from convolens.trunks import Preprocessing, Trunk
 
@@ -78,7 +80,7 @@ class PictureCache:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Path, int], Loaded] = {}
+        self._kept: dict[tuple[File, int], Loaded] = {}
         self._room, self._keeping = CACHE_BYTES, threading.Lock()
 
     def read(self, example: Example, at_least: int) -> Loaded:
@@ -113,9 +115,16 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.data.examples)
 
+    @property
+    def shards(self) -> Sequence[int] | None:
+        """How many of the pictures, in order, lie in each shard or table; None where they are single files."""
+        places = [example.path.shard if isinstance(example.path, Stored) else "" for example in self.data.examples]
+        return [len(list(several)) for _, several in groupby(places)] if any(places) else None
+
     def name(self, number: int) -> str:
         """Returns the file's name."""
-        return self.data.examples[number].path.name
+        name: str = self.data.examples[number].path.name
+        return name
 
     def sample(self, number: int, generator: np.random.Generator) -> Sample | None:
         """Draws a view of a picture; None if it cannot be used."""

@@ -99,7 +99,7 @@ def train(
         task: `classify`: what a picture shows; `localize`: whether there is an object, which, and where; `detect`: any
             number of objects.
         data: a folder with one folder of pictures for each class, or CSV, COCO, VOC or YOLO; to localize or detect,
-            with boxes.
+            with boxes. To classify, also tar shards, Parquet tables, and what lies in a store: `'s3://…/*.tar'`.
         trunk: the network (backbone), such as `resnet18`. None: `vgg16`, with the weights `hed` if no others are
             given, a good start for photos.
         weights: of the trunk: a name, such as `hed`, or a file; to detect, also a whole detector to start from. None:

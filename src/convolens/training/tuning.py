@@ -20,6 +20,7 @@ from torch import Tensor
 from convolens.errors import DataError
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import set_lr
+from convolens.training.order import shards_of
 from convolens.training.settings import Settings
 from convolens.training.task import Batch, TrainingTask, least_batch
 
@@ -90,7 +91,8 @@ def _endless(task: TrainingTask, settings: Settings) -> Iterator[Batch]:
     assert isinstance(settings.batch, int)
     least = least_batch(task)
     for epoch in range(LR_STEPS):
-        parts = parts_of_epoch(len(task.training_set), settings.batch, settings.seed, epoch, least)
+        pictures = task.training_set
+        parts = parts_of_epoch(len(pictures), settings.batch, settings.seed, epoch, least, shards_of(pictures))
         for minibatch in minibatches(task.training_set, parts, 0, settings.seed, epoch, settings.workers):
             if len(minibatch.samples) >= least:
                 yield _prepared(task, minibatch, settings.seed, epoch)

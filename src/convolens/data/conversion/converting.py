@@ -184,9 +184,9 @@ def _placed(
     pairs = zip(data.examples, names, strict=True)
     for example, name in track(pairs, "pictures", len(names), show=progress):
         try:
-            size = placing.put(example.path, name)
+            size = placing.put(example.file, name)
         except FileError as error:
-            skipped.append(Skipped(example.path, str(error)))
+            skipped.append(Skipped(example.file, str(error)))
             continue
         boxes = tuple(without_what_is_lost(example.boxes, size, form.carries, losses))
         labels = example.labels if data.kind != "boxes" else tuple(sorted({b.label for b in boxes if not b.crowd}))

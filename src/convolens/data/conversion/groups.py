@@ -88,15 +88,15 @@ def _groups(data: DataSet, key: Callable[[Example], str]) -> list[_Group]:
 
 def _key(data: DataSet, group_by: str | None, columns: Columns) -> Callable[[Example], str]:
     if group_by is None:
-        return lambda example: str(example.path)
+        return lambda example: str(example.file)
     if group_by == "folder":
-        return lambda example: str(example.path.parent)
+        return lambda example: str(example.file.parent)
     if group_by == "prefix":
-        return lambda example: str(example.path.parent / re.split(r"[_\-. ](?=[^_\-. ]*$)", example.path.stem)[0])
+        return lambda example: str(example.file.parent / re.split(r"[_\-. ](?=[^_\-. ]*$)", example.file.stem)[0])
     if group_by.startswith(COLUMN):
         values = columns(group_by.removeprefix(COLUMN))
-        return lambda example: values[example.path]
-    return _matched(group_by, data.root if data.root.is_dir() else data.root.parent)
+        return lambda example: values[example.file]
+    return _matched(group_by, data.folder)
 
 
 def _matched(pattern: str, root: Path) -> Callable[[Example], str]:
@@ -113,10 +113,10 @@ def _matched(pattern: str, root: Path) -> Callable[[Example], str]:
         )
 
     def key(example: Example) -> str:
-        path = os.path.relpath(example.path, root).replace(os.sep, "/")
+        path = os.path.relpath(example.file, root).replace(os.sep, "/")
         found = compiled.search(path)
         if found is None or found[1] is None:
-            raise DataError(f"{example.path}: need a path that {pattern!r} is found in, to group by, got {path!r}")
+            raise DataError(f"{example.file}: need a path that {pattern!r} is found in, to group by, got {path!r}")
         return found[1]
 
     return key

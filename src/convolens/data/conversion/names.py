@@ -25,16 +25,16 @@ def named(data: DataSet, form: Format) -> tuple[list[str], int]:
     Raises:
         DataError: a picture is there twice in a split, or no reader would see it under its name.
     """
-    paths = [os.path.abspath(example.path) for example in data.examples]  # noqa: PTH100 - without links followed
+    paths = [os.path.abspath(example.file) for example in data.examples]  # noqa: PTH100 - without links followed
     bases = _bases(data, form, paths)
     taken: set[str] = set()
     names, renamed, seen = [], 0, set[tuple[str, str]]()
     for example, path in zip(data.examples, paths, strict=True):
         if (example.split, path) in seen:
-            raise DataError(f"{data.root}: need each picture once in a split, got {example.path} again")
+            raise DataError(f"{data.root}: need each picture once in a split, got {example.file} again")
         seen.add((example.split, path))
         inside = path[bases[_place(example, form, data)] :].replace(os.sep, "/")
-        _need_seen(example.path, inside)
+        _need_seen(example.file, inside)
         wanted = form.place(example, inside, data.class_names)
         name = _free(wanted, taken, form.by_stem)
         renamed += name != wanted

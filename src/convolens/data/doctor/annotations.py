@@ -80,7 +80,7 @@ def class_counts(data: DataSet) -> Counter[int]:
 def _of_reading(found: Sequence[Fault], level: Literal["fault", "note"]) -> Iterator[Finding]:
     kinds: dict[str, list[Instance]] = defaultdict(list)
     for one in found:
-        kinds[one.kind].append(Instance(one.path, one.sentence))
+        kinds[one.kind].append(Instance(Path(str(one.path)), one.sentence))
     for kind, instances in kinds.items():
         yield from finding(kind, level, WHAT_TO_DO[kind], instances)
 
@@ -88,15 +88,17 @@ def _of_reading(found: Sequence[Fault], level: Literal["fault", "note"]) -> Iter
 def _class_findings(data: DataSet) -> Iterator[Finding]:
     counts = class_counts(data)
     if data.kind == "label" and len(data.class_names) == 1:
-        one = [Instance(data.root, data.class_names[0])]
+        one = [Instance(Path(str(data.root)), data.class_names[0])]
         yield from finding("one class", "fault", "is all there is; two are needed to tell apart", one)
     present = [label for label in range(len(data.class_names)) if counts[label]]
-    missing = [Instance(data.root, name) for label, name in enumerate(data.class_names) if not counts[label]]
+    missing = [Instance(Path(str(data.root)), name) for label, name in enumerate(data.class_names) if not counts[label]]
     yield from finding("class without examples", "note", "are named and occur in no picture", missing)
     if len(present) > 1:
         rarest, commonest = min(present, key=counts.__getitem__), max(present, key=counts.__getitem__)
         if counts[commonest] >= IMBALANCE * counts[rarest]:
-            rare = [Instance(data.root, f"{data.class_names[label]}: {counts[label]:,}") for label in present]
+            rare = [
+                Instance(Path(str(data.root)), f"{data.class_names[label]}: {counts[label]:,}") for label in present
+            ]
             rare = [
                 one for one, label in zip(rare, present, strict=True) if counts[commonest] >= IMBALANCE * counts[label]
             ]
@@ -109,7 +111,7 @@ def _class_findings(data: DataSet) -> Iterator[Finding]:
 
 def _size_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding]:
     wrong = [
-        Instance(example.path, f"annotated as {example.size[0]}×{example.size[1]}, is {size[0]}×{size[1]}")
+        Instance(example.file, f"annotated as {example.size[0]}×{example.size[1]}, is {size[0]}×{size[1]}")
         for example in data.examples
         if example.size and (size := _size(example, looks)) and size != tuple(example.size)
     ]
@@ -123,11 +125,11 @@ def _box_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding
         for box in example.boxes:
             trouble = _trouble(box, _size(example, looks))
             if trouble:
-                kinds[trouble[0]].append(Instance(example.path, trouble[1], corners(box)))
+                kinds[trouble[0]].append(Instance(example.file, trouble[1], corners(box)))
         for box, count in Counter(example.boxes).items():
             if count > 1:
                 text = f"{data.class_names[box.label]}, {count} times"
-                kinds["box given twice"].append(Instance(example.path, text, corners(box)))
+                kinds["box given twice"].append(Instance(example.file, text, corners(box)))
     for kind, instances in kinds.items():
         yield from finding(kind, "fault", _BOXES[kind], instances)
     yield from _format_findings(data, looks)
@@ -153,7 +155,7 @@ def _trouble(box: Box, size: tuple[int, int] | None) -> tuple[str, str] | None:
 def _format_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding]:
     """Whether the boxes make sense as another format, when as read too many do not."""
     boxes: list[tuple[Path, Corners, tuple[int, int]]] = [
-        (example.path, corners(box), size)
+        (example.file, corners(box), size)
         for example in data.examples
         if (size := _size(example, looks))
         for box in example.boxes
@@ -203,5 +205,5 @@ def _inside(box: Corners, width: int, height: int) -> bool:
 
 def _size(example: Example, looks: Mapping[Path, Look]) -> tuple[int, int] | None:
     """The picture's own size, or, where it cannot be read, none."""
-    found = looks.get(example.path)
+    found = looks.get(example.file)
     return found.size if found is not None and not found.trouble else None

@@ -66,7 +66,7 @@ def diagnose(path: AnyPath, *, format: str | None = None, progress: bool = True)
         FileError, DataError, ArgumentError: nothing can be read, as in `convolens.data.read_data`.
     """
     read = read_with_faults(path, format=format)
-    paths = list(dict.fromkeys(example.path for example in read.data.examples))
+    paths = list(dict.fromkeys(example.file for example in read.data.examples))
     looks = {one.path: one for one in track(look_at_all(paths), "opening pictures", len(paths), show=progress)}
     if paths and all(one.trouble for one in looks.values()):
         first = next(iter(looks.values()))

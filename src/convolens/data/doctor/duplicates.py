@@ -35,7 +35,7 @@ def duplicate_findings(examples: Sequence[Example], looks: Mapping[Path, Look]) 
     """Files listed twice, copies, near copies, and those of each that are in two splits or have two labels."""
     by_path: dict[Path, list[Example]] = defaultdict(list)
     for example in examples:
-        by_path[example.path].append(example)
+        by_path[example.file].append(example)
     good = [look for look in looks.values() if not look.trouble]
     by_digest: dict[bytes, list[Path]] = defaultdict(list)
     for one in good:

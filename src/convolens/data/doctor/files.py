@@ -75,7 +75,11 @@ def file_findings(data: DataSet, looks: Sequence[Look]) -> list[Finding]:
     good = [one for one in looks if not one.trouble]
     small = [Instance(one.path, _size(one)) for one in good if min(one.size) < SMALL]
     long = [Instance(one.path, _size(one)) for one in good if max(one.size) > LONG * min(one.size)]
-    others = [Instance(one.path, one.reason) for one in data.skipped if one.path not in {i.path for i in unreadable}]
+    others = [
+        Instance(Path(str(one.path)), one.reason)
+        for one in data.skipped
+        if one.path not in {i.path for i in unreadable}
+    ]
     kinds = Counter(one.channels for one in good)
     first = {one.channels: one.path for one in reversed(good)}
     mixed = [Instance(first[kind], f"{kind}, one of {count:,}") for kind, count in kinds.most_common()]

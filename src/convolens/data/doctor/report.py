@@ -47,7 +47,7 @@ def as_page(found: Diagnosis) -> str:
         table(("channels", "files"), channels, "What the files hold; all are read as RGB."),
     ]
     parts = [Part("What is in it", " · ".join(_summary(found)[:1]), [row(*tables)])]
-    parts += [_finding_part(one, found.data.root) for one in found.findings]
+    parts += [_finding_part(one, found.data.folder) for one in found.findings]
     parts.append(Part("Samples", "Evenly spaced through the data.", list(_samples(found))))
     return report(f"{found.data.root.name}: {verdict(found)}", str(found.data.root), parts)
 
@@ -88,15 +88,14 @@ def _words(instance: Instance) -> str:
     return f"{instance.path}: {instance.text or box}" if instance.text or box else str(instance.path)
 
 
-def _finding_part(one: Finding, root: Path) -> Part:
+def _finding_part(one: Finding, folder: Path) -> Part:
     figures = [row(*shown)] if (shown := list(_pictures(one.instances[:SHOWN_INSTANCES]))) else []
-    named = table(("where", "what"), [_row(i, root) for i in one.instances], f"{one.count:,} in all.")
+    named = table(("where", "what"), [_row(i, folder) for i in one.instances], f"{one.count:,} in all.")
     return Part(f"{one.kind.capitalize()}: {one.count:,}", f"{one.count:,} {one.sentence}.", [*figures, named])
 
 
-def _row(instance: Instance, root: Path) -> tuple[str, str]:
+def _row(instance: Instance, folder: Path) -> tuple[str, str]:
     """Where and what, without the folder that all of it is in."""
-    folder = root if root.is_dir() else root.parent
     where = instance.path.relative_to(folder) if instance.path.is_relative_to(folder) else instance.path
     return str(where), instance.text.removeprefix(f"{instance.path}: ").replace(f"{folder}/", "")
 
@@ -116,4 +115,4 @@ def _samples(found: Diagnosis) -> Iterator[str]:
 def _sample(example: Example, names: Sequence[str]) -> Iterator[str]:
     labels = ", ".join(names[label] for label in example.labels) or "nothing"
     boxes = [Labeled(corners(box), names[box.label]) for box in example.boxes]
-    yield from file_picture(example.path, boxes, labels)
+    yield from file_picture(example.file, boxes, labels)

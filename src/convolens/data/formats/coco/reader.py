@@ -55,10 +55,10 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
     for file, split, content in read_files:
         one = _File(file, split if len(files) > 1 else "", names, content, faults, notes, outlines)
         for example in one.read():
-            _, first = examples.setdefault((example.split, example.path), (example, file))
+            _, first = examples.setdefault((example.split, example.file), (example, file))
             if first != file:
                 raise DataError(
-                    f"{root}: need each picture in one file, got {example.path.name} in {first.name} and {file.name}; "
+                    f"{root}: need each picture in one file, got {example.file.name} in {first.name} and {file.name}; "
                     "give the file that is meant"
                 )
     data = DataSet(

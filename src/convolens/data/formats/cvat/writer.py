@@ -56,7 +56,7 @@ def _tasks(splits: Iterable[str]) -> str:
 
 def _image(at: int, one: Placed, names: list[str], data: DataSet) -> Iterator[str]:
     width, height = one.size
-    name = need_plain(one.name.removeprefix("images/"), "a picture", one.example.path)
+    name = need_plain(one.name.removeprefix("images/"), "a picture", one.example.file)
     subset = f" subset={quoteattr(split_name(one.example.split))}" if one.example.split else ""
     yield f'  <image id="{at}" name={quoteattr(name)}{subset} width="{width}" height="{height}">\n'
     if data.kind != "boxes":

@@ -64,7 +64,7 @@ def _unknown(root: Path) -> str:
 
 def _empty_class(root: Path, folder: Path, skipped: list[Skipped]) -> Fault:
     """A fault; where the folder has text files as YOLO's, what is missing are the names of their classes."""
-    others = sorted({one.path.suffix for one in skipped if one.path.is_relative_to(folder)})
+    others = sorted({one.path.suffix for one in skipped if Path(str(one.path)).is_relative_to(folder)})
     if folder.name.lower() == "labels" and others == [".txt"]:
         raise DataError(
             f"{root}: need a data.yaml or classes.txt with the names of the classes, whose numbers the text files in "

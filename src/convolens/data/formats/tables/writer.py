@@ -30,7 +30,7 @@ def write(folder: Path, data: DataSet, pictures: Sequence[Placed]) -> None:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(head[data.kind] + ["split"] * with_split)
         for one in pictures:
-            need_plain(one.name, "a picture", one.example.path)
+            need_plain(one.name, "a picture", one.example.file)
             for cells in _rows(one, data):
                 rows.writerow([one.name, *cells, *[one.example.split] * with_split])
 

@@ -27,7 +27,7 @@ def write(folder: Path, data: DataSet, pictures: Sequence[Placed]) -> None:
     names = [escape(need_plain(name, "a class", data.root)) for name in data.class_names]
     lists: dict[str, list[str]] = defaultdict(list)
     for one in pictures:
-        name = PurePosixPath(need_plain(one.name, "a picture", one.example.path))
+        name = PurePosixPath(need_plain(one.name, "a picture", one.example.file))
         with (folder / "Annotations" / f"{name.stem}.xml").open("w", encoding="utf-8") as stream:
             stream.write(_xml(name.name, one, names))
         lists[one.example.split].append(name.stem)
