@@ -29,7 +29,8 @@ def read_data(
         path: a folder with one folder of pictures for each class, a CSV, a folder of Pascal VOC's XML or labelme's JSON
             files, a YOLO `data.yaml`, the JSON of COCO or Label Studio, CVAT's XML, Open Images' CSV, Hugging Face's
             `metadata.jsonl`, VIA's JSON or CSV, Create ML's JSON, Supervisely's project, CrowdHuman's `.odgt`; or a
-            folder that holds one of them, or VisDrone's texts.
+            folder that holds one of them, or VisDrone's texts. Pictures with classes also in tar shards, in Parquet
+            tables, and at addresses.
         format: one of `FORMATS`' names, where it is not to be guessed.
         class_names: the classes a trained model knows, in its order. The data's names must then be among them, and one
             class alone will do.
