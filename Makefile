@@ -76,7 +76,7 @@ sanitize-threads: setup  ## the core by several threads at once, and its tests, 
 	rm -rf $(SANITIZED_THREADS)/site && mkdir -p $(SANITIZED_THREADS)/site && cp -r src/convolens $(SANITIZED_THREADS)/site
 	$(BIN)/cmake --install $(SANITIZED_THREADS) --prefix $(SANITIZED_THREADS)/site
 	export LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
-	  TSAN_OPTIONS=halt_on_error=1:report_signal_unsafe=0 OPENBLAS_NUM_THREADS=1 \
+	  TSAN_OPTIONS=halt_on_error=1:report_signal_unsafe=0:suppressions=$(abspath core/tsan.supp) OPENBLAS_NUM_THREADS=1 \
 	  PYTHONPATH=$(SANITIZED_THREADS)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])"); \
 	$(BIN)/python -S tests/threads/without_torch.py && \
 	$(BIN)/python -S -m pytest -q --capture=sys tests/core -k "not without_memory and not systems_again"

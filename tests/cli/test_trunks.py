@@ -164,7 +164,7 @@ def test_a_scan_needs_a_window(photo, tmp_path, capsys, window):
     cl.classifier("vgg11", classes=["dark", "orange"], taps="conv1_1").save(model)
     command = ["scan", str(model), str(photo), str(tmp_path / "map.png"), "--class", "dark"]
     assert cli.run([*command, "--window", window]) == 2
-    assert capsys.readouterr().err == f"error: --window: need at least 1 pixel, got {window}\n"
+    assert capsys.readouterr().err == f"error: --window: need a whole number of at least 1, got {window}\n"
     assert cli.run([*command, "--window", "200"]) == 2
     assert "need pictures of at least 200×200, got 96×128" in capsys.readouterr().err
     assert cli.run(command) == 2

@@ -65,7 +65,7 @@ class Supervisor:
 
     def next(self) -> Outcome:
         """What is told of the next case, or seen."""
-        started = time.monotonic()
+        waited = 0.0  # looks without a word, as a machine that stands still does not look either
         begun: float | None = None
         while True:
             try:
@@ -75,7 +75,7 @@ class Supervisor:
                         raise RuntimeError(told[2])
                     if told[0] != BUSY:
                         return told
-                    started, begun = time.monotonic(), None
+                    waited, begun = 0.0, None
                     continue
             except (EOFError, ConnectionResetError):
                 self.process.join()
@@ -85,7 +85,8 @@ class Supervisor:
             memory = watch.resident(self.process.pid or 0)
             if memory > MOST_MEMORY:
                 return self.ended("memory", f"{memory:,} bytes")
-            if taken - begun > HANG_SECONDS or time.monotonic() - started > HANG_WALL_SECONDS:
+            waited += LOOK_SECONDS
+            if taken - begun > HANG_SECONDS or waited > HANG_WALL_SECONDS:
                 return self.ended("hang", f"{taken - begun:.0f} s of processor time")
 
     def ended(self, outcome: str, told: str) -> Outcome:

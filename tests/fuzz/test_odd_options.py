@@ -91,6 +91,15 @@ def test_it_is_refused_in_a_sentence(call, error, sentence):
         call()
 
 
+@pytest.mark.parametrize("finetune", ["all", "head"])
+def test_the_side_of_pictures_to_train_on_is_a_whole_number(tmp_path, finetune):
+    networks.stage_classes(tmp_path)
+    for odd in (np.datetime64(0, "s"), "32", 0):
+        with pytest.raises(ArgumentError, match="size: need a whole number of at least 1"):
+            cl.train("classify", tmp_path / "data", trunk="resnet18", width=1 / 16, stem="small", size=odd,
+                     finetune=finetune, out=tmp_path / "run", device="cpu", progress=False)  # fmt: skip
+
+
 def test_a_view_of_memory_is_an_array():
     pictures, many = as_pictures(memoryview(np.zeros((2, 4, 5, 3), np.uint8)))
     assert many and [as_pixels(one).shape for one in pictures] == [(4, 5, 3)] * 2

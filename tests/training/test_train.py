@@ -129,7 +129,7 @@ def test_pictures_of_many_sizes_are_brought_to_one(tmp_path):
     model = run.load(device="cpu")
     assert model.preprocess(np.zeros((40, 70, 3), np.uint8)).shape == (1, 3, 16, 16)
     assert model.predict(np.zeros((40, 70, 3), np.uint8)).labels[0] == "dark"
-    with pytest.raises(ArgumentError, match="size: need at least 1 pixel, got 0"):
+    with pytest.raises(ArgumentError, match="size: need a whole number of at least 1, got 0"):
         cl.train("classify", tmp_path / "data", size=0, out=tmp_path / "none", **TRUNK)
 
 

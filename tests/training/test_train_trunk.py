@@ -105,7 +105,7 @@ def test_what_is_before_the_tap_stays_as_it_is_its_statistics_too(run, bars, tmp
         ({"finetune": "all", "label_smoothing": 1.0}, r"label_smoothing: need a number from 0 to below 1, got 1\.0"),
         ({"finetune": "all", "mixup": 0.0}, r"mixup: need a number above 0, got 0\.0"),
         ({"finetune": "all", "class_weights": {"up": 1.0}}, "class_weights: need one of across, down, got 'up'"),
-        ({"finetune": "all", "size": 0}, "size: need at least 1 pixel, got 0"),
+        ({"finetune": "all", "size": 0}, "size: need a whole number of at least 1, got 0"),
     ],
 )
 def test_options_that_mean_nothing_or_cannot_be_are_refused(bars, tmp_path, options, message):

@@ -113,5 +113,5 @@ def test_pictures_of_any_sizes_are_one_batch_at_a_size():
     batch = trunk.preprocess(pictures, size=32)
     assert batch.shape == (3, 3, 32, 32)
     torch.testing.assert_close(batch[0], batch[2])
-    with pytest.raises(ArgumentError, match="size: need at least 1 pixel, got 0"):
+    with pytest.raises(ArgumentError, match="size: need a whole number of at least 1, got 0"):
         trunk.preprocess(pictures, size=0)

@@ -10,7 +10,8 @@ from jaxtyping import Float, Num, UInt8
 from numpy.typing import NDArray
 from torch import nn
 
-from convolens.errors import ArgumentError, need_one_of
+from convolens.arrays import as_whole
+from convolens.errors import need_one_of
 from convolens.features.convolutionalize import Scanner, convolutionalize
 from convolens.media.draw import overlay
 
@@ -67,8 +68,7 @@ def stride_of(model: nn.Module, window: int) -> int:
 
 
 def _check_window(window: int) -> None:
-    if window < 1:
-        raise ArgumentError(f"window: need at least 1 pixel, got {window}")
+    as_whole(window, "window", 1)
 
 
 def _upsampled(heat: NDArray[Any], axis: int, side: int, window: int, stride: int) -> NDArray[Any]:

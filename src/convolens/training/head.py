@@ -57,8 +57,6 @@ def train_head(
     if not isinstance(batch, int):
         raise ArgumentError(f"batch: need a whole number where only the head is trained, got {batch!r}")
     if size is not None:
-        if size < 1:
-            raise ArgumentError(f"size: need at least 1 pixel, got {size}")
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
     with request.run_folder(), joined(next(model.parameters()).device) as world:
         return _train_head(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convolens.arrays import as_whole
 from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, View, draw_colors
 from convolens.data.loading import load_small, skip
@@ -174,9 +175,7 @@ def side_for(size: int | None, data: DataSet) -> int:
         DataError: none of the pictures can be read.
     """
     if size is not None:
-        if size < 1:
-            raise ArgumentError(f"size: need at least 1 pixel, got {size}")
-        return size
+        return as_whole(size, "size", 1)
     reason = ""
     for example in data.examples:
         try:

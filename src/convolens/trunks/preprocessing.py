@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.arrays import as_real
+from convolens.arrays import as_real, as_whole
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import CHANNELS, as_pictures, as_pixels, over_white, to_unit
 from convolens.memory import need_memory
@@ -144,8 +144,7 @@ class Preprocessing:
         Raises:
             ArgumentError: less than a pixel.
         """
-        if side < 1:
-            raise ArgumentError(f"size: need at least 1 pixel, got {side}")
+        side = as_whole(side, "size", 1)
         return replace(self, resize=side, crop=side, stretch=None)
 
     def _statistics(self, batch: Tensor) -> tuple[Tensor, Tensor]:
