@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from convolens.errors import FileError
-from convolens.media.files import AnyPath, as_path
+from convolens.media.files import AnyPath, as_path, is_there
 from convolens.media.folders import NOT_MEANT, files_below, is_closed_folder, is_left_out
 from convolens.media.notes import note
 from convolens.media.picture_formats import WRITTEN, is_picture, passed_over
@@ -216,7 +216,7 @@ def shards_in(path: AnyPath) -> list[tuple[str, int]]:
     A folder stands for them where it holds nothing else: neither folders nor pictures. Nothing where there are none.
     """
     given = as_path(path, "where shards are")
-    if given.is_dir():
+    if is_there(given, "a folder or a file of data") and given.is_dir():
         try:
             entries = sorted(os.scandir(given), key=lambda one: one.name)
         except OSError:  # told by whoever reads it
