@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from convolens.quiet import is_quiet
+
 Item = TypeVar("Item")
 
 FIRST_LINE = 5.0  # seconds until the first plain line: what is done sooner needs none
@@ -45,7 +47,7 @@ class Watched:
     def say(self, sentence: str) -> None:
         """Says something beside the bar; where the error stream takes no more, the work is done nonetheless."""
         with suppress(OSError):
-            self.console.print(sentence, markup=False, highlight=False)
+            self.console.print(sentence, markup=False, highlight=False, soft_wrap=not self.console.is_terminal)
 
     def advance(self, more: float) -> None:
         """So much more is done."""
@@ -83,7 +85,7 @@ def watching(what: str, total: float | None, *, show: bool = True, counted: bool
         counted: whether steps are shown as `3/40`.
     """
     console = terminal()
-    if not show:
+    if not show or is_quiet():
         yield Watched(what, total, Console(quiet=True), None, counted=counted)
     elif not console.is_terminal:
         yield Watched(what, total, console, None, counted=counted)
@@ -93,6 +95,17 @@ def watching(what: str, total: float | None, *, show: bool = True, counted: bool
         columns = (TextColumn("{task.description}"), BarColumn(width), TextColumn("{task.fields[words]}"), _Times())
         with Progress(*columns, console=console) as bar:
             yield Watched(name, total, console, bar, counted=counted)
+
+
+def say(sentence: str, *, show: bool = True) -> None:
+    """Says something of the work, beside its bars.
+
+    Args:
+        sentence: what to say.
+        show: False says nothing.
+    """
+    with watching("", 0.0, show=show, counted=False) as watched:
+        watched.say(sentence)
 
 
 def track(items: Iterable[Item], what: str, total: int | None, *, show: bool = True) -> Iterator[Item]:

@@ -109,7 +109,7 @@ def test_an_option_that_is_given_reaches_the_call(tmp_path):
 @pytest.mark.parametrize("task", TRAINERS)
 def test_a_task_has_no_option_that_its_training_refuses(task):
     named = {"tap" if name == "taps" else name for name in taken_by(task)}
-    assert set(options_of(f"train {task}")) - {"help", "memory"} == named - set(ONLY_PYTHONS)
+    assert set(options_of(f"train {task}")) - {"help", "memory", "quiet"} == named - set(ONLY_PYTHONS)
 
 
 @pytest.mark.parametrize("task", TRAINERS)

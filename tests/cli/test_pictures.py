@@ -125,7 +125,7 @@ def test_progress_is_plain_lines_where_nobody_watches(photo, tmp_path, monkeypat
     (tmp_path / "photos").mkdir()
     write_image(tmp_path / "photos" / "a.png", read_image(photo))
     assert cli.run(["blur", str(tmp_path / "photos"), str(tmp_path / "soft"), "--sigma", "2"]) == 0
-    first, *_, last = capsys.readouterr().err.splitlines()
+    first, *_, last, _ = capsys.readouterr().err.splitlines()
     assert first == "soft: 1/1  0:00:00, 0:00:00 left"
     assert last == f"wrote {tmp_path / 'soft'}: 1 pictures, 0 skipped"
 

@@ -34,8 +34,9 @@ from convolens.cli import (
     trunks,
 )
 from convolens.cli.budget import Commands
-from convolens.cli.telling import Answers, answer, tell, telling_notes
-from convolens.cli.wording import in_words_of, options_of
+from convolens.cli.next_step import next_step
+from convolens.cli.telling import Answers, answer, tell, tell_failure, telling_notes
+from convolens.cli.wording import in_words_of, naming_the_file, options_of
 from convolens.errors import ArgumentError, ConvolensError
 from convolens.media.drafts import remove_drafts
 from convolens.media.inputs import Inputs, given
@@ -183,18 +184,22 @@ def _guarded_app() -> Any:
     return command
 
 
-def _guard(command: Any) -> None:
-    for one in getattr(command, "commands", {}).values():
-        _guard(one)
-    if command.callback is not None:
-        command.callback = partial(_protecting, command.callback)
+def _guard(command: Any, path: tuple[str, ...] = ()) -> None:
+    below = getattr(command, "commands", {})
+    for name, one in below.items():
+        _guard(one, (*path, name))
+    if command.callback is not None and not below:
+        command.callback = partial(_protecting, command.callback, " ".join(path))
 
 
-def _protecting(callback: Callable[..., Any], /, **arguments: Any) -> Any:
+def _protecting(callback: Callable[..., Any], command: str, /, **arguments: Any) -> None:
     inputs = Inputs()
     inputs.add_files(value for name, value in arguments.items() if name not in RESULTS)
-    with given(inputs):
-        return callback(**arguments)
+    with given(inputs), naming_the_file(arguments.get("source")):
+        made = callback(**arguments)
+    sys.stdout.flush()  # where nobody reads the answer on, this ends in silence
+    if not arguments["quiet"] and os.environ.get("RANK", "0") == "0":  # of several processes the first says it
+        tell(next_step(command, arguments | (made or {})))
 
 
 def _where_to_look(error: typer.TyperException) -> str:
@@ -203,5 +208,5 @@ def _where_to_look(error: typer.TyperException) -> str:
 
 
 def _complain(sentence: str) -> int:
-    tell(f"error: {sentence}")
+    tell_failure(f"error: {sentence}")
     return CANNOT

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli.telling import tell, tell_written
+from convolens.cli.telling import tell_failure, tell_written
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +71,7 @@ def convolve(
             audio_writing.write_blocks(out, result)
         clipped = 0 if subtype in ("FLOAT", "DOUBLE") else audio_writing.clipped(result)
         if clipped:
-            tell(f"warning: {target}: {clipped} samples were too loud for the format and were clipped")
+            tell_failure(f"warning: {target}: {clipped} samples were too loud for the format and were clipped")
     else:
         from convolens.media.images import read_picture, write_picture
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from convolens.cli.telling import answer, tell, tell_written
+from convolens.cli.telling import answer, tell, tell_failure, tell_written
 
 FAULTS = 1  # the exit code where something has to be mended
 Data = Annotated[
@@ -72,6 +72,7 @@ def doctor(
         tell_written(written)
     answer(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))
     if found.faults:
+        tell("next: mend what was found, and look again; what cannot be read is left out of a training")
         raise typer.Exit(FAULTS)
 
 
@@ -110,7 +111,7 @@ def convert(
         data, out, to=to, format=format, split=_fractions(split), group_by=group_by, seed=seed, link=link
     )  # fmt: skip
     for one in found.skipped:
-        tell(f"skipped: {one.reason}")
+        tell_failure(f"skipped: {one.reason}")
     tell_written(found.path)
     answer(found)
     if found.left_out:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from convolens.cli.networks import AsJson, Device, Model, ShardOption
-from convolens.cli.telling import answer, answer_line, tell, tell_written
+from convolens.cli.telling import answer, answer_line, tell_failure, tell_written
 
 
 def register(app: typer.Typer) -> None:
@@ -116,7 +116,7 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
     from convolens.media.annotate import place
 
     if "error" in line:
-        tell(f"error: {line['error']}")
+        tell_failure(f"error: {line['error']}")
     if as_json:
         print(json.dumps(line))
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convolens.cli.telling import answer, answer_line, tell, tell_written
+from convolens.cli.telling import answer, answer_line, tell, tell_failure, tell_written
 
 if TYPE_CHECKING:
     from convolens.inference.predict import Predictor
@@ -173,7 +173,7 @@ def _print_predictions(
     for one in predictions(model, find_pictures(files, share=Share.of(shard)), batch=batch, **options):
         if one.error:
             failed += 1
-            tell(f"error: {one.error}")
+            tell_failure(f"error: {one.error}")
         if as_json:
             print(json.dumps(one.line()), flush=True)
         elif not one.error:
@@ -207,7 +207,6 @@ def evaluate(
     """
     import json
 
-    from convolens.distributed import leads
     from convolens.evaluation.evaluate import evaluate as measure
     from convolens.loading import load
     from convolens.media.table_files import need_table, write_table
@@ -215,10 +214,12 @@ def evaluate(
     if table is not None:
         need_table(table)
     found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
+    from convolens.distributed import leads  # here, as it loads torch, which the former say where it is missing
+
     if not leads():
         return
     for one in found["skipped"]:
-        tell(f"skipped: {one['reason']}")
+        tell_failure(f"skipped: {one['reason']}")
     if html is not None:
         tell_written(html)
     if table is not None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from convolens.cli.networks import ShardOption
-from convolens.cli.telling import tell, tell_written
+from convolens.cli.telling import tell_failure, tell_written
 
 Source = Annotated[
     str,
@@ -193,7 +193,7 @@ def _change(source: str, target: Path, change: Any, run: _Run) -> None:
         done += not outcome.error
         failures += [outcome.error] if outcome.error else []
     for failure in failures:
-        tell(f"skipped: {failure}")
+        tell_failure(f"skipped: {failure}")
     tell_written(target, f"{done} pictures, {len(failures)} skipped")
     if failures:
         raise typer.Exit(2)

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import typer
 
 from convolens.errors import FileError, FileNote, printable
+from convolens.quiet import is_quiet
 
 _NOTES_SHOWN = 5  # of one kind; a folder of animations would fill the terminal
 
@@ -53,7 +54,13 @@ def _naming_stdout() -> Iterator[None]:
 
 
 def tell(sentence: str) -> None:
-    """Says something of the work, on stderr; where that takes no more, the work is done nonetheless."""
+    """Says something of the work, on stderr, unless it is to be quiet; where that takes no more, the work is done."""
+    if not is_quiet():
+        tell_failure(sentence)
+
+
+def tell_failure(sentence: str) -> None:
+    """Says what went wrong, on stderr, also where all else is to be quiet."""
     with suppress(OSError):
         typer.echo("\n".join(map(printable, sentence.split("\n"))), err=True)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import typer
 
 from convolens.cli.budget import Commands
-from convolens.cli.telling import answer, tell, tell_written, telling_what_is_kept
+from convolens.cli.telling import answer, tell, tell_failure, tell_written, telling_what_is_kept
 from convolens.training.train import options, train
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="train")
 
 
-def _command(task: str) -> Callable[..., None]:
+def _command(task: str) -> Callable[..., dict[str, Any]]:
     """The command of a task: a function with the signature that typer reads."""
 
-    def command(**given: Any) -> None:
-        _train(task, given)
+    def command(**given: Any) -> dict[str, Any]:
+        return _train(task, given)
 
     texts = _texts(task)
     data = Annotated[Path, typer.Argument(metavar="DATA", help=_help(task, texts["data"], None))]
@@ -140,11 +140,12 @@ def _clauses(task: str, text: str) -> tuple[list[str], list[str]]:
     return general, own
 
 
-def _train(task: Any, given: dict[str, Any]) -> None:
-    """Trains by what was given on the line and says how good it became; what was not given keeps Python's default."""
-    from convolens.distributed import leads
-    from convolens.training.run_folder import CURVES
+def _train(task: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Trains by what was given on the line and says how good it became; what was not given keeps Python's default.
 
+    Returns:
+        The run folder, for what is said at the end.
+    """
     arguments = {name: given[WORDS.get(name, name)] for name in ("data", *options()) if WORDS.get(name, name) in given}
     kinds = {name: _members(one.annotation) for name, one in options().items()}
     arguments = {
@@ -152,13 +153,17 @@ def _train(task: Any, given: dict[str, Any]) -> None:
     }
     with telling_what_is_kept():
         run = train(task, **arguments)
+    from convolens.distributed import leads  # here, as both load torch, which `train` says where it is missing
+    from convolens.training.run_folder import CURVES
+
     if not leads():
-        return
+        return {"run": run.folder}
     _report_skipped(run.skipped)
     if run.advice:
         tell(run.advice)
     tell_written(run.folder, f"the model is {run.best}, how it went {run.folder / CURVES}")
     answer(run)
+    return {"run": run.folder}
 
 
 def _value(name: str, given: Any, kinds: Sequence[Any]) -> Any:
@@ -180,6 +185,6 @@ def _value(name: str, given: Any, kinds: Sequence[Any]) -> Any:
 def _report_skipped(skipped: Iterable[Skipped]) -> None:
     several = list(skipped)
     for one in several:
-        tell(f"skipped: {one.reason}")
+        tell_failure(f"skipped: {one.reason}")
     if several:
-        tell(f"skipped {len(several)} files")
+        tell_failure(f"skipped {len(several)} files")

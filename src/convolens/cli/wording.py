@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from convolens.errors import ConvolensError
+
+CONTENT = ("samples", "image", "signal")  # arguments that, on the command line, are what is in the file
 
 
 def options_of(command: Any, arguments: Sequence[str]) -> dict[str, str]:
@@ -42,6 +47,22 @@ def in_words_of(options: Mapping[str, str], sentence: str, *, subject: bool = Tr
     if subject and first:
         sentence = options.get(first[0], first[0]) + sentence[first.end() :]
     return re.sub(r"(?<![\w/.\\-])(\w+)=(?:'([^']*)'|(\w*))", _option(options), sentence)
+
+
+@contextmanager
+def naming_the_file(source: object) -> Iterator[None]:
+    """Has refusals of what is in a file name the file: Python was given an array, the command line none.
+
+    Args:
+        source: the file that was given; None for commands that take none.
+    """
+    try:
+        yield
+    except ConvolensError as error:
+        subject, _, rest = str(error).partition(": ")
+        if source is None or subject not in CONTENT:
+            raise
+        raise type(error)(f"{source}: {rest}") from error
 
 
 def _option(options: Mapping[str, str]) -> Any:

@@ -25,11 +25,27 @@ def is_of_results(names: Iterable[str]) -> bool:
 
 
 def are_passed_over(folder: str | Path) -> bool:
-    """Whether a folder holds results, and is therefore passed over, which is noted; one that is closed does not."""
-    if not is_of_results(mark for mark in _MARKS if os.path.exists(f"{folder}/{mark}")):  # noqa: PTH110 - raises none
+    """Whether a folder holds results, or nothing but folders that do, as `runs` does, and is therefore passed over.
+
+    That is noted. A folder that is closed holds none.
+    """
+    if not (_holds_results(folder) or _holds_such_folders_alone(folder)):
         return False
     tell_passed_over(folder)
     return True
+
+
+def _holds_results(folder: str | Path) -> bool:
+    return is_of_results(mark for mark in _MARKS if os.path.exists(f"{folder}/{mark}"))  # noqa: PTH110 - raises none
+
+
+def _holds_such_folders_alone(folder: str | Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            inside = [one for one in entries if not one.name.startswith(".")]
+            return bool(inside) and all(one.is_dir() and _holds_results(one.path) for one in inside)
+    except OSError:
+        return False
 
 
 def tell_passed_over(folder: str | Path) -> None:

@@ -17,6 +17,7 @@ from convolens.data.dataset import need_one_label
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import SAVED_METRICS, ClassificationLoss, score_pictures, targets_of, weights_of
 from convolens.models.classify import Classifier, classifier
+from convolens.training.chosen import input_size, suited_tap
 from convolens.training.classifier_run import measured
 from convolens.training.head import HEAD_SETTINGS, train_head
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, least_side, normalized, side_for, viewed
@@ -24,6 +25,7 @@ from convolens.training.request import Request
 from convolens.training.run_folder import Run
 from convolens.training.run_task import Measured, Validation, run_task
 from convolens.training.task import Batch, Sample, stacked
+from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 
 HEAD = "head"
@@ -60,8 +62,10 @@ def train_classifier(
     request.need_free_run()
     data = request.datasets(settings.seed, _need_classes)
     training_data, validation_data = data
+    trunk = request.make_trunk(settings.seed)
+    taps = _chosen_tap(request, trunk, training_data, head_alone) if request.taps is None else request.taps
     model = classifier(
-        request.make_trunk(settings.seed), classes=training_data.class_names, taps=request.taps, seed=settings.seed,
+        trunk, classes=training_data.class_names, taps=taps, seed=settings.seed,
         multi_label=training_data.kind != "label",
     )  # fmt: skip
     model.to(pick_device(request.device))
@@ -148,6 +152,18 @@ def mixed(pictures: Tensor, targets: Tensor, alpha: float, generator: np.random.
     fraction = float(generator.beta(alpha, alpha))
     others = torch.from_numpy(generator.permutation(len(pictures))).to(pictures.device)
     return pictures.lerp(pictures[others], 1 - fraction), targets.lerp(targets[others], 1 - fraction)
+
+
+def _chosen_tap(request: Request, trunk: Trunk, data: DataSet, head_alone: bool) -> str | None:
+    """A tap that suits the pictures, where the trunk was chosen too; else None, which is the last."""
+    if not request.chosen:
+        return None
+    if not head_alone:
+        side = side_for(request.side, data)
+        return suited_tap(trunk, side, side)
+    preprocessing = trunk.preprocessing if request.side is None else trunk.preprocessing.cropped(request.side)
+    size = input_size(preprocessing, data)
+    return suited_tap(trunk, *size) if size else None
 
 
 def _need_none(options: Mapping[str, Any], but: Sequence[str]) -> None:

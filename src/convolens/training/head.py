@@ -23,6 +23,8 @@ from convolens.media.files import write_rows
 from convolens.media.result_folders import BEST
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
+from convolens.progress import clock
+from convolens.training.chosen import in_a_sentence, input_size, seconds_for
 from convolens.training.classifier_run import measured
 from convolens.training.linear import LinearFit, fit_linear
 from convolens.training.request import Request
@@ -58,6 +60,11 @@ def train_head(
         raise ArgumentError(f"batch: need a whole number where only the head is trained, got {batch!r}")
     if size is not None:
         model.trunk.preprocessing = model.trunk.preprocessing.cropped(size)
+    with torch.inference_mode():
+        shown = input_size(model.preprocessing, data[0])
+        seconds = seconds_for(model, data) if request.progress and shown else None
+    long = f"about {clock(seconds)}" if seconds is not None else "one pass over the pictures"
+    request.say(in_a_sentence(model, data[0], len(data[1]), shown, learned="head alone", long=long, run=request.run))
     with request.run_folder(), joined(next(model.parameters()).device) as world:
         return _train_head(
             world, request, model, data, loss, {"finetune": "head", **requested, "weight_decay": decay}, batch

@@ -28,7 +28,7 @@ from convolens.training.ema import ExponentialMovingAverage
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import moving_parameters, set_lr
 from convolens.training.order import shards_of
-from convolens.training.pace import FORECAST_STEPS, Pace, forecast
+from convolens.training.pace import FORECAST_STEPS, Pace, duration, forecast
 from convolens.training.run_log import Bar, RunLog
 from convolens.training.schedules import lr_fraction
 from convolens.training.settings import FREE_ON_RESUME, Settings
@@ -236,11 +236,18 @@ class _Training:
         bar.say(f"batch {minibatch.step + 1}: {count} can be used{whose}, too few {why}; dropped this time")
 
     def _forecast(self, bar: Bar) -> None:
-        """Says, early in a run of some minutes, how far it will come."""
+        """Says, early in a run, how far it will come in its minutes, or how long its epochs take."""
         minutes, pictures = self.settings.minutes, len(self.task.training_set)
-        if minutes is None or self.forecast_made:
+        if self.forecast_made:
             return
         self.forecast_made = True
+        if minutes is None:
+            assert self.epochs is not None
+            rest = self.epochs - self.progress.epoch
+            seconds = rest / self.pace.epochs_in(1.0, pictures, self.task.validation_count)
+            self.log.note("forecast", seconds=round(seconds), pictures=pictures)
+            bar.say(duration(rest, pictures, seconds))
+            return
         left = max(60 * minutes - self._seconds(), 0.0)
         epochs = self.progress.epoch + self.pace.epochs_in(left, pictures, self.task.validation_count)
         self.log.note("forecast", epochs=round(epochs, 2), pictures=pictures)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
+from convolens.progress import clock
+
 MEASURING = 2 / 3  # of what a picture takes to learn from: forward once for what is predicted, once for the loss
+WORTH_SAYING = 60.0  # seconds: nobody plans what takes less
 FORECAST_STEPS = 4  # after this number of steps, or an epoch of fewer, the pace is known well enough
 
 
@@ -54,3 +57,17 @@ def forecast(epochs: float, pictures: int, minutes: float, wanted: int | None) -
         return ""
     many = f"{epochs:.0f} epochs" if epochs >= 1.5 else "one epoch" if epochs >= 0.95 else f"{epochs:.0%} of an epoch"
     return f"about {many} of {pictures:,} pictures fit{'' if epochs >= 1.5 else 's'} into {minutes:g} minutes"
+
+
+def duration(epochs: int, pictures: int, seconds: float) -> str:
+    """How long a number of epochs takes, in a sentence; empty where that is hardly worth one.
+
+    >>> duration(30, 800, 4210)
+    '30 epochs of 800 pictures take about 1:10:10; a budget of minutes, or Ctrl-C, ends sooner'
+    """
+    if seconds < WORTH_SAYING:
+        return ""
+    many = f"{epochs} epochs" if epochs > 1 else "an epoch"
+    return f"{many} of {pictures:,} pictures take{'s' if epochs == 1 else ''} about {clock(seconds)}; " + (
+        "a budget of minutes, or Ctrl-C, ends sooner"
+    )

@@ -14,6 +14,7 @@ from convolens.distributed import leads
 from convolens.media.files import AnyPath, make_folder
 from convolens.media.inputs import also_given
 from convolens.media.one_writer import only_writer
+from convolens.progress import say
 from convolens.training.restarts import note_launch, was_restarted
 from convolens.training.run_folder import need_free_run
 from convolens.training.settings import Settings
@@ -27,6 +28,7 @@ class Request:
 
     Attributes:
         training: those of the options in `Settings` that were given.
+        chosen: whether the trunk was chosen, not named.
         started: when the work began, by `time.monotonic`.
     """
 
@@ -45,6 +47,7 @@ class Request:
     device: str
     progress: bool
     training: Mapping[str, Any]
+    chosen: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def settings(self, **defaults: Any) -> Settings:
@@ -110,7 +113,11 @@ class Request:
         changed = {name: getattr(self, name) for name, value in published.items() if getattr(self, name) != value}
         return make_trunk(self.trunk, weights=self.weights, seed=seed, device="cpu", **changed)
 
+    def say(self, sentence: str) -> None:
+        """Says something beside the bars, where progress is shown; once, if there are several processes."""
+        say(sentence, show=self.progress and leads())
+
     def facts(self) -> dict[str, Any]:
         """What is written down of it, beside settings."""
-        left_out = ("resume", "overwrite", "progress", "training", "started")
+        left_out = ("resume", "overwrite", "progress", "training", "chosen", "started")
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}

@@ -18,7 +18,8 @@ from convolens.media.result_folders import BEST
 from convolens.models import load as load_model
 from convolens.models.trunk_model import TrunkModel
 from convolens.training.advice import advice_on
-from convolens.training.loop import Outcome, fit
+from convolens.training.chosen import in_a_sentence
+from convolens.training.loop import EPOCHS, Outcome, fit
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, TrainableTrunk, Views, fingerprint
 from convolens.training.request import Request
 from convolens.training.run_folder import CONFIG, Run
@@ -135,6 +136,13 @@ def run_task(
         save=validation.save,
         facts=_facts(model, finetune, pictures.data) | objective.facts(),
     )
+    size = objective.facts()["size"]
+    sentence = in_a_sentence(
+        model, pictures.data, validation.count, (size, size) if isinstance(size, int) else size,
+        learned="all of it trained" if finetune == EVERYTHING else f"trained at or after {finetune}",
+        long=_how_long(settings), run=request.run,
+    )  # fmt: skip
+    request.say(sentence)
     with request.run_folder() as run, joined(next(model.parameters()).device) as world:
         resume = request.resume or request.restarted
         outcome = fit(task, settings, run, resume=resume, progress=request.progress, started=request.started)
@@ -149,6 +157,14 @@ def run_task(
             return write_run(run, best, found.metrics, unused, used, outcome)
 
         return world.broadcast(written(found) if world.leads and found else None)  # type: ignore[return-value]
+
+
+def _how_long(settings: Settings) -> str:
+    """Says when the training ends."""
+    limits = [f"{settings.minutes:g} minutes"] if settings.minutes is not None else []
+    if settings.epochs or not limits:
+        limits.append(f"{settings.epochs or EPOCHS:,} epochs")
+    return " or ".join(limits)
 
 
 def run_on_boxes(

