@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from convolens.cli.telling import tell, tell_written
+from convolens.cli.telling import tell_failure, tell_written
 
 
 def register(app: typer.Typer) -> None:
@@ -35,5 +35,5 @@ def merge(
     merged = merge_parts(parts, out)
     tell_written(merged.out, f"{merged.pictures:,} pictures, {len(merged.failed):,} failed")
     if merged.failed:
-        tell(f"failed: {', '.join(merged.failed[:5])}{' …' if len(merged.failed) > 5 else ''}")
+        tell_failure(f"failed: {', '.join(merged.failed[:5])}{' …' if len(merged.failed) > 5 else ''}")
         raise typer.Exit(2)

@@ -17,6 +17,8 @@ def _train(given: Given) -> str:
 
 
 def _predict(given: Given) -> str:
+    if given["shard"] is not None and given["out"] is not None:
+        return "convolens merge puts the shares together"
     if given["out"] is None:
         return "--out FOLDER keeps the answers, with annotated pictures"
     if given["as_format"] is None:
@@ -65,6 +67,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "explain": _explain,
     "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
     "doctor": _doctor,
+    "merge": _to("{out} is as one machine would have made it; the parts can go"),
     "convert": _to("convolens doctor {out} looks it through"),
     "trace": _to("another --tap sees more, or less"),
     "scan": _to("a smaller --stride says more exactly where"),
