@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convolens.media.files import AnyPath
+from convolens.media.result_folders import BEST
+from convolens.sources import as_address
+from convolens.sources.copies import brought_here
 
 if TYPE_CHECKING:
     from convolens.exported import Exported
@@ -18,7 +21,8 @@ def load(path: AnyPath, *, device: str = "auto") -> Model | Exported:
 
     Args:
         path: a `.safetensors` file that `save` or training wrote, a run folder of `train`, for its best model, or an
-            `.onnx` file that `export` wrote: that needs ONNX Runtime and no torch, and predicts only.
+            `.onnx` file that `export` wrote: that needs ONNX Runtime and no torch, and predicts only. Or the address
+            of one: `s3://…`.
         device: where it shall run: `auto` (the GPU where there is one), `cpu`, `cuda`, …
 
     Raises:
@@ -34,6 +38,15 @@ def load(path: AnyPath, *, device: str = "auto") -> Model | Exported:
     >>> model.task, model.class_names
     ('classify', ('cat', 'dog'))
     """
+    if as_address(path):
+        from convolens.exported import ExportedModel
+
+        with brought_here(path, "a model", in_folder=BEST) as file:
+            found = load(file, device=device)
+            if isinstance(found, ExportedModel):
+                _ = found.fingerprint  # of the file, which is gone afterwards
+                found.path = Path(path)
+            return found
     if is_exported(path):
         from convolens.exported import load_exported
 

@@ -10,7 +10,10 @@ import typer
 from convolens.cli.telling import tell, tell_written
 
 Source = Annotated[
-    Path, typer.Argument(metavar="IN", help="A sound: WAV, FLAC, OGG, MP3; M4A and films by convolens[media].")
+    Path,
+    typer.Argument(
+        metavar="IN", help="A sound: WAV, FLAC, OGG, MP3; M4A and films by convolens[media]. Or the address of one."
+    ),
 ]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
 Normalize = Annotated[
@@ -204,17 +207,19 @@ def _from_file_to_file(
     from convolens.media.audio_reading import audio_length, reading
     from convolens.media.outline import Outline
     from convolens.progress import watching
+    from convolens.sources.copies import brought_here
 
-    with reading(source) as sound:
-        rate, _ = sound.samplerate, channels(sound.channels)  # refuses nonsense before anything is drawn or written
     watched = {"before": Outline(), "after": Outline()} if plot else {}
     watchers: dict[str, Any] = {name: made.add for name, made in watched.items()}
-    length = audio_length(source) * (2 if normalize else 1)
-    with watching(target.name, length, counted=False) as work:
-        written = change_sound_file(
-            source, target, change, longer=longer, channels=channels, normalize=normalize, limit=limit,
-            progress=work.advance, **watchers,
-        )  # fmt: skip
+    with brought_here(source, "a sound") as file:
+        with reading(file) as sound:
+            rate, _ = sound.samplerate, channels(sound.channels)  # refuses nonsense before anything is drawn or written
+        length = audio_length(file) * (2 if normalize else 1)
+        with watching(target.name, length, counted=False) as work:
+            written = change_sound_file(
+                file, target, change, longer=longer, channels=channels, normalize=normalize, limit=limit,
+                progress=work.advance, **watchers,
+            )  # fmt: skip
     tell_written(target)
     if plot:
         _draw(plot, watched, rate)

@@ -19,6 +19,7 @@ from convolens.errors import ArgumentError, WeightsError, need_one_of
 from convolens.exported.facts import BATCH, PICTURE, PICTURES, Facts
 from convolens.exported.pictures import as_eight_bit
 from convolens.exported.session import run
+from convolens.forks import cached_property
 from convolens.media.pixels import Picture, as_pictures
 from convolens.results import Detections, Location, Prediction, remembered
 
@@ -48,7 +49,7 @@ class ExportedModel:
         self._channels = _checked_channels(path, session, facts)
         self._check_outputs({one.name: one.shape for one in session.get_outputs()})
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the file."""
         with self.path.open("rb") as stream:

@@ -17,6 +17,7 @@ from convolens.media.audio_reading import Sound, is_open_ended, reading, sound_b
 from convolens.media.audio_writing import write_blocks, writing_audio
 from convolens.media.files import AnyPath
 from convolens.memory import fits, need_memory
+from convolens.sources.copies import brought_here
 
 
 def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[np.ndarray, "frames ..."], int]:
@@ -43,9 +44,9 @@ def read_audio(path: AnyPath, *, seconds: Real | None = None) -> tuple[Float32[n
            [ 0.5, -0.5]], dtype=float32), 48000)
     """
     wanted = np.inf if seconds is None else as_real(seconds, "seconds", "a finite number of at least 0", _not_negative)
-    with reading(path) as sound:
-        blocks = _first(sound_blocks(sound, path), wanted * sound.samplerate)
-        samples = _joined(blocks, sound, path)
+    with brought_here(path, "a sound") as file, reading(file) as sound:
+        blocks = _first(sound_blocks(sound, file), wanted * sound.samplerate)
+        samples = _joined(blocks, sound, file)
         return (samples[:, 0] if sound.channels == 1 else samples), sound.samplerate
 
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.media.drafts import drop, new_draft
 from convolens.media.inputs import need_no_input
+from convolens.sources.addresses import as_address
 
 AnyPath = str | os.PathLike[str]
 
@@ -107,12 +108,10 @@ def need_no_address(path: AnyPath) -> None:
     >>> need_no_address("https://example.org/photo.jpg")
     Traceback (most recent call last):
         ...
-    convolens.errors.FileError: https://example.org/photo.jpg: need a file, got an address, ...
+    convolens.errors.FileError: https://example.org/photo.jpg: need a file of this machine, got an address; ...
     """
-    scheme, colon, rest = str(path).partition(":/")
-    if colon and scheme in ("http", "https", "ftp"):  # one slash is left where it has been a Path
-        address = f"{scheme}://{rest.lstrip('/')}"
-        raise FileError(f"{address}: need a file, got an address, which cannot be read yet; download it, give its path")
+    if address := as_address(path):
+        raise FileError(f"{address}: need a file of this machine, got an address; download it, give its path")
 
 
 @contextmanager

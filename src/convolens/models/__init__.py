@@ -13,10 +13,13 @@ from convolens.torch_loading import need_networks
 need_networks()
 
 from convolens.media.files import AnyPath
+from convolens.media.result_folders import BEST
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.localize import Localizer
 from convolens.models.model_file import read_model_file
+from convolens.sources import as_address
+from convolens.sources.copies import brought_here
 from convolens.trunks.options import pick_device
 
 __all__ = ["TASKS", "Classifier", "Detector", "Localizer", "Model", "load"]
@@ -34,6 +37,9 @@ def load(path: AnyPath, *, device: str = "auto") -> Model:
         WeightsError: not a model, damaged, or of a task that this version does not know.
         DeviceError: the device is not there.
     """
+    if as_address(path):
+        with brought_here(path, "a model", in_folder=BEST) as file_here:
+            return load(file_here, device=device)
     where = pick_device(device)
     file = read_model_file(path)
     task = file.fact("task", str)

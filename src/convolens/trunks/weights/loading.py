@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from convolens.errors import ArgumentError, WeightsError, did_you_mean
+from convolens.sources import as_address
+from convolens.sources.copies import brought_here
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.trunk import Trunk
 from convolens.trunks.weights.checkpoint import Checkpoint, is_weights_name, read_checkpoint
@@ -46,6 +48,9 @@ def open_weights(trunk: str, weights: str | PathLike[str]) -> Checkpoint:
     if entry is not None:
         read = read_checkpoint(get(entry))
         return Checkpoint(name, read.state, entry.preprocessing, entry.options, class_names(entry))
+    if as_address(weights):
+        with brought_here(weights, "a weights file") as file:
+            return read_checkpoint(Path(file))
     if is_hub_name(name):
         return read_hub(name)
     if is_weights_name(name):
