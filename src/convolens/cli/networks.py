@@ -85,6 +85,17 @@ def predict(
         Path | None, typer.Option(help="With --out: also a row for each class or object, as .csv or .parquet.")
     ] = None,
     shard: ShardOption = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="With --out: by the workers of a cluster of Ray: its address, auto for the one that this machine is "
+            "part of, or local for workers on this machine.",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Of the cluster. Default: as many as it has room for.")] = None,
+    gpus_per_worker: Annotated[float, typer.Option(help="Less than 1 where several share one.")] = 0.0,
+    threads_per_worker: Annotated[int, typer.Option(help="And processors that each is given.")] = 1,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -101,12 +112,15 @@ def predict(
       convolens predict runs/street street --tile 600 --out found --coco street/instances.json
       convolens predict runs/street street --out found --as cvat
       convolens predict runs/photos 's3://bucket/shards/*.tar' --out part-3 --shard 3/16
+      convolens predict runs/photos /mnt/photos --out /mnt/predicted --cluster auto --gpus-per-worker 1
     """
     from convolens.errors import ArgumentError
     from convolens.inference.predict import predict_files
     from convolens.loading import load
 
-    loaded: Any = load(model, device=device)
+    if cluster is not None and out is None:
+        raise ArgumentError("cluster: need --out too, which its workers write into")
+    loaded: Any = load(model, device=device if cluster is None else "cpu")  # workers choose theirs
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {
@@ -135,7 +149,10 @@ def predict(
     if out is None:
         failed = _print_predictions(loaded, files, shard, as_json, batch, options)
     else:
-        found = predict_files(loaded, files, out, batch=batch, shard=shard, **options)
+        found = predict_files(
+            loaded, files, out, batch=batch, shard=shard, cluster=cluster, workers=workers,
+            gpus_per_worker=gpus_per_worker, threads_per_worker=threads_per_worker, **options,
+        )  # fmt: skip
         failed = found.failed
         before = f", {found.before:,} before" if found.before else ""
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")

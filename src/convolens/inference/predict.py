@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
@@ -24,7 +24,9 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
+from convolens.inference.blocks import BLOCKS
 from convolens.inference.fingerprints import fingerprint as fingerprint
+from convolens.inference.ray_workers import Cluster
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, append, make_folder, need_file, write_json, writing
 from convolens.media.inputs import given, need_no_input
@@ -37,6 +39,7 @@ from convolens.media.picture_files import (
     attempt,
     count_pictures,
     decoded_ahead,
+    find_closed,
     find_pictures,
 )
 from convolens.media.result_folders import PREDICTIONS, PREDICTIONS_UNDER_WAY
@@ -85,7 +88,7 @@ def predictions(model: Predictor, files: Iterable[File], *, batch: int = 16, **o
     Raises:
         ArgumentError: the batch is not positive, or an option is wrong.
     """
-    return (outcome for chunk in _outcomes(model, files, batch, options) for outcome, _ in chunk)
+    return (outcome for chunk in outcomes_in_batches(model, files, batch, options) for outcome, _ in chunk)
 
 
 def predict_files(
@@ -97,6 +100,10 @@ def predict_files(
     pictures: bool = True,
     progress: bool = True,
     shard: str | Share | None = None,
+    cluster: str | None = None,
+    workers: int | None = None,
+    gpus_per_worker: float = 0.0,
+    threads_per_worker: int = 1,
     **options: Any,
 ) -> BulkResult:
     """Predicts for files, folders and patterns, and writes lines and annotated pictures into a folder.
@@ -113,13 +120,29 @@ def predict_files(
         progress: shows a bar with the time left.
         shard: predicts for one of several equal shares alone, such as `3/16`: the same split of the same files on every
             machine. `convolens merge` joins what they wrote.
+        cluster: has the workers of a cluster predict (Ray, extra `cluster`): its address, `auto` for the one that this
+            machine is part of, or `local` for workers on this machine. They are sent names and the model, and write
+            into `out`, which every machine must see. A worker that is lost costs the blocks that it had in hand.
+        workers: how many; None: as many as the cluster has room for.
+        gpus_per_worker: of each; less than 1 where several share one.
+        threads_per_worker: that each computes with, and processors that it is given.
         options: of the model's own `predict`.
 
     Raises:
-        FileError: a source without pictures, or the folder cannot be written, or another process is writing there.
-        ArgumentError: the folder holds predictions of another model, with other options or of another shard.
+        FileError: a source without pictures, or the folder cannot be written, or another process is writing there; or
+            there is no such cluster.
+        ArgumentError: the folder holds predictions of another model, with other options or of another shard, or those
+            of a run on a cluster that is not done, without `cluster`.
+        MissingExtraError: a cluster without Ray.
+        DeviceError: the cluster has no room for a worker.
+        TrainingError: a block of pictures ended its worker ten times.
     """
     _check_options(model, options)
+    where = None
+    if cluster is not None:
+        where = Cluster(cluster, workers, gpus_per_worker, threads_per_worker)
+    elif workers is not None or gpus_per_worker or threads_per_worker != 1:
+        raise ArgumentError("workers: need cluster too, which has them")
     share = Share.of(shard)
     count = count_pictures(sources, out, share)  # refuses what is none before a folder is made
     folder = make_folder(out)
@@ -129,6 +152,15 @@ def predict_files(
     with given(*sources, results=folder), only_writer(folder), part:
         annotations = ResultPaths(sources, folder / "pictures", ".jpg") if pictures else None
         _check_manifest(folder, run)
+        if where is not None:
+            from convolens.inference.predict_blocks import predict_on_cluster  # which is built on this module
+
+            closed = partial(find_closed, sources, outside=folder, share=share)
+            return predict_on_cluster(
+                where, model, closed, sources, folder,
+                total=count, batch=batch, pictures=pictures, progress=progress, options=options,
+            )  # fmt: skip
+        _need_no_blocks(folder)
         return _predict_into(folder, model, meant, count, batch, annotations, progress, options)
 
 
@@ -143,7 +175,7 @@ def _predict_into(
     options: dict[str, Any],
 ) -> BulkResult:
     need_no_input(folder / PREDICTIONS, folder / PREDICTIONS_UNDER_WAY)
-    before, failures = _resume(folder)
+    before, failures = resume(folder)
     todo = (path for path in meant() if str(path) not in before)
     again: dict[str, bytes] = {}  # new lines of what had failed
     done = failed = 0
@@ -151,7 +183,7 @@ def _predict_into(
     append(part, "")  # it is there even if nothing is to do
     total = None if count is None else count - len(before)
     with watching("pictures", total, show=progress) as watched:
-        for chunk in _outcomes(model, todo, batch, options):
+        for chunk in outcomes_in_batches(model, todo, batch, options):
             lines = [(str(outcome.path), json.dumps(outcome.line()) + "\n") for outcome, _ in chunk]
             for outcome, pixels in chunk:
                 if annotations and outcome.result is not None and pixels is not None:
@@ -165,6 +197,14 @@ def _predict_into(
     return BulkResult(folder / PREDICTIONS, done, failed, len(before))
 
 
+def _need_no_blocks(folder: Path) -> None:
+    if (folder / BLOCKS).exists():
+        raise ArgumentError(
+            f"{folder}: holds a run on a cluster that is not done; the same command with the cluster resumes it, or "
+            "give another folder"
+        )
+
+
 def _check_options(model: Predictor, options: dict[str, Any]) -> None:
     if not hasattr(model, "predict"):
         raise ArgumentError(f"model: need one that predicts, got one of {model.task}")
@@ -175,7 +215,7 @@ def _check_options(model: Predictor, options: dict[str, Any]) -> None:
         raise ArgumentError(f"{wrong[0]}: need an option of {model.task} models ({', '.join(taken)}){hint}")
 
 
-def _outcomes(
+def outcomes_in_batches(
     model: Predictor, files: Iterable[File], batch: int, options: dict[str, Any]
 ) -> Iterator[list[tuple[Outcome[Any], NDArray[Any] | None]]]:
     """What `predictions` gives, and the pixels that it is of, in the batches that go through the network."""
@@ -241,24 +281,30 @@ def _text(value: object) -> str:
 
 def _finish(folder: Path, again: dict[str, bytes]) -> None:
     """Gives the lines their final name; of a picture that was tried again the last one stands where its first did."""
-    part, left = folder / PREDICTIONS_UNDER_WAY, set(again)
+    part = folder / PREDICTIONS_UNDER_WAY
     with part.open("rb") as lines:
         os.fsync(lines.fileno())
     if again:
         with writing(folder / PREDICTIONS) as draft, part.open("rb") as lines, draft.open("wb") as out:
-            for line in lines:
-                path = json.loads(line)["path"]
-                if path not in again:
-                    out.write(line)
-                elif path in left:
-                    out.write(again[path])
-                    left.remove(path)
+            out.writelines(renewed(lines, again))
         part.unlink()
     else:
         part.replace(folder / PREDICTIONS)
 
 
-def _resume(folder: Path) -> tuple[set[str], set[str]]:
+def renewed(lines: Iterable[bytes], again: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Lines, and of each picture that was tried again the new one where its first stood."""
+    left = set(again)
+    for line in lines:
+        path = json.loads(line)["path"] if again else ""
+        if path not in again:
+            yield line
+        elif path in left:
+            yield again[path]
+            left.remove(path)
+
+
+def resume(folder: Path) -> tuple[set[str], set[str]]:
     """The paths that were predicted for, and those that failed and nothing else.
 
     A line that was cut off is taken away, so that writing resumes behind it.

@@ -45,6 +45,19 @@ def find_pictures(
         FileError: a source without pictures, or a store that does not answer.
         MissingExtraError: a store or a table needs a package that is not installed.
     """
+    return (one for one, _ in _found(sources, outside, share, opened=True))
+
+
+def find_closed(
+    sources: Sequence[AnyPath], *, outside: AnyPath | None = None, share: Share | None = None
+) -> Iterator[tuple[File, bool]]:
+    """The same, but shards and tables as they are, unopened; each with whether it is one. Arguments as there."""
+    return _found(sources, outside, share, opened=False)
+
+
+def _found(
+    sources: Sequence[AnyPath], outside: AnyPath | None, share: Share | None, *, opened: bool
+) -> Iterator[tuple[File, bool]]:
     turns = count()  # of shards and tables, in all sources
 
     def is_ours(name: Callable[[], str], *, shard: bool) -> bool:
@@ -55,15 +68,15 @@ def find_pictures(
     for source in sources:
         address = as_address(source)
         if address is not None:
-            yield from _in_store(address, as_address(outside), is_ours)
+            yield from _in_store(address, as_address(outside), is_ours, opened)
         else:
-            yield from _on_disk(Path(source), None if as_address(outside) else outside, is_ours)
+            yield from _on_disk(Path(source), None if as_address(outside) else outside, is_ours, opened)
 
 
 IsOurs = Callable[..., bool]  # by what a file is called below its source, and whether it is a shard
 
 
-def _on_disk(path: Path, outside: AnyPath | None, is_ours: IsOurs) -> Iterator[File]:
+def _on_disk(path: Path, outside: AnyPath | None, is_ours: IsOurs, opened: bool) -> Iterator[tuple[File, bool]]:
     hidden = Path(outside).resolve() if outside else None
     base = folder_of_source(path)
     found, results = False, 0
@@ -74,9 +87,10 @@ def _on_disk(path: Path, outside: AnyPath | None, is_ours: IsOurs) -> Iterator[F
             continue
         shard = is_shard_name(file.name)
         if is_ours(partial(_below_base, file, base), shard=shard):
-            for one in _pictures_in(str(file)) if shard else (file,):
+            closed = shard and not opened
+            for one in _pictures_in(str(file)) if shard and opened else (file,):
                 found = True
-                yield one
+                yield one, closed
         else:
             found = True
     if not found and results:
@@ -96,7 +110,7 @@ def _below_base(file: Path, base: Path) -> str:
     return file.relative_to(base).as_posix() if file.is_relative_to(base) else file.name
 
 
-def _in_store(address: str, outside: str | None, is_ours: IsOurs) -> Iterator[File]:
+def _in_store(address: str, outside: str | None, is_ours: IsOurs, opened: bool) -> Iterator[tuple[File, bool]]:
     """The pictures that an address stands for; what else is there is told at the end."""
     found, others = False, _Counted()
     several = is_pattern(address)
@@ -104,7 +118,7 @@ def _in_store(address: str, outside: str | None, is_ours: IsOurs) -> Iterator[Fi
         named = not several and one.address == address  # taken whatever its suffix
         if leads_out(name):
             found = True
-            yield Unreadable(one.where, why=f"{address}: need names that stay inside, got {name!r}")
+            yield Unreadable(one.where, why=f"{address}: need names that stay inside, got {name!r}"), False
             continue
         if not named and (any(map(is_left_out, name.split("/"))) or (outside and _is_within(one.where, outside))):
             continue
@@ -113,9 +127,10 @@ def _in_store(address: str, outside: str | None, is_ours: IsOurs) -> Iterator[Fi
             others.add(name)
             continue
         if is_ours(lambda name=name: name, shard=shard):
-            for file in _pictures_in(one.address, one.size) if shard else (one,):
+            closed = shard and not opened
+            for file in _pictures_in(one.address, one.size) if shard and opened else (one,):
                 found = True
-                yield file
+                yield file, closed
         else:
             found = True
     held = passed_over(others.examples())

@@ -23,6 +23,7 @@ from convolens.media.folders import is_closed_folder as is_closed_folder
 from convolens.media.folders import is_left_out as is_left_out
 from convolens.media.found_pictures import File as File
 from convolens.media.found_pictures import count_pictures as count_pictures
+from convolens.media.found_pictures import find_closed as find_closed
 from convolens.media.found_pictures import find_pictures as find_pictures
 from convolens.media.found_pictures import is_many as is_many
 from convolens.media.picture_formats import is_picture as is_picture
