@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import convolens as cl
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import ArgumentError, MemoryRefused, ShapeError
 from convolens.trunks import Preprocessing
+from convolens.trunks import preprocessing as module
 
 PLAIN = Preprocessing(mean=(0.0, 0.0, 0.0), deviation=(1.0, 1.0, 1.0))
 
@@ -115,3 +116,30 @@ def test_pictures_of_any_sizes_are_one_batch_at_a_size():
     torch.testing.assert_close(batch[0], batch[2])
     with pytest.raises(ArgumentError, match="size: need a whole number of at least 1, got 0"):
         trunk.preprocess(pictures, size=0)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(
+    ("shape", "resize"), [((301, 211, 3), 64), ((120, 333, 4), 200), ((50, 40), 30), ((90, 70, 3), (90, 20))]
+)
+def test_a_large_picture_is_resized_by_strips_with_the_bits_of_the_whole(monkeypatch, interpolation, shape, resize):
+    stretch = {"stretch": resize} if isinstance(resize, tuple) else {"resize": resize, "crop": 24}
+    taken = Preprocessing(interpolation=interpolation, **stretch)
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    whole, strips = taken(picture), []
+    monkeypatch.setattr(module, "_STRIP_PIXELS", 7 * shape[1])
+    unit = Preprocessing._unit
+    monkeypatch.setattr(Preprocessing, "_unit", lambda self, array: strips.append(len(array)) or unit(self, array))
+    assert torch.equal(taken(picture), whole)
+    assert len(strips) > 1 and max(strips) == 8
+
+
+def test_a_large_picture_takes_no_more_than_its_strips():
+    cl.memory_limit("64MB")
+    try:
+        picture = np.broadcast_to(np.uint8(200), (5000, 6000, 3))  # 720 MB as floats, twice
+        assert Preprocessing(resize=224, crop=224)(picture).shape == (1, 3, 224, 224)
+        with pytest.raises(MemoryRefused, match="picture of"):
+            Preprocessing()(picture)
+    finally:
+        cl.memory_limit("auto")

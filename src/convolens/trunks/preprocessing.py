@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens.arrays import as_real, as_whole
@@ -18,6 +19,7 @@ from convolens.memory import need_memory
 
 # A model file may not ask for pictures so large that a small file takes all memory.
 _HELD = 2  # pictures in floats that are held at once: as read, and in the order that resizing takes
+_STRIP_PIXELS = 1 << 20  # of a larger picture that are floats at once
 MAX_SIDE = 8192
 
 
@@ -118,22 +120,51 @@ class Preprocessing:
     def _one(self, picture: object) -> Tensor:
         channels = len(self.mean)
         array = as_pixels(picture, channels=sorted({*CHANNELS, channels}))
-        need_memory(_HELD * 4 * array.size, f"picture of {array.shape}", "make it smaller")
+        height, width = array.shape[:2]
+        size = self.resized(height, width)
+        rows = _STRIP_PIXELS // width + 1
+        if rows >= height or size == (height, width) or not self.antialias:
+            need_memory(_HELD * 4 * array.size, f"picture of {array.shape}", "make it smaller")
+            return self._fit(self._unit(array))
+        return self._cropped(self._interpolated(self._narrowed(array, size, rows), size).clamp(0, 1))
+
+    def _narrowed(self, array: NDArray[Any], size: tuple[int, int], rows: int) -> Tensor:
+        """A large picture at the width that it is resized to, its height as it was: by so many rows at a time.
+
+        Resizing with antialiasing goes along one axis, then along the other: the bits are those of the whole.
+        """
+        height, channels = len(array), len(self.mean)
+        held = _HELD * rows * array[0].size + channels * size[1] * (height + size[0])
+        need_memory(4 * held, f"picture of {array.shape}", "make it smaller")
+        narrow = torch.empty(channels, height, size[1])
+        for top in range(0, height, rows):
+            strip = self._unit(array[top : top + rows])
+            narrow[:, top : top + rows] = self._interpolated(strip, (strip.shape[1], size[1]))
+        return narrow
+
+    def _unit(self, array: NDArray[Any]) -> Tensor:
+        """`(channels, height, width)` in [0, 1]."""
+        channels = len(self.mean)
         unit = to_unit(array if channels == 4 else over_white(array))
         pixels = torch.from_numpy(np.ascontiguousarray(unit.reshape(*unit.shape[:2], -1)))
         if pixels.shape[2] == 1:
             pixels = pixels.expand(-1, -1, channels)
         if pixels.shape[2] != channels:
             raise ShapeError(f"picture: need {channels} channels, got {pixels.shape[2]}")
-        return self._fit(pixels.permute(2, 0, 1))
+        return pixels.permute(2, 0, 1)
+
+    def _interpolated(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
+        resized: Tensor = torch.nn.functional.interpolate(
+            picture[None], size, mode=self.interpolation, align_corners=False, antialias=self.antialias
+        )[0]
+        return resized
 
     def _fit(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[1:]
         size = self.resized(height, width)
-        if size != (height, width):
-            picture = torch.nn.functional.interpolate(
-                picture[None], size, mode=self.interpolation, align_corners=False, antialias=self.antialias
-            )[0].clamp(0, 1)
+        return self._cropped(picture if size == (height, width) else self._interpolated(picture, size).clamp(0, 1))
+
+    def _cropped(self, picture: Tensor) -> Tensor:
         if self.crop is not None:
             picture = _center(picture, self.crop)
         return picture
