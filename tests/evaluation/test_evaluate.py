@@ -1,3 +1,4 @@
+import csv
 import json
 import pickle
 import re
@@ -205,3 +206,45 @@ def test_a_confusion_matrix_of_many_classes_is_larger_and_of_very_many_has_no_na
     sides = [evaluation(classes).drawn().shape[0] for classes in (3, 20, 70)]
     assert sides == sorted(set(sides)) and sides[-1] == 24 * 110
     assert len(evaluation(20).plot().texts) == 20 and not evaluation(70).plot().texts
+
+
+def rows_of(table):
+    if table.suffix == ".csv":
+        return list(csv.DictReader(table.read_text().splitlines()))
+    return pytest.importorskip("pyarrow.parquet").read_table(table).to_pylist()
+
+
+@pytest.mark.parametrize("name", ["found.csv", "found.parquet"])
+def test_the_commands_table_has_a_row_for_all_and_one_for_each_class(model, tmp_path, name):
+    for at in range(6):
+        fill(tmp_path / "data" / ("dark", "light")[at % 2] / str(at), np.full((8 + at, 9, 3), 25 * at, np.uint8))
+    model.save(tmp_path / "model.safetensors")
+    assert cli.run(["evaluate", str(tmp_path / "model.safetensors"), str(tmp_path / "data"), "--table",
+                    str(tmp_path / name)]) == 0  # fmt: skip
+    found = cl.evaluate(model, tmp_path / "data", progress=False)
+    all_, *classes = rows_of(tmp_path / name)
+    assert all_["class"] == "all" and float(all_["top1"]) == found["top1"] and int(all_["count"]) == 6
+    assert [row["class"] for row in classes] == list(found["per_class"]) == ["dark", "light"]
+    for row in classes:
+        wanted = found["per_class"][row["class"]]
+        assert {key: float(row[key]) for key in wanted} == pytest.approx(wanted)
+
+
+def test_a_class_called_all_has_a_row_of_its_own(tmp_path):
+    model = cl.classifier("vgg16", classes=("all", "none"), taps="conv2_1")
+    fill(tmp_path / "data" / "all", np.zeros((9, 9), np.uint8))
+    fill(tmp_path / "data" / "none", np.zeros((9, 9), np.uint8))
+    model.save(tmp_path / "model.safetensors")
+    assert cli.run(["evaluate", str(tmp_path / "model.safetensors"), str(tmp_path / "data"), "--table",
+                    str(tmp_path / "found.csv")]) == 0  # fmt: skip
+    rows = rows_of(tmp_path / "found.csv")
+    assert [(row["class"], row["count"]) for row in rows] == [("all", "2"), ("all", "1"), ("none", "1")]
+
+
+def test_a_table_of_no_kind_is_refused_before_anything_is_measured(model, tmp_path, capsys):
+    fill(tmp_path / "data" / "dark", np.zeros((9, 9), np.uint8))
+    model.save(tmp_path / "model.safetensors")
+    assert (
+        cli.run(["evaluate", str(tmp_path / "model.safetensors"), str(tmp_path / "data"), "--table", "found.xls"]) == 2
+    )
+    assert "found.xls: need a table's suffix, .csv or .parquet, got .xls" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def doctor(
     """
     import json
 
-    from convolens.data.doctor import as_page, as_text, diagnose
+    from convolens.data.doctor import COLUMNS, as_page, as_text, diagnose
     from convolens.media.files import need_target, writing
     from convolens.media.inputs import given
     from convolens.media.table_files import need_table, write_table
@@ -67,7 +67,7 @@ def doctor(
             with writing(html) as draft:
                 draft.write_text(as_page(found), encoding="utf-8")
         if table is not None:
-            write_table(table, found.rows())
+            write_table(table, found.rows(), COLUMNS)
     for written in filter(None, (html, table)):
         tell_written(written)
     answer(json.dumps(found.to_dict(), indent=2, default=str) if as_json else as_text(found))

@@ -240,8 +240,8 @@ def evaluate(
     if html is not None:
         tell_written(html)
     if table is not None:
-        each = {"all": found, **found.get("per_class", {})}
-        write_table(table, [{"class": name, **_plain(numbers)} for name, numbers in each.items()])
+        each = [("all", found), *found.get("per_class", {}).items()]  # the first is of all, whatever a class is called
+        write_table(table, [{"class": name, **_plain(numbers)} for name, numbers in each])
         tell_written(table)
     answer(json.dumps(found, indent=2) if as_json else found)
 

@@ -286,9 +286,15 @@ def write_json(path: AnyPath, values: Mapping[str, Any]) -> None:
         draft.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
 
 
-def write_rows(path: AnyPath, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as a CSV file with a head line: the last row's names, then what only rows before it have; gaps are empty."""
-    names = dict.fromkeys(name for row in reversed(rows) for name in row)
+def write_rows(path: AnyPath, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Rows as a CSV file with a head line: the last row's names, then what only rows before it have; gaps are empty.
+
+    Args:
+        path: where.
+        rows: with texts and numbers by name.
+        columns: names that come first, and are there without any row.
+    """
+    names = dict.fromkeys([*columns, *(name for row in reversed(rows) for name in row)])
     with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(names))
         writer.writeheader()

@@ -29,23 +29,24 @@ def need_table(path: AnyPath) -> Path:
     return need_target(table)
 
 
-def write_table(path: AnyPath, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(path: AnyPath, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Writes rows with a column for each name that any has; where a row has none, the cell is empty.
 
     Args:
         path: with the suffix `.csv` or `.parquet`.
         rows: of texts and numbers.
+        columns: that come first, and are there without any row.
 
     Errors as of `need_table`.
     """
     table = need_table(path)
     if table.suffix.lower() == ".csv":
-        write_rows(table, rows)
+        write_rows(table, rows, columns)
         return
     import pyarrow
     import pyarrow.parquet
 
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name) for row in rows] for name in names}
+    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+    table_of = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
     with writing(table) as draft:
-        pyarrow.parquet.write_table(pyarrow.table(columns), draft)
+        pyarrow.parquet.write_table(table_of, draft)

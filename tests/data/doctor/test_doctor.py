@@ -10,7 +10,7 @@ from PIL import Image
 
 from convolens import cli
 from convolens.data import formats
-from convolens.data.doctor import diagnose
+from convolens.data.doctor import COLUMNS, diagnose
 from convolens.data.doctor.annotations import WHAT_TO_DO
 from convolens.data.doctor.report import as_page
 from convolens.errors import DataError
@@ -229,3 +229,35 @@ def test_the_doctor_has_words_for_every_kind_of_fault_and_note():
     }
     assert len(kinds) > 20
     assert kinds - WHAT_TO_DO.keys() == set()
+
+
+def rows_of(file):
+    if file.suffix == ".csv":
+        with file.open(newline="") as stream:
+            return list(csv.DictReader(stream))
+    return pytest.importorskip("pyarrow.parquet").read_table(file).to_pylist()
+
+
+@pytest.mark.parametrize("name", ["found.csv", "found.parquet"])
+def test_the_commands_table_has_every_place_and_not_the_first_few_alone(boxed, name):
+    folder, rows = boxed
+    for row in rows[:12]:
+        row[4] = 500  # far outside of its picture
+    table(folder, rows)
+    assert cli.run(["doctor", str(folder), "--table", str(folder / name)]) == 1
+    found = [row for row in rows_of(folder / name) if row["kind"] == "box outside"]
+    assert [Path(row["path"]).name for row in found] == [f"{number}.png" for number in range(12)]
+    assert {(row["level"], float(row["x2"])) for row in found} == {("fault", 500)}
+    assert all("need a box in 120×90 pixels" in row["text"] for row in found)
+
+
+@pytest.mark.parametrize("name", ["found.csv", "found.parquet"])
+def test_a_table_of_nothing_has_its_columns(boxed, name):
+    folder, rows = boxed
+    table(folder, rows)
+    assert cli.run(["doctor", str(folder), "--table", str(folder / name)]) == 0
+    assert rows_of(folder / name) == []
+    if name == "found.csv":
+        assert (folder / name).read_text().splitlines() == ["level,kind,path,text"]
+    else:
+        assert pytest.importorskip("pyarrow.parquet").read_table(folder / name).column_names == list(COLUMNS)

@@ -4,7 +4,7 @@ files.py        opens every file              duplicates.py   the same picture t
 annotations.py  classes, boxes, ids           report.py       text, JSON and a page
 """
 
-from convolens.data.doctor.diagnosis import Diagnosis, Finding, Instance, diagnose
+from convolens.data.doctor.diagnosis import COLUMNS, Diagnosis, Finding, Instance, diagnose
 from convolens.data.doctor.report import as_page, as_text
 
-__all__ = ["Diagnosis", "Finding", "Instance", "as_page", "as_text", "diagnose"]
+__all__ = ["COLUMNS", "Diagnosis", "Finding", "Instance", "as_page", "as_text", "diagnose"]

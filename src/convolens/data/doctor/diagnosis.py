@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from convolens.errors import DataError
 from convolens.media.files import AnyPath
 from convolens.progress import track
 
-__all__ = ["Diagnosis", "Finding", "Instance", "diagnose"]
+COLUMNS = ("level", "kind", "path", "text")  # of a table of findings, which others may follow
+
+__all__ = ["COLUMNS", "Diagnosis", "Finding", "Instance", "diagnose"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,18 @@ class Diagnosis:
         return tuple(one for one in self.findings if one.level == "fault")
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each place that is named, for a table: `level kind path text`, and where there is one a box."""
-        return [_row(found, one) for found in self.findings for one in found.instances]
+        """A row for each place that was found, for a table: the columns of `COLUMNS`, and where there is one a box."""
+        return [_row(found, one) for found in self.findings for one in found.all_instances]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, for JSON; paths become text."""
-        return {"data": str(self.data.root), **self.facts, "findings": [asdict(one) for one in self.findings]}
+        return {"data": str(self.data.root), **self.facts, "findings": [_plain(one) for one in self.findings]}
+
+
+def _plain(found: Finding) -> dict[str, Any]:
+    plain = asdict(replace(found, all_instances=()))
+    del plain["all_instances"]
+    return plain
 
 
 def _row(found: Finding, one: Instance) -> dict[str, Any]:

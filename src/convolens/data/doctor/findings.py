@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 Corners = tuple[float, float, float, float]
-MOST_INSTANCES = 8  # of one kind that are named
+MOST_INSTANCES = 8  # of one kind that are named in texts, pages and JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Finding:
         count: how often.
         sentence: what it is and what to do about it.
         instances: the first few.
+        all_instances: every one, for tables.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Finding:
     count: int
     sentence: str
     instances: tuple[Instance, ...] = ()
+    all_instances: tuple[Instance, ...] = field(default=(), repr=False)
 
 
 def finding(
@@ -45,4 +47,6 @@ def finding(
 ) -> list[Finding]:
     """The finding as a list of one, or of none where there is nothing."""
     number = len(instances) if count is None else count
-    return [Finding(kind, level, number, sentence, tuple(instances[:MOST_INSTANCES]))] if number else []
+    return (
+        [Finding(kind, level, number, sentence, tuple(instances[:MOST_INSTANCES]), tuple(instances))] if number else []
+    )
