@@ -32,7 +32,7 @@ class ExportedClassifier(ExportedModel):
         if top is not None and top < 1:
             raise ArgumentError(f"top: need at least 1 class, got {top}")
         return results_of(images, (
-            Prediction(*best_first(self._finite(found["probabilities"]), self.class_names, top), picture=kept)
+            Prediction(*best_first(found["probabilities"], self.class_names, top), picture=kept)
             for found, _, kept in self._answers(images, batch)
         ))  # fmt: skip
 
@@ -43,7 +43,7 @@ class ExportedClassifier(ExportedModel):
 
     def probabilities(self, images: Iterable[Picture], *, batch: int = 16) -> Iterator[NDArray[Any]]:
         """The probabilities of all classes, `(classes,)`, for each picture."""
-        return (self._finite(found["probabilities"]) for found, _, _ in self._answers(images, batch))
+        return (found["probabilities"] for found, _, _ in self._answers(images, batch))
 
     def _check_outputs(self, shapes: Mapping[str, Sequence[Any]]) -> None:
         self._need_outputs(shapes, {"probabilities": [len(self.class_names)]})

@@ -46,7 +46,7 @@ class ExportedLocalizer(ExportedModel):
             yield found["probabilities"], float(found["objectness"]), found["box_xyxy"] / sides
 
     def _location(self, found: Outputs, threshold: float, kept: Picture | None) -> Location:
-        scores, objectness = self._finite(found["probabilities"]), float(self._finite(found["objectness"]))
+        scores, objectness = found["probabilities"], float(found["objectness"])
         best, present = int(scores.argmax()), objectness >= threshold
         x1, y1, x2, y2 = map(float, found["box_xyxy"])
         return Location(

@@ -84,6 +84,8 @@ class ExportedModel:
         for pixels, kept in _alike(self._read(images), size):
             given = np.stack(pixels) if self.facts.takes == PICTURES else pixels[0]
             found = run(self._session, {self.facts.takes: given, **settings}, self.path)
+            for name, value in found.items():
+                self._need_numbers(name, value, len(pixels))
             for number, (one, keep) in enumerate(zip(pixels, kept, strict=True)):
                 yield {name: _own(value, number, self.facts.takes) for name, value in found.items()}, one, keep
 
@@ -91,10 +93,14 @@ class ExportedModel:
         for picture, kept in remembered(as_pictures(images)[0]):
             yield as_eight_bit(picture, self._channels, self.facts.least_side), kept
 
-    def _finite(self, values: NDArray[Any]) -> NDArray[Any]:
-        if not np.isfinite(values).all():
+    def _need_numbers(self, name: str, value: object, pictures: int) -> None:
+        """Refuses an output that is no array of finite numbers, or not one for each picture."""
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+            raise self._lies(f"an output {name!r} of numbers", getattr(value, "dtype", type(value).__name__))
+        if self.facts.takes == PICTURES and value.shape[:1] != (pictures,):
+            raise self._lies(f"an output {name!r} for each of {pictures} pictures", value.shape)
+        if not np.isfinite(value).all():
             raise WeightsError(f"{self.path}: need finite scores, got NaN or infinity; its weights are damaged")
-        return values
 
 
 def results_of(images: object, found: Iterable[Result]) -> Result | list[Result]:
