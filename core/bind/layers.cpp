@@ -6,6 +6,7 @@
 #include <nanobind/stl/array.h>
 
 #include <array>
+#include <cmath>
 
 namespace convolens {
 namespace {
@@ -27,8 +28,11 @@ Weights weights(const WeightsView &v) {
     return {at<const float>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
 }
 
-Epilogue epilogue(int64_t bias, int64_t residual, bool relu) {
-    return {at<const float>(bias), at<const float>(residual), relu};
+// Addresses of scale, bias and residual, 0 for none; whether a ReLU follows.
+using EpilogueView = std::array<int64_t, 4>;
+
+Epilogue epilogue(const EpilogueView &v) {
+    return {at<const float>(v[0]), at<const float>(v[1]), at<const float>(v[2]), v[3] != 0};
 }
 
 // Numbers from the first of some pictures to the last.
@@ -57,6 +61,7 @@ Extent reads(const Weights &w) {
 }
 
 // What an epilogue reads, for outputs laid out as y.
+Extent reads_scale(const Epilogue &e, const Pictures<float> &y) { return reads(e.scale, y.c); }
 Extent reads_bias(const Epilogue &e, const Pictures<float> &y) { return reads(e.bias, y.c); }
 Extent reads_residual(const Epilogue &e, const Pictures<float> &y) { return reads(e.residual, span(y)); }
 
@@ -75,24 +80,17 @@ void winograd_weights(const WeightsView &w, int tile, int64_t transformed) {
 }
 
 void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, int tile, int64_t pad_top,
-              int64_t pad_left, bool edge, bool pool, int64_t bias, int64_t residual, bool relu,
-              const PicturesView &y) {
-    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4) && !(pool && residual), "winograd: sizes");
+              int64_t pad_left, bool edge, bool pool, const EpilogueView &after, const PicturesView &y) {
+    need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4) && !(pool && after[2]), "winograd: sizes");
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "winograd: shapes");
-    const WinogradJob job{pictures<const float>(x),
-                          weights(w),
-                          at<const float>(transformed),
-                          tile,
-                          pad_top,
-                          pad_left,
-                          edge,
-                          pool,
-                          epilogue(bias, residual, relu),
-                          pictures<float>(y)};
+    const WinogradJob job{
+        pictures<const float>(x), weights(w),        at<const float>(transformed), tile, pad_top, pad_left, edge, pool,
+        epilogue(after),          pictures<float>(y)};
     call(kernels().winograd, job, [&] {
         return Extents::List{reads(job.x),
                              reads(job.weights),
                              reads(job.transformed, winograd_weights_size(w[1], w[2], tile)),
+                             reads_scale(job.epilogue, job.y),
                              reads_bias(job.epilogue, job.y),
                              reads_residual(job.epilogue, job.y),
                              writes(job.y)};
@@ -132,21 +130,25 @@ ConvJob conv_job(const PicturesView &x, const WeightsView &w, int64_t packed, co
 }
 
 Extents::List touched(const ConvJob &job, int64_t packed_size) {
-    return {reads(job.x), reads(job.packed, packed_size), reads_bias(job.epilogue, job.y),
-            reads_residual(job.epilogue, job.y), writes(job.y)};
+    return {reads(job.x),
+            reads(job.packed, packed_size),
+            reads_scale(job.epilogue, job.y),
+            reads_bias(job.epilogue, job.y),
+            reads_residual(job.epilogue, job.y),
+            writes(job.y)};
 }
 
-void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, int64_t bias,
-            int64_t residual, bool relu, const PicturesView &y) {
+void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window,
+            const EpilogueView &after, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "im2col: shapes");
-    const ConvJob job = conv_job(x, w, packed, window, epilogue(bias, residual, relu), y);
+    const ConvJob job = conv_job(x, w, packed, window, epilogue(after), y);
     call(kernels().im2col, job, [&] { return touched(job, im2col_weights_size(w)); });
 }
 
-void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, int64_t bias,
-               int64_t residual, bool relu, const PicturesView &y) {
+void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window,
+               const EpilogueView &after, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[1] && w[2] == 1 && y[4] == w[1], "depthwise: shapes");
-    const ConvJob job = conv_job(x, w, packed, window, epilogue(bias, residual, relu), y);
+    const ConvJob job = conv_job(x, w, packed, window, epilogue(after), y);
     call(kernels().depthwise, job, [&] { return touched(job, depthwise_weights_size(w)); });
 }
 
@@ -193,6 +195,19 @@ void apply_mask(int64_t g, int64_t mask, int64_t count) {
     kernels().apply_mask(at<float>(g), at<const uint8_t>(mask), count);
 }
 
+// A norm with the statistics that it has learned, as a scale and a bias of what it follows: addresses of its mean,
+// variance, weight and bias, and of the bias that comes before it, the last three 0 for none; `count` numbers each.
+void fold_norm(const std::array<int64_t, 5> &norm, double epsilon, int64_t count, int64_t scale, int64_t bias) {
+    const auto *mean = at<const float>(norm[0]), *variance = at<const float>(norm[1]);
+    const auto *weight = at<const float>(norm[2]), *own = at<const float>(norm[3]), *before = at<const float>(norm[4]);
+    for (int64_t f = 0; f < count; ++f) {
+        const double factor = (weight ? double(weight[f]) : 1.0) / std::sqrt(double(variance[f]) + epsilon);
+        at<float>(scale)[f] = float(factor);
+        at<float>(bias)[f] =
+            float((own ? double(own[f]) : 0.0) + factor * ((before ? double(before[f]) : 0.0) - double(mean[f])));
+    }
+}
+
 uint64_t fingerprint(int64_t address, int64_t words) {
     const Extents extents([&] { return Extents::List{reads(at<const uint32_t>(address), words)}; });
     nb::gil_scoped_release release;
@@ -205,20 +220,21 @@ void bind_layers(nb::module_ &m) {
     m.def("winograd_weights_size", &winograd_weights_size, "filters"_a, "channels"_a, "tile"_a);
     m.def("winograd_weights", &winograd_weights, "weights"_a, "tile"_a, "transformed"_a);
     m.def("winograd", &winograd, "x"_a, "weights"_a, "transformed"_a, "tile"_a, "pad_top"_a, "pad_left"_a, "edge"_a,
-          "pool"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+          "pool"_a, "epilogue"_a, "y"_a);
     m.def("winograd_weight_gradient", &winograd_weight_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
     m.def("im2col_weights_size", &im2col_weights_size, "weights"_a);
     m.def("im2col_weights", &im2col_weights, "weights"_a, "packed"_a);
-    m.def("im2col", &im2col, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("im2col", &im2col, "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
     m.def("depthwise_weights_size", &depthwise_weights_size, "weights"_a);
     m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
-    m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "bias"_a, "residual"_a, "relu"_a, "y"_a);
+    m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
     m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "argmax"_a);
     m.def("pool_gradient", &pool_gradient, "g"_a, "argmax"_a, "rows"_a, "columns"_a, "gradient"_a);
     m.def("average", &average, "x"_a, "side"_a, "y"_a);
     m.def("average_gradient", &average_gradient, "g"_a, "side"_a, "gradient"_a);
     m.def("relu_mask", &relu_mask, "y"_a, "mask"_a, "count"_a);
     m.def("apply_mask", &apply_mask, "g"_a, "mask"_a, "count"_a);
+    m.def("fold_norm", &fold_norm, "norm"_a, "epsilon"_a, "count"_a, "scale"_a, "bias"_a);
     m.def("fingerprint", &fingerprint, "address"_a, "words"_a);
 }
 

@@ -42,13 +42,16 @@ struct Filters {
 
 // What follows the sums, with its arrays.
 struct After {
+    Exactly<float> scale;
     Exactly<float> bias;
     Exactly<float> residual;
     Epilogue epilogue;
 
     After(Data &data, const Stack<float> &y, bool may_add)
-        : bias(y.c), residual(y.memory.size()), epilogue{nullptr, nullptr, data.ConsumeBool()} {
-        bias.fill_finite(data), residual.fill_finite(data);
+        : scale(y.c), bias(y.c), residual(y.memory.size()), epilogue{nullptr, nullptr, nullptr, data.ConsumeBool()} {
+        scale.fill_finite(data), bias.fill_finite(data), residual.fill_finite(data);
+        if (data.ConsumeBool())
+            epilogue.scale = scale.data();
         if (data.ConsumeBool())
             epilogue.bias = bias.data();
         if (may_add && data.ConsumeBool())

@@ -19,8 +19,9 @@ struct Weights {
     int64_t step_filter, step_channel, step_row, step_column;
 };
 
-// What is done to a sum before it is stored: y = max(sum + bias + residual, 0), each part where it is wanted.
+// What is done to a sum before it is stored: y = max(scale · sum + bias + residual, 0), each part where it is wanted.
 struct Epilogue {
+    const float *scale;    // one number a filter, or null
     const float *bias;     // one number a filter, or null
     const float *residual; // laid out as the output, or null
     bool relu;

@@ -20,9 +20,9 @@ constexpr int block = 4; // outputs; more was measured to gain nothing
 template <int R>
 inline void store_outputs(const ConvJob &job, const Floats *sums, int64_t pixel, int64_t c, int64_t some) {
     const Epilogue &e = job.epilogue;
-    const Floats bias = e.bias ? load_some(e.bias + c, some) : Floats{};
+    const Floats scale = scale_of(e, c, some), bias = bias_of(e, c, some);
     for (int i = 0; i < R; ++i)
-        store_output(e, sums[i] + bias, job.y.data, pixel + i * job.y.step_w + c, some);
+        store_output(e, scale * sums[i] + bias, job.y.data, pixel + i * job.y.step_w + c, some);
 }
 
 // One output near a border, or of any kernel: cells outside the picture are left out.

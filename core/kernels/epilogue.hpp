@@ -1,12 +1,23 @@
-// What follows a convolution's sums before they are stored: y = max(sum + bias + residual, 0).
+// What follows a convolution's sums before they are stored: y = max(scale · sum + bias + residual, 0).
 #pragma once
 #include "jobs/layers.hpp"
 #include "kernels/simd.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
-// One vector of filters, of which `count` lanes are stored, to y and from the residual `at` one place. The bias is in
-// the sum already.
+// The scales of one vector of filters from `filter` on, of which there are `count` more; 1 where there are none, which
+// changes no bit.
+inline Floats scale_of(const Epilogue &epilogue, int64_t filter, int64_t count) {
+    return epilogue.scale ? load_some(epilogue.scale + filter, count) : broadcast(1.0f);
+}
+
+// Their biases; 0 where there are none.
+inline Floats bias_of(const Epilogue &epilogue, int64_t filter, int64_t count) {
+    return epilogue.bias ? load_some(epilogue.bias + filter, count) : Floats{};
+}
+
+// One vector of filters, of which `count` lanes are stored, to y and from the residual `at` one place. Scale and
+// bias are in the sum already.
 inline void store_output(const Epilogue &epilogue, Floats sum, float *y, int64_t at, int64_t count) {
     if (epilogue.residual)
         sum += load_some(epilogue.residual + at, count);

@@ -90,16 +90,18 @@ int64_t gather_output(const ConvJob &job, int64_t output, const Row &row) {
 struct PanelEpilogue {
     const ConvJob &job;
     int64_t filter;
-    Floats bias[panel_vectors] = {};
+    Floats scale[panel_vectors], bias[panel_vectors];
 
     PanelEpilogue(const ConvJob &job, int64_t filter) : job(job), filter(filter) {
-        for (int v = 0; v < panel_vectors && job.epilogue.bias; ++v)
-            bias[v] = load_some(job.epilogue.bias + filter + v * lanes<float>, job.y.c - filter - v * lanes<float>);
+        for (int v = 0; v < panel_vectors; ++v) {
+            const int64_t first = filter + v * lanes<float>, count = job.y.c - first;
+            scale[v] = scale_of(job.epilogue, first, count), bias[v] = bias_of(job.epilogue, first, count);
+        }
     }
 
     // Output i goes to at[i], counted from y's first filter.
     template <int R> [[gnu::always_inline]] void store_all(Sums<R> &sums, const int64_t *at) const {
-        each_sum(sums, [&](int, int v, Floats &sum) { sum += bias[v]; });
+        each_sum(sums, [&](int, int v, Floats &sum) { sum = scale[v] * sum + bias[v]; });
         if (filter + panel > job.y.c) {
             float stored[R * panel];
             each_sum(sums, [&](int i, int v, Floats &sum) { store(stored + i * panel + v * lanes<float>, sum); });

@@ -156,8 +156,8 @@ template <int M> void tile_outputs(const WinogradJob &job, Place at, int64_t fil
         const int64_t first = filter + v * lanes<float>, some = y.c - first;
         if (some <= 0)
             break;
-        const Floats bias = job.epilogue.bias ? load_some(job.epilogue.bias + first, some) : Floats{};
-        const auto output = [&](int64_t r, int64_t c) { return load(sums[r * M + c] + v * lanes<float>); };
+        const Floats scale = scale_of(job.epilogue, first, some), bias = bias_of(job.epilogue, first, some);
+        const auto output = [&](int64_t r, int64_t c) { return scale * load(sums[r * M + c] + v * lanes<float>); };
         for (int64_t r = 0; r < min(M, y.h * each - at.row); r += each)
             for (int64_t c = 0; c < min(M, y.w * each - at.column); c += each) {
                 const int64_t to =

@@ -56,6 +56,7 @@ def correlate_sparse(
 
 # The layer kernels take addresses, sizes and steps; convolens/layers/core.py makes them.
 def fingerprint(address: int, words: int) -> int: ...
+def fold_norm(norm: tuple[int, ...], epsilon: float, count: int, scale: int, bias: int) -> None: ...
 def winograd_weights_size(filters: int, channels: int, tile: int) -> int: ...
 def winograd_weights(weights: tuple[int, ...], tile: int, transformed: int) -> None: ...
 def winograd(
@@ -67,9 +68,7 @@ def winograd(
     pad_left: int,
     edge: bool,
     pool: bool,
-    bias: int,
-    residual: int,
-    relu: bool,
+    epilogue: tuple[int, int, int, int],
     y: tuple[int, ...],
 ) -> None: ...
 def winograd_weight_gradient(
@@ -82,9 +81,7 @@ def im2col(
     weights: tuple[int, ...],
     packed: int,
     window: tuple[int, ...],
-    bias: int,
-    residual: int,
-    relu: bool,
+    epilogue: tuple[int, int, int, int],
     y: tuple[int, ...],
 ) -> None: ...
 def depthwise_weights_size(weights: tuple[int, ...]) -> int: ...
@@ -94,9 +91,7 @@ def depthwise(
     weights: tuple[int, ...],
     packed: int,
     window: tuple[int, ...],
-    bias: int,
-    residual: int,
-    relu: bool,
+    epilogue: tuple[int, int, int, int],
     y: tuple[int, ...],
 ) -> None: ...
 def pool(

@@ -62,7 +62,8 @@ def convolution(x, weight, window, size, *, edge=False):
     )
 
 
-def finished(y, bias, residual, relu):
+def finished(y, bias, residual, relu, scale=None):
+    y = y if scale is None else y * scale
     y = y if bias is None else y + bias
     y = y if residual is None else y + residual
     return np.maximum(y, 0) if relu else y
@@ -81,7 +82,7 @@ def packed(weight, size, pack, *options):
 
 
 def winograd(
-    x, weight, before, size, tile, bias=None, residual=None, relu=False, *, edge=False, once=False, pool=False
+    x, weight, before, size, tile, bias=None, residual=None, relu=False, scale=None, *, edge=False, once=False, pool=False
 ):
     """With `once` the kernel transforms the weights itself; `size` is the outputs', before they are pooled."""
     count = _core.winograd_weights_size(*weight.shape[:2], tile)
@@ -89,20 +90,20 @@ def winograd(
     rows, columns = (n // 2 for n in size) if pool else size
     y = np.full((len(x), rows, columns, len(weight)), np.nan, np.float32)
     _core.winograd(
-        pictures(x), view(weight), address(transformed), tile, *before, edge, pool, address(bias), address(residual),
-        relu, pictures(y),
+        pictures(x), view(weight), address(transformed), tile, *before, edge, pool,
+        (address(scale), address(bias), address(residual), relu), pictures(y),
     )  # fmt: skip
     return y
 
 
-def windowed(kernel, x, weight, window, size, bias=None, residual=None, relu=False):
+def windowed(kernel, x, weight, window, size, bias=None, residual=None, relu=False, scale=None):
     """`im2col` or `depthwise`, with its weights packed as it wants them."""
     count = getattr(_core, f"{kernel}_weights_size")(view(weight))
     numbers = packed(view(weight), count, getattr(_core, f"{kernel}_weights"))
     y = np.full((len(x), *size, len(weight)), np.nan, np.float32)
     getattr(_core, kernel)(
-        pictures(x), view(weight), address(numbers), tuple(np.ravel(window).tolist()), address(bias),
-        address(residual), relu, pictures(y),
+        pictures(x), view(weight), address(numbers), tuple(np.ravel(window).tolist()),
+        (address(scale), address(bias), address(residual), relu), pictures(y),
     )  # fmt: skip
     return y
 
@@ -124,7 +125,8 @@ def layers(draw, kernels):
         weight = weight[:, :, ::-1, ::-1]
     bias = numbers(filters, seed=2) * 9 if draw(st.booleans()) else None
     residual = numbers(n, *size, filters, seed=3) * 9 if draw(st.booleans()) else None
-    return x, weight, window, size, (bias, residual, draw(st.booleans()))
+    scale = numbers(filters, seed=4) if draw(st.booleans()) else None
+    return x, weight, window, size, (bias, residual, draw(st.booleans()), scale)
 
 
 def kernels_up_to(rows, columns):

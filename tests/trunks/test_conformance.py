@@ -75,7 +75,8 @@ def test_the_value_before_relu_becomes_the_tap_by_relu(network):
         before = together[tap + BEFORE_RELU]
         assert before.min() < 0
         torch.testing.assert_close(before.clamp(min=0), together[tap], rtol=0, atol=0)
-    torch.testing.assert_close(together[names[-1]], alone, rtol=0, atol=0)
+    # Alone, blocks are run as one, their norms as a scale and a shift: the same but for rounding.
+    torch.testing.assert_close(together[names[-1]], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_random_weights_are_finite_and_the_network_is_on_the_cpu_in_evaluation_mode(network):

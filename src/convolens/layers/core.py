@@ -78,13 +78,23 @@ def in_order(x: Tensor) -> Tensor:
 
 @dataclass(slots=True)
 class Epilogue:
-    """What follows a convolution before its result leaves the cache, and where that goes."""
+    """What follows a convolution before its result leaves the cache, and where that goes.
+
+    Attributes:
+        bias: one number a filter.
+        residual: a sum's other part, as the result.
+        relu: whether a ReLU follows.
+        pool: only the largest of each 2×2 is wanted: after Winograd's algorithm, without a residual.
+        out: where the result is written.
+        scale: one factor a filter, before the bias is added.
+    """
 
     bias: Tensor | None = None
     residual: Tensor | None = None
     relu: bool = False
-    pool: bool = False  # only the largest of each 2×2, side by side: after Winograd's algorithm, without a residual
+    pool: bool = False
     out: Tensor | None = None
+    scale: Tensor | None = None
 
 
 def winograd_output(
@@ -118,10 +128,9 @@ def _windowed(
     kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor
 ) -> Tensor:
     y = pooled_memory(geometry.y_shape) if epilogue.out is None else epilogue.out
-    x, bias, residual = _readable(x, epilogue)
+    x, *after = _readable(x, epilogue)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
-    arguments = _address(bias), _address(residual), epilogue.relu, _pictures(y)
-    kernel(_pictures(x), _view(weight), packed.data_ptr(), window, *arguments)
+    kernel(_pictures(x), _view(weight), packed.data_ptr(), window, _epilogue(after, epilogue.relu), _pictures(y))
     return y
 
 
@@ -141,6 +150,20 @@ def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor
     else:
         gradient.zero_()
     return gradient
+
+
+def folded_norm(norm: torch.nn.BatchNorm2d, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A norm with the statistics that it has learned, as scale and bias of the convolution before it.
+
+    `bias` is the convolution's own. The norm's tensors are plain, as `runs_on` asks.
+    """
+    folded = torch.empty(2, norm.num_features)
+    read = [norm.running_mean, norm.running_var, norm.weight, norm.bias, bias]
+    held = [None if one is None else one.contiguous() for one in read]
+    scale, shift = folded
+    addresses = tuple(map(_address, held))
+    _core.fold_norm(addresses, norm.eps, norm.num_features, scale.data_ptr(), shift.data_ptr())
+    return scale, shift
 
 
 def pool(
@@ -303,18 +326,24 @@ def _winograd(
     if epilogue.pool:
         y_shape = (*y_shape[:2], y_shape[2] // 2, y_shape[3] // 2)
     y = pooled_memory(y_shape) if epilogue.out is None else epilogue.out
-    x, bias, residual = _readable(x, epilogue)
-    arguments = tile, *before, edge, epilogue.pool, _address(bias), _address(residual), epilogue.relu, _pictures(y)
+    x, *after = _readable(x, epilogue)
     if y.numel():
-        _core.winograd(_pictures(x), weights, _address(packed), *arguments)
+        options = tile, *before, edge, epilogue.pool, _epilogue(after, epilogue.relu)
+        _core.winograd(_pictures(x), weights, _address(packed), *options, _pictures(y))
     return y
 
 
-def _readable(x: Tensor, epilogue: Epilogue) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """x, bias and residual in the order the kernels read; held by the caller while they do."""
-    bias = None if epilogue.bias is None else epilogue.bias.contiguous()
+def _readable(x: Tensor, epilogue: Epilogue) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """x, scale, bias and residual in the order the kernels read; held by the caller while they do."""
+    scale, bias = (None if one is None else one.contiguous() for one in (epilogue.scale, epilogue.bias))
     residual = None if epilogue.residual is None else epilogue.residual.contiguous(memory_format=LAST)
-    return in_order(x), bias, residual
+    return in_order(x), scale, bias, residual
+
+
+def _epilogue(tensors: list[Tensor | None], relu: bool) -> tuple[int, int, int, int]:
+    """Scale, bias and residual as the kernels take them."""
+    scale, bias, residual = map(_address, tensors)
+    return scale, bias, residual, int(relu)
 
 
 def _address(t: Tensor | None) -> int:

@@ -92,6 +92,17 @@ class ResidualBlock(nn.Module):
             value = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(value))
         return value + (x if self.downsample is None else self.downsample(x))
 
+    def residual_rows(self) -> tuple[list[nn.Module], nn.Module | None] | None:
+        """The main path's layers, with the ReLU behind each, and the projection; None in a block derived from this.
+
+        `layers.fusion` runs them as one.
+        """
+        if type(self) is not ResidualBlock or "before_relu" in vars(self):
+            return None
+        numbers = range(1, self.depth + 1)
+        main = [layer for k in numbers for layer in (getattr(self, f"conv{k}"), getattr(self, f"bn{k}"), self.relu)]
+        return main, self.downsample
+
     def start_as_identity(self) -> None:
         """Zeroes the last norm's scale, so that the block starts as its shortcut (Goyal et al., 2017)."""
         nn.init.zeros_(getattr(self, f"bn{self.depth}").weight)

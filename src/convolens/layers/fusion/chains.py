@@ -17,8 +17,7 @@ from torch.autograd import Function
 from torch.nn.modules.module import _has_any_global_hook
 
 from convolens.layers import core
-from convolens.layers.fusion.parse import Op, parse, state_of
-from convolens.layers.fusion.pooling import Pool
+from convolens.layers.fusion.parse import Differentiable, Op, parse, state_of
 from convolens.layers.tensors import mixes_precisions
 
 T = TypeVar("T")
@@ -56,6 +55,7 @@ class Chain:
         self._ops, read = parse(layers)
         self._count, self._read = len(layers), list(layers[:read])
         self._states = [state_of(layer) for layer in self._read]
+        self._has_backward = all(op.has_backward for op in self._ops or ())
 
     def is_still(self, layers: list[nn.Module]) -> bool:
         """Whether parsing would read the same in these layers."""
@@ -67,10 +67,12 @@ class Chain:
         """Whether the layers can be run as one on x: layers as torch.nn has them, a float32 batch on the CPU."""
         if not self._ops or not x.numel() or _has_any_global_hook():  # type: ignore[no-untyped-call]
             return False
-        convolutions = [op for op in self._ops if not isinstance(op, Pool)]
+        convolutions = [one for op in self._ops for one in op.convolutions]
         if x.dim() != 4 or not core.runs_on(x) or not all(op.is_read_by_core() for op in convolutions):
             return False
         trainable = [op for op in convolutions if any(p.requires_grad for p in op.parameters)]
+        if not self._has_backward and torch.is_grad_enabled() and (trainable or x.requires_grad):
+            return False
         return not trainable or not (mixes_precisions(x) or any(op.edge for op in trainable))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -120,7 +122,7 @@ def _pieces(ops: Sequence[Op]) -> list[list[Op]]:
 
 class _ChainFunction(Function):
     @staticmethod
-    def forward(ctx: Any, ops: Sequence[Op], is_last: bool, x: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, ops: Sequence[Differentiable], is_last: bool, x: Tensor, *parameters: Tensor) -> Tensor:
         value, ctx.ops, ctx.settled, ctx.counts = x.contiguous(memory_format=core.LAST), ops, [], []
         ctx.is_last = is_last
         kept: list[Tensor | None] = []
@@ -146,7 +148,11 @@ class _ChainFunction(Function):
 
 
 def _backward(
-    g: Tensor, ops: Sequence[Op], saved: Sequence[tuple[Any, Any]], parameters: Sequence[Tensor], needs: Sequence[bool]
+    g: Tensor,
+    ops: Sequence[Differentiable],
+    saved: Sequence[tuple[Any, Any]],
+    parameters: Sequence[Tensor],
+    needs: Sequence[bool],
 ) -> tuple[Tensor | None, list[Tensor | None]]:
     """The gradients in the ops' input, and in their parameters, where needed; g is written over."""
     by_op, values = _by_op(ops, needs[1:]), _by_op(ops, parameters)
@@ -159,7 +165,7 @@ def _backward(
 
 
 def _differentiable_gradients(
-    g: Tensor, ops: Sequence[Op], inputs: Sequence[Tensor], needs: Sequence[bool]
+    g: Tensor, ops: Sequence[Differentiable], inputs: Sequence[Tensor], needs: Sequence[bool]
 ) -> list[Tensor | None]:
     """The gradients in the chain's inputs, where needed, as differentiable operators give them."""
     aliases = [one.view_as(one) for one in inputs]  # a weight that two layers share has a gradient from each
@@ -171,7 +177,7 @@ def _differentiable_gradients(
     return [next(found) if need else None for need in needs]
 
 
-def _by_op(ops: Sequence[Op], of_parameters: Sequence[T]) -> list[tuple[T, ...]]:
+def _by_op(ops: Sequence[Differentiable], of_parameters: Sequence[T]) -> list[tuple[T, ...]]:
     """What belongs to all ops' parameters, one after another, as each op's own."""
     return _split(of_parameters, [len(op.parameters) for op in ops])
 

@@ -1,9 +1,9 @@
 """A convolution with its epilogue, one operation under chains of layers and traced networks alike.
 
-What follows a convolution (the sum with a shortcut, a ReLU, max pooling by 2×2) is done before its result leaves the
-cache; where torch must do it, each is a pass of its own. How a layer is done on one size of input is a function of
-sizes alone, settled once (`Recipe`). A ReLU's backward needs one byte for each value: whether it was above 0; and a
-convolution whose weights take no gradient needs nothing that it saw.
+What follows a convolution (a batch norm that is not learning, the sum with a shortcut, a ReLU, max pooling by 2×2) is
+done before its result leaves the cache; where torch must do it, each is a pass of its own. How a layer is done on one
+size of input is a function of sizes alone, settled once (`Recipe`). A ReLU's backward needs one byte for each value:
+whether it was above 0; and a convolution whose weights take no gradient needs nothing that it saw.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import batch_norm, pad
 
 from convolens.layers import core, methods
 from convolens.layers.fusion.pooling import Pool
@@ -60,30 +60,46 @@ def _recipe(
 
 
 class FusedConvolution:
-    """A convolution, and what follows it: the sum with a shortcut, a ReLU, pooling by windows side by side.
+    """A convolution, and what follows it: a norm, the sum with a shortcut, a ReLU, pooling by windows side by side.
 
     Attributes:
         layer: whose weights, as they are at each call.
+        norm: the batch norm behind it, in evaluation mode: a scale and a shift as its numbers are at each call.
         relu: whether a ReLU follows.
         pool: what follows that, if anything.
         edge: whether the layer sees the last pixels again past the border, instead of zeros.
     """
 
-    def __init__(self, layer: nn.Conv2d, *, relu: bool, pool: Pool | None) -> None:
-        self.layer, self.relu, self.pool = layer, relu, pool
+    def __init__(self, layer: nn.Conv2d, *, relu: bool, pool: Pool | None, norm: nn.BatchNorm2d | None = None) -> None:
+        self.layer, self.norm, self.relu, self.pool = layer, norm, relu, pool
         self.edge = layer.padding_mode == "replicate"
         self._window = layer.stride, layer.padding, layer.dilation, layer.groups, self.edge
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Its weight, and its bias where it has one."""
-        weight, bias = self.layer.weight, self.layer.bias
-        return [weight] if bias is None else [weight, bias]
+        """Its weight, its bias where it has one, and its norm's."""
+        found = [self.layer.weight, self.layer.bias]
+        if self.norm is not None:
+            found += [self.norm.weight, self.norm.bias]
+        return [one for one in found if one is not None]
+
+    @property
+    def has_backward(self) -> bool:
+        """Whether `backward` is all that there is to it: a norm's is torch's."""
+        return self.norm is None
+
+    @property
+    def convolutions(self) -> tuple[FusedConvolution, ...]:
+        """Itself."""
+        return (self,)
 
     def is_read_by_core(self, *maps: Tensor) -> bool:
         """Whether the core can read these and the layer's own: what does not fit, the layer itself refuses."""
-        weight, *bias = parameters = self.parameters
-        return core.runs_on(*maps, *parameters) and all(one.shape == weight.shape[:1] for one in bias)
+        weight, *others = parameters = self.parameters
+        norm = self.norm
+        statistics: list[Any] = [] if norm is None else [norm.running_mean, norm.running_var]
+        vectors = (*others, *statistics)
+        return core.runs_on(*maps, *parameters, *statistics) and all(one.shape == weight.shape[:1] for one in vectors)
 
     def __call__(self, x: Tensor) -> Tensor:
         """All of it, on a map that the core runs on, channels-last."""
@@ -115,7 +131,8 @@ class FusedConvolution:
         weight, bias, geometry = self.layer.weight, self.layer.bias, recipe.read
         repeats = self.edge and geometry is recipe.geometry
         x = (_padded(x, recipe.geometry) if self.edge and not repeats else x).contiguous(memory_format=core.LAST)
-        epilogue = core.Epilogue(bias, residual, self.relu, recipe.pools, out)
+        scale, shift = (None, bias) if self.norm is None else core.folded_norm(self.norm, bias)
+        epilogue = core.Epilogue(shift, residual, self.relu, recipe.pools, out, scale)
         if packed is not None:
             y: Tensor | None = methods.by_core(recipe.method, x, weight, geometry, epilogue, packed, edge=repeats)
         else:
@@ -128,6 +145,9 @@ class FusedConvolution:
 
     def with_epilogue(self, y: Tensor, residual: Tensor | None) -> Tensor:
         """What follows the layer's own output, but for pooling: each a pass of its own, over `y` where it can be."""
+        if self.norm is not None:
+            norm = self.norm
+            y = batch_norm(y, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
         y = y if residual is None else y + residual
         return y.relu_() if self.relu else y
 

@@ -1,4 +1,4 @@
-"""Layers of torch.nn and Convolens read as fused ops: convolutions with the ReLU and pooling behind them, and pooling.
+"""Layers of torch.nn and Convolens read as fused ops: convolutions with what is behind them, blocks, and pooling.
 
 A layer derived from them, with a hook or with a `forward` of its own is none of these: it is called as it is.
 """
@@ -12,11 +12,13 @@ from torch import nn
 
 from convolens.layers.conv import Conv2d
 from convolens.layers.fusion.convolution import FusedConvolution
-from convolens.layers.fusion.pooling import Pool
+from convolens.layers.fusion.pooling import OverlappingPool, Pool
+from convolens.layers.fusion.residual import FusedResidual
 from convolens.layers.geometry import pair
 from convolens.layers.pool import MaxPool2d
 
-Op = FusedConvolution | Pool
+Op = FusedConvolution | FusedResidual | Pool | OverlappingPool
+Differentiable = FusedConvolution | Pool
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _OWN = ("forward", "_conv_forward")
@@ -34,24 +36,77 @@ def parse(layers: Sequence[nn.Module]) -> tuple[list[Op] | None, int]:
     ops: list[Op] = []
     at, count = 0, len(layers)
     while at < count:
-        layer, *behind = layers[at : at + 3]
+        layer, *behind = layers[at : at + 4]
         if (pool := pool_of(layer)) is not None:
             ops.append(pool)
             at += 1
-        elif is_convolution(layer) and behind and is_plain(behind[0], nn.ReLU):
+        elif is_plain(layer, nn.MaxPool2d, MaxPool2d) and not vars(layer)["return_indices"]:
+            ops.append(OverlappingPool(layer))
+            at += 1
+        elif (block := _residual_of(layer)) is not None:
+            ops.append(block)
+            at += 1
+        elif is_convolution(layer):
+            norm = behind.pop(0) if behind and is_norm(behind[0]) else None
+            if not behind or not is_plain(behind[0], nn.ReLU):
+                return None, min(at + 3, count)
             pool = pool_of(behind[1]) if len(behind) > 1 else None
-            ops.append(FusedConvolution(layer, relu=True, pool=pool))
-            at += 2 if pool is None else 3
+            ops.append(FusedConvolution(layer, relu=True, pool=pool, norm=norm))  # type: ignore[arg-type]
+            at += 2 + (norm is not None) + (pool is not None)
         else:
-            return None, min(at + 2, count)
+            return None, at + 1
     return ops, count
+
+
+def _residual_of(layer: nn.Module) -> FusedResidual | None:
+    """The block that a layer is, where all in it can be fused."""
+    rows = _rows_of(layer)
+    if rows is None:
+        return None
+    main, shortcut = rows
+    ops = parse(main)[0] or []
+    convolutions = [op for op in ops if isinstance(op, FusedConvolution) and op.pool is None]
+    if not ops or len(convolutions) < len(ops):
+        return None
+    if shortcut is None:
+        return FusedResidual(convolutions, None)
+    parts = list(shortcut.children())
+    if not is_plain(shortcut, nn.Sequential) or len(parts) != 2:
+        return None
+    projection, norm = parts
+    if not is_convolution(projection) or not is_norm(norm):
+        return None
+    return FusedResidual(convolutions, FusedConvolution(projection, relu=False, pool=None, norm=norm))
+
+
+def _rows_of(layer: nn.Module) -> tuple[Sequence[nn.Module], nn.Module | None] | None:
+    """What a residual block says of itself by `residual_rows`: the row that is added to its input, and the projection.
+
+    The row's last ReLU follows the sum; without a projection the input itself is added.
+    """
+    rows_of = getattr(type(layer), "residual_rows", None)
+    return rows_of(layer) if rows_of is not None and is_plain(layer, type(layer)) else None
 
 
 def state_of(layer: nn.Module) -> tuple[object, ...]:
     """All that parsing reads of a layer: as long as this is the same, so is what it is read as."""
     own = vars(layer)
     hooked = any(map(own.get, _HOOKS))
-    return type(layer), hooked, *map(own.get, _OWN), *map(own.get, _OPTIONS)
+    state = type(layer), hooked, *map(own.get, _OWN)
+    if isinstance(layer, nn.BatchNorm2d):
+        return *state, is_norm(layer), layer.eps
+    rows = _rows_of(layer)
+    if rows is None:
+        return *state, *map(own.get, _OPTIONS)
+    main, shortcut = rows
+    parts = [*main] if shortcut is None else [*main, shortcut, *shortcut.children()]
+    return *state, *((one, state_of(one)) for one in parts)
+
+
+def is_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether it is a batch norm with the statistics that it has learned: it scales and shifts."""
+    norm: Any = layer
+    return is_plain(layer, nn.BatchNorm2d) and not norm.training and norm.running_mean is not None
 
 
 def is_plain(layer: nn.Module | None, *types: type[nn.Module]) -> bool:

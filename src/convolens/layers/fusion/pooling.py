@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from convolens.layers import core
@@ -31,6 +31,16 @@ class Pool:
     def parameters(self) -> list[Tensor]:
         """Pooling has none."""
         return []
+
+    @property
+    def has_backward(self) -> bool:
+        """It has one."""
+        return True
+
+    @property
+    def convolutions(self) -> tuple[()]:
+        """Pooling has none."""
+        return ()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Of a map that the core runs on, channels-last."""
@@ -70,3 +80,18 @@ class Pool:
         if self.mean:
             return core.average(x, self.side, size), None
         return core.pool(x, window, (*window, 0, 0, 1, 1), size, with_argmax=with_argmax)
+
+
+@dataclass(frozen=True, slots=True)
+class OverlappingPool:
+    """Max pooling by any windows: the layer itself, without a backward of its own."""
+
+    layer: nn.Module
+    parameters: tuple[()] = ()
+    convolutions: tuple[()] = ()
+    has_backward: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Of a map that the core runs on, channels-last."""
+        result: Tensor = self.layer(x)
+        return result
