@@ -1,9 +1,9 @@
-"""`convolens doctor|convert`: what is in a data set and would spoil a training; the same data in another format."""
+"""`convolens doctor|convert|apply`: what would spoil a training; data in another format, or mended."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(doctor)
     app.command()(convert)
+    app.command()(apply)
 
 
 def doctor(
@@ -39,18 +40,59 @@ def doctor(
     table: Annotated[
         Path | None, typer.Option(help="Also write a row for each place that was found, as .csv or .parquet.")
     ] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Look for wrong labels instead: features once, and heads of other folds.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="With --labels: the file of doubtful labels to decide on, labels.changes.csv.")
+    ] = None,
+    trunk: Annotated[
+        str | None,
+        typer.Option(help="With --labels: whose features are looked at. Default: weights at hand, as in train."),
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="With --labels: of the trunk, a name or a file.")] = None,
+    tap: Annotated[
+        list[str] | None,
+        typer.Option(help="With --labels: of the trunk. Default: one that suits the pictures. Give it again for more."),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="With --labels: the side in pixels that pictures are brought to.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="With --labels: parts of the pictures, each judged by heads found on the others.")
+    ] = 5,
+    at_least: Annotated[
+        float, typer.Option(help="With --labels: the probability of being wrong from which a label is named.")
+    ] = 0.5,
+    accept: Annotated[
+        float | None,
+        typer.Option(help="With --labels: the probability from which --out says relabel at once. Default: never."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --labels: of the folds.")] = 0,
+    device: Annotated[str, typer.Option(help="With --labels: auto, cpu, cuda.")] = "auto",
 ) -> None:
     """Look through pictures and annotations before a network learns from them.
 
     Opens every file, and reports files that cannot be read, copies, the same picture in two splits, rare classes, boxes
-    that cannot be, ids that do not exist. Exit code 0: no faults; 1: faults; 2: nothing could be read.
+    that cannot be, ids that do not exist. With --labels it looks for labels that are wrong, by features of a network
+    that somebody else trained. Exit code 0: no faults; 1: faults; 2: nothing could be read.
 
     \b
     Examples:
       convolens doctor photos
       convolens doctor annotations.json --html doctor.html
+      convolens doctor photos --labels --out labels.changes.csv
     """
     import json
+
+    given_options = {
+        "format": format, "trunk": trunk, "weights": weights, "taps": tap, "size": size, "folds": folds,
+        "at_least": at_least, "seed": seed, "device": device,
+    }  # fmt: skip
+    if labels:
+        _labels(data, given_options, html=html, table=table, out=out, accept=accept, as_json=as_json)
+        return
+    _need_labels(given_options | {"out": out, "accept": accept})
 
     from convolens.data.doctor import COLUMNS, as_page, as_text, diagnose
     from convolens.media.files import need_target, writing
@@ -74,6 +116,93 @@ def doctor(
     if found.faults:
         tell("next: mend what was found, and look again; what cannot be read is left out of a training")
         raise typer.Exit(FAULTS)
+
+
+def _need_labels(options: dict[str, Any]) -> None:
+    """Refuses options that say nothing without --labels."""
+    from convolens.errors import ArgumentError
+
+    usual = {"folds": 5, "at_least": 0.5, "seed": 0, "device": "auto", "format": options["format"]}
+    for name, value in options.items():
+        if value != usual.get(name) and value != []:
+            raise ArgumentError(f"{name}: need --labels for it, got it without")
+
+
+def _labels(
+    data: Path,
+    options: dict[str, Any],
+    *,
+    html: Path | None,
+    table: Path | None,
+    out: Path | None,
+    accept: float | None,
+    as_json: bool,
+) -> None:
+    import json
+
+    from convolens.labels import as_page, check_labels
+    from convolens.labels.changes import need_changes_file
+    from convolens.labels.found import ROW
+    from convolens.media.files import need_target, writing
+    from convolens.media.inputs import given
+    from convolens.media.table_files import need_table, write_table
+
+    with given(data):
+        for path, need in ((table, need_table), (html, need_target), (out, need_changes_file)):
+            if path is not None:
+                need(path)
+        found = check_labels(data, **{**options, "taps": options["taps"] or None})
+        if out is not None:
+            found.save(out, accept=accept)
+        if table is not None:
+            write_table(table, found.rows(), ROW)
+        if html is not None:
+            with writing(html) as draft:
+                draft.write_text(as_page(found), encoding="utf-8")
+    for one in found.skipped:
+        tell_failure(f"skipped: {one.reason}")
+    for written in filter(None, (out, html, table)):
+        tell_written(written)
+    answer(json.dumps(found.to_dict(), indent=2, default=str) if as_json else found)
+    if found.suspects:
+        file = out or "labels.changes.csv"
+        where = f"open {html} in a browser" if html else f"write decisions into {file}" if out else "--html or --out"
+        tell(f"next: decide ({where}), then convolens apply {file} {data} --to NEW")
+        raise typer.Exit(FAULTS)
+
+
+def apply(
+    changes: Annotated[Path, typer.Argument(metavar="CHANGES", help="labels.changes.csv, with decisions.")],
+    data: Data,
+    to: Annotated[Path, typer.Option(help="The new folder; pictures go there too.")],
+    format: Annotated[  # noqa: A002 - the option's name
+        str | None,
+        typer.Option(help="What to write: folders, csv, coco, voc, yolo, … Default: the format that DATA has."),
+    ] = None,
+    data_format: Annotated[str | None, typer.Option(help="DATA's own format. Default: what it looks like.")] = None,
+    link: Annotated[bool, typer.Option("--link", help="Make hard links of the pictures in place of copies.")] = False,
+) -> None:
+    """Write a data set anew with decisions on its labels applied; DATA itself is only read.
+
+    The new data equals the old but for what was relabelled or set aside, in any format that `convolens convert` writes.
+    Changes of another data set are refused, and so are those that were applied already. A picture that is no longer
+    there is reported, and the exit code is 2.
+
+    \b
+    Example:
+      convolens apply labels.changes.csv photos --to photos-mended
+    """
+    from convolens.labels import apply_changes
+
+    found = apply_changes(changes, data, to=to, format=format, data_format=data_format, link=link)
+    for path in found.gone:
+        tell_failure(f"gone: {path} is in {changes} and no longer in {data}")
+    for one in found.written.skipped:
+        tell_failure(f"skipped: {one.reason}")
+    tell_written(to)
+    answer(found)
+    if found.gone or found.written.left_out:
+        raise typer.Exit(2)
 
 
 def convert(

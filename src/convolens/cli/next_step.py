@@ -43,6 +43,8 @@ def _explain(given: Given) -> str:
 
 
 def _doctor(given: Given) -> str:
+    if given["labels"]:
+        return "no label needs a decision; --at-least 0.2 names labels that are less likely wrong"
     return f"convolens train classify (localize, detect) {given['data']} teaches a network that"
 
 
@@ -68,6 +70,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
     "doctor": _doctor,
     "merge": _to("{out} is as one machine would have made it; the parts can go"),
+    "apply": _to("convolens doctor {to} --labels looks whether more are wrong"),
     "convert": _to("convolens doctor {out} looks it through"),
     "trace": _to("another --tap sees more, or less"),
     "scan": _to("a smaller --stride says more exactly where"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,7 @@ def convert(
     source, target = as_path(data, "where the data is"), as_path(out, "a folder to write into")
     seed = as_whole(seed, "seed", 0)
     need_name(target)
-    _need_outside(source, target)
+    need_outside(source, target)
     make_folder(target.parent)
     need_new_folder(target)
     with only_writer(target), given(source):
@@ -123,11 +123,24 @@ def convert(
         return write_data(found, target, form, link=link, progress=progress)
 
 
-def write_data(data: DataSet, target: Path, form: Format, *, link: bool, progress: bool) -> Converted:
-    """Writes data into a new folder, which nobody else is writing to; arguments and errors as of `convert`."""
+def write_data(
+    data: DataSet,
+    target: Path,
+    form: Format,
+    *,
+    link: bool,
+    progress: bool,
+    original: DataSet | None = None,
+    also: Callable[[Path], None] | None = None,
+) -> Converted:
+    """Writes data into a new folder, which nobody else is writing to; arguments and errors as of `convert`.
+
+    Pictures are called as if the original had been written, see `named`. What `also` writes, it writes into the folder
+    before that has its name.
+    """
     losses = Losses()
     kept = of_kind(data, form, losses)
-    names, renamed = named(kept, form)
+    names, renamed = named(kept, form, None if original is None else of_kind(original, form, Losses()))
     skipped: list[Skipped] = []
     with writing_folder(target) as draft:
         placing = Placing(draft, link)
@@ -141,6 +154,8 @@ def write_data(data: DataSet, target: Path, form: Format, *, link: bool, progres
         form.write(draft, kept, pictures)
         losses.unused_classes(kept, form, pictures)
         need_equal(draft, kept, pictures, form)
+        if also is not None:
+            also(draft)
     found = Counter(one.example.split for one in pictures)
     counts = {split: found[split] for split in ("", *SPLIT_NAMES) if split in found}
     objects = sum(len(one.example.boxes) for one in pictures)
@@ -162,7 +177,7 @@ def format_to_write(name: str) -> Format:
     return next(one for one in FORMATS if one.name == name)
 
 
-def _need_outside(source: Path, target: Path) -> None:
+def need_outside(source: Path, target: Path) -> None:
     """Refuses a folder within the data, which would be read as a part of it the next time."""
     if (
         is_there(source, "a folder or a file of data")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
@@ -19,21 +18,28 @@ from convolens.errors import DataError
 from convolens.media.picture_files import is_left_out, is_picture
 
 
-def named(data: DataSet, form: Format) -> tuple[list[str], int]:
+def named(data: DataSet, form: Format, original: DataSet | None = None) -> tuple[list[str], int]:
     """Each picture's path in the new folder, with `/`, and how many of them are called otherwise than they were.
+
+    Args:
+        data: to be written.
+        form: the format.
+        original: the data before labels were changed or pictures left out, by which the folders in common are told, so
+            that what stayed keeps its name.
 
     Raises:
         DataError: a picture is there twice in a split, or no reader would see it under its name.
     """
     paths = [os.path.abspath(example.file) for example in data.examples]  # noqa: PTH100 - without links followed
-    bases = _bases(data, form, paths)
+    before = {(one.split, one.file): one for one in (original or data).examples}
+    bases = _bases(original or data, form)
     taken: set[str] = set()
     names, renamed, seen = [], 0, set[tuple[str, str]]()
     for example, path in zip(data.examples, paths, strict=True):
         if (example.split, path) in seen:
             raise DataError(f"{data.root}: need each picture once in a split, got {example.file} again")
         seen.add((example.split, path))
-        inside = path[bases[_place(example, form, data)] :].replace(os.sep, "/")
+        inside = path[bases[_place(before[example.split, example.file], form, data)] :].replace(os.sep, "/")
         _need_seen(example.file, inside)
         wanted = form.place(example, inside, data.class_names)
         name = _free(wanted, taken, form.by_stem)
@@ -46,11 +52,11 @@ def _place(example: Example, form: Format, data: DataSet) -> tuple[str, str]:
     return example.split, form.place(example, "", data.class_names)
 
 
-def _bases(data: DataSet, form: Format, paths: Iterable[str]) -> dict[tuple[str, str], int]:
+def _bases(data: DataSet, form: Format) -> dict[tuple[str, str], int]:
     """How many letters the pictures of each place have in common, up to the last `/`."""
     folders: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for example, path in zip(data.examples, paths, strict=True):
-        folders[_place(example, form, data)].add(os.path.dirname(path))  # noqa: PTH120
+    for example in data.examples:
+        folders[_place(example, form, data)].add(os.path.dirname(os.path.abspath(example.file)))  # noqa: PTH100, PTH120
     return {place: len(os.path.join(os.path.commonpath(found), "")) for place, found in folders.items()}  # noqa: PTH118
 
 
