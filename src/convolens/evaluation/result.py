@@ -73,8 +73,15 @@ class Evaluation(dict[str, Any], Drawn):
 
     def summary(self) -> str:
         """The numbers that matter most, in a line."""
-        known = (f"{one.short} {one.shown(self[one.name])}" for one in self.metrics if one.name in self)
+        known = (
+            f"{one.short} {one.shown(self[one.name])}{self._spread(one)}" for one in self.metrics if one.name in self
+        )
         return f"{self.counts()}: {', '.join(known)}"
+
+    def _spread(self, one: Metric) -> str:
+        """How far folds differ, their standard deviation, where it was measured by folds."""
+        spread = self.get(f"{one.name}_spread")
+        return "" if spread is None else f" ± {one.shown(spread)}"
 
     def counts(self) -> str:
         """How much it was measured on."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convolens.arrays import as_real
+from convolens.arrays import as_real, as_whole
 from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, draw_view
 from convolens.data.dataset import need_one_label
@@ -42,6 +42,7 @@ def train_classifier(
     ratio: tuple[float, float] | None = None,
     flip: bool | None = None,
     color_jitter: float | None = None,
+    folds: int | None = None,
 ) -> Run:
     """Trains a pooled linear head on taps of a trunk, and where requested the trunk with it.
 
@@ -57,6 +58,8 @@ def train_classifier(
     head_alone = (request.finetune or (EVERYTHING if request.weights is None else HEAD)) == HEAD
     if head_alone:
         _need_none({**changes, **request.training, "mixup": mixup, "resume": request.resume or None}, but=HEAD_SETTINGS)
+    if folds is not None:
+        _need_folds(request, folds, head_alone)
     settings = request.settings(**(TRUNK_DEFAULTS if request.weights is not None else {}))
     augmentation = Augmentation(**changes)  # type: ignore[arg-type]
     request.need_free_run()
@@ -69,9 +72,12 @@ def train_classifier(
         multi_label=training_data.kind != "label",
     )  # fmt: skip
     model.to(pick_device(request.device))
-    loss = ClassificationLoss(model.multi_label, label_smoothing, weights_of(class_weights, training_data))
+    weighed = training_data
+    if folds is not None:  # the head that is kept learns all of it
+        weighed = training_data.having((*training_data.examples, *validation_data.examples))
+    loss = ClassificationLoss(model.multi_label, label_smoothing, weights_of(class_weights, weighed))
     if head_alone:
-        return train_head(request, model, data, loss.total, own | {"seed": settings.seed})
+        return train_head(request, model, data, loss.total, own | {"seed": settings.seed}, folds)
     side = side_for(request.side, training_data)
     model.trunk.preprocessing = model.trunk.preprocessing.cropped(side)
     model.trunk.need_size(model.taps, (side, side), "size")
@@ -164,6 +170,16 @@ def _chosen_tap(request: Request, trunk: Trunk, data: DataSet, head_alone: bool)
     preprocessing = trunk.preprocessing if request.side is None else trunk.preprocessing.cropped(request.side)
     size = input_size(preprocessing, data)
     return suited_tap(trunk, *size) if size else None
+
+
+def _need_folds(request: Request, folds: int, head_alone: bool) -> None:
+    """Refuses folds where every one of them would be a training of its own, or where there is nothing to fold."""
+    least = 2 if "weight_decay" in request.training else 3  # where it is to be chosen, heads leave out two folds
+    as_whole(folds, "folds", least)
+    if not head_alone:
+        raise ArgumentError("folds: need finetune='head', which is measured so at little cost, got a trunk to train")
+    if request.validation is not None:
+        raise ArgumentError("validation: need none beside folds, which validate on every picture once; leave it out")
 
 
 def _need_none(options: Mapping[str, Any], but: Sequence[str]) -> None:

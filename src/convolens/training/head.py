@@ -7,9 +7,11 @@ Memory: the features, 4 bytes × features × pictures; pictures are read one bat
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -26,6 +28,7 @@ from convolens.models.heads import PooledHead
 from convolens.progress import clock
 from convolens.training.chosen import in_a_sentence, input_size, seconds_for
 from convolens.training.classifier_run import measured
+from convolens.training.head_folds import DECAYS, by_folds
 from convolens.training.linear import LinearFit, fit_linear
 from convolens.training.request import Request
 from convolens.training.run_folder import CURVES, METRICS, Run
@@ -42,6 +45,7 @@ def train_head(
     data: tuple[DataSet, DataSet],
     loss: Callable[[Tensor, Tensor], Tensor],
     requested: Mapping[str, Any],
+    folds: int | None = None,
 ) -> Run:
     """Finds the best head on features that are fixed.
 
@@ -51,6 +55,7 @@ def train_head(
         data: to train on, and to validate on.
         loss: of scores and targets, both `(samples, classes)`: their sum over the samples.
         requested: the task's own options, for the records.
+        folds: to measure by, on all of the data; the head that is kept is found on all of it.
 
     Errors as in `convolens.train`.
     """
@@ -66,6 +71,9 @@ def train_head(
     long = f"about {clock(seconds)}" if seconds is not None else "one pass over the pictures"
     request.say(in_a_sentence(model, data[0], len(data[1]), shown, learned="head alone", long=long, run=request.run))
     with request.run_folder(), joined(next(model.parameters()).device) as world:
+        if folds is not None:
+            decays = (decay,) if "weight_decay" in request.training else DECAYS
+            return _train_by_folds(world, request, model, data, loss, {**requested, "finetune": "head"}, batch, decays)
         return _train_head(
             world, request, model, data, loss, {"finetune": "head", **requested, "weight_decay": decay}, batch
         )
@@ -107,6 +115,59 @@ def _train_head(
         found.report(run)
         used_settings = {**request.facts(), **requested}
         return write_run(run, model, found.metrics, tuple(dict.fromkeys((*skipped, *tested.skipped))), used_settings)
+
+    return world.broadcast(written() if world.leads else None)  # type: ignore[return-value]
+
+
+def _train_by_folds(
+    world: World,
+    request: Request,
+    model: Classifier,
+    data: tuple[DataSet, DataSet],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    requested: Mapping[str, Any],
+    batch: int,
+    decays: Sequence[float],
+) -> Run:
+    """Measures by folds, and keeps a head found on all pictures with the weight decay that suits them."""
+    run, everything = request.run, data[0].having((*data[0].examples, *data[1].examples))
+    pooled = pooled_features(model, everything, batch, "pictures", request.progress)
+    _need_every_class(everything, pooled.examples, pooled.skipped)
+    targets = targets_of(pooled.examples, len(model.class_names))
+    number, saved = requested["folds"], SAVED_METRICS[model.multi_label]
+    folded = by_folds(pooled.features, targets, loss, pooled.examples, number, requested["seed"], decays)
+    scores = model.probabilities(folded.scores).numpy()
+    found = measured(model, scores, pooled.examples, pooled.skipped)
+    rows = []
+    for fold in range(number):
+        inside = np.flatnonzero(folded.fold == fold)
+        one = measured(model, scores[inside], [pooled.examples[at] for at in inside], ())
+        row = {
+            "fold": fold + 1,
+            "pictures": len(inside),
+            "weight_decay": folded.decays[fold],
+            "validation_loss": one.loss,
+        }
+        rows.append(row | {f"validation_{name}": one.metrics[name] for name in saved})
+    spread = {f"{name}_spread": float(np.std([row[f"validation_{name}"] for row in rows], ddof=1)) for name in saved}
+    wanted = targets.double()
+    steps = fit_linear(
+        pooled.features,
+        lambda each: loss(each, wanted) / len(wanted),
+        len(model.class_names),
+        weight_decay=folded.decay,
+    )
+    _put(model, deque(steps, maxlen=1)[0])
+    metrics = found.metrics.having(folds=number, **spread)
+    model.metrics = {name: found.metrics[name] for name in saved}
+
+    def written() -> Run:
+        model.save(run / BEST)
+        write_rows(run / METRICS, rows)
+        draw_curves(run / CURVES, rows, f"validation_{saved[0]}", by="fold")
+        found.report(run)
+        settings = {**request.facts(), **requested, "weight_decay": folded.decay}
+        return write_run(run, model, metrics, tuple(dict.fromkeys(pooled.skipped)), settings)
 
     return world.broadcast(written() if world.leads else None)  # type: ignore[return-value]
 

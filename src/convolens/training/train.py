@@ -48,6 +48,7 @@ def train(
     label_smoothing: float = 0.0,
     class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
     mixup: float | None = None,
+    folds: int | None = None,
     hidden: int = 128,
     object_weight: float = 1.0,
     class_weight: float = 1.0,
@@ -123,6 +124,9 @@ def train(
         class_weights: to classify: what a picture of each class counts for: `balanced`, the inverse of how often it
             occurs, or in Python by name. None: 1.
         mixup: to classify: pictures and labels are mixed by fractions drawn from Beta(mixup, mixup). None: not at all.
+        folds: to classify: parts of the pictures, each predicted by a head found on the others, where the trunk is not
+            trained: the metric with its spread, the weight decay by nested folds, and a head kept that is found on all.
+            None: one part is validated on.
         hidden: to localize: features between the tap and the outputs.
         object_weight: to localize or detect: of the part of the loss for whether there is an object; to detect, where
             `objectness` is `binary`.
