@@ -82,7 +82,19 @@ def packed(weight, size, pack, *options):
 
 
 def winograd(
-    x, weight, before, size, tile, bias=None, residual=None, relu=False, scale=None, *, edge=False, once=False, pool=False
+    x,
+    weight,
+    before,
+    size,
+    tile,
+    bias=None,
+    residual=None,
+    relu=False,
+    scale=None,
+    *,
+    edge=False,
+    once=False,
+    pool=False,
 ):
     """With `once` the kernel transforms the weights itself; `size` is the outputs', before they are pooled."""
     count = _core.winograd_weights_size(*weight.shape[:2], tile)
