@@ -2,6 +2,7 @@ import csv
 import json
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from convolens import cli
 from convolens.data import formats
 from convolens.data.doctor import COLUMNS, diagnose
 from convolens.data.doctor.annotations import WHAT_TO_DO
+from convolens.data.doctor.duplicates import contrasts
 from convolens.data.doctor.report import as_page
 from convolens.errors import DataError
 from convolens.media.images import read_image, write_image
@@ -261,3 +263,13 @@ def test_a_table_of_nothing_has_its_columns(boxed, name):
         assert (folder / name).read_text().splitlines() == ["level,kind,path,text"]
     else:
         assert pytest.importorskip("pyarrow.parquet").read_table(folder / name).column_names == list(COLUMNS)
+
+
+def test_of_many_thumbnails_some_at_a_time_are_floats():
+    pixels = np.random.default_rng(0).integers(0, 256, (20_000, 1024), np.uint8)
+    tracemalloc.start()
+    found = contrasts(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20  # all of them would be 156 MiB, and twice that while they are computed with
+    np.testing.assert_allclose(found[[0, -1]], pixels[[0, -1]].astype(float).std(axis=1))

@@ -28,6 +28,7 @@ BITS_APART = 5  # of 64, at most, between pictures that are nearly one
 LEAST_CORRELATION = 0.985  # of their thumbnails
 LEAST_CONTRAST = 4  # standard deviation of a thumbnail in gray levels; below it, all plain pictures are alike
 SHAPES_APART = 1.05  # ratio of their ratios of width to height
+AT_ONCE = 4096  # thumbnails computed with at a time: as floats they take 8 kB each
 LARGEST_BUCKET = 3000  # pictures with one run of bits in common, beyond which they are not compared: all look alike
 
 
@@ -64,7 +65,7 @@ def near_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
         return []
     thumbnails = np.frombuffer(b"".join(look.thumbnail for look in looks), np.uint8).reshape(len(looks), -1)
     hashes = perceptual_hashes(thumbnails)
-    contrast = thumbnails.std(axis=1) >= LEAST_CONTRAST
+    contrast = contrasts(thumbnails) >= LEAST_CONTRAST
     shapes = np.log([look.size[0] / look.size[1] for look in looks])
     found: dict[int, int] = {}
     for members in _sharing_a_run(hashes, np.flatnonzero(contrast)):
@@ -77,13 +78,21 @@ def near_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:
     return sorted((first, other) for other, first in found.items())
 
 
+def contrasts(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The standard deviation of each row of gray values."""
+    parts = (thumbnails[start : start + AT_ONCE] for start in range(0, len(thumbnails), AT_ONCE))
+    return np.concatenate([part.std(axis=1) for part in parts])
+
+
 def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """64 bits for each row of `THUMBNAIL`² gray values: which of the 8×8 lowest frequencies are above their median."""
     bits = np.empty((len(thumbnails), 64), np.uint8)
-    for start in range(0, len(thumbnails), 4096):
-        some = thumbnails[start : start + 4096].reshape(-1, THUMBNAIL, THUMBNAIL).astype(np.float32)
+    for start in range(0, len(thumbnails), AT_ONCE):
+        some = thumbnails[start : start + AT_ONCE].reshape(-1, THUMBNAIL, THUMBNAIL).astype(np.float32)
         low = dctn(some, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
-        bits[start : start + 4096] = low > np.median(low[:, 1:], axis=1, keepdims=True)  # without the mean brightness
+        bits[start : start + AT_ONCE] = low > np.median(
+            low[:, 1:], axis=1, keepdims=True
+        )  # without the mean brightness
     return np.packbits(bits, axis=1).view(np.uint64).ravel()
 
 
