@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from importlib.resources import as_file, files
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.export.conftest import decided
 from tests.export.test_browser import LOOK
 
 CLASSES = [f"class {number}" for number in range(10)]
+_SOME = 12  # pictures that weights are fitted to
 LEAST = 0.05  # the score at which a page's detector begins: all engines are asked for it
 Answer = dict[str, np.ndarray]
 
@@ -63,8 +65,13 @@ def models(folder: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-def pictures(count: int) -> Iterator[np.ndarray]:
-    """Noise on soft patches, on some of them the tour's digits."""
+@lru_cache
+def pictures(count: int) -> list[np.ndarray]:
+    """Noise on soft patches, on some of them the tour's digits; made once: they take seconds, and about 2 GB."""
+    return list(_made(count))
+
+
+def _made(count: int) -> Iterator[np.ndarray]:
     random = np.random.default_rng(0)
     with as_file(files("convolens.tour") / "digits") as shipped:
         photos = [np.asarray(Image.open(shipped / f"{number}.png").convert("RGB")) for number in range(4)]
@@ -121,10 +128,10 @@ def sensitive(model: Any) -> Any:
     """With a last layer that tells pictures apart, as a trained one does: random features hardly do."""
     linear = [one for one in model.head.modules() if isinstance(one, torch.nn.Linear)][-1]
     with torch.inference_mode():
-        scores = torch.cat([model(model.preprocess([one])) for one in pictures(12)])
+        scores = torch.cat([model(model.preprocess([one])) for one in pictures(_SOME)])
         linear.weight *= 2 / scores.std(dim=0).mean()
         linear.bias.zero_()
-        scores = torch.cat([model(model.preprocess([one])) for one in pictures(12)])
+        scores = torch.cat([model(model.preprocess([one])) for one in pictures(_SOME)])
         linear.bias -= scores.mean(dim=0)
     return model
 
@@ -218,6 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
+    parser.add_argument("--every", type=int, default=1, help="Chromium gets each so many-th picture only")
+    parser.add_argument("--minutes", type=float, default=600.0, help="for each model: fewer pictures after that")
     parser.add_argument("--models", nargs="+", help="beginnings of names; default: all")
     options = parser.parse_args(arguments)
     folder = options.folder.resolve()
@@ -231,19 +240,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not page.exists():
             cl.export(model, file, page=page)
         extract(page)
-        compare(name, own(model), {one: ENGINES[one](file, page) for one in options.engines}, options.pictures)
+        compare(name, own(model), {one: ENGINES[one](file, page) for one in options.engines}, options)
 
 
-def compare(name: str, mine: Callable[[np.ndarray], Answer], others: dict[str, Any], count: int) -> None:
+def compare(name: str, mine: Callable[[np.ndarray], Answer], others: dict[str, Any], options: Any) -> None:
+    """Prints a line for each engine."""
+    counts = dict.fromkeys(others, 0)
     worst: dict[str, dict[str, float]] = {one: {} for one in others}
     orders, empty, seconds = dict.fromkeys(others, 0), 0, dict.fromkeys(others, 0.0)
     lowest, highest = np.inf, -np.inf
-    for number, pixels in enumerate(pictures(count)):
+    end = time.monotonic() + 60 * options.minutes
+    for number, pixels in enumerate(pictures(options.pictures)):
+        if time.monotonic() > end:
+            break
         expected = mine(pixels)
         likely = expected.get("probabilities", np.zeros(1))
         lowest, highest = np.minimum(lowest, likely), np.maximum(highest, likely)
         empty += "scores" in expected and not len(expected["scores"])
         for engine, answer in others.items():
+            if engine == "chromium" and number % options.every:
+                continue
+            counts[engine] += 1
             before = time.perf_counter()
             found = difference(expected, answer(pixels))
             seconds[engine] += time.perf_counter() - before
@@ -255,7 +272,7 @@ def compare(name: str, mine: Callable[[np.ndarray], Answer], others: dict[str, A
         objects = f", {empty} without objects" if name == "detector" else ""
         range_of_a_class = f"range of a class {np.max(highest - lowest):.2f}"
         told = f"{found} | {range_of_a_class} | other order {orders[engine]} | {seconds[engine]:.0f} s"
-        print(f"{name} | {engine} | {count} pictures{objects} | {told}", flush=True)
+        print(f"{name} | {engine} | {counts[engine]} pictures{objects} | {told}", flush=True)
 
 
 if __name__ == "__main__":
