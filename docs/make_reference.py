@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ import convolens as cl
 from convolens.cli import app
 
 FOLDER = Path(__file__).parent / "reference"
+NAMES = Path(cl.__path__[0]) / "cli" / "names.json"
 WIDTH = 100  # of a signature, before it gets a line for each parameter
 MADE = "<!-- Made by docs/make_reference.py; what it says is in the docstrings. -->\n\n"
 SECTIONS = {"Args": "", "Attributes": "", "Returns": "Returns", "Yields": "Yields", "Raises": "Raises"}
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a page no longer holds")
     check = parser.parse_args().check
     pages = {FOLDER / f"{name}.md": MADE + text for name, text in all_pages().items()}
+    pages[NAMES] = json.dumps(completed_names(), indent=1) + "\n"
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
     stale += sorted(set(FOLDER.glob("*.md")) - set(pages))
     if check:
@@ -100,6 +103,28 @@ def main() -> None:
             path.write_text(pages[path], "utf-8")
         else:
             path.unlink()
+
+
+def completed_names() -> dict[str, Any]:
+    """What a shell completes, so that it need not load what knows it."""
+    import torch
+
+    from convolens.data.formats import FORMATS
+    from convolens.shapes import BOUNDARIES
+    from convolens.trunks.registry import TRUNKS
+    from convolens.trunks.weights.table import WEIGHTS
+
+    def one(name: str) -> dict[str, Any]:
+        published = [key.partition("/")[2] for key in WEIGHTS if key.startswith(f"{name}/")]
+        with torch.device("meta"):  # no numbers are needed
+            return {"weights": published, "taps": list(TRUNKS[name]().taps)}
+
+    words = {
+        "boundary": list(BOUNDARIES),
+        "format": [form.name for form in FORMATS if form.write is not None],
+        "device": ["auto", "cpu", "cuda"],
+    }
+    return {"trunks": {name: one(name) for name in TRUNKS}, "words": words}
 
 
 def all_pages() -> dict[str, str]:

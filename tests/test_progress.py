@@ -63,3 +63,37 @@ def test_a_stream_that_takes_no_more_ends_no_work(monkeypatch):
                 watched.advance(1)
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)  # so that it can be closed
         os.close(number)
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_a_terminal_that_is_too_narrow_or_cannot_draw_gets_plain_lines(monkeypatch, narrow):
+    monkeypatch.setenv("TERM", "xterm" if narrow else "dumb")
+    file, now = on(monkeypatch, width=40 if narrow else 100, terminal=True), iter(range(0, 10_000, 9))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
+    list(progress.track(range(9), "pictures", 9))
+    assert file.getvalue().startswith("pictures: 1/9  0:00:09, 0:01:12 left\n") and "\x1b" not in file.getvalue()
+
+
+def test_no_color_means_none(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    console = progress.terminal.__wrapped__()
+    console._force_terminal, console.file = True, io.StringIO()
+    monkeypatch.setattr(progress, "terminal", lambda: console)
+    with progress.watching("pictures", 3) as watched:
+        watched.update(2)
+        watched.bar.refresh()
+    assert "pictures" in console.file.getvalue()
+    assert not re.search(r"\x1b\[[\d;]*3[0-9;]*m", console.file.getvalue())
+
+
+def test_the_log_is_silent_until_somebody_listens(capfd, caplog):
+    import logging
+    import subprocess
+    import sys
+
+    code = "import convolens, logging; logging.getLogger('convolens').warning('heard')"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b""
+    with caplog.at_level(logging.INFO, "convolens"), progress.watching("x", 1, show=False) as watched:
+        watched.say("something of the work")
+    assert caplog.messages == ["something of the work"]

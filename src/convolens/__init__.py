@@ -5,8 +5,11 @@ Names are looked up on first use, so that importing the package loads neither to
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import Any
+
+logging.getLogger("convolens").addHandler(logging.NullHandler())  # silent until the program that uses it wants to hear
 
 _HOME = {
     "layers": "",

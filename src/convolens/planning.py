@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from html import escape
 from importlib.resources import files
 from operator import mul
 from typing import Any, Protocol
@@ -98,6 +99,22 @@ class Plan:
             figures = f"{cost.seconds * 1e3:>14.4f}{cost.memory / 1e6:>12.2f}{cost.error:>13.1e}"
             lines.append(f"{mark} {candidate.name:<12}{figures}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table, the chosen one in bold."""
+        rows = []
+        for candidate in self.candidates:
+            name = escape(candidate.name)
+            name = f"<b>{name}</b>" if candidate is self.chosen else name
+            if candidate.cost is None:
+                rows.append(f'<td>{name}</td><td colspan="3">cannot: {escape(str(candidate.refusal))}</td>')
+                continue
+            cost = candidate.cost
+            figures = (f"{cost.seconds * 1e3:.4f}", f"{cost.memory / 1e6:.2f}", f"{cost.error:.1e}")
+            rows.append(f"<td>{name}</td>" + "".join(f"<td>{figure}</td>" for figure in figures))
+        head = "".join(f"<th>{word}</th>" for word in ("method", "predicted ms", "memory MB", "error bound"))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def cost_of(candidate: Candidate) -> Cost:

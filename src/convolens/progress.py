@@ -5,10 +5,12 @@ Within 80 columns: what it is, the bar, how many are done, a few words, the time
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib.util import find_spec
 from typing import TypeVar
 
 from rich.console import Console
@@ -18,10 +20,12 @@ from rich.text import Text
 from convolens.quiet import is_quiet
 
 Item = TypeVar("Item")
+LOGGER = logging.getLogger("convolens")
 
 FIRST_LINE = 5.0  # seconds until the first plain line: what is done sooner needs none
 GROWTH = 0.05  # of the time gone so far: how far apart plain lines are later, so that a night's log can be read
 NAME_WIDTH, LEAST_BAR, MOST_BAR = 16, 6, 40  # columns
+NARROW = 60  # columns: in fewer, a bar with its words would be broken into two lines again and again
 WORDS_WIDTH = 64  # columns beside name and bar: "epoch 99/100 loss 10.53 best 0.812 6400/s 0:01:12, 0:05:33 left"
 
 
@@ -46,6 +50,7 @@ class Watched:
 
     def say(self, sentence: str) -> None:
         """Says something beside the bar; where the error stream takes no more, the work is done nonetheless."""
+        LOGGER.info(sentence)
         with suppress(OSError):
             self.console.print(sentence, markup=False, highlight=False, soft_wrap=not self.console.is_terminal)
 
@@ -87,7 +92,7 @@ def watching(what: str, total: float | None, *, show: bool = True, counted: bool
     console = terminal()
     if not show or is_quiet():
         yield Watched(what, total, Console(quiet=True), None, counted=counted)
-    elif not console.is_terminal:
+    elif not (_has_room(console) or _is_notebook(console)):
         yield Watched(what, total, console, None, counted=counted)
     else:
         name = what if len(what) <= NAME_WIDTH else f"{what[: NAME_WIDTH - 1]}…"
@@ -95,6 +100,16 @@ def watching(what: str, total: float | None, *, show: bool = True, counted: bool
         columns = (TextColumn("{task.description}"), BarColumn(width), TextColumn("{task.fields[words]}"), _Times())
         with Progress(*columns, console=console) as bar:
             yield Watched(name, total, console, bar, counted=counted)
+
+
+def _has_room(console: Console) -> bool:
+    """Whether it is a terminal that can draw over a line, and a bar with its words fits into one."""
+    return console.is_terminal and not console.is_dumb_terminal and console.width >= NARROW
+
+
+def _is_notebook(console: Console) -> bool:
+    """Whether it is one that can show a bar, which rich draws into a widget of ipywidgets."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 def say(sentence: str, *, show: bool = True) -> None:

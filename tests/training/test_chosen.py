@@ -87,3 +87,30 @@ def test_weights_that_tell_classes_apart_come_first_where_they_are_at_hand(monke
 )
 def test_the_tap_is_the_deepest_that_still_says_where(size, tap):
     assert chosen.suited_tap(cl.trunk("vgg16"), *size) == tap
+
+
+TRAINED = {"trunk": "resnet18", "stem": "small", "width": 0.125, "size": 16, "batch": 4, "progress": False}
+
+
+def test_listeners_hear_of_each_step_and_epoch(photos):
+    steps, epochs = [], []
+    cl.train("classify", photos, epochs=2, on_step=steps.append, on_epoch=epochs.append, **TRAINED)
+    assert [(one["epoch"], one["step"]) for one in steps] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert [one["epoch"] for one in epochs] == [1, 2] and "top1" in epochs[0]
+
+
+@pytest.mark.parametrize("listener", ["on_step", "on_epoch"])
+def test_false_ends_a_training_as_ctrl_c_does_and_it_is_resumed_to_the_bit(photos, listener):
+    ends = {"on_step": lambda facts: (facts["epoch"], facts["step"]) != (2, 1), "on_epoch": lambda row: False}
+    with pytest.raises(KeyboardInterrupt, match=r"runs/photos: holds the state after step . of epoch 2"):
+        cl.train("classify", photos, epochs=3, **{listener: ends[listener]}, **TRAINED)
+    resumed = cl.train("classify", photos, epochs=3, resume=True, **TRAINED)
+    whole = cl.train("classify", photos, epochs=3, **TRAINED)
+    assert resumed.folder == Path("runs/photos") and whole.folder == Path("runs/photos-2")
+    assert resumed.best.read_bytes() == whole.best.read_bytes()
+
+
+def test_a_head_alone_can_be_ended_too_and_leaves_nothing(photos):
+    with pytest.raises(KeyboardInterrupt, match="nothing of it was kept"):
+        cl.train("classify", photos, trunk="vgg11", finetune="head", progress=False, on_step=lambda row: False)
+    assert not Path("runs/photos/best.safetensors").exists()

@@ -19,6 +19,7 @@ import typer
 from typer.main import get_command
 
 from convolens.cli import (
+    completion,
     convolve,
     data,
     explaining,
@@ -34,7 +35,8 @@ from convolens.cli import (
     trunks,
 )
 from convolens.cli.budget import Commands
-from convolens.cli.next_step import next_step
+from convolens.cli.next_step import what_is_next
+from convolens.cli.streams import with_streams
 from convolens.cli.telling import Answers, answer, tell, tell_failure, telling_notes
 from convolens.cli.wording import in_words_of, naming_the_file, options_of
 from convolens.errors import ArgumentError, ConvolensError
@@ -58,13 +60,15 @@ GROUPS = (
 
 RESULTS = ("out", "target", "html", "plot")  # arguments that say where to write; all other paths are inputs
 
+COMPLETING = "_CONVOLENS_COMPLETE"  # set by the shell's function, in which typer is called to complete
+
 CANNOT = 2
 INTERRUPTED = 130  # as shells report SIGINT
 UNREAD = 141  # as shells report SIGPIPE: whoever read our output has stopped, as `| head` does
 
 app = Commands(
     name="convolens",
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,  # plain help needs no rich, which would take a third of the time
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -151,7 +155,7 @@ def _end(number: int, frame: Any) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code: 0, 2 for what the user can mend, 130 for Ctrl-C, 141 unread."""
-    if not arguments:
+    if not arguments and COMPLETING not in os.environ:
         answer(start.text())
         return 0
     try:
@@ -181,6 +185,8 @@ def _guarded_app() -> Any:
     """The command line, each command of which protects the files that it is given."""
     command = get_command(app)
     _guard(command)
+    if COMPLETING in os.environ:
+        completion.attach(command)
     return command
 
 
@@ -193,13 +199,14 @@ def _guard(command: Any, path: tuple[str, ...] = ()) -> None:
 
 
 def _protecting(callback: Callable[..., Any], command: str, /, **arguments: Any) -> None:
-    inputs = Inputs()
-    inputs.add_files(value for name, value in arguments.items() if name not in RESULTS)
-    with given(inputs), naming_the_file(arguments.get("source")):
-        made = callback(**arguments)
+    with with_streams(command, arguments) as used:
+        inputs = Inputs()
+        inputs.add_files(value for name, value in used.items() if name not in RESULTS)
+        with given(inputs), naming_the_file(used.get("source")):
+            made = callback(**used)
     sys.stdout.flush()  # where nobody reads the answer on, this ends in silence
     if not arguments["quiet"] and os.environ.get("RANK", "0") == "0":  # of several processes the first says it
-        tell(next_step(command, arguments | (made or {})))
+        tell(what_is_next(command, arguments | (made or {})))
 
 
 def _where_to_look(error: typer.TyperException) -> str:

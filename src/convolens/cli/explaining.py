@@ -118,7 +118,7 @@ def _report(line: dict[str, Any], as_json: bool) -> None:
     if "error" in line:
         tell_failure(f"error: {line['error']}")
     if as_json:
-        print(json.dumps(line))
+        answer_line(json.dumps(line))
         return
     if line.get("explanations") == []:
         answer_line(f"{line['path']}  nothing")

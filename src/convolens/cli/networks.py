@@ -192,7 +192,7 @@ def _print_predictions(
             failed += 1
             tell_failure(f"error: {one.error}")
         if as_json:
-            print(json.dumps(one.line()), flush=True)
+            answer_line(json.dumps(one.line()))
         elif not one.error:
             for line in in_lines(one.result):
                 answer_line(f"{one.path}  {line}")

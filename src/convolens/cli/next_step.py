@@ -82,6 +82,6 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
 }
 
 
-def next_step(command: str, given: Given) -> str:
+def what_is_next(command: str, given: Given) -> str:
     """What can be done next, in a line."""
     return f"next: {NEXT[command](given)}"

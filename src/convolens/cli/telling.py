@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,6 +54,30 @@ def _naming_stdout() -> Iterator[None]:
         raise FileError(f"stdout: cannot be written to: {error.strerror or error}") from error
 
 
+_shown_as: ContextVar[Mapping[str, str] | None] = ContextVar("shown_as", default=None)
+
+
+@contextmanager
+def showing_as(names: Mapping[str, str]) -> Iterator[None]:
+    """Has files that stand for streams called by the streams' names, while it lasts.
+
+    Args:
+        names: how the paths of such files begin, and what to say instead.
+    """
+    token = _shown_as.set(names)
+    try:
+        yield
+    finally:
+        _shown_as.reset(token)
+
+
+def worded(text: str) -> str:
+    """The text, printable, with files that stand for streams by the streams' names."""
+    for path, name in (_shown_as.get() or {}).items():
+        text = re.sub(rf"{re.escape(path)}(?:\.\w+)?", name, text)
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def tell(sentence: str) -> None:
     """Says something of the work, on stderr, unless it is to be quiet; where that takes no more, the work is done."""
     if not is_quiet():
@@ -62,17 +87,17 @@ def tell(sentence: str) -> None:
 def tell_failure(sentence: str) -> None:
     """Says what went wrong, on stderr, also where all else is to be quiet."""
     with suppress(OSError):
-        typer.echo("\n".join(map(printable, sentence.split("\n"))), err=True)
+        typer.echo(worded(sentence), err=True)
 
 
 def answer(text: object) -> None:
     """Gives an answer, on stdout, its lines as they are; what a terminal would obey is escaped in each."""
-    print("\n".join(map(printable, str(text).split("\n"))), flush=True)
+    print(worded(str(text)), flush=True)
 
 
 def answer_line(line: str) -> None:
     """Gives an answer of one line, which stays one whatever the names in it hold."""
-    answer(printable(line))
+    print(printable(worded(line)), flush=True)
 
 
 @contextmanager

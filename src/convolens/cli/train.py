@@ -50,7 +50,7 @@ Examples:
 COMMANDS = {"classify": CLASSIFY, "localize": LOCALIZE, "detect": DETECT}
 TASKS = "|".join(COMMANDS)
 TASKS = f"(?:{TASKS})(?: or (?:{TASKS}))*"  # as the docstring names some of them
-ONLY_PYTHONS = ("progress",)  # a terminal shows it
+ONLY_PYTHONS = ("progress", "on_epoch", "on_step")  # a terminal shows it
 WORDS = {"taps": "tap"}  # given again for more
 
 

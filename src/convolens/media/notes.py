@@ -6,6 +6,7 @@ the command line says them on stderr.
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 from convolens.errors import FileNote
@@ -13,4 +14,5 @@ from convolens.errors import FileNote
 
 def note(sentence: str) -> None:
     """Says something of a file; the sentence begins with the file's name."""
+    logging.getLogger("convolens").warning(sentence)
     warnings.warn(FileNote(sentence), stacklevel=2)

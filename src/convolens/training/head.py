@@ -106,6 +106,9 @@ def _train_head(
         found = measured(model, _scores(model, tested.features), tested.examples, tested.skipped)
         row = {"step": len(rows) + 1, "loss": fit.loss, "validation_loss": found.loss}
         rows.append(row | {f"validation_{name}": found.metrics[name] for name in saved})
+        ended = request.on_step is not None and world.leads and request.on_step(dict(rows[-1])) is False
+        if world.broadcast(ended):
+            raise KeyboardInterrupt(f"{run}: a head alone is trained in one piece; nothing of it was kept")
     model.metrics = {name: found.metrics[name] for name in saved}
 
     def written() -> Run:

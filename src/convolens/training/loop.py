@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ from convolens.training.task import TrainingTask, least_batch
 from convolens.training.threads import threads_for
 from convolens.training.tuning import find_batch, find_lr
 
+Listener = Callable[[Mapping[str, Any]], object]
 EPOCHS = 30  # where neither epochs nor minutes are given
 _NEW = {"sync_norm": False}  # settings that states of earlier versions do not name, as they were then
 
@@ -68,6 +70,8 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     started: float | None = None,
+    on_epoch: Listener | None = None,
+    on_step: Listener | None = None,
 ) -> Outcome:
     """Trains the task's model.
 
@@ -79,6 +83,8 @@ def fit(
         progress: shows a bar.
         started: when the work began, by `time.monotonic`: what was read and made before counts for `minutes` too. None:
             now.
+        on_epoch: is called after each epoch with its row of metrics; False ends the training as Ctrl-C does.
+        on_step: is called after each step with `epoch step loss lr`; False likewise.
 
     Raises:
         TrainingError: the loss is no longer a number; the message names the batch. The last good state stays.
@@ -99,6 +105,7 @@ def fit(
         assert isinstance(tuned.batch, int)
         with synchronized(task.model, world.size if settings.sync_norm else 1), threads_for(task, tuned.batch):
             training = _Training(task, settings, tuned, folder, world, run_log, stop)
+            training.listeners = (on_epoch, on_step)
             if before:
                 before.into(training.learner)
                 training.progress = before.progress
@@ -135,6 +142,7 @@ class _Training:
         self.saved_at = self.resumed_at = time.monotonic()
         self.measuring_seconds: float | None = None  # of the last time
         self.pace, self.forecast_made = Pace(), False
+        self.listeners: tuple[Listener | None, Listener | None] = (None, None)  # of epochs, and of steps
         self.least = _least(task, settings, world.size)  # of pictures at once, in each process
         if world.size > 1 and self.least > 1:
             run_log.note("batch norm statistics are of each process's own pictures", processes=world.size)
@@ -146,6 +154,9 @@ class _Training:
             self._tell_what_is_merged(bar)
             while not (reason := self.world.broadcast(self._over())):
                 self._epoch(bar)
+                self._tell(0, self.progress.rows[-1])
+                if self.world.broadcast(self.stop.by) is not None:
+                    self._between_steps()
         self._write_state()
         self.log.curves(self.progress.rows, self.task.monitored)
         self.world.broadcast(None)  # nobody continues before the first process has written everything
@@ -207,6 +218,7 @@ class _Training:
             bar.step(
                 done, progress.epoch, self._loss(), progress.best, len(parts[minibatch.step]), time.monotonic() - before
             )
+            self._tell(1, {"epoch": progress.epoch + 1, "step": progress.step, "loss": self._loss(), "lr": progress.lr})
             self._between_steps()
             if self.pace.steps == min(FORECAST_STEPS, len(parts)):
                 self._forecast(bar)
@@ -315,6 +327,12 @@ class _Training:
     def _loss(self) -> float:
         """The loss of this epoch so far."""
         return sum(value / max(self.progress.counts[name], 1.0) for name, value in self.progress.sums.items())
+
+    def _tell(self, which: int, facts: Mapping[str, Any]) -> None:
+        """Tells a listener, of several processes in the first; False ends the training as Ctrl-C does."""
+        listener = self.listeners[which]
+        if listener is not None and self.world.leads and listener(dict(facts)) is False:
+            self.stop.by = SIGINT
 
     def _between_steps(self) -> None:
         if self.world.broadcast(self.stop.by) is not None:

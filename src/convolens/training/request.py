@@ -29,6 +29,7 @@ class Request:
     Attributes:
         training: those of the options in `Settings` that were given.
         chosen: whether the trunk was chosen, not named.
+        on_epoch, on_step: who hears of each, and may end the training by returning False.
         started: when the work began, by `time.monotonic`.
     """
 
@@ -48,6 +49,8 @@ class Request:
     progress: bool
     training: Mapping[str, Any]
     chosen: bool = False
+    on_epoch: Callable[[Mapping[str, Any]], object] | None = None
+    on_step: Callable[[Mapping[str, Any]], object] | None = None
     started: float = field(default_factory=time.monotonic)
 
     def settings(self, **defaults: Any) -> Settings:
@@ -119,5 +122,5 @@ class Request:
 
     def facts(self) -> dict[str, Any]:
         """What is written down of it, beside settings."""
-        left_out = ("resume", "overwrite", "progress", "training", "chosen", "started")
+        left_out = ("resume", "overwrite", "progress", "training", "chosen", "on_epoch", "on_step", "started")
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}

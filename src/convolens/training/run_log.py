@@ -10,6 +10,7 @@ tensorboard/  the metrics of each epoch as TensorBoard reads them, where request
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from convolens.progress import Watched, watching
 from convolens.training.run_folder import CURVES, METRICS, SEARCH
 from convolens.training.tuning import LearningRateSearch
 
+LOGGER = logging.getLogger("convolens")
 SMOOTHING = 0.9  # of the speed in the bar
 
 
@@ -42,6 +44,7 @@ class RunLog:
         """Appends a line to the log."""
         if not self.leads:
             return
+        LOGGER.info("%s: %s %s", self.folder, event, facts)
         line = json.dumps({"time": datetime.now().astimezone().isoformat(timespec="seconds"), "event": event, **facts})
         append(self.folder / LOG, f"{line}\n")
 

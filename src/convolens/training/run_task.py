@@ -145,7 +145,16 @@ def run_task(
     request.say(sentence)
     with request.run_folder() as run, joined(next(model.parameters()).device) as world:
         resume = request.resume or request.restarted
-        outcome = fit(task, settings, run, resume=resume, progress=request.progress, started=request.started)
+        outcome = fit(
+            task,
+            settings,
+            run,
+            resume=resume,
+            progress=request.progress,
+            started=request.started,
+            on_epoch=request.on_epoch,
+            on_step=request.on_step,
+        )
         best = load_model(run / BEST, device=request.device)
         found = validation.of_best(best, world)
         skipped = tuple(chain.from_iterable(world.gathered(pictures.skipped)))

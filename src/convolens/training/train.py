@@ -88,6 +88,8 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     progress: bool = True,
+    on_epoch: Callable[[Mapping[str, Any]], object] | None = None,
+    on_step: Callable[[Mapping[str, Any]], object] | None = None,
     **unknown: Never,
 ) -> Run:
     """Trains a network for a task.
@@ -177,6 +179,10 @@ def train(
         overwrite: whether to replace an earlier run in `out`.
         device: where to run: `auto` (the GPU where there is one), `cpu`, `cuda`
         progress: whether to show a bar with the time left.
+        on_epoch: is called after each epoch with its row of `metrics.csv`; returning False ends the training as Ctrl-C
+            does: with a KeyboardInterrupt, and a state to resume from. Not where only a head is trained.
+        on_step: is called after each step with `epoch step loss lr`, of a head with its row of `metrics.csv`; as
+            `on_epoch`. Of several processes the first calls both.
         unknown: nothing; a misspelt option is refused with the name that was meant.
 
     Returns:

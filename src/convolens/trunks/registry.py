@@ -14,8 +14,8 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.trunks import resnet, vgg
 from convolens.trunks.blocks import OriginalHead, initialize
 from convolens.trunks.options import ResNetOptions, need_seed, pick_device
-from convolens.trunks.receptive import ReceptiveFields, TapField
-from convolens.trunks.trunk import Trunk
+from convolens.trunks.receptive import ReceptiveFields
+from convolens.trunks.trunk import Trunk, fields_of
 from convolens.trunks.weights.checkpoint import read_checkpoint
 from convolens.trunks.weights.loading import build_with, likeliest, open_weights, original_head_of
 
@@ -111,11 +111,7 @@ def receptive_fields(trunk: Trunk) -> ReceptiveFields:
     """
     if not isinstance(trunk, Trunk):
         raise ArgumentError(f"trunk: need a trunk, as cl.trunk makes it, got {type(trunk).__name__}")
-    rows = []
-    for tap in trunk.taps:
-        size, stride, offset = trunk.receptive_field(tap)
-        rows.append(TapField(tap, trunk.channels(tap), stride, size, offset))
-    return ReceptiveFields(tuple(rows))
+    return fields_of(trunk)
 
 
 def describe_weights(path: str | PathLike[str]) -> str:

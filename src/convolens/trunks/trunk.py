@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from convolens.layers.tensors import is_traced
 from convolens.memory import need_memory
 from convolens.trunks.blocks import OriginalHead
 from convolens.trunks.preprocessing import Preprocessing, any_channels
-from convolens.trunks.receptive import Box, ReceptiveField, Window, input_range, map_size
+from convolens.trunks.receptive import Box, ReceptiveField, ReceptiveFields, TapField, Window, input_range, map_size
 
 BEFORE_RELU = ":before_relu"
 
@@ -45,6 +46,15 @@ class Step:
     windows: tuple[Window, ...]
     channels: int
     before_relu: tuple[str, ...] = ()
+
+
+def fields_of(trunk: Trunk) -> ReceptiveFields:
+    """The receptive field of every tap."""
+    rows = []
+    for tap in trunk.taps:
+        size, stride, offset = trunk.receptive_field(tap)
+        rows.append(TapField(tap, trunk.channels(tap), stride, size, offset))
+    return ReceptiveFields(tuple(rows))
 
 
 _FEW_PIXELS = 1 << 16  # of a batch, whose maps any machine has room for
@@ -241,6 +251,13 @@ class Trunk(nn.Module):
     def extra_repr(self) -> str:
         """What `repr` shows besides the layers."""
         return f"name={self.name!r}, weights={self.weights!r}, taps={self.taps[0]} … {self.taps[-1]}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the taps with what their features see; `print` shows the layers."""
+        weights = "random weights" if self.weights is None else f"the weights {self.weights}"
+        numbers = sum(one.numel() for one in self.parameters())
+        words = f"{self.name} with {weights}, {numbers:,} of them, {len(self.taps)} taps"
+        return f"<p>{escape(words)}</p>{fields_of(self)._repr_html_()}"
 
     def _step(self, name: str) -> Step:
         tap = name.removesuffix(BEFORE_RELU)

@@ -45,6 +45,12 @@ class Diagnosis:
         """A row for each place that was found, for a table: the columns of `COLUMNS`, and where there is one a box."""
         return [_row(found, one) for found in self.findings for one in found.all_instances]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the data holds, and a row for each finding; the page has their pictures."""
+        from convolens.data.doctor.report import as_html
+
+        return as_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, for JSON; paths become text."""
         return {"data": str(self.data.root), **self.facts, "findings": [_plain(one) for one in self.findings]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,25 @@ def _summary(found: Diagnosis) -> list[str]:
         small, middle, large = (f"{one['width']}×{one['height']}" for one in facts["sizes"].values())
         lines.append(f"sizes     {small}" if small == large else f"sizes     {small} to {large}, median {middle}")
     return lines
+
+
+def as_html(found: Diagnosis) -> str:
+    """The report for a notebook: what the data holds, and of each finding the first places."""
+    rows = "".join(
+        f"<tr><td>{escape(one.level)}</td><td>{escape(one.kind)}</td><td>{one.count:,}</td>"
+        f'<td style="text-align:left">{escape(one.sentence)}<br>{"<br>".join(_escaped(one))}</td></tr>'
+        for one in found.findings
+    )
+    head = "<tr><th>level</th><th>kind</th><th>count</th><th>what and where</th></tr>"
+    table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>" if rows else "<p>clean: nothing found</p>"
+    return f"<pre>{escape(chr(10).join(_summary(found)))}</pre>{table}"
+
+
+def _escaped(one: Finding) -> Iterator[str]:
+    for instance in one.instances[:SHOWN_INSTANCES]:
+        yield f"<code>{escape(_words(instance))}</code>"
+    if one.count > SHOWN_INSTANCES:
+        yield f"… {one.count - SHOWN_INSTANCES:,} more"
 
 
 def _listed(counts: dict[str, int], most: int) -> str:
