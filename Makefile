@@ -8,7 +8,7 @@ CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 # The editable install maps modules by name: a new file (its folder's time changes) must be mapped, an edited one not.
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
-.PHONY: demo test test-avx2 test-slow test-browser fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads
+.PHONY: docs demo test test-avx2 test-slow test-browser fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads
 .PHONY: neon bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
@@ -104,6 +104,17 @@ fuzz-parsers: setup  ## our parsers of files for MINUTES, coverage-guided by ath
 
 neon: setup  ## the core's tests on NEON: cross-compiled, in an emulator; says which Debian packages that needs
 	.ci/neon
+
+# An environment of its own: nobody needs Sphinx to work on the code.
+SITE := build/docs
+docs: $(SITE)/.packages  ## the site in build/docs/html: all pages and the reference; warnings and dead links are errors
+	$(SITE)/venv/bin/python docs/make_site.py $(SITE)/html
+
+$(SITE)/.packages: pyproject.toml
+	$(PYTHON) -m venv $(SITE)/venv
+	$(SITE)/venv/bin/python -m pip --quiet --disable-pip-version-check install -c constraints.txt \
+	  $$($(SITE)/venv/bin/python .ci/requirements.py docs)
+	@touch $@
 
 bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared first
 	$(BIN)/python -m benchmarks
