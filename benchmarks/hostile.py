@@ -76,7 +76,9 @@ def main() -> int:
                 if wrong:
                     print(f"{' '.join(row)}: {wrong}: {peak.said}", flush=True)
                 _clear(folder)
-    print("| files | runs | done | refused in a sentence | largest peak | by |", "|---|--:|--:|--:|--:|---|", sep="\n")
+    print(
+        "| files | runs | done | refused, or faults told | largest peak | by |", "|---|--:|--:|--:|--:|---|", sep="\n"
+    )
     for suffix, runs in found.items():
         largest = max(runs, key=lambda one: one[1].bytes)
         done = sum(peak.code == 0 for _, peak in runs)

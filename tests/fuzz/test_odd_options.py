@@ -1,6 +1,7 @@
 """Options that no one should give, by kind: truth values, sizes, taps, functions, names of data."""
 
 import inspect
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 import torch
 
 import convolens as cl
-from convolens.errors import ArgumentError, ConvolensError, DeviceError, DtypeError, FileError
+from convolens.data import read_data
+from convolens.data.conversion.converting import write_data
+from convolens.data.formats import FORMATS
+from convolens.errors import ArgumentError, ConvolensError, DataError, DeviceError, DtypeError, FileError
 from convolens.media.pixels import as_pictures, as_pixels
 from tests.fuzz import calls, networks
 
@@ -117,3 +121,11 @@ def test_the_split_is_a_name(tmp_path):
     networks.stage_classes(tmp_path)
     with pytest.raises(ArgumentError, match="split: need a name"):
         cl.evaluate(networks.network(), tmp_path / "data", split=SQUARE, progress=False)
+
+
+def test_data_without_examples_is_refused_by_what_writes_it(tmp_path):
+    networks.stage_classes(tmp_path)
+    nothing = replace(read_data(tmp_path / "data"), examples=())
+    form = next(one for one in FORMATS if one.name == "csv")
+    with pytest.raises(DataError, match=r"need pictures that can be read, got none of 0$"):
+        write_data(nothing, tmp_path / "out", form, link=False, progress=False)

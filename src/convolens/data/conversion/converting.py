@@ -146,9 +146,8 @@ def write_data(
         placing = Placing(draft, link)
         pictures = list(_placed(kept, names, form, placing, losses, skipped, progress))
         if not pictures:
-            raise DataError(
-                f"{data.root}: need pictures that can be read, got none of {len(data):,}; {skipped[0].reason}"
-            )
+            why = f"; {(*skipped, *data.skipped)[0].reason}" if skipped or data.skipped else ""
+            raise DataError(f"{data.root}: need pictures that can be read, got none of {len(data):,}{why}")
         if form.write is None:
             raise DataError(f"{form.name}: is only read")
         form.write(draft, kept, pictures)
