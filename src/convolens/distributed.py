@@ -10,9 +10,13 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import time
+import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -21,8 +25,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from convolens.arrays import as_whole
+from convolens.errors import TrainingError
 
 Value = TypeVar("Value")
+PATIENCE = timedelta(minutes=30)  # torch's own, for processes that are still reading their data
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,9 @@ class World:
             return model
         device = next(model.parameters()).device
         ids = [device.index] if device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of a new name for the option, which torch 2.6 has not
+            return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
     def part(self, count: int, batch: int) -> slice:
         """Which of so many items, in order, are this process's: cut where a batch ends.
@@ -133,12 +141,70 @@ def joined(device: torch.device) -> Iterator[World]:
     # Optimizers load it at their first step. Loaded with a group at hand it would keep that for good, and the group's
     # threads, alive when the interpreter ends, now and then abort the process.
     importlib.import_module("torch._dynamo")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    backend, agent = "nccl" if device.type == "cuda" else "gloo", _agents_store()
+    if agent is None:
+        dist.init_process_group(backend)
+    else:
+        rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        store = dist.PrefixStore(met(agent, rank, size), agent)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield current_world()
     finally:
         gc.collect()
         dist.destroy_process_group()
+
+
+def _agents_store() -> Any:
+    """The store by which `torchrun`'s processes find one another, where it outlives them."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return dist.TCPStore(host, port, is_master=False, timeout=PATIENCE)  # type: ignore[attr-defined]
+
+
+def met(store: Any, rank: int, size: int) -> str:
+    """Lets processes that were started together meet, and gives all of them a word that no earlier ones had.
+
+    In the store that `torchrun` keeps over restarts lie the addresses of the processes before, which are gone: who
+    takes them waits for ever (pytorch issue 135712). A count of restarts would not do, as each machine has its own. So
+    each process but the first says a word of its own, the first answers each that it hears, and goes on once all have
+    heard the answer; what the dead said is answered too, and nobody hears it.
+
+    Raises:
+        TrainingError: the others did not come.
+    """
+    own, until = uuid.uuid4().hex, time.monotonic() + PATIENCE.total_seconds()
+    if rank:
+        store.set(f"convolens/hello/{rank}", own)
+        _wait_for(store, f"convolens/answer/{own}", until)
+        word = str(store.get(f"convolens/answer/{own}").decode())
+        store.set(f"convolens/heard/{word}/{rank}", "")
+        return word
+    missing, answered = set(range(1, size)), set[str]()
+    while missing:
+        _need_time(until, f"{len(missing)} of {size}")
+        for other in sorted(missing):
+            if store.check([f"convolens/heard/{own}/{other}"]):
+                missing.discard(other)
+            elif store.check([f"convolens/hello/{other}"]):
+                hello = store.get(f"convolens/hello/{other}").decode()
+                if hello not in answered:
+                    store.set(f"convolens/answer/{hello}", own)
+                    answered.add(hello)
+        time.sleep(0.01)
+    return own
+
+
+def _wait_for(store: Any, key: str, until: float) -> None:
+    while not store.check([key]):
+        _need_time(until, "the first")
+        time.sleep(0.01)
+
+
+def _need_time(until: float, who: str) -> None:
+    if time.monotonic() > until:
+        raise TrainingError(f"torchrun: need all its processes, {who} did not come within {PATIENCE}")
 
 
 def _device() -> str:

@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 import convolens as cl
-from convolens.distributed import World
+from convolens import distributed
+from convolens.distributed import World, met
+from convolens.errors import TrainingError
 from convolens.media.images import write_image
 from convolens.training.loop import fit
 from tests.training import several, toy
@@ -131,3 +135,23 @@ def test_every_item_is_one_process_s_and_batches_stay_whole():
         parts = [World(rank, size).part(count, batch) for rank in range(size)]
         assert [one for part in parts for one in range(count)[part]] == list(range(count))
         assert all(part.start % batch == 0 for part in parts)
+
+
+def test_processes_that_were_started_anew_meet_one_another_and_not_the_dead():
+    store, words = torch.distributed.HashStore(), []
+    for attempt in range(3):
+        store.set("convolens/hello/2", f"a dead one's {attempt}")  # who said it, and was killed before it was answered
+        with ThreadPoolExecutor(3) as pool:
+            late = pool.submit(met, store, 0, 3) if attempt else None
+            others = [pool.submit(met, store, rank, 3) for rank in (1, 2)]
+            found = {one.result(20) for one in (late or pool.submit(met, store, 0, 3), *others)}
+        assert len(found) == 1
+        words += found
+    assert len(set(words)) == 3
+
+
+def test_processes_that_do_not_come_are_missed(monkeypatch):
+    monkeypatch.setattr(distributed, "PATIENCE", timedelta(seconds=0.05))
+    for rank, who in ((0, "2 of 3"), (1, "the first")):
+        with pytest.raises(TrainingError, match=f"torchrun: need all its processes, {who} did not come"):
+            met(torch.distributed.HashStore(), rank, 3)
