@@ -117,6 +117,7 @@ def predict(
     from convolens.errors import ArgumentError
     from convolens.inference.predict import predict_files
     from convolens.loading import load
+    from convolens.sources import as_address
 
     if cluster is not None and out is None:
         raise ArgumentError("cluster: need --out too, which its workers write into")
@@ -137,6 +138,9 @@ def predict(
         known = read_coco_ids(coco, loaded.class_names)
     if out is None and (as_format is not None or table is not None):
         raise ArgumentError(f"{'table' if as_format is None else 'as'}: need --out too, where predictions are kept")
+    far = out is not None and as_address(out)
+    if far and (as_format is not None or table is not None or coco is not None):
+        raise ArgumentError("--out: need a folder of this machine beside --as, --table or --coco, got an address")
     form = None
     if out is not None and as_format is not None:
         from convolens.inference.as_data import need_format, write_as
@@ -156,7 +160,7 @@ def predict(
         failed = found.failed
         before = f", {found.before:,} before" if found.before else ""
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")
-        tell_written(found.lines, f"annotated pictures are in {out / 'pictures'}")
+        tell_written(found.lines, "" if far else f"annotated pictures are in {out / 'pictures'}")
         if known is not None:
             from convolens.evaluation.detections import write_coco_results
 
@@ -169,7 +173,7 @@ def predict(
         if table is not None:
             from convolens.inference.lines import prediction_rows
 
-            write_table(table, prediction_rows(found.lines))
+            write_table(table, prediction_rows(Path(found.lines)))
             tell_written(table)
     if failed:
         raise typer.Exit(2)

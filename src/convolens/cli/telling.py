@@ -129,7 +129,7 @@ def telling_notes() -> Iterator[None]:
                     tell(f"note: {count - _NOTES_SHOWN} more files: {kind}")
 
 
-def tell_written(path: Path, what: str = "") -> None:
+def tell_written(path: Path | str, what: str = "") -> None:
     """Says what was written, and where."""
     tell(f"wrote {printable(str(path))}{f': {what}' if what else ''}")
 

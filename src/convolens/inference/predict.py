@@ -27,6 +27,7 @@ from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeErr
 from convolens.inference.blocks import BLOCKS
 from convolens.inference.fingerprints import fingerprint as fingerprint
 from convolens.inference.ray_workers import Cluster
+from convolens.inference.store_results import predict_into_store
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, append, make_folder, need_file, write_json, writing
 from convolens.media.inputs import given, need_no_input
@@ -44,7 +45,7 @@ from convolens.media.picture_files import (
 )
 from convolens.media.result_folders import PREDICTIONS, PREDICTIONS_UNDER_WAY
 from convolens.progress import watching
-from convolens.sources import Share
+from convolens.sources import Share, as_address
 
 # What the first files called an option, and what it is called now.
 _NOW_CALLED = {"overlap": "nms_iou", "per_class": "top_k", "most": "max_detections"}
@@ -68,7 +69,7 @@ class Predictor(Protocol):
 class BulkResult:
     """The file of lines, and how many pictures were done now, failed now, and were done by earlier runs."""
 
-    lines: Path
+    lines: Path | str
     done: int
     failed: int
     before: int
@@ -114,7 +115,8 @@ def predict_files(
         model: of any task.
         sources: files, folders, patterns, addresses, tar shards, Parquet tables.
         out: the folder; made if missing. A run of the same model and options that is there is resumed, and what failed
-            is tried again.
+            is tried again. At an address (`s3://…`) lines alone are written, in parts that are kept once a minute; that
+            nobody else writes there meanwhile is the caller's care.
         batch: pictures that go through the network at once.
         pictures: whether to write annotated pictures too.
         progress: shows a bar with the time left.
@@ -144,9 +146,15 @@ def predict_files(
     elif workers is not None or gpus_per_worker or threads_per_worker != 1:
         raise ArgumentError("workers: need cluster too, which has them")
     share = Share.of(shard)
+    if address := as_address(out):
+        if where is not None:
+            raise ArgumentError(f"{address}: need a folder that all machines see as --out of a cluster, got an address")
+        told = {**_described(model, options), **({} if share is None else {"shard": str(share)})}
+        work = partial(_outcomes, model, batch=batch, options=options)
+        return BulkResult(*predict_into_store(address, sources, share, told, work, progress=progress))
     count = count_pictures(sources, out, share)  # refuses what is none before a folder is made
     folder = make_folder(out)
-    run = json.loads(json.dumps({"task": model.task, "model": fingerprint(model), "options": options}, default=str))
+    run = _described(model, options)
     meant = partial(find_pictures, sources, outside=folder, share=share)
     part = part_in(folder, share, "predict", run, sources, PREDICTIONS)
     with given(*sources, results=folder), only_writer(folder), part:
@@ -162,6 +170,13 @@ def predict_files(
             )  # fmt: skip
         _need_no_blocks(folder)
         return _predict_into(folder, model, meant, count, batch, annotations, progress, options)
+
+
+def _described(model: Predictor, options: dict[str, Any]) -> dict[str, Any]:
+    """What predictions are of, in plain data."""
+    described = {"task": model.task, "model": fingerprint(model), "options": options}
+    plain: dict[str, Any] = json.loads(json.dumps(described, default=str))
+    return plain
 
 
 def _predict_into(

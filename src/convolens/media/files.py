@@ -19,7 +19,8 @@ from typing import Any, Protocol, runtime_checkable
 from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.media.drafts import drop, new_draft
 from convolens.media.inputs import need_no_input
-from convolens.sources.addresses import as_address
+from convolens.sources.addresses import as_address, place_of
+from convolens.sources.sinks import put_whole
 
 AnyPath = str | os.PathLike[str]
 
@@ -119,7 +120,8 @@ def writing(path: AnyPath) -> Iterator[Path]:
     """A temporary path beside `path`, with its suffix; renamed to `path` on success, removed on any failure.
 
     Args:
-        path: the final name. Its folder must exist. A file that stands there is replaced, at the end.
+        path: the final name. Its folder must exist; of an address, the bucket. A file that stands there is replaced, at
+            the end.
 
     Raises:
         FileError: the folder is missing, `path` is a folder or a device, is an input (`media.inputs`), or writing fails
@@ -132,6 +134,11 @@ def writing(path: AnyPath) -> Iterator[Path]:
     >>> target.read_text()
     'done'
     """
+    if address := as_address(path):
+        need_no_input(address)
+        with put_whole(address) as far:
+            yield far
+        return
     target = as_path(path, "where to write")
     _check_target(target)
     draft = None
@@ -196,6 +203,10 @@ def need_target(path: AnyPath) -> Path:
     Errors as for `writing`.
     """
     target = as_path(path, "where to write")
+    if address := as_address(path):
+        place_of(address)
+        need_no_input(address)
+        return target
     _check_target(target)
     with telling_of(target):
         drop(new_draft(target))
@@ -234,6 +245,10 @@ def make_folder(path: AnyPath) -> Path:
         FileError: a file stands there, the folder cannot be made, or nothing can be written into it.
     """
     folder = as_path(path, "a folder to write into")
+    if address := as_address(path):
+        raise FileError(
+            f"{address}: need a folder of this machine to write into, got an address; only predict takes one"
+        )
     need_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from convolens.errors import FileError
+from convolens.sources.addresses import as_address
 
 Taken = ParamSpec("Taken")
 Returned = TypeVar("Returned")
@@ -35,10 +36,12 @@ class Inputs:
     Attributes:
         files: the identities of files, 8 bytes each.
         places: folders and patterns; what lies in them is looked at only when it is about to be replaced.
+        addresses: of objects and folders in stores, each with that of a folder of results, which are no inputs.
     """
 
     files: set[int] = field(default_factory=set)
     places: list[_Place] = field(default_factory=list)
+    addresses: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, *given: object, results: Path | None = None) -> None:
         """Adds what was given: paths, also in sequences; what is no path, or leads to nothing, is passed over.
@@ -62,16 +65,30 @@ class Inputs:
                 self.add(one)
 
     def _add(self, path: Path, results: Path | None) -> None:
+        if address := as_address(path):
+            self.addresses.append((address.rstrip("/"), as_address(results) or ""))
+            return
         found = _identity(path)
         if found is not None and not path.is_dir():
             self.files.add(found)
         elif found is not None or has_magic(str(path)):
             self.places.append(_Place.of(path, results))
 
-    def hold(self, target: Path) -> bool:
+    def hold(self, target: Path | str) -> bool:
         """Whether a file is one of them."""
+        if address := as_address(target):
+            return any(_holds(one, results, address) for one, results in self.addresses)
+        target = Path(target)
         found = _identity(target)
         return found is not None and (found in self.files or any(place.holds(target) for place in self.places))
+
+
+def _holds(given: str, results: str, address: str) -> bool:
+    """Whether an object is what was given, or a picture below it that is no result."""
+    if address == given:
+        return True
+    is_result = bool(results) and address.startswith(f"{results.rstrip('/')}/")
+    return address.startswith(f"{given}/") and not is_result
 
 
 @dataclass(frozen=True)
@@ -162,7 +179,7 @@ def also_given(paths: Iterable[object]) -> None:
         inputs.add(*paths)
 
 
-def need_no_input(*targets: Path) -> None:
+def need_no_input(*targets: Path | str) -> None:
     """Refuses to write where an input is.
 
     Raises:
