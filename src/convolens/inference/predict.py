@@ -150,7 +150,7 @@ def predict_files(
         if where is not None:
             raise ArgumentError(f"{address}: need a folder that all machines see as --out of a cluster, got an address")
         told = {**_described(model, options), **({} if share is None else {"shard": str(share)})}
-        work = partial(_outcomes, model, batch=batch, options=options)
+        work = partial(outcomes_in_batches, model, batch=batch, options=options)
         return BulkResult(*predict_into_store(address, sources, share, told, work, progress=progress))
     count = count_pictures(sources, out, share)  # refuses what is none before a folder is made
     folder = make_folder(out)
