@@ -46,9 +46,13 @@ def objects(graph: Graph, probabilities: str, corners: str, least_score: float =
     chosen = graph.op("NonMaxSuppression", corners, candidates, top_k, nms_iou, threshold)
     scores = _scattered(graph, candidates, chosen)
 
-    count = graph.op("Shape", chosen, start=0, end=1)
+    count = graph.op("Min", graph.op("Shape", chosen, start=0, end=1), max_detections)
     flat = graph.op("Reshape", scores, graph.constant([-1], np.int64))
-    best, places = graph.ops("TopK", 2, flat, graph.op("Min", count, max_detections))
+    one = graph.constant([1], np.int64)  # where nothing is chosen: OpenVINO's TopK takes no 0
+    best, places = (
+        graph.op("Slice", value, graph.constant([0], np.int64), count)
+        for value in graph.ops("TopK", 2, flat, graph.op("Max", count, one))
+    )
     boxes = graph.op("Shape", corners, start=1, end=2)
     numbers = graph.op("Mod", places, boxes)
     own = graph.op("Gather", graph.op("Squeeze", corners, graph.constant([0], np.int64)), numbers)
