@@ -52,7 +52,12 @@ class Watched:
         """Says something beside the bar; where the error stream takes no more, the work is done nonetheless."""
         LOGGER.info(sentence)
         with suppress(OSError):
-            self.console.print(sentence, markup=False, highlight=False, soft_wrap=not self.console.is_terminal)
+            self.console.print(
+                sentence,
+                markup=False,
+                highlight=False,
+                soft_wrap=not (self.console.is_terminal or self.console.is_jupyter),
+            )
 
     def advance(self, more: float) -> None:
         """So much more is done."""
