@@ -273,3 +273,20 @@ def test_of_many_thumbnails_some_at_a_time_are_floats():
     tracemalloc.stop()
     assert peak < 100 << 20  # all of them would be 156 MiB, and twice that while they are computed with
     np.testing.assert_allclose(found[[0, -1]], pixels[[0, -1]].astype(float).std(axis=1))
+
+
+def test_objects_smaller_than_a_cell_are_told_with_the_size_that_helps(tmp_path):
+    write_image(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (600, 600, 3), np.uint8))
+    rows = [
+        "a.png,10,10,22,22,bird",
+        "a.png,40,40,46,46,bird",
+        "a.png,100,100,300,300,dog",
+        "a.png,300,300,500,560,dog",
+    ]
+    (tmp_path / "boxes.csv").write_text("path,x1,y1,x2,y2,label\n" + "\n".join(rows) + "\n")
+    found = finding(diagnose(tmp_path / "boxes.csv", progress=False), "small objects")
+    assert found.count == 2 and found.level == "note"
+    assert found.sentence.startswith("(50% of boxes) are under 8 pixels at --size 300")
+    assert "--size 512, which leaves 1," in found.sentence
+    (tmp_path / "boxes.csv").write_text("path,x1,y1,x2,y2,label\n" + "\n".join(rows[2:]) + "\n")
+    assert "small objects" not in kinds(diagnose(tmp_path / "boxes.csv", progress=False))

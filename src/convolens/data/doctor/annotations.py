@@ -15,6 +15,9 @@ IMBALANCE = 10  # times as many examples as the rarest class
 OUTSIDE = 1.0  # pixels by which a box may leave its picture: rounding
 GUESS_FROM = 0.05  # fraction of useless boxes at or above which another format is considered
 GUESS_BELOW = 0.01  # fraction of useless boxes as the other format, up to which it is likely
+DETECTED_AT, LARGER = 300, 512  # pixels a side that pictures are brought to for a detector: the usual, and the next
+CELL = 8  # pixels; of the finest of SSD's maps
+MANY_SMALL = 0.1  # fraction of the boxes from which small ones are worth a word
 WHAT_TO_DO = {
     "empty class": "have no pictures",
     "unknown class": "name a class that is not in the list",
@@ -70,6 +73,7 @@ def annotation_findings(read: Reading, looks: Mapping[Path, Look]) -> list[Findi
         *_class_findings(data),
         *_size_findings(data, looks),
         *_box_findings(data, looks),
+        *_small_objects(data, looks),
     ]
 
 
@@ -134,6 +138,29 @@ def _box_findings(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding
     for kind, instances in kinds.items():
         yield from finding(kind, "fault", _BOXES[kind], instances)
     yield from _format_findings(data, looks)
+
+
+def _small_objects(data: DataSet, looks: Mapping[Path, Look]) -> Iterator[Finding]:
+    """Objects that a detector of the usual size has no cell for."""
+    sides = [
+        (example, box, (max(0.0, (x2 - x1) * (y2 - y1)) / (size[0] * size[1])) ** 0.5)
+        for example in data.examples
+        if (size := _size(example, looks))
+        for box in example.objects
+        if box_fault(box) is None
+        for x1, y1, x2, y2 in [corners(box)]
+    ]
+    small = [Instance(example.file, "", corners(box)) for example, box, side in sides if side * DETECTED_AT < CELL]
+    if len(small) < MANY_SMALL * len(sides):
+        return
+    left = sum(side * LARGER < CELL for _, _, side in sides)
+    sentence = (
+        f"({len(small) / max(1, len(sides)):.0%} of boxes) are under {CELL} pixels at --size {DETECTED_AT}, a cell "
+    )
+    sentence += (
+        f"of the finest map: train with --size {LARGER}, which leaves {left:,}, and predict large pictures by --tile"
+    )
+    yield from finding("small objects", "note", sentence, small)
 
 
 _BOXES = {
