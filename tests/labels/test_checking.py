@@ -68,6 +68,10 @@ def test_the_command_writes_what_apply_takes_and_says_so_by_its_exit_code(patter
 def test_options_of_labels_are_refused_without_it(patterns, capsys):
     assert cli.run(["doctor", str(patterns), "--folds", "3"]) == 2
     assert "--folds: need --labels for it" in capsys.readouterr().err
+    assert cli.run(["doctor", str(patterns), "--labels", "--accept", "0.9"]) == 2
+    assert "--accept: need --out" in capsys.readouterr().err
+    assert cli.run(["doctor", str(patterns), "--labels", "--accept", "7", "--out", "c.csv"]) == 2
+    assert "--accept: need a probability from 0 to 1, got 7" in capsys.readouterr().err
 
 
 def test_thirty_pictures_of_three_classes_say_how_little_can_be_told(tmp_path):

@@ -140,13 +140,16 @@ def _labels(
 ) -> None:
     import json
 
+    from convolens.errors import ArgumentError
     from convolens.labels import as_page, check_labels
-    from convolens.labels.changes import need_changes_file
+    from convolens.labels.changes import need_changes_file, need_probability
     from convolens.labels.found import ROW
     from convolens.media.files import need_target, writing
     from convolens.media.inputs import given
     from convolens.media.table_files import need_table, write_table
 
+    if need_probability(accept) is not None and out is None:
+        raise ArgumentError("accept: need --out, the file that decisions are written into, got none")
     with given(data):
         for path, need in ((table, need_table), (html, need_target), (out, need_changes_file)):
             if path is not None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convolens.arrays import as_real
 from convolens.errors import DataError, FormatError
 from convolens.media.files import AnyPath, as_path, need_file, need_target, writing
 from convolens.media.found_pictures import File
@@ -34,6 +35,13 @@ class Change:
     suggested: str
     probability: str
     decision: str
+
+
+def need_probability(accept: float | None) -> float | None:
+    """The probability from which labels are decided to be relabelled, if it is one; None decides nothing."""
+    if accept is None:
+        return None
+    return float(as_real(accept, "accept", "a probability from 0 to 1", lambda value: 0 <= value <= 1))
 
 
 def path_in_data(root: File, picture: File) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolens.arrays import as_real, as_whole
+from convolens.arrays import as_flag, as_real, as_whole
 from convolens.data import DataSet, Example
 from convolens.data.dataset import need_one_label
 from convolens.data.reading import read_sound, read_with_faults
@@ -80,6 +80,7 @@ def check_labels(
         MemoryRefused: the features are more than the budget of memory.
     """
     folds = as_whole(folds, "folds", 2)
+    as_flag(progress, "progress")
     seed = as_whole(seed, "seed", 0)
     at_least = float(as_real(at_least, "at_least", "a probability from 0 to 1", lambda value: 0 <= value <= 1))
     found = _read(data, format)

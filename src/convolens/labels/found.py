@@ -8,7 +8,7 @@ from typing import Any
 
 from convolens.data import DataSet, Skipped
 from convolens.errors import printable
-from convolens.labels.changes import RELABEL, UNDECIDED, Change, path_in_data, write_changes
+from convolens.labels.changes import RELABEL, UNDECIDED, Change, need_probability, path_in_data, write_changes
 from convolens.media.files import AnyPath
 from convolens.media.found_pictures import File
 
@@ -69,6 +69,7 @@ class LabelCheck:
         Args:
             accept: the probability at or above which a suspect is decided to be relabelled; None decides nothing.
         """
+        accept = need_probability(accept)
         return [
             Change(path_in_data(self.data.root, one.path), one.label, one.suggested, f"{one.probability:.4f}",
                    RELABEL if accept is not None and one.probability >= accept else UNDECIDED)
