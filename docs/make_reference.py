@@ -22,7 +22,7 @@ import convolens as cl
 from convolens.cli import app
 
 FOLDER = Path(__file__).parent / "reference"
-NAMES = Path(cl.__path__[0]) / "cli" / "names.json"
+NAMES = Path(cl.__file__).parent / "cli" / "names.json"
 WIDTH = 100  # of a signature, before it gets a line for each parameter
 MADE = "<!-- Made by docs/make_reference.py; what it says is in the docstrings. -->\n\n"
 SECTIONS = {"Args": "", "Attributes": "", "Returns": "Returns", "Yields": "Yields", "Raises": "Raises"}
