@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from jaxtyping import config, install_import_hook
 from tests.memory import resident
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # networks are made on a GPU where there is one; truths are the CPU's
+
+# Who runs the tests behind a shell's `&` or `nohup` has these ignored, and so would the processes that tests interrupt.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # Only where shapes are named: the check takes 50 µs a call, which doubled the time of tests of small inner functions.
 SOURCE = Path(__file__).parents[1] / "src"

@@ -23,6 +23,7 @@ ONLY_PYTHONS = {
     "self": "the model",
     "progress": "a terminal shows it",
     "on_step": "a function",
+    "on_epoch": "a function",
     "tap_weights": "a mapping",
     "batch of explain": "the command holds one file at a time",
     "batch of Detector.predict": "the command's is every model's",

@@ -87,7 +87,7 @@ def test_it_predicts_without_torch(classifier, tmp_path):
         f"sys.exit(run(['predict', {str(classifier[1].path)!r}, {str(tmp_path / 'photo.png')!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "next: --out FOLDER keeps the answers, with annotated pictures\n")
     assert classifier[0].predict(picture(50, 60)).labels[0] in done.stdout
 
 

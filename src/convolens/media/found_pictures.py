@@ -230,7 +230,7 @@ def shards_in(path: AnyPath) -> list[tuple[str, int]]:
 
     A folder stands for them where it holds nothing else: neither folders nor pictures. Nothing where there are none.
     """
-    given = as_path(path, "where shards are")
+    given = as_path(path, "where the data is")
     if is_there(given, "a folder or a file of data") and given.is_dir():
         try:
             entries = sorted(os.scandir(given), key=lambda one: one.name)

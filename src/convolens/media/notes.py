@@ -14,5 +14,6 @@ from convolens.errors import FileNote
 
 def note(sentence: str) -> None:
     """Says something of a file; the sentence begins with the file's name."""
-    logging.getLogger("convolens").warning(sentence)
-    warnings.warn(FileNote(sentence), stacklevel=2)
+    found = FileNote(sentence)
+    logging.getLogger("convolens").warning(str(found))  # names shown with escapes, as the note has them
+    warnings.warn(found, stacklevel=2)
