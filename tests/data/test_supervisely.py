@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import zlib
 
 import numpy as np
@@ -117,3 +118,20 @@ def test_a_figure_that_says_something_else_is_one_fault(tmp_path, wrong, message
     (fault,) = found.faults
     assert "a.png.json: figure 0: " in fault.sentence and message in fault.sentence
     assert [len(one.boxes) for one in found.data.examples] == [1]
+
+
+def test_a_closed_folder_is_a_fault_beside_what_could_be_read(tmp_path, monkeypatch):
+    project = write(tmp_path / "project", figure("rectangle", [[1, 2], [9, 9]]), inside="a")
+    (project / "closed").mkdir()
+    scan = os.scandir
+
+    def scandir(folder):
+        if str(folder) == str(project / "closed"):  # root may look into any
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    reading = read_with_faults(project)
+    assert len(reading.data.examples) == 1
+    (fault,) = reading.faults
+    assert "project/closed: need a folder that can be looked into, got: Permission denied" in fault.sentence

@@ -23,7 +23,8 @@ def model(tmp_path, store):
 
 
 @pytest.mark.parametrize("address", ["memory://bucket/run", "memory://bucket/run/best.safetensors"])
-def test_a_model_and_a_run_folder_are_loaded_from_a_store(model, address):
+def test_a_model_and_a_run_folder_are_loaded_from_a_store(model, address, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     loaded = cl.load(address, device="cpu")
     assert all(torch.equal(one, other) for one, other in zip(loaded.parameters(), model.parameters(), strict=True))
     assert not glob.glob(f"{tempfile.gettempdir()}/convolens-*")  # noqa: PTH207

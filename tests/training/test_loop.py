@@ -345,6 +345,7 @@ def two_processes(folder, request):
     return told
 
 
+@pytest.mark.slow
 def test_no_process_of_two_has_a_batch_of_one_picture(tmp_path):
     def sizes(name, **request):
         two_processes(tmp_path / name, json.dumps({"bad": [], **request}))

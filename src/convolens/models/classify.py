@@ -23,7 +23,7 @@ from convolens.models.trunk_model import TrunkModel
 from convolens.results import Prediction as Prediction
 from convolens.results import best_first, of_pictures, remembered
 from convolens.trunks import OriginalHead, Trunk, published
-from convolens.trunks.options import seeded
+from convolens.trunks.options import draw, seeded
 from convolens.trunks.registry import trunk as make_trunk
 
 
@@ -186,6 +186,7 @@ def classifier(
     chosen = body.chosen(taps)
     with seeded(seed):
         top = _head(head, body, chosen, len(names))
+    draw(top, seed)
     return Classifier(body, top, taps=chosen, class_names=names, multi_label=multi_label).to(where).eval()
 
 

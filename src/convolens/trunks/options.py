@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
+from torch import nn
 
 from convolens.arrays import as_flag, as_real
 from convolens.errors import ArgumentError, DeviceError, did_you_mean, need_one_of
@@ -138,7 +139,8 @@ def need_seed(seed: int) -> int:
 def seeded(seed: int) -> Iterator[None]:
     """Within it torch's random numbers are those of the seed; afterwards they go on as if it had not been.
 
-    They are the process's: of several threads that make layers, one does at a time.
+    They are the process's: of several threads that make layers so, one does at a time; others may draw meanwhile, as
+    whoever loads a model does, and so what is made has its numbers from `draw`.
 
     Raises:
         ArgumentError: as in `need_seed`.
@@ -146,6 +148,20 @@ def seeded(seed: int) -> Iterator[None]:
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.manual_seed(need_seed(seed))
         yield
+
+
+def draw(module: nn.Module, seed: int) -> None:
+    """Torch's initial weights of linear layers and convolutions, in place, of the seed alone.
+
+    They are those that the layers have when they are made, one after another, in a process of that seed.
+    """
+    generator = torch.Generator().manual_seed(need_seed(seed))
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d) and layer.weight.device.type == "cpu":
+            nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
+            if layer.bias is not None:
+                bound = layer.weight[0].numel() ** -0.5
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
 
 
 def _check(options: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from convolens.results import Location as Location
 from convolens.results import of_pictures, remembered
 from convolens.selection import PRESENT
 from convolens.trunks import Preprocessing, Trunk
-from convolens.trunks.options import seeded
+from convolens.trunks.options import draw, seeded
 from convolens.trunks.registry import trunk as make_trunk
 
 
@@ -183,6 +183,7 @@ def localizer(
     (chosen,) = _one_tap(body.chosen(taps))
     with seeded(seed):
         head = PlaceHead(body.channels(chosen), len(names), hidden)
+    draw(head, seed)
     return Localizer(body, head, taps=chosen, class_names=names).to(where).eval()
 
 

@@ -30,7 +30,7 @@ DEEPEST = 8  # data sets within data sets
 def recognize(path: Path) -> bool:
     """Whether it is a project's folder or its `meta.json`, or a data set's folder."""
     path = _folder(path)
-    return path.is_dir() and any(_looks_right(folder) for folder in _data_sets(path))
+    return path.is_dir() and any(_looks_right(folder) for folder in _data_sets(path, {}))
 
 
 def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -> Reading:
@@ -39,7 +39,8 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
     if not root.is_dir():
         raise DataError(f"{root}: need the folder of a project of Supervisely's, got a file")
     found = Gathered(root, known)
-    for folder in _data_sets(root):
+    closed: dict[Path, str] = {}
+    for folder in _data_sets(root, closed):
         finder = PictureNames([folder / PICTURES, folder])
         for file in sorted((folder / ANNOTATIONS).glob("*.json")):
             if is_left_out(file.name):
@@ -49,6 +50,8 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
             except (FileError, ValueError) as error:
                 sentence = str(error) if isinstance(error, FileError) else f"{file}: {error}"
                 found.fault(file, "unreadable annotation", sentence)
+    for folder, why in closed.items():
+        found.fault(folder, "unreadable annotation", f"{folder}: need a folder that can be looked into, got: {why}")
     if not found.pictures and not found.faults:
         raise DataError(f"{root}: need Supervisely's folders {PICTURES} and {ANNOTATIONS}, found none with JSON files")
     classes, with_shapes = _classes(root)
@@ -60,14 +63,19 @@ def _folder(path: Path) -> Path:
     return path.parent if path.name == META else path
 
 
-def _data_sets(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """The folders that have one of annotations; data sets may hold others."""
+def _data_sets(folder: Path, closed: dict[Path, str], depth: int = 0) -> Iterator[Path]:
+    """The folders that have one of annotations; data sets may hold others. `closed` gets those that are, and why."""
     if (folder / ANNOTATIONS).is_dir():
         yield folder
     if depth < DEEPEST:
-        for inner in folders_in(folder):
+        try:
+            inside = folders_in(folder)
+        except OSError as error:
+            closed[folder] = error.strerror or str(error)
+            return
+        for inner in inside:
             if inner.name not in (ANNOTATIONS, PICTURES):
-                yield from _data_sets(inner, depth + 1)
+                yield from _data_sets(inner, closed, depth + 1)
 
 
 def _looks_right(folder: Path) -> bool:
