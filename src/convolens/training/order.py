@@ -47,7 +47,7 @@ def shuffled(count: int, generator: np.random.Generator, shards: Sequence[int] |
         generator: of what is random, from seed and epoch.
         shards: how many of them lie in each shard, in order.
 
-    >>> sorted(shuffled(5, np.random.default_rng(0), [3, 2]))
+    >>> sorted(map(int, shuffled(5, np.random.default_rng(0), [3, 2])))
     [0, 1, 2, 3, 4]
     """
     if shards is None or count <= BUFFER:
