@@ -28,8 +28,8 @@ ROUNDS = 9
 SECONDS = 0.4  # of each turn
 TITLE = "Networks, inference"
 NOTE = (
-    "Each engine in a process of its own, sleeping while it is another's turn; medians of nine turns. What an engine "
-    "makes of the processor beyond the named instruction set is told below."
+    "Each engine in a process of its own, sleeping while it is another's turn; medians of nine turns. Each uses what "
+    "instructions it finds, with as many threads as ours."
 )
 
 
