@@ -168,8 +168,8 @@ def replace_section(title: str, markdown: str, path: Path = README) -> None:
 _HEAD = """# Benchmarks
 
 Ours and its peers in one process, in turn, medians, outputs compared first; whole networks (`engines`) in a process for
-each engine, as theirs go on spinning. `python -m benchmarks [NAME ...]` runs them all, or those named, and rewrites their
-sections here.
+each engine, as theirs go on spinning. `python -m benchmarks [NAME ...]` runs them all, or those named, and rewrites
+their sections here.
 """
 
 
