@@ -131,7 +131,8 @@ def test_a_closed_folder_is_a_fault_beside_what_could_be_read(tmp_path, monkeypa
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    reading = read_with_faults(project)
+    with pytest.warns(FileNote, match=r"closed: passed over, cannot be looked into: Permission denied"):
+        reading = read_with_faults(project)
     assert len(reading.data.examples) == 1
     (fault,) = reading.faults
     assert "project/closed: need a folder that can be looked into, got: Permission denied" in fault.sentence

@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import convolens as cl
 from convolens.errors import ArgumentError, DeviceError, DtypeError, FileError, ShapeError, WeightsError
@@ -214,3 +215,15 @@ def test_a_device_that_is_not_there_is_named():
         cl.load("model.safetensors", device="cuda")
     with pytest.raises(DeviceError, match="got 'toaster'"):
         cl.load("model.safetensors", device="toaster")
+
+
+def test_a_new_heads_weights_are_the_seeds_whatever_others_draw_meanwhile(monkeypatch):
+    wanted = cl.classifier(cl.trunk("resnet18", width=0.25), classes=5, seed=3).head.linear.weight
+    reset = nn.Linear.reset_parameters
+
+    def after_another(layer):
+        torch.rand(7)  # as a thread that loads a model does
+        reset(layer)
+
+    monkeypatch.setattr(nn.Linear, "reset_parameters", after_another)
+    assert torch.equal(cl.classifier(cl.trunk("resnet18", width=0.25), classes=5, seed=3).head.linear.weight, wanted)

@@ -11,6 +11,7 @@ from convolens.data.dataset import Skipped
 from convolens.errors import FileError, FormatError
 from convolens.media.files import need_file
 from convolens.media.inputs import also_given
+from convolens.media.notes import note
 from convolens.media.picture_files import is_closed_folder, is_left_out
 from convolens.media.picture_formats import remedy_for
 from convolens.memory import need_memory
@@ -36,6 +37,15 @@ def folders_in(folder: Path) -> list[Path]:
     """The folders in a folder, but for what is left out, in alphabetical order."""
     with os.scandir(folder) as entries:  # which know what is a folder, without a look at each of 100,000 files
         return sorted(Path(entry.path) for entry in entries if not is_left_out(entry.name) and entry.is_dir())
+
+
+def folders_inside(folder: Path) -> list[Path]:
+    """The same of a folder that may be none of the data's: one that cannot be looked into holds none, with a note."""
+    try:
+        return folders_in(folder)
+    except PermissionError:
+        note(f"{folder}: passed over, cannot be looked into: {os.strerror(EACCES)}")
+        return []
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:

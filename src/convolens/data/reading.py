@@ -137,20 +137,12 @@ def _format(root: Path, name: str | None) -> Format:
     if name is not None:
         need_one_of("format", name, names)
     for one in FORMATS:
-        if one.name == name or (name is None and _recognizes(one, root)):
+        if one.name == name or (name is None and one.recognize(root)):
             return one
     raise FileError(
         f"{root}: need a folder, .csv, .json of COCO, Label Studio, VIA, Create ML or labelme, .xml of VOC or CVAT, "
         "YOLO's data.yaml, metadata.jsonl or .odgt, got a file of another kind"
     )
-
-
-def _recognizes(one: Format, root: Path) -> bool:
-    """Whether it is of this format; not where a folder is closed that the format would look into."""
-    try:
-        return one.recognize(root)
-    except PermissionError:
-        return False
 
 
 def _with_sound_boxes(data: DataSet) -> DataSet:

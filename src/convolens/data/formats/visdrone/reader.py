@@ -14,7 +14,7 @@ from pathlib import Path
 
 from convolens.data.by_name import UNNUMBERED, Gathered, Picture
 from convolens.data.dataset import Box, Reading
-from convolens.data.files import folders_in, read_text, split_in
+from convolens.data.files import folders_in, folders_inside, read_text, split_in
 from convolens.data.picture_names import PictureNames, pictures_near
 from convolens.errors import DataError, FileError
 from convolens.media.picture_files import is_left_out
@@ -54,7 +54,7 @@ def read(root: Path, known: tuple[str, ...] | None) -> Reading:
 def _folders(root: Path) -> Iterator[tuple[Path, str]]:
     """Folders of annotations, each with its split, as `VisDrone2019-DET-train` tells it."""
     for base, split in [(root, ""), *((inner, split_in(inner.name)) for inner in folders_in(root))]:
-        for folder in folders_in(base):
+        for folder in folders_inside(base):
             if folder.name.lower() == "annotations":
                 yield folder, split
 

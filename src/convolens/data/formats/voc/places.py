@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from convolens.data.files import SPLITS, folders_in, read_text, split_folders
+from convolens.data.files import SPLITS, folders_in, folders_inside, read_text, split_folders
 from convolens.data.picture_names import IMAGES, PictureNames, pictures_near
 from convolens.media.picture_files import files_below, is_left_out
 
@@ -24,7 +24,7 @@ def sets(root: Path) -> list[Path]:
 
 
 def _annotations(folder: Path) -> list[Path]:
-    return [one for one in folders_in(folder) if one.name.lower() == "annotations"]
+    return [one for one in folders_inside(folder) if one.name.lower() == "annotations"]
 
 
 def pictures(folder: Path, home: Path) -> PictureNames:
