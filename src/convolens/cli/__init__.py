@@ -31,6 +31,7 @@ from convolens.cli import (
     restyle,
     sounds,
     start,
+    studio,
     tour,
     train,
     trunks,
@@ -58,6 +59,7 @@ GROUPS = (
     data,
     trunks,
     tour,
+    studio,
 )  # each has `register(app)`
 
 RESULTS = ("out", "target", "html", "plot")  # arguments that say where to write; all other paths are inputs

@@ -79,6 +79,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "weights get": _to("convolens train classify DATA --trunk TRUNK --weights WEIGHTS starts from them"),
     "weights import": _to("convolens train classify DATA --trunk {trunk} --weights {target} starts from them"),
     "weights info": _to("convolens weights import {source} OUT --trunk TRUNK takes them in"),
+    "studio": _to("convolens studio {folder} opens it again, with all that was decided"),
     "tour": _to("open {out}/index.html in a browser"),
 }
 

@@ -1,0 +1,77 @@
+"""The studio put together: every screen's routes, the files they need, and what becomes of errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from convolens.errors import ConvolensError
+from convolens.studio.database import Database
+from convolens.studio.jobs.queue import Queue
+from convolens.studio.project import Project
+from convolens.studio.rendering import page
+from convolens.studio.screens import data, drop, jobs, model, restyle, take, teach
+
+SCREENS = (drop, teach, data, model, restyle, take, jobs)  # each has a `router` and its `TABS`
+CANNOT = 400  # what the user can mend
+
+
+def create_app(project: Project) -> FastAPI:
+    """The studio of a project. `security.Guard` must stand before it; `serving.py` sees to that.
+
+    Routes find what they share in `request.app.state`: `project`, `database` and `queue`.
+    """
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        with app.state.queue:
+            yield
+
+    app = FastAPI(title="Convolens Studio", docs_url=None, redoc_url=None, lifespan=running)
+    app.state.project = project
+    app.state.database = Database(project.home)
+    app.state.queue = Queue(project, app.state.database)
+    app.state.tabs = [tab for screen in SCREENS for tab in screen.TABS]
+    app.mount("/static", StaticFiles(directory=Path(str(files("convolens.studio") / "static"))), "static")
+    for screen in SCREENS:
+        app.include_router(screen.router)
+    app.add_api_route("/", _home, include_in_schema=False)
+    app.add_exception_handler(ConvolensError, _refused)
+    app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_exception_handler(HTTPException, _missing)
+    return app
+
+
+def _home(request: Request) -> Response:
+    return RedirectResponse(request.app.state.tabs[0].address, 303)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What the user can mend: its one sentence."""
+    return _problem(request, str(error), CANNOT)
+
+
+async def _misunderstood(request: Request, error: Exception) -> Response:
+    """A field that is missing or no number."""
+    assert isinstance(error, RequestValidationError)
+    said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    return _problem(request, said, 422)
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem(request, str(error.detail), error.status_code)
+
+
+def _problem(request: Request, sentence: str, status: int) -> Response:
+    """A page, or for a part of one (htmx) a fragment, which says what is wrong."""
+    part = request.headers.get("hx-request") == "true" or "text/html" not in request.headers.get("accept", "text/html")
+    return page(request, "_problem.html" if part else "problem.html", status, sentence=sentence)

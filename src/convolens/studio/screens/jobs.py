@@ -1,0 +1,82 @@
+"""Jobs: what runs and what ran, its progress as it comes, and stopping and resuming it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from convolens.studio.jobs.progress import Progress, progress_of
+from convolens.studio.jobs.queue import Job, Queue
+from convolens.studio.rendering import Tab, environment, page
+
+TABS = (Tab("Jobs", "/jobs", "what runs and what ran"),)
+router = APIRouter(prefix="/jobs")
+EVERY = 0.5  # seconds between two looks
+
+
+@router.get("")
+def show_all(request: Request) -> HTMLResponse:
+    """All jobs, the newest first."""
+    return page(request, "jobs.html", jobs=request.app.state.queue.jobs())
+
+
+@router.get("/{number}")
+def show(request: Request, number: int) -> HTMLResponse:
+    """One job: how far it is, what it said, the command that does the same."""
+    queue: Queue = request.app.state.queue
+    job = queue.get(number)
+    return page(request, "job.html", job=job, progress=_progress(queue, job), said=queue.said(number))
+
+
+@router.get("/{number}/events")
+async def follow(request: Request, number: int) -> StreamingResponse:
+    """How far a job is, as server-sent events: a fragment whenever it changed, until it is over."""
+    queue: Queue = request.app.state.queue
+    await run_in_threadpool(queue.get, number)
+
+    async def fragments() -> AsyncIterator[str]:
+        before = ""
+        while not queue.ended.is_set():
+            job, text = await run_in_threadpool(_fragment, queue, number)
+            if text != before:
+                before = text
+                yield _event("over" if job.is_over else "job", text)
+            if job.is_over:
+                return
+            await asyncio.sleep(EVERY)
+
+    return StreamingResponse(fragments(), media_type="text/event-stream")
+
+
+@router.post("/{number}/stop")
+def stop(request: Request, number: int) -> Response:
+    """Ends a job as Ctrl-C does."""
+    request.app.state.queue.stop(number)
+    return RedirectResponse(f"/jobs/{number}", 303)
+
+
+@router.post("/{number}/resume")
+def resume(request: Request, number: int) -> Response:
+    """Has a job that was ended go on."""
+    return RedirectResponse(f"/jobs/{request.app.state.queue.resume(number)}", 303)
+
+
+def _fragment(queue: Queue, number: int) -> tuple[Job, str]:
+    job = queue.get(number)
+    said = queue.said(number)
+    template = environment().get_template("_job.html")
+    return job, template.render(job=job, progress=_progress(queue, job), said=said)
+
+
+def _progress(queue: Queue, job: Job) -> Progress:
+    folder = None if job.folder is None else queue.project.folder / job.folder
+    return progress_of(queue.said(job.id), folder)
+
+
+def _event(name: str, text: str) -> str:
+    lines = "".join(f"data: {line}\n" for line in text.splitlines())
+    return f"event: {name}\n{lines}\n"

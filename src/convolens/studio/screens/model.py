@@ -1,0 +1,10 @@
+"""The screen: model."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from convolens.studio.rendering import Tab
+
+TABS: tuple[Tab, ...] = ()
+router = APIRouter()

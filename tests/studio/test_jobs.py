@@ -1,0 +1,144 @@
+"""Jobs: run in their order, stopped, resumed, found again by the next studio, and what is said of those that crash."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from convolens.errors import ArgumentError
+from convolens.studio.database import Database
+from convolens.studio.jobs.progress import progress_of
+from convolens.studio.jobs.queue import Queue, _reason
+from convolens.studio.jobs.worker import PID
+
+
+def until(wanted, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := wanted()):
+        assert time.monotonic() < end, "nothing came of it"
+        time.sleep(0.05)
+    return found
+
+
+def over(queue, number):
+    return until(lambda: (job := queue.get(number)).is_over and job)
+
+
+@pytest.fixture
+def queue(project):
+    return Queue(project, Database(project.home))
+
+
+def test_a_job_runs_the_command_line_in_the_projects_folder(queue, project):
+    with queue:
+        number = queue.add("blur", "Blur", ["blur", "photos/dark/0.png", ".studio/soft.png", "--sigma", "2"])
+        job = over(queue, number)
+    assert (job.state, job.message) == ("done", "")
+    assert (project.home / "soft.png").is_file()
+    assert "wrote .studio/soft.png" in queue.said(number)
+
+
+def test_what_the_user_can_mend_is_its_sentence(queue):
+    with queue:
+        job = over(queue, queue.add("blur", "Blur", ["blur", "no.png", "b.png", "--sigma", "2"]))
+    assert job.state == "failed" and job.message.startswith("no.png: need ")
+
+
+def test_a_job_that_waits_is_stopped_without_being_begun(queue, project):
+    number = queue.add("blur", "Blur", ["blur", "photos/dark/0.png", "b.png", "--sigma", "2"])
+    assert queue.stop(number).state == "stopped"
+    with queue:
+        time.sleep(0.3)
+    assert queue.get(number).state == "stopped" and not (project.folder / "b.png").exists()
+
+
+def endless(queue):
+    """A job that runs until it is told to stop, and is soon begun: a studio of its own."""
+    arguments = ["studio", "photos", "--no-browser", "--port", "0"]
+    number = queue.add("studio", "Endless", arguments, again=arguments)
+    return number, lambda: "http://127.0.0.1" in queue.said(number)
+
+
+def test_a_job_is_stopped_as_by_ctrl_c_and_resumed_once(queue):
+    with queue:
+        number, begun = endless(queue)
+        until(begun)
+        queue.stop(number)
+        job = over(queue, number)
+        assert (job.state, job.message) == ("stopped", "stopped as you asked")
+        resumed = queue.resume(number)
+        with pytest.raises(ArgumentError, match="need one that was stopped or cut and can be resumed"):
+            queue.resume(number)
+        until(lambda: queue.get(resumed).state == "running")
+    assert queue.get(resumed).message == "stopped as the studio was ended" and queue.get(resumed).can_resume
+
+
+def test_the_next_studio_finds_a_job_running_and_one_that_was_cut(queue, project, monkeypatch):
+    # As of a studio that is killed: it notes nothing, and tells the job nothing.
+    monkeypatch.setattr(queue, "_run", lambda job: queue.ended.wait() and ("running", ""))
+    with queue:
+        number, begun = endless(queue)
+        until(begun)
+    following = Queue(project, queue.database)
+    with following:
+        time.sleep(0.5)
+        assert following.get(number).state == "running"
+        child = int((following.folder_of(number) / PID).read_text())
+        parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(parent, signal.SIGKILL)  # the machine goes down
+        os.kill(child, signal.SIGKILL)
+        job = over(following, number)
+    assert job.state == "cut" and "gone, without a word" in job.message and job.can_resume
+
+
+@pytest.mark.slow
+def test_a_training_is_stopped_and_resumed(queue, project):
+    out = project.runs / "run"
+    words = ["train", "classify", "photos", "--trunk", "resnet18", "--stem", "small", "--width", "0.25"]
+    words += ["--finetune", "all", "--epochs", "1000", "--checkpoint-seconds", "0", "--out", str(out)]
+    with queue:
+        number = queue.add("train", "Train", words, again=[*words, "--resume"], folder=out)
+        until(lambda: (out / "metrics.csv").exists())
+        queue.stop(number)
+        assert over(queue, number).state == "stopped"
+        resumed = queue.resume(number)
+        until(lambda: any(one["event"] == "resumed" for one in progress_of("", out).events))
+        queue.stop(resumed)
+        assert over(queue, resumed).state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "reason"),
+    [
+        ("error: a: need b, got c\n", 2, "a: need b, got c"),
+        ("Traceback\n  x\nValueError: no\n", 1, "crashed (exit code 1): ValueError: no"),
+        ("", 7, "crashed (exit code 7): it said nothing"),
+        ("", -9, "ended by SIGKILL, which the system sends when memory runs out"),
+    ],
+)
+def test_a_crash_says_what_happened(said, code, reason):
+    assert _reason(said, code) == reason
+
+
+def test_progress_is_read_from_the_bars_lines(tmp_path):
+    (tmp_path / "metrics.csv").write_text("epoch,loss,accuracy\n1,0.5,0.75\n2,0.25,\n")
+    (tmp_path / "log.jsonl").write_text('{"event": "begun"}\n{"event": "ha')
+    said = "note: x\ntraining: 12%  epoch 2/30 loss 0.51 best 0.812 640/s  0:00:12, 0:01:28 left\n"
+    progress = progress_of(said, tmp_path)
+    assert (progress.left, progress.pictures_per_second) == ("0:01:28", 640)
+    assert progress.rows == [{"epoch": 1, "loss": 0.5, "accuracy": 0.75}, {"epoch": 2, "loss": 0.25}]
+    assert progress.events == [{"event": "begun"}]
+    assert progress_of("", None).rows == []
+
+
+def test_the_page_of_a_job_follows_it(client, app):
+    number = app.state.queue.add("blur", "<script>alert(1)</script>", ["blur", "no.png", "b.png", "--sigma", "2"])
+    over(app.state.queue, number)
+    page = client.get(f"/jobs/{number}").text
+    assert "&lt;script&gt;" in page and "<script>alert" not in page
+    assert "no.png: need " in page and "convolens blur no.png b.png --sigma 2" in page
+    events = client.get(f"/jobs/{number}/events").text
+    assert events.startswith("event: over\ndata: ") and "failed" in events
+    assert client.get("/jobs/999/events").status_code == 400
