@@ -175,7 +175,9 @@ def _labels(
 
 
 def apply(
-    changes: Annotated[Path, typer.Argument(metavar="CHANGES", help="labels.changes.csv, with decisions.")],
+    changes: Annotated[
+        Path, typer.Argument(metavar="CHANGES", help="labels.changes.csv, with decisions; or a .jsonl of boxes.")
+    ],
     data: Data,
     to: Annotated[Path, typer.Option(help="The new folder; pictures go there too.")],
     format: Annotated[  # noqa: A002 - the option's name

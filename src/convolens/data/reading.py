@@ -62,6 +62,17 @@ def read_sound(
     outlines: bool = False,
 ) -> DataSet:
     """What `read_data` gives, of one class alone too. Arguments and errors as there."""
+    return with_sound_boxes(read_consistent(path, format=format, class_names=class_names, outlines=outlines))
+
+
+def read_consistent(
+    path: AnyPath,
+    *,
+    format: str | None = None,  # noqa: A002 - the field's word
+    class_names: tuple[str, ...] | None = None,
+    outlines: bool = False,
+) -> DataSet:
+    """What `read_sound` gives, with the examples too that have boxes which cannot be. Arguments and errors as there."""
     found = read_with_faults(path, format=format, class_names=class_names, outlines=outlines)
     faults = found.faults
     if faults:
@@ -69,7 +80,7 @@ def read_sound(
         raise DataError(faults[0].sentence + more)
     for sentence in _first_of_each_kind(found.notes, root=str(path)):
         note(sentence)
-    return _with_sound_boxes(found.data)
+    return found.data
 
 
 def read_column(path: AnyPath, name: str, *, format: str | None = None) -> dict[Path, str]:  # noqa: A002
@@ -145,7 +156,8 @@ def _format(root: Path, name: str | None) -> Format:
     )
 
 
-def _with_sound_boxes(data: DataSet) -> DataSet:
+def with_sound_boxes(data: DataSet) -> DataSet:
+    """The data without the examples that have a box which cannot be; they are named in `skipped`."""
     skipped: list[Skipped] = []
     kept: list[Example] = []
     for example in data.examples:

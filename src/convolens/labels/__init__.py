@@ -3,6 +3,8 @@
 checking.py   a data set looked through          changes.py   the file of decisions
 confident.py  which labels are likely wrong      mending.py   decisions applied, into a new data set
 neighbors.py  the evidence for each              found.py     what was found; page.py: the page to decide on
+
+object_changes.py and object_mending.py are the file and the mending of boxes, and of pictures of several classes.
 """
 
 from convolens.labels.checking import check_labels

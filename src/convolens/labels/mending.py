@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from convolens.arrays import as_flag
 from convolens.data import DataSet, Example
 from convolens.data.conversion import Converted
 from convolens.data.conversion.converting import format_to_write, need_outside, writable, write_data
-from convolens.data.reading import read_sound, read_with_faults
+from convolens.data.reading import read_consistent, read_sound, read_with_faults, with_sound_boxes
 from convolens.errors import ArgumentError, DataError
 from convolens.labels.changes import (
     KEEP,
@@ -23,11 +24,17 @@ from convolens.labels.changes import (
     read_changes,
     write_changes,
 )
+from convolens.labels.object_changes import FIX, ObjectChange, read_object_changes, write_object_changes
+from convolens.labels.object_mending import objects_decided_on
 from convolens.media.files import AnyPath, as_path, make_folder, need_file, need_name, need_new_folder
 from convolens.media.inputs import given
 from convolens.media.one_writer import only_writer
 
-RECORD = ".labels.applied.csv"  # in what was mended: by which changes; readers of data pass hidden files over
+# In what was mended: by which changes; readers of data pass hidden files over.
+RECORD = ".labels.applied.csv"
+OBJECT_RECORD = ".labels.applied.jsonl"
+
+Changes = tuple[Change, ...] | tuple[ObjectChange, ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Mended:
     Attributes:
         written: the new data set, as of `convert`.
         relabelled: how many pictures have another label now.
+        fixed: how many have other boxes, or other classes where a picture may show several.
         set_aside: how many were left out.
         kept: decisions to keep a label.
         undecided: lines without a decision, whose labels stay.
@@ -45,13 +53,15 @@ class Mended:
 
     written: Converted
     relabelled: int
+    fixed: int
     set_aside: int
     kept: int
     undecided: int
     gone: tuple[str, ...]
 
     def __str__(self) -> str:
-        lines = [f"relabelled {self.relabelled:,}, set aside {self.set_aside:,}, kept {self.kept:,}"
+        changed = f"fixed {self.fixed:,}" if self.fixed else f"relabelled {self.relabelled:,}"
+        lines = [f"{changed}, set aside {self.set_aside:,}, kept {self.kept:,}"
                  + (f", undecided {self.undecided:,}, which stay as they are" if self.undecided else "")]  # fmt: skip
         return "\n".join([*lines, str(self.written)])
 
@@ -69,7 +79,8 @@ def apply_changes(
     r"""Writes a data set anew with the decisions of a file applied; equal to the old but for them.
 
     Args:
-        changes: `labels.changes.csv`, as `check_labels` writes it, with decisions.
+        changes: `labels.changes.csv`, as `check_labels` writes it, with decisions; of data with boxes, or with any
+            number of classes for a picture, a `.jsonl` as of `convolens.labels.object_changes`.
         data: the data set that it is of; nothing in it is changed.
         to: the new folder, which must not be there yet, or be empty.
         format: what to write, any format that `convert` writes. None: the data's own.
@@ -102,7 +113,7 @@ def apply_changes(
     source, target = as_path(data, "where the data is"), as_path(to, "a folder to write into")
     need_name(target)
     need_outside(source, target)
-    decided = read_changes(file)
+    decided = _read(file)
     _need_new(file, decided, source, target)
     make_folder(target.parent)
     need_new_folder(target)
@@ -112,12 +123,33 @@ def apply_changes(
             raise ArgumentError(
                 f"format: need {', '.join(writable())}, got data in {own}, which is only read; name one"
             )
-        found = read_sound(source, format=data_format, outlines=True)
-        mended, counts, gone = decided_on(found, decided, file)
+        # A box that cannot be may be the one that was fixed: what still has some is left out afterwards.
+        found = (read_consistent if _is_of_objects(file) else read_sound)(source, format=data_format, outlines=True)
+        decide: Callable[..., Any] = objects_decided_on if _is_of_objects(file) else decided_on
+        mended, counts, gone = decide(found, decided, file)
         form = format_to_write(format or own)
-        record: Callable[[Path], None] = lambda draft: write_changes(draft / RECORD, decided)  # noqa: E731
-        written = write_data(mended, target, form, link=link, progress=progress, original=found, also=record)
-    return Mended(written, counts[RELABEL], counts[SET_ASIDE], counts[KEEP], counts[UNDECIDED], gone)
+        record: Callable[[Path], None] = lambda draft: _record(draft, decided, file)  # noqa: E731
+        written = write_data(
+            with_sound_boxes(mended), target, form, link=link, progress=progress, original=found, also=record
+        )
+    return Mended(
+        written, counts[RELABEL], counts[FIX], counts[SET_ASIDE], counts[KEEP], counts[UNDECIDED], gone
+    )  # fmt: skip
+
+
+def _is_of_objects(file: Path) -> bool:
+    return file.suffix.lower() == ".jsonl"
+
+
+def _read(file: Path) -> Changes:
+    return read_object_changes(file) if _is_of_objects(file) else read_changes(file)
+
+
+def _record(folder: Path, changes: Any, file: Path) -> None:
+    if _is_of_objects(file):
+        write_object_changes(folder / OBJECT_RECORD, changes)
+    else:
+        write_changes(folder / RECORD, changes)
 
 
 def decided_on(data: DataSet, changes: Sequence[Change], file: Path) -> tuple[DataSet, Counter[str], tuple[str, ...]]:
@@ -188,7 +220,7 @@ def _names(example: Example, data: DataSet) -> str:
     return ", ".join(data.class_names[label] for label in example.labels)
 
 
-def _need_new(file: Path, changes: tuple[Change, ...], source: Path, target: Path) -> None:
+def _need_new(file: Path, changes: Changes, source: Path, target: Path) -> None:
     """Refuses to apply the same changes again: to what was made by them, or into a folder that has them."""
     folders = [source, *source.parents[:2]] if not source.is_dir() else [source]
     if any(_made_by(folder, changes) for folder in folders):
@@ -197,6 +229,5 @@ def _need_new(file: Path, changes: tuple[Change, ...], source: Path, target: Pat
         raise DataError(f"{target}: has the changes of {file} already; it is what they make")
 
 
-def _made_by(folder: Path, changes: tuple[Change, ...]) -> bool:
-    record = folder / RECORD
-    return record.is_file() and read_changes(record) == changes
+def _made_by(folder: Path, changes: Changes) -> bool:
+    return any(record.is_file() and _read(record) == changes for record in (folder / RECORD, folder / OBJECT_RECORD))

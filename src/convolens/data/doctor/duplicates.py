@@ -49,11 +49,13 @@ def duplicate_findings(examples: Sequence[Example], looks: Mapping[Path, Look]) 
     torn = [one for one in copies if len({e.labels for path in one for e in by_path[path]}) > 1]
     twice = [Instance(path, f"listed {len(several)} times") for path, several in by_path.items() if len(several) > 1]
     return [
-        *finding("leak", "fault", "are in two splits: what is measured on them was learned by heart", _pairs(leaks)),
-        *finding("contradicting copies", "fault", "are the same file with different labels", _pairs(torn)),
+        *finding("leak", "fault", "are in two splits: what is measured on them was learned by heart", _pairs(leaks),
+                 len(leaks)),
+        *finding("contradicting copies", "fault", "are the same file with different labels", _pairs(torn),
+                 len(torn)),
         *finding("listed twice", "fault", "are listed more than once", twice),
         *finding("copy", "fault", "are copies of another file, byte for byte; a random split would put some on both "
-                 "sides", _pairs(copies), sum(len(group) - 1 for group in copies)),
+                 "sides", _pairs(copies)),
         *finding("near copy", "note", "look nearly the same as another; a random split may put them on both sides",
                  _pairs(near)),
     ]  # fmt: skip
@@ -114,4 +116,4 @@ def _correlations(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[
 
 
 def _pairs(groups: Sequence[tuple[Path, ...]]) -> list[Instance]:
-    return [Instance(group[1], f"as {group[0]}", other=group[0]) for group in groups]
+    return [Instance(other, f"as {group[0]}", other=group[0]) for group in groups for other in group[1:]]

@@ -1,0 +1,71 @@
+"""Decisions as the file that `convolens apply` takes: `labels.changes.csv`, or `.jsonl` for boxes and several classes.
+
+It is written anew at each decision, so that what the folder says is what the screen says. The command that makes a new
+data set of it is the one that anybody would type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from convolens.labels.changes import RELABEL, Change, write_changes
+from convolens.labels.object_changes import FIX, Object, ObjectChange, write_object_changes
+from convolens.media.files import make_folder
+from convolens.studio.database import Database
+from convolens.studio.gallery.galleries import Gallery
+
+
+def changes_file(home: Path, data: Gallery) -> Path:
+    """Where the decisions on a data set are, in the studio's folder."""
+    return home / "changes" / str(data.id) / f"labels.changes.{'csv' if data.kind == 'label' else 'jsonl'}"
+
+
+def write_decisions(database: Database, data: Gallery, home: Path) -> Path:
+    """Writes the file. Errors as of `media.files.writing`."""
+    file = changes_file(home, data)
+    make_folder(file.parent)
+    query = "SELECT * FROM pictures WHERE data = ? AND decision > '' ORDER BY number"
+    with database.reading() as connection:
+        rows = connection.execute(query, (data.id,)).fetchall()
+    if data.kind == "label":
+        write_changes(file, list(_changes(rows, data)))
+    else:
+        write_object_changes(file, list(_object_changes(rows, data)))
+    return file
+
+
+def apply_command(data: Gallery, file: Path, target: Path, form: str) -> list[str]:
+    """The command line, without `convolens`, that writes the data anew with the decisions applied."""
+    return ["apply", str(file), data.path, "--to", str(target), "--format", form]
+
+
+def _changes(rows: list[Any], data: Gallery) -> Iterator[Change]:
+    for row in rows:
+        label = ", ".join(_names(row["labels"], data))
+        new = _names(row["new_labels"], data)[0] if row["decision"] == RELABEL else row["suggested"] or label
+        probability = f"{row['wrong']:.4f}" if row["wrong"] >= 0 else ""
+        yield Change(row["name"], label, new, probability, row["decision"])
+
+
+def _object_changes(rows: list[Any], data: Gallery) -> Iterator[ObjectChange]:
+    for row in rows:
+        after: tuple[Object, ...] = ()
+        if row["new_boxes"] is not None:
+            after = _boxes(row["new_boxes"], data)
+        elif row["new_labels"] is not None:
+            after = tuple(map(Object, _names(row["new_labels"], data)))
+        before = _boxes(row["boxes"], data) if data.kind == "boxes" else tuple(map(Object, _names(row["labels"], data)))
+        yield ObjectChange(
+            row["name"], FIX if after or row["decision"] in (FIX, RELABEL) else row["decision"], before, after
+        )
+
+
+def _names(text: str, data: Gallery) -> tuple[str, ...]:
+    return tuple(data.classes[label] for label in json.loads(text))
+
+
+def _boxes(text: str, data: Gallery) -> tuple[Object, ...]:
+    return tuple(Object(data.classes[label], (x1, y1, x2, y2)) for label, x1, y1, x2, y2, _ in json.loads(text))
