@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens.effects.sounds.room_response import room_response
 from convolens.media.audio import write_audio
 from convolens.pages.figures import sound
 from convolens.tour.melody import melody
-from convolens.tour.room_response import room_response
 from convolens.tour.section import Section
 
 _RATE = 44100
