@@ -90,6 +90,11 @@ class Project:
         """How a path in the project is called: relative to its folder, with `/`."""
         return path.relative_to(self.folder).as_posix()
 
+    def argument(self, path: Path) -> str:
+        """A path in the project as a word of a command line that is run in its folder, never taken for an option."""
+        name = self.name_of(path)
+        return f"./{name}" if name.startswith("-") else name
+
     def models(self) -> list[Path]:
         """Models in the project: run folders, and single files, the newest first."""
         found = [*_models_in(self.runs, 1), *_models_in(self.folder, DEPTH)]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from convolens.studio.jobs.progress import Progress, progress_of
+from convolens.media.result_folders import BEST
+from convolens.pages.html import visible
+from convolens.studio.jobs.curves import curves
+from convolens.studio.jobs.progress import progress_of
 from convolens.studio.jobs.queue import Job, Queue
 from convolens.studio.rendering import Tab, environment, page
 
@@ -29,7 +33,7 @@ def show(request: Request, number: int) -> HTMLResponse:
     """One job: how far it is, what it said, the command that does the same."""
     queue: Queue = request.app.state.queue
     job = queue.get(number)
-    return page(request, "job.html", job=job, progress=_progress(queue, job), said=queue.said(number))
+    return page(request, "job.html", **_values(queue, job))
 
 
 @router.get("/{number}/events")
@@ -67,14 +71,29 @@ def resume(request: Request, number: int) -> Response:
 
 def _fragment(queue: Queue, number: int) -> tuple[Job, str]:
     job = queue.get(number)
-    said = queue.said(number)
-    template = environment().get_template("_job.html")
-    return job, template.render(job=job, progress=_progress(queue, job), said=said)
+    return job, visible(environment().get_template("_job.html").render(**_values(queue, job)))
 
 
-def _progress(queue: Queue, job: Job) -> Progress:
+def _values(queue: Queue, job: Job) -> dict[str, Any]:
+    """What the templates of a job name."""
     folder = None if job.folder is None else queue.project.folder / job.folder
-    return progress_of(queue.said(job.id), folder)
+    said = queue.said(job.id)
+    progress = progress_of(said, folder)
+    has_model = folder is not None and (folder / BEST).is_file()
+    return {
+        "job": job,
+        "progress": progress,
+        "said": said,
+        "lines": curves(progress.rows),
+        "has_model": has_model,
+        "python": _python(job),
+    }
+
+
+def _python(job: Job) -> str:
+    """The call that a command line stands for, as far as one can say it in a line for any of them."""
+    words = ", ".join(map(repr, job.arguments))
+    return f"import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'convolens', {words}], check=True)"
 
 
 def _event(name: str, text: str) -> str:

@@ -1,0 +1,75 @@
+"""Classes made on the spot: named, filled by dropping pictures or by the camera, and looked through."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from convolens.studio import made_data
+from convolens.studio.pictures import as_jpeg, pixels_of
+from convolens.studio.rendering import command, page
+
+PYTHON = 'import convolens as cl\nrun = cl.train("classify", {!r})\nprint(run.load().predict("picture.jpg"))'
+router = APIRouter(prefix="/teach/data")
+MOST_SHOWN = 40  # pictures of a class
+THUMBNAIL = 160  # pixels
+ENOUGH = 2  # pictures of every class, of which one is learned and one measured on
+
+
+@router.post("")
+def make(request: Request, name: Annotated[str, Form()], classes: Annotated[str, Form()]) -> Response:
+    """Makes a data set with empty classes, a line or a comma between their names."""
+    folder = made_data.make(request.app.state.project, name, classes.replace(",", "\n").splitlines())
+    return _shown(folder.name)
+
+
+@router.get("/{name}")
+def show(request: Request, name: str) -> HTMLResponse:
+    """The classes with their pictures."""
+    project = request.app.state.project
+    folder = made_data.made(project, name)
+    classes = made_data.classes_of(folder)
+    short = [one.name for one in classes if len(one.pictures) < ENOUGH]
+    data = project.name_of(folder)
+    return page(
+        request, "teach_data.html", name=name, data=data, classes=classes, short=short, most=MOST_SHOWN,
+        command=command(["train", "classify", data]),
+        python=PYTHON.format(data),
+    )  # fmt: skip
+
+
+@router.get("/{name}/picture.jpg")
+def picture(request: Request, name: str, label: str, picture: str) -> Response:
+    """A picture of a class, small."""
+    folder = made_data.class_folder(made_data.made(request.app.state.project, name), label)
+    return as_jpeg(pixels_of(request.app.state.project.inside(folder / picture), THUMBNAIL))
+
+
+@router.post("/{name}/class")
+def add_class(request: Request, name: str, label: Annotated[str, Form()]) -> Response:
+    """A further class."""
+    made_data.add_class(made_data.made(request.app.state.project, name), label)
+    return _shown(name)
+
+
+@router.post("/{name}/add")
+def add(
+    request: Request, name: str, label: Annotated[str, Form()], file: Annotated[list[UploadFile], File()]
+) -> Response:
+    """Puts pictures into a class."""
+    made_data.add(made_data.made(request.app.state.project, name), label, file)
+    return _shown(name)
+
+
+@router.post("/{name}/remove")
+def remove(request: Request, name: str, label: Annotated[str, Form()], picture: Annotated[str, Form()]) -> Response:
+    """Takes a picture out of a class."""
+    made_data.remove(made_data.made(request.app.state.project, name), label, picture)
+    return _shown(name)
+
+
+def _shown(name: str) -> Response:
+    return RedirectResponse(f"/teach/data/{quote(name, safe='')}", 303)

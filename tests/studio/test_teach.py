@@ -1,0 +1,151 @@
+"""Teach: classes made on the spot, the command line that a training becomes, and answers that are corrected."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convolens as cl
+from convolens.models.classify import classifier
+from convolens.studio.jobs.curves import curves
+from tests.studio.test_drop import pixels_in, png
+
+GRAY = np.full((20, 20, 3), 99, np.uint8)
+
+
+@pytest.fixture
+def made(client):
+    answer = client.post("/teach/data", data={"name": "my cups", "classes": "full\nhalf full, empty\n\nfull"})
+    assert answer.status_code == 200 and answer.url.path == "/teach/data/my cups"
+    return "/teach/data/my%20cups"
+
+
+@pytest.fixture
+def model(project):
+    """A classifier with random weights, as a run that was trained on the user's own photos."""
+    run = project.runs / "photos"
+    run.mkdir()
+    classifier(cl.trunk("resnet18", stem="small", width=0.25), classes=["dark", "light"]).save(run / "best.safetensors")
+    (run / "config.json").write_text('{"settings": {"data": "photos"}}')
+    return ".studio/runs/photos"
+
+
+def queued(app):
+    return app.state.queue.jobs()[0]
+
+
+@pytest.fixture
+def app(app, monkeypatch):
+    """Jobs wait: what is asked for is looked at, not done."""
+    monkeypatch.setattr(app.state.queue, "_work", lambda: None)
+    return app
+
+
+def test_classes_are_folders_of_the_projects_own(client, project, made):
+    assert sorted(one.name for one in (project.data / "my cups").iterdir()) == ["empty", "full", "half full"]
+    assert "two are needed" in client.get(made).text and "my cups" in client.get("/teach").text
+
+
+def test_pictures_are_added_shown_and_removed(client, project, made):
+    files = [("file", ("a.png", png(GRAY))), ("file", ("a.png", png(GRAY)))]
+    answer = client.post(f"{made}/add", data={"label": "half full"}, files=files)
+    assert answer.status_code == 200 and "2 pictures" in answer.text
+    one, other = sorted(path.name for path in (project.data / "my cups" / "half full").iterdir())
+    shown = client.get(f"{made}/picture.jpg", params={"label": "half full", "picture": one})
+    assert pixels_in(shown).shape == (20, 20, 3)
+    client.post(f"{made}/remove", data={"label": "half full", "picture": one})
+    assert [path.name for path in (project.data / "my cups" / "half full").iterdir()] == [other]
+
+
+def test_what_cannot_be_a_class_or_a_picture_is_refused(client, project, made):
+    for data, words in (
+        ({"name": "a", "classes": "one"}, "classes: need from 2 to 100 names, got 1"),
+        ({"name": "my cups", "classes": "a\nb"}, "name: need one that is not taken"),
+        ({"name": "../out", "classes": "a\nb"}, "name: need one that a folder can have"),
+        ({"name": "b", "classes": "a\n<script>x</script>"}, "name: need one that a folder can have"),
+        ({"name": ".hidden", "classes": "a\nb"}, "name: need one that a folder can have"),
+    ):
+        answer = client.post("/teach/data", data=data)
+        assert answer.status_code == 400 and words in answer.text, answer.text
+    assert [one.name for one in project.data.iterdir()] == ["my cups"]
+    files = [("file", ("a.png", png(GRAY))), ("file", ("b.png", b"none"))]
+    assert client.post(f"{made}/add", data={"label": "full"}, files=files).status_code == 400
+    assert client.post(f"{made}/add", data={"label": "../full"}, files=files[:1]).status_code == 400
+    assert client.post(f"{made}/remove", data={"label": "full", "picture": "../../../studio.db"}).status_code == 400
+    assert client.get("/teach/data/..%2f..").status_code in (400, 404)
+    assert list((project.data / "my cups" / "full").iterdir()) == []
+
+
+def test_a_training_is_the_command_line_that_one_would_type(client, app, project):
+    form = {"data": "photos", "task": "classify"}
+    assert client.post("/teach/train", data=form).url.path == "/jobs/1"
+    assert queued(app).arguments == ["train", "classify", "photos", "--out", ".studio/runs/photos"]
+    assert queued(app).again == [*queued(app).arguments, "--resume"]
+    client.post(
+        "/teach/train", data={**form, "amount": "all", "minutes": "0.5", "trunk": "resnet18", "taps": "layer1, layer2"}
+    )
+    assert " ".join(queued(app).arguments) == (
+        "train classify photos --out .studio/runs/photos --trunk resnet18 --stem small "
+        "--tap layer1 --tap layer2 --finetune all --minutes 0.5 --checkpoint-seconds 5"
+    )
+    client.post("/teach/train", data={"data": "photos", "task": "detect", "trunk": "vgg16/hed"})
+    assert "--trunk vgg16 --weights hed --finetune all --minutes 2" in " ".join(queued(app).arguments)
+
+
+def test_what_cannot_be_trained_is_refused_before_it_is_a_job(client, app, project):
+    (project.folder / "-x").mkdir()
+    for form, status in (
+        ({"data": "../elsewhere"}, 400), ({"data": "photos", "task": "paint"}, 400),
+        ({"data": "photos", "trunk": "resnet18/--out"}, 400), ({"data": "photos", "minutes": "-1"}, 422),
+        ({"data": "photos", "amount": "some"}, 422), ({}, 422),
+    ):  # fmt: skip
+        assert client.post("/teach/train", data=form).status_code == status, form
+    assert app.state.queue.jobs() == []
+    client.post("/teach/train", data={"data": "-x"})
+    assert queued(app).arguments[2] == "./-x"  # a folder, no option
+
+
+def test_a_picture_is_tried_and_a_wrong_answer_put_into_a_copy_of_the_data(client, project, model):
+    before = sorted(project.folder.glob("photos/**/*"))
+    answer = client.post("/teach/play", data={"run": model}, files={"file": ("new.png", png(GRAY))})
+    assert answer.status_code == 200
+    file = answer.url.params["file"]
+    expected = cl.load(project.folder / model).predict(project.folder / file)
+    assert f'<h2 id="answer">{expected.labels[0]}</h2>' in answer.text
+    assert f"{100 * expected.scores[0]:.1f} %" in answer.text
+    answer = client.post("/teach/play/correct", data={"run": model, "file": file, "label": "light"})
+    assert "Noted: this is light" in answer.text and ".studio/data/photos-corrected" in answer.text
+    copied = project.data / "photos-corrected"
+    assert len(list(copied.glob("dark/*"))) == 3 and len(list(copied.glob("light/*"))) == 4
+    client.post("/teach/play/correct", data={"run": model, "file": file, "label": "dark"})
+    assert len(list(copied.glob("dark/*"))) == 4  # into the same copy
+    assert sorted(project.folder.glob("photos/**/*")) == before
+    assert client.post("/teach/play/correct", data={"run": model, "file": file, "label": "cat"}).status_code == 400
+
+
+def test_what_is_no_model_or_no_picture_is_a_sentence(client, project, model):
+    assert "need a trained model" in client.get("/teach/play", params={"run": "photos"}).text
+    assert client.get("/teach/play", params={"run": "../x"}).status_code == 400
+    assert client.get("/teach/play", params={"run": model, "file": "photos"}).status_code == 400
+    answer = client.post("/teach/play", data={"run": model}, files={"file": ("a.png", b"none")})
+    assert answer.status_code == 400 and list(project.uploads.iterdir()) == []
+
+
+def test_what_a_detector_finds_is_drawn(client, project):
+    cl.detector("resnet18", classes=["a", "b"], width=0.25, size=96).save(project.runs / "d.safetensors")
+    query = {"run": ".studio/runs/d.safetensors", "file": "photos/dark/0.png"}
+    assert client.get("/teach/play", params=query).status_code == 200
+    assert Image.open(BytesIO(client.get("/teach/play/answer.jpg", params=query).content)).width >= 64
+
+
+def test_a_curve_goes_through_the_values():
+    rows = [
+        {"step": 1, "loss": 3.0},
+        {"step": 2, "loss": 1.0, "validation_top1": 0.5},
+        {"step": 3, "loss": 2.0, "validation_top1": 1},
+    ]
+    loss, top1 = curves(rows)
+    assert (loss.points, loss.first, loss.last) == ("0.0,0.0 150.0,100.0 300.0,50.0", "3", "2")
+    assert top1.points == "150.0,100.0 300.0,0.0"
+    assert curves(rows[:1]) == []
