@@ -5,22 +5,11 @@ from io import BytesIO
 import numpy as np
 import pytest
 import soundfile
-from PIL import Image
 
 import convolens as cl
 from convolens.studio import pictures, uploads
 from convolens.studio.changes import CHANGES
-
-
-def png(pixels):
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def pixels_in(answer):
-    assert answer.status_code == 200, answer.text
-    return np.asarray(Image.open(BytesIO(answer.content)))
+from tests.studio.conftest import pixels_in, png
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 import convolens as cl
-from convolens.models.classify import classifier
 from convolens.studio.jobs.curves import curves
-from tests.studio.test_drop import pixels_in, png
+from tests.studio.conftest import pixels_in, png, queued
 
 GRAY = np.full((20, 20, 3), 99, np.uint8)
 
@@ -19,27 +18,6 @@ def made(client):
     answer = client.post("/teach/data", data={"name": "my cups", "classes": "full\nhalf full, empty\n\nfull"})
     assert answer.status_code == 200 and answer.url.path == "/teach/data/my cups"
     return "/teach/data/my%20cups"
-
-
-@pytest.fixture
-def model(project):
-    """A classifier with random weights, as a run that was trained on the user's own photos."""
-    run = project.runs / "photos"
-    run.mkdir()
-    classifier(cl.trunk("resnet18", stem="small", width=0.25), classes=["dark", "light"]).save(run / "best.safetensors")
-    (run / "config.json").write_text('{"settings": {"data": "photos"}}')
-    return ".studio/runs/photos"
-
-
-def queued(app):
-    return app.state.queue.jobs()[0]
-
-
-@pytest.fixture
-def app(app, monkeypatch):
-    """Jobs wait: what is asked for is looked at, not done."""
-    monkeypatch.setattr(app.state.queue, "_work", lambda: None)
-    return app
 
 
 def test_classes_are_folders_of_the_projects_own(client, project, made):
@@ -77,7 +55,7 @@ def test_what_cannot_be_a_class_or_a_picture_is_refused(client, project, made):
     assert list((project.data / "my cups" / "full").iterdir()) == []
 
 
-def test_a_training_is_the_command_line_that_one_would_type(client, app, project):
+def test_a_training_is_the_command_line_that_one_would_type(waiting, client, app, project):
     form = {"data": "photos", "task": "classify"}
     assert client.post("/teach/train", data=form).url.path == "/jobs/1"
     assert queued(app).arguments == ["train", "classify", "photos", "--out", ".studio/runs/photos"]
@@ -93,7 +71,7 @@ def test_a_training_is_the_command_line_that_one_would_type(client, app, project
     assert "--trunk vgg16 --weights hed --finetune all --minutes 2" in " ".join(queued(app).arguments)
 
 
-def test_what_cannot_be_trained_is_refused_before_it_is_a_job(client, app, project):
+def test_what_cannot_be_trained_is_refused_before_it_is_a_job(waiting, client, app, project):
     (project.folder / "-x").mkdir()
     for form, status in (
         ({"data": "../elsewhere"}, 400), ({"data": "photos", "task": "paint"}, 400),

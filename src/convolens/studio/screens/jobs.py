@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,6 +20,7 @@ from convolens.studio.rendering import Tab, environment, page
 
 TABS = (Tab("Jobs", "/jobs", "what runs and what ran"),)
 router = APIRouter(prefix="/jobs")
+RESTYLED = "restyled.png"  # as Restyle calls it
 EVERY = 0.5  # seconds between two looks
 
 
@@ -86,8 +88,15 @@ def _values(queue: Queue, job: Job) -> dict[str, Any]:
         "said": said,
         "lines": curves(progress.rows),
         "has_model": has_model,
+        "picture": _drawn_at(folder),
         "python": _python(job),
     }
+
+
+def _drawn_at(folder: Path | None) -> int:
+    """When a restyled picture was written last, as an address that changes with it; 0 where there is none."""
+    file = None if folder is None else folder / RESTYLED
+    return 0 if file is None or not file.is_file() else file.stat().st_mtime_ns
 
 
 def _python(job: Job) -> str:
