@@ -42,6 +42,8 @@ def call(luck: Random) -> str:
             arguments[one] = None
         if one in LASTING and isinstance(arguments[one], int) and arguments[one] > right[one] + 1:
             arguments[one] = right[one] + 1
+    if arguments.get("data") == "/":  # all that there is takes as long as it does
+        arguments["data"] = "/dev"
     before = set(place().iterdir()) if name in WRITING else None
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):

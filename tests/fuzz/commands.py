@@ -12,6 +12,7 @@ from convolens.cli import run
 from tests.fuzz.form import Command, Refused
 
 CODES = (0, 1, 2)
+WORDS = ("error: ", "skipped: ", "gone: ", "failed: ")  # which a line that says why begins with
 
 
 def run_command(command: Command, given: Path, folder: Path) -> None:
@@ -36,7 +37,7 @@ def run_command(command: Command, given: Path, folder: Path) -> None:
     assert code in CODES, f"{words}: exit code {code}"
     assert "Traceback" not in said + stdout.getvalue(), f"{words}: {said}"
     if code == 2:
-        refusals = [line for line in said.splitlines() if line.startswith(("error: ", "skipped: "))]
+        refusals = [line for line in said.splitlines() if line.startswith(WORDS)]
         assert refusals, f"{words}: exit code 2 and no word of why: {said!r:.300}"
         raise Refused(refusals[0])
     assert code == 0 or words[0] == "doctor", f"{words}: exit code {code}"

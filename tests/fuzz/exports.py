@@ -1,11 +1,14 @@
-"""What programs to annotate with export: CVAT, labelme, Label Studio, Hugging Face, Open Images."""
+"""What programs to annotate with export: CVAT, labelme, Label Studio, Hugging Face, Open Images, VIA, Create ML."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 from tests.data import writing
@@ -90,10 +93,51 @@ def put_open_images(folder: Path, data: bytes) -> Path:
     return folder
 
 
+@cache
+def via_seeds() -> list[bytes]:
+    """A project; and what is exported of one, of the first version, with every shape."""
+    shapes = ({"name": "polygon", "all_points_x": [1, 9, 9], "all_points_y": [1, 1, 9]}, {"name": "point", "cx": 1},
+              {"name": "circle", "cx": 9, "cy": 9, "r": 3}, {"name": "polyline"},
+              {"name": "ellipse", "cx": 9, "cy": 9, "rx": 3, "ry": 2, "theta": 0.5})  # fmt: skip
+    said = ({"class": "cat"}, {"class": {"cat": True, "dog": True}}, {"name": "dog", "size": "3"}, {}, {"class": 7})
+    regions = {f"{at}": {"shape_attributes": shape, "region_attributes": attributes}
+               for at, (shape, attributes) in enumerate(zip(shapes, said, strict=True))}  # fmt: skip
+    exported = {"a.png99": {"filename": "a.png", "size": 99, "regions": regions, "file_attributes": {"caption": "x"}}}
+    return [written(writing.write_via, "via_project.json"), json.dumps(exported).encode()]
+
+
+def via_table_seeds() -> list[bytes]:
+    """A table whose cells hold JSON."""
+    return [written(writing.write_via_csv, "via_region_data.csv")]
+
+
+def change_cells(data: bytes, luck: Random) -> bytes:
+    """The JSON in one cell of a table; or the table."""
+    if luck.random() < 0.5:
+        return change_table(data, luck)
+    rows = list(csv.reader(io.StringIO(data.decode())))
+    row = luck.choice(rows[1:])
+    at = luck.choice([at for at, cell in enumerate(row) if cell.startswith("{")])
+    row[at] = change_json(row[at].encode(), luck).decode(errors="surrogateescape")
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode(errors="surrogatepass")
+
+
+@cache
+def createml_seeds() -> list[bytes]:
+    """Boxes; and labels, under RectLabel's names."""
+    labels = [{"imagefilename": "a.png", "annotation": "cat"}, {"imagefilename": "b.png", "annotation": ["dog"]}]
+    return [written(writing.write_createml, "_annotations.createml.json"), json.dumps(labels).encode()]
+
+
 FORMATS = {
     "cvat": form("annotations.xml", cvat_seeds, change_xml),
     "labelme": form("a.json", labelme_seeds, change_json),
     "label studio": form("project.json", studio_seeds, change_json),
     "metadata.jsonl": form("metadata.jsonl", metadata_seeds, change_lines_of_json),
     "open images": form("train-annotations-bbox.csv", open_images_seeds, change_table, put_open_images),
+    "via": form("via_region_data.json", via_seeds, change_json),
+    "via table": form("via_region_data.csv", via_table_seeds, change_cells),
+    "createml": form("createml.json", createml_seeds, change_json),
 }

@@ -10,7 +10,10 @@ from tests.fuzz import (
     onnx_files,
     pictures,
     predictions,
+    projects,
     second,
+    shards,
+    shares,
     sounds,
     weights,
 )
@@ -24,8 +27,11 @@ FORMATS: dict[str, Format] = {
     **onnx_files.FORMATS,
     **annotations.FORMATS,
     **exports.FORMATS,
+    **projects.FORMATS,
+    **shards.FORMATS,
     **kernels.FORMATS,
     **predictions.FORMATS,
+    **shares.FORMATS,
 }
 MUTATORS = ("first", "second")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from convolens.cli.telling import answer, answer_line, tell, tell_failure, tell_written
 
 if TYPE_CHECKING:
-    from convolens.inference.predict import Predictor
+    from convolens.inference.predict import BulkResult, Predictor
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder of train, a .safetensors or .onnx file.")]
 Data = Annotated[
@@ -33,6 +34,7 @@ ShardOption = Annotated[
     typer.Option("--shard", metavar="N/M", help="Do the N-th of M equal shares of the pictures; see convolens merge."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+REASONS_SHOWN = 5  # of pictures that failed; a thousand would fill the terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -160,6 +162,7 @@ def predict(
         failed = found.failed
         before = f", {found.before:,} before" if found.before else ""
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")
+        _tell_reasons(found, far=bool(far))
         tell_written(found.lines, "" if far else f"annotated pictures are in {out / 'pictures'}")
         if known is not None:
             from convolens.evaluation.detections import write_coco_results
@@ -177,6 +180,20 @@ def predict(
             tell_written(table)
     if failed:
         raise typer.Exit(2)
+
+
+def _tell_reasons(found: BulkResult, *, far: bool) -> None:
+    """Says why pictures failed: the first reasons, and where all of them are."""
+    from convolens.inference.lines import prediction_lines
+
+    if not found.failed:
+        return
+    if not far:
+        errors = (line["error"] for line in prediction_lines(Path(found.lines)) if "error" in line)
+        for sentence in islice(errors, REASONS_SHOWN):
+            tell_failure(f"error: {sentence}")
+    if far or found.failed > REASONS_SHOWN:
+        tell_failure(f"error: {found.failed:,} pictures failed; why is in their lines of {found.lines}")
 
 
 def _print_predictions(

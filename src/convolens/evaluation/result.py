@@ -13,7 +13,7 @@ from numpy import ndarray
 from convolens.data import Skipped
 from convolens.errors import ArgumentError, DataError, FormatError, printable
 from convolens.evaluation.plots import bars, plotted
-from convolens.media.files import AnyPath, write_json, writing
+from convolens.media.files import AnyPath, as_path, write_json, writing
 from convolens.media.picture_files import is_picture
 from convolens.media.showing import Drawn, as_png, in_html, new_axes, titled
 
@@ -128,7 +128,7 @@ class Evaluation(dict[str, Any], Drawn):
             FileError: it cannot be written.
             ArgumentError: as in `page`.
         """
-        target = Path(path)
+        target = as_path(path, "where to write")
         if target.suffix == ".json":
             write_json(target, self)
         elif target.suffix == ".html":

@@ -46,7 +46,7 @@ def wrap_module(
     names = (taps,) if isinstance(taps, str) else tuple(taps)
     known = [name for name, _ in module.named_modules() if name]
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             hint = did_you_mean(name, known) or (f", such as {known[-1]!r}" if known else "")
             raise ArgumentError(f"taps: need names of submodules, got {name!r}{hint}")
     if not names:

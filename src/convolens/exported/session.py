@@ -49,7 +49,16 @@ def open_session(source: Path | bytes, name: object, device: str = "auto") -> In
             need_memory(2 * source.stat().st_size, name)
             source = source.read_bytes()
         providers = _providers(device, onnxruntime.get_available_providers())
-        return onnxruntime.InferenceSession(source, options, providers=providers)
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
+        _need_texts(session)
+        return session
+
+
+def _need_texts(session: InferenceSession) -> None:
+    """Asks once for every name and fact: one that is not UTF-8 is refused here, and not wherever it is first read."""
+    session.get_modelmeta().custom_metadata_map  # noqa: B018 - a property that decodes
+    for one in (*session.get_inputs(), *session.get_outputs()):
+        one.name, one.type, one.shape  # noqa: B018 - so do these
 
 
 def run(session: InferenceSession, inputs: Mapping[str, Any], name: object) -> dict[str, NDArray[Any]]:

@@ -80,7 +80,7 @@ def read_changes(path: AnyPath) -> tuple[Change, ...]:
         DataError: a decision is none, or one picture has two.
     """
     file = need_file(as_path(path, "a file of changes"), "a file of changes")
-    found = tuple(_lines(file))
+    found = tuple(dict.fromkeys(_lines(file)))  # a line that stands there twice decides once
     seen: dict[tuple[str, str], Change] = {}
     for one in found:
         if one.decision not in DECISIONS:

@@ -145,6 +145,9 @@ class _Windows:
 
 def _pool(x: Tensor, w: _Windows, *, with_argmax: bool) -> tuple[Tensor, Tensor]:
     """The maxima and where they lay; without `with_argmax` the second is not to be used."""
+    if 0 in x.shape[:2]:  # no pictures, or, which torch refuses, no channels
+        y = x.new_empty((*x.shape[:2], *w.y_size))
+        return y, y.to(torch.int64)
     if core.runs_on(x) and core.is_channels_last(x) and x.numel():
         y, argmax = core.pool(x, w.size, (*w.stride, *w.padding, *w.dilation), w.y_size, with_argmax=with_argmax)
         return y, y if argmax is None else argmax

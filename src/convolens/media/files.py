@@ -64,14 +64,14 @@ def need_file(path: AnyPath, what: str = "a file") -> Path:
     return file
 
 
-def as_path(path: object, need: str) -> Path:
+def as_path(path: object, need: str, subject: str = "path") -> Path:
     """A path that was given for an argument.
 
     Raises:
         ArgumentError: no text and no path.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise ArgumentError(f"path: need {need}, got {type(path).__name__}")
+        raise ArgumentError(f"{subject}: need {need}, got {type(path).__name__}")
     return Path(path)
 
 

@@ -104,6 +104,12 @@ def usable_dpi(across: float, down: float) -> tuple[float, float] | None:
     return (float(across), float(down)) if 1 < across < 1e5 and 1 < down < 1e5 else None
 
 
+def profile_of(image: Image.Image) -> bytes | None:
+    """The colour profile; of a TIFF that has a number in its place, none."""
+    found = image.info.get("icc_profile")
+    return found if isinstance(found, bytes) and found else None
+
+
 def texts_of(image: Image.Image) -> tuple[tuple[str, str], ...]:
     """A PNG's keywords and texts; not what other metadata was put into them."""
     found = getattr(image, "text", {}) if image.format == "PNG" else {}

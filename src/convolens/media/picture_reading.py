@@ -130,11 +130,11 @@ def _frame(image: Image.Image, data: bytes, name: str, long_profile: bytes | Non
     """The page that an opened picture stands at."""
     check_size(image.size)
     need_room(image.size, DEEP if picture_png.is_deep(image, data) else image.mode)
-    icc = long_profile or image.info.get("icc_profile")
+    icc = long_profile or picture_metadata.profile_of(image)
     words = _words_of(image)  # a TIFF's tables cannot be read after loading
     if image.format == "PNG":
         image.getexif()  # of several the first holds, as for the header; after loading Pillow takes the last
-    picture_tiff.tell_further_channels(image, name)
+    picture_tiff.look_at(image, name)
     if picture_png.is_deep(image, data):
         pixels = picture_png.decode(data)
     elif image.format == "JPEG" and image.mode in ("L", "RGB") and data.endswith(_END_OF_JPEG):
@@ -193,6 +193,7 @@ def _of_deep_tiff(name: str, data: bytes, layouts: list[picture_tiff.Layout], at
     layout = layouts[at]
     check_size(layout.size)
     need_room(layout.size, DEEP)
+    picture_tiff.need_room_for_tile(layout.tile)
     pixels = picture_metadata.upright(picture_tiff.decode(data, at, layout, name), layout.orientation)
     exif, xmp = picture_metadata.tiff_exif(data, layout.offset), picture_metadata.upright_xmp(layout.xmp)
     return Picture(pixels, layout.icc, exif, xmp, layout.dpi, others=layout.others)
@@ -213,7 +214,7 @@ def displayed(image: Image.Image) -> Num[np.ndarray, "height width *channels"]:
     with decoding_picture("picture"):
         image.load()
         if not image.mode.startswith("I;16"):
-            shown, _ = _as_displayable(image, image.info.get("icc_profile"), "picture")
+            shown, _ = _as_displayable(image, picture_metadata.profile_of(image), "picture")
             return picture_metadata.upright(np.asarray(shown), picture_metadata.orientation_of(image))
         return picture_metadata.upright(np.asarray(image), picture_metadata.orientation_of(image))
 

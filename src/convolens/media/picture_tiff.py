@@ -19,12 +19,13 @@ from convolens.errors import FormatError
 from convolens.media.notes import note
 from convolens.media.picture_metadata import IPTC_TAG, usable_dpi
 from convolens.media.pixels import as_gray_or_colors, without_opacity
+from convolens.memory import need_memory
 
 _MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
 _COLORS = {_WHITE_IS_ZERO: 1, _GRAY: 1, _RGB: 3}
 _NAMES = {3: "palette", 4: "mask", _CMYK: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 32803: "a camera's raw data"}
-_SAMPLES_PER_PIXEL = 277
+_SAMPLES_PER_PIXEL, _TILE = 277, (322, 323)
 _PREMULTIPLIED, _OPACITY = 1, 2  # what ExtraSamples says of a channel
 
 
@@ -41,6 +42,7 @@ class Layout(NamedTuple):
     icc: bytes | None
     xmp: object
     dpi: tuple[float, float] | None
+    tile: tuple[int, int, int]  # width, height and bytes; of strips nothing, as they are no larger than the picture
     others: tuple[str, ...]  # what else it holds that is not carried, in words
 
     @property
@@ -82,11 +84,30 @@ def _layout(tags: Any, offset: int) -> Layout:
         extras=several(338, ()),
         orientation=int(tags.get(274, 1)),
         offset=offset,
-        icc=tags.get(34675),
+        icc=icc if isinstance(icc := tags.get(34675), bytes) and icc else None,
         xmp=tags.get(700),
         dpi=_dpi(tags),
+        tile=tile_of(tags),
         others=("IPTC",) if IPTC_TAG in tags else (),
     )
+
+
+def tile_of(tags: Any) -> tuple[int, int, int]:
+    """Width, height and bytes of a tile, of which libtiff takes the memory of a whole one however small the picture."""
+    width, height = (int(tags.get(tag, 0)) for tag in _TILE)
+    bits = tags.get(258, (1,))
+    deepest = max(bits if isinstance(bits, tuple) else (bits,), default=1)
+    return width, height, width * height * int(deepest) * int(tags.get(_SAMPLES_PER_PIXEL, 1)) // 8
+
+
+def need_room_for_tile(tile: tuple[int, int, int]) -> None:
+    """Refuses a tile that the memory budget does not hold.
+
+    Raises:
+        MemoryRefused: it does not.
+    """
+    width, height, size = tile
+    need_memory(size, f"tile of {width} × {height} pixels", "save it with smaller tiles")
 
 
 def _dpi(tags: Any) -> tuple[float, float] | None:
@@ -120,10 +141,15 @@ def decode(data: bytes, page: int, layout: Layout, name: str) -> NDArray[np.uint
     return _shown(samples, colors, layout, name)
 
 
-def tell_further_channels(image: Image.Image, name: str) -> None:
-    """A word on those of a TIFF of 8 bits that Pillow leaves out."""
+def look_at(image: Image.Image, name: str) -> None:
+    """What is to be known of a TIFF of 8 bits before Pillow decodes it: room for a tile, and what is left out.
+
+    Raises:
+        MemoryRefused: the memory budget does not hold a tile.
+    """
     if image.format == "TIFF":
         tags: Any = image
+        need_room_for_tile(tile_of(tags.tag_v2))
         more = int(tags.tag_v2.get(_SAMPLES_PER_PIXEL, 1)) - len(image.getbands())
         if more > 0:
             note(f"{name}: holds {more} further channels that are no opacity; they are left out")

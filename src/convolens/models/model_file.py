@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeError, WeightsError
-from convolens.media.files import AnyPath, need_file, writing
+from convolens.media.files import AnyPath, as_path, need_file, writing
 from convolens.media.inputs import also_given
 from convolens.media.result_folders import BEST
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
@@ -112,7 +112,7 @@ def write_model_file(path: AnyPath, model: nn.Module, facts: Mapping[str, Any]) 
         WeightsError: the name does not end in `.safetensors`.
         FileError: it cannot be written.
     """
-    target = Path(path)
+    target = as_path(path, "a model file to write")
     if target.suffix != ".safetensors":
         raise WeightsError(f"{target}: need a name that ends in .safetensors, got {target.suffix or 'no suffix'}")
     stated = {"format": FORMAT, "version": VERSION, **facts}

@@ -105,6 +105,8 @@ def _headers(shard: str, size: int) -> Iterator[tarfile.TarInfo]:
             tar = stack.enter_context(tarfile.open(fileobj=cast(BufferedReader, window), mode="r:"))
             kept: list[tarfile.TarInfo] = tar.members  # type: ignore[attr-defined]
             while (member := tar.next()) is not None:
+                if member.size < 0:  # numbers of the long kind have a sign; the next header would lie before this one
+                    raise FileError(f"{shown}: damaged shard: {member.name!r} has a size of {member.size:,}; {_ANEW}")
                 yield member
                 kept.clear()  # of which it keeps all
             window.seek(tar.offset)

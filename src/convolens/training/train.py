@@ -11,11 +11,10 @@ from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
 from convolens.errors import ArgumentError, did_you_mean, need_one_of
-from convolens.media.files import AnyPath
+from convolens.media.files import AnyPath, as_path
 from convolens.media.inputs import given as given_files
 from convolens.torch_loading import need_networks
 
@@ -221,9 +220,10 @@ def train(
         chosen, at_hand = weights_at_hand(task) if weights is None else (TRUNK, weights)
         given |= {"trunk": chosen, "weights": at_hand}
     if out is None:
-        given["out"] = default_run(data, resume=resume, overwrite=overwrite)
+        out = default_run(data, resume=resume, overwrite=overwrite)
+    given["out"] = as_path(out, "a run folder", "out")
     given["chosen"] = trunk is None
-    with given_files(data, weights, validation, results=Path(given["out"])):
+    with given_files(data, weights, validation, results=given["out"]):
         return _trained(task, given, options())
 
 

@@ -8,7 +8,9 @@ https://docs.supervisely.com/data-organization/00_ann_format_navi.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -25,12 +27,13 @@ from convolens.media.picture_files import is_left_out
 META = "meta.json"
 ANNOTATIONS, PICTURES = "ann", "img"
 DEEPEST = 8  # data sets within data sets
+MOST_LOOKED_INTO = 1000  # folders, to tell whether one of them is a data set's
 
 
 def recognize(path: Path) -> bool:
     """Whether it is a project's folder or its `meta.json`, or a data set's folder."""
     path = _folder(path)
-    return path.is_dir() and any(_looks_right(folder) for folder in _data_sets(path, {}))
+    return path.is_dir() and any(_looks_right(folder) for folder in _near(path) if (folder / ANNOTATIONS).is_dir())
 
 
 def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -> Reading:
@@ -61,6 +64,19 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
 
 def _folder(path: Path) -> Path:
     return path.parent if path.name == META else path
+
+
+def _near(path: Path) -> Iterator[Path]:
+    """The folders of a tree, the nearest first, and not all of a whole disk's: somebody may have given that."""
+    waiting = deque([(path, 0)])
+    for _ in range(MOST_LOOKED_INTO):
+        if not waiting:
+            return
+        folder, depth = waiting.popleft()
+        yield folder
+        if depth < DEEPEST:
+            with suppress(OSError):  # told when it is read
+                waiting.extend((inner, depth + 1) for inner in folders_in(folder))
 
 
 def _data_sets(folder: Path, closed: dict[Path, str], depth: int = 0) -> Iterator[Path]:
