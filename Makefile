@@ -54,15 +54,18 @@ check: setup  ## format, lint, types, import layers, the reference and the examp
 	$(BIN)/python docs/make_reference.py --check
 	$(BIN)/pytest -q --doctest-modules src/convolens
 
-# The sanitized core stands beside a copy of the package; -S keeps the editable install from taking its place. The
-# address sanitizer must be loaded first, and libstdc++ with it, as it intercepts exceptions.
+# The sanitized core stands beside a copy of the package, in place of one that lay there (grep sees that it is the right
+# one); -S keeps the editable install from taking its place. The address sanitizer must be loaded first, and libstdc++
+# with it, as it intercepts exceptions.
 SANITIZED := build/sanitize
 sanitize: setup  ## the core's tests under the address and undefined-behaviour sanitizers, loads and stores checked
 	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCONVOLENS_SANITIZE=ON -DCONVOLENS_CHECK_EXTENTS=ON \
 	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
 	$(BIN)/cmake --build $(SANITIZED)
 	rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site && cp -r src/convolens $(SANITIZED)/site
+	rm -f $(SANITIZED)/site/convolens/_core*.so
 	$(BIN)/cmake --install $(SANITIZED) --prefix $(SANITIZED)/site
+	grep -q __asan_init $(SANITIZED)/site/convolens/_core*.so
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	PYTHONPATH=$(SANITIZED)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])") \
@@ -74,7 +77,9 @@ sanitize-threads: setup  ## the core by several threads at once, and its tests, 
 	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
 	$(BIN)/cmake --build $(SANITIZED_THREADS)
 	rm -rf $(SANITIZED_THREADS)/site && mkdir -p $(SANITIZED_THREADS)/site && cp -r src/convolens $(SANITIZED_THREADS)/site
+	rm -f $(SANITIZED_THREADS)/site/convolens/_core*.so
 	$(BIN)/cmake --install $(SANITIZED_THREADS) --prefix $(SANITIZED_THREADS)/site
+	grep -q __tsan_init $(SANITIZED_THREADS)/site/convolens/_core*.so
 	export LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	  TSAN_OPTIONS=halt_on_error=1:report_signal_unsafe=0:suppressions=$(abspath core/tsan.supp) OPENBLAS_NUM_THREADS=1 \
 	  PYTHONPATH=$(SANITIZED_THREADS)/site:$$($(BIN)/python -c "import site; print(site.getsitepackages()[0])"); \

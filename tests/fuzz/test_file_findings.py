@@ -1,6 +1,7 @@
 """What the campaign found in files of further formats, as small as it was made: refused in a sentence now, or right."""
 
 import io
+import os
 import struct
 from dataclasses import replace
 
@@ -12,9 +13,10 @@ from PIL import Image, TiffImagePlugin
 
 import convolens as cl
 from convolens import cli
+from convolens.data.conversion.converting import writable
 from convolens.data.formats import supervisely
 from convolens.data.formats.supervisely.reader import MOST_LOOKED_INTO
-from convolens.errors import ArgumentError, MemoryRefused, WeightsError
+from convolens.errors import ArgumentError, DataError, MemoryRefused, WeightsError
 from convolens.exported.loading import load_exported
 from convolens.labels import apply_changes
 from convolens.media.found_pictures import find_pictures
@@ -100,6 +102,22 @@ def test_a_project_is_recognized_without_a_look_into_every_folder_of_a_disk(tmp_
     monkeypatch.setattr(supervisely.reader, "MOST_LOOKED_INTO", 10)
     assert not supervisely.recognize(tmp_path)
     assert len(looked) == 10 < MOST_LOOKED_INTO
+
+
+@pytest.mark.parametrize("to", [one for one in writable() if one != "folders"])
+@pytest.mark.parametrize("part", ["picture", "class"])
+def test_a_name_that_is_not_utf_8_is_refused_by_formats_that_are_text(tmp_path, part, to):
+    networks.stage_classes(tmp_path)
+    old = tmp_path / "data" / ("cat/0.png" if part == "picture" else "cat")
+    try:
+        old.rename(os.fsdecode(bytes(old) + b"\x8e.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    if (to, part) == ("labelme", "picture"):  # whose JSON has escapes
+        assert cl.convert(tmp_path / "data", tmp_path / "new", to=to, progress=False).pictures == {"": 8}
+        return
+    with pytest.raises(DataError, match=r"in UTF-8, without control characters|need boxes for"):
+        cl.convert(tmp_path / "data", tmp_path / "new", to=to, progress=False)
 
 
 @pytest.mark.parametrize("size", [-512, -(1 << 80)])

@@ -251,8 +251,10 @@ def test_the_command_line_prints_or_fills_a_folder_with_the_same_answers(classif
     assert cli.run(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""  # answers alone go to stdout
+    error = printed.err.splitlines()[-1]
     assert err.splitlines() == [
         "4 done, 1 failed",
+        error,
         f"wrote {tmp_path / 'out' / 'predictions.jsonl'}: annotated pictures are in {tmp_path / 'out' / 'pictures'}",
     ]
     assert lines(tmp_path / "out" / "predictions.jsonl") == [json.loads(line) for line in printed.out.splitlines()]

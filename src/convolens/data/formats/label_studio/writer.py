@@ -31,7 +31,7 @@ def write(folder: Path, data: DataSet, pictures: Sequence[Placed]) -> None:
 
 
 def _task(one: Placed, data: DataSet, *, predicted: bool) -> dict[str, Any]:
-    told = {"image": f"/data/local-files/?d={quote(one.name)}"}
+    told = {"image": f"/data/local-files/?d={quote(need_plain(one.name, 'a picture', one.example.file))}"}
     told |= {"split": split_name(one.example.split)} if one.example.split else {}
     return {"data": told, "predictions" if predicted else "annotations": [{"result": list(_regions(one, data))}]}
 
