@@ -13,6 +13,7 @@ from jaxtyping import config, install_import_hook
 
 from tests.memory import resident
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests that import onnxruntime themselves report to nobody
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # networks are made on a GPU where there is one; truths are the CPU's
 
 # Who runs the tests behind a shell's `&` or `nohup` has these ignored, and so would the processes that tests interrupt.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
@@ -75,6 +76,20 @@ COMMANDS = {
     "weights import": Command("weights import in/vgg11.pth out/trunk.safetensors --trunk vgg11", slow=True),
     "weights import .h5": Command("weights import in/hed.h5 out/trunk.safetensors --trunk vgg16", slow=True),
     "convert": Command("convert in/several.csv out/yolo --to yolo"),
+    "predict part": Command(
+        "predict in/runs/labels in/pictures --out out/part --shard 1/2 --batch 4 --device cpu", locks=True
+    ),
+    "predict shard": Command("predict in/runs/labels in/photos.tar --out out/predicted --device cpu", locks=True),
+    "blur part": Command("blur in/pictures out/soft --sigma 2 --shard 2/2", locks=True),
+    "merge": Command("merge in/parts/1 in/parts/2 --out out/whole"),
+    "features": Command("features in/runs/head in/few --out out/features.parquet --device cpu"),
+    "export": Command("export in/runs/head out/model.onnx --check in/pictures/01.png", slow=True),
+    "apply": Command("apply in/labels.changes.csv in/photos --to out/mended"),
+    "doctor labels": Command(
+        f"doctor in/photos --labels --out out/labels.changes.csv --html out/labels.html {_TRUNK} --tap layer2.1 "
+        "--size 32 --device cpu",
+        code=1,  # there are doubtful ones
+    ),
     "doctor": Command("doctor in/several.csv --html out/doctor.html"),
     "scan": Command("scan in/runs/head in/pictures/01.png out/scan.png --class disc --window 16 --device cpu"),
     "trace": Command(f"trace in/pictures/01.png out/traced.png --tap layer1.0 {_TRUNK} --device cpu"),
@@ -84,6 +99,7 @@ COMMANDS = {
 MANY = {
     "predict": "pictures",
     "predict detect": "pictures",
+    "features": "few",
     "explain": "photos",
     "blur": "pictures",
     "stylize folder": "few",
@@ -105,8 +121,40 @@ def make_inputs(folder: Path) -> None:
     (folder / "few").mkdir()
     for number in (1, 2):
         shutil.copy(folder / f"pictures/{number:02}.png", folder / "few")
+    _write_shard(folder)
+    _write_decisions(folder)
+    apart(lambda: _write_parts(folder))
     apart(lambda: _write_weights(folder))
     _write_sounds(folder)
+
+
+def _write_shard(folder: Path) -> None:
+    """The photos as a tar shard in WebDataset's layout."""
+    with tarfile.open(folder / "photos.tar", "w") as shard:
+        for path in sorted((folder / "photos").rglob("*.png")):
+            shard.add(path, path.relative_to(folder / "photos").as_posix())
+
+
+def _write_decisions(folder: Path) -> None:
+    """One picture gets the other class, and one is left out."""
+    paths = sorted(path.relative_to(folder / "photos").as_posix() for path in (folder / "photos").rglob("*.png"))
+    classes = sorted({path.partition("/")[0] for path in paths})
+    rows = [(paths[0], *classes, 0.9, "relabel"), (paths[-1], *classes[::-1], 0.8, "set aside")]
+    with (folder / "labels.changes.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("path", "label", "suggested", "probability", "decision"), *rows])
+
+
+def _write_parts(folder: Path) -> None:
+    """What two machines predicted, each for its share."""
+    import convolens as cl
+    from convolens.inference.predict import predict_files
+
+    (folder / "parts").mkdir()
+    for number in (1, 2):
+        predict_files(
+            cl.load(folder / "runs/labels", device="cpu"), [folder / "few"], folder / "parts" / str(number),
+            shard=f"{number}/2", progress=False,
+        )  # fmt: skip
 
 
 def _write_weights(folder: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from convolens.labels.mending import RECORD
+
 GROWING = ("log.jsonl", "predictions.part.jsonl")  # lines are added as the work goes on
 
 
@@ -32,6 +34,7 @@ def leftovers(work: Path) -> list[str]:
     """Names of what no finished command leaves: what is hidden, growing or temporary."""
     out, tmp = work / "out", work / "tmp"
     found = [path for path in out.rglob("*") if path.name.startswith(".") or path.name == "predictions.part.jsonl"]
+    found = [path for path in found if path.name != RECORD]
     found += [path for path in tmp.rglob("*") if not path.name.startswith("torchinductor_")]  # torch's, and empty
     return [str(path.relative_to(work)) for path in sorted(found)]
 
@@ -109,6 +112,13 @@ def _read(path: Path) -> None:
         case ".html":
             if not data.rstrip().endswith(b"</html>"):
                 raise ValueError("cut short")
+        case ".parquet":
+            if not data.startswith(b"PAR1") or data[-4:] != b"PAR1":
+                raise ValueError("cut short")
+        case ".onnx":
+            from convolens.exported.session import open_session
+
+            open_session(data, path, "cpu")
         case ".npy":
             np.load(io.BytesIO(data))
         case ".csv":

@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # Where weights in other files are looked for. What is exported has none; a stranger's file shall not have others read.
 _ELSEWHERE, _NOWHERE = "session.model_external_initializers_file_folder_path", f"{os.devnull}/nowhere"
+_REPORTS_NOTHING = "ORT_DISABLE_TELEMETRY"
 _QUIET = 4  # of ONNX Runtime's levels of what it says: what is fatal
+
+
+def onnx_runtime() -> Any:
+    """ONNX Runtime, which sends nothing to anybody.
+
+    Recent builds (1.32 is one) report to their maker what is run, from the import on, unless the environment says otherwise
+    (its Privacy.md). What the environment says already stays.
+    """
+    os.environ.setdefault(_REPORTS_NOTHING, "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def open_session(source: Path | bytes, name: object, device: str = "auto") -> InferenceSession:
@@ -38,8 +51,7 @@ def open_session(source: Path | bytes, name: object, device: str = "auto") -> In
     """
     if find_spec("onnxruntime") is None:
         raise need_package("onnxruntime", "export", str(name))
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # which holds cores that others want

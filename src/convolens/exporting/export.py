@@ -15,7 +15,7 @@ from convolens.arrays import Real, as_flag
 from convolens.errors import ArgumentError, need_package
 from convolens.exported.facts import BATCH, PICTURE, PICTURES, Facts
 from convolens.exported.loading import load_exported
-from convolens.exported.session import open_session
+from convolens.exported.session import onnx_runtime, open_session
 from convolens.exporting.browser_runtime import browser_runtime
 from convolens.exporting.eight_bits import AT_MOST, EightBits, told
 from convolens.exporting.making import make
@@ -129,6 +129,7 @@ def export(
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(package) is None:
             raise need_package(package, "export", "export")
+    onnx_runtime()  # before another package imports it
     target = _checked_target(path)
     own = exportable(_on_cpu(model), taps)
     _check_options(own, opset, batched, raw)

@@ -23,7 +23,7 @@ import onnx
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError
-from convolens.exported.session import failures_told
+from convolens.exported.session import failures_told, onnx_runtime
 
 # What ONNX Runtime has integer kernels for; a residual network's sums are among them, or each would go by floats.
 _KINDS = ("Conv", "Gemm", "MatMul", "Relu", "Add", "MaxPool")
@@ -42,6 +42,7 @@ def quantized(network: onnx.ModelProto, batches: Iterable[NDArray[np.float32]]) 
         ArgumentError: no batch, or a network of one layer.
         WeightsError: ONNX Runtime cannot quantize it.
     """
+    onnx_runtime()
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     chosen = _leading_to_weights(network)
