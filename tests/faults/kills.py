@@ -19,6 +19,7 @@ KILLS = (signal.SIGKILL, signal.SIGTERM)
 SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
 Kinds = tuple[signal.Signals, ...]
 SELDOM = 5  # commands that take long are disturbed in every fifth round alone
+ALREADY = ("is already there", "has the changes of")  # what `convert`, `merge` and `apply` say of what they made before
 TRUE_SHARE = 0.02  # of the cases: a true process takes seconds until torch is imported
 
 
@@ -53,7 +54,7 @@ def one(workplace: Workplace, name: str, luck: random.Random, kinds: Kinds) -> d
             break
     if killed and not wrong:
         done = run(workplace.again(command), workplace.folder)
-        if "is already there" not in done.err:  # which `convert` refuses: it was killed when all was done
+        if not any(words in done.err for words in ALREADY):  # it was killed when all was done
             wrong = workplace.wrong(command, done, known.files)
         else:
             wrong = difference(snapshot(workplace.out), known.files)
