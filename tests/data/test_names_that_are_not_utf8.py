@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from convolens.cli import app
 from convolens.errors import FileError
 from tests.data.test_folders import fill
+from tests.fuzz.networks import network
 
 
 @pytest.fixture
@@ -34,6 +36,26 @@ def test_doctor_train_evaluate_and_predict(capsys):
     for page in ("doctor.html", "evaluated.html"):
         assert r"caf\xe9.png" in Path(page).read_text(encoding="utf-8")
     assert r"caf\udce9.png" in Path("predicted/predictions.jsonl").read_text(encoding="utf-8")  # JSON's own escape
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_tables_have_the_escapes(suffix):
+    network().save("model.safetensors")
+    run(["doctor", "data", "--table", f"doctor{suffix}"], 1)
+    run(["predict", "model.safetensors", "data", "--out", "predicted", "--table", f"predicted{suffix}"])
+    tables = [f"doctor{suffix}", f"predicted{suffix}"]
+    if suffix == ".parquet":
+        run(["features", "model.safetensors", "data", "--out", "features.parquet"])
+        tables.append("features.parquet")
+    for table in tables:
+        assert rb"data/dark/caf\xe9.png" in contents(table), table
+
+
+def contents(table):
+    if table.endswith(".csv"):
+        return Path(table).read_bytes()
+    return repr(pyarrow.parquet.read_table(table).to_pydict()).replace(r"\\", "\\").encode()
 
 
 @pytest.mark.usefixtures("named")

@@ -27,8 +27,8 @@ _QUIET = 4  # of ONNX Runtime's levels of what it says: what is fatal
 def onnx_runtime() -> Any:
     """ONNX Runtime, which sends nothing to anybody.
 
-    Recent builds (1.32 is one) report to their maker what is run, from the import on, unless the environment says otherwise
-    (its Privacy.md). What the environment says already stays.
+    Recent builds (1.32 is one) report to their maker what is run, from the import on, unless the environment says
+    otherwise (its Privacy.md). What the environment says already stays.
     """
     os.environ.setdefault(_REPORTS_NOTHING, "1")
     import onnxruntime

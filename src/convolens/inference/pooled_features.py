@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError, FormatError
-from convolens.media.files import AnyPath, need_target, writing
+from convolens.media.files import AnyPath, in_utf8, need_target, writing
 from convolens.media.inputs import given
 from convolens.media.picture_files import File, Outcome, attempt, count_pictures, decoded_ahead, find_pictures
 from convolens.media.table_files import need_table
@@ -128,7 +128,7 @@ def _write_rows(table: Path, rows: Iterator[Row], taps: Sequence[str]) -> int:
         writer = stack.enter_context(pyarrow.parquet.ParquetWriter(draft, schema))
 
         def flush() -> None:
-            columns: dict[str, Any] = {"path": [name for name, _ in waiting]}
+            columns: dict[str, Any] = {"path": [in_utf8(name) for name, _ in waiting]}
             columns |= {tap: [values[at] for _, values in waiting] for at, tap in enumerate(taps)}
             writer.write_table(pyarrow.table(columns, schema=schema))
             waiting.clear()

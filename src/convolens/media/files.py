@@ -16,7 +16,7 @@ from errno import EACCES
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from convolens.errors import ArgumentError, FileError, FormatError
+from convolens.errors import ArgumentError, FileError, FormatError, printable
 from convolens.media.drafts import drop, new_draft
 from convolens.media.inputs import need_no_input
 from convolens.sources.addresses import as_address, place_of
@@ -311,6 +311,17 @@ def write_rows(path: AnyPath, rows: Sequence[Mapping[str, Any]], columns: Sequen
     """
     names = dict.fromkeys([*columns, *(name for row in reversed(rows) for name in row)])
     with writing(path) as draft, draft.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(names))
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(stream)
+        writer.writerow(map(in_utf8, names))
+        writer.writerows([in_utf8(row.get(name, "")) for name in names] for row in rows)
+
+
+def in_utf8(value: Any) -> Any:
+    r"""A text as a table can hold it: with escapes for the bytes of a name that is not UTF-8; all else as it is.
+
+    >>> print(in_utf8("caf\udce9.png"), in_utf8(7))
+    caf\xe9.png 7
+    """
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return "".join(printable(letter) if "\ud800" <= letter <= "\udfff" else letter for letter in value)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convolens.errors import FormatError, need_package
-from convolens.media.files import AnyPath, need_target, write_rows, writing
+from convolens.media.files import AnyPath, in_utf8, need_target, write_rows, writing
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -47,6 +47,6 @@ def write_table(path: AnyPath, rows: Sequence[Mapping[str, Any]], columns: Seque
     import pyarrow.parquet
 
     names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    table_of = pyarrow.table({name: [row.get(name) for row in rows] for name in names})
+    table_of = pyarrow.table({in_utf8(name): [in_utf8(row.get(name)) for row in rows] for name in names})
     with writing(table) as draft:
         pyarrow.parquet.write_table(table_of, draft)
