@@ -9,7 +9,7 @@ CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
 .PHONY: docs demo test test-avx2 test-slow test-browser fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads
-.PHONY: neon bench wheel format clean setup
+.PHONY: neon portable bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -109,6 +109,10 @@ fuzz-parsers: setup  ## our parsers of files for MINUTES, coverage-guided by ath
 
 neon: setup  ## the core's tests on NEON: cross-compiled, in an emulator; says which Debian packages that needs
 	.ci/neon
+
+portable: setup  ## the core for macOS, Windows, musl and AArch64: compiled and linked by Zig, tried where an emulator is
+	$(BIN)/python -c "import ziglang" 2>/dev/null || $(PIP) install -c constraints.txt ziglang
+	.ci/portable
 
 # An environment of its own: nobody needs Sphinx to work on the code.
 SITE := build/docs

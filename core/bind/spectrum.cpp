@@ -1,11 +1,11 @@
 // The binding of correlations by transforms of overlapping blocks.
 #include "bind/correlation.hpp"
 #include "runtime/fourier.hpp"
+#include "runtime/platform.hpp"
 
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <vector>
@@ -33,7 +33,7 @@ public:
              "Spectrum: need a size for each axis, or rows and columns of a line");
         shape_.in = c.in;
         c.in == Scalar::f32 ? measure<float>(job, sizes) : measure<double>(job, sizes);
-        memory_.reset(std::aligned_alloc(64, (size_t(memory_bytes()) + 63) / 64 * 64));
+        memory_.reset(allocate_aligned((size_t(memory_bytes()) + 63) / 64 * 64));
         if (!memory_)
             throw std::bad_alloc();
         vector_bytes_ = kernels().vector_bytes;
@@ -108,7 +108,7 @@ private:
     }
 
     struct Free {
-        void operator()(void *p) const { std::free(p); }
+        void operator()(void *p) const { free_aligned(p); }
     };
     size_t kernel_axes_;
     int parts_, vector_bytes_;

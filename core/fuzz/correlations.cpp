@@ -38,7 +38,7 @@ void lay_out(Data &data, Problem &p, int reached, int64_t longest) {
             d = (d + 1) % c.count;
         done[d] = true;
         x_step += in(data, 0, 1) * c.parts * in(data, 0, 3), out_step += in(data, 0, 1) * c.parts * in(data, 0, 3);
-        const int64_t sign = data.ConsumeBool() ? -1 : 1;
+        const int64_t sign = data.coin() ? -1 : 1;
         c.axes[d].x_stride = sign * x_step, c.axes[d].out_stride = out_step;
         if (sign < 0)
             below += x_step * (sizes[d] - 1);
@@ -58,7 +58,7 @@ template <class From, class In, class To> void run(Data &data, Scalar from, Scal
         return;
     const int64_t rank = in(data, 1, 4), nonzeros = in(data, 1, 9);
     const int64_t rows = c.count < 2 ? 1 : c.axes[c.count - 2].kernel_size, columns = c.axes[c.count - 1].kernel_size;
-    Exactly<From> x(p.x_scalars, data.ConsumeBool());
+    Exactly<From> x(p.x_scalars, data.coin());
     x.fill_from(data);
     Exactly<In> weights((kind == 0 ? p.weights : kind == 1 ? nonzeros : rank * rows) * c.parts);
     Exactly<In> second(rank * columns * c.parts);
@@ -87,7 +87,7 @@ template <class From, class In, class To> void run(Data &data, Scalar from, Scal
 
 template <class T> void outer(Data &data, Scalar scalar) {
     OuterJob job{nullptr, nullptr, nullptr, scalar, 1, int(in(data, 1, 4)), {}};
-    job.parts = scalar != Scalar::i64 && data.ConsumeBool() ? 2 : 1;
+    job.parts = scalar != Scalar::i64 && data.coin() ? 2 : 1;
     int64_t x = job.parts, weights = job.parts, out = job.parts, sizes[3] = {x, x, x};
     for (int d = job.count; d-- > 0;) {
         const int64_t size = in(data, 1, d == job.count - 1 ? 90 : 7), missing = in(data, 0, 2);
@@ -96,7 +96,7 @@ template <class T> void outer(Data &data, Scalar scalar) {
         sizes[2] += out * (size - 1);
         x *= missing == 1 ? 1 : size, weights *= missing == 2 ? 1 : size, out = out * size + job.parts * in(data, 0, 2);
     }
-    Exactly<T> a(sizes[0], data.ConsumeBool()), b(sizes[1]);
+    Exactly<T> a(sizes[0], data.coin()), b(sizes[1]);
     a.fill_from(data), b.fill_from(data);
     on_each_set("outer", 0, [&] {
         Exactly<T> result(sizes[2]);
@@ -138,7 +138,7 @@ void correlations(Data &data) {
     case 12:
         return outer<float>(data, S::f32);
     default:
-        return data.ConsumeBool() ? outer<double>(data, S::f64) : outer<int64_t>(data, S::i64);
+        return data.coin() ? outer<double>(data, S::f64) : outer<int64_t>(data, S::i64);
     }
 }
 

@@ -1,8 +1,7 @@
 // libFuzzer's entry: `make fuzz-core MINUTES=20`.
 #include "fuzz.hpp"
+#include "runtime/platform.hpp"
 #include "runtime/threads.hpp"
-
-#include <sys/mman.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,21 +10,20 @@
 
 namespace convolens::fuzzing {
 
-constexpr int64_t page = 4096;
+constexpr int64_t page = 16384; // or a part of it, on every system here
 
 Fenced::Fenced(int64_t bytes, bool at_front) {
     const int64_t inside = (bytes + page - 1) / page * page;
     bytes_ = inside + 2 * page;
-    void *const all = mmap(nullptr, size_t(bytes_), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (all == MAP_FAILED || mprotect(static_cast<char *>(all) + page, size_t(inside), PROT_READ | PROT_WRITE) != 0)
+    all_ = static_cast<char *>(fenced_pages(size_t(inside), size_t(page)));
+    if (!all_)
         std::abort();
-    all_ = static_cast<char *>(all);
     data_ = all_ + page + (at_front ? 0 : inside - bytes);
 }
 
 Fenced::~Fenced() {
     if (all_)
-        munmap(all_, size_t(bytes_));
+        unmap_pages(all_, size_t(bytes_));
 }
 
 std::vector<const char *> sets() {

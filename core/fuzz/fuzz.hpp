@@ -7,8 +7,6 @@
 #include "jobs/correlation.hpp"
 #include "runtime/kernels.hpp"
 
-#include <fuzzer/FuzzedDataProvider.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -19,9 +17,27 @@
 
 namespace convolens::fuzzing {
 
-using Data = FuzzedDataProvider;
+// The fuzzer's bytes as numbers, from the end on: as many for each as its range needs, zeros when there are no more.
+class Data {
+public:
+    Data(const uint8_t *bytes, size_t size) : bytes_(bytes), left_(size) {}
 
-inline int64_t in(Data &data, int64_t least, int64_t most) { return data.ConsumeIntegralInRange(least, most); }
+    int64_t in(int64_t least, int64_t most) {
+        const uint64_t range = uint64_t(most) - uint64_t(least);
+        uint64_t number = 0;
+        for (int bits = 0; bits < 64 && range >> bits && left_; bits += 8)
+            number = number << 8 | bytes_[--left_];
+        return int64_t(uint64_t(least) + (range == UINT64_MAX ? number : number % (range + 1)));
+    }
+    bool coin() { return in(0, 1); }
+    size_t left() const { return left_; }
+
+private:
+    const uint8_t *bytes_;
+    size_t left_;
+};
+
+inline int64_t in(Data &data, int64_t least, int64_t most) { return data.in(least, most); }
 
 // Memory between two pages that nobody may touch, which it ends at (or, `at_front`, begins at): what goes past it ends
 // the process, also in code that no sanitizer knows.
@@ -55,14 +71,14 @@ public:
 
     void fill_from(Data &data) {
         // A few bytes decide, as the fuzzer would otherwise spend its input on values that no branch looks at.
-        uint32_t state = data.ConsumeIntegral<uint16_t>() + 1u;
+        uint32_t state = uint32_t(in(data, 0, 65535)) + 1u;
         for (int64_t i = 0; i < size(); ++i) {
             state = state * 1664525u + 1013904223u;
             (*this)[i] = T(int(state >> 24) % 9 - (std::is_unsigned_v<T> ? 0 : 4) * (T(-1) < T(0)));
         }
         if constexpr (std::is_floating_point_v<T>)
-            while (size() > 0 && data.remaining_bytes() > 0 && in(data, 0, 7) == 7)
-                (*this)[in(data, 0, size() - 1)] = data.ConsumeBool() ? T(NAN) : T(INFINITY);
+            while (size() > 0 && data.left() > 0 && in(data, 0, 7) == 7)
+                (*this)[in(data, 0, size() - 1)] = data.coin() ? T(NAN) : T(INFINITY);
     }
 
     void fill_finite(Data &data) {

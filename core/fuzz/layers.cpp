@@ -13,7 +13,7 @@ template <class T> struct Stack {
     Stack(Data &data, int64_t n_, int64_t h_, int64_t w_, int64_t c_, bool dense = false)
         : n(n_), h(h_), w(w_), c(c_), step_w(c + (dense ? 0 : in(data, 0, 3))),
           step_h(w * step_w + (dense ? 0 : in(data, 0, 3))), step_n(h * step_h + (dense ? 0 : in(data, 0, 3))),
-          memory((n - 1) * step_n + (h - 1) * step_h + (w - 1) * step_w + c, data.ConsumeBool()) {}
+          memory((n - 1) * step_n + (h - 1) * step_h + (w - 1) * step_w + c, data.coin()) {}
 
     template <class U = T> Pictures<U> view() { return {memory.data(), n, h, w, c, step_n, step_h, step_w}; }
 };
@@ -31,7 +31,7 @@ struct Filters {
         int64_t step = 1, origin = 0;
         for (int i = 0, first = int(in(data, 0, 3)); i < 4; ++i) {
             const int d = (first + 3 * i) % 4;
-            const bool back = data.ConsumeBool();
+            const bool back = data.coin();
             *steps[d] = back ? -step : step;
             origin += back ? step * (sizes[d] - 1) : 0;
             step *= sizes[d];
@@ -48,13 +48,13 @@ struct After {
     Epilogue epilogue;
 
     After(Data &data, const Stack<float> &y, bool may_add)
-        : scale(y.c), bias(y.c), residual(y.memory.size()), epilogue{nullptr, nullptr, nullptr, data.ConsumeBool()} {
+        : scale(y.c), bias(y.c), residual(y.memory.size()), epilogue{nullptr, nullptr, nullptr, data.coin()} {
         scale.fill_finite(data), bias.fill_finite(data), residual.fill_finite(data);
-        if (data.ConsumeBool())
+        if (data.coin())
             epilogue.scale = scale.data();
-        if (data.ConsumeBool())
+        if (data.coin())
             epilogue.bias = bias.data();
-        if (may_add && data.ConsumeBool())
+        if (may_add && data.coin())
             epilogue.residual = residual.data();
     }
 };
@@ -65,8 +65,8 @@ void winograd(Data &data) {
     const int64_t top = in(data, 0, 2), left = in(data, 0, 2);
     const int64_t rows = h + top + in(data, 0, 2) - 2, columns = w + left + in(data, 0, 2) - 2;
     WinogradJob job{};
-    job.tile = data.ConsumeBool() ? 2 : 4, job.pad_top = top, job.pad_left = left;
-    job.pool = data.ConsumeBool(), job.edge = top < 2 && left < 2 && data.ConsumeBool();
+    job.tile = data.coin() ? 2 : 4, job.pad_top = top, job.pad_left = left;
+    job.pool = data.coin(), job.edge = top < 2 && left < 2 && data.coin();
     const int64_t each = job.pool ? 2 : 1;
     if (rows < each || columns < each)
         return;
@@ -75,7 +75,7 @@ void winograd(Data &data) {
     Filters weights(data, filters, c, 3, 3);
     After after(data, y, !job.pool);
     job.x = x.view<const float>(), job.weights = weights.view, job.epilogue = after.epilogue;
-    const bool ready = data.ConsumeBool();
+    const bool ready = data.coin();
     on_each_set("winograd", (job.tile == 2 ? 1e-5 : 1e-4) * 16 * 9 * double(c), [&] {
         Exactly<float> transformed(ready ? kernels().winograd_weights_size(filters, c, job.tile) : 0);
         if (ready)
@@ -104,7 +104,7 @@ void weight_gradient(Data &data) {
 }
 
 void windowed(Data &data) {
-    const bool apart = data.ConsumeBool();
+    const bool apart = data.coin();
     const int64_t channels = in(data, 1, 40), filters = apart ? channels : in(data, 1, 60);
     const int64_t kh = in(data, 1, 6), kw = in(data, 1, 6);
     ConvJob job{};
@@ -163,9 +163,8 @@ void pool(Data &data) {
     x.memory.fill_from(data);
     Exactly<int64_t> argmax(y.memory.size());
     Stack<float> gradient(data, n, h, w, c, true);
-    const bool marked = data.ConsumeBool(), beside = job.rows == job.stride_h && job.columns == job.stride_w &&
-                                                     job.pad_top + job.pad_left == 0 &&
-                                                     job.dilation_h * job.dilation_w == 1;
+    const bool marked = data.coin(), beside = job.rows == job.stride_h && job.columns == job.stride_w &&
+                                              job.pad_top + job.pad_left == 0 && job.dilation_h * job.dilation_w == 1;
     job.x = x.view<const float>();
     on_each_set("pool", 0, [&] {
         job.y = y.view(), job.argmax = marked ? argmax.data() : nullptr;
@@ -187,7 +186,7 @@ void pool(Data &data) {
 void average(Data &data) {
     const int64_t side = in(data, 1, 5), n = in(data, 1, 2), h = in(data, 1, 16), w = in(data, 1, 16),
                   c = in(data, 1, 70);
-    const bool up = data.ConsumeBool(); // the last, incomplete window counts
+    const bool up = data.coin(); // the last, incomplete window counts
     const int64_t rows = (h + (up ? side - 1 : 0)) / side, columns = (w + (up ? side - 1 : 0)) / side;
     if (rows < 1 || columns < 1)
         return;
@@ -208,7 +207,7 @@ void average(Data &data) {
 
 void masks(Data &data) {
     const int64_t count = in(data, 0, 300);
-    const bool at_front = data.ConsumeBool();
+    const bool at_front = data.coin();
     Exactly<float> values(count, at_front);
     values.fill_from(data);
     on_each_set("masks", 0, [&] {

@@ -35,7 +35,7 @@ template <class From, class To, class W> void resample(Data &data, Scalar from, 
     job.row_stride = job.columns * job.channels + in(data, 0, 5);
     const Axis1<W> down(data, job.rows), across(data, job.columns);
     job.down = down.windows, job.across = across.windows;
-    Exactly<From> image((job.rows - 1) * job.row_stride + job.columns * job.channels, data.ConsumeBool());
+    Exactly<From> image((job.rows - 1) * job.row_stride + job.columns * job.channels, data.coin());
     image.fill_finite(data);
     job.image = image.data();
     const double bound = std::is_integral_v<To> ? 1 : 8 * 24 * 24 * (sizeof(To) == 4 ? 1e-6 : 1e-14);
@@ -55,10 +55,10 @@ template <class From, class To> void sobel(Data &data, Scalar scalar) {
     const auto row_map = a_map(data, job.rows, job.rows + 2), column_map = a_map(data, job.columns, job.columns + 2);
     job.row_map = row_map.data(), job.column_map = column_map.data();
     job.fill = double(in(data, 0, 4)), job.side = double(in(data, 1, 3)), job.middle = double(in(data, 1, 10));
-    Exactly<From> image((job.rows - 1) * job.row_stride + job.columns * job.channels, data.ConsumeBool());
+    Exactly<From> image((job.rows - 1) * job.row_stride + job.columns * job.channels, data.coin());
     image.fill_from(data);
     job.image = image.data();
-    const bool apart = data.ConsumeBool();
+    const bool apart = data.coin();
     on_each_set("sobel", apart ? 0 : 400 * (sizeof(To) == 4 ? 3e-7 : 1e-15), [&] {
         const int64_t count = job.rows * job.columns * job.channels;
         Exactly<To> first(count), second(apart ? count : 0);

@@ -42,7 +42,7 @@ template <class T> struct Block {
 
 template <class T> void run(Data &data) {
     const Block<T> block(data);
-    const int parts = data.ConsumeBool() ? 2 : 1;
+    const int parts = data.coin() ? 2 : 1;
     BlocksJob job{};
     Correlation &c = job.correlation;
     c.from = c.in = c.to = sizeof(T) == 4 ? Scalar::f32 : Scalar::f64;
@@ -86,6 +86,6 @@ template <class T> void run(Data &data) {
 
 } // namespace
 
-void spectra(Data &data) { data.ConsumeBool() ? run<float>(data) : run<double>(data); }
+void spectra(Data &data) { data.coin() ? run<float>(data) : run<double>(data); }
 
 } // namespace convolens::fuzzing

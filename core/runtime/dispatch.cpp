@@ -1,5 +1,6 @@
 // Chooses the instruction set once, when the module is imported; CONVOLENS_ISA in the environment overrides it.
 #include "runtime/kernels.hpp"
+#include "runtime/processor.hpp"
 
 #include <atomic>
 #include <cstdlib>
@@ -33,15 +34,9 @@ namespace {
 std::vector<const Kernels *> runnable_here() {
     std::vector<const Kernels *> sets{&CONVOLENS_BASE::table};
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                      __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl");
-    if (avx2)
+    if (runs_x86_64_v3())
         sets.push_back(&avx2::table);
-    if (avx512)
+    if (runs_x86_64_v4())
         sets.push_back(&avx512::table);
 #endif
     return sets;

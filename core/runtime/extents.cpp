@@ -1,7 +1,7 @@
 #include "runtime/extents.hpp"
 
 #if CONVOLENS_CHECK_EXTENTS
-#include <pthread.h>
+#include "runtime/platform.hpp"
 
 #include <stdexcept>
 #include <string>
@@ -13,15 +13,9 @@ namespace {
 thread_local Extents *current = nullptr;
 thread_local Extent own_scratch{};
 
-Extent stack_of_this_thread() {
-    pthread_attr_t attributes;
-    void *at = nullptr;
-    size_t bytes = 0;
-    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-        pthread_attr_getstack(&attributes, &at, &bytes);
-        pthread_attr_destroy(&attributes);
-    }
-    return {at, int64_t(bytes), true};
+Extent extent_of_stack() {
+    const Stack stack = stack_of_this_thread();
+    return {stack.begin, stack.bytes, true};
 }
 
 bool holds(const Extent &extent, const void *at, int64_t bytes) {
@@ -46,7 +40,7 @@ void scratch_was_asked_for(bool shared, const void *at, int64_t bytes) {
 }
 
 void check_touched(const void *at, int64_t bytes, bool written) {
-    thread_local const Extent stack = stack_of_this_thread();
+    thread_local const Extent stack = extent_of_stack();
     if (bytes <= 0 || holds(own_scratch, at, bytes) || holds(stack, at, bytes))
         return;
     if (current)

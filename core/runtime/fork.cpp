@@ -1,6 +1,5 @@
 #include "runtime/fork.hpp"
-
-#include <pthread.h>
+#include "runtime/platform.hpp"
 
 #include <vector>
 
@@ -28,12 +27,12 @@ struct Fork {
 Fork &fork_state() {
     static Fork *const one = [] { // never destroyed: a process may fork while it exits
         Fork *made = new Fork;
-        pthread_atfork([] { fork_state().take(); }, [] { fork_state().open(); },
-                       [] {
-                           for (void (*act)() : fork_state().acts)
-                               act();
-                           fork_state().open();
-                       });
+        at_fork([] { fork_state().take(); }, [] { fork_state().open(); },
+                [] {
+                    for (void (*act)() : fork_state().acts)
+                        act();
+                    fork_state().open();
+                });
         return made;
     }();
     return *one;

@@ -1,8 +1,8 @@
 #include "runtime/fourier.hpp"
 #include "runtime/fork.hpp"
+#include "runtime/platform.hpp"
 
 #include <cmath>
-#include <cstdlib>
 #include <list>
 #include <map>
 #include <new>
@@ -126,10 +126,10 @@ template <class T> std::shared_ptr<const T> line_twiddles(int64_t rows, int64_t 
         if (one.rows == rows && one.columns == columns && one.lanes == lanes)
             return one.table;
     const int64_t n = rows * columns;
-    T *table = static_cast<T *>(std::aligned_alloc(64, (size_t(2 * n) * sizeof(T) + 63) / 64 * 64));
+    T *table = static_cast<T *>(allocate_aligned((size_t(2 * n) * sizeof(T) + 63) / 64 * 64));
     if (!table)
         throw std::bad_alloc();
-    const std::shared_ptr<const T> owner(table, [](const T *p) { std::free(const_cast<T *>(p)); });
+    const std::shared_ptr<const T> owner(table, [](const T *p) { free_aligned(const_cast<T *>(p)); });
     const Roots<T> roots(n);
     const std::vector<int64_t> frequency = frequencies(rows);
     for (int64_t r = 0; r < rows; ++r)

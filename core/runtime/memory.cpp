@@ -1,10 +1,8 @@
 #include "runtime/memory.hpp"
 #include "runtime/fork.hpp"
-
-#include <sys/mman.h>
+#include "runtime/platform.hpp"
 
 #include <chrono>
-#include <cstdint>
 #include <list>
 #include <mutex>
 #include <new>
@@ -14,7 +12,6 @@
 namespace convolens {
 namespace {
 
-constexpr size_t huge_page = size_t(2) << 20;
 constexpr size_t default_limit = size_t(512) << 20;
 
 // What nobody asked for this long served other sizes or another model. A step that takes longer loses 3 % at most:
@@ -28,20 +25,8 @@ struct PooledBlock {
     Clock::time_point since;
 };
 
-// Memory straight from the system, which gets it back as soon as it is released: malloc takes blocks below 32 MB from a
-// heap, where what lies above them keeps it from shrinking.
-void *map_block(size_t size) {
-    void *const all = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (all == MAP_FAILED)
-        return nullptr;
-    char *const from = static_cast<char *>(all);
-    const size_t before = (huge_page - uintptr_t(from) % huge_page) % huge_page;
-    if (before)
-        munmap(from, before);
-    munmap(from + before + size, huge_page - before);
-    return from + before;
-}
-
+// Its blocks come straight from the system, which gets each back as soon as it is no longer pooled: malloc takes what
+// is below 32 MB from a heap, where what lies above keeps it from shrinking.
 struct BlockPool {
     ForkSafeMutex lock;
     std::list<PooledBlock> pooled; // the most recently released first
@@ -52,7 +37,7 @@ struct BlockPool {
         const auto oldest = Clock::now() - max_idle;
         while (bytes > limit || (!pooled.empty() && pooled.back().since < oldest)) {
             bytes -= pooled.back().bytes;
-            munmap(pooled.back().at, pooled.back().bytes);
+            unmap_pages(pooled.back().at, pooled.back().bytes);
             pooled.pop_back();
         }
     }
@@ -79,12 +64,9 @@ void *take_block(size_t bytes) {
             return at;
         }
     pool.trim();
-    void *at = map_block(size);
+    void *at = map_pages(size);
     if (!at)
         throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-    madvise(at, size, MADV_HUGEPAGE); // advice: a refusal costs only speed
-#endif
     pool.lent.emplace(at, size);
     return at;
 }

@@ -1,8 +1,7 @@
 #include "runtime/scratch.hpp"
-
 #include "runtime/extents.hpp"
+#include "runtime/platform.hpp"
 
-#include <cstdlib>
 #include <new>
 
 namespace convolens {
@@ -14,10 +13,10 @@ struct Buffer {
 
     float *at_least(int64_t wanted) {
         if (wanted > floats) {
-            std::free(data);
+            free_aligned(data);
             data = nullptr, floats = 0;
             const size_t bytes = (size_t(wanted) * sizeof(float) + 63) / 64 * 64;
-            data = static_cast<float *>(std::aligned_alloc(64, bytes));
+            data = static_cast<float *>(allocate_aligned(bytes));
             if (!data)
                 throw std::bad_alloc();
             floats = wanted;
@@ -25,7 +24,7 @@ struct Buffer {
         return data;
     }
 
-    ~Buffer() { std::free(data); }
+    ~Buffer() { free_aligned(data); }
 };
 
 thread_local Buffer buffers[2];

@@ -2,8 +2,7 @@
 #include "runtime/extents.hpp"
 #include "runtime/fork.hpp"
 #include "runtime/openmp.hpp"
-
-#include <sched.h>
+#include "runtime/platform.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -39,7 +38,8 @@ struct Job {
     std::mutex failing{};
     InheritedExtents extents{};
     Clock::time_point caller_done{};
-    Part parts[max_threads]; // of which `count` are set
+    const OpenMP *openmp = nullptr; // whose threads do it; null for the pool's
+    Part parts[max_threads];        // of which `count` are set
 
     Job(int64_t tasks, int threads, Body the_body, void *the_context)
         : body(the_body), context(the_context), count(int(std::min<int64_t>(threads, tasks))) {
@@ -101,11 +101,7 @@ struct Pool {
                     return true;
                 }
             } else if (spin < 2000) {
-#if defined(__x86_64__)
-                __builtin_ia32_pause();
-#else
-                std::this_thread::yield();
-#endif
+                relax();
             } else {
                 state.wait(s, std::memory_order_acquire);
             }
@@ -154,15 +150,6 @@ struct Pool {
     }
 };
 
-int cores_of_this_process() {
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return std::clamp(CPU_COUNT(&set), 1, max_threads);
-#endif
-    return std::clamp(int(std::thread::hardware_concurrency()), 1, max_threads);
-}
-
 // OpenMP's own variable counts too: who runs several processes side by side sets it, and threads that wait for a core
 // that another process has spin, at many times the cost of the work.
 int initial_threads() {
@@ -170,7 +157,8 @@ int initial_threads() {
         if (const char *text = std::getenv(name))
             if (int count = std::atoi(text); count >= 1)
                 return std::min(count, max_threads);
-    return cores_of_this_process();
+    const int cores = cores_of_this_process();
+    return std::clamp(cores ? cores : int(std::thread::hardware_concurrency()), 1, max_threads);
 }
 
 // Whether another process is using our cores.
@@ -201,9 +189,8 @@ private:
 
 Crowding crowding;
 std::atomic<int> wanted{initial_threads()};
-std::atomic<Parallel> borrowed{nullptr}; // torch's threads; not in a forked child, where OpenMP's are gone for good
-ThreadNumber thread_number = nullptr;    // of a borrowed thread
-Pool *pool = nullptr;                    // never destroyed: a worker may outlive the interpreter's exit
+std::atomic<const OpenMP *> borrowed{nullptr}; // torch's threads; none in a forked child, where they are gone for good
+Pool *pool = nullptr;                          // never destroyed: a worker may outlive the interpreter's exit
 ForkSafeMutex making;
 
 // In a forked child the workers are gone: the pool is forgotten, its memory kept.
@@ -226,11 +213,12 @@ int threads() { return wanted; }
 
 void set_threads(int count) { wanted = std::clamp(count, 1, max_threads); }
 
-bool share_threads() {
-    const TorchThreads found = torch_threads();
-    thread_number = found.number;
-    borrowed = found.number ? found.parallel : nullptr;
-    return borrowed;
+const char *share_threads() {
+    const OpenMP found = openmp_of_torch();
+    // Kept for ever: another thread may be at work with the one before.
+    const OpenMP *const kept = found.runs() ? new OpenMP(found) : nullptr;
+    borrowed = kept;
+    return kept ? kept->path().c_str() : "";
 }
 
 void for_each(int64_t tasks, Body body, void *context) {
@@ -245,9 +233,11 @@ void for_each(int64_t tasks, Body body, void *context) {
         return;
     }
     Job job(tasks, count, body, context);
-    if (const Parallel parallel = borrowed; parallel && !crowding.now()) {
+    if (const OpenMP *const openmp = borrowed; openmp && !crowding.now()) {
+        job.openmp = openmp;
         const auto begin = Clock::now();
-        parallel([](void *j) { static_cast<Job *>(j)->work(thread_number()); }, &job, unsigned(count), 0);
+        openmp->run([](void *j) { static_cast<Job *>(j)->work(static_cast<Job *>(j)->openmp->thread_number()); }, &job,
+                    count);
         crowding.learn(begin, job.caller_done, Clock::now(), tasks, count);
     } else {
         if (p->asked != count)

@@ -24,7 +24,7 @@ template <class F> void parallel(int64_t tasks, const F &f) {
 
 int threads();
 void set_threads(int count);
-bool share_threads();
+const char *share_threads(); // the path of the OpenMP library that they are of, empty where torch has none
 constexpr int max_threads = 256;
 
 } // namespace convolens

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from convolens.errors import DataError
+from convolens.free_memory import free_bytes
 from convolens.training.loader import Minibatch, batch_generator, minibatches, parts_of_epoch
 from convolens.training.optimizers import set_lr
 from convolens.training.order import shards_of
@@ -133,15 +132,4 @@ def _bytes_a_picture(task: TrainingTask) -> int:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    for line in _memory_lines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def _memory_lines() -> list[str]:
-    try:
-        return Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return []
+    return free_bytes()

@@ -1,0 +1,12 @@
+// Which of x86-64's levels this processor and its system can run.
+//
+// Asked of the processor itself: what compilers have for it (`__builtin_cpu_supports`) wants a library of theirs that
+// not every linker brings along.
+#pragma once
+
+namespace convolens {
+
+bool runs_x86_64_v3(); // AVX2, FMA and what belongs to them
+bool runs_x86_64_v4(); // AVX-512 as well, its F, BW, CD, DQ and VL
+
+} // namespace convolens
