@@ -17,10 +17,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/README.md")
-PARTS = {  # the menu: what a page is for, and its pages; every page is in one of them, or the build fails
-    "Begin": ("docs/your-own-pictures", "docs/your-own-detector", "docs/your-model-elsewhere"),
-    "Reference": ("docs/reference/index", "docs/reference/commands", "CHANGELOG"),
-}
+# The menu: four kinds of pages, by what a reader wants, and what is for those who work on it. Every page but those of
+# the reference is in one of them, or the build fails.
+PARTS = {
+    "Tutorials": ("docs/your-own-pictures", "docs/your-own-detector", "docs/gallery"),
+    "How to": (
+        "docs/index", "docs/labels-that-are-wrong", "docs/from-one-format-to-another", "docs/your-model-elsewhere",
+        "docs/memory", "docs/from-one-picture-to-a-billion", "docs/training-over-machines",
+        "docs/predicting-over-machines",
+    ),
+    "Explanation": (
+        "docs/how-the-algorithm-is-chosen", "docs/how-a-convolution-layer-runs", "docs/trunks-taps-receptive-fields",
+        "docs/how-a-training-goes", "docs/how-the-detector-works", "docs/what-the-network-looked-at",
+        "docs/style-taps-gram", "docs/deviations",
+    ),
+    "Reference": (
+        "docs/reference/index", "docs/reference/commands", "docs/files-read-and-kept", "docs/security",
+        "benchmarks/README", "CHANGELOG",
+    ),
+    "Work on it": (
+        "CONTRIBUTING", "ARCHITECTURE", "docs/what-is-promised", "docs/how-it-was-fuzzed", "docs/how-faults-are-tested",
+        "docs/faults-in-torch", "SECURITY",
+    ),
+}  # fmt: skip
 
 CONF = """
 project, author, version = "Convolens", "the authors of Convolens", {version!r}
@@ -81,9 +100,10 @@ def menu(folder: Path) -> str:
     """The menu of all pages, in parts."""
     pages = {str(page.relative_to(folder).with_suffix("")) for page in folder.rglob("*.md")} - {"README"}
     named = {name for names in PARTS.values() for name in names}
-    reference = sorted(name for name in pages - named if name.startswith("docs/reference/"))
-    rest = sorted(name for name in pages - named if not name.startswith("docs/reference/"))
-    parts = {"Begin": PARTS["Begin"], "Understand": tuple(rest), "Reference": (*PARTS["Reference"], *reference)}
+    listed = sorted(name for name in pages - named if name.startswith("docs/reference/"))
+    if lost := pages ^ (named | set(listed)):
+        sys.exit(f"make_site.py: need each page once in PARTS, got {', '.join(sorted(lost))}")
+    parts = {part: (*names, *listed) if part == "Reference" else names for part, names in PARTS.items()}
     trees = (
         f"```{{toctree}}\n:hidden:\n:caption: {part}\n\n" + "\n".join(names) + "\n```\n"
         for part, names in parts.items()
