@@ -33,9 +33,9 @@ test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs the
 test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
 
-# Needs Debian's chromium, or what the environment variable CHROMIUM names, and npm for onnxruntime-web.
-test-browser: setup $(VENV)/.browser  ## the page that runs models, in headless Chromium, from the disk and without network
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser tests/export/test_browser.py
+# Needs Debian's chromium, or what the environment variable CHROMIUM names, and npm for onnxruntime-web and axe-core.
+test-browser: setup $(VENV)/.browser  ## the studio, and the page that runs models, in headless Chromium
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser tests/export/test_browser.py tests/studio
 
 MINUTES ?= 10
 fuzz: setup  ## changed files and odd arguments for MINUTES, counted by outcome; a fixed seed, findings are kept

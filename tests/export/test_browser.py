@@ -4,7 +4,6 @@ Slow to set up (a browser, and 15 MB by npm, once), so not among the default tes
 """
 
 import base64
-import os
 import re
 import shutil
 from importlib.resources import as_file, files
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 import convolens as cl
+from tests.chromium import chromium  # noqa: F401 - a fixture
 from tests.export.conftest import decided, export, picture, trunk
 
 pytestmark = pytest.mark.browser
@@ -28,21 +28,8 @@ LOOK = """async (text) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """A browser, one for all pages."""
-    from playwright.sync_api import sync_playwright
-
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "need Chromium: apt-get install chromium, or name one by CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(chromium):
+def opened(chromium):  # noqa: F811
     """Opens a page's folder; a script that fails fails the test."""
     contexts = []
 
@@ -172,7 +159,7 @@ def test_what_is_no_picture_is_a_sentence(kinds, opened, tmp_path):
     assert page.locator(".card").count() == 0
 
 
-def test_a_folder_that_lacks_a_file_says_which(kinds, chromium, tmp_path):
+def test_a_folder_that_lacks_a_file_says_which(kinds, chromium, tmp_path):  # noqa: F811
     shutil.copytree(kinds[1] / "page", tmp_path / "page")
     (tmp_path / "page" / "model-0.js").unlink()
     context = chromium.new_context()

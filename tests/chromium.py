@@ -1,0 +1,19 @@
+"""Headless Chromium for tests that need a browser: Debian's, or what the environment variable CHROMIUM names."""
+
+import os
+import shutil
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, one for all pages."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "need Chromium: apt-get install chromium, or name one by CHROMIUM"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

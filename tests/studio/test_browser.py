@@ -1,0 +1,284 @@
+"""The studio in headless Chromium, as somebody uses it: a server of its own, a folder of pictures, a mouse and keys.
+
+Slow to set up (a browser, trainings, axe-core by npm), so not among the default tests: `make test-browser`.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convolens as cl
+from convolens.media.images import write_image
+from tests.chromium import chromium  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.browser
+HOSTILE = "<img src=x onerror=document.title='pwned'>"
+SLOW = 240_000  # milliseconds that a training may take on a busy machine
+
+
+class Studio:
+    """A studio of a folder, as its command starts it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-m", "convolens", "studio", str(self.folder), "--no-browser", "--port", "0"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.address = self.process.stdout.readline().strip()
+        self.base = self.address.partition("/?")[0]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self.process.stdout.close()
+
+
+def stripes(random, across, size=48):
+    """A picture of stripes, upright or lying, that a head learns in seconds."""
+    wave = 100 + 80 * np.sin(np.arange(size) / random.uniform(1.2, 3) + random.uniform(0, 6))
+    picture = np.broadcast_to(wave if across else wave[:, None], (size, size))
+    return np.repeat((picture + random.normal(0, 12, (size, size))).clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    random = np.random.default_rng(0)
+    for name, across in (("upright", True), ("lying", False)):
+        (tmp_path / "work" / "stripes" / name).mkdir(parents=True)
+        for number in range(10):
+            write_image(tmp_path / "work" / "stripes" / name / f"{number}.png", stripes(random, across))
+    write_image(tmp_path / "new.png", stripes(random, True))
+    photo = np.zeros((1224, 1632, 3), np.uint8)  # two megapixels
+    photo[300:900, 400:1200] = (200, 120, 60)
+    write_image(tmp_path / "photo.jpg", photo + random.integers(0, 50, photo.shape, np.uint8))
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def studio(folder):
+    made = Studio(folder)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def opened(chromium, studio):  # noqa: F811
+    """Opens the studio as the printed address does; a script that fails, or a request elsewhere, fails the test."""
+    contexts = []
+
+    def open_page(**options):
+        context = chromium.new_context(**options)
+        page = context.new_page()
+        page.wrong = []
+        page.on("pageerror", lambda error: page.wrong.append(str(error)))
+        page.on("console", lambda one: page.wrong.append(one.text) if "Security Policy" in one.text else None)
+        page.on("request", lambda one: page.wrong.append(one.url) if not is_ours(one.url) else None)
+        page.goto(studio.address)
+        contexts.append(context)
+        return page
+
+    def is_ours(url):
+        return url.startswith((studio.base, "blob:", "data:"))
+
+    yield open_page
+    for context in contexts:
+        assert context.pages[0].wrong == []
+        context.close()
+
+
+def dropped(page, studio, path):
+    page.goto(f"{studio.base}/drop")
+    page.set_input_files("#file", path)
+    page.get_by_role("button", name="Look at it").click()
+    page.wait_for_url("**/drop/picture?*")
+
+
+def state(page, wanted):
+    page.locator(f".state.{wanted}").first.wait_for(timeout=SLOW)
+
+
+def begin_a_training(page, studio):
+    """One that takes minutes, of which a state to resume from is kept every few seconds."""
+    page.goto(f"{studio.base}/teach")
+    page.select_option("#data", "stripes")
+    page.get_by_text("How", exact=True).click()
+    page.select_option("#trunk", "resnet18")
+    page.fill("#minutes", "10")
+    page.get_by_role("button", name="Teach it").click()
+    page.locator(".plot").first.wait_for(timeout=SLOW)  # the curve has begun
+
+
+def test_a_picture_is_dropped_changed_and_looked_through(opened, studio, folder):
+    page = opened(viewport={"width": 1440, "height": 900})
+    dropped(page, studio, folder.parent / "photo.jpg")
+    before = page.get_attribute("#shown", "src")
+    page.focus("#sigma")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('#shown').dataset.milliseconds")
+    assert page.get_attribute("#shown", "src") != before and "sigma=8" in page.url
+    assert page.locator("output").text_content() == "8"
+    page.locator("#changed", has_text="--sigma 8").wait_for()
+    print("milliseconds from the slider to the picture:", page.get_attribute("#shown", "data-milliseconds"))
+    page.get_by_role("link", name="What a network sees").click()
+    page.get_by_role("link", name="conv3_3", exact=True).click()
+    trunk = cl.trunk("vgg16")
+    first = page.locator(".maps .over").first
+    first.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    rect = page.locator("#field rect")
+    assert box(rect) == trunk.trace("conv3_3", 2, 1)
+    place = first.bounding_box()
+    rows, columns = (int(page.get_attribute("#seen", f"data-{name}")) for name in ("rows", "columns"))
+    page.mouse.move(place["x"] + place["width"] * 30.5 / columns, place["y"] + place["height"] * 20.5 / rows)
+    assert box(rect) == trunk.trace("conv3_3", 20, 30)
+    picture = page.locator(".stuck .over")
+    place, (width, height) = picture.bounding_box(), map(int, page.get_attribute("#field", "viewBox").split()[2:])
+    page.mouse.click(place["x"] + place["width"] * 100.5 / width, place["y"] + place["height"] * 50.5 / height)
+    x1, y1, x2, y2 = box(page.locator(".maps rect").first)
+    seeing = [
+        (row, column)
+        for row in range(rows)
+        for column in range(columns)
+        if holds(trunk.trace("conv3_3", row, column), 100, 50)
+    ]
+    assert seeing == [(row, column) for row in range(y1, y2) for column in range(x1, x2)]
+
+
+def box(rect):
+    x, y, width, height = (int(rect.get_attribute(name)) for name in ("x", "y", "width", "height"))
+    return x, y, x + width, y + height
+
+
+def holds(field, x, y):
+    return field[0] <= x < field[2] and field[1] <= y < field[3]
+
+
+def test_classes_are_made_taught_played_with_corrected_and_taught_again(opened, studio, folder):
+    page = opened()
+    page.goto(f"{studio.base}/teach")
+    page.fill("#name", "my stripes")
+    page.fill("#classes", "upright\nlying")
+    page.get_by_role("button", name="Make them").click()
+    for name in ("lying", "upright"):
+        section = page.locator(".class", has=page.get_by_role("heading", name=name))
+        section.locator("[type=file]").set_input_files(sorted((folder / "stripes" / name).iterdir()))
+        section.get_by_role("button", name="Add them").click()
+        page.locator(".class", has_text=re.compile(f"{name} 10 pictures")).wait_for()
+    page.get_by_role("button", name="Teach it").click()
+    state(page, "done")
+    page.get_by_role("link", name="Play with it").click()
+    page.set_input_files("#file", folder.parent / "new.png")
+    page.get_by_role("button", name="Ask").click()
+    assert page.locator("#answer").text_content() == "upright"
+    page.get_by_role("button", name="lying", exact=True).click()
+    page.get_by_text("Noted: this is lying").wait_for()
+    assert len(list((folder / ".studio" / "data" / "my stripes" / "lying").iterdir())) == 11
+    page.get_by_role("button", name="Teach it again").click()
+    state(page, "done")
+    assert sorted(one.name for one in (folder / ".studio" / "runs").iterdir()) == ["my stripes", "my stripes-2"]
+    assert len(list((folder / "stripes").glob("*/*"))) == 20
+
+
+def test_a_job_is_cancelled_and_keeps_what_it_has(opened, studio, folder):
+    page = opened()
+    begin_a_training(page, studio)
+    page.get_by_role("button", name="Stop, and keep what it has").click()
+    state(page, "stopped")
+    assert (folder / ".studio" / "runs" / "stripes" / "last.ckpt").is_file()
+
+
+def test_a_server_that_is_killed_finds_its_training_again_and_resumes_what_was_cut(opened, studio, folder):
+    page = opened()
+    begin_a_training(page, studio)
+    studio.kill()  # the server alone: its training goes on
+    studio.start()
+    page.goto(studio.address)
+    page.goto(f"{studio.base}/jobs/1")
+    page.wait_for_timeout(1000)
+    assert page.locator(".state.running").count() == 1
+    worker = folder / ".studio" / "jobs" / "1"
+    child = int((worker / "pid").read_text())
+    parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    studio.kill()  # and now the machine
+    os.kill(parent, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
+    studio.start()
+    page.goto(studio.address)
+    page.goto(f"{studio.base}/jobs/1")
+    state(page, "cut")
+    page.get_by_role("button", name="Resume").click()
+    page.wait_for_url("**/jobs/2")
+    log = folder / ".studio" / "runs" / "stripes" / "log.jsonl"
+    for _ in range(SLOW // 500):
+        if '"resumed"' in log.read_text():
+            break
+        page.wait_for_timeout(500)
+    assert '"resumed"' in log.read_text()
+    page.get_by_role("button", name="Stop, and keep what it has").click()
+    state(page, "stopped")
+    page.wrong[:] = [one for one in page.wrong if not one.startswith("http://127.0.0.1")]  # of the server before
+
+
+def test_names_that_hold_a_script_run_none(opened, studio, folder):
+    (folder / HOSTILE).mkdir()
+    write_image(folder / "shot.png", np.zeros((40, 40, 3), np.uint8))
+    (folder / "shot.png").rename(folder / f"{HOSTILE}.png")
+    page = opened()
+    for path in (
+        "/teach",
+        f"/drop/picture?file={HOSTILE}.png",
+        f"/drop/seen?file={HOSTILE}.png",
+        f"/nowhere/{HOSTILE}",
+    ):
+        page.goto(f"{studio.base}{path}")
+        assert "pwned" not in page.title() and page.locator("img[src=x]").count() == 0, path
+
+
+def test_a_picture_is_dropped_and_changed_without_javascript(opened, studio, folder):
+    page = opened(java_script_enabled=False)
+    dropped(page, studio, folder.parent / "photo.jpg")
+    page.get_by_role("link", name="Edges", exact=True).click()
+    page.focus("#gain")
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Show").click()
+    assert "gain=2.1" in page.get_attribute("#shown", "src")
+
+
+SCREENS = ("/drop", "/drop/picture?file=photo.jpg", "/drop/seen?file=photo.jpg", "/teach", "/restyle", "/take", "/jobs")
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """axe-core's script, by npm."""
+    home = tmp_path_factory.mktemp("axe")
+    subprocess.run(["npm", "install", "--silent", "--prefix", home, "axe-core@4"], check=True, timeout=300)
+    return (home / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
+def test_every_screen_is_accessible_and_as_wide_as_it_is_shown(opened, studio, folder, axe, width, scheme):
+    (folder / "photo.jpg").write_bytes((folder.parent / "photo.jpg").read_bytes())
+    page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for path in SCREENS:
+        page.goto(f"{studio.base}{path}")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")["violations"]
+        serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+        assert serious == [], path
