@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from convolens.errors import FileError
+from convolens.errors import ArgumentError, FileError
 
 NAME = "studio.db"
 PATIENCE = 10.0  # seconds that one writer waits for another
@@ -40,12 +40,18 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, whose rows have names. It sees what was committed before it began to read."""
+        """A connection of its own, whose rows have names. It sees what was committed before it began to read.
+
+        Raises:
+            ArgumentError: a number is asked for that no row can have.
+        """
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
             yield connection
+        except OverflowError as error:
+            raise ArgumentError("number: need one of at most 64 bits, got a larger one") from error
         finally:
             connection.close()
 
