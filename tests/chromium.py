@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+# A camera and a microphone that show and say something, and are allowed without asking.
+FLAGS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -14,6 +17,6 @@ def chromium():
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     assert path, "need Chromium: apt-get install chromium, or name one by CHROMIUM"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()

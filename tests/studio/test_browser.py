@@ -234,6 +234,22 @@ def test_a_server_that_is_killed_finds_its_training_again_and_resumes_what_was_c
     page.wrong[:] = [one for one in page.wrong if not one.startswith("http://127.0.0.1")]  # of the server before
 
 
+def test_a_picture_is_taken_by_the_camera_and_a_sound_by_the_microphone(opened, studio, folder):
+    page = opened()
+    page.goto(f"{studio.base}/drop")
+    page.get_by_role("button", name="Take a picture").click()
+    page.get_by_role("button", name="Now").click()
+    page.wait_for_url("**/drop/picture?*")
+    assert page.evaluate("document.querySelector('#shown').naturalWidth") > 100
+    page.goto(f"{studio.base}/drop")
+    page.get_by_role("button", name="Record a sound").click()
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Stop recording").click()
+    page.wait_for_url("**/drop/sound?*")
+    samples, rate = cl.read_audio(folder / ".studio" / "uploads" / "microphone.wav")
+    assert len(samples) > rate / 2 and abs(samples).max() > 0.01  # it beeps
+
+
 def test_names_that_hold_a_script_run_none(opened, studio, folder):
     (folder / HOSTILE).mkdir()
     write_image(folder / "shot.png", np.zeros((40, 40, 3), np.uint8))
