@@ -115,7 +115,7 @@ def _lines(picture: NDArray[np.uint8], values: Mapping[str, float]) -> NDArray[A
 def _beside_learned(picture: NDArray[np.uint8], values: Mapping[str, float]) -> NDArray[Any]:
     from convolens.features.learned_edges import edges_side_by_side  # loads torch
 
-    drawn: NDArray[Any] = edges_side_by_side(picture, gain=values["gain"])
+    drawn: NDArray[Any] = edges_side_by_side(picture, gain=_GAIN.usual)
     return drawn
 
 
@@ -177,7 +177,7 @@ CHANGES = {
             _READ + "lines = cl.canny(picture, {sigma})",
         ),
         Change(
-            "learned", "Sobel beside learned edges", (_GAIN,), False, _beside_learned,
+            "learned", "Sobel beside learned edges", (), False, _beside_learned,
             "convolens edges {source} {target} --learned",
             _READ + "outlines = cl.learned_edges(picture)",
         ),
