@@ -21,9 +21,10 @@ import convolens as cl
 from benchmarks.calibrate import Measured, fitted, seconds_of, write
 from benchmarks.layers import DEPTHWISE, SHAPES
 from convolens import _core
-from convolens.layers import core, costs, methods
+from convolens.layers import core, costs, methods, packing
 from convolens.layers.geometry import Geometry, conv_geometry
-from convolens.layers.planner import THREADS, LayerSpec, Winograd
+from convolens.layers.planner import PARTS, THREADS, LayerSpec, Winograd
+from convolens.settings import multiplies_tiles
 
 RANDOM_LAYERS = 300
 MIN_PRODUCTS, MAX_PRODUCTS = 2e4, 1.5e9
@@ -129,30 +130,46 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
         if Winograd(tile).refuses(LayerSpec(geometry)) is None:
             measure_winograd(geometry, tile, tensors, timed)
     if geometry.groups == 1:
-        packed = core.packed(weight)
+        packed = packing.packed(weight)
         assert packed is not None
         amounts = costs.im2col_amounts(geometry)
         timed(costs.im2col_kind(geometry), amounts, lambda: core.im2col_output(x, weight, geometry, epilogue, packed))
         amounts = costs.packing_amounts(prod(geometry.weight_shape))
-        timed("im2col packing", amounts, lambda: _core.im2col_weights(core._view(weight), packed.data_ptr()))
+        timed("im2col packing", amounts, lambda: _core.im2col_weights(core.view_of(weight), packed.data_ptr()))
+        for name, parts in PARTS.items() if multiplies_tiles() else ():
+            measure_tiles(geometry, name, parts, tensors, timed)
     if geometry.weight_shape[1] == 1 and geometry.groups == geometry.weight_shape[0] > 1:
-        filters = core.packed_depthwise(weight)
+        filters = packing.packed_depthwise(weight)
         amounts = costs.im2col_amounts(geometry)
         timed("depthwise", amounts, lambda: core.depthwise_output(x, weight, geometry, epilogue, filters))
         amounts = costs.packing_amounts(prod(geometry.weight_shape))
-        timed("depthwise packing", amounts, lambda: _core.depthwise_weights(core._view(weight), filters.data_ptr()))
+        timed("depthwise packing", amounts, lambda: _core.depthwise_weights(core.view_of(weight), filters.data_ptr()))
+
+
+def measure_tiles(
+    geometry: Geometry, name: str, parts: int, tensors: tuple[Tensor, ...], timed: Callable[..., None]
+) -> None:
+    """Products of tiles of bfloat16."""
+    x, weight, bias, _ = tensors
+    epilogue, packed = core.Epilogue(bias, relu=True), packing.tiled(weight, parts)
+    assert packed is not None
+    amounts = costs.tile_amounts(geometry)
+    timed(name, amounts, lambda: core.tiled_output(x, weight, geometry, parts, epilogue, packed))
+    amounts = costs.packing_amounts(prod(geometry.weight_shape) * parts // 2)
+    timed(f"{name} packing", amounts, lambda: _core.tile_weights(core.view_of(weight), parts, packed.data_ptr()))
 
 
 def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
     """Winograd's algorithm on tiles of one size, and its gradients."""
     x, weight, bias, g = tensors
-    name, epilogue, packed = f"winograd{tile}", core.Epilogue(bias, relu=True), core.transformed(weight, tile)
+    name, epilogue, packed = f"winograd{tile}", core.Epilogue(bias, relu=True), packing.transformed(weight, tile)
+    rotated = packing.transformed(weight, tile, rotated=True)
     forward = costs.winograd_amounts(geometry, tile)
     backward = costs.winograd_amounts(geometry, tile, backward=True)
     timed(f"{name} output", forward, lambda: core.winograd_output(x, weight, geometry, tile, epilogue, packed))
-    timed(f"{name} input gradient", backward, lambda: core.winograd_input_gradient(g, weight, geometry, tile))
+    timed(f"{name} input gradient", backward, lambda: core.winograd_input_gradient(g, weight, geometry, tile, rotated))
     amounts = costs.packing_amounts(packed.numel())
-    timed(f"{name} packing", amounts, lambda: _core.winograd_weights(core._view(weight), tile, packed.data_ptr()))
+    timed(f"{name} packing", amounts, lambda: _core.winograd_weights(core.view_of(weight), tile, packed.data_ptr()))
     if tile == 4:
         timed("winograd weight gradient", forward, lambda: core.winograd_weight_gradient(x, g, geometry))
 

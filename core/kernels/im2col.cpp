@@ -9,8 +9,9 @@
 // A 1×1 layer gathers nothing but copies its pixels once, for a constant distance between rows (gemm.hpp). A first
 // layer, of up to four channels, reads its inputs where they are: a kernel's row is one run of columns × channels.
 #include "jobs/layers.hpp"
-#include "kernels/epilogue.hpp"
+#include "kernels/gather.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/panel_epilogue.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/threads.hpp"
 
@@ -48,74 +49,10 @@ inline void put(const Row &row, int64_t k, const float *from, int64_t count) {
     }
 }
 
-// The inputs that output (n, y, x) sees.
-void gather(const ConvJob &job, int64_t n, int64_t y, int64_t x, const Row &row) {
-    const auto &in = job.x;
-    const auto &w = job.weights;
-    const int64_t left = x * job.stride_w - job.pad_left;
-    const bool one_run = in.step_w == in.c && job.dilation_w == 1 && left >= 0 && left + w.columns <= in.w;
-    for (int64_t r = 0; r < w.rows; ++r) {
-        const int64_t at_h = y * job.stride_h - job.pad_top + r * job.dilation_h, k = r * w.columns * in.c;
-        const float *line = at_h >= 0 && at_h < in.h ? in.data + n * in.step_n + at_h * in.step_h : nullptr;
-        if (!line || one_run) {
-            put(row, k, line ? line + left * in.step_w : nullptr, w.columns * in.c);
-            continue;
-        }
-        for (int64_t s = 0; s < w.columns; ++s) {
-            const int64_t at_w = left + s * job.dilation_w;
-            put(row, k + s * in.c, at_w >= 0 && at_w < in.w ? line + at_w * in.step_w : nullptr, in.c);
-        }
-    }
+// The inputs that an output sees, as its row; gives its place in y.
+int64_t gather_row(const ConvJob &job, int64_t output, const Row &row) {
+    return gather(job, output, [&row](int64_t k, const float *from, int64_t count) { put(row, k, from, count); });
 }
-
-// The same for an output by its number; gives its place in y.
-int64_t gather_output(const ConvJob &job, int64_t output, const Row &row) {
-    const auto &y = job.y;
-    const int64_t n = output / (y.h * y.w), pixel = output % (y.h * y.w);
-    gather(job, n, pixel / y.w, pixel % y.w, row);
-    return n * y.step_n + pixel / y.w * y.step_h + pixel % y.w * y.step_w;
-}
-
-// Sums of `count` outputs for a panel that ends beyond the last filter.
-[[gnu::noinline]] void store_last_panel(const ConvJob &job, const float *sums, const int64_t *at, int64_t count,
-                                        int64_t filter) {
-    for (int64_t i = 0; i < count; ++i)
-        for (int64_t f = 0; filter + f < job.y.c; f += lanes<float>)
-            store_output(job.epilogue, load(sums + i * panel + f), job.y.data, at[i] + filter + f,
-                         job.y.c - filter - f);
-}
-
-// What is done to a panel's sums while they are in registers: by one branch for all of them, not one each, as all of
-// this is compiled for every number of rows.
-struct PanelEpilogue {
-    const ConvJob &job;
-    int64_t filter;
-    Floats scale[panel_vectors], bias[panel_vectors];
-
-    PanelEpilogue(const ConvJob &job, int64_t filter) : job(job), filter(filter) {
-        for (int v = 0; v < panel_vectors; ++v) {
-            const int64_t first = filter + v * lanes<float>, count = job.y.c - first;
-            scale[v] = scale_of(job.epilogue, first, count), bias[v] = bias_of(job.epilogue, first, count);
-        }
-    }
-
-    // Output i goes to at[i], counted from y's first filter.
-    template <int R> [[gnu::always_inline]] void store_all(Sums<R> &sums, const int64_t *at) const {
-        each_sum(sums, [&](int, int v, Floats &sum) { sum = scale[v] * sum + bias[v]; });
-        if (filter + panel > job.y.c) {
-            float stored[R * panel];
-            each_sum(sums, [&](int i, int v, Floats &sum) { store(stored + i * panel + v * lanes<float>, sum); });
-            return store_last_panel(job, stored, at, R, filter);
-        }
-        const float *residual = job.epilogue.residual;
-        if (residual)
-            each_sum(sums,
-                     [&](int i, int v, Floats &sum) { sum += load(residual + at[i] + filter + v * lanes<float>); });
-        if (job.epilogue.relu)
-            each_sum(sums, [&](int, int, Floats &sum) { sum = sum < Floats{} ? Floats{} : sum; });
-        each_sum(sums, [&](int i, int v, Floats &sum) { store(job.y.data + at[i] + filter + v * lanes<float>, sum); });
-    }
-};
 
 // A first layer: so few channels that neighbouring outputs' inputs lie a small constant apart, and nothing is gathered.
 // A task is a row of outputs; it copies the lines under the kernel once, for the zeros at both ends.
@@ -171,7 +108,7 @@ void by_gathering(const ConvJob &job) {
         float *rows = scratch(Scratch::own, deep * count);
         int64_t to[max_outputs];
         for (int64_t i = 0; i < count; ++i)
-            to[i] = gather_output(job, first + i, {rows, count, i});
+            to[i] = gather_row(job, first + i, {rows, count, i});
         for (int64_t q = panels * group / groups; q < panels * (group + 1) / groups; ++q) {
             const PanelEpilogue epilogue(job, q * panel);
             const float *weights = job.packed + q * panel * depth;
@@ -194,7 +131,7 @@ void by_sharing(const ConvJob &job) {
     int64_t to[few_outputs];
     parallel(ceil_div(outputs, max_rows), [&](int64_t task, int) {
         for (int64_t i = task * max_rows; i < min((task + 1) * max_rows, outputs); ++i)
-            to[i] = gather_output(job, i, {rows, outputs, i});
+            to[i] = gather_row(job, i, {rows, outputs, i});
     });
     parallel(panels * parts, [&](int64_t task, int) {
         const int64_t q = task / parts, part = task % parts;

@@ -15,6 +15,7 @@ extern const Kernels table;
 const Kernels table{
     .name = CONVOLENS_TEXT(CONVOLENS_ISA),
     .vector_bytes = vector_bytes,
+    .tiles = nullptr,
 #define KERNEL(result, name, arguments) .name = name,
 #include "runtime/kernels.def"
 #undef KERNEL

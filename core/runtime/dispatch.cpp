@@ -28,6 +28,11 @@ namespace avx512 {
 extern const Kernels table;
 }
 #endif
+#if CONVOLENS_HAS_AMX
+namespace amx {
+extern const TileKernels tile_kernels;
+}
+#endif
 
 namespace {
 
@@ -38,6 +43,16 @@ std::vector<const Kernels *> runnable_here() {
         sets.push_back(&avx2::table);
     if (runs_x86_64_v4())
         sets.push_back(&avx512::table);
+#if CONVOLENS_HAS_AMX
+    if (runs_x86_64_v4() && multiplies_tiles_of_bfloat16()) {
+        static const Kernels with_tiles = [] {
+            Kernels table = avx512::table;
+            table.name = "amx", table.tiles = &amx::tile_kernels;
+            return table;
+        }();
+        sets.push_back(&with_tiles);
+    }
+#endif
 #endif
     return sets;
 }

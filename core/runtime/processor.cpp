@@ -6,6 +6,11 @@
 
 #include <cstdint>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace convolens {
 namespace {
 
@@ -13,9 +18,9 @@ struct Registers {
     unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
-Registers cpuid(unsigned leaf) {
+Registers cpuid(unsigned leaf, unsigned part = 0) {
     Registers r;
-    __get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d); // leaves zeros where there is no such leaf
+    __get_cpuid_count(leaf, part, &r.a, &r.b, &r.c, &r.d); // leaves zeros where there is no such leaf
     return r;
 }
 
@@ -50,6 +55,19 @@ bool runs_x86_64_v4() {
     return runs_x86_64_v3() && kept && has(cpuid(7).b, wanted);
 }
 
+bool multiplies_tiles_of_bfloat16() {
+#if defined(__linux__)
+    constexpr unsigned tiles = 1u << 24, tiles_of_bfloat16 = 1u << 22, bfloat16 = 1u << 5;
+    if (!has(cpuid(7).d, tiles | tiles_of_bfloat16) || !has(cpuid(7, 1).a, bfloat16))
+        return false;
+    // Linux gives a process the tiles' registers, 8 kB a thread, only when it asks.
+    constexpr long ask_for_registers = 0x1023, of_tiles = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, ask_for_registers, of_tiles) == 0;
+#else
+    return false;
+#endif
+}
+
 } // namespace convolens
 
 #else
@@ -58,6 +76,7 @@ namespace convolens {
 
 bool runs_x86_64_v3() { return false; }
 bool runs_x86_64_v4() { return false; }
+bool multiplies_tiles_of_bfloat16() { return false; }
 
 } // namespace convolens
 

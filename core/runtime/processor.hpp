@@ -1,4 +1,4 @@
-// Which of x86-64's levels this processor and its system can run.
+// Which of x86-64's levels, and what beyond them, this processor and its system can run.
 //
 // Asked of the processor itself: what compilers have for it (`__builtin_cpu_supports`) wants a library of theirs that
 // not every linker brings along.
@@ -8,5 +8,8 @@ namespace convolens {
 
 bool runs_x86_64_v3(); // AVX2, FMA and what belongs to them
 bool runs_x86_64_v4(); // AVX-512 as well, its F, BW, CD, DQ and VL
+
+// AMX and AVX-512's bfloat16; asks the system to let this process use them.
+bool multiplies_tiles_of_bfloat16();
 
 } // namespace convolens

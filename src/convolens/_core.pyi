@@ -94,6 +94,17 @@ def depthwise(
     epilogue: tuple[int, int, int, int],
     y: tuple[int, ...],
 ) -> None: ...
+def tile_weights_size(weights: tuple[int, ...], parts: int) -> int: ...
+def tile_weights(weights: tuple[int, ...], parts: int, packed: int) -> None: ...
+def tile_convolution(
+    x: tuple[int, ...],
+    weights: tuple[int, ...],
+    packed: int,
+    parts: int,
+    window: tuple[int, ...],
+    epilogue: tuple[int, int, int, int],
+    y: tuple[int, ...],
+) -> None: ...
 def pool(
     x: tuple[int, ...], rows: int, columns: int, window: tuple[int, ...], y: tuple[int, ...], argmax: int
 ) -> None: ...

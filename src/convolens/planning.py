@@ -22,7 +22,9 @@ from typing import Any, Protocol
 from convolens import _core
 
 ABOUT_AS_FAST = 1.1  # times the least time predicted
-_MEASURED_AS = {"avx512": "avx512", "avx2": "avx2"}  # what is not in the table is priced as the oldest that is
+# Where a set's prices stand, the later ones first: a set that is another with more beside it has prices of that alone.
+# What is not in the table is priced as the oldest that is.
+_MEASURED_AS = {"amx": ("avx512", "amx"), "avx512": ("avx512",)}
 
 
 class Named(Protocol):
@@ -150,4 +152,7 @@ def seconds(work: str, dtype: str, amounts: Iterable[float]) -> float:
 def coefficients(instruction_set: str) -> dict[str, dict[str, list[float]]]:
     """By kind of work and dtype, seconds for each unit of each amount."""
     table = json.loads(files("convolens").joinpath("costs.json").read_text())
-    return table[_MEASURED_AS.get(instruction_set, "avx2")]["seconds"]  # type: ignore[no-any-return]
+    found: dict[str, dict[str, list[float]]] = {}
+    for name in _MEASURED_AS.get(instruction_set, ("avx2",)):
+        found |= table.get(name, {"seconds": {}})["seconds"]
+    return found

@@ -13,7 +13,7 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.forks import torch_is_alone
 from convolens.free_memory import free_bytes
 
-Precision = Literal["exact", "fast"]
+Precision = Literal["exact", "fast", "bfloat16"]
 
 # Bytes; those of "GiB" are powers of two.
 _UNITS = {"": 1, "b": 1, **{f"{letter}{end}": factor for at, letter in enumerate("kmgt", 1)
@@ -27,15 +27,17 @@ _memory_limit: int | None = None
 def precision(mode: Precision | None = None) -> Precision:
     """Sets how exact a network's float32 convolutions on the CPU are, and returns the mode in force.
 
-    `"fast"`, the default, may err by 5e-5 of a layer's largest output (Winograd's F(4×4, 3×3)); `"exact"` errs no more
-    than 5e-6, or no more than PyTorch where that errs more (many channels). Other dtypes, devices and layers do not
-    change.
+    `"fast"`, the default, may err by 5e-5 of a layer's largest output (Winograd's F(4×4, 3×3); products of bfloat16,
+    three for one of float32); `"exact"` errs no more than 5e-6, or no more than PyTorch where that errs more (many
+    channels). `"bfloat16"` may err by 1e-2 of it: inputs and weights are rounded to 8 bits and summed in float32, where
+    no gradient follows; with one, it is as `"fast"`. Other dtypes, devices and layers do not change.
 
     Args:
-        mode: `"exact"` or `"fast"`; `None` only asks.
+        mode: `"exact"`, `"fast"` or, on a processor with AMX, `"bfloat16"`; `None` only asks.
 
     Raises:
-        ArgumentError: another word.
+        ArgumentError: another word; `"bfloat16"` on a processor that does not multiply tiles of it, where it would
+            bring nothing.
 
     >>> precision()
     'fast'
@@ -43,8 +45,18 @@ def precision(mode: Precision | None = None) -> Precision:
     global _precision
     if mode is not None:
         need_one_of("precision", mode, get_args(Precision))
+        if mode == "bfloat16" and not multiplies_tiles():
+            raise ArgumentError(
+                "precision: need a processor with AMX for 'bfloat16', and this one has none, or CONVOLENS_ISA leaves "
+                "it out: 'fast' is the fastest here"
+            )
         _precision = mode
     return _precision
+
+
+def multiplies_tiles() -> bool:
+    """Whether the instruction set in use multiplies tiles of bfloat16 (AMX)."""
+    return bool(_core.instruction_set() == "amx")
 
 
 @cache

@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d, max_pool2d
 
 import convolens as cl
 from convolens import _core
-from convolens.layers import core, methods
+from convolens.layers import core, methods, packing
 from convolens.layers.geometry import Geometry, conv_geometry
 from tests.instruction_sets import EACH, using
 from tests.memory import resident
@@ -77,7 +77,7 @@ def test_winograd_with_everything_that_follows_it_is_the_convolution(case, tile,
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
     got = core.winograd_output(
-        x, weight, geometry, tile, core.Epilogue(bias, residual, relu), core.transformed(weight, tile)
+        x, weight, geometry, tile, core.Epilogue(bias, residual, relu), packing.transformed(weight, tile)
     )
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
@@ -93,7 +93,7 @@ def test_winograd_pooled_is_the_pooled_outputs_to_the_bit(case, tile, with_bias,
     if spoiled and x.numel():
         x.view(-1)[x.numel() // 2] = np.nan
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
-    packed = core.transformed(weight, tile)
+    packed = packing.transformed(weight, tile)
     got = core.winograd_output(x, weight, geometry, tile, core.Epilogue(bias, relu=relu, pool=True), packed)
     whole = core.winograd_output(x, weight, geometry, tile, core.Epilogue(bias, relu=relu), packed)
     torch.testing.assert_close(got, max_pool2d(whole, 2), rtol=0, atol=0, equal_nan=True)
@@ -105,12 +105,12 @@ def test_weights_transformed_for_one_use_give_the_same_bits(case, tile):
     x, weight, geometry = operands(case)
     once, kept = (
         core.winograd_output(x, weight, geometry, tile, core.Epilogue(), packed)
-        for packed in (None, core.transformed(weight, tile))
+        for packed in (None, packing.transformed(weight, tile))
     )
     assert once.equal(kept)
     g = torch.randn(geometry.y_shape, generator=torch.Generator().manual_seed(2))
-    learned = weight.clone(memory_format=torch.preserve_format).requires_grad_()
-    once, kept = (core.winograd_input_gradient(g, one, geometry, tile) for one in (learned, weight))
+    packed = packing.transformed(weight, tile, rotated=True)
+    once, kept = (core.winograd_input_gradient(g, weight, geometry, tile, one) for one in (None, packed))
     assert once.equal(kept)
 
 
@@ -119,7 +119,7 @@ def test_weights_transformed_for_one_use_give_the_same_bits(case, tile):
 def test_winograds_gradients_are_those_of_the_convolution(case, tile):
     x, weight, geometry = operands(case)
     g = torch.randn(geometry.y_shape, generator=torch.Generator().manual_seed(2))
-    got = core.winograd_input_gradient(g, weight, geometry, tile)
+    got = core.winograd_input_gradient(g, weight, geometry, tile, None)
     wanted = methods.torch_input_gradient(g.double(), weight.double(), geometry)
     assert relative_error(got, wanted, 9 * weight.shape[0]) <= ALLOWED[tile]
     got = core.winograd_weight_gradient(x, g, geometry)
@@ -154,7 +154,7 @@ def test_im2col_with_everything_that_follows_it_is_the_convolution(case, with_bi
     x, weight, geometry = operands((conv_geometry(*case), torch.contiguous_format))
     bias = torch.linspace(-9, 9, weight.shape[0]) if with_bias else None
     residual = torch.randn(geometry.y_shape) * 9 if with_residual else None
-    got = core.im2col_output(x, weight, geometry, core.Epilogue(bias, residual, relu), core.packed(weight))
+    got = core.im2col_output(x, weight, geometry, core.Epilogue(bias, residual, relu), packing.packed(weight))
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if residual is None else wanted + residual
@@ -169,7 +169,9 @@ def test_a_filter_for_each_channel_with_everything_that_follows_is_the_convoluti
     x, weight, geometry = operands((conv_geometry(*case), torch.contiguous_format))
     bias = torch.linspace(-9, 9, channels) if with_bias else None
     shortcut = torch.randn(geometry.y_shape) * 9 if residual else None
-    got = core.depthwise_output(x, weight, geometry, core.Epilogue(bias, shortcut, relu), core.packed_depthwise(weight))
+    got = core.depthwise_output(
+        x, weight, geometry, core.Epilogue(bias, shortcut, relu), packing.packed_depthwise(weight)
+    )
     wanted = in_double(x, weight, geometry)
     wanted = wanted if bias is None else wanted + bias[:, None, None]
     wanted = wanted if shortcut is None else wanted + shortcut
@@ -188,9 +190,9 @@ def test_every_instruction_set_gives_the_convolution_and_its_gradients(instructi
     geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), 1, 1, 1, 1)
     g = pictures(*geometry.y_shape, seed=2)
     for tile in (2, 4):
-        got = core.winograd_output(x, weight, geometry, tile, core.Epilogue(), core.transformed(weight, tile))
+        got = core.winograd_output(x, weight, geometry, tile, core.Epilogue(), packing.transformed(weight, tile))
         assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[tile]
-    got = core.im2col_output(x, weight, geometry, core.Epilogue(), core.packed(weight))
+    got = core.im2col_output(x, weight, geometry, core.Epilogue(), packing.packed(weight))
     assert relative_error(got, in_double(x, weight, geometry)) <= ALLOWED[2]
     got = core.winograd_weight_gradient(x, g, geometry)
     assert relative_error(got, methods.torch_weight_gradient(x.double(), g.double(), geometry)) <= ALLOWED[4]
@@ -204,10 +206,10 @@ def test_the_number_of_threads_does_not_change_a_bit(shape):
     before, results = _core.threads(), []
     for count in (1, 2, 4):
         _core.set_threads(count)
-        y = core.winograd_output(x, weight, geometry, 4, core.Epilogue(), core.transformed(weight.clone(), 4))
+        y = core.winograd_output(x, weight, geometry, 4, core.Epilogue(), packing.transformed(weight.clone(), 4))
         grads = core.winograd_weight_gradient(x, y, geometry)
         results.append(
-            (y, grads, core.im2col_output(x, weight, geometry, core.Epilogue(), core.packed(weight.clone())))
+            (y, grads, core.im2col_output(x, weight, geometry, core.Epilogue(), packing.packed(weight.clone())))
         )
     _core.set_threads(before)
     for result in results[1:]:
@@ -291,9 +293,9 @@ def test_weights_written_behind_torchs_back_are_noticed(write, size):
 
 def test_transformed_weights_are_computed_once_and_die_with_the_weights():
     weight = pictures(32, 32, 3, 3)
-    first = core.transformed(weight, 4)
-    assert core.transformed(weight, 4) is first
-    assert core.transformed(weight, 4, rotated=True) is not first
+    first = packing.transformed(weight, 4)
+    assert packing.transformed(weight, 4) is first
+    assert packing.transformed(weight, 4, rotated=True) is not first
     gone = weakref.ref(first)
     del weight, first
     gc.collect()
@@ -302,17 +304,17 @@ def test_transformed_weights_are_computed_once_and_die_with_the_weights():
 
 def test_transformed_weights_that_lay_idle_for_ten_seconds_go_when_others_are_made(monkeypatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(core, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(packing, "monotonic", lambda: clock.now)
     idle, used, new = (pictures(32, 32, 3, 3, seed=seed) for seed in range(3))
-    gone = weakref.ref(core.transformed(idle, 4))
-    still = core.transformed(used, 4)
+    gone = weakref.ref(packing.transformed(idle, 4))
+    still = packing.transformed(used, 4)
     clock.now += 9
-    assert core.transformed(used, 4) is still
+    assert packing.transformed(used, 4) is still
     assert gone() is not None
     clock.now += 2
-    core.transformed(new, 4)
+    packing.transformed(new, 4)
     assert gone() is None
-    assert core.transformed(used, 4) is still
+    assert packing.transformed(used, 4) is still
 
 
 def test_two_hundred_networks_made_used_and_dropped_leave_no_memory_behind():
@@ -347,7 +349,7 @@ def test_a_fingerprint_changes_with_any_word_and_not_with_threads():
 @pytest.mark.bad_input
 def test_a_precision_that_does_not_exist_is_refused():
     assert cl.precision() == "fast"
-    with pytest.raises(cl.errors.ArgumentError, match="precision: need one of exact, fast, got 'faster'"):
+    with pytest.raises(cl.errors.ArgumentError, match="precision: need one of exact, fast, bfloat16, got 'faster'"):
         cl.precision("faster")
 
 

@@ -1,5 +1,6 @@
 """What `cl.plan` says of a layer is what the layer then does."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import get_args
 
@@ -8,16 +9,37 @@ import torch
 from torch import nn
 
 import convolens as cl
+from convolens.errors import ArgumentError
 from convolens.layers import core, methods, planner
 from convolens.layers.geometry import conv_geometry
 from convolens.layers.planner import TORCH_MARGIN, TORCH_MARGIN_IN_NETWORKS, LayerSpec, Method, Partial, plan_for
 from convolens.planning import Cost
+from tests.instruction_sets import HERE, using
 
 LAYERS = {
     "winograd4": cl.layers.Conv2d(64, 32, 3, padding=1),
     "im2col": cl.layers.Conv2d(128, 128, 1),
     "torch": cl.layers.Conv2d(8, 8, 3, groups=4),
 }
+
+
+@pytest.fixture(autouse=True)
+def without_tiles():
+    """Plans as a processor without tiles of bfloat16 makes them, but where a test asks for those."""
+    with using(next(name for name in reversed(HERE) if name != "amx")):
+        yield
+
+
+@contextmanager
+def precision_of(mode):
+    cl.precision(mode)
+    try:
+        yield
+    finally:
+        cl.precision("fast")
+
+
+needs_tiles = pytest.mark.skipif("amx" not in HERE, reason="not run: this processor has no amx")
 
 
 @pytest.fixture
@@ -40,6 +62,37 @@ def test_the_plan_of_a_layer_is_what_runs(method, taken):
     assert cl.plan(x, layer).method == method
     layer(x)
     assert taken == [method]
+
+
+@needs_tiles
+@pytest.mark.parametrize(
+    ("mode", "gradient", "method"),
+    [
+        ("fast", False, "bf16x3"),
+        ("fast", True, "bf16x3"),
+        ("bfloat16", False, "bf16"),
+        ("bfloat16", True, "bf16x3"),
+        ("exact", False, "im2col"),
+    ],
+)
+def test_tiles_of_bfloat16_are_taken_as_far_as_precision_allows(mode, gradient, method, taken):
+    layer = torch.nn.Sequential(cl.layers.Conv2d(256, 256, 1), torch.nn.ReLU()).requires_grad_(False)
+    x = torch.randn(1, 256, 24, 20).contiguous(memory_format=torch.channels_last).requires_grad_(gradient)
+    with using("amx"), precision_of(mode):
+        y = layer(x)
+    assert taken == [method]
+    wanted = torch.relu(
+        torch.nn.functional.conv2d(x.detach().double(), layer[0].weight.double(), layer[0].bias.double())
+    )
+    assert (
+        float((y.detach() - wanted).abs().max() / wanted.max()) < {"bf16": 1e-2, "bf16x3": 5e-5, "im2col": 5e-6}[method]
+    )
+
+
+@needs_tiles
+def test_bfloat16_is_refused_where_it_brings_nothing():
+    with pytest.raises(ArgumentError, match="need a processor with AMX"):
+        cl.precision("bfloat16")
 
 
 @pytest.mark.parametrize("trainable", [True, False])
@@ -165,7 +218,7 @@ def test_a_layer_of_torchs_own_has_no_plan():
 
 @pytest.mark.parametrize("words", [{"mode": "same"}, {"method": "fft"}, {"measure": True}])
 def test_a_layers_plan_takes_no_words_of_a_kernels(words):
-    with pytest.raises(cl.errors.ArgumentError, match="kernel: need a layer alone"):
+    with pytest.raises(ArgumentError, match="kernel: need a layer alone"):
         cl.plan(torch.ones(1, 64, 24, 20), LAYERS["winograd4"], **words)
 
 

@@ -231,8 +231,8 @@ class Conv2d(nn.Conv2d):
     def plan(self, x: Float[Array, "*batch channels height width"]) -> Plan:
         """How the layer would be computed on x, and why not otherwise; `convolens.plan(x, layer)` calls it.
 
-        >>> Conv2d(64, 64, 3).plan(torch.zeros(1, 64, 32, 32)).method
-        'winograd4'
+        >>> Conv2d(64, 64, 3, groups=4).plan(torch.zeros(1, 64, 32, 32)).method
+        'torch'
         """
         batch, padding = batched(as_tensor(x, "x"), "x"), self.padding
         if self.padding_mode != "zeros":

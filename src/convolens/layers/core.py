@@ -1,30 +1,27 @@
 """The core's layer kernels on torch tensors: float32, CPU, channels side by side in memory.
 
-Arguments were checked by the callers; here tensors become addresses, and results torch's. Transformed weights are kept
-beside the weights they came from, for as long as those live and hold the same numbers; those of a network that has not
-run for ten seconds go when another's are made.
+Arguments were checked by the callers; here tensors become addresses, and results torch's. `packing` keeps the weights
+in the orders that the kernels read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
-from torch.utils.weak import WeakIdKeyDictionary
 
 from convolens import _core
 from convolens.arrays import empty
-from convolens.forks import lock_that_forks
 from convolens.layers.geometry import Geometry, Pair
 
 LAST = torch.channels_last
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 _core.share_threads()  # torch is loaded: its threads and the core's own would fight for the same cores
 
@@ -35,16 +32,18 @@ def runs_on(*tensors: Tensor) -> bool:
     Never while a tracer looks on (`torch.jit.trace`, `make_fx`, …): it would take the core's result for a constant; nor
     under forward-mode differentiation, whose tangents it does not know.
     """
-    plain = (Tensor, torch.nn.Parameter)
-    watched = torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0 or forward_ad._current_level >= 0
-    return not watched and all(
-        type(t) in plain
-        and t.dtype == torch.float32
-        and t.device.type == "cpu"
-        and t.layout == torch.strided
-        and not is_functorch_wrapped_tensor(t)
-        for t in tensors
-    )
+    if torch._C._is_tracing() or torch._C._len_torch_dispatch_stack() > 0 or forward_ad._current_level >= 0:
+        return False
+    for t in tensors:  # a loop, as this is asked at every layer
+        if not (
+            type(t) in _PLAIN
+            and t.dtype == torch.float32
+            and t.device.type == "cpu"
+            and t.layout == torch.strided
+            and not is_functorch_wrapped_tensor(t)
+        ):
+            return False
+    return True
 
 
 def instruction_set() -> str:
@@ -111,7 +110,7 @@ def winograd_output(
 
     With `edge` the padding holds the picture's last pixels again, instead of zeros.
     """
-    return _winograd(x, _view(weight), packed, tile, geometry.before, geometry.y_shape, epilogue, edge=edge)
+    return _winograd(x, view_of(weight), packed, tile, geometry.before, geometry.y_shape, epilogue, edge=edge)
 
 
 def im2col_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor) -> Tensor:
@@ -124,21 +123,34 @@ def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Ep
     return _windowed(_core.depthwise, x, weight, geometry, epilogue, packed)
 
 
+def tiled_output(
+    x: Tensor, weight: Tensor, geometry: Geometry, parts: int, epilogue: Epilogue, packed: Tensor
+) -> Tensor:
+    """A convolution of one group of any kernel, channels-last, by products of bfloat16; `packed` are its weights."""
+
+    def kernel(x: tuple[int, ...], weights: tuple[int, ...], address: int, *others: Any) -> None:
+        _core.tile_convolution(x, weights, address, parts, *others)
+
+    return _windowed(kernel, x, weight, geometry, epilogue, packed)
+
+
 def _windowed(
     kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor
 ) -> Tensor:
     y = pooled_memory(geometry.y_shape) if epilogue.out is None else epilogue.out
     x, *after = _readable(x, epilogue)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
-    kernel(_pictures(x), _view(weight), packed.data_ptr(), window, _epilogue(after, epilogue.relu), _pictures(y))
+    kernel(_pictures(x), view_of(weight), packed.data_ptr(), window, _epilogue(after, epilogue.relu), _pictures(y))
     return y
 
 
-def winograd_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, tile: int) -> Tensor:
-    """Its gradient in x: the same convolution of g with the filters rotated by 180° and their axes exchanged."""
+def winograd_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, tile: int, packed: Tensor | None) -> Tensor:
+    """Its gradient in x: the same convolution of g with the filters rotated by 180° and their axes exchanged.
+
+    `packed` are the weights, transformed so, None for a single use.
+    """
     before = (2 - geometry.before[0], 2 - geometry.before[1])
-    packed = None if weight.requires_grad else transformed(weight, tile, rotated=True)
-    return _winograd(g, _view(weight, rotated=True), packed, tile, before, geometry.x_shape, Epilogue())
+    return _winograd(g, view_of(weight, rotated=True), packed, tile, before, geometry.x_shape, Epilogue())
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
@@ -221,97 +233,6 @@ def pooled_memory(shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(empty((n, h, w, c), np.float32).transpose(0, 3, 1, 2))
 
 
-def _unset(count: int) -> Tensor:
-    """`count` numbers of unspecified contents, in memory that was used before where they are many."""
-    return torch.from_numpy(empty((count,), np.float32))
-
-
-Packed = TypeVar("Packed", bound=Tensor | None)
-
-
-@dataclass(slots=True)
-class _Kept:
-    state: tuple[object, ...]
-    packed: Tensor | None
-    used: float
-
-
-# Winograd's transform is four times its weights. Of a network that did not run for this long, it goes when another
-# network's is made: a cached trunk then holds its weights alone.
-_IDLE_SECONDS = 10.0
-
-_kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
-_keeping = lock_that_forks()
-
-
-def transformed(weight: Tensor, tile: int, *, rotated: bool = False) -> Tensor:
-    """Winograd's transform of 3×3 weights, computed once for as long as the weights stay what they are."""
-
-    def make() -> Tensor:
-        view = _view(weight, rotated=rotated)
-        made = _unset(_core.winograd_weights_size(view[1], view[2], tile))
-        _core.winograd_weights(view, tile, made.data_ptr())
-        return made
-
-    return _keep(weight, (tile, rotated), make)
-
-
-def packed(weight: Tensor) -> Tensor | None:
-    """Weights in the order `im2col_output` reads them, computed once as long as they stay what they are.
-
-    None where one is infinite or NaN: it would be multiplied by the zeros around x, which torch leaves out.
-    """
-
-    def make() -> Tensor | None:
-        made = _packed(weight, _core.im2col_weights_size, _core.im2col_weights)
-        return made if finite(made) else None
-
-    return _keep(weight, "packed", make)
-
-
-def packed_depthwise(weight: Tensor) -> Tensor:
-    """Weights in the order `depthwise_output` reads them, computed once as long as they stay what they are."""
-    return _keep(weight, "depthwise", lambda: _packed(weight, _core.depthwise_weights_size, _core.depthwise_weights))
-
-
-def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None]) -> Tensor:
-    made = _unset(size(_view(weight)))
-    pack(_view(weight), made.data_ptr())
-    return made
-
-
-def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
-    """What `make` gives, kept beside the weight.
-
-    A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map) tells whether they are the same,
-    since torch's version counter does not see every write (`weight.data`, shared memory).
-    """
-    if not (weight.is_contiguous() or weight.is_contiguous(memory_format=LAST)):
-        return make()  # a slice of something: nothing lasting to keep it beside
-    mark = _core.fingerprint(weight.data_ptr(), weight.numel())
-    version = 0 if weight.is_inference() else weight._version
-    state = (mark, version, weight.data_ptr(), weight.stride(), _core.instruction_set())
-    found = _kept.get(weight, {}).get(key)
-    if found is None or found.state != state:
-        del found  # its memory is what `make` takes
-        kept = _room_for(weight, key)
-        found = kept[key] = _Kept(state, make(), monotonic())
-    found.used = monotonic()
-    return found.packed  # type: ignore[return-value] # what `make` gave for this key
-
-
-def _room_for(weight: Tensor, key: object) -> dict[object, _Kept]:
-    """Where to keep what is made of the weight; what was kept there goes, and so does what has been idle for long."""
-    with _keeping:
-        oldest = monotonic() - _IDLE_SECONDS
-        for others in _kept.values():
-            for other in [name for name, one in list(others.items()) if one.used < oldest]:
-                others.pop(other, None)
-        kept = _kept.setdefault(weight, {})
-        kept.pop(key, None)
-        return kept
-
-
 def _winograd(
     x: Tensor,
     weights: tuple[int, ...],
@@ -356,7 +277,7 @@ def _pictures(x: Tensor) -> tuple[int, ...]:
     return x.data_ptr(), n, h, w, c, c * h * w, c * w, c
 
 
-def _view(weight: Tensor, *, rotated: bool = False) -> tuple[int, ...]:
+def view_of(weight: Tensor, *, rotated: bool = False) -> tuple[int, ...]:
     """Address, sizes and steps of filters; rotated by 180°, the last cell is the first and filters are channels."""
     (filters, channels, rows, columns), (f, c, r, s) = weight.shape, weight.stride()
     if not rotated:

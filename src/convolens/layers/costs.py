@@ -19,6 +19,7 @@ _POOLED = 1 << 23
 # Filters are computed this many at once; torch rounds channels up to a vector as well, but for a first layer's.
 _WINOGRAD_FILTERS = 16
 _PANEL = 32
+_TILE_DEPTH = 64
 _VECTOR = 16
 _FIRST_CHANNELS = 4
 _FEW = 8
@@ -50,6 +51,14 @@ def im2col_amounts(geometry: Geometry) -> Amounts:
     filters, *depth = geometry.weight_shape
     places, gathered = prod(geometry.y_shape) // filters, prod(depth)
     products = places * gathered * _whole(filters, _PANEL)
+    return 1.0, products, places * gathered, places * filters, gathered * filters, places
+
+
+def tile_amounts(geometry: Geometry) -> Amounts:
+    """A call; products; inputs gathered; outputs; weights read; places."""
+    filters, *depth = geometry.weight_shape
+    places, gathered = prod(geometry.y_shape) // filters, prod(depth)
+    products = places * _whole(gathered, _TILE_DEPTH) * _whole(filters, _PANEL)
     return 1.0, products, places * gathered, places * filters, gathered * filters, places
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from convolens.layers import core
+from convolens.layers import core, packing
 from convolens.layers.geometry import Geometry, Padding, Pair, Size, conv_geometry, pair
-from convolens.layers.planner import LayerSpec, Method, Partial, plan_for
+from convolens.layers.planner import PARTS, LayerSpec, Method, Partial, plan_for
 from convolens.settings import Precision, precision
 
 # Below this many channels a 1×1 convolution with a stride is not given to torch as it is: see `must_lose_stride`.
@@ -24,10 +24,20 @@ def choose(
     channels_last: bool,
     epilogue: bool = False,
     trainable: bool = False,
+    inference: bool = False,
     partial: Partial = "output",
 ) -> Method:
-    """The cheapest way to one of a layer's sums, where the core can read its arrays; `LayerSpec` has the arguments."""
-    return _choice(geometry, partial, channels_last, epilogue, trainable, precision())
+    """The cheapest way to one of a layer's sums, where the core can read its arrays; `LayerSpec` has the arguments.
+
+    Where it is not `inference`, that is where a gradient follows, what is computed in bfloat16 otherwise is not.
+    """
+    return _choice(geometry, partial, channels_last, epilogue, trainable, mode_of(inference=inference))
+
+
+def mode_of(*, inference: bool) -> Precision:
+    """`cl.precision`, in which bfloat16 is for inference alone."""
+    mode = precision()
+    return "fast" if mode == "bfloat16" and not inference else mode
 
 
 @lru_cache(maxsize=4096)  # asked at every call of every layer
@@ -64,11 +74,13 @@ def tile_of(method: Method) -> int:
     return {"winograd4": 4, "winograd2": 2}[method]
 
 
-def method_for(x: Tensor, weight: Tensor, geometry: Geometry, *, trainable: bool = False) -> Method:
+def method_for(
+    x: Tensor, weight: Tensor, geometry: Geometry, *, trainable: bool = False, inference: bool = False
+) -> Method:
     """How the layer is computed as it stands, with nothing following."""
     if not core.runs_on(x, weight):
         return "torch"
-    return choose(geometry, channels_last=core.is_channels_last(x), trainable=trainable)
+    return choose(geometry, channels_last=core.is_channels_last(x), trainable=trainable, inference=inference)
 
 
 def output(
@@ -104,8 +116,10 @@ def pools(method: Method) -> bool:
 def packed_for(method: Method, weight: Tensor) -> Tensor | None:
     """The weights as one of the core's methods reads them; None where it cannot, and torch must."""
     if method == "depthwise":
-        return core.packed_depthwise(weight)
-    return core.packed(weight) if method == "im2col" else core.transformed(weight, tile_of(method))
+        return packing.packed_depthwise(weight)
+    if method in PARTS:
+        return packing.tiled(weight, PARTS[method])
+    return packing.packed(weight) if method == "im2col" else packing.transformed(weight, tile_of(method))
 
 
 def by_core(
@@ -123,6 +137,8 @@ def by_core(
         return core.im2col_output(x, weight, geometry, epilogue, packed)
     if method == "depthwise":
         return core.depthwise_output(x, weight, geometry, epilogue, packed)
+    if method in PARTS:
+        return core.tiled_output(x, weight, geometry, PARTS[method], epilogue, packed)
     return core.winograd_output(x, weight, geometry, tile_of(method), epilogue, packed, edge=edge)
 
 
@@ -136,7 +152,9 @@ def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
             partial="input gradient",
         )
         if how != "torch":
-            return core.like(core.winograd_input_gradient(g, weight, geometry, tile_of(how)), g)
+            tile = tile_of(how)
+            packed = None if weight.requires_grad else packing.transformed(weight, tile, rotated=True)
+            return core.like(core.winograd_input_gradient(g, weight, geometry, tile, packed), g)
     return torch_input_gradient(g, weight, geometry)
 
 

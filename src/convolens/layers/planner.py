@@ -3,6 +3,8 @@
     winograd4   3×3, stride 1: a quarter of the multiplications, errs by up to 2e-5 of the largest output
     winograd2   the same with 4/9 of them, errs no more than torch's own convolution: for `cl.precision("exact")` too
     im2col      any kernel, stride and dilation as a matrix product, with what follows done before it leaves the cache
+    bf16x3      the same by products of bfloat16, three for one of float32, where the processor multiplies tiles of them
+    bf16        the same by one such product: for `cl.precision("bfloat16")`, where no gradient follows
     depthwise   a filter for each channel, at the speed of memory
     torch       everything: groups, other dtypes and devices
 
@@ -20,17 +22,19 @@ from convolens import planning
 from convolens.layers import costs
 from convolens.layers.geometry import Geometry
 from convolens.planning import Candidate, Cost, Plan
-from convolens.settings import Precision, cores
+from convolens.settings import Precision, cores, multiplies_tiles
 
-Method = Literal["winograd4", "winograd2", "im2col", "depthwise", "torch"]
+Method = Literal["winograd4", "winograd2", "im2col", "bf16x3", "bf16", "depthwise", "torch"]
 Partial = Literal["output", "input gradient", "weight gradient"]
 
 TORCH_MARGIN = 1.1  # its times scatter most about what is predicted of them, and its result takes new memory
 TORCH_MARGIN_IN_NETWORKS = 1.5  # there its threads also spin on for milliseconds, on cores that the next layer wants
+PARTS: dict[Method, int] = {"bf16": 1, "bf16x3": 2}  # of bfloat16 that a number is cut into
 THREADS = 2  # by which a layer's prices were measured, by the clock
 
 # Largest error against float64, of the largest output: as promised for "fast" and "exact"; tests hold them to less.
 _FAST_ERROR, _EXACT_ERROR = 5e-5, 5e-6
+_BFLOAT16_ERROR = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,34 @@ class Im2col:
         )
 
 
+@dataclass(frozen=True)
+class Tiles:
+    """As im2col, by tiles of bfloat16: each number cut into this many parts."""
+
+    parts: int
+
+    @property
+    def NAME(self) -> Method:  # noqa: N802
+        """What a plan calls it."""
+        return "bf16" if self.parts == 1 else "bf16x3"
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this, or None."""
+        if self.parts == 1 and spec.mode != "bfloat16":
+            return "cl.precision is not 'bfloat16'"
+        if spec.mode == "exact":
+            return "cl.precision is 'exact'"
+        if not multiplies_tiles():
+            return "the instruction set has no tiles of bfloat16"
+        return Im2col().refuses(spec)
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+        packed = prod(spec.geometry.weight_shape) * self.parts // 2
+        error = _BFLOAT16_ERROR if self.parts == 1 else _FAST_ERROR
+        return _by_core(spec, self.NAME, costs.tile_amounts(spec.geometry), packed, error)
+
+
 class Depthwise:
     """A filter for each channel."""
 
@@ -163,7 +195,7 @@ class Torch:
         return Cost(_by_all_cores(seconds), 0.0, _EXACT_ERROR)
 
 
-ALGORITHMS: tuple[LayerMethod, ...] = (Winograd(4), Winograd(2), Im2col(), Depthwise(), Torch())
+ALGORITHMS: tuple[LayerMethod, ...] = (Winograd(4), Winograd(2), Im2col(), Tiles(2), Tiles(1), Depthwise(), Torch())
 
 
 @lru_cache(maxsize=4096)

@@ -25,11 +25,11 @@ from convolens.layers.planner import Method
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
-    trainable = _watched(weight)
-    method = methods.method_for(x, weight, geometry, trainable=trainable)
+    trainable, watched = _watched(weight), _watched(x, weight, bias)
+    method = methods.method_for(x, weight, geometry, trainable=trainable, inference=not watched)
     if method == "torch":
         return methods.torch_output(x, weight, bias, geometry)  # with torch's own gradients, which cost no detour
-    if _watched(x, weight, bias):
+    if watched:
         return _Output.apply(x, weight, bias, method, trainable, geometry)  # type: ignore[no-any-return, no-untyped-call]
     return methods.output(method, x, weight, bias, geometry)
 

@@ -48,11 +48,17 @@ class Recipe:
 
 @lru_cache(maxsize=4096)  # the last arguments are what a choice depends on besides: precision and instruction set
 def _recipe(
-    x_shape: tuple[int, ...], weight_shape: tuple[int, ...], window: Any, pool: Pool | None, trainable: bool, *_: str
+    x_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    window: Any,
+    pool: Pool | None,
+    trainable: bool,
+    inference: bool,
+    *_: str,
 ) -> Recipe:
     stride, padding, dilation, groups, edge = window
     geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
-    method = methods.choose(geometry, channels_last=True, epilogue=True, trainable=trainable)
+    method = methods.choose(geometry, channels_last=True, epilogue=True, trainable=trainable, inference=inference)
     one_pass = methods.pools(method)  # Winograd's kernel: it also repeats the edge itself
     read = _unpadded(geometry) if edge and not one_pass else geometry
     pools = pool is not None and one_pass and pool.halves(geometry.y_shape)
@@ -105,10 +111,11 @@ class FusedConvolution:
         """All of it, on a map that the core runs on, channels-last."""
         return self.run(self.recipe(x), x)
 
-    def recipe(self, x: Tensor, *, trainable: bool = False, pooling: bool = True) -> Recipe:
+    def recipe(self, x: Tensor, *, trainable: bool = False, pooling: bool = True, inference: bool = True) -> Recipe:
         """How it is done on an input of x's size; without `pooling`, that is left for later."""
         weight, pool = self.layer.weight, self.pool if pooling else None
-        return _recipe(x.shape, weight.shape, self._window, pool, trainable, precision(), core.instruction_set())
+        state = precision(), core.instruction_set()
+        return _recipe(x.shape, weight.shape, self._window, pool, trainable, inference, *state)
 
     def run(
         self,
@@ -157,7 +164,7 @@ class FusedConvolution:
         That is the recipe; x where the weight takes a gradient, the ReLU's mask, and what the pooling needs.
         """
         trainable = bool(self.layer.weight.requires_grad)
-        recipe = self.recipe(x, trainable=trainable, pooling=False)
+        recipe = self.recipe(x, trainable=trainable, pooling=False, inference=False)
         y, seen = self.run(recipe, x), x if trainable else None
         if self.pool is None:
             return y, recipe, (seen, core.relu_mask(y))

@@ -15,11 +15,12 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_map
 
 from convolens.layers import core, methods
-from convolens.layers.fusion.convolution import FusedConvolution
+from convolens.layers.fusion.convolution import FusedConvolution, Recipe
 from convolens.layers.fusion.parse import is_convolution
 from convolens.layers.fusion.pooling import Pool
 from convolens.layers.planner import Method
 from convolens.layers.pool import MaxPool2d
+from convolens.settings import precision
 
 
 class Convolution(nn.Module):
@@ -30,25 +31,40 @@ class Convolution(nn.Module):
         self.layer, self.op = layer, FusedConvolution(layer, relu=relu, pool=pool)
         self._padded_by_core = is_convolution(layer)
         self._packed: dict[tuple[Method, str], Tensor | None] = {}
+        self._recipes: dict[tuple[torch.Size, str, str], Recipe | None] = {}
 
     def forward(self, x: Tensor, residual: Tensor | None = None, *, over_residual: bool = False) -> Tensor:
         """ReLU(convolution + residual), pooled, each part where it is wanted; over the residual if so asked."""
-        read = (x,) if residual is None else (x, residual)
-        if not self._padded_by_core or not self.op.is_read_by_core(*read) or x.dim() != 4 or not x.numel():
-            return self._by_layers(x, residual)
-        recipe = self.op.recipe(x)
-        if residual is not None and residual.shape != recipe.geometry.y_shape:
+        recipe = self._recipe_for(x)
+        if recipe is None or (residual is not None and not self._adds(residual, recipe)):
             return self._by_layers(x, residual)
         out, packed = residual if over_residual else None, self._packed_for(recipe.method)
         return self.op.run(recipe, x, residual, out=out, packed=packed)
 
+    def _recipe_for(self, x: Tensor) -> Recipe | None:
+        """How it is done on an input like x, kept for each size, as weights stay; None where layers do it."""
+        if not core.runs_on(x):
+            return None
+        key = x.shape, precision(), core.instruction_set()
+        if key not in self._recipes:
+            able = self._padded_by_core and self.op.is_read_by_core() and x.dim() == 4 and x.numel()
+            self._recipes[key] = self.op.recipe(x) if able else None
+        return self._recipes[key]
+
+    def _adds(self, residual: Tensor, recipe: Recipe) -> bool:
+        return core.runs_on(residual) and residual.shape == recipe.geometry.y_shape
+
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
-        self._packed.clear()  # the weights are about to be others
+        self._forget()  # the weights are about to be others
         return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._packed.clear()
+        self._forget()
         super()._load_from_state_dict(*args, **kwargs)
+
+    def _forget(self) -> None:
+        self._packed.clear()
+        self._recipes.clear()
 
     def _packed_for(self, method: Method) -> Tensor | None:
         if method == "torch":

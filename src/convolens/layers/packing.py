@@ -1,0 +1,130 @@
+"""Weights in the orders that the core's methods read them: made once, kept beside the weights they came from.
+
+They are kept for as long as those live and hold the same numbers; those of a network that has not run for ten seconds
+go when another's are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from convolens import _core
+from convolens.arrays import empty
+from convolens.forks import lock_that_forks
+from convolens.layers import core
+
+
+def _unset(count: int) -> Tensor:
+    """`count` numbers of unspecified contents, in memory that was used before where they are many."""
+    return torch.from_numpy(empty((count,), np.float32))
+
+
+Packed = TypeVar("Packed", bound=Tensor | None)
+
+
+@dataclass(slots=True)
+class _Kept:
+    state: tuple[object, ...]
+    packed: Tensor | None
+    used: float
+
+
+# Winograd's transform is four times its weights. Of a network that did not run for this long, it goes when another
+# network's is made: a cached trunk then holds its weights alone.
+_IDLE_SECONDS = 10.0
+
+_LARGEST_BFLOAT16 = 3.38e38
+
+_kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
+_keeping = lock_that_forks()
+
+
+def transformed(weight: Tensor, tile: int, *, rotated: bool = False) -> Tensor:
+    """Winograd's transform of 3×3 weights, computed once for as long as the weights stay what they are."""
+
+    def make() -> Tensor:
+        view = core.view_of(weight, rotated=rotated)
+        made = _unset(_core.winograd_weights_size(view[1], view[2], tile))
+        _core.winograd_weights(view, tile, made.data_ptr())
+        return made
+
+    return _keep(weight, (tile, rotated), make)
+
+
+def packed(weight: Tensor) -> Tensor | None:
+    """Weights in the order `im2col_output` reads them, computed once as long as they stay what they are.
+
+    None where one is infinite or NaN: it would be multiplied by the zeros around x, which torch leaves out.
+    """
+
+    def make() -> Tensor | None:
+        made = _packed(weight, _core.im2col_weights_size, _core.im2col_weights)
+        return made if core.finite(made) else None
+
+    return _keep(weight, "packed", make)
+
+
+def packed_depthwise(weight: Tensor) -> Tensor:
+    """Weights in the order `depthwise_output` reads them, computed once as long as they stay what they are."""
+    return _keep(weight, "depthwise", lambda: _packed(weight, _core.depthwise_weights_size, _core.depthwise_weights))
+
+
+def tiled(weight: Tensor, parts: int) -> Tensor | None:
+    """Weights in bfloat16 as `tiled_output` reads them, each in so many parts, computed once as `packed`.
+
+    None where one is infinite or NaN, or would be in bfloat16: its parts do not sum to it.
+    """
+
+    def make() -> Tensor | None:
+        view = core.view_of(weight)
+        made = _unset(-(-_core.tile_weights_size(view, parts) // 2))  # two numbers of bfloat16 where one of float32 is
+        _core.tile_weights(view, parts, made.data_ptr())
+        return made if float(weight.detach().abs().max()) < _LARGEST_BFLOAT16 else None
+
+    return _keep(weight, ("tiled", parts), make)
+
+
+def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None]) -> Tensor:
+    made = _unset(size(core.view_of(weight)))
+    pack(core.view_of(weight), made.data_ptr())
+    return made
+
+
+def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
+    """What `make` gives, kept beside the weight.
+
+    A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map) tells whether they are the same,
+    since torch's version counter does not see every write (`weight.data`, shared memory).
+    """
+    if not (weight.is_contiguous() or weight.is_contiguous(memory_format=core.LAST)):
+        return make()  # a slice of something: nothing lasting to keep it beside
+    mark = _core.fingerprint(weight.data_ptr(), weight.numel())
+    version = 0 if weight.is_inference() else weight._version
+    state = (mark, version, weight.data_ptr(), weight.stride(), _core.instruction_set())
+    found = _kept.get(weight, {}).get(key)
+    if found is None or found.state != state:
+        del found  # its memory is what `make` takes
+        kept = _room_for(weight, key)
+        found = kept[key] = _Kept(state, make(), monotonic())
+    found.used = monotonic()
+    return found.packed  # type: ignore[return-value] # what `make` gave for this key
+
+
+def _room_for(weight: Tensor, key: object) -> dict[object, _Kept]:
+    """Where to keep what is made of the weight; what was kept there goes, and so does what has been idle for long."""
+    with _keeping:
+        oldest = monotonic() - _IDLE_SECONDS
+        for others in _kept.values():
+            for other in [name for name, one in list(others.items()) if one.used < oldest]:
+                others.pop(other, None)
+        kept = _kept.setdefault(weight, {})
+        kept.pop(key, None)
+        return kept
