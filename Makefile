@@ -33,7 +33,7 @@ test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs the
 test-slow: setup  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
 
-# Needs Debian's chromium, or what the environment variable CHROMIUM names, and npm for onnxruntime-web and axe-core.
+# Debian's chromium is installed where none is there and CHROMIUM names none; npm must be there, for onnxruntime-web and axe-core.
 test-browser: setup $(VENV)/.browser  ## the studio, and the page that runs models, in headless Chromium
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser tests/export/test_browser.py tests/studio
 
@@ -159,6 +159,7 @@ $(VENV)/.bench: $(VENV)/.packages
 
 $(VENV)/.browser: $(VENV)/.packages
 	$(PIP) install -c constraints.txt playwright
+	test -n "$$CHROMIUM" || command -v chromium || command -v google-chrome || apt-get install -y -qq chromium
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.packages
