@@ -45,7 +45,7 @@ def coco(root, count=3):
     (root / "images").mkdir(parents=True)
     images, rows = [], []
     for number in range(count):
-        write_image(root / "images" / f"{number}.png", np.full((30, 40, 3), 60 * number + 30, np.uint8))
+        write_image(root / "images" / f"{number}.png", np.full((30, 40, 3), (60 * number + 30) % 256, np.uint8))
         images.append({"id": number, "file_name": f"images/{number}.png", "width": 40, "height": 30})
         rows += [
             _annotation(2 * number + 1, number, 1, [2, 3, 10, 8], 55),

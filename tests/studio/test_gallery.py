@@ -10,6 +10,7 @@ from PIL import Image
 from convolens.data import read_data
 from convolens.errors import ArgumentError
 from convolens.media.images import write_image
+from convolens.studio.gallery.filler import Filler
 from convolens.studio.gallery.filling import fill, opened
 from convolens.studio.gallery.galleries import galleries, gallery
 from convolens.studio.gallery.listing import count_of, page_of, picture_of
@@ -172,6 +173,19 @@ def test_a_second_reading_keeps_what_is_known_and_drops_what_is_gone(database, d
     assert len(again) == len(rows)
     assert {row.id for row in rows[1:]} < {row.id for row in again}
     assert [one.predictions[0] is None for one in again].count(True) == 1
+
+
+def test_data_is_read_by_a_process_of_its_own(database, tmp_path):
+    number, filler = (
+        opened(database, folders(tmp_path / "more", (("cat", 1), ("dog", 1)), ("train",))),
+        Filler(database),
+    )
+    filler.go_on(gallery(database, number))
+    filler._running[number].wait(120)
+    assert (gallery(database, number).state, gallery(database, number).total) == ("ready", 2)
+    filler.go_on(gallery(database, number))
+    assert filler._running[number].returncode == 0
+    filler.close()
 
 
 def test_data_that_cannot_be_read_says_why(database, tmp_path):

@@ -86,6 +86,9 @@ def predict(
     table: Annotated[
         Path | None, typer.Option(help="With --out: also a row for each class or object, as .csv or .parquet.")
     ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="With --out: also write annotated pictures.")
+    ] = True,
     shard: ShardOption = None,
     cluster: Annotated[
         str | None,
@@ -138,6 +141,8 @@ def predict(
         from convolens.evaluation.detections import read_coco_ids
 
         known = read_coco_ids(coco, loaded.class_names)
+    if out is None and not pictures:
+        raise ArgumentError("pictures: need --out too, got --no-pictures where none would be written")
     if out is None and (as_format is not None or table is not None):
         raise ArgumentError(f"{'table' if as_format is None else 'as'}: need --out too, where predictions are kept")
     far = out is not None and as_address(out)
@@ -156,14 +161,14 @@ def predict(
         failed = _print_predictions(loaded, files, shard, as_json, batch, options)
     else:
         found = predict_files(
-            loaded, files, out, batch=batch, shard=shard, cluster=cluster, workers=workers,
+            loaded, files, out, batch=batch, pictures=pictures, shard=shard, cluster=cluster, workers=workers,
             gpus_per_worker=gpus_per_worker, threads_per_worker=threads_per_worker, **options,
         )  # fmt: skip
         failed = found.failed
         before = f", {found.before:,} before" if found.before else ""
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")
         _tell_reasons(found, far=bool(far))
-        tell_written(found.lines, "" if far else f"annotated pictures are in {out / 'pictures'}")
+        tell_written(found.lines, "" if far or not pictures else f"annotated pictures are in {out / 'pictures'}")
         if known is not None:
             from convolens.evaluation.detections import write_coco_results
 

@@ -40,14 +40,14 @@ def file_picture(path: Path | Stored, boxes: Sequence[Labeled] = (), caption: st
 
 
 def at_page_size(
-    pixels: UInt8[np.ndarray, "rows columns 3"], size: tuple[int, int]
+    pixels: UInt8[np.ndarray, "rows columns 3"], size: tuple[int, int], side: int = SHOWN_SIDE
 ) -> tuple[UInt8[np.ndarray, "height width 3"], float]:
     """The picture at the size that a page shows, and by what its full `(width, height)` was multiplied for that.
 
     Small ones keep their pixels visible.
     """
     width, height = size
-    scale = SHOWN_SIDE / max(width, height)
+    scale = side / max(width, height)
     method = Image.Resampling.NEAREST if scale >= 4 else Image.Resampling.LANCZOS
     shown = Image.fromarray(pixels).resize((max(1, round(width * scale)), max(1, round(height * scale))), method)
     return np.asarray(shown), scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from starlette.exceptions import HTTPException
 
 from convolens.errors import ConvolensError
 from convolens.studio.database import Database
+from convolens.studio.gallery import asking
+from convolens.studio.gallery.filler import Filler
+from convolens.studio.gallery.heat import Heat
+from convolens.studio.gallery.thumbnails import Thumbnails
 from convolens.studio.jobs.queue import Queue
 from convolens.studio.project import Project
 from convolens.studio.rendering import page
@@ -27,18 +32,24 @@ CANNOT = 400  # what the user can mend
 def create_app(project: Project) -> FastAPI:
     """The studio of a project. `security.Guard` must stand before it; `serving.py` sees to that.
 
-    Routes find what they share in `request.app.state`: `project`, `database` and `queue`.
+    Routes find what they share in `request.app.state`: `project`, `database` and `queue`; and `filler`, `thumbnails`
+    and `heat` of the gallery.
     """
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         with app.state.queue:
             yield
+        app.state.filler.close()
 
     app = FastAPI(title="Convolens Studio", docs_url=None, redoc_url=None, lifespan=running)
     app.state.project = project
     app.state.database = Database(project.home)
     app.state.queue = Queue(project, app.state.database)
+    app.state.queue.on_done.append(partial(asking.take, app.state.database, app.state.queue))
+    app.state.filler = Filler(app.state.database)
+    app.state.thumbnails = Thumbnails(project.home)
+    app.state.heat = Heat()
     app.state.tabs = [tab for screen in SCREENS for tab in screen.TABS]
     app.mount("/static", StaticFiles(directory=Path(str(files("convolens.studio") / "static"))), "static")
     for screen in SCREENS:

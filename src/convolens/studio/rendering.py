@@ -46,6 +46,8 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters["clock"] = clock
     made.filters["command"] = command
+    made.filters["list_pair"] = lambda text: (text, text)
+    made.filters["corner"] = lambda value: f"{value:.10g}"
     return made
 
 

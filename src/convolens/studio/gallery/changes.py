@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from convolens.data.formats import FORMATS
 from convolens.labels.changes import RELABEL, Change, write_changes
 from convolens.labels.object_changes import FIX, Object, ObjectChange, write_object_changes
 from convolens.media.files import make_folder
@@ -40,6 +41,12 @@ def write_decisions(database: Database, data: Gallery, home: Path) -> Path:
 def apply_command(data: Gallery, file: Path, target: Path, form: str) -> list[str]:
     """The command line, without `convolens`, that writes the data anew with the decisions applied."""
     return ["apply", str(file), data.path, "--to", str(target), "--format", form]
+
+
+def formats_for(data: Gallery) -> tuple[str, ...]:
+    """The formats that hold what the data has, its own first."""
+    found = [one.name for one in FORMATS if one.write is not None and data.kind in one.carries]
+    return tuple(sorted(found, key=lambda name: name != data.format))
 
 
 def _changes(rows: list[Any], data: Gallery) -> Iterator[Change]:

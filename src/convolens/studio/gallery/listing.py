@@ -84,6 +84,31 @@ def picture_of(database: Database, view: View, classes: tuple[str, ...], number:
         return picture_from(row, view, classes, findings_of(connection, [number]))
 
 
+def neighbor_of(database: Database, view: View, classes: tuple[str, ...], number: int, *, onward: bool) -> int | None:
+    """The number of the picture behind one in the view's order, or before it; None where there is none.
+
+    The one itself need not be in the view any more, as it was decided on.
+    """
+    key, down = BY[view.order]
+    chosen = Chosen.by(view, classes)
+    own = Chosen.by(View(view.data, model=view.model, beside=view.beside, order=view.order), classes)
+    where = f"{own.id} = :number AND pictures.data = :data" if "pictures" in own.tables else f"{own.id} = :number"
+    falls = down == onward
+    sign, order = ("<", "DESC") if falls else (">", "ASC")
+    beyond, way = (">", "ASC") if onward else ("<", "DESC")
+    with database.reading() as connection:
+        values = chosen.values | {"number": number}
+        found = connection.execute(
+            f"SELECT {key} FROM {own.tables} WHERE {own.where[0]} AND {where}", values
+        ).fetchone()
+        if found is None:
+            return None
+        chosen.where.append(f"{key} {sign}= :value AND ({key} {sign} :value OR {chosen.id} {beyond} :number)")
+        text = f"{chosen.select(chosen.id)} ORDER BY {key} {order}, {chosen.id} {way} LIMIT 1"
+        row = connection.execute(text, values | {"value": found[0]}).fetchone()
+    return None if row is None else int(row[0])
+
+
 def count_of(database: Database, view: View, classes: tuple[str, ...]) -> int:
     """How many pictures the view has."""
     chosen = Chosen.by(view, classes)

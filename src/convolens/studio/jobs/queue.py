@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from convolens.studio.project import Project
 OVER = ("done", "stopped", "failed", "cut")
 INTERRUPTED = (130, -signal.SIGINT, 143, -signal.SIGTERM)  # exit codes of what was told to stop
 REFUSED = 2  # of what the user can mend
+FOUND, FINDING = 1, ("doctor", "labels")  # the exit code of those that found something, and their kinds
 LOOK_EVERY = 0.2  # seconds
 STOPPING = 20.0  # seconds that a job may take to keep what it has, when the studio ends
 MOST_SAID = 64 << 10  # bytes of what a job said that are read
@@ -81,12 +82,17 @@ class Queue:
     Args:
         project: where they write.
         database: where they are remembered.
+
+    Attributes:
+        on_done: called with each job that is done, before that is noted; each says in a sentence why the job is of no
+            use nonetheless, or nothing.
     """
 
     def __init__(self, project: Project, database: Database) -> None:
         self.project, self.database = project, database
         self.ended = threading.Event()
         self.changed = threading.Event()
+        self.on_done: list[Callable[[Job], str]] = []
         self.thread: threading.Thread | None = None
 
     def __enter__(self) -> Queue:
@@ -193,7 +199,11 @@ class Queue:
                 self.changed.wait(5)
                 self.changed.clear()
                 continue
-            self._end(job, *self._run(job))
+            state, message = self._run(job)
+            if state == "done":
+                problems = filter(None, [use(job) for use in self.on_done])
+                state, message = next((("failed", problem) for problem in problems), (state, message))
+            self._end(job, state, message)
 
     def _next(self) -> Job | None:
         with self.database.writing() as connection:
@@ -235,7 +245,7 @@ class Queue:
             code = int((folder / ENDED).read_text())
         except (OSError, ValueError):
             return "cut", "its process is gone, without a word: killed, or the machine went down"
-        if code == 0:
+        if code == 0 or (code == FOUND and job.kind in FINDING):
             return "done", ""
         if code in INTERRUPTED:
             ended = self.ended.is_set()

@@ -1,0 +1,69 @@
+"""Data chosen, and read in the background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from convolens.studio.gallery.filling import opened
+from convolens.studio.gallery.galleries import galleries, gallery
+from convolens.studio.project import Project
+from convolens.studio.rendering import page
+
+ANNOTATIONS = (".json", ".csv", ".yaml", ".yml", ".xml", ".odgt", ".jsonl")
+MOST_OFFERED = 60
+
+router = APIRouter()
+
+
+@router.get("/look")
+def choose_to_look(request: Request) -> HTMLResponse:
+    """Data that was opened, and what could be."""
+    return _choose(request, "look")
+
+
+@router.get("/mend")
+def choose_to_mend(request: Request) -> HTMLResponse:
+    """The same, to mend."""
+    return _choose(request, "mend")
+
+
+@router.post("/look")
+def open_data(request: Request, path: Annotated[str, Form()], then: Annotated[str, Form()] = "look") -> Response:
+    """Opens data in the project's folder; it is read in the background."""
+    state = request.app.state
+    number = opened(state.database, state.project.inside(path))
+    if gallery(state.database, number).state != "ready":
+        state.filler.start(number)
+    return RedirectResponse(f"/{'mend' if then == 'mend' else 'look'}/{number}", 303)
+
+
+@router.post("/look/{number}/again")
+def read_again(request: Request, number: int) -> Response:
+    """Reads data anew, as its files changed; what is known of pictures that are still there stays."""
+    request.app.state.filler.start(gallery(request.app.state.database, number).id)
+    return RedirectResponse(f"/look/{number}", 303)
+
+
+def _choose(request: Request, then: str) -> HTMLResponse:
+    state = request.app.state
+    known = galleries(state.database)
+    for one in known:
+        state.filler.go_on(one)
+    return page(request, "look_choose.html", then=then, known=known, offered=list(_offered(state.project)))
+
+
+def _offered(project: Project) -> list[str]:
+    """Names of folders and annotations in the project that may be data."""
+    found = ["."]
+    for folder in (project.folder, project.data):
+        inside = [one for one in sorted(folder.iterdir()) if not one.name.startswith(".")]
+        found += [project.name_of(one) for one in inside if _may_be_data(one)]
+    return found[:MOST_OFFERED]
+
+
+def _may_be_data(path: Path) -> bool:
+    return path.is_dir() or (path.is_file() and path.suffix.lower() in ANNOTATIONS)
