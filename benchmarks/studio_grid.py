@@ -92,7 +92,7 @@ def read(client: httpx.Client, where: str) -> None:
     begin, first = time.perf_counter(), None
     while True:
         text = client.get(where).text
-        if first is None and 'class="card' in text:
+        if first is None and '<li class="card' in text:
             first = time.perf_counter() - begin
             took, _ = timed(lambda: client.get(where))
             print(f"first pictures {first:.1f} s after opening; a page while it is read: {took:.0f} ms")

@@ -36,7 +36,7 @@ def folders(root, counts=(("cat", 4), ("dog", 3), (HOSTILE, 2)), splits=("train"
             folder.mkdir(parents=True)
             for number in range(count):
                 at += 1
-                write_image(folder / f"{number}.png", np.full((10 + at, 20 + at, 3), 5 * at, np.uint8))
+                write_image(folder / f"{number}.png", np.full((10 + at % 50, 20 + at % 50, 3), 5 * at % 256, np.uint8))
     return root
 
 

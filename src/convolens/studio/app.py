@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from convolens.errors import ConvolensError
 from convolens.studio.database import Database
 from convolens.studio.gallery import asking
+from convolens.studio.gallery.changes import Keeper
 from convolens.studio.gallery.filler import Filler
 from convolens.studio.gallery.heat import Heat
 from convolens.studio.gallery.thumbnails import Thumbnails
@@ -32,15 +33,18 @@ CANNOT = 400  # what the user can mend
 def create_app(project: Project) -> FastAPI:
     """The studio of a project. `security.Guard` must stand before it; `serving.py` sees to that.
 
-    Routes find what they share in `request.app.state`: `project`, `database` and `queue`; and `filler`, `thumbnails`
-    and `heat` of the gallery.
+    Routes find what they share in `request.app.state`: `project`, `database` and `queue`; and `filler`, `changes`,
+    `thumbnails` and `heat` of the gallery.
     """
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        with app.state.queue:
+        # One connection stays open: the last that closes would write the log back, and hold everybody up meanwhile.
+        with app.state.queue, app.state.database.reading() as held:
+            held.execute("SELECT count(*) FROM job").fetchone()
             yield
         app.state.filler.close()
+        app.state.changes.write()
 
     app = FastAPI(title="Convolens Studio", docs_url=None, redoc_url=None, lifespan=running)
     app.state.project = project
@@ -48,6 +52,7 @@ def create_app(project: Project) -> FastAPI:
     app.state.queue = Queue(project, app.state.database)
     app.state.queue.on_done.append(partial(asking.take, app.state.database, app.state.queue))
     app.state.filler = Filler(app.state.database)
+    app.state.changes = Keeper(app.state.database, project.home)
     app.state.thumbnails = Thumbnails(project.home)
     app.state.heat = Heat()
     app.state.tabs = [tab for screen in SCREENS for tab in screen.TABS]

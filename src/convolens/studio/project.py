@@ -9,8 +9,10 @@ A name that begins with a dot, so that readers of folders of classes pass it ove
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from convolens.errors import FileError
@@ -19,6 +21,7 @@ from convolens.media.result_folders import BEST
 
 HOME = ".studio"
 DEPTH = 3  # folders below the project's that are looked at for models
+MOST_IN_ONE = 1_000  # names of one folder that are looked at: a model does not lie among thousands of pictures
 MOST_LOOKED_AT = 2_000  # folders; a data set of many classes is not listed to its end
 
 
@@ -111,13 +114,14 @@ def _models_in(folder: Path, depth: int) -> Iterator[Path]:
             yield here
             continue
         try:
-            inside = sorted(here.iterdir())
+            with os.scandir(here) as entries:
+                inside = sorted(islice(entries, MOST_IN_ONE), key=lambda one: one.name)
         except OSError:
             continue
-        yield from (one for one in inside if one.suffix in (".safetensors", ".onnx") and one.is_file())
+        yield from (Path(one) for one in inside if one.name.endswith((".safetensors", ".onnx")) and one.is_file())
         if deep < depth:
-            waiting += [(one, deep + 1) for one in inside if _is_open_folder(one)]
+            waiting += [(Path(one), deep + 1) for one in inside if _is_open_folder(one)]
 
 
-def _is_open_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+def _is_open_folder(one: os.DirEntry[str]) -> bool:
+    return one.is_dir(follow_symlinks=False) and not one.name.startswith(".")

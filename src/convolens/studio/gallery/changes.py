@@ -1,7 +1,7 @@
 """Decisions as the file that `convolens apply` takes: `labels.changes.csv`, or `.jsonl` for boxes and several classes.
 
-It is written anew at each decision, so that what the folder says is what the screen says. The command that makes a new
-data set of it is the one that anybody would type.
+It is written anew soon after each decision, as one of thousands of lines takes longer than a key may. The command that
+makes a new data set of it is the one that anybody would type.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock, Timer
 from typing import Any
 
 from convolens.data.formats import FORMATS
@@ -17,6 +18,8 @@ from convolens.labels.object_changes import FIX, Object, ObjectChange, write_obj
 from convolens.media.files import make_folder
 from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery
+
+SOON = 0.5  # seconds
 
 
 def changes_file(home: Path, data: Gallery) -> Path:
@@ -36,6 +39,40 @@ def write_decisions(database: Database, data: Gallery, home: Path) -> Path:
     else:
         write_object_changes(file, list(_object_changes(rows, data)))
     return file
+
+
+class Keeper:
+    """Writes the files of decisions soon after decisions were made, in the background.
+
+    Args:
+        database: the project's.
+        home: the studio's folder.
+    """
+
+    def __init__(self, database: Database, home: Path) -> None:
+        self.database, self.home = database, home
+        self._due: dict[int, Gallery] = {}
+        self._lock = Lock()
+        self._timer: Timer | None = None
+
+    def note(self, data: Gallery) -> None:
+        """Has the file of this data written soon."""
+        with self._lock:
+            self._due[data.id] = data
+            if self._timer is None:
+                self._timer = Timer(SOON, self.write)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def write(self) -> None:
+        """Writes what is due, at once."""
+        with self._lock:
+            due, self._due = self._due, {}
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        for data in due.values():
+            write_decisions(self.database, data, self.home)
 
 
 def apply_command(data: Gallery, file: Path, target: Path, form: str) -> list[str]:

@@ -49,9 +49,11 @@ def fill(database: Database, number: int) -> None:
     _note(database, number, state="reading", problem="", round=round_)
     try:
         reading = read_with_faults(path)
-        _read(database, number, reading.data, reading.format, round_)
-        _note(database, number, state="measuring")
-        _measure(database, number)
+        with database.reading() as held:  # the last connection that closes writes the log back: not after each batch
+            held.execute("SELECT 1 FROM data").fetchone()
+            _read(database, number, reading.data, reading.format, round_)
+            _note(database, number, state="measuring")
+            _measure(database, number)
         _note(database, number, state="ready")
     except ConvolensError as error:
         _note(database, number, state="failed", problem=str(error))

@@ -53,9 +53,8 @@ class Range:
 def splits_of(database: Database, data: Gallery) -> tuple[str, ...]:
     """The splits that the data itself is cut into."""
     with database.reading() as connection:
-        rows = connection.execute("SELECT DISTINCT split FROM pictures WHERE data = ?", (data.id,)).fetchall()
-    named = {row[0] for row in rows}
-    return tuple(name for name in SPLIT_NAMES if name in named)
+        some = "SELECT 1 FROM pictures WHERE data = ? AND split = ? LIMIT 1"
+        return tuple(name for name in SPLIT_NAMES if connection.execute(some, (data.id, name)).fetchone())
 
 
 def measured_split(splits: Sequence[str]) -> str:

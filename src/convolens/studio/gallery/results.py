@@ -107,7 +107,7 @@ def kinds_of_findings(database: Database, data: Gallery) -> dict[str, int]:
     """Of how many pictures the doctor found each kind, the most frequent first."""
     with database.reading() as connection:
         rows = connection.execute(
-            "SELECT kind, count(DISTINCT picture) FROM findings JOIN pictures ON pictures.id = picture "
+            "SELECT kind, count(DISTINCT picture) FROM findings CROSS JOIN pictures ON pictures.id = picture "
             "WHERE data = ? GROUP BY kind ORDER BY 2 DESC, 1",
             (data.id,),
         ).fetchall()

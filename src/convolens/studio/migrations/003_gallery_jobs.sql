@@ -16,3 +16,4 @@ CREATE TABLE measure (
   page TEXT NOT NULL DEFAULT '',
   UNIQUE (data, model, kind, split)
 );
+CREATE INDEX pictures_split ON pictures (data, split, id);

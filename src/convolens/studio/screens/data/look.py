@@ -100,6 +100,9 @@ def _asks(one: Asked) -> dict[str, Any]:
 
 
 def _read(one: Asked) -> int:
+    """How many pictures were read so far."""
+    if one.data.state == "ready":
+        return one.data.total
     with one.database.reading() as connection:
         return int(connection.execute("SELECT count(*) FROM pictures WHERE data = ?", (one.data.id,)).fetchone()[0])
 

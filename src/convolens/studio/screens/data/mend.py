@@ -113,7 +113,7 @@ def _went(request: Request, number: int, step: Step, back: str, query: str) -> R
     data = gallery(state.database, number)
     made = step(state.database, data)
     if made is not None:
-        write_decisions(state.database, data, state.project.home)
+        state.changes.note(data)
     if request.headers.get("hx-request") == "true":
         if made is None:
             raise HTTPException(409, "nothing is left to take back or to make again")

@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from convolens.errors import ArgumentError
 from convolens.studio.gallery import decisions
-from convolens.studio.gallery.changes import write_decisions
 from convolens.studio.gallery.galleries import Gallery
 from convolens.studio.gallery.listing import neighbor_of, picture_of
 from convolens.studio.gallery.thumbnails import stamp_of
@@ -52,7 +51,7 @@ def decide(
     """Decides, writes the file of decisions, and goes to the next picture of the view; or gives the new card."""
     one = asked_by(request, number, dict(parse_qsl(query)))
     _decided(one, picture, decision, label, boxes)
-    write_decisions(one.database, one.data, one.project.home)
+    request.app.state.changes.note(one.data)
     if request.headers.get("hx-request") == "true":
         found = picture_of(one.database, one.view, one.classes, picture)
         return HTMLResponse(render_cards(one, (found,), "mend" if screen == "mend" else "look"))
