@@ -64,6 +64,10 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Your own pictures in, a model file out; and how good it is.",
         ("train", "training.run_folder.Run", "evaluate", "evaluation.result.Evaluation"),
     ),
+    "predicting": (
+        "Many pictures through a model, from folders, shards and stores, on one machine or a cluster.",
+        ("predict_files", "inference.predict.BulkResult", "features_of_files", "inference.pooled_features.Features"),
+    ),
     "data": (
         "Data sets in the formats that people have them in.",
         ("convert", "data.conversion.Converted"),

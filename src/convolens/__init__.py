@@ -55,6 +55,8 @@ _HOME = {
     "train": "training.train",
     "evaluate": "evaluation.evaluate",
     "convert": "data.conversion",
+    "predict_files": "inference.predict",
+    "features_of_files": "inference.pooled_features",
     "explain": "explanation",
     "explain_top": "explanation",
     "wrap_module": "explanation.wrap",

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,35 +9,14 @@ import pytest
 
 import convolens as cl
 from convolens import cli
+from convolens.clusters.ray_workers import Cluster
 from convolens.errors import ArgumentError, MissingExtraError
 from convolens.inference.predict import predict_files
 from convolens.inference.predict_blocks import predict_on_cluster
-from convolens.inference.ray_workers import Cluster
 from convolens.media.images import write_image
 from convolens.media.picture_files import find_closed, find_pictures
-from tests.inference.test_blocks import Hands
+from tests.clusters.near import Near
 from tests.sources.making import png, write_tar
-
-
-class Near:
-    """In place of a cluster: workers in this process, of which some end; the driver may too."""
-
-    gpus_per_worker = 0.0
-
-    def __init__(self, *, losses=0.0, seed=0, driver_ends_after=None):
-        self.losses, self.seed, self.left = losses, seed, driver_ends_after
-
-    @contextmanager
-    def joined(self, work):
-        do = work.begin()
-
-        def block(one):
-            if self.left == 0:
-                raise KeyboardInterrupt
-            self.left = None if self.left is None else self.left - 1
-            return do(one)
-
-        yield Hands(block, seed=self.seed, losses=self.losses), 2
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +50,7 @@ def by(cluster, model, sources, out, batch=4, **options):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr("convolens.inference.predict_blocks.FILES", 8)
+    monkeypatch.setattr("convolens.clusters.blocks.FILES", 8)
 
 
 @pytest.fixture

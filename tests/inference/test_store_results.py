@@ -106,9 +106,29 @@ def test_a_single_file_is_written_into_a_store_whole_and_never_over_an_input(sto
 def test_what_needs_a_folder_of_this_machine_refuses_one_in_a_store(store, tmp_path, capsys):
     cl.classifier(cl.trunk("resnet18", width=0.25), classes=["a", "b"]).save(tmp_path / "m.safetensors")
     command = ["predict", str(tmp_path / "m.safetensors"), "memory://bucket/photos", "--out", "memory://bucket/out"]
-    assert cli.run([*command, "--table", str(tmp_path / "t.csv")]) == 2
-    assert "need a folder of this machine" in capsys.readouterr().err
+    assert cli.run([*command, "--as", "csv"]) == 2
+    assert "need a folder of this machine beside --as, which copies pictures" in capsys.readouterr().err
     assert cli.run(["blur", "memory://bucket/photos", "memory://bucket/out", "--sigma", "2"]) == 2
     assert "need a folder of this machine" in capsys.readouterr().err
     assert cli.run(command) == 0
     assert "wrote memory://bucket/out/predictions.jsonl" in capsys.readouterr().err
+
+
+def test_tables_and_results_of_coco_go_into_a_store_too(store, tmp_path):
+    import pyarrow.parquet
+
+    trunk = cl.trunk("resnet18", width=0.25, device="cpu")
+    cl.detector(trunk, classes=["red", "green"], size=64, seed=1).save(tmp_path / "m.safetensors")
+    command = ["predict", str(tmp_path / "m.safetensors"), "memory://bucket/photos", "--threshold", "0.01"]
+    images = [{"id": number, "file_name": f"{number:02}.png", "width": 30, "height": 20} for number in range(9)]
+    categories = [{"id": 1, "name": "red"}, {"id": 2, "name": "green"}]
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps({"images": images, "categories": categories, "annotations": []}))
+    near, far = str(tmp_path / "near"), "memory://bucket/out"
+    assert cli.run([*command, "--out", near, "--coco", str(truth), "--table", str(tmp_path / "t.csv")]) == 0
+    assert cli.run([*command, "--out", far, "--coco", str(truth), "--table", "memory://bucket/t.csv"]) == 0
+    assert store.cat_file("/bucket/t.csv") == (tmp_path / "t.csv").read_bytes()
+    results = store.cat_file("/bucket/out/results.json")
+    assert results == (tmp_path / "near" / "results.json").read_bytes() and len(json.loads(results)) > 9
+    assert cli.run([*command, "--out", far, "--table", str(tmp_path / "t.parquet")]) == 0
+    assert pyarrow.parquet.read_table(tmp_path / "t.parquet").num_rows == len(json.loads(results))

@@ -16,6 +16,8 @@ from convolens.explanation.wrap import Wrapped
 from convolens.exported import Exported, ExportedDetector
 from convolens.features.convolutionalize import Scanner
 from convolens.features.shared_trunk import SharedTrunk
+from convolens.inference.pooled_features import Features
+from convolens.inference.predict import BulkResult
 from convolens.models import Classifier, Detector, Localizer, Model
 from convolens.models.classify import Prediction
 from convolens.models.detect import Detections
@@ -129,6 +131,8 @@ run = cl.train("classify", "photos", trunk="vgg16", weights="hed", taps="conv4_3
 assert_type(run, Run)
 assert_type(cl.convert("photos", "table", to="csv", split=(0.8, 0.2)), Converted)
 assert_type(cl.evaluate(classifier, "photos", split="test"), Evaluation)
+assert_type(cl.predict_files(classifier, ["photos"], "out", cluster="auto"), BulkResult)
+assert_type(cl.features_of_files(classifier, ["photos"], "out.parquet"), Features)
 found = detector.predict(bytes_)
 assert_type(cl.draw_boxes(bytes_, found.boxes_xyxy, found.labels, found.scores), NDArray[np.uint8])
 assert_type(run.load(), Classifier | Localizer | Detector)

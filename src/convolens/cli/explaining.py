@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli.networks import AsJson, Device, Model, ShardOption
+from convolens.cli.networks import AsJson, Device, Model
+from convolens.cli.over_machines import ShardOption
 from convolens.cli.telling import answer, answer_line, tell_failure, tell_written
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli.networks import Batch, Device, Files, ShardOption
+from convolens.cli.networks import Batch, Device, Files
+from convolens.cli.over_machines import ClusterOption, GpusOption, ShardOption, ThreadsOption, WorkersOption
 from convolens.cli.telling import tell, tell_written
 
 
@@ -25,6 +26,10 @@ def features(
     tap: Annotated[list[str] | None, typer.Option(help="Whose features; again for more. Default: the model's.")] = None,
     weights: Annotated[str, typer.Option(help="Of a trunk: a name, such as hed, or a file.")] = "hed",
     shard: ShardOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = 0.0,
+    threads_per_worker: ThreadsOption = 1,
     batch: Batch = 16,
     device: Device = "auto",
 ) -> None:
@@ -36,14 +41,20 @@ def features(
     Examples:
       convolens features runs/photos holiday --out holiday.parquet
       convolens features vgg16 holiday --tap conv4_3 --out holiday.npz
+      convolens features resnet50 '/mnt/shards/*.tar' --out /mnt/shards.parquet --cluster auto --workers 64
     """
     from convolens.inference.pooled_features import features_of_files
     from convolens.loading import load
     from convolens.trunks.registry import TRUNKS
     from convolens.trunks.registry import trunk as make_trunk
 
+    if cluster is not None:
+        device = "cpu"  # workers choose theirs
     known: Any = make_trunk(model, weights=weights, device=device) if model in TRUNKS else load(model, device=device)
-    found = features_of_files(known, files, out, taps=tap, batch=batch, shard=shard)
+    found = features_of_files(
+        known, files, out, taps=tap, batch=batch, shard=shard, cluster=cluster, workers=workers,
+        gpus_per_worker=gpus_per_worker, threads_per_worker=threads_per_worker,
+    )  # fmt: skip
     for sentence in found.failed:
         tell(f"error: {sentence}")
     tell_written(found.table, f"{found.done:,} pictures, {len(found.failed):,} failed")

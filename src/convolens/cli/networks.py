@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from convolens.cli.over_machines import ClusterOption, GpusOption, ShardOption, ThreadsOption, WorkersOption
 from convolens.cli.telling import answer, answer_line, tell, tell_failure, tell_written
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ Files = Annotated[
 ]
 Batch = Annotated[int, typer.Option(help="Pictures of one size that go through the network at once.")]
 Device = Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")]
-ShardOption = Annotated[
-    str | None,
-    typer.Option("--shard", metavar="N/M", help="Do the N-th of M equal shares of the pictures; see convolens merge."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 REASONS_SHOWN = 5  # of pictures that failed; a thousand would fill the terminal
 
@@ -47,7 +44,10 @@ def predict(
     model: Model,
     files: Files,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for predictions.jsonl and annotated pictures. Default: print.")
+        Path | None,
+        typer.Option(
+            help="Folder for predictions.jsonl and annotated pictures; of a store, for the former. Default: print."
+        ),
     ] = None,
     top: Annotated[int | None, typer.Option(help="How many classes to name for each picture; 3 by default.")] = None,
     threshold: Annotated[
@@ -90,17 +90,10 @@ def predict(
         bool, typer.Option("--pictures/--no-pictures", help="With --out: also write annotated pictures.")
     ] = True,
     shard: ShardOption = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="With --out: by the workers of a cluster of Ray: its address, auto for the one that this machine is "
-            "part of, or local for workers on this machine.",
-        ),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Of the cluster. Default: as many as it has room for.")] = None,
-    gpus_per_worker: Annotated[float, typer.Option(help="Less than 1 where several share one.")] = 0.0,
-    threads_per_worker: Annotated[int, typer.Option(help="And processors that each is given.")] = 1,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = 0.0,
+    threads_per_worker: ThreadsOption = 1,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -123,6 +116,7 @@ def predict(
     from convolens.inference.predict import predict_files
     from convolens.loading import load
     from convolens.sources import as_address
+    from convolens.sources.copies import brought_here
 
     if cluster is not None and out is None:
         raise ArgumentError("cluster: need --out too, which its workers write into")
@@ -146,15 +140,15 @@ def predict(
     if out is None and (as_format is not None or table is not None):
         raise ArgumentError(f"{'table' if as_format is None else 'as'}: need --out too, where predictions are kept")
     far = out is not None and as_address(out)
-    if far and (as_format is not None or table is not None or coco is not None):
-        raise ArgumentError("--out: need a folder of this machine beside --as, --table or --coco, got an address")
+    if far and as_format is not None:
+        raise ArgumentError("--out: need a folder of this machine beside --as, which copies pictures, got an address")
     form = None
     if out is not None and as_format is not None:
-        from convolens.inference.as_data import need_format, write_as
+        from convolens.inference.as_data import need_format
 
         form = need_format(as_format, loaded, out)
     if table is not None:
-        from convolens.media.table_files import need_table, write_table
+        from convolens.media.table_files import need_table
 
         need_table(table)
     if out is None:
@@ -169,20 +163,9 @@ def predict(
         tell(f"{found.done:,} done, {found.failed:,} failed{before}")
         _tell_reasons(found, far=bool(far))
         tell_written(found.lines, "" if far or not pictures else f"annotated pictures are in {out / 'pictures'}")
-        if known is not None:
-            from convolens.evaluation.detections import write_coco_results
-
-            write_coco_results(found.lines, known, out / "results.json")
-            tell_written(out / "results.json")
-        if form is not None:
-            written = write_as(found.lines, out / form.name, form, loaded)
-            tell_written(written.path)
-            tell(str(written))
-        if table is not None:
-            from convolens.inference.lines import prediction_rows
-
-            write_table(table, prediction_rows(Path(found.lines)))
-            tell_written(table)
+        if known is not None or form is not None or table is not None:
+            with brought_here(found.lines, "predictions") as lines:
+                _write_more(Path(lines), out, loaded, known, form, table)
     if failed:
         raise typer.Exit(2)
 
@@ -199,6 +182,27 @@ def _tell_reasons(found: BulkResult, *, far: bool) -> None:
             tell_failure(f"error: {sentence}")
     if far or found.failed > REASONS_SHOWN:
         tell_failure(f"error: {found.failed:,} pictures failed; why is in their lines of {found.lines}")
+
+
+def _write_more(lines: Path, out: Path, model: Any, known: Any, form: Any, table: Path | None) -> None:
+    """What is made of the lines of predictions: COCO's results, a data set, a table."""
+    if known is not None:
+        from convolens.evaluation.detections import write_coco_results
+
+        write_coco_results(lines, known, out / "results.json")
+        tell_written(out / "results.json")
+    if form is not None:
+        from convolens.inference.as_data import write_as
+
+        written = write_as(lines, out / form.name, form, model)
+        tell_written(written.path)
+        tell(str(written))
+    if table is not None:
+        from convolens.inference.lines import prediction_rows
+        from convolens.media.table_files import write_table
+
+        write_table(table, prediction_rows(lines))
+        tell_written(table)
 
 
 def _print_predictions(
@@ -237,6 +241,10 @@ def evaluate(
     table: Annotated[
         Path | None, typer.Option(help="Also write a row for each class and one for all, as .csv or .parquet.")
     ] = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = 0.0,
+    threads_per_worker: ThreadsOption = 1,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
@@ -247,6 +255,7 @@ def evaluate(
     Examples:
       convolens evaluate runs/photos photos-kept-back
       convolens evaluate runs/photos photos-kept-back --html photos.html
+      convolens evaluate runs/photos 's3://bucket/test-*.tar' --cluster ray://head:10001
     """
     import json
 
@@ -256,7 +265,10 @@ def evaluate(
 
     if table is not None:
         need_table(table)
-    found = measure(load(model, device=device), data, split=split, batch=batch, html=html)
+    found = measure(
+        load(model, device=device if cluster is None else "cpu"), data, split=split, batch=batch, html=html,
+        cluster=cluster, workers=workers, gpus_per_worker=gpus_per_worker, threads_per_worker=threads_per_worker,
+    )  # fmt: skip
     from convolens.distributed import leads  # here, as it loads torch, which the former say where it is missing
 
     if not leads():

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from convolens.cli.networks import ShardOption
+from convolens.cli.over_machines import ClusterOption, ShardOption, ThreadsOption, WorkersOption
 from convolens.cli.telling import tell_failure, tell_written
+
+if TYPE_CHECKING:
+    from convolens.clusters.ray_workers import Cluster
+    from convolens.sources import Share
 
 Source = Annotated[
     str,
@@ -50,6 +55,9 @@ def blur(
     ] = None,
     page: PageOption = None,
     shard: ShardOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = 1,
 ) -> None:
     """Blur pictures by a Gaussian.
 
@@ -59,13 +67,14 @@ def blur(
       convolens blur photo.jpg panned.jpg --sigma 0,12
       convolens blur photos soft --sigma 5
       convolens blur dance.gif soft.gif --sigma 2 --page all
+      convolens blur /mnt/photos /mnt/soft --sigma 5 --cluster auto
     """
     from convolens.effects.pictures.blur import blur as blurred
 
     widths = _widths(sigma)
     options: dict[str, Any] = {"boundary": boundary, "tolerance": tolerance, "truncate": truncate}
-    run = _Run("blur", {"sigma": sigma, **options}, page, shard)
-    _change(source, target, lambda pixels: blurred(pixels, widths, **options), run)
+    run = _Run("blur", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
+    _change(source, target, partial(blurred, sigma=widths, **options), run)
 
 
 def sharpen(
@@ -77,6 +86,9 @@ def sharpen(
     boundary: Boundary = "symmetric",
     page: PageOption = None,
     shard: ShardOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = 1,
 ) -> None:
     """Sharpen pictures by unsharp masking: add what a blur of them leaves out.
 
@@ -88,8 +100,8 @@ def sharpen(
     from convolens.effects.pictures.sharpen import sharpen as sharpened
 
     options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary}
-    run = _Run("sharpen", {"sigma": sigma, **options}, page, shard)
-    _change(source, target, lambda pixels: sharpened(pixels, sigma, **options), run)
+    run = _Run("sharpen", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
+    _change(source, target, partial(sharpened, sigma=sigma, **options), run)
 
 
 def edges(
@@ -106,6 +118,9 @@ def edges(
     ] = False,
     page: PageOption = None,
     shard: ShardOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = 1,
 ) -> None:
     """Show where brightness or color changes, as gray pictures.
 
@@ -124,16 +139,16 @@ def edges(
         options: dict[str, Any] = {
             "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "boundary": boundary,
         }  # fmt: skip
-        run = _Run("edges", options, page, shard)
-        return _change(source, target, lambda pixels: edge_picture(pixels, **options), run)
+        run = _Run("edges", options, page, shard, cluster, workers, threads_per_worker)
+        return _change(source, target, partial(edge_picture, **options), run)
     if method != "sobel":
         from convolens.errors import ArgumentError
 
         raise ArgumentError(f"method: need sobel beside the learned edges, got {method!r}")
     from convolens.features.learned_edges import edges_side_by_side
 
-    run = _Run("edges", {"learned": True, "gain": gain}, page, shard)
-    return _change(source, target, lambda pixels: edges_side_by_side(pixels, gain=gain), run)
+    run = _Run("edges", {"learned": True, "gain": gain}, page, shard, cluster, workers, threads_per_worker)
+    return _change(source, target, partial(edges_side_by_side, gain=gain), run)
 
 
 def _widths(words: str) -> Any:
@@ -162,22 +177,29 @@ def _page(words: str | None) -> Any:
 
 
 class _Run(NamedTuple):
-    """What a command was told: its name, its options, which page and which share of the pictures."""
+    """What a command was told: its name, its options, which page, which share of the pictures, and whose workers."""
 
     command: str
     options: dict[str, Any]
     page: str | None
     shard: str | None
+    cluster: str | None
+    workers: int | None
+    threads_per_worker: int
 
 
 def _change(source: str, target: Path, change: Any, run: _Run) -> None:
     """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
+    from convolens.clusters.ray_workers import Cluster
     from convolens.effects.pictures.files import change_picture_file, change_picture_files, change_share
     from convolens.media.picture_files import ResultPaths, count_pictures, find_pictures, is_many
     from convolens.progress import track
     from convolens.sources import Share
 
     page, share = _page(run.page), Share.of(run.shard)
+    cluster = Cluster.of(run.cluster, run.workers, 0.0, run.threads_per_worker)
+    if cluster is not None:
+        return _change_on_cluster(cluster, source, target, change, run, page, share)
     if share is None and not is_many(source):
         change_picture_file(source, target, change, page=page)
         return tell_written(target)
@@ -192,9 +214,25 @@ def _change(source: str, target: Path, change: Any, run: _Run) -> None:
     for outcome in track(changes, target.name, count):
         done += not outcome.error
         failures += [outcome.error] if outcome.error else []
+    return _tell_changed(target, done, failures)
+
+
+def _change_on_cluster(
+    cluster: Cluster, source: str, target: Path, change: Any, run: _Run, page: Any, share: Share | None
+) -> None:
+    from convolens.effects.pictures.on_cluster import change_on_cluster
+    from convolens.errors import ArgumentError
+    from convolens.media.picture_files import is_many
+
+    if not is_many(source):
+        raise ArgumentError(f"cluster: need many pictures, in a folder, a pattern or a shard, got {source}")
+    changed = change_on_cluster(cluster, source, target, run.command, run.options, change, page=page, share=share)
+    _tell_changed(target, *changed)
+
+
+def _tell_changed(target: Path, done: int, failures: list[str]) -> None:
     for failure in failures:
         tell_failure(f"skipped: {failure}")
     tell_written(target, f"{done} pictures, {len(failures)} skipped")
     if failures:
         raise typer.Exit(2)
-    return None

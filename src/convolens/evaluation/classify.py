@@ -16,8 +16,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.loading import read_usable_batches
 from convolens.data.model_inputs import model_batches
-from convolens.distributed import current_world
 from convolens.errors import ArgumentError, need_one_of
+from convolens.evaluation.in_parts import InParts, by_processes
 from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
 from convolens.evaluation.result import Evaluation, need_usable
 from convolens.exported import ExportedClassifier
@@ -45,6 +45,7 @@ def score_pictures(
     batch: int = 16,
     source: object = "data",
     progress: bool = False,
+    in_parts: InParts = by_processes,
 ) -> Scored:
     """Runs the model over examples; of several processes that were joined each over its part, and each has all.
 
@@ -54,21 +55,23 @@ def score_pictures(
         batch: pictures of one size that go through the network at once.
         source: what errors are about.
         progress: shows a bar.
+        in_parts: who does which of them.
 
     Raises:
         DataError: none of them can be used.
     """
-    world = current_world()
-    mine, score = examples[world.part(len(examples), batch)], _scores
-    if isinstance(model, ExportedClassifier):
-        score = _exported_scores
-    used: list[Example] = []
-    skipped: list[Skipped] = []
-    scores = list(score(model, mine, used, skipped, batch, progress and world.leads))
-    several = world.gathered((scores, used, skipped))
-    scores, used, skipped = ([one for part in parts for one in part] for parts in zip(*several, strict=True))
+    scores, used, skipped = in_parts(_score, model, examples, batch, progress)
     need_usable(scores, skipped, source)
     return Scored(np.concatenate(scores), used, skipped)
+
+
+def _score(
+    model: Classifier | ExportedClassifier, examples: Sequence[Example], batch: int, progress: bool
+) -> tuple[list[NDArray[Any]], list[Example], list[Skipped]]:
+    used: list[Example] = []
+    skipped: list[Skipped] = []
+    score = _exported_scores if isinstance(model, ExportedClassifier) else _scores
+    return list(score(model, examples, used, skipped, batch, progress)), used, skipped
 
 
 def _scores(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable_batches
-from convolens.distributed import current_world
 from convolens.evaluation.detections import Found, coco_metrics, voc_metrics
+from convolens.evaluation.in_parts import InParts, by_processes
 from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.exported import ExportedDetector
 from convolens.models.detect import LOWEST, Detector
@@ -56,11 +56,18 @@ def detect_all(
     batch: int = 16,
     source: object = "data",
     progress: bool = False,
+    in_parts: InParts = by_processes,
 ) -> Detected:
     """Runs the model over examples with any number of objects each. Arguments and errors as in `score_pictures`."""
-    world = current_world()
-    mine = examples[world.part(len(examples), batch)]
-    shown = track(mine, "pictures", len(mine), show=progress and world.leads)
+    found, used, skipped = in_parts(_detect, model, examples, batch, progress)
+    need_usable(found, skipped, source)
+    return Detected(found, used, skipped, model.class_names)
+
+
+def _detect(
+    model: Detector | ExportedDetector, examples: Sequence[Example], batch: int, progress: bool
+) -> tuple[list[Found], list[Example], list[Skipped]]:
+    shown = track(examples, "pictures", len(examples), show=progress)
     found: list[Found] = []
     used: list[Example] = []
     skipped: list[Skipped] = []
@@ -73,10 +80,7 @@ def detect_all(
     for several in read_usable_batches(load, shown, skipped, batch):
         for one in model.predict(pictures(several), threshold=LOWEST, batch=batch):
             found.append(Found(one.boxes_xyxy, one.classes, one.scores))
-    every = world.gathered((found, used, skipped))
-    found, used, skipped = ([one for part in parts for one in part] for parts in zip(*every, strict=True))
-    need_usable(found, skipped, source)
-    return Detected(found, used, skipped, model.class_names)
+    return found, used, skipped
 
 
 def detection_metrics(

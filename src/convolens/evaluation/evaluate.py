@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,13 +11,15 @@ import numpy as np
 import torch
 
 from convolens.arrays import as_flag
+from convolens.clusters.ray_workers import Cluster
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
-from convolens.distributed import joined, leads
+from convolens.distributed import joined, leads, started_by_torchrun
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
+from convolens.evaluation.in_parts import ByCluster, InParts, by_processes
 from convolens.evaluation.localize import locate_all
 from convolens.evaluation.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places
 from convolens.evaluation.page import (
@@ -55,6 +58,10 @@ def evaluate(
     html: AnyPath | None = None,
     progress: bool = True,
     device: str = "auto",
+    cluster: str | None = None,
+    workers: int | None = None,
+    gpus_per_worker: float = 0.0,
+    threads_per_worker: int = 1,
 ) -> Evaluation:
     """Runs the model over data whose answers are known, and compares.
 
@@ -72,6 +79,13 @@ def evaluate(
             falls with recall, worst mistakes.
         progress: shows a bar with the time left.
         device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
+        cluster: has the workers of a cluster run the model (Ray, extra `cluster`): its address, `auto` for the one that
+            this machine is part of, or `local` for workers on this machine. They are sent the model, paths and answers,
+            and read pictures themselves, so that every machine must see the data. A worker that is lost costs the
+            blocks that it had in hand.
+        workers: how many; None: as many as the cluster has room for.
+        gpus_per_worker: of each; less than 1 where several share one.
+        threads_per_worker: that each computes with, and processors that it is given.
 
     Returns:
         A dict of plain numbers with a `summary()`, a `plot()` and a look in a notebook; `save` writes its page, the
@@ -82,7 +96,11 @@ def evaluate(
         `skipped`: files that could not be used, path and reason.
 
     Raises:
-        FileError: the data is not there, or the page cannot be written.
+        FileError: the data is not there, or the page cannot be written, or there is no such cluster.
+        ArgumentError: what workers have, without `cluster`; or `cluster` in processes that `torchrun` started.
+        MissingExtraError: a cluster without Ray.
+        DeviceError: the cluster has no room for a worker.
+        TrainingError: a block of pictures ended its worker ten times.
         DataError: a class that the model does not know, no such split, or no picture that can be used.
 
     >>> from tempfile import TemporaryDirectory
@@ -96,6 +114,9 @@ def evaluate(
     >>> found["count"], found["top1"]
     (2, 0.5)
     """
+    where = Cluster.of(cluster, workers, gpus_per_worker, threads_per_worker)
+    if where is not None and started_by_torchrun():
+        raise ArgumentError("cluster: need one process, whose cluster does the work, got several of torchrun's")
     if html is not None and leads():
         need_target(html)
     as_flag(progress, "progress")
@@ -103,8 +124,12 @@ def evaluate(
         raise ArgumentError(f"model: need one that cl.load or cl.train gives, got {type(model).__name__}")
     need_one_of("model: its task", model.task, _MEASURES)
     chosen = _chosen(read_data(data, class_names=model.class_names), split)
-    with running_on(model, device), joined(_device(model)):
-        measured = _MEASURES[model.task](model, chosen, batch, progress)
+    measure = partial(_MEASURES[model.task], model, chosen, batch, progress)
+    if where is not None:
+        measured = measure(ByCluster(where))
+    else:
+        with running_on(model, device), joined(_device(model)):
+            measured = measure(by_processes)
     skipped = [{"path": str(one.path), "reason": one.reason} for one in (*chosen.skipped, *measured.skipped)]
     name = model.path.name if isinstance(model, ExportedModel) else model.trunk.name
     title = f"{model.task.capitalize()}: {name} on {Path(data).name}"
@@ -127,10 +152,14 @@ def _chosen(data: DataSet, split: str | None) -> DataSet:
     return next((data.split(name) for name in ("test", "validation") if name in data.splits), data)
 
 
-def _classifier(model: Classifier | ExportedClassifier, data: DataSet, batch: int, progress: bool) -> Measured:
+def _classifier(
+    model: Classifier | ExportedClassifier, data: DataSet, batch: int, progress: bool, in_parts: InParts
+) -> Measured:
     if not model.multi_label:
         need_one_label(data)
-    scores, used, skipped = score_pictures(model, data.examples, batch=batch, source=data.root, progress=progress)
+    scores, used, skipped = score_pictures(
+        model, data.examples, batch=batch, source=data.root, progress=progress, in_parts=in_parts
+    )
     found = metrics_of(model, scores, used)
 
     def parts() -> list[Part]:
@@ -146,15 +175,19 @@ def _classifier(model: Classifier | ExportedClassifier, data: DataSet, batch: in
     return Measured(found, skipped, parts)
 
 
-def _localizer(model: Localizer | ExportedLocalizer, data: DataSet, batch: int, progress: bool) -> Measured:
-    located = locate_all(model, data.examples, batch=batch, source=data.root, progress=progress)
+def _localizer(
+    model: Localizer | ExportedLocalizer, data: DataSet, batch: int, progress: bool, in_parts: InParts
+) -> Measured:
+    located = locate_all(model, data.examples, batch=batch, source=data.root, progress=progress, in_parts=in_parts)
     return Measured(
         located.evaluation(), located.skipped, lambda: [mistakes_part(wrong_places(located, model.class_names))]
     )
 
 
-def _detector(model: Detector | ExportedDetector, data: DataSet, batch: int, progress: bool) -> Measured:
-    detected = detect_all(model, data.examples, batch=batch, source=data.root, progress=progress)
+def _detector(
+    model: Detector | ExportedDetector, data: DataSet, batch: int, progress: bool, in_parts: InParts
+) -> Measured:
+    detected = detect_all(model, data.examples, batch=batch, source=data.root, progress=progress, in_parts=in_parts)
     found, used, names = detected.found, detected.examples, model.class_names
 
     def parts() -> list[Part]:
@@ -168,7 +201,7 @@ def _detector(model: Detector | ExportedDetector, data: DataSet, batch: int, pro
 
 
 # How each task's models are measured, and what a page about them shows.
-_MEASURES: dict[str, Callable[[Any, DataSet, int, bool], Measured]] = {
+_MEASURES: dict[str, Callable[[Any, DataSet, int, bool, InParts], Measured]] = {
     Classifier.task: _classifier,
     Localizer.task: _localizer,
     Detector.task: _detector,

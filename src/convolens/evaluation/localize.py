@@ -15,7 +15,7 @@ from torch import Tensor
 from convolens.boxes import centers_of, corners_of, overlaps
 from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable_batches
-from convolens.distributed import current_world
+from convolens.evaluation.in_parts import InParts, by_processes
 from convolens.evaluation.plots import bars
 from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.exported import ExportedLocalizer
@@ -76,20 +76,22 @@ def locate_all(
     batch: int = 32,
     source: object = "data",
     progress: bool = False,
+    in_parts: InParts = by_processes,
 ) -> Located:
     """Runs the model over examples with a box or none each. Arguments and errors as in `score_pictures`."""
-    world = current_world()
-    mine, locate = examples[world.part(len(examples), batch)], _outputs
-    if isinstance(model, ExportedLocalizer):
-        locate = _exported_outputs
-    truths: list[_Truth] = []
-    skipped: list[Skipped] = []
-    outputs = list(locate(model, mine, truths, skipped, batch, progress and world.leads))
-    several = world.gathered((outputs, truths, skipped))
-    outputs, truths, skipped = ([one for part in parts for one in part] for parts in zip(*several, strict=True))
+    outputs, truths, skipped = in_parts(_locate, model, examples, batch, progress)
     need_usable(outputs, skipped, source)
     used, labels, boxes = zip(*truths, strict=True)
     return Located(torch.cat(outputs), torch.tensor(labels), torch.tensor(boxes), used, tuple(skipped))
+
+
+def _locate(
+    model: Localizer | ExportedLocalizer, examples: Sequence[Example], batch: int, progress: bool
+) -> tuple[list[Tensor], list[_Truth], list[Skipped]]:
+    truths: list[_Truth] = []
+    skipped: list[Skipped] = []
+    locate = _exported_outputs if isinstance(model, ExportedLocalizer) else _outputs
+    return list(locate(model, examples, truths, skipped, batch, progress)), truths, skipped
 
 
 def _outputs(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
+from convolens.clusters.ray_workers import Cluster
 from convolens.errors import ArgumentError, FormatError
+from convolens.inference.feature_blocks import blocks_beside, rows_by_cluster
+from convolens.inference.feature_rows import Row, rows_of, trunk_of
 from convolens.media.files import AnyPath, in_utf8, need_target, writing
 from convolens.media.inputs import given
-from convolens.media.picture_files import File, Outcome, attempt, count_pictures, decoded_ahead, find_pictures
+from convolens.media.one_writer import only_writer
+from convolens.media.picture_files import Outcome, count_pictures, find_closed, find_pictures
 from convolens.media.table_files import need_table
-from convolens.models.inputs import batches, evaluating
 from convolens.progress import track
-from convolens.sources import Share
-from convolens.trunks import Trunk
+from convolens.sources import Share, as_address
 
 ROWS = 1024  # of a row group of Parquet, and what is held at a time but for `.npz`
 
@@ -35,7 +34,8 @@ class Features(NamedTuple):
 
 def features_of_files(
     model: Any, sources: Sequence[AnyPath], out: AnyPath, *, taps: Sequence[str] | None = None, batch: int = 16,
-    shard: str | Share | None = None, progress: bool = True,
+    shard: str | Share | None = None, progress: bool = True, cluster: str | None = None, workers: int | None = None,
+    gpus_per_worker: float = 0.0, threads_per_worker: int = 1,
 ) -> Features:  # fmt: skip
     """Writes a row for each picture: `path`, and for each tap the mean of each of its features over the picture.
 
@@ -48,63 +48,43 @@ def features_of_files(
         batch: pictures of one size that go through the network at once.
         shard: the pictures of one of several equal shares alone, such as `3/16`.
         progress: shows how many are done.
+        cluster: has the workers of a cluster do it, as in `predict_files`, like `workers`, `gpus_per_worker` and
+            `threads_per_worker`. A run that ended before its end is resumed by the same call.
+        workers: how many.
+        gpus_per_worker: of each.
+        threads_per_worker: of each.
 
     Raises:
         FormatError: another suffix.
-        ArgumentError: no such tap, or what has no taps.
-        FileError: a source without pictures, or the table cannot be written.
+        ArgumentError: no such tap, or what has no taps; or a cluster, and a table in a store.
+        FileError: a source without pictures, or the table cannot be written; or there is no such cluster.
+        MissingExtraError: a cluster without Ray, Parquet without pyarrow.
     """
-    trunk, share, table = _trunk_of(model), Share.of(shard), Path(out)
+    where = Cluster.of(cluster, workers, gpus_per_worker, threads_per_worker)
+    trunk, share, table = trunk_of(model), Share.of(shard), Path(out)
+    if where is not None and (address := as_address(out)):
+        raise ArgumentError(f"{address}: need a table that all machines of a cluster see the folder of, got an address")
     chosen = trunk.chosen(taps if taps is not None or model is trunk else tuple(model.taps))
     if table.suffix.lower() not in (".parquet", ".npz"):
         raise FormatError(f"{table}: need a table's suffix, .parquet or .npz, got {table.suffix or 'none'}")
     (need_table if table.suffix.lower() == ".parquet" else need_target)(table)
     total, failed = count_pictures(sources, None, share), list[str]()
-    files = track(find_pictures(sources, share=share), "pictures", total, show=progress)
-    with given(*sources), evaluating(model):
-        rows = _rows(model, trunk, chosen, files, batch, failed)
-        done = (
-            _write_arrays(table, rows, chosen) if table.suffix.lower() == ".npz" else _write_rows(table, rows, chosen)
-        )
-    return Features(table, done, failed)
-
-
-def _trunk_of(model: Any) -> Trunk:
-    found = model if isinstance(model, Trunk) else getattr(model, "trunk", None)
-    if not isinstance(found, Trunk):
-        raise ArgumentError(
-            f"model: need a model in torch or a trunk, whose taps can be looked at, got {type(model).__name__}"
-        )
-    return found
-
-
-Row = tuple[str, list[NDArray[np.float32]]]
-
-
-def _rows(
-    model: Any, trunk: Trunk, taps: Sequence[str], files: Iterable[File], batch: int, failed: list[str]
-) -> Iterator[Row]:
-    def ready() -> Iterator[tuple[torch.Tensor, str]]:
-        for one in decoded_ahead(files):
-            found: Outcome[Any] = one
-            if one.result is not None:
-                found = attempt(one.path, partial(_prepared, model, trunk, taps, one.result))
-            if found.result is None:
-                failed.append(found.error)
-            else:
-                yield found.result, str(one.path)
-
-    for several, names in batches(ready(), batch):
-        maps = trunk(several, taps=tuple(taps))
-        pooled = [maps[tap].float().mean(dim=(2, 3)).cpu().numpy() for tap in taps]
-        for at, name in enumerate(names):
-            yield name, [values[at] for values in pooled]
-
-
-def _prepared(model: Any, trunk: Trunk, taps: Sequence[str], pixels: NDArray[Any]) -> torch.Tensor:
-    prepared: torch.Tensor = model.preprocess([pixels])
-    trunk.need_size(taps, prepared.shape[2:], "picture")
-    return prepared
+    write = _write_arrays if table.suffix.lower() == ".npz" else _write_rows
+    with ExitStack() as stack:
+        stack.enter_context(given(*sources))
+        if where is not None:
+            stack.enter_context(only_writer(table))
+            closed = find_closed(sources, share=share)
+            rows = rows_by_cluster(
+                where, model, chosen, closed, table, batch=batch, total=total, progress=progress, failed=failed
+            )
+            done = write(table, rows, chosen)
+            blocks_beside(table).remove()
+            return Features(table, done, failed)
+        without: list[Outcome[Any]] = []
+        files = track(find_pictures(sources, share=share), "pictures", total, show=progress)
+        done = write(table, rows_of(model, chosen, files, batch, without), chosen)
+    return Features(table, done, [one.error for one in without])
 
 
 def _write_arrays(table: Path, rows: Iterator[Row], taps: Sequence[str]) -> int:

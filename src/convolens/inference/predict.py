@@ -23,10 +23,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from convolens.clusters.ray_workers import Cluster
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
-from convolens.inference.blocks import BLOCKS
 from convolens.inference.fingerprints import fingerprint as fingerprint
-from convolens.inference.ray_workers import Cluster
 from convolens.inference.store_results import predict_into_store
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, append, make_folder, need_file, write_json, writing
@@ -49,6 +48,7 @@ from convolens.sources import Share, as_address
 
 # What the first files called an option, and what it is called now.
 _NOW_CALLED = {"overlap": "nms_iou", "per_class": "top_k", "most": "max_detections"}
+BLOCKS = "blocks"  # the folder of a cluster's, in one of results
 HELD_PIXELS = 48_000_000  # of pictures in flight: four large photos, 150 MB
 
 
@@ -140,11 +140,7 @@ def predict_files(
         TrainingError: a block of pictures ended its worker ten times.
     """
     _check_options(model, options)
-    where = None
-    if cluster is not None:
-        where = Cluster(cluster, workers, gpus_per_worker, threads_per_worker)
-    elif workers is not None or gpus_per_worker or threads_per_worker != 1:
-        raise ArgumentError("workers: need cluster too, which has them")
+    where = Cluster.of(cluster, workers, gpus_per_worker, threads_per_worker)
     share = Share.of(shard)
     if address := as_address(out):
         if where is not None:

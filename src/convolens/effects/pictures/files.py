@@ -71,15 +71,25 @@ def change_picture_files(
     Raises:
         FileError: another process is writing into the folder.
     """
+    with only_writer(results.folder):
+        yield from changed_ahead(sources, results, change, page)
+
+
+def changed_ahead(sources: Iterable[File], results: ResultPaths, change: Change, page: Page) -> Iterator[Outcome[Path]]:
+    """The same for one of several who write into the folder, each their own pictures."""
 
     def one(job: tuple[File, Path]) -> Outcome[Path]:
         source, target = job
         return attempt(source, partial(_changed, source, target, change, page))
 
     jobs = ((source, results(source)) for source in fetched_ahead(sources))
-    with only_writer(results.folder):
-        for _, outcome in read_ahead(one, jobs, ahead=2 * threads(), weigh=lambda job: picture_weight(job[0])):
-            yield outcome
+    for _, outcome in read_ahead(one, jobs, ahead=2 * threads(), weigh=lambda job: picture_weight(job[0])):
+        yield outcome
+
+
+def line_of(outcome: Outcome[Path]) -> dict[str, Any]:
+    """What became of a picture, as it stands in `pictures.jsonl`."""
+    return outcome.line() if outcome.error else outcome.line() | {"written": str(outcome.result)}
 
 
 def change_share(
@@ -111,8 +121,7 @@ def change_share(
         stream = stack.enter_context(draft.open("w", encoding="utf-8"))
         sources = find_pictures([source], outside=results.folder, share=share)
         for outcome in change_picture_files(sources, results, change, page=page):
-            line = outcome.line() if outcome.error else outcome.line() | {"written": str(outcome.result)}
-            stream.write(json.dumps(line) + "\n")
+            stream.write(json.dumps(line_of(outcome)) + "\n")
             yield outcome
 
 

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from convolens import errors
 from convolens.arrays import as_real, as_whole
+from convolens.clusters.blocks import Block, Report, WorkerLost
 from convolens.errors import ArgumentError, ConvolensError, DeviceError, FileNote, need_package
-from convolens.inference.blocks import Block, Report, WorkerLost
 
 LOCAL = "local"  # in place of a cluster's address: as many workers on this machine
 
@@ -53,6 +53,26 @@ class Cluster:
         as_real(self.gpus_per_worker, "gpus_per_worker", "a number of at least 0", lambda value: value >= 0)
         as_whole(self.threads_per_worker, "threads_per_worker", 1)
 
+    @classmethod
+    def of(
+        cls, address: str | None, workers: int | None, gpus_per_worker: float, threads_per_worker: int
+    ) -> Cluster | None:
+        """The cluster that a call was given by these arguments; None where it was given none.
+
+        Raises:
+            ArgumentError: what workers have, and no cluster; or an argument that is none.
+        """
+        if address is not None:
+            return cls(address, workers, gpus_per_worker, threads_per_worker)
+        if workers is not None or gpus_per_worker or threads_per_worker != 1:
+            raise ArgumentError("workers: need cluster too, which has them")
+        return None
+
+    @property
+    def device(self) -> str:
+        """Where its workers run networks."""
+        return "auto" if self.gpus_per_worker else "cpu"
+
     @property
     def own_workers(self) -> int:
         """How many are started on this machine where the cluster is none."""
@@ -82,7 +102,7 @@ def _connected(cluster: Cluster) -> Any:
         import ray
     except ImportError:
         raise need_package("ray", "cluster", "cluster") from None
-    quiet = {"log_to_driver": False, "logging_level": "error"}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Ray's own plans for its next versions

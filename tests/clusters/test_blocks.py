@@ -5,9 +5,9 @@ from itertools import chain
 
 import pytest
 
+from convolens.clusters import blocks
+from convolens.clusters.blocks import Block, BlockFiles, Report, WorkerLost, cut, done_by
 from convolens.errors import FileError, TrainingError, WeightsError
-from convolens.inference import blocks
-from convolens.inference.blocks import Block, BlockFiles, Report, WorkerLost, cut, done_by
 
 
 class Hands:
@@ -107,7 +107,7 @@ def test_a_shard_is_a_block_by_itself_and_names_say_what_is_in_it():
 
 
 def test_lines_are_whole_or_not_there_and_come_in_order(tmp_path):
-    files, todo = BlockFiles(tmp_path), twenty()[:3]
+    files, todo = BlockFiles(tmp_path / "blocks"), twenty()[:3]
     files.make()
     for block in reversed(todo[:2]):
         files.write(block, [f'{{"path": "{name}"}}\n' for name in block.items[:2]] + ['{"path": "x", "error": "e"}\n'])

@@ -1,6 +1,6 @@
 """A run cut into blocks, which anybody does anywhere, in any order: each whole, or not at all.
 
-    OUT/blocks/00000012-5f0c….jsonl   the lines of a block that is done
+    BLOCKS/00000012-5f0c….jsonl   the lines of a block that is done
 
 A block is some files of the source, or one shard of it; its name says which number it has and, by a digest, of what.
 So a run that is begun anew knows by names alone what is done: a worker or a driver that was lost costs the blocks that
@@ -17,12 +17,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from convolens.errors import ConvolensError, FileError, TrainingError
 from convolens.media.files import make_folder, writing
 
-BLOCKS = "blocks"
 FILES = 256  # of a block: some seconds of work; what a block costs beside, which is some milliseconds, is then little
 IN_HAND = 2  # blocks of a worker: it begins the second without asking
 MOST_LOSSES = 10  # of workers on one block, after which it is the block that ends them
@@ -58,11 +57,17 @@ class Block:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a block: how many were done, how many failed, and what was noted."""
+    """What became of a block: how many were done, how many failed, what was noted, and what it gives but lines."""
 
     done: int
     failed: int
     notes: tuple[str, ...] = ()
+    value: Any = None
+
+
+def size_of_blocks(batch: int) -> int:
+    """How many files a block has, so that its batches are those of one machine."""
+    return max(FILES // batch, 1) * batch
 
 
 def cut(
@@ -188,17 +193,17 @@ def _hopeless(block: Block, loss: WorkerLost) -> ConvolensError:
 
 @dataclass(frozen=True)
 class BlockFiles:
-    """The files of blocks that are done, below a folder of results."""
+    """The files of blocks that are done, in a folder of their own."""
 
     folder: Path
 
     def make(self) -> None:
         """Makes the folder. Raises a `FileError` where it cannot be."""
-        make_folder(self.folder / BLOCKS)
+        make_folder(self.folder)
 
     def of(self, block: Block) -> Path:
         """The block's file, there or not."""
-        return self.folder / BLOCKS / block.name
+        return self.folder / block.name
 
     def write(self, block: Block, lines: Iterable[str]) -> None:
         """Writes a block's lines, whole or not at all. Raises a `FileError` where that fails."""
@@ -215,16 +220,16 @@ class BlockFiles:
         """Raises a `FileError` where a worker wrote a block's file and it is not here."""
         if not self.of(block).exists():
             raise FileError(
-                f"{self.folder}: need a folder that every machine of the cluster sees, got one where a worker's "
-                f"{BLOCKS}/{block.name} is not; give one on a shared file system"
+                f"{self.folder.parent}: need a folder that every machine of the cluster sees, got one where a worker's "
+                f"{self.folder.name}/{block.name} is not; give one on a shared file system"
             )
 
     def lines(self, names: Iterable[str]) -> Iterator[bytes]:
         """The lines of blocks, one after another."""
         for name in names:
-            with (self.folder / BLOCKS / name).open("rb") as stream:
+            with (self.folder / name).open("rb") as stream:
                 yield from stream
 
     def remove(self) -> None:
         """Removes all of them."""
-        shutil.rmtree(self.folder / BLOCKS, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
