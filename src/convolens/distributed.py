@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import threading
 import time
 import uuid
 import warnings
@@ -29,6 +30,7 @@ from convolens.errors import TrainingError
 
 Value = TypeVar("Value")
 PATIENCE = timedelta(minutes=30)  # torch's own, for processes that are still reading their data
+LATE = 30.0  # seconds after which a process that waits for the others says so: they may never come
 
 
 @dataclass(frozen=True)
@@ -142,17 +144,39 @@ def joined(device: torch.device) -> Iterator[World]:
     # threads, alive when the interpreter ends, now and then abort the process.
     importlib.import_module("torch._dynamo")
     backend, agent = "nccl" if device.type == "cuda" else "gloo", _agents_store()
-    if agent is None:
-        dist.init_process_group(backend)
-    else:
-        rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-        store = dist.PrefixStore(met(agent, rank, size), agent)  # type: ignore[attr-defined]
-        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    with _told_when_late():
+        if agent is None:
+            dist.init_process_group(backend)
+        else:
+            rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            store = dist.PrefixStore(met(agent, rank, size), agent)  # type: ignore[attr-defined]
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield current_world()
     finally:
         gc.collect()
         dist.destroy_process_group()
+
+
+@contextmanager
+def _told_when_late() -> Iterator[None]:
+    """Says what is waited for, if it takes long: who makes a call alone waits for the others half an hour."""
+    timer = threading.Timer(LATE, _tell_late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _tell_late() -> None:
+    rank, size = (os.environ.get(name, "?") for name in ("RANK", "WORLD_SIZE"))
+    warnings.warn(
+        f"torchrun: process {rank} waits for the others of {size}; each of them must make the call, cl.evaluate too, "
+        'not only the first, which alone may print and save what comes of it: if os.environ["RANK"] == "0"',
+        stacklevel=2,
+    )
 
 
 def _agents_store() -> Any:

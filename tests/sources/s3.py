@@ -55,6 +55,7 @@ class Spoiler(http.server.BaseHTTPRequestHandler):
         if kind == "slow":
             time.sleep(1)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        headers.setdefault("Content-Type", "application/octet-stream")  # else urllib calls what is posted a form
         request = urllib.request.Request(f"{self.server_at}{self.path}", body, headers, method=self.command)
         try:
             with urllib.request.urlopen(request) as answer:

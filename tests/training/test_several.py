@@ -150,6 +150,22 @@ def test_processes_that_were_started_anew_meet_one_another_and_not_the_dead():
     assert len(set(words)) == 3
 
 
+def test_a_call_that_one_process_alone_makes_says_what_it_waits_for(monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "LATE", 0.05)
+    monkeypatch.setattr(distributed, "PATIENCE", timedelta(seconds=0.5))
+    monkeypatch.setattr(distributed, "_agents_store", torch.distributed.HashStore)
+    with (
+        pytest.warns(
+            UserWarning, match="torchrun: process 0 waits for the others of 2; each of them must make the call"
+        ),
+        pytest.raises(TrainingError, match="1 of 2 did not come"),
+        distributed.joined(torch.device("cpu")),
+    ):
+        pass
+
+
 def test_processes_that_do_not_come_are_missed(monkeypatch):
     monkeypatch.setattr(distributed, "PATIENCE", timedelta(seconds=0.05))
     for rank, who in ((0, "2 of 3"), (1, "the first")):
