@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import convolens as cl
+from convolens.data import read_data
 from convolens.studio.jobs.curves import curves
 from tests.studio.conftest import pixels_in, png, queued
 
@@ -34,6 +35,22 @@ def test_pictures_are_added_shown_and_removed(client, project, made):
     assert pixels_in(shown).shape == (20, 20, 3)
     client.post(f"{made}/remove", data={"label": "half full", "picture": one})
     assert [path.name for path in (project.data / "my cups" / "half full").iterdir()] == [other]
+
+
+def test_pictures_to_draw_boxes_in_are_data_of_a_format_that_is_read(client, project):
+    files = [("file", (f"{number}.png", png(GRAY + np.uint8(number)))) for number in range(3)]
+    answer = client.post("/teach/data/boxes", data={"name": "street", "classes": "car, bus"}, files=files)
+    assert answer.status_code == 200 and "Draw boxes in .studio/data/street" in answer.text
+    data = read_data(project.data / "street")
+    assert (data.kind, data.class_names, len(data.examples)) == ("boxes", ("car", "bus"), 3)
+    assert client.get("/teach/data/street").status_code == 400  # no folder for each class
+    assert (
+        client.post(
+            "/teach/data/boxes", data={"name": "b", "classes": "a"}, files={"file": ("a.png", b"no")}
+        ).status_code
+        == 400
+    )
+    assert sorted(one.name for one in project.data.iterdir()) == ["street"]
 
 
 def test_what_cannot_be_a_class_or_a_picture_is_refused(client, project, made):
@@ -124,6 +141,6 @@ def test_a_curve_goes_through_the_values():
         {"step": 3, "loss": 2.0, "validation_top1": 1},
     ]
     loss, top1 = curves(rows)
-    assert (loss.points, loss.first, loss.last) == ("0.0,0.0 150.0,100.0 300.0,50.0", "3", "2")
-    assert top1.points == "150.0,100.0 300.0,0.0"
+    assert (loss.points, loss.first, loss.last) == ("0.0,0.0 150.0,66.7 300.0,33.3", "3", "2")
+    assert top1.points == "150.0,50.0 300.0,0.0"
     assert curves(rows[:1]) == []

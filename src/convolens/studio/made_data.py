@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fastapi import UploadFile
 
-from convolens.data import read_data
+from convolens.data import FORMATS, DataSet, Example, read_data
 from convolens.data.conversion import convert
+from convolens.data.conversion.converting import write_data
 from convolens.errors import ArgumentError, ConvolensError, DataError
 from convolens.media.files import make_folder
 from convolens.studio.pictures import need_size
@@ -53,6 +55,33 @@ def make(project: Project, name: str, classes: Iterable[str]) -> Path:
     return folder
 
 
+def make_with_boxes(project: Project, name: str, classes: Iterable[str], uploads: Sequence[UploadFile]) -> Path:
+    """New data of pictures in which nothing is marked yet, as COCO: boxes are drawn in Mend.
+
+    Raises:
+        ArgumentError: no class, or a name that cannot be a folder's or is taken.
+        FileError: what is no picture.
+    """
+    names = list(dict.fromkeys(filter(None, map(str.strip, classes))))
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise ArgumentError(f"classes: need from 1 to {MOST_CLASSES} names, got {len(names)}")
+    folder = project.data / _folder_name(name)
+    if folder.exists():
+        raise ArgumentError(f"name: need one that is not taken, got {name!r}")
+    with TemporaryDirectory(dir=project.home) as draft:
+        kept = _kept(uploads, Path(draft))
+        examples = tuple(Example(one, ()) for one in kept)
+        data = DataSet(Path(draft), tuple(names), examples, "boxes")
+        [coco] = (one for one in FORMATS if one.name == "coco")
+        write_data(data, folder, coco, link=False, progress=False)
+    return folder
+
+
+def is_of_classes(folder: Path) -> bool:
+    """Whether made data is a folder for each class, to which pictures can be added; else it has annotations."""
+    return not any(one.recognize(folder) for one in FORMATS if one.name != "folders")
+
+
 def made(project: Project, name: str) -> Path:
     """Made data by its name.
 
@@ -60,7 +89,7 @@ def made(project: Project, name: str) -> Path:
         ArgumentError: there is none of that name.
     """
     folder = project.data / name
-    if _is_plain(name) and folder.is_dir():
+    if _is_plain(name) and folder.is_dir() and is_of_classes(folder):
         return folder
     raise ArgumentError(f"data: need data made in the studio, got {name!r}")
 
@@ -103,8 +132,12 @@ def add(folder: Path, label: str, uploads: Sequence[UploadFile]) -> int:
     Raises:
         ArgumentError, FileError: no such class; no picture.
     """
-    target = class_folder(folder, label)
-    kept = list(keep(uploads, target))
+    return len(_kept(uploads, class_folder(folder, label)))
+
+
+def _kept(uploads: Sequence[UploadFile], folder: Path) -> list[Path]:
+    """The pictures in a folder; none of them where one is no picture."""
+    kept = list(keep(uploads, folder))
     try:
         for one in kept:
             need_size(one)
@@ -112,7 +145,7 @@ def add(folder: Path, label: str, uploads: Sequence[UploadFile]) -> int:
         for one in kept:
             one.unlink()
         raise
-    return len(kept)
+    return kept
 
 
 def remove(folder: Path, label: str, picture: str) -> None:

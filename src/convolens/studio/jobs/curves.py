@@ -43,7 +43,9 @@ def _line(name: str, rows: Sequence[dict[str, float]]) -> Line | None:
     if len(there) < 2:
         return None
     values = [value for _, value in there]
-    low, high = min(values), max(values)
+    low, high = min(0.0, *values), max(values)
+    if "loss" not in name and high <= 1:  # a fraction: the drawing is as high as all of it
+        high = 1.0
     span = (high - low) or 1.0
     points = " ".join(
         f"{WIDTH * at / (len(rows) - 1):.1f},{HEIGHT * (1 - (value - low) / span):.1f}" for at, value in there

@@ -26,6 +26,19 @@ def make(request: Request, name: Annotated[str, Form()], classes: Annotated[str,
     return _shown(folder.name)
 
 
+@router.post("/boxes")
+def make_with_boxes(
+    request: Request,
+    name: Annotated[str, Form()],
+    classes: Annotated[str, Form()],
+    file: Annotated[list[UploadFile], File()],
+) -> Response:
+    """Makes data of pictures in which boxes are to be drawn."""
+    names = classes.replace(",", "\n").splitlines()
+    made_data.make_with_boxes(request.app.state.project, name, names, file)
+    return RedirectResponse("/teach#with-boxes", 303)
+
+
 @router.get("/{name}")
 def show(request: Request, name: str) -> HTMLResponse:
     """The classes with their pictures."""

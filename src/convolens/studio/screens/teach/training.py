@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.result_folders import BEST
-from convolens.studio.made_data import all_made
+from convolens.studio.made_data import all_made, is_of_classes
 from convolens.studio.project import Project
 from convolens.studio.rendering import command, page
 from convolens.training.train import TRAINERS
@@ -33,7 +33,9 @@ def show(request: Request, data: str = "") -> HTMLResponse:
     first = data or (offered[0] if offered else "photos")
     return page(
         request, "teach.html", offered=offered, chosen=first, tasks=list(TRAINERS), trunks=_trunks(), runs=runs,
-        made=[one.name for one in all_made(project)], jobs=request.app.state.queue.jobs("train", 8),
+        made=[one.name for one in all_made(project) if is_of_classes(one)],
+        boxed=[project.name_of(one) for one in all_made(project) if not is_of_classes(one)],
+        jobs=request.app.state.queue.jobs("train", 8),
         command=command(["train", "classify", first]),
         python=PYTHON.format(first),
     )  # fmt: skip
