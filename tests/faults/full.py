@@ -24,8 +24,7 @@ def full(workplace: Workplace, record: Record, names: list[str], every: bool) ->
     """Fills the disk while each command runs, at each step."""
     mounts = _can_mount(workplace.out)
     for name in names:
-        workplace.undisturbed(name)
-        sizes = [path.stat().st_size for path in workplace.out.rglob("*") if path.is_file()]
+        sizes = workplace.undisturbed(name).sizes
         pages = sum(-(-size // STEP) + 2 for size in sizes) + 8  # a draft, a lock, folders
         for kind, last in (("limit", -(-max(sizes) // STEP)), ("disk", pages)):
             for step in _steps(last, every) if kind == "limit" or mounts else ():

@@ -19,7 +19,8 @@ SAID = (
     "is not readable",
     "is not writable",
     "is already there",
-)  # the last: `convert`, of its folder
+    "has the changes of",
+)  # the last two: `convert` and `apply`, of their folders
 DONE_YET = ("train", "doctor", "evaluate", "tour")  # which tell what they skipped, and are done nonetheless
 EACH = 3  # files of a folder that are tried, where not all are: they are alike
 

@@ -16,9 +16,10 @@ from tests.faults.looking import difference, half_written, leftovers, snapshot, 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a command does where nothing disturbs it: the files, and how many processor seconds it takes."""
+    """What a command does where nothing disturbs it: the files, their bytes, and its processor seconds."""
 
     files: dict[str, str]
+    sizes: list[int]
     seconds: float
 
 
@@ -72,7 +73,8 @@ class Workplace:
             done = run(command.line.split(), self.folder, true=true)
             if wrong := self.wrong(command, done, None):
                 raise RuntimeError(f"{name}, undisturbed: {wrong}\n{done.err}")
-            self._known[name, true] = Undisturbed(snapshot(self.out), done.seconds)
+            sizes = [path.stat().st_size for path in self.out.rglob("*") if path.is_file()]
+            self._known[name, true] = Undisturbed(snapshot(self.out), sizes, done.seconds)
         return self._known[name, true]
 
     def wrong(self, command: Command, done: Run, files: dict[str, str] | None) -> str:

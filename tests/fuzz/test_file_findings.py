@@ -1,5 +1,6 @@
 """What the campaign found in files of further formats, as small as it was made: refused in a sentence now, or right."""
 
+import errno
 import io
 import os
 import struct
@@ -16,9 +17,10 @@ from convolens import cli
 from convolens.data.conversion.converting import writable
 from convolens.data.formats import supervisely
 from convolens.data.formats.supervisely.reader import MOST_LOOKED_INTO
-from convolens.errors import ArgumentError, DataError, MemoryRefused, WeightsError
+from convolens.errors import ArgumentError, DataError, FileError, FormatError, MemoryRefused, WeightsError
 from convolens.exported.loading import load_exported
 from convolens.labels import apply_changes
+from convolens.media.files import writing_folder
 from convolens.media.found_pictures import find_pictures
 from convolens.media.images import read_pages, read_picture, read_rgb8, write_image
 from convolens.settings import memory_limit
@@ -53,6 +55,18 @@ def test_a_tile_larger_than_memory_is_refused_however_small_the_picture(read, pi
             read(data)
     finally:
         memory_limit(None)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "packbits"])
+def test_rows_without_strips_are_told_and_not_black(compression):
+    stream = io.BytesIO()
+    Image.fromarray(np.full((9, 12), 7, np.uint8)).save(stream, "TIFF", compression=compression)
+    data = bytearray(stream.getvalue())
+    at = max(data.find(struct.pack("<HHI", 257, kind, 1)) for kind in (3, 4)) + 8  # ImageLength
+    assert read_picture(bytes(data)).pixels.shape == (9, 12)
+    data[at] = 18
+    with pytest.raises(FormatError):
+        read_picture(bytes(data))
 
 
 def test_a_number_in_the_place_of_a_profile_is_none():
@@ -118,6 +132,20 @@ def test_a_name_that_is_not_utf_8_is_refused_by_formats_that_are_text(tmp_path, 
         return
     with pytest.raises(DataError, match=r"in UTF-8, without control characters|need boxes for"):
         cl.convert(tmp_path / "data", tmp_path / "new", to=to, progress=False)
+
+
+def test_a_copy_that_finds_no_room_names_what_it_was_to_write(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"a picture")
+
+    def full(source, target):  # as `shutil.copyfile` says it
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    with pytest.raises(FileError) as told, writing_folder(tmp_path / "whole") as draft:
+        full(tmp_path / "a.png", draft / "pictures" / "a.png")
+    assert str(told.value) == f"{tmp_path / 'whole/pictures/a.png'}: cannot be written: No space left on device"
+    with pytest.raises(FileError) as told, writing_folder(tmp_path / "whole"):
+        (tmp_path / "gone.png").read_bytes()
+    assert str(told.value).startswith(f"{tmp_path / 'gone.png'}: ")
 
 
 @pytest.mark.parametrize("size", [-512, -(1 << 80)])

@@ -176,10 +176,20 @@ def writing_folder(path: AnyPath) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"{error.filename or target}: cannot be written: {error.strerror or error}") from error
+        named = _final_name(error, draft, target)
+        raise FileError(f"{named}: cannot be written: {error.strerror or error}") from error
     finally:
         if draft is not None:
             drop(draft)
+
+
+def _final_name(error: OSError, draft: Path | None, target: Path) -> Path:
+    """What an error is about: of a copy what was to be written, and not what was read; drafts by their final names."""
+    named = error.filename2 or error.filename
+    if not isinstance(named, str | os.PathLike):
+        return target
+    file = Path(named)
+    return target / file.relative_to(draft) if draft is not None and file.is_relative_to(draft) else file
 
 
 def need_new_folder(target: Path) -> None:

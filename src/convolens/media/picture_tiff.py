@@ -146,10 +146,14 @@ def look_at(image: Image.Image, name: str) -> None:
 
     Raises:
         MemoryRefused: the memory budget does not hold a tile.
+        FormatError: it has strips for some of its rows alone; Pillow would leave the others black.
     """
     if image.format == "TIFF":
         tags: Any = image
         need_room_for_tile(tile_of(tags.tag_v2))
+        rows = max((part[1][3] for part in tags.tile), default=image.size[1])
+        if rows < image.size[1]:
+            raise FormatError(f"need strips for {image.size[1]:,} rows, got some for {rows:,} alone; it is cut short")
         more = int(tags.tag_v2.get(_SAMPLES_PER_PIXEL, 1)) - len(image.getbands())
         if more > 0:
             note(f"{name}: holds {more} further channels that are no opacity; they are left out")
