@@ -1,5 +1,5 @@
 // All that the core asks of the operating system, with a way for each of Linux, macOS and Windows. No other file of the
-// core includes a header of a system.
+// core includes a header of a system, but for processor.cpp on Linux.
 #pragma once
 #include <cstddef>
 #include <cstdint>
