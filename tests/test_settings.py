@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convolens as cl
-from convolens import _core
+from convolens import _core, settings
 from convolens.errors import ArgumentError
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -48,6 +48,20 @@ def test_the_environment_sets_the_number_of_threads(variables, count):
         [sys.executable, "-c", code], env=others | variables, capture_output=True, text=True, check=True
     )
     assert out.stdout.strip() == str(count)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("exact", "exact"), ("", "fast"), ("best", "CONVOLENS_PRECISION: need one of exact, fast, bfloat16")],
+)
+def test_the_environment_sets_the_precision(monkeypatch, value, said):
+    monkeypatch.setattr(settings, "_precision", None)
+    monkeypatch.setenv("CONVOLENS_PRECISION", value)
+    if value != "best":
+        assert cl.precision() == said
+    else:
+        with pytest.raises(ArgumentError, match=said):
+            cl.precision()
 
 
 def test_a_forked_child_computes_with_threads_of_its_own():

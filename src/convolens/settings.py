@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from convolens import _core
 from convolens.errors import ArgumentError, need_one_of
@@ -20,7 +20,7 @@ _UNITS = {"": 1, "b": 1, **{f"{letter}{end}": factor for at, letter in enumerate
           for end, factor in (("", 1000**at), ("b", 1000**at), ("ib", 1024**at))}}  # fmt: skip
 _LEAST_LIMIT = 1_000_000  # bytes; less is a number meant in gigabytes
 
-_precision: Precision = "fast"
+_precision: Precision | None = None  # not asked for yet
 _memory_limit: int | None = None
 
 
@@ -30,7 +30,8 @@ def precision(mode: Precision | None = None) -> Precision:
     `"fast"`, the default, may err by 5e-5 of a layer's largest output (Winograd's F(4×4, 3×3); products of bfloat16,
     three for one of float32); `"exact"` errs no more than 5e-6, or no more than PyTorch where that errs more (many
     channels). `"bfloat16"` may err by 1e-2 of it: inputs and weights are rounded to 8 bits and summed in float32, where
-    no gradient follows; with one, it is as `"fast"`. Other dtypes, devices and layers do not change.
+    no gradient follows; with one, it is as `"fast"`. Other dtypes, devices and layers do not change. The environment
+    variable `CONVOLENS_PRECISION` says what is in force before the first call, on the command line too.
 
     Args:
         mode: `"exact"`, `"fast"` or, on a processor with AMX, `"bfloat16"`; `None` only asks.
@@ -44,14 +45,20 @@ def precision(mode: Precision | None = None) -> Precision:
     """
     global _precision
     if mode is not None:
-        need_one_of("precision", mode, get_args(Precision))
-        if mode == "bfloat16" and not multiplies_tiles():
-            raise ArgumentError(
-                "precision: need a processor with AMX for 'bfloat16', and this one has none, or CONVOLENS_ISA leaves "
-                "it out: 'fast' is the fastest here"
-            )
-        _precision = mode
+        _precision = _able(mode, "precision")
+    elif _precision is None:
+        _precision = _able(os.environ.get("CONVOLENS_PRECISION") or "fast", "CONVOLENS_PRECISION")
     return _precision
+
+
+def _able(mode: str, name: str) -> Precision:
+    need_one_of(name, mode, get_args(Precision))
+    if mode == "bfloat16" and not multiplies_tiles():
+        raise ArgumentError(
+            f"{name}: need a processor with AMX for 'bfloat16', and this one has none, or CONVOLENS_ISA leaves it out: "
+            "'fast' is the fastest here"
+        )
+    return cast(Precision, mode)
 
 
 def multiplies_tiles() -> bool:
