@@ -150,7 +150,12 @@ inline void lines_of_sums(const Source &line, Sum<T> s, int64_t width, bool padd
 }
 
 // Whether windows move by one, all with the same weights.
-inline bool moves_by_one(const Windows &w) { return w.phases == 1 && w.first[w.outputs - 1] == w.outputs - 1; }
+inline bool moves_by_one(const Windows &w) {
+    bool all = w.phases == 1;
+    for (int64_t i = 0; all && i < w.outputs; ++i)
+        all = w.first[i] == i;
+    return all;
+}
 
 // Positions that the `shared` outputs from i on see together.
 inline int64_t span(const Windows &w, int64_t i) {

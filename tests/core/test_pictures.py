@@ -70,10 +70,14 @@ def test_a_magnitude_larger_than_the_caches_is_the_definitions(instruction_set):
 @st.composite
 def axes(draw, size):
     """One axis of a weighted mean: a filter, a decimation or an enlargement; and the same as a matrix."""
-    length, step = draw(st.sampled_from([1, 2, 3, 9, 20])), draw(st.sampled_from([0, 1, 1, 3]))
+    length, step = draw(st.sampled_from([1, 2, 3, 9, 20])), draw(st.sampled_from([0, 1, 1, 3, "uneven"]))
     random = np.random.default_rng(draw(st.integers(0, 999)))
     padding = boundary_map(size, length, length, draw(st.sampled_from(["symmetric", "constant", "edge"])))
-    if step:
+    if step == "uneven":  # as many as a filter has, the last where a filter's last is
+        first = np.sort(random.integers(0, len(padding) - length + 1, len(padding) - length + 1))
+        first[-1] = len(first) - 1
+        phase, phases = np.zeros(len(first), np.int64), 1
+    elif step:
         first = np.arange(0, len(padding) - length + 1, step)
         phase, phases = np.zeros(len(first), np.int64), 1
     else:
