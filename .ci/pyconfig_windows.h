@@ -6,6 +6,7 @@
 #define MS_WIN64
 #define Py_ENABLE_SHARED 1
 #define HAVE_DECLSPEC_DLL 1
+#define NT_THREADS 1
 #define HAVE_STDDEF_H 1
 #define HAVE_STDINT_H 1
 #define HAVE_WCHAR_H 1
@@ -22,6 +23,6 @@
 #define SIZEOF_DOUBLE 8
 #define SIZEOF_PID_T 4
 #define SIZEOF_HKEY 8
-typedef __int64 Py_ssize_t;
+typedef long long Py_ssize_t;
 #define HAVE_PY_SSIZE_T 1
 #define PY_SSIZE_T_MAX __INT64_MAX__
