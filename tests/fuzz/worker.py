@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
+import torch._dynamo  # noqa: F401 - which the first export of a process loads, for seconds
+
 from convolens.arrays import release_pool
 from convolens.errors import ConvolensError
 from convolens.settings import memory_limit
