@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import convolens as cl
+from convolens.data import read_data
 from convolens.media.images import write_image
 from tests.chromium import chromium  # noqa: F401 - a fixture
 
@@ -192,6 +193,40 @@ def test_classes_are_made_taught_played_with_corrected_and_taught_again(opened, 
     state(page, "done")
     assert sorted(one.name for one in (folder / ".studio" / "runs").iterdir()) == ["my stripes", "my stripes-2"]
     assert len(list((folder / "stripes").glob("*/*"))) == 20
+
+
+def test_boxes_are_drawn_on_the_spot_and_written_as_data_to_teach(opened, studio, folder):
+    page = opened(viewport={"width": 1440, "height": 900})
+    page.goto(f"{studio.base}/teach")
+    page.locator("#with-boxes summary").click()
+    page.fill("#boxes-name", "marks")
+    page.fill("#boxes-classes", "mark")
+    page.set_input_files("#boxes-file", sorted((folder / "stripes" / "lying").iterdir())[:2])
+    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Draw boxes in .studio/data/marks").click()
+    page.wait_for_url("**/mend/1")
+    while not page.locator("main a[href^='/mend/1/2']").count():  # it is read in the background
+        page.wait_for_timeout(500)
+        page.reload()
+    for number, keys in ((1, False), (2, True)):
+        page.goto(f"{studio.base}/mend/1/{number}")
+        place = page.locator("main img").first.bounding_box()
+        if keys:
+            page.keyboard.press("n")
+        else:
+            page.mouse.move(place["x"] + 30, place["y"] + 30)
+            page.mouse.down()
+            page.mouse.move(place["x"] + 200, place["y"] + 150, steps=4)
+            page.mouse.up()
+        page.get_by_role("button", name="These are the boxes").click()
+        page.wait_for_load_state("networkidle")
+    page.goto(f"{studio.base}/mend/1")
+    page.get_by_role("button", name="Write", exact=True).click()
+    state(page, "done")
+    data = read_data(folder / ".studio" / "data" / "marks-mended")
+    assert [len(one.boxes) for one in data.examples] == [1, 1]
+    page.goto(f"{studio.base}/teach")
+    page.select_option("#data", ".studio/data/marks-mended")
 
 
 def test_a_job_is_cancelled_and_keeps_what_it_has(opened, studio, folder):

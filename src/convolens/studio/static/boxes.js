@@ -15,6 +15,7 @@ export class Boxes {
     this.svg = stage.querySelector("svg.marks");
     this.size = [Number(stage.dataset.width), Number(stage.dataset.height)];
     this.chosen = null;
+    this.made = this.all().at(-1).cloneNode(true); // what a first box is made of, once the spare rows are gone
     for (const row of this.all()) if (!this.corners(row)) row.remove();
     this.svg.querySelectorAll(".is").forEach((rect) => rect.remove());
     rows.addEventListener("input", () => this.draw());
