@@ -16,7 +16,7 @@ import pytest
 import convolens as cl
 from convolens.data import read_data
 from convolens.media.images import write_image
-from tests.chromium import chromium  # noqa: F401 - a fixture
+from tests.chromium import axe, chromium  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=document.title='pwned'>"
@@ -313,16 +313,8 @@ def test_a_picture_is_dropped_and_changed_without_javascript(opened, studio, fol
 SCREENS = ("/drop", "/drop/picture?file=photo.jpg", "/drop/seen?file=photo.jpg", "/teach", "/restyle", "/take", "/jobs")
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """axe-core's script, by npm."""
-    home = tmp_path_factory.mktemp("axe")
-    subprocess.run(["npm", "install", "--silent", "--prefix", home, "axe-core@4"], check=True, timeout=300)
-    return (home / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
-def test_every_screen_is_accessible_and_as_wide_as_it_is_shown(opened, studio, folder, axe, width, scheme):
+def test_every_screen_is_accessible_and_as_wide_as_it_is_shown(opened, studio, folder, axe, width, scheme):  # noqa: F811
     (folder / "photo.jpg").write_bytes((folder.parent / "photo.jpg").read_bytes())
     page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
     for path in SCREENS:

@@ -4,10 +4,7 @@ Slow to set up (a browser), so not among the default tests: `make test-browser`.
 """
 
 import json
-import os
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -21,6 +18,7 @@ from convolens.studio.gallery.listing import page_of
 from convolens.studio.gallery.view import View
 from convolens.studio.project import Project
 from convolens.studio.security import Guard
+from tests.chromium import axe, chromium  # noqa: F401 - fixtures
 from tests.studio.browser_data import SHAPES, shapes_project
 from tests.studio.gallery_data import HOSTILE, folders, looked_through, predicted, took
 
@@ -32,18 +30,6 @@ FILLED = """[...document.querySelectorAll('.cards')].every((list) => {
   const { top, bottom } = list.getBoundingClientRect();
   return bottom < 0 || top > innerHeight || list.children.length;
 })"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "need Chromium: apt-get install chromium, or name one by CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +65,7 @@ def studio(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(chromium, studio):
+def opened(chromium, studio):  # noqa: F811
     """Opens an address of the studio; a script that fails, a dialog, or a request to elsewhere fails the test."""
     contexts, wrong = [], []
 
@@ -261,16 +247,8 @@ def test_everything_is_there_without_scripts(studio, opened):
     assert decisions(page) == "60 undecided"
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """axe-core's script, by npm."""
-    home = tmp_path_factory.mktemp("axe")
-    subprocess.run(["npm", "install", "--silent", "--prefix", home, "axe-core@4"], check=True, timeout=300)
-    return (home / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(studio, opened, axe, scheme):
+def test_axe_finds_no_serious_fault(studio, opened, axe, scheme):  # noqa: F811
     app, address = studio
     shapes, street = app.state.shapes.id, app.state.street.id
     [first, *_] = page_of(app.state.database, View(shapes), SHAPES).pictures
