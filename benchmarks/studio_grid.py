@@ -106,19 +106,23 @@ def invent(folder: Path, count: int) -> None:
     """Predictions of two models, findings and suspects, as jobs would have found them."""
     from convolens.studio.database import Database
 
-    rng = random.Random(0)
-    with Database(folder / ".studio").writing() as connection:
+    rng, database = random.Random(0), Database(folder / ".studio")
+    with database.reading() as connection:
         rows = connection.execute("SELECT id, labels FROM pictures").fetchall()
-        for model in (1, 2):
-            connection.execute("INSERT OR IGNORE INTO models VALUES (?, ?, 1)", (model, f"{folder}/model{model}"))
-            said = []
-            for id_, labels in rows:
-                truth, score = json.loads(labels)[0], rng.random()
-                label = truth if rng.random() < 0.9 else rng.randrange(CLASSES)
-                found = json.dumps({"others": [[f"class{label}", score]], "objects": []})
-                wrong = -1.0 if label == truth else score
-                said.append((model, id_, f"class{label}", score, 1 - score, wrong, found))
-            connection.executemany("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?)", said)
+    for model in (1, 2):
+        said = []
+        for id_, labels in rows:
+            truth, score = json.loads(labels)[0], rng.random()
+            label = truth if rng.random() < 0.9 else rng.randrange(CLASSES)
+            found = json.dumps({"others": [[f"class{label}", score]], "objects": []})
+            said.append((model, id_, f"class{label}", score, 1 - score, -1.0 if label == truth else score, found))
+        for start in range(0, count, 2000):
+            with database.writing() as connection:
+                known = (model, f"{folder}/model{model}")
+                connection.execute("INSERT OR IGNORE INTO models (id, path, data) VALUES (?, ?, 1)", known)
+                some = said[start : start + 2000]
+                connection.executemany("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?)", some)
+    with database.writing() as connection:
         connection.execute(
             "UPDATE pictures SET wrong = (id * 7919 % 1000) / 1000.0, alike = iif(id % 10 = 0, id, 0), "
             "findings = id % 3"

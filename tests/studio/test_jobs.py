@@ -142,3 +142,13 @@ def test_the_page_of_a_job_follows_it(client, app):
     events = client.get(f"/jobs/{number}/events").text
     assert events.startswith("event: over\ndata: ") and "failed" in events
     assert client.get("/jobs/999/events").status_code == 400
+
+
+def test_jobs_go_on_where_somebody_else_wrote_for_long(queue, monkeypatch):
+    monkeypatch.setattr("convolens.studio.database.PATIENCE", 0.1)
+    number = queue.add("blur", "Blur", ["blur", "photos/dark/0.png", ".studio/soft.png", "--sigma", "2"])
+    with queue.database.writing(), queue:
+        time.sleep(0.5)
+        assert queue.thread.is_alive()
+    with queue:
+        assert over(queue, number).state == "done"

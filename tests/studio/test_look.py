@@ -186,6 +186,8 @@ def test_the_doctor_is_asked_and_its_findings_are_sorted_by(client, app, post, f
     until(lambda: not re.search("under way", client.get(f"/look/{pets.id}/state").text))
     [job] = app.state.queue.jobs("doctor")
     assert (job.state, job.message) == ("done", "")
+    assert "Look at what was found" in client.get(f"/jobs/{job.id}").text
+    assert client.get(f"/look/of/{job.id}").url.query == b"order=findings"
     assert {"train/cat/0.png", "train/cat/9.png"} <= set(names(client.get(f"/look/{pets.id}?order=alike").text))
     page = client.get(f"/look/{pets.id}?finding=copy")
     assert names(page.text) == ["train/cat/9.png"]
@@ -214,3 +216,13 @@ def test_every_screen_says_how_it_is_done_without_the_studio(client, pets):
         assert len(html.unescape(python).splitlines()) == 3, python
         compile(html.unescape(python), address, "exec")
         assert "<script>" not in page and "onclick" not in page and " style=" not in page
+
+
+def test_a_database_that_is_busy_is_told_and_nothing_breaks(client, app, post, pets, monkeypatch):
+    monkeypatch.setattr("convolens.studio.database.PATIENCE", 0.1)
+    [first, *_] = ids(client.get(f"/look/{pets.id}").text)
+    with app.state.database.writing():
+        answer = post(f"/mend/{pets.id}/{first}", decision="keep")
+        assert answer.status_code == 503 and "busy" in answer.text
+        assert client.get(f"/look/{pets.id}").status_code == 200  # who reads is not held up
+    assert post(f"/mend/{pets.id}/{first}", decision="keep").status_code == 200

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from sqlite3 import OperationalError
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -61,6 +62,7 @@ def create_app(project: Project) -> FastAPI:
         app.include_router(screen.router)
     app.add_api_route("/", _home, include_in_schema=False)
     app.add_exception_handler(ConvolensError, _refused)
+    app.add_exception_handler(OperationalError, _busy)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _missing)
     return app
@@ -73,6 +75,11 @@ def _home(request: Request) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """What the user can mend: its one sentence."""
     return _problem(request, str(error), CANNOT)
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    """Somebody else writes for longer than one waits."""
+    return _problem(request, "The studio's database is busy; try again in a moment.", 503)
 
 
 async def _misunderstood(request: Request, error: Exception) -> Response:

@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from sqlite3 import Row
+from sqlite3 import OperationalError, Row
 from types import TracebackType
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -35,6 +37,8 @@ FOUND, FINDING = 1, ("doctor", "labels")  # the exit code of those that found so
 LOOK_EVERY = 0.2  # seconds
 STOPPING = 20.0  # seconds that a job may take to keep what it has, when the studio ends
 MOST_SAID = 64 << 10  # bytes of what a job said that are read
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,7 @@ class Queue:
     def _work(self) -> None:
         """Until the studio ends: runs what waits, one after another, and first what an earlier studio left running."""
         while not self.ended.is_set():
-            job = self._next()
+            job = self._patiently(self._next)
             if job is None:
                 self.changed.wait(5)
                 self.changed.clear()
@@ -203,7 +207,19 @@ class Queue:
             if state == "done":
                 problems = filter(None, [use(job) for use in self.on_done])
                 state, message = next((("failed", problem) for problem in problems), (state, message))
-            self._end(job, state, message)
+            self._patiently(partial(self._end, job, state, message))
+
+    def _patiently(self, act: Callable[[], Found]) -> Found | None:
+        """What comes of something that writes, tried again while others write for longer than one waits.
+
+        None where the studio ends meanwhile: the next one notes it.
+        """
+        while True:
+            try:
+                return act()
+            except OperationalError:
+                if self.ended.wait(1):
+                    return None
 
     def _next(self) -> Job | None:
         with self.database.writing() as connection:
@@ -247,7 +263,8 @@ class Queue:
             return "cut", "its process is gone, without a word: killed, or the machine went down"
         if code == 0 or (code == FOUND and job.kind in FINDING):
             return "done", ""
-        if code in INTERRUPTED:
+        early = code == 1 and self.said(job.id).rstrip().endswith("KeyboardInterrupt")  # Python was still beginning
+        if code in INTERRUPTED or early:
             ended = self.ended.is_set()
             return "stopped", "stopped as the studio was ended" if ended else "stopped as you asked"
         return "failed", _reason(self.said(job.id), code)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from convolens.studio.gallery import asking
 from convolens.studio.gallery.filling import opened
 from convolens.studio.gallery.galleries import galleries, gallery
 from convolens.studio.project import Project
@@ -46,6 +47,20 @@ def read_again(request: Request, number: int) -> Response:
     """Reads data anew, as its files changed; what is known of pictures that are still there stays."""
     request.app.state.filler.start(gallery(request.app.state.database, number).id)
     return RedirectResponse(f"/look/{number}", 303)
+
+
+@router.get("/look/of/{job}")
+def found_by(request: Request, job: int) -> Response:
+    """To what a job found: the view that is sorted by it, or the model's measures."""
+    state = request.app.state
+    about = asking.data_of(state.database, state.queue.get(job))
+    if about is None:
+        return RedirectResponse("/look", 303)
+    data, kind, model = about
+    if kind in ("evaluate", "faithful"):
+        return RedirectResponse(f"/measure/{data}/{model}", 303)
+    order = {"doctor": "order=findings", "labels": "order=wrong"}.get(kind, f"model={model}&order=mistake")
+    return RedirectResponse(f"/look/{data}?{order}", 303)
 
 
 def _choose(request: Request, then: str) -> HTMLResponse:
