@@ -11,7 +11,7 @@ import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from convolens import errors
@@ -205,7 +205,7 @@ class _Worker:
         except ConvolensError as error:
             return _Refusal(type(error).__name__, str(error))
         notes = tuple(str(one.message) for one in noted if issubclass(one.category, FileNote))
-        return Report(report.done, report.failed, notes)
+        return replace(report, notes=notes)
 
     def _begin(self) -> Callable[[Block], Report]:
         from convolens.settings import threads
