@@ -3,8 +3,7 @@
 #include "fuzz.hpp"
 #include "jobs/blocks.hpp"
 #include "runtime/fourier.hpp"
-
-#include <cstdlib>
+#include "runtime/platform.hpp"
 
 namespace convolens::fuzzing {
 namespace {
@@ -72,7 +71,7 @@ template <class T> void run(Data &data) {
         job.shape = block.shape(twiddles);
         const int64_t scalars = kernels().spectrum_scalars(job.shape);
         const std::unique_ptr<void, void (*)(void *)> memory(
-            std::aligned_alloc(64, (size_t(scalars) * sizeof(T) + 63) / 64 * 64), std::free);
+            allocate_aligned((size_t(scalars) * sizeof(T) + 63) / 64 * 64), free_aligned);
         SpectrumJob made{job.shape, weights.data(), parts, block.axes, {}, memory.get()};
         std::copy_n(block.reach, block.axes, made.kernel_shape);
         kernels().spectrum(made);

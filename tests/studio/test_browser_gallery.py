@@ -149,6 +149,7 @@ def test_boxes_are_relabelled_and_moved_by_keys_and_written_as_coco(studio, open
         page.keyboard.press("Shift+ArrowDown")
         page.keyboard.press("f")
         wait(page, "name => document.querySelector('h1')?.textContent !== name", arg=before[number])
+    wait(page, "document.querySelector('.stage.drawing') !== null")
     page.keyboard.press("u")
     wait(page, "name => document.querySelector('h1')?.textContent === name", arg=before[2])
     page.goto(f"{address}/mend/{app.state.street.id}")
