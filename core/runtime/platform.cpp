@@ -107,9 +107,10 @@ void unmap_pages(void *at, size_t bytes) { munmap(at, bytes); }
 
 void *fenced_pages(size_t bytes, size_t page) {
     void *const all = mmap(nullptr, bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (all == MAP_FAILED || mprotect(static_cast<char *>(all) + page, bytes, PROT_READ | PROT_WRITE) != 0)
+    if (all == MAP_FAILED)
         return nullptr;
-    return all;
+    const bool opened = !bytes || mprotect(static_cast<char *>(all) + page, bytes, PROT_READ | PROT_WRITE) == 0;
+    return opened ? all : nullptr;
 }
 
 void *allocate_aligned(size_t bytes) { return std::aligned_alloc(64, bytes); }
