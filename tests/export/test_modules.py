@@ -33,14 +33,16 @@ def tensors(found):
 
 @pytest.fixture(params=MODELS)
 def case(request):
-    """A model, a batch and its answers, without beartype, which is no part of the model."""
+    """A model, a batch and its exact answers, without beartype, which is no part of the model."""
     before = config.jaxtyping_disable
+    cl.precision("exact")  # torch computes what is recorded
     config.update("jaxtyping_disable", True)
     model = MODELS[request.param]().eval()
     batch = model.preprocess([picture(60, 80), picture(60, 80, seed=1)])
     with torch.no_grad():
         yield model, batch, tensors(model(batch))
     config.update("jaxtyping_disable", before)
+    cl.precision("fast")
 
 
 def need_same(found, expected, **tolerance):

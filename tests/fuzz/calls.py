@@ -20,7 +20,7 @@ from tests.fuzz.odd import odd_value
 from tests.fuzz.right import CALLS, SLOW, Arguments, place
 
 SELDOM = 0.004
-WRITING = ("write_image", "write_audio", "train", "convert", "export")
+WRITING = ("write_image", "write_audio", "train", "convert", "export", "predict_files", "features_of_files")
 LASTING = ("steps", "epochs", "noise_samples", "checkpoint_seconds")  # of which more takes longer, as it should
 NOT_CALLED = ("__version__", "layers", "errors")
 _NAMES = [name for name, (often, _) in CALLS.items() for _ in range(often)]

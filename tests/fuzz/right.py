@@ -205,4 +205,12 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "page": None, "runtime": None,
     },
     "learned_edges": lambda luck: {"image": PIXELS.copy(), "device": "cpu"},
+    "predict_files": lambda luck: {
+        "model": network(), "sources": [place() / "a.png"], "out": place() / "predicted", "batch": 4, "pictures": False,
+        "progress": False, "shard": None,
+    },
+    "features_of_files": lambda luck: {
+        "model": network(), "sources": [place() / "a.png"], "out": place() / "features.npz", "taps": None, "batch": 4,
+        "shard": None, "progress": False,
+    },
 }  # fmt: skip

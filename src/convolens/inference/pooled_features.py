@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from convolens.arrays import as_flag, as_whole
 from convolens.clusters.ray_workers import Cluster
 from convolens.errors import ArgumentError, FormatError
 from convolens.inference.feature_blocks import blocks_beside, rows_by_cluster
 from convolens.inference.feature_rows import Row, rows_of, trunk_of
-from convolens.media.files import AnyPath, in_utf8, need_target, writing
+from convolens.media.files import AnyPath, as_path, in_utf8, need_name, need_target, writing
+from convolens.media.found_pictures import as_sources
 from convolens.media.inputs import given
 from convolens.media.one_writer import only_writer
 from convolens.media.picture_files import Outcome, count_pictures, find_closed, find_pictures
@@ -61,7 +63,9 @@ def features_of_files(
         MissingExtraError: a cluster without Ray, Parquet without pyarrow.
     """
     where = Cluster.of(cluster, workers, gpus_per_worker, threads_per_worker)
-    trunk, share, table = trunk_of(model), Share.of(shard), Path(out)
+    sources, batch, progress = as_sources(sources), as_whole(batch, "batch", 1), as_flag(progress, "progress")
+    trunk, share, table = trunk_of(model), Share.of(shard), as_path(out, "a table", "out")
+    need_name(table)
     if where is not None and (address := as_address(out)):
         raise ArgumentError(f"{address}: need a table that all machines of a cluster see the folder of, got an address")
     chosen = trunk.chosen(taps if taps is not None or model is trunk else tuple(model.taps))

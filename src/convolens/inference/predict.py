@@ -23,12 +23,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from convolens.arrays import as_flag, as_whole
 from convolens.clusters.ray_workers import Cluster
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
 from convolens.inference.fingerprints import fingerprint as fingerprint
 from convolens.inference.store_results import predict_into_store
 from convolens.media.annotate import annotated, write_jpeg
-from convolens.media.files import AnyPath, append, make_folder, need_file, write_json, writing
+from convolens.media.files import AnyPath, append, as_path, make_folder, need_file, need_name, write_json, writing
+from convolens.media.found_pictures import as_sources
 from convolens.media.inputs import given, need_no_input
 from convolens.media.one_writer import only_writer
 from convolens.media.parts import part_in
@@ -140,6 +142,9 @@ def predict_files(
         TrainingError: a block of pictures ended its worker ten times.
     """
     _check_options(model, options)
+    sources, batch = as_sources(sources), as_whole(batch, "batch", 1)
+    pictures, progress = as_flag(pictures, "pictures"), as_flag(progress, "progress")
+    need_name(as_path(out, "a folder", "out"))
     where = Cluster.of(cluster, workers, gpus_per_worker, threads_per_worker)
     share = Share.of(shard)
     if address := as_address(out):
@@ -217,8 +222,9 @@ def _need_no_blocks(folder: Path) -> None:
 
 
 def _check_options(model: Predictor, options: dict[str, Any]) -> None:
-    if not hasattr(model, "predict"):
-        raise ArgumentError(f"model: need one that predicts, got one of {model.task}")
+    if not hasattr(model, "predict") or not hasattr(model, "task"):
+        got = f"one of {model.task}" if hasattr(model, "task") else type(model).__name__
+        raise ArgumentError(f"model: need one that predicts, got {got}")
     taken = [name for name in signature(model.predict).parameters if name not in ("self", "images", "batch")]
     wrong = [name for name in options if name not in taken]
     if wrong:

@@ -12,8 +12,8 @@ from glob import glob, has_magic
 from itertools import count
 from pathlib import Path
 
-from convolens.errors import FileError
-from convolens.media.files import AnyPath, as_path, is_there
+from convolens.errors import ArgumentError, FileError
+from convolens.media.files import AnyPath, as_path, is_there, need_name
 from convolens.media.folders import NOT_MEANT, files_below, is_closed_folder, is_left_out
 from convolens.media.notes import note
 from convolens.media.picture_formats import WRITTEN, is_picture, passed_over
@@ -188,6 +188,22 @@ def is_many(source: AnyPath) -> bool:
         return not is_picture(address) and kind_of(address)[0] == "folder"
     path = Path(source)
     return path.is_dir() or (path.is_file() and is_shard(path)) or (not path.exists() and has_magic(str(path)))
+
+
+def as_sources(sources: object) -> Sequence[AnyPath]:
+    """Sources that were given for an argument.
+
+    Raises:
+        ArgumentError: no list, or something in it that is no name.
+        FileError: a name that no file can have.
+    """
+    if not isinstance(sources, list | tuple):
+        raise ArgumentError(
+            f"sources: need a list of files, folders, patterns or addresses, got {type(sources).__name__}"
+        )
+    for source in sources:
+        need_name(as_path(source, "files, folders, patterns or addresses", "sources"))
+    return sources
 
 
 def count_pictures(sources: Sequence[AnyPath], outside: AnyPath | None, share: Share | None = None) -> int | None:

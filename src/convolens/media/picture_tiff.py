@@ -25,7 +25,7 @@ _MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
 _COLORS = {_WHITE_IS_ZERO: 1, _GRAY: 1, _RGB: 3}
 _NAMES = {3: "palette", 4: "mask", _CMYK: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 32803: "a camera's raw data"}
-_SAMPLES_PER_PIXEL, _TILE = 277, (322, 323)
+_HEIGHT, _SAMPLES_PER_PIXEL, _TILE = 257, 277, (322, 323)
 _PREMULTIPLIED, _OPACITY = 1, 2  # what ExtraSamples says of a channel
 
 
@@ -151,9 +151,10 @@ def look_at(image: Image.Image, name: str) -> None:
     if image.format == "TIFF":
         tags: Any = image
         need_room_for_tile(tile_of(tags.tag_v2))
-        rows = max((part[1][3] for part in tags.tile), default=image.size[1])
-        if rows < image.size[1]:
-            raise FormatError(f"need strips for {image.size[1]:,} rows, got some for {rows:,} alone; it is cut short")
+        height = int(tags.tag_v2.get(_HEIGHT, image.size[1]))  # as stored: Pillow's size is as displayed
+        rows = max((part[1][3] for part in tags.tile), default=height)
+        if rows < height:
+            raise FormatError(f"need strips for {height:,} rows, got some for {rows:,} alone; it is cut short")
         more = int(tags.tag_v2.get(_SAMPLES_PER_PIXEL, 1)) - len(image.getbands())
         if more > 0:
             note(f"{name}: holds {more} further channels that are no opacity; they are left out")
