@@ -240,6 +240,9 @@ def test_a_job_is_cancelled_and_keeps_what_it_has(opened, studio, folder):
 def test_a_server_that_is_killed_finds_its_training_again_and_resumes_what_was_cut(opened, studio, folder):
     page = opened()
     begin_a_training(page, studio)
+    kept = folder / ".studio" / "runs" / "stripes" / "last.ckpt"
+    while not kept.is_file():  # what is resumed below
+        page.wait_for_timeout(200)
     studio.kill()  # the server alone: its training goes on
     studio.start()
     page.goto(studio.address)
