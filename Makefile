@@ -34,8 +34,11 @@ test-slow: setup $(VENV)/.notebook  ## long trainings and exhaustive checks
 	$(BIN)/pytest -q -m "slow and not gpu" -s
 
 # Debian's chromium is installed where none is there and CHROMIUM names none; npm must be there, for onnxruntime-web and axe-core.
+# What fails is tried once more, as a page's moments are not ours to time.
+BROWSED := tests/export/test_browser.py tests/studio
 test-browser: setup $(VENV)/.browser  ## the studio, and the page that runs models, in headless Chromium
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser tests/export/test_browser.py tests/studio
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser $(BROWSED) || \
+	  OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser --last-failed --last-failed-no-failures none $(BROWSED)
 
 MINUTES ?= 10
 fuzz: setup  ## changed files and odd arguments for MINUTES, counted by outcome; a fixed seed, findings are kept
@@ -166,7 +169,7 @@ $(VENV)/.notebook: $(VENV)/.packages
 
 $(VENV)/.browser: $(VENV)/.packages
 	$(PIP) install -c constraints.txt playwright
-	test -n "$$CHROMIUM" || command -v chromium || command -v google-chrome || apt-get install -y -qq chromium
+	test -n "$$CHROMIUM" || command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.packages
