@@ -138,9 +138,12 @@ def test_a_shard_that_is_cut_short_is_no_data(folder, tmp_path):
 def test_tables_without_classes_or_of_odd_ones_are_one_sentence(tmp_path):
     pictures = [png(0), png(1)]
     for columns, sentence in (
-        ({}, "need a column of classes (label, class, category), found none"),
+        ({}, "need a column of classes (label, class, category) as texts or whole numbers, found none"),
         ({"label": [0.5, 1.0]}, "need one class as a text or a whole number, got 0.5"),
-        ({"label": [["a"], ["b"]]}, "need one class as a text or a whole number, got ['a']"),
+        (
+            {"label": [["a"], ["b"]]},
+            "need a column of classes (label, class, category) as texts or whole numbers, found",
+        ),
     ):
         with pytest.raises(DataError, match=re.escape(sentence)):
             read_data(write_parquet(tmp_path / "t.parquet", {"image": pictures, **columns}))

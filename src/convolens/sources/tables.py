@@ -1,15 +1,16 @@
 """Parquet tables with a column of encoded pictures, as Hugging Face's data sets have it. Needs the extra `tables`.
 
-Rows are read in groups as the file has them, some at a time. Memory: the pictures' column of one row group, which is
-stated before it is read (`cl.memory_limit`); writers make groups of a hundred to a thousand pictures.
+Rows are read in groups as the file has them, some at a time. Memory: the columns that matter of one row group, which
+are stated before they are read (`cl.memory_limit`); writers make groups of a hundred to a thousand pictures. What
+stands in many rows stays what the file has of it, once (Parquet's dictionaries): 500 bytes may say that 10,000 rows
+hold the same picture of 4 MB.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -21,13 +22,13 @@ from convolens.memory import need_memory
 from convolens.sources.addresses import as_address, shown_address
 from convolens.sources.blocks import Window, read_range
 from convolens.sources.names import Names
+from convolens.sources.parquet_pages import Readable, unpacked_bytes
 from convolens.sources.stored import MAX_BYTES, Stored, Unreadable
+from convolens.sources.table_layout import Layout, layout_in
 
 SUFFIX = ".parquet"
 ROWS = 16  # read at a time
-_PICTURES = ("image", "picture", "img", "photo", "jpg", "png", "bytes", "content", "data")
-_NAMES = ("file_name", "filename", "path", "file", "__key__", "key", "image_id", "id")
-_LABELS = ("label", "class", "class_name", "category", "labels", "cls")
+MOST_LETTERS = 4096  # of a name: as of a path
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,19 +54,10 @@ class Cell(Stored):
 
     def _fetched(self) -> bytes:
         with _decoding(shown_address(self.table_at)):
-            value = _group(self.table_at, self.table_size, self.group, os.getpid())[self.row].as_py()
+            value = _cell(_group(self.table_at, self.table_size, self.group, os.getpid()), self.row)
         if not isinstance(value, bytes):
             raise FormatError(f"{self}: need an encoded picture, got an empty cell")
         return value
-
-
-class Layout(NamedTuple):
-    """The columns of a table that matter: of pictures, and where there are such, of names and classes."""
-
-    pictures: str
-    names: str | None
-    labels: str | None
-    class_names: tuple[str, ...]  # where the table numbers classes and says their names
 
 
 class Row(NamedTuple):
@@ -85,16 +77,16 @@ def rows_of(table: str, size: int, *, hold: bool = True) -> Iterator[Row]:
     """
     shown, names = shown_address(table), Names()
     try:
-        with _decoding(shown), _opened(table, size) as file:
-            layout = _layout(shown, file)
+        with _decoding(shown), _opened(table, size) as (file, layout):
             number = 0
             for group in range(file.num_row_groups):
-                if hold:
-                    _need_room(shown, file, group, layout)
-                for row, (picture, name, label) in enumerate(_cells(file, group, layout, hold)):
-                    found = _named(name, number)
+                _need_few(shown, number + file.metadata.row_group(group).num_rows, size)
+                wanted = layout.columns[0 if hold else 1 :]
+                _need_room(table, size, file, group, wanted)
+                for row, (picture, name, label) in enumerate(_cells(file, group, layout, wanted)):
+                    found, why = _named(name, number)
                     where, number = f"{shown}/{found}", number + 1
-                    if why := (names.fault(found) or _why_not(found, picture, hold)):
+                    if why := (why or names.fault(found) or _why_not(found, picture, hold)):
                         yield Row(Unreadable(names.another(where, number), why=f"{shown}: {why}"), label)
                     else:
                         count = len(picture) if picture is not None else None
@@ -112,8 +104,14 @@ def layout_of(table: str, size: int) -> Layout:
         MissingExtraError: pyarrow is not installed.
     """
     shown = shown_address(table)
-    with _decoding(shown), _opened(table, size) as file:
-        return _layout(shown, file)
+    with _decoding(shown), _opened(table, size) as (_, layout):
+        return layout
+
+
+def _need_few(shown: str, rows: int, size: int) -> None:
+    """Refuses rows without end: of nothing, or of the same few bytes again and again."""
+    if rows > size:
+        raise FormatError(f"{shown}: need a picture in each row, got {rows:,} rows in a file of {size:,} bytes")
 
 
 def _why_not(name: str, picture: bytes | None, hold: bool) -> str:
@@ -124,18 +122,19 @@ def _why_not(name: str, picture: bytes | None, hold: bool) -> str:
     return ""
 
 
-def _named(name: object, number: int) -> str:
-    """A row's name, or its number where it says none; an absolute path's last part."""
+def _named(name: object, number: int) -> tuple[str, str]:
+    """A row's name, or its number where it says none that can be used, and why not; an absolute path's last part."""
+    plain = f"row-{number:08}"
     if name is None or isinstance(name, float | bool | bytes):
-        return f"row-{number:08}"
+        return plain, ""
     text = str(name)
-    return text.rstrip("/").rpartition("/")[2] if text.startswith("/") else text or f"row-{number:08}"
+    if len(text) > MOST_LETTERS:
+        return plain, f"need names of at most {MOST_LETTERS:,} letters, got one of {len(text):,} in row {number:,}"
+    return (text.rstrip("/").rpartition("/")[2] if text.startswith("/") else text or plain), ""
 
 
-def _cells(file: Any, group: int, layout: Layout, hold: bool) -> Iterator[tuple[bytes | None, object, object]]:
-    wanted = [name for name in (layout.names, layout.labels) if name is not None]
-    if hold:
-        wanted.append(layout.pictures)
+def _cells(file: Any, group: int, layout: Layout, wanted: list[str]) -> Iterator[tuple[bytes | None, object, object]]:
+    hold = layout.pictures in wanted
     if not wanted:
         yield from ((None, None, None) for _ in range(file.metadata.row_group(group).num_rows))
         return
@@ -162,71 +161,55 @@ def _column(batch: Any, name: str) -> Any:
 @lru_cache(maxsize=2)
 def _group(table: str, size: int, group: int, process: int) -> Any:
     """The pictures of a row group."""
-    shown = shown_address(table)
-    with _opened(table, size) as file:
-        layout = _layout(shown, file)
-        _need_room(shown, file, group, layout)
-        return _column(file.read_row_group(group, columns=[layout.pictures]).combine_chunks().to_batches()[0],
-                       layout.pictures)  # fmt: skip
+    with _opened(table, size) as (file, layout):
+        _need_room(table, size, file, group, [layout.pictures])
+        read = file.read_row_group(group, columns=[layout.pictures])
+        return [_column(batch, layout.pictures) for batch in read.to_batches()]
 
 
-def _need_room(shown: str, file: Any, group: int, layout: Layout) -> None:
+def _cell(chunks: list[Any], row: int) -> object:
+    for chunk in chunks:
+        if row < len(chunk):
+            return chunk[row].as_py()
+        row -= len(chunk)
+    raise IndexError(f"no row {row:,}")
+
+
+def _need_room(table: str, size: int, file: Any, group: int, wanted: list[str]) -> None:
+    """Refuses columns of a row group that take too much: their pages unpacked, and each value once."""
     told = file.metadata.row_group(group)
     columns = (told.column(at) for at in range(told.num_columns))
-    taken = sum(one.total_uncompressed_size for one in columns if one.path_in_schema == layout.pictures)
-    need_memory(2 * taken, shown, "write the table anew with smaller row groups")
+    with ExitStack() as stack:
+        source = _source(table, size)
+        stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        taken = sum(_unpacked(stream, one) for one in columns if one.path_in_schema in wanted)
+    need_memory(2 * taken, shown_address(table), "write the table anew with smaller row groups")
 
 
-def _layout(shown: str, file: Any) -> Layout:
-    from pyarrow import types
-
-    schema = file.schema_arrow
-    binary = [one.name for one in schema if types.is_binary(one.type) or types.is_large_binary(one.type)]
-    nested = {
-        one.name: [part.name for part in one.type if types.is_binary(part.type) or types.is_large_binary(part.type)]
-        for one in schema
-        if types.is_struct(one.type)
-    }
-    columns = [*(f"{name}.bytes" for name, parts in nested.items() if "bytes" in parts), *binary]
-    if not columns:
-        found = ", ".join(schema.names[:8]) or "none"
-        raise FormatError(f"{shown}: need a column of encoded pictures (binary), found none among the columns {found}")
-    by_name = [one for name in _PICTURES for one in columns if one.partition(".")[0].lower() == name]
-    pictures = (by_name or columns)[0]
-    whole = pictures.partition(".")[0]
-    names = _first(schema.names, _NAMES, but=whole)
-    if names is None and pictures != whole and any(part.name == "path" for part in schema.field(whole).type):
-        names = f"{whole}.path"
-    labels = _first(schema.names, _LABELS, but=whole)
-    return Layout(pictures, names, labels, _class_names(schema.metadata or {}, labels))
-
-
-def _first(columns: list[str], known: tuple[str, ...], but: str) -> str | None:
-    return next((one for name in known for one in columns if one.lower() == name and one != but), None)
-
-
-def _class_names(metadata: dict[bytes, bytes], labels: str | None) -> tuple[str, ...]:
-    """The names of numbered classes, as Hugging Face writes them beside the columns."""
-    try:
-        names = json.loads(metadata[b"huggingface"])["info"]["features"][labels]["names"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return ()
-    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
+def _unpacked(stream: Readable, column: Any) -> int:
+    begin = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+    found = unpacked_bytes(stream, begin, begin + column.total_compressed_size)
+    return max(int(column.total_uncompressed_size), found)
 
 
 @contextmanager
-def _opened(table: str, size: int) -> Iterator[Any]:
+def _opened(table: str, size: int) -> Iterator[tuple[Any, Layout]]:
+    """A table, and what of it matters."""
     if find_spec("pyarrow") is None:
         raise need_package("pyarrow", "tables", "Parquet")
-    import pyarrow.parquet
+    from pyarrow.parquet import ParquetFile
 
+    with ParquetFile(_source(table, size)) as file:
+        layout, metadata = layout_in(shown_address(table), file.schema_arrow), file.metadata
+    with ParquetFile(_source(table, size), metadata=metadata, read_dictionary=list(layout.texts)) as file:
+        yield file, layout
+
+
+def _source(table: str, size: int) -> Path | Window:
     address = as_address(table)
     if address is None:
-        source: Any = Path(table)
-    else:
-        source = Window(lambda begin, count: read_range(address, size, begin, count), size, MAX_BYTES)
-    with pyarrow.parquet.ParquetFile(source) as file:
-        yield file
+        return Path(table)
+    return Window(lambda begin, count: read_range(address, size, begin, count), size, MAX_BYTES)
 
 
 @contextmanager

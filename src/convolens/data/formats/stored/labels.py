@@ -12,7 +12,7 @@ from convolens.errors import DataError, FileError
 from convolens.media.picture_formats import is_picture
 from convolens.sources import Stored
 from convolens.sources.stored import Unreadable
-from convolens.sources.tables import layout_of, rows_of
+from convolens.sources.tables import MOST_LETTERS, layout_of, rows_of
 from convolens.sources.tar_shards import members_of
 
 MOST_WORDS = 1 << 20  # bytes of a file that says what a sample is
@@ -57,7 +57,8 @@ def in_table(table: str, size: int, skipped: list[Skipped]) -> Iterator[Labeled]
         yield Labeled(Unreadable(table, why=str(error)), fault=str(error))
         return
     if layout.labels is None:
-        raise DataError(f"{table}: need a column of classes (label, class, category), found none")
+        wanted = "a column of classes (label, class, category) as texts or whole numbers"
+        raise DataError(f"{table}: need {wanted}, found none")
     for file, value in rows_of(table, size, hold=False):
         if isinstance(file, Unreadable):
             yield Labeled(file, fault=file.why)
@@ -66,8 +67,10 @@ def in_table(table: str, size: int, skipped: list[Skipped]) -> Iterator[Labeled]
 
 
 def _class(file: Stored, value: object, names: tuple[str, ...]) -> str | None:
-    if isinstance(value, bool | float | list | dict | bytes):
+    if isinstance(value, bool | float | bytes):
         raise DataError(f"{file}: need one class as a text or a whole number, got {value!r:.80}")
+    if isinstance(value, str) and len(value) > MOST_LETTERS:
+        raise DataError(f"{file}: need a class of at most {MOST_LETTERS:,} letters, got one of {len(value):,}")
     if isinstance(value, int) and names:
         if not 0 <= value < len(names):
             raise DataError(f"{file}: need a class from 0 to {len(names) - 1}, got {value}")
