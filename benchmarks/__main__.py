@@ -13,6 +13,7 @@ BENCHMARKS: tuple[str, ...] = (
     "effects",
     "engines",
     "explain",
+    "int8",
     "layers",
     "planner_accuracy",
     "sounds",

@@ -3,11 +3,16 @@
 Every method runs layers of networks that people use and random ones, on two threads, as torch's own convolution takes
 another way on one; the prices that come nearest go into the table that `benchmarks.calibrate` writes, under the
 instruction set that runs. Time is by the clock, so that it needs a machine that does nothing else.
+
+`python -m benchmarks.calibrate_layers int8` measures integers alone, beside im2col in float32: their prices are scaled
+by what that costs in the table, so that they fit the others, whatever machine those are of.
 """
 
 from __future__ import annotations
 
 import random
+import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import prod
@@ -18,15 +23,17 @@ import torch
 from torch import Tensor
 
 import convolens as cl
-from benchmarks.calibrate import Measured, fitted, seconds_of, write
+from benchmarks.calibrate import Measured, fitted, known, seconds_of, write
 from benchmarks.layers import DEPTHWISE, SHAPES
 from convolens import _core
 from convolens.layers import core, costs, methods, packing
 from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.levels import Levels
 from convolens.layers.planner import PARTS, THREADS, LayerSpec, Winograd
 from convolens.settings import multiplies_tiles
 
-RANDOM_LAYERS = 300
+RANDOM_LAYERS, INT8_LAYERS = 300, 60
+MIN_INT8_FILTERS = 16  # below which im2col is another kind of work
 MIN_PRODUCTS, MAX_PRODUCTS = 2e4, 1.5e9
 MAX_MAP, MAX_WEIGHTS = 2e7, 5e6
 
@@ -44,6 +51,37 @@ def run() -> None:
             measure(geometry, work)
     found = {kind: {"float32": [float(f"{rate:.4g}") for rate in fitted(kind, "float32", work[kind])]} for kind in work}
     write(found, whole=False)
+
+
+def run_int8() -> None:
+    """Measures integers on some of the layers; the prices are those of the table's machine."""
+    cl.threads(THREADS)
+    torch.manual_seed(0)
+    work: Work = defaultdict(list)
+
+    def timed(kind: str, amounts: costs.Amounts, call: Callable[[], Any]) -> None:
+        work[kind].append((amounts, seconds_of(call, clock=perf_counter)))
+
+    for geometry in geometries(count=INT8_LAYERS):
+        if geometry.groups == 1 and geometry.weight_shape[0] >= MIN_INT8_FILTERS:
+            x, weight, bias = (
+                torch.randn(shape) for shape in (geometry.x_shape, geometry.weight_shape, geometry.weight_shape[:1])
+            )
+            tensors = (core.in_order(x), weight, bias, x)
+            measure_im2col(geometry, tensors, timed)
+            measure_int8(geometry, tensors, timed)
+    rates = known()["im2col"]["float32"]
+    here = [planned(rates, amounts) / seconds for amounts, seconds in work["im2col"]]
+    scale = statistics.median(here)
+    print(f"the table's machine takes {scale:.2f} of this one's time")
+    for kind in ("int8", "int8 packing"):
+        scaled = [(amounts, seconds * scale) for amounts, seconds in work[kind]]
+        write({kind: {"float32": [float(f"{rate:.4g}") for rate in fitted(kind, "float32", scaled)]}}, whole=False)
+
+
+def planned(rates: list[float], amounts: costs.Amounts) -> float:
+    """What such amounts take by the table."""
+    return sum(rate * amount for rate, amount in zip(rates, amounts, strict=True))
 
 
 def geometries(seed: int = 0, count: int = RANDOM_LAYERS) -> Iterator[Geometry]:
@@ -130,12 +168,8 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
         if Winograd(tile).refuses(LayerSpec(geometry)) is None:
             measure_winograd(geometry, tile, tensors, timed)
     if geometry.groups == 1:
-        packed = packing.packed(weight)
-        assert packed is not None
-        amounts = costs.im2col_amounts(geometry)
-        timed(costs.im2col_kind(geometry), amounts, lambda: core.im2col_output(x, weight, geometry, epilogue, packed))
-        amounts = costs.packing_amounts(prod(geometry.weight_shape))
-        timed("im2col packing", amounts, lambda: _core.im2col_weights(core.view_of(weight), packed.data_ptr()))
+        measure_im2col(geometry, tensors, timed)
+        measure_int8(geometry, tensors, timed)
         for name, parts in PARTS.items() if multiplies_tiles() else ():
             measure_tiles(geometry, name, parts, tensors, timed)
     if geometry.weight_shape[1] == 1 and geometry.groups == geometry.weight_shape[0] > 1:
@@ -144,6 +178,28 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
         timed("depthwise", amounts, lambda: core.depthwise_output(x, weight, geometry, epilogue, filters))
         amounts = costs.packing_amounts(prod(geometry.weight_shape))
         timed("depthwise packing", amounts, lambda: _core.depthwise_weights(core.view_of(weight), filters.data_ptr()))
+
+
+def measure_im2col(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
+    """A product with inputs gathered into rows."""
+    x, weight, bias, _ = tensors
+    epilogue, packed = core.Epilogue(bias, relu=True), packing.packed(weight)
+    assert packed is not None
+    amounts = costs.im2col_amounts(geometry)
+    timed(costs.im2col_kind(geometry), amounts, lambda: core.im2col_output(x, weight, geometry, epilogue, packed))
+    amounts = costs.packing_amounts(prod(geometry.weight_shape))
+    timed("im2col packing", amounts, lambda: _core.im2col_weights(core.view_of(weight), packed.data_ptr()))
+
+
+def measure_int8(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
+    """The same in 8-bit integers."""
+    x, weight, bias, _ = tensors
+    epilogue, packed, levels = core.Epilogue(bias, relu=True), packing.in_levels(weight), Levels(0.03, -127)
+    assert packed is not None
+    amounts = costs.int8_amounts(geometry)
+    timed("int8", amounts, lambda: core.int8_output(x, weight, geometry, levels, epilogue, packed))
+    amounts = costs.packing_amounts(prod(geometry.weight_shape) // 4)
+    timed("int8 packing", amounts, lambda: _core.int8_weights(core.view_of(weight), packed.data_ptr()))
 
 
 def measure_tiles(
@@ -175,4 +231,4 @@ def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...],
 
 
 if __name__ == "__main__":
-    run()
+    run_int8() if sys.argv[1:] == ["int8"] else run()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +43,21 @@ def run() -> None:
         report.write()
 
 
-def case(name: str, batch: int) -> Row:
-    """One network at one batch size, in every engine that is installed; outputs compared first."""
-    engines = {engine: found for engine in ENGINES if (found := Engine.start(engine, name, batch)) is not None}
+def case(name: str, batch: int, names: Sequence[str] = ENGINES, tolerance: float = TOLERANCE) -> Row:
+    """One network at one batch size, in every engine that is installed, ours first; outputs compared before."""
+    engines = {engine: found for engine in names if (found := Engine.start(engine, name, batch)) is not None}
     try:
-        expected = engines["ours"].output
+        expected = engines[names[0]].output
         for engine in engines.values():
             difference = largest_difference(engine.output, expected)
-            if not difference <= TOLERANCE:
-                raise ValueError(f"{name}: need {engine.name} within {TOLERANCE:g} of ours, got {difference:g}")
+            if not difference <= tolerance:
+                raise ValueError(f"{name}: need {engine.name} within {tolerance:g} of ours, got {difference:g}")
         samples: dict[str, list[float]] = {engine: [] for engine in engines}
         for _ in range(ROUNDS):
             for engine in engines.values():
                 samples[engine.name].append(engine.turn())
         times = {engine: statistics.median(found) for engine, found in samples.items()}
-        return Row(f"{name}, batch {batch}", times.pop("ours"), times)
+        return Row(f"{name}, batch {batch}", times.pop(names[0]), times)
     finally:
         for engine in engines.values():
             engine.process.kill()
@@ -128,7 +128,7 @@ def made(name: str, network_name: str, batch: int) -> Callable[[], Any] | None:
 
     import convolens as cl
     from benchmarks.layers import network, of_torch
-    from benchmarks.network_peers import peer, without_gradients
+    from benchmarks.network_peers import in_int8, peer, without_gradients
 
     torch.set_num_threads(cl.threads())
     model = network(network_name)
@@ -136,6 +136,8 @@ def made(name: str, network_name: str, batch: int) -> Callable[[], Any] | None:
     if name == "ours":
         fused = cl.fuse(model)
         return without_gradients(lambda: fused(x).numpy())
+    if name.endswith("int8"):
+        return in_int8(name, model, x)
     return peer(name, of_torch(model), x)
 
 

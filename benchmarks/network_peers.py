@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import convolens as cl
+from convolens.layers.levels import give_levels, measuring
 
 Call = Callable[[], Any]
 
@@ -44,13 +46,17 @@ def without_gradients(call: Call) -> Call:
     return torch.no_grad()(call)
 
 
-def _onnx_file(model: nn.Module, x: Tensor) -> Path:
+def _onnx_file(model: nn.Module | _Quantized, x: Tensor) -> Path:
     path = Path(tempfile.mkdtemp()) / "model.onnx"
-    torch.onnx.export(model, (x,), path, dynamo=False, input_names=["x"], output_names=["y"])
+    model.write(path, x) if isinstance(model, _Quantized) else _write_onnx(model, x, path)
     return path
 
 
-def onnx_runtime(model: nn.Module, x: Tensor) -> Call:
+def _write_onnx(model: nn.Module, x: Tensor, path: Path) -> None:
+    torch.onnx.export(model, (x,), path, dynamo=False, input_names=["x"], output_names=["y"])
+
+
+def onnx_runtime(model: nn.Module | _Quantized, x: Tensor) -> Call:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -59,7 +65,7 @@ def onnx_runtime(model: nn.Module, x: Tensor) -> Call:
     return lambda: session.run(None, {"x": x.numpy()})[0]
 
 
-def openvino(model: nn.Module, x: Tensor) -> Call:
+def openvino(model: nn.Module | _Quantized, x: Tensor) -> Call:
     import openvino as ov
 
     core = ov.Core()
@@ -88,6 +94,54 @@ def ncnn(model: nn.Module, x: Tensor) -> Call:
         return np.array(extractor.extract("out0")[1])[None]
 
     return run
+
+
+def in_int8(name: str, model: nn.Module, x: Tensor) -> Call | None:
+    """The network in 8-bit integers: ours, or ONNX Runtime's quantized file in that engine or in OpenVINO.
+
+    Both are calibrated on the input itself, so that they can be compared.
+    """
+    if name == "int8":
+        with torch.no_grad(), measuring(model) as seen:
+            for picture in x:
+                model(picture[None])
+        first = next(iter(seen))
+        give_levels(model, {layer: one.levels() for layer, one in seen.items() if layer != first})
+        fused = cl.fuse(model)
+        return without_gradients(lambda: fused(x).numpy())
+    engine = name.removesuffix(" int8")
+    if find_spec(_PACKAGES[engine]) is None:
+        print(f"{name}: not installed, not run")
+        return None
+    return PEERS[engine](_Quantized(model), x)
+
+
+@dataclass(frozen=True)
+class _Quantized:
+    """A network that is written as ONNX Runtime's quantizer has it."""
+
+    model: nn.Module
+
+    def write(self, path: Path, x: Tensor) -> None:
+        import onnx
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        class Pictures(CalibrationDataReader):
+            def __init__(self) -> None:
+                self.left = iter([x.numpy()])
+
+            def get_next(self) -> dict[str, Any] | None:
+                return next(({"x": batch} for batch in self.left), None)
+
+        plain, prepared = path.with_name("float.onnx"), path.with_name("prepared.onnx")
+        _write_onnx(self.model, x, plain)
+        quant_pre_process(plain, prepared)
+        first = next(node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv")
+        quantize_static(
+            prepared, path, Pictures(), quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=[first],
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        )  # fmt: skip
 
 
 PEERS: dict[str, Callable[[nn.Module, Tensor], Call]] = {

@@ -56,7 +56,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "models": (
         "A trunk with a head for a task: what is in a picture, and where.",
         ("load", "classifier", "models.Classifier", "models.classify.Prediction", "localizer", "models.Localizer",
-         "models.localize.Location", "detector", "models.Detector", "models.detect.Detections", "export",
+         "models.localize.Location", "detector", "models.Detector", "models.detect.Detections", "quantize", "export",
          "exporting.export.Export", "exported.ExportedClassifier", "exported.ExportedLocalizer",
          "exported.ExportedDetector", "exported.ExportedEdges", "exported.ExportedFeatures"),
     ),

@@ -187,6 +187,30 @@ void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packe
     tiles.convolve(job, parts);
 }
 
+const Int8Kernels &int8_kernels() { return *kernels().int8; }
+
+int64_t int8_weights_size(const WeightsView &w) { return int8_kernels().weights_size(weights(w)); }
+
+void int8_weights(const WeightsView &w, int64_t packed) {
+    const Extents extents(
+        [&] { return Extents::List{reads(weights(w)), writes(at<float>(packed), int8_weights_size(w))}; });
+    nb::gil_scoped_release release;
+    int8_kernels().pack_weights(weights(w), at<float>(packed));
+}
+
+// `lowest` is the number of the lowest of 256 levels, each `step` from the next.
+void int8_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
+                      const Window &window, const EpilogueView &after, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "int8_convolution: shapes");
+    const bool dense = x[7] == x[4] && x[6] == x[3] * x[7] && x[5] == x[2] * x[6];
+    need(dense || x[1] * x[2] * x[3] * x[4] == 0, "int8_convolution: a dense input");
+    need(step > 0 && lowest <= 0 && lowest >= -255, "int8_convolution: levels");
+    const Int8Job job{conv_job(x, w, packed, window, epilogue(after), y), step, lowest};
+    const Extents extents([&] { return touched(job.conv, int8_weights_size(w)); });
+    nb::gil_scoped_release release;
+    int8_kernels().convolve(job);
+}
+
 void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y,
           int64_t argmax) {
     need(x[1] == y[1] && x[4] == y[4] && x[2] * x[3] < (int64_t(1) << 31), "pool: shapes");
@@ -267,6 +291,10 @@ void bind_layers(nb::module_ &m) {
     m.def("tile_weights", &tile_weights, "weights"_a, "parts"_a, "packed"_a);
     m.def("tile_convolution", &tile_convolution, "x"_a, "weights"_a, "packed"_a, "parts"_a, "window"_a, "epilogue"_a,
           "y"_a);
+    m.def("int8_weights_size", &int8_weights_size, "weights"_a);
+    m.def("int8_weights", &int8_weights, "weights"_a, "packed"_a);
+    m.def("int8_convolution", &int8_convolution, "x"_a, "weights"_a, "packed"_a, "step"_a, "lowest"_a, "window"_a,
+          "epilogue"_a, "y"_a);
     m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "argmax"_a);
     m.def("pool_gradient", &pool_gradient, "g"_a, "argmax"_a, "rows"_a, "columns"_a, "gradient"_a);
     m.def("average", &average, "x"_a, "side"_a, "y"_a);

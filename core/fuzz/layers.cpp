@@ -116,6 +116,35 @@ void tiles_give(const Result &wanted, ConvJob job, Exactly<float> &y) {
     }
 }
 
+// In 8-bit integers: sums are exact on every set, what follows them is rounded once more or less.
+void in_int8(Data &data) {
+    const int64_t channels = in(data, 1, 150), filters = in(data, 1, 70), kernel = in(data, 1, 4);
+    Int8Job job{};
+    ConvJob &conv = job.conv;
+    conv.stride_h = in(data, 1, 3), conv.stride_w = in(data, 1, 3), conv.dilation_h = in(data, 1, 3);
+    conv.dilation_w = in(data, 1, 3), conv.pad_top = in(data, 0, 4), conv.pad_left = in(data, 0, 4);
+    const int64_t n = in(data, 1, 2), h = in(data, 1, 16), w = in(data, 1, 24);
+    const int64_t free_h = h + conv.pad_top - conv.dilation_h * (kernel - 1) - 1;
+    const int64_t free_w = w + conv.pad_left - conv.dilation_w * (kernel - 1) - 1;
+    if (free_h < 0 || free_w < 0)
+        return;
+    Stack<float> x(data, n, h, w, channels, true);
+    Stack<float> y(data, n, free_h / conv.stride_h + 1, free_w / conv.stride_w + 1, filters);
+    x.memory.fill_from(data);
+    Filters weights(data, filters, channels, kernel, kernel);
+    After after(data, y, true);
+    job.step = 0.25f * float(in(data, 1, 9)), job.lowest = -int32_t(in(data, 0, 255));
+    conv.x = x.view<const float>(), conv.weights = weights.view, conv.epilogue = after.epilogue;
+    on_each_set("int8", 1e-5 * 255 * 16 * double(kernel * kernel * channels + 16), [&] {
+        Exactly<float> packed(kernels().int8->weights_size(weights.view));
+        kernels().int8->pack_weights(weights.view, packed.data());
+        std::fill_n(y.memory.data(), y.memory.size(), 77.0f);
+        conv.packed = packed.data(), conv.y = y.view();
+        kernels().int8->convolve(job);
+        return result_of(y.memory);
+    });
+}
+
 void windowed(Data &data) {
     const bool apart = data.coin();
     const int64_t channels = in(data, 1, 40), filters = apart ? channels : in(data, 1, 60);
@@ -152,11 +181,13 @@ void windowed(Data &data) {
 } // namespace
 
 void convolution_layers(Data &data) {
-    switch (in(data, 0, 2)) {
+    switch (in(data, 0, 3)) {
     case 0:
         return winograd(data);
     case 1:
         return weight_gradient(data);
+    case 2:
+        return in_int8(data);
     default:
         return windowed(data);
     }

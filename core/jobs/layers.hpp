@@ -58,6 +58,14 @@ struct ConvJob {
     Pictures<float> y;
 };
 
+// The same in 8-bit integers: x ≈ step · level, of levels from `lowest` to `lowest + 255`, 0 among them; x is dense.
+// `conv.packed` comes from the int8 kernels' pack_weights.
+struct Int8Job {
+    ConvJob conv;
+    float step;
+    int32_t lowest;
+};
+
 // Max pooling. `argmax`, where wanted, is laid out as y and gets row · width + column of each maximum.
 struct PoolJob {
     Pictures<const float> x;

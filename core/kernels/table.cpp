@@ -11,11 +11,13 @@ namespace convolens::CONVOLENS_ISA {
 #include "runtime/kernels.def"
 #undef KERNEL
 
+extern const Int8Kernels int8_kernels;
 extern const Kernels table;
 const Kernels table{
     .name = CONVOLENS_TEXT(CONVOLENS_ISA),
     .vector_bytes = vector_bytes,
     .tiles = nullptr,
+    .int8 = &int8_kernels,
 #define KERNEL(result, name, arguments) .name = name,
 #include "runtime/kernels.def"
 #undef KERNEL

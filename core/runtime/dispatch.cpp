@@ -28,6 +28,14 @@ namespace avx512 {
 extern const Kernels table;
 }
 #endif
+#if CONVOLENS_HAS_VNNI
+namespace avx2_vnni {
+extern const Int8Kernels int8_kernels;
+}
+namespace avx512_vnni {
+extern const Int8Kernels int8_kernels;
+}
+#endif
 #if CONVOLENS_HAS_AMX
 namespace amx {
 extern const TileKernels tile_kernels;
@@ -36,17 +44,36 @@ extern const TileKernels tile_kernels;
 
 namespace {
 
+#if CONVOLENS_HAS_VNNI
+// A set and what multiplies bytes.
+Kernels with_bytes(const Kernels &set, const char *name, const Int8Kernels &int8) {
+    Kernels table = set;
+    table.name = name, table.int8 = &int8;
+    return table;
+}
+#endif
+
 std::vector<const Kernels *> runnable_here() {
     std::vector<const Kernels *> sets{&CONVOLENS_BASE::table};
 #if defined(__x86_64__)
     if (runs_x86_64_v3())
         sets.push_back(&avx2::table);
+#if CONVOLENS_HAS_VNNI
+    static const Kernels avx2_bytes = with_bytes(avx2::table, "avx2_vnni", avx2_vnni::int8_kernels);
+    if (runs_x86_64_v3() && multiplies_bytes_by_avx())
+        sets.push_back(&avx2_bytes);
+#endif
     if (runs_x86_64_v4())
         sets.push_back(&avx512::table);
+#if CONVOLENS_HAS_VNNI
+    static const Kernels avx512_bytes = with_bytes(avx512::table, "avx512_vnni", avx512_vnni::int8_kernels);
+    if (runs_x86_64_v4() && multiplies_bytes_by_avx512())
+        sets.push_back(&avx512_bytes);
+#endif
 #if CONVOLENS_HAS_AMX
     if (runs_x86_64_v4() && multiplies_tiles_of_bfloat16()) {
-        static const Kernels with_tiles = [] {
-            Kernels table = avx512::table;
+        static const Kernels with_tiles = [&sets] {
+            Kernels table = *sets.back();
             table.name = "amx", table.tiles = &amx::tile_kernels;
             return table;
         }();

@@ -18,10 +18,18 @@ struct TileKernels {
     void (*convolve)(const ConvJob &job, int parts); // `packed` are weights that pack_weights made
 };
 
+// What convolves in 8-bit integers (kernels/int8.cpp): in two forms, as a processor multiplies bytes (VNNI) or not.
+struct Int8Kernels {
+    int64_t (*weights_size)(const Weights &weights); // in floats
+    void (*pack_weights)(const Weights &weights, float *packed);
+    void (*convolve)(const Int8Job &job);
+};
+
 struct Kernels {
     const char *name; // of the instruction set
     int vector_bytes;
     const TileKernels *tiles; // null where there are none
+    const Int8Kernels *int8;
 #define KERNEL(result, name, arguments) result(*name) arguments;
 #include "runtime/kernels.def"
 #undef KERNEL

@@ -55,6 +55,10 @@ bool runs_x86_64_v4() {
     return runs_x86_64_v3() && kept && has(cpuid(7).b, wanted);
 }
 
+bool multiplies_bytes_by_avx() { return has(cpuid(7, 1).a, 1u << 4); }
+
+bool multiplies_bytes_by_avx512() { return has(cpuid(7).c, 1u << 11); }
+
 bool multiplies_tiles_of_bfloat16() {
 #if defined(__linux__)
     constexpr unsigned tiles = 1u << 24, tiles_of_bfloat16 = 1u << 22, bfloat16 = 1u << 5;
@@ -76,6 +80,8 @@ namespace convolens {
 
 bool runs_x86_64_v3() { return false; }
 bool runs_x86_64_v4() { return false; }
+bool multiplies_bytes_by_avx() { return false; }
+bool multiplies_bytes_by_avx512() { return false; }
 bool multiplies_tiles_of_bfloat16() { return false; }
 
 } // namespace convolens

@@ -9,6 +9,9 @@ namespace convolens {
 bool runs_x86_64_v3(); // AVX2, FMA and what belongs to them
 bool runs_x86_64_v4(); // AVX-512 as well, its F, BW, CD, DQ and VL
 
+bool multiplies_bytes_by_avx();    // AVX-VNNI
+bool multiplies_bytes_by_avx512(); // AVX-512 VNNI
+
 // AMX and AVX-512's bfloat16; asks the system to let this process use them.
 bool multiplies_tiles_of_bfloat16();
 

@@ -56,6 +56,7 @@ _HOME = {
     "evaluate": "evaluation.evaluate",
     "convert": "data.conversion",
     "predict_files": "inference.predict",
+    "quantize": "inference.quantize",
     "features_of_files": "inference.pooled_features",
     "explain": "explanation",
     "explain_top": "explanation",

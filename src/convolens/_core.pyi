@@ -105,6 +105,18 @@ def tile_convolution(
     epilogue: tuple[int, int, int, int],
     y: tuple[int, ...],
 ) -> None: ...
+def int8_weights_size(weights: tuple[int, ...]) -> int: ...
+def int8_weights(weights: tuple[int, ...], packed: int) -> None: ...
+def int8_convolution(
+    x: tuple[int, ...],
+    weights: tuple[int, ...],
+    packed: int,
+    step: float,
+    lowest: int,
+    window: tuple[int, ...],
+    epilogue: tuple[int, int, int, int],
+    y: tuple[int, ...],
+) -> None: ...
 def pool(
     x: tuple[int, ...], rows: int, columns: int, window: tuple[int, ...], y: tuple[int, ...], argmax: int
 ) -> None: ...

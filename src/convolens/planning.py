@@ -24,7 +24,12 @@ from convolens import _core
 ABOUT_AS_FAST = 1.1  # times the least time predicted
 # Where a set's prices stand, the later ones first: a set that is another with more beside it has prices of that alone.
 # What is not in the table is priced as the oldest that is.
-_MEASURED_AS = {"amx": ("avx512", "amx"), "avx512": ("avx512",)}
+_MEASURED_AS = {
+    "amx": ("avx512", "avx512_vnni", "amx"),
+    "avx512_vnni": ("avx512", "avx512_vnni"),
+    "avx512": ("avx512",),
+    "avx2_vnni": ("avx2", "avx2_vnni"),
+}
 
 
 class Named(Protocol):

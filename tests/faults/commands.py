@@ -84,6 +84,7 @@ COMMANDS = {
     "merge": Command("merge in/parts/1 in/parts/2 --out out/whole"),
     "features": Command("features in/runs/head in/few --out out/features.parquet --device cpu"),
     "export": Command("export in/runs/head out/model.onnx --check in/pictures/01.png", slow=True),
+    "quantize": Command("quantize in/runs/head in/few --out out/small.safetensors --labeled in/photos --at-most 100"),
     "apply": Command("apply in/labels.changes.csv in/photos --to out/mended"),
     "doctor labels": Command(
         f"doctor in/photos --labels --out out/labels.changes.csv --html out/labels.html {_TRUNK} --tap layer2.1 "

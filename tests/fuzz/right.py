@@ -204,6 +204,9 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "batched": False, "raw": False, "int8": None, "labeled": None, "at_most": 1.0,
         "page": None, "runtime": None,
     },
+    "quantize": lambda luck: {
+        "model": network(), "pictures": [PICTURE], "labeled": None, "at_most": 1.0, "progress": False,
+    },
     "learned_edges": lambda luck: {"image": PIXELS.copy(), "device": "cpu"},
     "predict_files": lambda luck: {
         "model": network(), "sources": [place() / "a.png"], "out": place() / "predicted", "batch": 4, "pictures": False,

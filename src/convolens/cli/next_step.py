@@ -66,6 +66,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "predict": _predict,
     "evaluate": _page("html", "the worst mistakes"),
     "export": _to("convolens predict {out} PICTURES needs no torch"),
+    "quantize": _to("convolens predict {out} PICTURES, as before"),
     "explain": _explain,
     "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
     "doctor": _doctor,

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from convolens.arrays import Real, as_real
-from convolens.errors import ArgumentError, DataError, ExportError
+from convolens.errors import ArgumentError
+from convolens.evaluation.eight_bits import compared
 from convolens.evaluation.evaluate import evaluate
 from convolens.exported import load_exported
 from convolens.exported.facts import PICTURE, Facts
@@ -19,9 +20,6 @@ from convolens.media.files import AnyPath
 
 if TYPE_CHECKING:
     import onnx
-
-AT_MOST = 1.0  # points of a metric; more would be another model
-_METRICS = {"localize": "quality", "detect": "ap"}  # what training monitors; a classifier's depends on its labels
 
 
 @dataclass(frozen=True)
@@ -71,20 +69,8 @@ class EightBits:
             ArgumentError, FileError: the data cannot be used.
         """
         before, after = (self._measured(one, facts, opset) for one in (body, small))
-        name = self._metric
-        if before[name] is None or after[name] is None:
-            raise DataError(f"{self.labeled}: need data on which {name} has a value, got none; label more pictures")
-        found = {"metric": name, "before": before[name], "after": after[name], "pictures": after["count"]}
-        if not 100 * (found["before"] - found["after"]) <= self.at_most:  # so worded that NaN is refused too
-            raise ExportError(
-                f"int8: need at most {self.at_most:g} points lost by 8 bits, got {told(found)}; give more pictures, "
-                "such as the model will see, or allow more by at_most"
-            )
-        return found
-
-    @property
-    def _metric(self) -> str:
-        return _METRICS.get(self.own.task) or ("mean_ap" if self.own.multi_label else "top1")
+        assert self.labeled is not None
+        return compared(self.own.task, self.own.multi_label, before, after, self.labeled, float(self.at_most))
 
     def _batches(self, least_side: int) -> Iterator[Any]:
         channels = len(self.own.trunk.preprocessing.mean)
@@ -101,17 +87,3 @@ class EightBits:
             file = Path(folder, "model.onnx")
             file.write_bytes(to_bytes(graph.model(opset, replace(facts, takes=PICTURE).to_metadata())))
             return evaluate(load_exported(file), self.labeled, progress=False)
-
-
-def told(found: Mapping[str, Any]) -> str:
-    """What was measured, in words.
-
-    >>> told({"metric": "top1", "before": 0.95, "after": 0.945, "pictures": 200})
-    'int8: top1 0.9500 before, 0.9450 after (0.5 points lost) on 200 pictures'
-    """
-    lost = 100 * (found["before"] - found["after"])
-    change = f"{lost:.1f} points lost" if lost >= 0 else f"{-lost:.1f} points won"
-    return (
-        f"int8: {found['metric']} {found['before']:.4f} before, {found['after']:.4f} after ({change}) "
-        f"on {found['pictures']} pictures"
-    )

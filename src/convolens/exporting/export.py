@@ -13,11 +13,12 @@ from torch import nn
 
 from convolens.arrays import Real, as_flag
 from convolens.errors import ArgumentError, need_package
+from convolens.evaluation.eight_bits import AT_MOST, told
 from convolens.exported.facts import BATCH, PICTURE, PICTURES, Facts
 from convolens.exported.loading import load_exported
 from convolens.exported.session import onnx_runtime, open_session
 from convolens.exporting.browser_runtime import browser_runtime
-from convolens.exporting.eight_bits import AT_MOST, EightBits, told
+from convolens.exporting.eight_bits import EightBits
 from convolens.exporting.making import make
 from convolens.exporting.page import TASKS, Field, write_page
 from convolens.exporting.tasks import Exportable, exportable

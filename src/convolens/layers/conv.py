@@ -21,10 +21,11 @@ from convolens.convolution.windows import pace
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
+from convolens.layers.levels import Levels
 from convolens.layers.methods import every_stride, left_to_torch, must_lose_stride
 from convolens.layers.planner import LayerSpec, plan_for
 from convolens.layers.tensors import as_tensor, batched, check_alike, is_traced, kind_of, mixes_precisions
-from convolens.layers.trilinear import convolve_tensors, input_gradient, weight_gradient
+from convolens.layers.trilinear import convolve_tensors, in_levels, input_gradient, weight_gradient
 from convolens.planning import Plan, at_pace
 from convolens.settings import precision
 
@@ -190,6 +191,8 @@ class Conv2d(nn.Conv2d):
     torch.Size([1, 8, 5, 5])
     """
 
+    levels: Levels | None = None  # of its inputs, where it was quantized
+
     def __init__(
         self,
         in_channels: int,
@@ -244,6 +247,7 @@ class Conv2d(nn.Conv2d):
             trainable=torch.is_grad_enabled() and self.weight.requires_grad,
             mode=precision(),
             by_core=core.runs_on(batch, self.weight),
+            has_levels=self.levels is not None and not torch.is_grad_enabled(),
         )
         return at_pace(plan_for(spec), pace())
 
@@ -259,6 +263,10 @@ class Conv2d(nn.Conv2d):
         how = stride, padding, dilation, self.groups
         if is_traced():  # sizes, which the checks compare, are recorded too
             return torch.conv2d(input, weight, bias, *how)
+        if self.levels is not None and _plain(input, weight, bias, how):
+            found = in_levels(input, weight, bias, how, self.levels)
+            if found is not None:
+                return found
         if _plain(input, weight, bias, how) and left_to_torch(
             tuple(input.shape), tuple(weight.shape), *how, core.is_channels_last(input)
         ):

@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 from convolens import _core
 from convolens.arrays import empty
 from convolens.layers.geometry import Geometry, Pair
+from convolens.layers.levels import Levels
 
 LAST = torch.channels_last
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -130,6 +131,17 @@ def tiled_output(
 
     def kernel(x: tuple[int, ...], weights: tuple[int, ...], address: int, *others: Any) -> None:
         _core.tile_convolution(x, weights, address, parts, *others)
+
+    return _windowed(kernel, x, weight, geometry, epilogue, packed)
+
+
+def int8_output(
+    x: Tensor, weight: Tensor, geometry: Geometry, levels: Levels, epilogue: Epilogue, packed: Tensor
+) -> Tensor:
+    """A convolution of one group of any kernel, channels-last, in 8-bit integers; `packed` are its weights."""
+
+    def kernel(x: tuple[int, ...], weights: tuple[int, ...], address: int, *others: Any) -> None:
+        _core.int8_convolution(x, weights, address, levels.step, levels.lowest, *others)
 
     return _windowed(kernel, x, weight, geometry, epilogue, packed)
 

@@ -20,6 +20,7 @@ _POOLED = 1 << 23
 _WINOGRAD_FILTERS = 16
 _PANEL = 32
 _TILE_DEPTH = 64
+_INT8_DEPTH = 4
 _VECTOR = 16
 _FIRST_CHANNELS = 4
 _FEW = 8
@@ -60,6 +61,14 @@ def tile_amounts(geometry: Geometry) -> Amounts:
     places, gathered = prod(geometry.y_shape) // filters, prod(depth)
     products = places * _whole(gathered, _TILE_DEPTH) * _whole(filters, _PANEL)
     return 1.0, products, places * gathered, places * filters, gathered * filters, places
+
+
+def int8_amounts(geometry: Geometry) -> Amounts:
+    """A call; products; inputs gathered; inputs rounded; outputs; weights read; places."""
+    filters, *depth = geometry.weight_shape
+    places, gathered, inputs = prod(geometry.y_shape) // filters, prod(depth), prod(geometry.x_shape)
+    products = places * _whole(gathered, _INT8_DEPTH) * _whole(filters, _PANEL)
+    return 1.0, products, places * gathered, inputs, places * filters, gathered * filters, places
 
 
 def packing_amounts(weights: int) -> Amounts:

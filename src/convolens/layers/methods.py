@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from convolens.layers import core, packing
 from convolens.layers.geometry import Geometry, Padding, Pair, Size, conv_geometry, pair
+from convolens.layers.levels import Levels
 from convolens.layers.planner import PARTS, LayerSpec, Method, Partial, plan_for
 from convolens.settings import Precision, precision
 
@@ -26,12 +27,14 @@ def choose(
     trainable: bool = False,
     inference: bool = False,
     partial: Partial = "output",
+    has_levels: bool = False,
 ) -> Method:
     """The cheapest way to one of a layer's sums, where the core can read its arrays; `LayerSpec` has the arguments.
 
     Where it is not `inference`, that is where a gradient follows, what is computed in bfloat16 otherwise is not.
     """
-    return _choice(geometry, partial, channels_last, epilogue, trainable, mode_of(inference=inference))
+    mode = mode_of(inference=inference)
+    return _choice(geometry, partial, channels_last, epilogue, trainable, mode, has_levels and inference)
 
 
 def mode_of(*, inference: bool) -> Precision:
@@ -42,9 +45,16 @@ def mode_of(*, inference: bool) -> Precision:
 
 @lru_cache(maxsize=4096)  # asked at every call of every layer
 def _choice(
-    geometry: Geometry, partial: Partial, channels_last: bool, epilogue: bool, trainable: bool, mode: Precision
+    geometry: Geometry,
+    partial: Partial,
+    channels_last: bool,
+    epilogue: bool,
+    trainable: bool,
+    mode: Precision,
+    has_levels: bool = False,
 ) -> Method:
-    return plan_for(LayerSpec(geometry, partial, channels_last, epilogue, trainable, mode)).method  # type: ignore[return-value]
+    spec = LayerSpec(geometry, partial, channels_last, epilogue, trainable, mode, has_levels=has_levels)
+    return plan_for(spec).method  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=4096)
@@ -100,12 +110,15 @@ def with_epilogue(
     *,
     trainable: bool = False,
     edge: bool = False,
+    levels: Levels | None = None,
 ) -> Tensor | None:
     """The layer by the core, channels-last, and what follows it; None where the core cannot, and torch must."""
     if trainable and method.startswith("winograd"):
         return core.winograd_output(x, weight, geometry, tile_of(method), epilogue, None, edge=edge)
     packed = None if method == "torch" else packed_for(method, weight)
-    return None if packed is None else by_core(method, x, weight, geometry, epilogue, packed, edge=edge)
+    if packed is None:
+        return None
+    return by_core(method, x, weight, geometry, epilogue, packed, edge=edge, levels=levels)
 
 
 def pools(method: Method) -> bool:
@@ -119,6 +132,8 @@ def packed_for(method: Method, weight: Tensor) -> Tensor | None:
         return packing.packed_depthwise(weight)
     if method in PARTS:
         return packing.tiled(weight, PARTS[method])
+    if method == "int8":
+        return packing.in_levels(weight)
     return packing.packed(weight) if method == "im2col" else packing.transformed(weight, tile_of(method))
 
 
@@ -131,8 +146,15 @@ def by_core(
     packed: Tensor,
     *,
     edge: bool = False,
+    levels: Levels | None = None,
 ) -> Tensor:
-    """The layer by one of the core's methods, channels-last, and what follows it; `packed` are `packed_for` it."""
+    """The layer by one of the core's methods, channels-last, and what follows it; `packed` are `packed_for` it.
+
+    `levels` are its inputs' where the method is "int8".
+    """
+    if method == "int8":
+        assert levels is not None
+        return core.int8_output(x, weight, geometry, levels, epilogue, packed)
     if method == "im2col":
         return core.im2col_output(x, weight, geometry, epilogue, packed)
     if method == "depthwise":

@@ -92,6 +92,16 @@ def tiled(weight: Tensor, parts: int) -> Tensor | None:
     return _keep(weight, ("tiled", parts), make)
 
 
+def in_levels(weight: Tensor) -> Tensor | None:
+    """Weights as 8-bit integers, as `int8_output` reads them, computed once as `packed`; None as there."""
+
+    def make() -> Tensor | None:
+        made = _packed(weight, _core.int8_weights_size, _core.int8_weights)
+        return made if core.finite(weight.detach()) else None
+
+    return _keep(weight, "int8", make)
+
+
 def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None]) -> Tensor:
     made = _unset(size(core.view_of(weight)))
     pack(core.view_of(weight), made.data_ptr())

@@ -24,7 +24,7 @@ from convolens.layers.geometry import Geometry
 from convolens.planning import Candidate, Cost, Plan
 from convolens.settings import Precision, cores, multiplies_tiles
 
-Method = Literal["winograd4", "winograd2", "im2col", "bf16x3", "bf16", "depthwise", "torch"]
+Method = Literal["winograd4", "winograd2", "im2col", "bf16x3", "bf16", "int8", "depthwise", "torch"]
 Partial = Literal["output", "input gradient", "weight gradient"]
 
 TORCH_MARGIN = 1.1  # its times scatter most about what is predicted of them, and its result takes new memory
@@ -35,6 +35,8 @@ THREADS = 2  # by which a layer's prices were measured, by the clock
 # Largest error against float64, of the largest output: as promised for "fast" and "exact"; tests hold them to less.
 _FAST_ERROR, _EXACT_ERROR = 5e-5, 5e-6
 _BFLOAT16_ERROR = 1e-2
+_INT8_ERROR = 5e-2
+_INT8_DEPTH = (1 << 31) // (255 * 127)  # products that a sum of 32 bits holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class LayerSpec:
         trainable: whether its weights are being learned, so that what is made of them serves once.
         mode: `cl.precision`.
         by_core: whether the core can read its arrays: float32 on the CPU.
+        has_levels: whether its inputs have levels, and no gradient follows.
     """
 
     geometry: Geometry
@@ -58,6 +61,7 @@ class LayerSpec:
     trainable: bool = False
     mode: Precision = "fast"
     by_core: bool = True
+    has_levels: bool = False
 
 
 class LayerMethod(Protocol):
@@ -157,6 +161,26 @@ class Tiles:
         return _by_core(spec, self.NAME, costs.tile_amounts(spec.geometry), packed, error)
 
 
+class Int8:
+    """As im2col, in 8-bit integers."""
+
+    NAME: Method = "int8"
+
+    def refuses(self, spec: LayerSpec) -> str | None:
+        """Why it cannot compute this, or None."""
+        if not spec.has_levels:
+            return "not quantized (cl.quantize), or a gradient follows"
+        if spec.mode == "exact":
+            return "cl.precision is 'exact'"
+        depth = prod(spec.geometry.weight_shape[1:])
+        return "too deep to be summed in 32 bits" if depth > _INT8_DEPTH else Im2col().refuses(spec)
+
+    def cost(self, spec: LayerSpec) -> Cost:
+        """What it would need."""
+        packed = prod(spec.geometry.weight_shape) // 4
+        return _by_core(spec, self.NAME, costs.int8_amounts(spec.geometry), packed, _INT8_ERROR)
+
+
 class Depthwise:
     """A filter for each channel."""
 
@@ -195,7 +219,16 @@ class Torch:
         return Cost(_by_all_cores(seconds), 0.0, _EXACT_ERROR)
 
 
-ALGORITHMS: tuple[LayerMethod, ...] = (Winograd(4), Winograd(2), Im2col(), Tiles(2), Tiles(1), Depthwise(), Torch())
+ALGORITHMS: tuple[LayerMethod, ...] = (
+    Winograd(4),
+    Winograd(2),
+    Im2col(),
+    Tiles(2),
+    Tiles(1),
+    Int8(),
+    Depthwise(),
+    Torch(),
+)
 
 
 @lru_cache(maxsize=4096)

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from convolens.layers import methods
-from convolens.layers.geometry import Geometry
+from convolens.layers import core, methods
+from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.levels import Levels
 from convolens.layers.planner import Method
 
 
@@ -32,6 +33,26 @@ def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: G
     if watched:
         return _Output.apply(x, weight, bias, method, trainable, geometry)  # type: ignore[no-any-return, no-untyped-call]
     return methods.output(method, x, weight, bias, geometry)
+
+
+def in_levels(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...], levels: Levels) -> Tensor | None:
+    """The layer in 8-bit integers; None where a gradient follows, the core cannot, or another method is faster.
+
+    Args:
+        x: `(N, C, H, W)`, as torch's own layer takes it.
+        weight: `(F, C / groups, rows, columns)`.
+        bias: `(F,)`.
+        how: stride, padding, dilation and groups.
+        levels: of x.
+    """
+    if _watched(x, weight, bias) or not core.runs_on(x, weight) or not x.numel():
+        return None
+    geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), *how)
+    last = core.is_channels_last(x)
+    if methods.choose(geometry, channels_last=last, inference=True, has_levels=True) != "int8":
+        return None
+    y = methods.with_epilogue("int8", x, weight, geometry, core.Epilogue(bias), levels=levels)
+    return None if y is None else core.like(y, x)
 
 
 def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:

@@ -24,6 +24,7 @@ from convolens.errors import ArgumentError, ConvolensError, FileError, ShapeErro
 from convolens.media.files import AnyPath, as_path, need_file, writing
 from convolens.media.inputs import also_given
 from convolens.media.result_folders import BEST
+from convolens.models.int8_facts import read_int8_facts
 from convolens.trunks import TRUNKS, Preprocessing, Trunk
 from convolens.trunks.weights.strict import load_strictly
 from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_file
@@ -102,6 +103,7 @@ class ModelFile:
                     f"{self.path}: its header describes a {task} model that cannot be built: {error}"
                 ) from error
         load_strictly(model, self.tensors, self.path)
+        read_int8_facts(model, self.facts.get("int8"), self.path)
         return model.eval()
 
 

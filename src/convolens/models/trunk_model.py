@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convolens.errors import WeightsError
 from convolens.layers.fusion.fused import Convolution, Fused
 from convolens.media.files import AnyPath
+from convolens.models.int8_facts import int8_facts
 from convolens.models.model_file import trunk_facts, write_model_file
 from convolens.trunks import Preprocessing, Trunk
 
@@ -24,6 +25,9 @@ class TrunkModel(nn.Module):
         taps: names of those of its taps whose maps are used.
         class_names: one for each class.
         metrics: what was measured on pictures it was not trained on; kept in the model file.
+
+    Attributes:
+        int8: of a quantized model, where that was measured: `metric`, `before` and `after`, and on how many `pictures`.
     """
 
     task: str
@@ -35,6 +39,7 @@ class TrunkModel(nn.Module):
         self.trunk = trunk
         self.taps, self.class_names = tuple(taps), tuple(class_names)
         self.metrics = dict(metrics or {})
+        self.int8: dict[str, Any] = {}
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -67,6 +72,7 @@ class TrunkModel(nn.Module):
             "taps": self.taps,
             "class_names": self.class_names,
             "metrics": self.metrics,
+            **int8_facts(self, self.int8),
         }
         write_model_file(path, self, facts)
 

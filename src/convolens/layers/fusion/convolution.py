@@ -20,6 +20,7 @@ from torch.nn.functional import batch_norm, pad
 from convolens.layers import core, methods
 from convolens.layers.fusion.pooling import Pool
 from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.levels import levels_of
 from convolens.layers.planner import Method
 from convolens.layers.trilinear import convolve_tensors
 from convolens.settings import precision
@@ -54,11 +55,14 @@ def _recipe(
     pool: Pool | None,
     trainable: bool,
     inference: bool,
+    has_levels: bool,
     *_: str,
 ) -> Recipe:
     stride, padding, dilation, groups, edge = window
     geometry = conv_geometry(x_shape, weight_shape, stride, padding, dilation, groups)
-    method = methods.choose(geometry, channels_last=True, epilogue=True, trainable=trainable, inference=inference)
+    method = methods.choose(
+        geometry, channels_last=True, epilogue=True, trainable=trainable, inference=inference, has_levels=has_levels
+    )
     one_pass = methods.pools(method)  # Winograd's kernel: it also repeats the edge itself
     read = _unpadded(geometry) if edge and not one_pass else geometry
     pools = pool is not None and one_pass and pool.halves(geometry.y_shape)
@@ -115,7 +119,8 @@ class FusedConvolution:
         """How it is done on an input of x's size; without `pooling`, that is left for later."""
         weight, pool = self.layer.weight, self.pool if pooling else None
         state = precision(), core.instruction_set()
-        return _recipe(x.shape, weight.shape, self._window, pool, trainable, inference, *state)
+        has_levels = levels_of(self.layer) is not None
+        return _recipe(x.shape, weight.shape, self._window, pool, trainable, inference, has_levels, *state)
 
     def run(
         self,
@@ -140,11 +145,15 @@ class FusedConvolution:
         x = (_padded(x, recipe.geometry) if self.edge and not repeats else x).contiguous(memory_format=core.LAST)
         scale, shift = (None, bias) if self.norm is None else core.folded_norm(self.norm, bias)
         epilogue = core.Epilogue(shift, residual, self.relu, recipe.pools, out, scale)
+        levels = levels_of(self.layer)
         if packed is not None:
-            y: Tensor | None = methods.by_core(recipe.method, x, weight, geometry, epilogue, packed, edge=repeats)
+            y: Tensor | None = methods.by_core(
+                recipe.method, x, weight, geometry, epilogue, packed, edge=repeats, levels=levels
+            )
         else:
-            trainable = recipe.trainable
-            y = methods.with_epilogue(recipe.method, x, weight, geometry, epilogue, trainable=trainable, edge=repeats)
+            y = methods.with_epilogue(
+                recipe.method, x, weight, geometry, epilogue, trainable=recipe.trainable, edge=repeats, levels=levels
+            )
         if y is None:
             y = self.with_epilogue(methods.torch_output(x, weight, bias, geometry), residual)
             y = y.contiguous(memory_format=core.LAST)

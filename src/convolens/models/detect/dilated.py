@@ -31,7 +31,8 @@ class DilatedConv2d(Conv2d):
         super().__init__(inputs, outputs, 3, padding=dilation, dilation=dilation)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002 - torch's name
-        if torch.compiler.is_compiling() or not runs_on(input, weight):
+        in_integers = self.levels is not None and not torch.is_grad_enabled()  # its gaps cost nothing there
+        if in_integers or torch.compiler.is_compiling() or not runs_on(input, weight):
             return super()._conv_forward(input, weight, bias)
         (batch, channels, rows, columns), step = input.shape, int(self.dilation[0])
         down, across = -(-rows // step), -(-columns // step)

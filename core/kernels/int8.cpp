@@ -1,0 +1,407 @@
+// Any convolution of one group in 8-bit integers, as a matrix product of levels, each output's inputs gathered into a
+// row (im2col.cpp):
+//
+//   level(x) = round(x / step), of 256 neighbouring ones      level(w) = round(w / step of its filter), -127 to 127
+//   y = step · step of its filter · Σ level(x) · level(w)
+//
+// The sum is an integer and exact, so that every processor gives the same. One that multiplies bytes (VNNI) has the
+// input's levels as bytes, counted from the lowest, and takes away what that adds; others multiply pairs of 16 bits.
+// An output that sees NaN is NaN; what lies past the levels' ends takes the last one.
+#include "jobs/layers.hpp"
+#include "kernels/gather.hpp"
+#include "kernels/gemm.hpp"
+#include "kernels/panel_epilogue.hpp"
+#include "kernels/working_memory.hpp"
+#include "runtime/kernels.hpp"
+#include "runtime/threads.hpp"
+
+namespace convolens::CONVOLENS_ISA {
+namespace {
+
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+using Level = uint8_t;
+using WeightLevel = int8_t;
+#else
+using Level = int16_t;
+using WeightLevel = int16_t;
+#endif
+using Ints = Vector<int32_t>;
+
+constexpr bool from_lowest = sizeof(Level) == 1;      // how levels of inputs are counted
+constexpr int64_t group = int64_t(4 / sizeof(Level)); // of depth, multiplied and summed at once in 32 bits
+constexpr int64_t max_outputs = 192;                  // of a task
+constexpr int64_t cache_bytes = 256 * 1024;           // its gathered rows
+constexpr int64_t shared_bytes = 4 * 1024 * 1024;     // rows that are gathered once for all threads
+constexpr int64_t few_outputs = 1024;                 // below which they may be
+constexpr int64_t enough_tasks = 16;                  // below this, tasks are made of rows as well as of panels
+constexpr int64_t highest = 255, highest_weight = 127;
+
+// sum + what each 32 bits of a and of b give, multiplied number by number and summed.
+inline Ints multiply_add(Ints sum, Ints a, Ints b) {
+#if defined(__AVX512VNNI__)
+    return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(__AVXVNNI__)
+    return (Ints)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)a, (__m256i)b);
+#elif defined(__AVX512F__)
+    return sum + (Ints)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return sum + (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return sum + (Ints)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#elif defined(__aarch64__)
+    const auto left = (int16x8_t)a, right = (int16x8_t)b;
+    return sum + (Ints)vpaddq_s32(vmull_s16(vget_low_s16(left), vget_low_s16(right)), vmull_high_s16(left, right));
+#else
+    for (int i = 0; i < lanes<int32_t>; ++i)
+        sum[i] += int16_t(a[i]) * int16_t(b[i]) + (a[i] >> 16) * (b[i] >> 16);
+    return sum;
+#endif
+}
+
+// The lowest 8 or 16 bits of each.
+inline void store_levels(Ints levels, Level *to) {
+    will_write(to, lanes<int32_t>);
+#if defined(__AVX512F__)
+    if constexpr (from_lowest)
+        _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8((__m512i)levels));
+    else
+        _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16((__m512i)levels));
+#elif defined(__AVX2__)
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128((__m256i)levels), _mm256_extracti128_si256((__m256i)levels, 1));
+    if constexpr (from_lowest)
+        _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
+    else
+        _mm_storeu_si128((__m128i *)to, words);
+#elif defined(__x86_64__)
+    _mm_storel_epi64((__m128i *)to, _mm_packs_epi32((__m128i)levels, (__m128i)levels));
+#elif defined(__aarch64__)
+    vst1_s16(to, vmovn_s32((int32x4_t)levels));
+#else
+    for (int i = 0; i < lanes<int32_t>; ++i)
+        to[i] = Level(levels[i]);
+#endif
+}
+
+// How numbers become levels.
+struct Rounding {
+    Floats steps, first, last; // levels in one unit; the lowest and highest level
+    int32_t lowest;
+
+    explicit Rounding(const Int8Job &job)
+        : steps(broadcast(1.0f / job.step)), first(broadcast(float(job.lowest))),
+          last(broadcast(float(job.lowest + highest))), lowest(job.lowest) {}
+
+    // Beyond 2^23 there are no fractions: what is added rounds to the nearest, ties to even.
+    Ints operator()(Floats x) const {
+        constexpr float whole = 12582912.0f; // 1.5 · 2^23
+        x *= steps;
+        x = x < first ? first : x;
+        x = x > last ? last : x;
+        const Ints level = (Ints)(x + whole) - (Ints)broadcast(whole);
+        return from_lowest ? level - lowest : level;
+    }
+    Level zero() const { return from_lowest ? Level(-lowest) : Level(0); }
+};
+
+// Levels of `count` numbers; whether none is NaN.
+inline bool to_levels(const Rounding &rounding, const float *from, int64_t count, Level *to) {
+    Ints not_a_number{};
+    const auto put = [&](const Floats x, Level *place) {
+        not_a_number |= x != x;
+        store_levels(rounding(x), place);
+    };
+    int64_t i = 0;
+    for (; i + lanes<float> <= count; i += lanes<float>)
+        put(load(from + i), to + i);
+    if (i < count) {
+        Level last[lanes<float>];
+        put(load_some(from + i, count - i), last);
+        will_write(to + i, count - i);
+        __builtin_memcpy(to + i, last, size_t(count - i) * sizeof(Level));
+    }
+    int32_t any = 0;
+    for (int lane = 0; lane < lanes<int32_t>; ++lane)
+        any |= not_a_number[lane];
+    return any == 0;
+}
+
+// What pack_weights makes: one step and the sum of its levels for each filter, then the levels.
+struct Packed {
+    const float *steps;
+    const int32_t *sums;
+    const WeightLevel *levels; // [panel of filters][group of depth][filter][group]
+
+    Packed(const float *packed, int64_t filters)
+        : steps(packed), sums(reinterpret_cast<const int32_t *>(packed + round_up(filters, panel))),
+          levels(reinterpret_cast<const WeightLevel *>(packed + 2 * round_up(filters, panel))) {}
+};
+
+int64_t depth_of(const Weights &w) { return w.rows * w.columns * w.channels; }
+int64_t deep_of(const Weights &w) { return round_up(depth_of(w), group); }
+
+// Rows of outputs: [block of depth_block][row][depth_block], as im2col.cpp has them.
+struct Rows {
+    Level *at;
+    int64_t count; // of rows in a block
+    int64_t *to;   // where each output lies in y
+
+    Level *place(int64_t row, int64_t k) const {
+        return at + (k / depth_block * count + row) * depth_block + k % depth_block;
+    }
+    static int64_t levels(int64_t count, int64_t deep) { // of memory for so many
+        return round_up(deep, depth_block) * count + count * int64_t(sizeof(int64_t) / sizeof(Level));
+    }
+    static Rows in(Level *memory, int64_t count, int64_t deep) {
+        return {memory, count, reinterpret_cast<int64_t *>(memory + round_up(deep, depth_block) * count)};
+    }
+};
+
+// What a layer reads: for a kernel of several cells the whole map as levels, made once; for one cell the numbers.
+struct Input {
+    const ConvJob &conv;
+    Rounding rounding;
+    const Level *map; // laid out as x, or null
+    bool saw_nan = false;
+
+    void see_nan() { __atomic_store_n(&saw_nan, true, __ATOMIC_RELAXED); }
+};
+
+void fill(const Rows &rows, int64_t row, int64_t k, int64_t count, Level value) {
+    for (int64_t i = 0; i < count; ++i)
+        checked(rows.place(row, k + i)) = value;
+}
+
+// `count` inputs (zeros where from is null) to depth k of a row; whether none is NaN.
+inline bool put(const Input &input, const Rows &rows, int64_t row, int64_t k, const float *from, int64_t count) {
+    bool all = true;
+    while (count > 0) {
+        const int64_t some = min(count, depth_block - k % depth_block);
+        Level *const to = rows.place(row, k);
+        if (!from) {
+            fill(rows, row, k, some, input.rounding.zero());
+        } else if (input.map) {
+            const Level *const levels = input.map + (from - input.conv.x.data);
+            will_read(levels, some), will_write(to, some);
+            if (some == depth_block)
+                __builtin_memcpy(to, levels, depth_block * sizeof(Level));
+            else
+                __builtin_memcpy(to, levels, size_t(some) * sizeof(Level));
+        } else {
+            all &= to_levels(input.rounding, from, some, to);
+        }
+        from = from ? from + some : nullptr, k += some, count -= some;
+    }
+    return all;
+}
+
+// The inputs that output number `output` sees, as levels.
+void gather_row(Input &input, const Rows &rows, int64_t row, int64_t output) {
+    const int64_t depth = depth_of(input.conv.weights);
+    fill(rows, row, depth, deep_of(input.conv.weights) - depth, 0);
+    bool all = true;
+    rows.to[row] = gather(input.conv, output, [&](int64_t k, const float *from, int64_t count) {
+        all &= put(input, rows, row, k, from, count);
+    });
+    if (!all)
+        input.see_nan();
+}
+
+template <int R> struct IntSums {
+    Ints at[R][panel_vectors];
+};
+
+// sums(i, f) += Σ a[i][k] · b[k][f] over `groups` of depth.
+template <int R>
+inline __attribute__((always_inline)) void multiply(const Level *__restrict a, const WeightLevel *__restrict b,
+                                                    int64_t groups, IntSums<R> &sums) {
+    for (int64_t k = 0; k < groups; ++k) {
+        Ints row[panel_vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < panel_vectors; ++v) {
+            const WeightLevel *const from = b + (k * panel + v * lanes<float>)*group;
+            will_read(from, lanes<float> * group);
+            __builtin_memcpy(&row[v], from, sizeof row[v]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            int32_t value;
+            will_read(a + i * depth_block + k * group, group);
+            __builtin_memcpy(&value, a + i * depth_block + k * group, sizeof value);
+            const Ints wide = broadcast(value);
+#pragma GCC unroll 4
+            for (int v = 0; v < panel_vectors; ++v)
+                sums.at[i][v] = multiply_add(sums.at[i][v], wide, row[v]);
+        }
+    }
+}
+
+// A panel's filters: where their levels lie, and what makes numbers of sums.
+struct Panel {
+    const WeightLevel *levels;
+    Ints below[panel_vectors]; // what the lowest level's place adds to a sum
+    PanelEpilogue epilogue;
+
+    Panel(const Int8Job &job, int64_t q)
+        : levels(Packed(job.conv.packed, job.conv.y.c).levels + q * panel * deep_of(job.conv.weights)),
+          epilogue(job.conv, q * panel) {
+        const Packed packed(job.conv.packed, job.conv.y.c);
+        for (int v = 0; v < panel_vectors; ++v) {
+            const int64_t filter = q * panel + v * lanes<float>;
+            below[v] = from_lowest ? load(packed.sums + filter) * job.lowest : Ints{};
+            epilogue.scale[v] *= load(packed.steps + filter) * job.step;
+        }
+    }
+};
+
+// `count` rows from the first on for a panel of filters.
+void multiply_panel(const Int8Job &job, const Panel &panel_of, const Rows &rows, int64_t first, int64_t count,
+                    Ahead ahead) {
+    const int64_t deep = deep_of(job.conv.weights);
+    row_blocks(count, [&](int64_t at, int64_t some) {
+        with_rows(some, [&](auto constant) {
+            constexpr int R = decltype(constant)::value;
+            IntSums<R> sums{};
+            for (int64_t k = 0; k < deep; k += depth_block) {
+                multiply<R>(rows.place(first + at, k), panel_of.levels + k * panel, min(deep - k, depth_block) / group,
+                            sums);
+                ahead.step();
+            }
+            Sums<R> found;
+            each_sum(found, [&](int i, int v, Floats &sum) {
+                sum = __builtin_convertvector(sums.at[i][v] + panel_of.below[v], Floats);
+            });
+            panel_of.epilogue.store_all(found, rows.to + first + at);
+        });
+    });
+}
+
+// The next panel's levels, to be asked for while this one's are multiplied by `count` rows.
+Ahead next_panel(const Int8Job &job, const Panel &panel_of, bool last, int64_t count) {
+    const int64_t deep = deep_of(job.conv.weights), bytes = deep * panel * int64_t(sizeof(WeightLevel));
+    const auto *const next = reinterpret_cast<const float *>(panel_of.levels + deep * panel);
+    return Ahead(next, last ? 0 : bytes / int64_t(sizeof(float)),
+                 ceil_div(deep, depth_block) * ceil_div(count, max_rows));
+}
+
+// Few outputs, and so filters that are the large thing: all threads gather the rows, once, then share the filters.
+void by_sharing(const Int8Job &job, Input &input, Level *memory) {
+    const auto &y = job.conv.y;
+    const int64_t outputs = y.n * y.h * y.w, panels = ceil_div(y.c, panel), blocks = ceil_div(outputs, max_rows);
+    const Rows rows = Rows::in(memory, outputs, deep_of(job.conv.weights));
+    parallel(blocks, [&](int64_t block, int) {
+        for (int64_t row = block * max_rows; row < min((block + 1) * max_rows, outputs); ++row)
+            gather_row(input, rows, row, row);
+    });
+    const int64_t cuts = max(min(ceil_div(enough_tasks, panels), blocks), 1); // of the rows
+    parallel(panels * cuts, [&](int64_t task, int) {
+        const int64_t q = task / cuts, cut = task % cuts;
+        const int64_t first = outputs * cut / cuts, count = outputs * (cut + 1) / cuts - first;
+        const Panel filters(job, q);
+        multiply_panel(job, filters, rows, first, count, next_panel(job, filters, q + 1 == panels, count));
+    });
+}
+
+// A task gathers the rows of some outputs and multiplies them by all filters.
+void by_gathering(const Int8Job &job, Input &input) {
+    const auto &y = job.conv.y;
+    const int64_t outputs = y.n * y.h * y.w, panels = ceil_div(y.c, panel), deep = deep_of(job.conv.weights);
+    const int64_t bytes = round_up(deep, depth_block) * int64_t(sizeof(Level));
+    const int64_t fitting = min(max_outputs, max(cache_bytes / bytes / max_rows, 1) * max_rows);
+    const int64_t blocks = ceil_div(outputs, fitting);
+    parallel(blocks, [&](int64_t block, int) {
+        const int64_t first = outputs * block / blocks, count = outputs * (block + 1) / blocks - first;
+        const Rows rows = Rows::in(working_memory<Level>(Scratch::own, Rows::levels(count, deep)), count, deep);
+        for (int64_t row = 0; row < count; ++row)
+            gather_row(input, rows, row, first + row);
+        for (int64_t q = 0; q < panels; ++q) {
+            const Panel filters(job, q);
+            multiply_panel(job, filters, rows, 0, count, next_panel(job, filters, q + 1 == panels, count));
+        }
+    });
+}
+
+// The whole of x as levels.
+void to_map(const Int8Job &job, Input &input, Level *map) {
+    constexpr int64_t at_once = 16 * 1024;
+    const auto &x = job.conv.x;
+    const int64_t numbers = x.n * x.h * x.w * x.c;
+    parallel(ceil_div(numbers, at_once), [&](int64_t task, int) {
+        const int64_t first = task * at_once;
+        if (!to_levels(input.rounding, x.data + first, min(at_once, numbers - first), map + first))
+            input.see_nan();
+    });
+    input.map = map;
+}
+
+// NaN to every output that sees one.
+void mark(const ConvJob &conv) {
+    const auto &y = conv.y;
+    parallel(y.n * y.h * y.w, [&](int64_t output, int) {
+        bool all = true;
+        const int64_t at = gather(conv, output, [&](int64_t, const float *from, int64_t count) {
+            for (int64_t i = 0; from && i < count; ++i)
+                all &= checked(from + i) == from[i];
+        });
+        for (int64_t filter = 0; !all && filter < y.c; ++filter)
+            checked(y.data + at + filter) = __builtin_nanf("");
+    });
+}
+
+int64_t weights_size(const Weights &w) {
+    return round_up(w.filters, panel) * (2 + ceil_div(deep_of(w) * int64_t(sizeof(WeightLevel)), sizeof(float)));
+}
+
+void pack_weights(const Weights &w, float *packed) {
+    const int64_t depth = depth_of(w), deep = deep_of(w), filters = round_up(w.filters, panel);
+    auto *const sums = reinterpret_cast<int32_t *>(packed + filters);
+    auto *const levels = reinterpret_cast<WeightLevel *>(packed + 2 * filters);
+    const auto number = [&w](int64_t filter, int64_t k) {
+        const int64_t cell = k / w.channels, c = k % w.channels;
+        return checked(w.data + filter * w.step_filter + c * w.step_channel + cell / w.columns * w.step_row +
+                       cell % w.columns * w.step_column);
+    };
+    parallel(filters, [&](int64_t filter, int) {
+        const bool is_one = filter < w.filters;
+        float largest = 0;
+        for (int64_t k = 0; is_one && k < depth; ++k)
+            largest = __builtin_fmaxf(largest, __builtin_fabsf(number(filter, k)));
+        const float step = largest > 0 ? largest / float(highest_weight) : 1.0f;
+        int32_t sum = 0;
+        for (int64_t k = 0; k < deep; ++k) {
+            const float exact = is_one && k < depth ? number(filter, k) / step : 0.0f;
+            const auto level = WeightLevel(__builtin_rintf(exact));
+            sum += level;
+            checked(levels + (filter / panel * deep / group + k / group) * panel * group + filter % panel * group +
+                    k % group) = level;
+        }
+        checked(packed + filter) = step;
+        checked(sums + filter) = sum;
+    });
+}
+
+void convolve(const Int8Job &job) {
+    const auto &conv = job.conv;
+    const int64_t outputs = conv.y.n * conv.y.h * conv.y.w, deep = deep_of(conv.weights);
+    const int64_t shared = Rows::levels(outputs, deep);
+    const bool few = outputs <= few_outputs && shared * int64_t(sizeof(Level)) <= shared_bytes;
+    const bool one_cell = conv.weights.rows * conv.weights.columns == 1;
+    const int64_t mapped = one_cell ? 0 : round_up(conv.x.n * conv.x.h * conv.x.w * conv.x.c, 64);
+    Input input{conv, Rounding(job), nullptr};
+    auto *const memory = working_memory<Level>(Scratch::shared, mapped + (few ? shared : 0));
+    if (!one_cell)
+        to_map(job, input, memory);
+    if (few)
+        by_sharing(job, input, memory + mapped);
+    else
+        by_gathering(job, input);
+    if (input.saw_nan)
+        mark(conv);
+}
+
+} // namespace
+
+extern const Int8Kernels int8_kernels;
+const Int8Kernels int8_kernels{weights_size, pack_weights, convolve};
+
+} // namespace convolens::CONVOLENS_ISA
