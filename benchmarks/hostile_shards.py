@@ -1,8 +1,14 @@
-"""Tar shards and Parquet tables of a few kilobytes that are endless in memory, for `benchmarks.hostile`."""
+"""Tar shards and Parquet tables of a few kilobytes that are endless in memory, for `benchmarks.hostile`.
+
+    python -m benchmarks.hostile_shards FOLDER PLACE        hostile ones there, and here a whole picture and a model
+
+A process of its own: what it takes to make them would else count as what their readers take, which begin as copies.
+"""
 
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 SIDE = 13_000  # pixels of a bomb: 169 million
-ROWS = 4000
+ROWS = 1000
 LONG = 1 << 20  # letters of a name, bytes of a picture
 
 
@@ -21,6 +27,15 @@ def make_shards(folder: Path) -> None:
     _tar(folder / "claim.tar", [("cat/a.png", small, 1 << 40)])
     _tar(folder / "names.tar", [("cat/" + "n" * LONG + ".png", small, len(small))])
     _tables(folder, bomb, small)
+
+
+def make_whole(folder: Path) -> None:
+    """A picture and a model."""
+    import convolens as cl
+
+    Image.linear_gradient("L").resize((64, 48)).convert("RGB").save(folder / "whole.png")
+    trunk = cl.trunk("resnet18", width=1 / 8, seed=0, device="cpu")
+    cl.classifier(trunk, classes=("cat", "dog"), seed=0).save(folder / "whole.safetensors")
 
 
 def _png(mode: str, side: int) -> bytes:
@@ -63,3 +78,8 @@ def _tables(folder: Path, bomb: bytes, small: bytes) -> None:
             pyarrow.table(columns), folder / f"{name}.parquet", compression="zstd", row_group_size=50_000_000,
             dictionary_pagesize_limit=1 << 30, store_schema=False,
         )  # fmt: skip
+
+
+if __name__ == "__main__":
+    make_shards(Path(sys.argv[1]))
+    make_whole(Path(sys.argv[2]))

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import struct
 from dataclasses import replace
@@ -180,3 +181,14 @@ def test_maxima_of_no_channels_are_none(kind):
 def test_what_is_no_path_and_no_name_is_refused_by_name(call, sentence):
     with pytest.raises(ArgumentError, match=sentence):
         call()
+
+
+def test_nothing_but_the_sentence_is_said_of_a_picture_that_pillow_logs_about(tmp_path, capsys, monkeypatch):
+    channels = TiffImagePlugin.SAMPLESPERPIXEL.to_bytes(2, "little") + b"\3\0\1\0\0\0"
+    data = tiff(np.zeros((8, 8, 3), np.uint8))
+    assert data.count(channels + b"\3") == 1
+    (tmp_path / "a.tif").write_bytes(data.replace(channels + b"\3", channels + b"\57"))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest, as which no program has any
+    with pytest.raises(FormatError, match=r"a\.tif: a TIFF of a layout that is not read here"):
+        read_picture(tmp_path / "a.tif")
+    assert capsys.readouterr() == ("", "")

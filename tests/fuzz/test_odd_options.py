@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import torch
 
 import convolens as cl
-from convolens.data import read_data
+from convolens.data import DataSet, read_data
 from convolens.data.conversion.converting import write_data
 from convolens.data.formats import FORMATS
 from convolens.errors import ArgumentError, ConvolensError, DataError, DeviceError, DtypeError, FileError
+from convolens.evaluation.classify import weights_of
 from convolens.media.pixels import as_pictures, as_pixels
 from tests.fuzz import calls, networks
 
@@ -129,3 +131,21 @@ def test_data_without_examples_is_refused_by_what_writes_it(tmp_path):
     form = next(one for one in FORMATS if one.name == "csv")
     with pytest.raises(DataError, match=r"need pictures that can be read, got none of 0$"):
         write_data(nothing, tmp_path / "out", form, link=False, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (iter([1, 2]), "need 'balanced' or a number for each class, as a dict, got <list_iterator"),
+        ([1, 2], r"need 'balanced' or a number for each class, as a dict, got \[1, 2\]"),
+        ({"a": "x"}, "need a finite number of at least 0 for 'a', got 'x'"),
+        ({"a": SQUARE}, "need a finite number of at least 0 for 'a', got"),
+        ({"a": np.inf}, "need a finite number of at least 0 for 'a', got inf"),
+        ({1: 1.0}, "need one of a, b, got 1"),
+    ],
+)
+def test_weights_of_classes_are_numbers_by_name(odd, message):
+    data = DataSet(root=Path(), class_names=("a", "b"), examples=(), kind="label")
+    assert weights_of({"b": torch.tensor(2.0)}, data).tolist() == [1.0, 2.0]
+    with pytest.raises(ArgumentError, match=f"class_weights: {message}"):
+        weights_of(odd, data)

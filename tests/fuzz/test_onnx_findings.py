@@ -53,3 +53,12 @@ def test_an_answer_for_each_picture_is_needed(tmp_path):
     model = changed(tmp_path, 1, "axes", np.int64([0, 2]))  # means over pictures and columns, for each row
     with pytest.raises(WeightsError, match="an output 'probabilities' for each of 2 pictures"):
         model.predict([networks.PICTURE] * 2)
+
+
+def test_nothing_but_the_sentence_is_said_of_a_file_that_is_no_model(tmp_path, capfd):
+    whole = onnx_files.seeds()[0]
+    path = tmp_path / "a.onnx"
+    path.write_bytes(whole.replace(b"ReduceMean", b"ReduceMea\xff"))
+    with pytest.raises(WeightsError, match=r"a\.onnx: need an ONNX model"):
+        cl.load(path)
+    assert capfd.readouterr() == ("", "")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from convolens.arrays import as_real
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.loading import read_usable_batches
 from convolens.data.model_inputs import model_batches
@@ -163,8 +164,11 @@ def weights_of(wanted: str | Mapping[str, float] | None, data: DataSet) -> Tenso
             raise ArgumentError(f"class_weights: need 'balanced' or a number for each class, got {wanted!r}")
         counts = targets_of(data.examples, len(data.class_names)).sum(dim=0)
         return counts.sum() / counts.clamp_min(1) / (counts > 0).sum()
+    if not isinstance(wanted, Mapping):
+        raise ArgumentError(f"class_weights: need 'balanced' or a number for each class, as a dict, got {wanted!r:.60}")
+    weights = dict.fromkeys(data.class_names, 1.0)
     for name, value in wanted.items():
         need_one_of("class_weights", name, data.class_names)
-        if not (np.isfinite(value) and value >= 0):
-            raise ArgumentError(f"class_weights: need a finite number of at least 0 for {name!r}, got {value}")
-    return torch.tensor([float(wanted.get(name, 1.0)) for name in data.class_names])
+        need = f"a finite number of at least 0 for {name!r}"
+        weights[name] = as_real(value, "class_weights", need, lambda number: number >= 0)
+    return torch.tensor(list(weights.values()))

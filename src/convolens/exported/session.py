@@ -61,7 +61,8 @@ def open_session(source: Path | bytes, name: object, device: str = "auto") -> In
             need_memory(2 * source.stat().st_size, name)
             source = source.read_bytes()
         providers = _providers(device, onnxruntime.get_available_providers())
-        session = onnxruntime.InferenceSession(source, options, providers=providers)
+        # It would try again by the CPU alone, and say so on stdout.
+        session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=False)
         _need_texts(session)
         return session
 

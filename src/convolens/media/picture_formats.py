@@ -6,6 +6,7 @@ imagecodecs was.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +16,9 @@ from importlib.util import find_spec
 from PIL import Image
 
 from convolens.media import picture_jxl
+
+# What Pillow says of damaged files beside its error goes to who listens, and not to stderr where nobody does.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 _TAKEN_FROM_FOLDERS = (
