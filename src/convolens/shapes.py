@@ -12,7 +12,7 @@ Boundaries are `numpy.pad`'s. Around the samples `1 2 3 4` each continues like t
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from convolens.errors import ArgumentError, BoundaryError, did_you_mean
 
 Mode = Literal["full", "same", "valid"]
 Boundary = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
+Boundaries = Boundary | tuple[Boundary, ...]  # one for all axes, or one for each
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)
@@ -56,6 +57,26 @@ def check_boundary(boundary: str) -> Boundary:
     hint = _FOREIGN.get(str(boundary).lower())
     remedy = f"; {hint} in numpy's words" if hint else did_you_mean(boundary, BOUNDARIES)
     raise BoundaryError(f"boundary: need one of {', '.join(BOUNDARIES)}, got {boundary!r:.200}{remedy}")
+
+
+def check_boundaries(boundary: Any) -> Boundaries:
+    """One boundary, or one for each axis, as those that are the same on all axes in one word.
+
+    Raises:
+        BoundaryError: one is not one of `numpy.pad`'s names.
+
+    >>> check_boundaries(["edge", "wrap"]), check_boundaries(("edge", "edge"))
+    (('edge', 'wrap'), 'edge')
+    """
+    if not isinstance(boundary, tuple | list):
+        return check_boundary(boundary)
+    known = tuple(map(check_boundary, boundary))
+    return known[0] if len(set(known)) == 1 else known
+
+
+def boundary_along(boundary: Boundaries, axis: int) -> Boundary:
+    """The boundary of one axis."""
+    return boundary if isinstance(boundary, str) else boundary[axis]
 
 
 def check_mode(mode: str) -> Mode:

@@ -17,7 +17,19 @@ FLOATS = ["float16", "float32", "float64", "complex64", "complex128"]
 INTEGERS = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 
 
-def by_definition(x, kernel, mode, *, axes, boundary, fill_value):
+def padded_by(x, margins, boundaries, fill_value):
+    """One axis after another, as each may have a boundary of its own."""
+    for axis, (margin, boundary) in enumerate(zip(margins, boundaries, strict=True)):
+        options = {"constant_values": fill_value} if boundary == "constant" else {}
+        x = np.pad(x, [(margin, margin) if d == axis else (0, 0) for d in range(x.ndim)], boundary, **options)
+    return x
+
+
+def for_each(axes, value):
+    return dict(zip(axes, value if isinstance(value, list) else [value] * len(axes), strict=True))
+
+
+def by_definition(x, kernel, mode, *, axes, boundary, fill_value, origin=0, step=1):
     """Weighted windows of NumPy's own padding, added up in float64, complex128 or Python's unlimited integers."""
     exact = x.dtype.kind in "bui" and kernel.dtype.kind in "bui"
     wide = object if exact else np.result_type(x.dtype, kernel.dtype, np.float64)
@@ -26,16 +38,23 @@ def by_definition(x, kernel, mode, *, axes, boundary, fill_value):
         shape[axis] = size
     kernel = np.flip(kernel.transpose(np.argsort(axes)).reshape(shape)).astype(wide)
     x = x.astype(int).astype(wide) if exact else x.astype(wide)
-    options = {"constant_values": int(fill_value) if exact else fill_value} if boundary == "constant" else {}
-    padded = np.pad(x, [(k - 1, k - 1) for k in shape], boundary, **options)
-    full = np.zeros([n + k - 1 for n, k in zip(x.shape, shape, strict=True)], wide)
+    boundaries, origins, steps = (for_each(axes, value) for value in (boundary, origin, step))
+    along = [boundaries.get(axis, "constant") for axis in range(x.ndim)]
+    # Twice as far as a kernel reaches: origins move it.
+    padded = padded_by(x, [2 * (k - 1) for k in shape], along, int(fill_value) if exact else fill_value)
+    full = np.zeros([n + 3 * (k - 1) for n, k in zip(x.shape, shape, strict=True)], wide)
     for at in np.ndindex(*shape):
         window = padded[tuple(slice(i, i + n) for i, n in zip(at, full.shape, strict=True))]
         full = full + window * kernel[at]
-    starts = {"full": lambda k: 0, "same": lambda k: (k - 1) // 2, "valid": lambda k: k - 1}
+    starts = {"full": lambda k: k - 1, "same": lambda k: k - 1 + (k - 1) // 2, "valid": lambda k: 2 * (k - 1)}
     sizes = {"full": lambda n, k: n + k - 1, "same": lambda n, k: n, "valid": lambda n, k: n - k + 1}
     box = [(starts[mode](k), sizes[mode](n, k)) for n, k in zip(x.shape, shape, strict=True)]
-    return full[tuple(slice(start, start + size) for start, size in box)]
+    begins = [start + origins.get(axis, 0) for axis, (start, _) in enumerate(box)]
+    return full[
+        tuple(
+            slice(b, b + size, steps.get(axis, 1)) for axis, (b, (_, size)) in enumerate(zip(begins, box, strict=True))
+        )
+    ]
 
 
 @dataclass
@@ -63,6 +82,8 @@ def cases(draw, longest=12, widest_kernel=7):
     shape = [draw(st.integers(1 if draw(st.integers(0, 9)) else 0, longest)) for _ in range(ndim)]
     mode = draw(st.sampled_from(["full", "same", "valid"]))
     boundary = "constant" if mode == "valid" else draw(st.sampled_from(BOUNDARIES))
+    if mode != "valid" and draw(st.integers(0, 3)) == 0:
+        boundary = [draw(st.sampled_from(BOUNDARIES)) for _ in axes]
     sizes_of_kernel = dict(zip(axes, kernel_shape, strict=True))
     for axis in range(ndim):
         if mode == "valid" or (boundary != "constant" and shape[axis] == 0):
@@ -71,8 +92,13 @@ def cases(draw, longest=12, widest_kernel=7):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x = strided(draw, random(rng, shape, draw(st.sampled_from(kind))))
     kernel = random_kernel(draw, rng, kernel_shape, draw(st.sampled_from(kind)))
-    fill_value = draw(st.sampled_from([0, 1, 3])) if boundary == "constant" and mode != "valid" else 0
-    return Case(x, kernel, mode, {"axes": tuple(axes), "boundary": boundary, "fill_value": fill_value})
+    fill_value = draw(st.sampled_from([0, 1, 3])) if "constant" in boundary and mode != "valid" else 0
+    options = {"axes": tuple(axes), "boundary": boundary, "fill_value": fill_value}
+    if draw(st.integers(0, 2)) == 0:
+        options["step"] = [draw(st.integers(1, 5)) for _ in axes]
+    if mode == "same" and draw(st.integers(0, 2)) == 0:
+        options["origin"] = [draw(st.integers(-((k - 1) // 2), k // 2)) for k in kernel_shape]
+    return Case(x, kernel, mode, options)
 
 
 def random(rng, shape, dtype):

@@ -50,19 +50,28 @@ def slopes(loss, values, step=1e-3):
     kernel_shape=st.lists(st.integers(1, 5), min_size=3, max_size=3),
     seed=st.integers(0, 999),
     is_complex=st.booleans(),
+    others=st.lists(st.sampled_from(BOUNDARIES), min_size=3, max_size=3),
+    steps=st.lists(st.integers(1, 4), min_size=3, max_size=3),
 )
 @settings(max_examples=200)
-def test_adjoint_identity(way, shape, kernel_shape, seed, is_complex):
+def test_adjoint_identity(way, shape, kernel_shape, seed, is_complex, others, steps):
     mode, boundary = way
     kernel_shape = kernel_shape[: len(shape)]
+    options = {"boundary": boundary, "step": 1}
+    if seed % 2 and mode != "valid":
+        options["boundary"] = others[: len(shape)]
+    if seed % 3 == 0:
+        options["step"] = steps[: len(shape)]
+    if seed % 5 == 0 and mode == "same":
+        options["origin"] = [k // 2 for k in kernel_shape]
     if mode == "valid":
         shape = [max(n, k) for n, k in zip(shape, kernel_shape, strict=True)]
     rng = np.random.default_rng(seed)
     draw = lambda size: rng.normal(size=size) + (1j * rng.normal(size=size) if is_complex else 0)  # noqa: E731
     x, kernel = draw(shape), draw(kernel_shape)
-    y = cl.convolve(x, kernel, mode, boundary=boundary)
+    y = cl.convolve(x, kernel, mode, **options)
     upstream = draw(y.shape)
-    in_x, in_kernel = cl.convolve_gradients(x, kernel, upstream, mode, boundary=boundary)
+    in_x, in_kernel = cl.convolve_gradients(x, kernel, upstream, mode, **options)
     here = np.vdot(upstream, y)
     np.testing.assert_allclose(np.vdot(in_x, x), here, atol=1e-9)
     np.testing.assert_allclose(np.vdot(in_kernel, kernel), here, atol=1e-9)
@@ -91,6 +100,17 @@ def test_torch_differentiates_it_once_and_twice(mode, boundary, method):
 
     assert torch.autograd.gradcheck(convolve, (x, kernel))
     assert torch.autograd.gradgradcheck(convolve, (x, kernel))
+
+
+@pytest.mark.parametrize("method", ["auto", "torch"])
+def test_torch_differentiates_steps_and_a_boundary_for_each_axis(method):
+    x, kernel = torch.rand(6, 5, dtype=torch.float64), torch.rand(3, 2, dtype=torch.float64)
+    options = {"boundary": ("wrap", "constant"), "fill_value": 2, "step": (2, 3), "method": method}
+    expected = cl.convolve(x.numpy(), kernel.numpy(), boundary=("wrap", "constant"), fill_value=2)[::2, ::3]
+    np.testing.assert_allclose(cl.convolve(x, kernel, **options), expected, atol=1e-12)
+    leaves = x.requires_grad_(), kernel.requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: cl.convolve(a, b, **options), leaves)
+    assert torch.autograd.gradgradcheck(lambda a, b: cl.convolve(a, b, **options), leaves)
 
 
 @pytest.mark.parametrize("method", ["auto", "torch"])

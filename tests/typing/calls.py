@@ -156,6 +156,6 @@ assert_type(cl.errors.ShapeError("x: need 3, got 2"), cl.errors.ShapeError)
 # What a checker must refuse: under `--strict` an ignore that nothing needs is an error too.
 cl.no_such_thing(3)  # type: ignore[attr-defined]
 cl.blur(bytes_, 2, bogus=3)  # type: ignore[call-overload]
-cl.convolve(singles, singles, boundary="mirror")  # type: ignore[call-overload]
+cl.convolve(singles, singles, boundary="mirror")  # type: ignore[arg-type]
 cl.train("classify", "photos", out="run", bogus=3)  # type: ignore[arg-type]
 cl.layers.conv3d(tensor, tensor)  # type: ignore[attr-defined]

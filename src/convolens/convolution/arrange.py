@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import index
-from typing import Any
+from operator import add, index, sub
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convolens.arrays import as_array, need_size
+from convolens.arrays import as_array, as_whole, need_size
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError
 from convolens.forks import cached_property
-from convolens.shapes import Mode, check_boundary, check_mode
+from convolens.shapes import Boundaries, Mode, check_boundaries, check_mode
 
 MAX_AXES = 8  # what the core's loops nest
 
@@ -59,45 +60,119 @@ class Arrangement:
 
     def check_upstream(self, shape: Shape, upstream: Shape) -> None:
         """Refuses a gradient that has not the shape of the result for a signal of `shape`."""
-        need = result_shape(shape, self.sizes, self.window.before, self.window.after)
+        need = result_shape(shape, self.sizes, self.window.before, self.window.after, self.window.step)
         if need != upstream:
             raise ShapeError(f"upstream: need the result's shape {need}, got {upstream}")
 
 
-def arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, fill_value: Any) -> Arrangement:
+class Asked(NamedTuple):
+    """What a call asks for beside its arrays; see `convolve`. `flip`: whether the kernel is flipped."""
+
+    mode: str
+    axes: Axes
+    boundary: Any
+    fill_value: Any
+    origin: Any = 0
+    step: Any = 1
+    flip: bool = True
+
+    @property
+    def usual(self) -> bool:
+        """Whether one boundary, origin and step are for all axes, so that equal calls are of equal types too."""
+        return isinstance(self.boundary, str) and type(self.origin) is type(self.step) is int
+
+
+def arrange(
+    shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: Any, fill_value: Any,
+    origin: Any = 0, step: Any = 1, flip: bool = True,
+) -> Arrangement:  # fmt: skip
     """The arrangement for a signal and a kernel of these shapes.
 
     Raises:
         ShapeError: they do not match, there are more than eight axes, the kernel is empty, or `valid` and longer than
             the signal.
-        ArgumentError: no such mode or axis.
-        BoundaryError: not one of `numpy.pad`'s, or any but the default with `valid`.
+        ArgumentError: no such mode or axis, an origin outside the kernel or with another mode than `same`, a step below
+            1, or not one of these for each axis.
+        BoundaryError: not one of `numpy.pad`'s, not one for each axis, or any but the default with `valid`.
     """
-    if axes is None:
+    asked = Asked(mode, axes, boundary, fill_value, origin, step, flip)
+    if axes is None and asked.usual:
         with suppress(TypeError):  # an argument that cannot be hashed: the error is raised below
-            return _cached(shape, kernel, mode, boundary, fill_value)
-    return _arrange(shape, kernel, mode, axes, boundary, fill_value)
+            return _cached(shape, kernel, *asked)
+    return _arrange(shape, kernel, asked)
 
 
-def _arrange(shape: Shape, kernel: Shape, mode: str, axes: Axes, boundary: str, fill_value: Any) -> Arrangement:
+def _arrange(shape: Shape, kernel: Shape, asked: Asked) -> Arrangement:
     if len(shape) > MAX_AXES:
         raise ShapeError(f"x: need at most {MAX_AXES} dimensions, got {len(shape)}; join some by reshape")
     need_size(shape, "x")
     need_size(kernel, "kernel")
-    chosen = kernel_axes(len(shape), len(kernel), axes)
+    chosen = kernel_axes(len(shape), len(kernel), asked.axes)
     order = tuple(sorted(range(len(chosen)), key=chosen.__getitem__))
-    sizes = [1] * len(shape)
-    for axis, size in zip(chosen, kernel, strict=True):
-        sizes[axis] = size
-    known, fill = check_boundary(boundary), _as_python_number(fill_value)
-    check_window(shape, tuple(sizes), check_mode(mode), known, fill)
-    window = Window(*extension(mode, tuple(sizes)), known, fill)
-    return Arrangement(order, tuple(kernel[i] for i in order), tuple(sizes), window)
+    sizes = _placed(kernel, chosen, len(shape), 1)
+    known, fill = _boundaries(asked.boundary, chosen, len(shape)), _as_python_number(asked.fill_value)
+    check_window(shape, sizes, check_mode(asked.mode), known, fill)
+    before, after = extension(asked.mode, sizes)
+    shift = _shift(asked, chosen, sizes)
+    step = _placed(_steps(asked.step, len(chosen)), chosen, len(shape), 1)
+    window = Window(
+        tuple(map(add, before, shift)), tuple(map(sub, after, shift)), known, fill, step if max(step) > 1 else ()
+    )
+    return Arrangement(order, tuple(kernel[i] for i in order), sizes, window)
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _cached(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: Any) -> Arrangement:
-    return _arrange(shape, kernel, mode, None, boundary, fill_value)
+def _cached(shape: Shape, kernel: Shape, *asked: Any) -> Arrangement:
+    return _arrange(shape, kernel, Asked(*asked))
+
+
+def _placed(values: Iterable[Any], chosen: tuple[int, ...], ndim: int, other: Any) -> tuple[Any, ...]:
+    """What belongs to the kernel's axes as an entry for each of the signal's."""
+    found = dict(zip(chosen, values, strict=True))
+    return tuple(found.get(axis, other) for axis in range(ndim))
+
+
+def _boundaries(boundary: Any, chosen: tuple[int, ...], ndim: int) -> Boundaries:
+    """The boundary, or one for each axis of the signal; of those that are not convolved it does not matter."""
+    known = check_boundaries(boundary)
+    given = len(boundary) if isinstance(boundary, tuple | list) else len(chosen)
+    if given != len(chosen):
+        raise BoundaryError(f"boundary: need one, or one for each of the kernel's {len(chosen)} axes, got {given}")
+    return known if isinstance(known, str) else _placed(known, chosen, ndim, known[0])
+
+
+def _steps(step: Any, count: int) -> tuple[int, ...]:
+    return tuple(as_whole(one, "step", 1) for one in _for_each(step, "step", count))
+
+
+def _shift(asked: Asked, chosen: tuple[int, ...], sizes: Shape) -> Shape:
+    """By how many samples the window begins earlier on each axis of the signal, because of the origin.
+
+    Raises:
+        ArgumentError: it is outside the kernel, or the mode is none that has a middle.
+    """
+    origins = _for_each(asked.origin, "origin", len(chosen))
+    shift = [0] * len(sizes)
+    for axis, origin in zip(chosen, origins, strict=True):
+        before, after = sizes[axis] // 2, (sizes[axis] - 1) // 2
+        lowest, highest = (-after, before) if asked.flip else (-before, after)
+        if isinstance(origin, bool) or not isinstance(origin, int | np.integer) or not lowest <= origin <= highest:
+            raise ArgumentError(
+                f"origin: need a whole number from {lowest} to {highest} for {sizes[axis]} weights, got {origin!r:.200}"
+            )
+        shift[axis] = -int(origin) if asked.flip else int(origin)
+    if any(shift) and asked.mode != "same":
+        raise ArgumentError(f"origin: need mode 'same', in which outputs lie over samples, got {asked.mode!r}")
+    return tuple(shift)
+
+
+def _for_each(value: Any, subject: str, count: int) -> tuple[Any, ...]:
+    """One value for all of the kernel's axes, or one for each."""
+    if not isinstance(value, tuple | list):
+        return (value,) * count
+    if len(value) != count:
+        raise ArgumentError(f"{subject}: need one, or one for each of the kernel's {count} axes, got {len(value)}")
+    return tuple(value)
 
 
 def _as_python_number(fill_value: Any) -> Any:
@@ -165,7 +240,7 @@ def kernel_axes(ndim: int, kernel_ndim: int, axes: int | tuple[int, ...] | None)
     return counted
 
 
-def check_window(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_value: Any) -> None:
+def check_window(shape: Shape, kernel: Shape, mode: str, boundary: Boundaries, fill_value: Any) -> None:
     """Refuses what no signal of this shape can be convolved with.
 
     Raises:
@@ -183,6 +258,6 @@ def check_window(shape: Shape, kernel: Shape, mode: str, boundary: str, fill_val
         )
     if any(k > n for n, k in zip(shape, kernel, strict=True)):
         raise ShapeError(
-            f"kernel: need at most x's size with mode 'valid', got {kernel} over x's {shape}; "
-            "mode 'full' or 'same' takes a longer one"
+            f"kernel: need at most x's size with mode 'valid', or at least that on every axis, got {kernel} over x's "
+            f"{shape}; mode 'full' or 'same' takes a longer one"
         )

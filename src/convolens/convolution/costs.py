@@ -47,6 +47,9 @@ _FORMING_SECONDS = (1e-5, 1e-9)
 # Seconds a number: three passes over memory by NumPy.
 _ROUNDING_SECONDS = 3e-9
 
+# Seconds a phase of a stepped problem, and for each of its samples: read at a stride, and added.
+_PHASE_SECONDS = (3e-5, 2e-9)
+
 # Lines that the transforms' vectors hold.
 _VECTOR_LINES = 4
 
@@ -231,6 +234,11 @@ def multirate_seconds(spec: Spec, passes: Sequence[tuple[float, ...]]) -> float:
     """Time of passes of weighted means, by the sum of their amounts; see `algorithms/multirate.py`."""
     amounts = tuple(map(sum, zip(*passes, strict=True)))
     return _parallel_seconds(spec, "multirate", amounts, ceil((amounts[1] + amounts[2]) / max(spec.size, 1)))
+
+
+def phases_seconds(count: int, samples: int) -> float:
+    """Time of reading the samples of so many phases and adding their results, so many samples in each."""
+    return count * (_PHASE_SECONDS[0] + _PHASE_SECONDS[1] * samples)
 
 
 def forming_seconds(spec: Spec) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from convolens import _core
 from convolens.convolution.job import Job
 from convolens.convolution.spec import Shape, Spec
-from convolens.shapes import MANY_SAMPLES, Boundary, boundary_map
+from convolens.shapes import MANY_SAMPLES, Boundaries, boundary_along, boundary_map
 
 Span = tuple[int, int]
 
@@ -36,7 +36,7 @@ def extended_block(job: Job, spans: dict[int, Span], dtype: np.dtype[Any]) -> ND
             block = block[(*at, slice(start - before, stop - before))]
             continue
         end = min(stop, spec.extended[axis])
-        source = boundary_map(n, before - start, end - before - n, spec.boundary)
+        source = boundary_map(n, before - start, end - before - n, boundary_along(spec.boundary, axis))
         source = np.concatenate([source, np.full(stop - end, -1)])
         outside.append((*at, source < 0))
         if n:
@@ -60,7 +60,7 @@ def chunks(job: Job, unit: int = 1) -> Iterator[Job]:
         yield job
         return
     step = -(-max(_LONG_AXIS // 2, spec.kernel_shape[axis]) // unit) * unit
-    cut = _chunk_of_constant if spec.boundary == "constant" else chunk
+    cut = _chunk_of_constant if boundary_along(spec.boundary, axis) == "constant" else chunk
     for start in range(0, spec.out[axis], step):
         yield cut(job, axis, start, min(start + step, spec.out[axis]))
 
@@ -69,7 +69,7 @@ def chunk(job: Job, axis: int, start: int, stop: int) -> Job:
     """Outputs `start` to `stop` of an axis as a separate job, which has no border on that axis."""
     spec = job.spec
     # A fraction to fill with fits in no integer signal.
-    dtype = spec.source if spec.zeros or spec.boundary != "constant" else spec.dtype
+    dtype = spec.source if spec.zeros or not spec.filled else spec.dtype
     x = extended_block(job, {axis: (start, stop + spec.kernel_shape[axis] - 1)}, dtype)
     return _part(replace(job, spec=replace(spec, source=dtype)), axis, (start, stop), x, 0, 0)
 
@@ -99,8 +99,9 @@ def core_maps(spec: Spec) -> _core.Maps:
     return (_cached_long_maps if few else _cached_maps)(spec.shape, spec.before, spec.after, spec.boundary)
 
 
-def _core_maps(shape: Shape, before: Shape, after: Shape, boundary: Boundary) -> _core.Maps:
-    return _core.Maps([boundary_map(n, b, a, boundary) for n, b, a in zip(shape, before, after, strict=True)])
+def _core_maps(shape: Shape, before: Shape, after: Shape, boundary: Boundaries) -> _core.Maps:
+    sides = enumerate(zip(shape, before, after, strict=True))
+    return _core.Maps([boundary_map(n, b, a, boundary_along(boundary, axis)) for axis, (n, b, a) in sides])
 
 
 _cached_maps = lru_cache(maxsize=256)(_core_maps)

@@ -6,6 +6,8 @@ With y[i] = Σ_k w[k] · X[i + k], X being x extended by `before` and `after`, a
     in X:  ∂[p] = Σ_k w̄[k] · u[p - k]        the same form again: u extended by zeros, w flipped
     in x:  what ∂ in X holds beyond the ends of x belongs to the samples it was continued from; `fold` adds it there
 
+Where a step passes over places, u is 0 there.
+
 So for `valid` the gradient in x is the full correlation of u with the kernel's flip, for `full` the valid one, and for
 `same` the crop's. Constant borders come from no sample: there the fold is a mere crop, which is not even computed.
 """
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from convolens.arrays import Array
 from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.convolution.windows import windows
-from convolens.shapes import boundary_map
+from convolens.shapes import boundary_along, boundary_map
 
 A = TypeVar("A", bound=Array)
 
@@ -42,6 +44,9 @@ class Backend(Protocol[A]):
     def fold(self, a: A, axis: int, sources: NDArray[np.int64], size: int) -> A:
         """Adds each entry along an axis to the one of `size` that `sources` names."""
 
+    def spread(self, a: A, shape: Shape, step: Shape) -> A:
+        """`a` at every `step`-th place of zeros of this shape."""
+
     def like(self, a: A, b: A) -> A:
         """`a` as a gradient of `b`: of its dtype, real where that is."""
 
@@ -55,26 +60,34 @@ def both(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> t
 def gradient_in_signal(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> A:
     """The gradient in x; its shape and dtype are all that is used of x."""
     flipped = backend.flip(backend.conj(kernel))
-    margin = tuple(k - 1 for k in kernel.shape)
-    if window.boundary == "constant":
-        crop = Window(_minus(margin, window.before), _minus(margin, window.after))
-        return backend.like(backend.windows(upstream, flipped, crop), x)
-    gradient = backend.windows(upstream, flipped, Window(margin, margin))
+    upstream = _at_every_place(backend, x, kernel, upstream, window)
+    cropped = [boundary_along(window.boundary, axis) == "constant" for axis in range(len(x.shape))]
+    before, after = (
+        tuple(k - 1 - side if crop else k - 1 for k, side, crop in zip(kernel.shape, sides, cropped, strict=True))
+        for sides in (window.before, window.after)
+    )
+    gradient = backend.windows(upstream, flipped, Window(before, after))
     for axis, size in enumerate(x.shape):
-        before, after = window.before[axis], window.after[axis]
-        if before or after:
-            gradient = backend.fold(gradient, axis, boundary_map(size, before, after, window.boundary), size)
+        sides = window.before[axis], window.after[axis]
+        if any(sides) and not cropped[axis]:
+            sources = boundary_map(size, *sides, boundary_along(window.boundary, axis))
+            gradient = backend.fold(gradient, axis, sources, size)
     return backend.like(gradient, x)
 
 
 def gradient_in_kernel(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> A:
     """The gradient in the kernel: the samples under each of its weights, weighted by the upstream gradient."""
+    upstream = _at_every_place(backend, x, kernel, upstream, window)
     fill = window.fill.conjugate() if isinstance(window.fill, complex) else window.fill
-    return backend.like(backend.windows(backend.conj(x), upstream, replace(window, fill=fill)), kernel)
+    return backend.like(backend.windows(backend.conj(x), upstream, replace(window, fill=fill, step=())), kernel)
 
 
-def _minus(margin: Shape, extension: Shape) -> Shape:
-    return tuple(r - e for r, e in zip(margin, extension, strict=True))
+def _at_every_place(backend: Backend[A], x: A, kernel: A, upstream: A, window: Window) -> A:
+    """The upstream gradient with zeros at the places that a step passes over."""
+    if not window.step:
+        return upstream
+    places = result_shape(tuple(x.shape), tuple(kernel.shape), window.before, window.after)
+    return backend.spread(upstream, places, window.step)
 
 
 class _NumPyBackend:
@@ -97,6 +110,11 @@ class _NumPyBackend:
         folded = np.zeros((size, *lines.shape[1:]), a.dtype)
         np.add.at(folded, sources, lines)
         return np.moveaxis(folded, 0, axis)
+
+    def spread(self, a: NDArray[Any], shape: Shape, step: Shape) -> NDArray[Any]:
+        places = np.zeros(shape, a.dtype)
+        places[tuple(slice(None, None, s) for s in step)] = a
+        return places
 
     def like(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         return a.real if a.dtype.kind == "c" and b.dtype.kind != "c" else a

@@ -45,8 +45,9 @@ def run_arbitrary_precision(job: Job) -> None:
     wide = np.dtype(object)
     x = extended_block(replace(job, x=job.x.astype(wide)), {d: (0, n) for d, n in enumerate(spec.extended)}, wide)
     kernel, total = np.asarray(job.kernel), np.zeros(spec.out, object)
+    step = spec.step or (1,) * len(spec.out)
     for at in product(*map(range, spec.kernel_shape)):
-        window = x[tuple(slice(i, i + n) for i, n in zip(at, spec.out, strict=True))]
+        window = x[tuple(slice(i, i + (n - 1) * s + 1, s) for i, n, s in zip(at, spec.out, step, strict=True))]
         total += int(kernel[at]) * window
     wrong = [value for value in total.flat if not -_LIMIT <= value < _LIMIT]
     if wrong:

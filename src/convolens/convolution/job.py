@@ -64,6 +64,10 @@ class Algorithm(Protocol):
     def KEEPS_NONFINITE_LOCAL(self) -> bool:  # noqa: N802
         """Whether NaN and infinities stay in the outputs whose window holds them, at its usual speed."""
 
+    @property
+    def TAKES_STEPS(self) -> bool:  # noqa: N802
+        """Whether it computes outputs at every step-th place alone; the others are asked for problems without steps."""
+
     def refuses(self, spec: Spec) -> str | None:
         """Why it cannot do the problem, or None."""
 

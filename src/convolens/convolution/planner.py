@@ -14,7 +14,17 @@ import numpy as np
 
 from convolens import memory
 from convolens.convolution import costs
-from convolens.convolution.algorithms import direct, fft, multirate, outer, overlap_save, reduction, separable, sparse
+from convolens.convolution.algorithms import (
+    direct,
+    fft,
+    multirate,
+    outer,
+    overlap_save,
+    polyphase,
+    reduction,
+    separable,
+    sparse,
+)
 from convolens.convolution.job import Algorithm, Estimate, Job
 from convolens.convolution.spec import Spec
 from convolens.errors import MethodError, need_one_of
@@ -22,9 +32,23 @@ from convolens.planning import Candidate, Cost, Plan, best, cost_of
 
 # Every algorithm there is. A new one is a module of `job.Algorithm`'s shape and a line here; the conformance tests
 # run over this tuple.
-ALGORITHMS: tuple[Algorithm, ...] = (direct, sparse, outer, reduction, separable, fft, overlap_save, multirate)
+ALGORITHMS: tuple[Algorithm, ...] = (
+    direct,
+    sparse,
+    outer,
+    reduction,
+    separable,
+    fft,
+    overlap_save,
+    polyphase,
+    multirate,
+)
 
 METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
+
+# In place of a method's name, for callers within: the cheapest of those whose errors stay as local as NaN do, so that
+# they are small where the signal is.
+LOCAL = "local"
 
 
 def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
@@ -33,6 +57,8 @@ def plan_for(spec: Spec, method: str = "auto", local: bool = False) -> Plan:
     Raises:
         MethodError: there is no such method, or it cannot do this problem.
     """
+    if method == LOCAL:
+        method, local = "auto", True
     plan = _cached_plan(spec, method, local)
     if method != "auto" or memory.fits(result_bytes(spec) + plan.cost.memory):
         return plan
@@ -109,7 +135,8 @@ def min_seconds(call: Callable[[], None], repeats: int) -> float:
 
 
 def _candidate(algorithm: Algorithm, spec: Spec) -> Candidate:
-    refusal = algorithm.refuses(spec)
+    steps = spec.step and not algorithm.TAKES_STEPS
+    refusal = "not every place is wanted, which polyphase knows" if steps else algorithm.refuses(spec)
     if refusal:
         return Candidate(algorithm, None, refusal)
     cost = algorithm.cost(spec, best_cost)

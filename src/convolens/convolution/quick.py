@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens import _core
-from convolens.convolution.arrange import Arrangement
+from convolens.convolution.arrange import Arrangement, Asked
 from convolens.convolution.extend import core_maps
 from convolens.convolution.spec import Shape, Spec
 from convolens.convolution.windows import depends_on_shapes_only
@@ -56,18 +56,18 @@ class Recipe:
 _recipes: dict[Any, Recipe] = {}
 
 
-def find(x: Any, kernel: Any, fill_value: Any, options: tuple[Any, ...]) -> Recipe | None:
+def find(x: Any, kernel: Any, asked: Asked) -> Recipe | None:
     """The recipe of a call like this one, if there is one."""
     if type(x) is not np.ndarray or type(kernel) is not np.ndarray or x.flags.num & _PLAIN != _PLAIN:
         return None
     try:
-        return _recipes.get((x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), options))
+        return _recipes.get((x.shape, x.dtype, kernel.shape, kernel.dtype, type(asked.fill_value), asked))
     except TypeError:  # an option that cannot be hashed: the error is raised where it is used
         return None
 
 
-def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any, options: tuple[Any, ...]) -> None:
-    """Keeps the recipe of a call that was planned, where later ones need not be; the last option: whether to flip."""
+def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, asked: Asked) -> None:
+    """Keeps the recipe of a call that was planned, where later ones need not be."""
     if not _same_for_all(plan) or not (type(x) is type(kernel) is np.ndarray and x.flags.num & _PLAIN == _PLAIN):
         return
     spec: Spec = plan.problem
@@ -76,10 +76,10 @@ def keep(plan: Plan, arranged: Arrangement, x: Any, kernel: Any, fill_value: Any
         return
     if len(_recipes) >= _MAX_RECIPES:
         _recipes.clear()
-    flip = arranged.reversal if options[-1] else ()
+    flip = arranged.reversal if asked.flip else ()
     recipe = Recipe(flip, spec.kernel_shape, spec.out, spec.dtype, core_maps(spec), arranged.window.fill)
     with suppress(TypeError):  # axes in a list are fine, but no key
-        _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, fill_value, type(fill_value), options] = recipe
+        _recipes[x.shape, x.dtype, kernel.shape, kernel.dtype, type(asked.fill_value), asked] = recipe
 
 
 def _same_for_all(plan: Plan) -> bool:

@@ -58,7 +58,7 @@ def reads(spec: Spec) -> bool:
         and spec.source in _READ
         and wide == (spec.source == np.float64)
         and spec.contiguous
-        and (spec.zeros or spec.boundary != "constant")
+        and (spec.zeros or not spec.filled)
         and spec.size > 0
         and 0 not in spec.shape
     )

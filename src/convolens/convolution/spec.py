@@ -2,7 +2,7 @@
 
 Every convolution becomes one canonical form, in which modes, flips and chosen axes are gone:
 
-    out[i] = Σ_k kernel[k] · X[i + k]         X: the signal extended by `before` and `after` samples on each axis
+    out[i] = Σ_k kernel[k] · X[step · i + k]  X: the signal extended by `before` and `after` samples on each axis
 
 `kernel` has as many axes as the signal, of length 1 on those that are not convolved. The form is closed under
 differentiation: both gradients of it are again of it (see `gradients.py`).
@@ -20,7 +20,7 @@ import numpy as np
 from convolens.convolution.structure import Structure
 from convolens.errors import DtypeError, OverflowRefused
 from convolens.forks import cached_property
-from convolens.shapes import Boundary
+from convolens.shapes import Boundaries
 
 Shape = tuple[int, ...]
 
@@ -34,14 +34,16 @@ class Window:
 
     Attributes:
         before, after: samples it is extended by on each axis.
-        boundary: how it is extended, one of `numpy.pad`'s names.
+        boundary: how it is extended, one of `numpy.pad`'s names, or one for each axis.
         fill: the value of `constant`.
+        step: only every so many-th place along each axis is wanted; () where all are.
     """
 
     before: Shape
     after: Shape
-    boundary: Boundary = "constant"
+    boundary: Boundaries = "constant"
     fill: Any = 0
+    step: Shape = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Spec:
     Attributes:
         shape: of the signal.
         kernel_shape: an entry for each axis of the signal, 1 where it is not convolved.
-        before, after, boundary: how the signal is extended, see `Window`.
+        before, after, boundary, step: how the signal is extended and which places are wanted, see `Window`.
         source: dtype the signal is read in.
         dtype: dtype of the kernel and of the result, in which is computed; int64 means exact.
         zeros: whether the extension is zeros.
@@ -66,7 +68,7 @@ class Spec:
     kernel_shape: Shape
     before: Shape
     after: Shape
-    boundary: Boundary
+    boundary: Boundaries
     source: np.dtype[Any]
     dtype: np.dtype[Any]
     structure: Structure
@@ -75,6 +77,7 @@ class Spec:
     magnitude_bound: float = np.inf
     tolerance: float = 0.0
     rounded: np.dtype[Any] | None = None
+    step: Shape = ()
 
     def __hash__(self) -> int:
         return self._hash
@@ -86,12 +89,20 @@ class Spec:
     @cached_property
     def out(self) -> Shape:
         """Shape of the result."""
-        return result_shape(self.shape, self.kernel_shape, self.before, self.after)
+        return result_shape(self.shape, self.kernel_shape, self.before, self.after, self.step)
 
     @cached_property
     def extended(self) -> Shape:
         """Shape of the extended signal."""
         return tuple(n + b + a for n, b, a in zip(self.shape, self.before, self.after, strict=True))
+
+    @cached_property
+    def filled(self) -> bool:
+        """Whether some of the extension is a constant."""
+        if isinstance(self.boundary, str):
+            return self.boundary == "constant"
+        sides = zip(self.boundary, self.before, self.after, strict=True)
+        return any(boundary == "constant" and (before or after) for boundary, before, after in sides)
 
     @cached_property
     def axes(self) -> tuple[int, ...]:
@@ -124,9 +135,14 @@ class Spec:
         return 0.0 if self.exact else float(np.finfo(self.dtype).eps)
 
 
-def result_shape(shape: Shape, kernel: Shape, before: Shape, after: Shape) -> Shape:
-    """One output for each place where the window lies inside the extended signal."""
-    return tuple(max(n + b + a - k + 1, 0) for n, k, b, a in zip(shape, kernel, before, after, strict=True))
+def result_shape(shape: Shape, kernel: Shape, before: Shape, after: Shape, step: Shape = ()) -> Shape:
+    """One output for each place where the window lies inside the extended signal, as far as places are wanted.
+
+    >>> result_shape((7,), (3,), (0,), (0,)), result_shape((7,), (3,), (0,), (0,), (2,))
+    ((5,), (3,))
+    """
+    places = tuple(max(n + b + a - k + 1, 0) for n, k, b, a in zip(shape, kernel, before, after, strict=True))
+    return tuple(-(-n // s) for n, s in zip(places, step, strict=True)) if step else places
 
 
 @lru_cache(maxsize=256)

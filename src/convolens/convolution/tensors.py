@@ -16,37 +16,28 @@ from torch import Tensor
 
 from convolens.arrays import as_array, is_tensor, need_dense, need_numbers
 from convolens.convolution import gradients, on_device
-from convolens.convolution.arrange import Arrangement, Axes, arrange, as_kernel
+from convolens.convolution.arrange import Arrangement, Asked, arrange, as_kernel
+from convolens.convolution.planner import LOCAL
 from convolens.convolution.product import Product
-from convolens.convolution.spec import Window, result_shape
+from convolens.convolution.spec import Shape, Window, result_shape
 from convolens.convolution.windows import windows
-from convolens.errors import ArgumentError, DeviceError, DtypeError
+from convolens.errors import DeviceError, DtypeError
 
 # The name under which torch's own operators can be forced on a CPU tensor.
 TORCH = "torch"
 
 
-def apply(
-    x: Any, kernel: Any, mode: str, axes: Axes, boundary: str, fill_value: Any, method: str, out: Any, *, flip: bool
-) -> Tensor:
+def apply(x: Tensor, kernel: Tensor | Product, asked: Asked, method: str) -> Tensor:
     """`convolve` or `correlate` of tensors, differentiable twice and more."""
-    if out is not None:
-        raise ArgumentError("out: need none for tensors, as autograd keeps what it is given; assign the result instead")
+    arranged = arrange(tuple(x.shape), tuple(kernel.shape), *asked)
     if isinstance(kernel, Product):  # of lines without gradients, whose array need not be formed
-        arranged = arrange(tuple(x.shape), kernel.shape, mode, axes, boundary, fill_value)
-        return _Windows.apply(x, arranged.canonical(kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
-    x, kernel = as_tensors(x, kernel)
-    arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
-    return _Windows.apply(x, _canonical(arranged, kernel, flip=flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
+        return _Windows.apply(x, arranged.canonical(kernel, flip=asked.flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
+    return _Windows.apply(x, _canonical(arranged, kernel, flip=asked.flip), arranged.window, method)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def convolve_gradients(
-    x: Any, kernel: Any, upstream: Any, mode: str, axes: Axes, boundary: str, fill_value: Any
-) -> tuple[Tensor, Tensor]:
+def convolve_gradients(x: Tensor, kernel: Tensor, upstream: Tensor, asked: Asked) -> tuple[Tensor, Tensor]:
     """The explicit adjoints for tensors, the very ones that autograd runs."""
-    x, kernel = as_tensors(x, kernel)
-    _, upstream = as_tensors(x, upstream)
-    arranged = arrange(tuple(x.shape), tuple(kernel.shape), mode, axes, boundary, fill_value)
+    arranged = arrange(tuple(x.shape), tuple(kernel.shape), *asked)
     arranged.check_upstream(tuple(x.shape), tuple(upstream.shape))
     kernel = _canonical(arranged, kernel, flip=True)
     in_signal, in_kernel = gradients.both(_BACKEND, x, kernel, upstream, arranged.window)
@@ -134,7 +125,7 @@ def _compute(x: Tensor, kernel: Tensor | Product, window: Window, method: str) -
         result = torch.from_numpy(windows(as_numpy(x), as_numpy(kernel), window, method)).to(x.device)
         half = torch.bfloat16 in (x.dtype, kernel.dtype) and not result.is_complex()
         return result.to(torch.promote_types(x.dtype, kernel.dtype)) if half else result
-    return on_device.windows(x, kernel, window)
+    return on_device.windows(x, kernel, window, local=method == LOCAL)
 
 
 def _compute_product(x: Tensor, kernel: Product, window: Window, method: str) -> Tensor:
@@ -149,7 +140,8 @@ def _compute_product(x: Tensor, kernel: Product, window: Window, method: str) ->
         before, after = (
             tuple(n if d == axis else 0 for d, n in enumerate(side)) for side in (window.before, window.after)
         )
-        x = on_device.windows(x, along, replace(window, before=before, after=after))
+        step = tuple(n if d == axis else 1 for d, n in enumerate(window.step))
+        x = on_device.windows(x, along, replace(window, before=before, after=after, step=step))
     return x
 
 
@@ -174,6 +166,11 @@ class _TorchBackend:
     def fold(self, a: Tensor, axis: int, sources: NDArray[np.int64], size: int) -> Tensor:
         shape = (*a.shape[:axis], size, *a.shape[axis + 1 :])
         return a.new_zeros(shape).index_add(axis, torch.tensor(sources, device=a.device), a)
+
+    def spread(self, a: Tensor, shape: Shape, step: Shape) -> Tensor:
+        places = a.new_zeros(shape)
+        places[tuple(slice(None, None, s) for s in step)] = a
+        return places
 
     def like(self, a: Tensor, b: Tensor) -> Tensor:
         return (a.real if a.is_complex() and not b.is_complex() else a).to(b.dtype)

@@ -17,13 +17,13 @@ from convolens import memory
 from convolens.arrays import empty
 from convolens.convolution import integers
 from convolens.convolution.job import Job
-from convolens.convolution.planner import min_seconds, plan_for, result_bytes, rounds, run
+from convolens.convolution.planner import LOCAL, min_seconds, plan_for, result_bytes, rounds, run
 from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape, Spec, Window, check_fill, compute_dtypes, result_dtype
 from convolens.convolution.structure import Structure, decomposition_seconds, describe
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.planning import Plan
-from convolens.shapes import Boundary
+from convolens.shapes import Boundaries
 
 # Products (outputs × weights) up to which the kernel's values cannot matter: looking at them takes longer.
 TINY = 1 << 18
@@ -43,7 +43,7 @@ def windows(
     What it may err by beside rounding is `tolerance`; the result is rounded and clipped to integers of dtype `rounded`.
     """
     plan = planned(x, kernel, window, method, tolerance=tolerance, rounded=rounded)
-    return execute(plan, x, kernel, window)
+    return execute(plan, x, kernel, window, local=method == LOCAL)
 
 
 def planned(
@@ -80,9 +80,10 @@ def planned(
 
 
 def execute(
-    plan: Plan, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None = None
-) -> NDArray[Any]:
-    """Executes a plan with the arrays for which it was made.
+    plan: Plan, x: NDArray[Any], kernel: NDArray[Any] | Product, window: Window, out: NDArray[Any] | None = None,
+    *, local: bool = False,
+) -> NDArray[Any]:  # fmt: skip
+    """Executes a plan with the arrays for which it was made; with `local` all of its parts by local methods.
 
     Raises:
         MemoryRefused: it needs more than the budget.
@@ -97,7 +98,7 @@ def execute(
     if spec.exact and not integers.fits(spec.magnitude_bound):
         integers.run_arbitrary_precision(Job(spec, x, kernel, window.fill, target))
     else:
-        run(plan, job_of(spec, x, kernel, window, target))
+        run(plan, job_of(spec, x, kernel, window, target), local=local)
     if target is not result and spec.rounded:
         np.rint(target, out=target)
         np.clip(target, 0, np.iinfo(spec.rounded).max, out=result, casting="unsafe")
@@ -155,7 +156,7 @@ def _specified(
     _, dtype = compute_dtypes(x.dtype, kernel.dtype)
     check_fill(window.fill, dtype)
     spec = _spec(
-        x.shape, x.dtype, kernel.shape, kernel.dtype, window.before, window.after, window.boundary,
+        x.shape, x.dtype, kernel.shape, kernel.dtype, window.before, window.after, window.boundary, window.step,
         zeros=window.boundary == "constant" and window.fill == 0,
         contiguous=x.flags.c_contiguous, tolerance=tolerance, rounded=rounded,
     )  # fmt: skip
@@ -172,12 +173,13 @@ def _spec(
     kernel_dtype: np.dtype[Any],
     before: Shape,
     after: Shape,
-    boundary: Boundary,
+    boundary: Boundaries,
+    step: Shape,
     **rest: Any,
 ) -> Spec:
     source, computed = compute_dtypes(dtype, kernel_dtype)
     structure = Structure(prod(kernel_shape))
-    return Spec(shape, kernel_shape, before, after, boundary, source, computed, structure=structure, **rest)
+    return Spec(shape, kernel_shape, before, after, boundary, source, computed, structure=structure, step=step, **rest)
 
 
 @lru_cache(maxsize=256)
@@ -215,15 +217,26 @@ def _is_element_strided(a: NDArray[Any]) -> bool:
     return a.flags.aligned and not any(stride % a.itemsize for stride in a.strides)
 
 
+def copied(result: NDArray[Any], out: Any) -> NDArray[Any]:
+    """A result in the caller's array, which is checked as `execute` does."""
+    _check_out(out, result.shape, result.dtype)
+    out[...] = result
+    return out  # type: ignore[no-any-return]
+
+
 def _result(spec: Spec, dtype: np.dtype[Any], out: NDArray[Any] | None) -> NDArray[Any]:
     if out is None:
         return empty(spec.out, dtype)
+    _check_out(out, spec.out, dtype)
+    return out
+
+
+def _check_out(out: Any, shape: Shape, dtype: np.dtype[Any]) -> None:
     if not isinstance(out, np.ndarray):
         raise DtypeError(f"out: need a NumPy array, got {type(out).__name__}")
-    if out.shape != spec.out:
-        raise ShapeError(f"out: need the result's shape {spec.out}, got {out.shape}")
+    if out.shape != shape:
+        raise ShapeError(f"out: need the result's shape {shape}, got {out.shape}")
     if out.dtype != dtype:
         raise DtypeError(f"out: need the result's dtype {dtype}, got {out.dtype}")
     if not out.flags.writeable:
         raise ArgumentError("out: need an array that can be written, got a read-only one")
-    return out

@@ -19,6 +19,7 @@ from convolens.planning import Cost
 
 NAME = "direct"
 KEEPS_NONFINITE_LOCAL = True
+TAKES_STEPS = False
 
 
 def refuses(spec: Spec) -> str | None:

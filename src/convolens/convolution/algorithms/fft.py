@@ -21,6 +21,7 @@ from convolens.settings import threads
 
 NAME = "fft"
 KEEPS_NONFINITE_LOCAL = False
+TAKES_STEPS = False
 
 _BYTES_A_PLACE = 8  # of an extended axis: where its sample comes from
 

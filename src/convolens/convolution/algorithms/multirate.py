@@ -30,10 +30,11 @@ from convolens.convolution.job import Estimate, Job, Solve
 from convolens.convolution.resampling import Planes, Windows, filtered, planes, reads, resample
 from convolens.convolution.spec import Shape, Spec
 from convolens.planning import Cost
-from convolens.shapes import Boundary, boundary_map
+from convolens.shapes import Boundary, boundary_along, boundary_map
 
 NAME = "multirate"
 KEEPS_NONFINITE_LOCAL = False
+TAKES_STEPS = False
 
 _MIN_SPACING = 3  # by measurement: closer than that, one step is as fast
 
@@ -85,7 +86,7 @@ def refuses(spec: Spec) -> str | None:
         return "the numbers are not real"
     if spec.size == 0 or 0 in spec.shape:
         return "the signal or the result is empty"
-    if spec.boundary == "constant" and not spec.zeros:
+    if spec.filled and not spec.zeros:
         return "the signal is extended by another constant than 0"
     if all(axis.spacing == 1 for axis in _axes(spec).values()):
         return "the Gaussian is too narrow, or the tolerance too small, to leave samples out"
@@ -161,11 +162,11 @@ def spacing(sigma: float, tolerance: float) -> int:
 
 def _steps(spec: Spec, number: int, axis: _Axis) -> tuple[Windows, ...]:
     size, before, after = spec.shape[number], spec.before[number], spec.after[number]
-    radius = spec.kernel_shape[number] // 2
+    radius, boundary = spec.kernel_shape[number] // 2, boundary_along(spec.boundary, number)
     if axis.spacing == 1:
         line = rounded(gaussian(axis.sigma, radius)[None], spec.dtype)[0]
-        return (filtered(size, before, after, spec.boundary, line),)
-    return _decimated(size, spec.out[number], radius - before, axis, spec.boundary, spec.dtype)
+        return (filtered(size, before, after, boundary, line),)
+    return _decimated(size, spec.out[number], radius - before, axis, boundary, spec.dtype)
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from convolens.planning import Cost
 
 NAME = "outer"
 KEEPS_NONFINITE_LOCAL = True
+TAKES_STEPS = False
 
 
 def refuses(spec: Spec) -> str | None:

@@ -29,6 +29,7 @@ from convolens.settings import threads
 
 NAME = "overlap_save"
 KEEPS_NONFINITE_LOCAL = False
+TAKES_STEPS = False
 
 # Lengths that the core transforms fast: products of 2, 3 and 5.
 _SMOOTH = sorted(

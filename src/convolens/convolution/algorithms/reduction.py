@@ -29,6 +29,7 @@ from convolens.planning import Cost
 
 NAME = "reduction"
 KEEPS_NONFINITE_LOCAL = True
+TAKES_STEPS = False
 
 # Entries of a band of the kernel: its four or eight bytes each stay in the second cache, and so do the signal's.
 _BAND = 1 << 16

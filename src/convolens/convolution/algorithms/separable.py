@@ -27,10 +27,11 @@ from convolens.convolution.resampling import Planes, filtered, planes, reads, re
 from convolens.convolution.spec import Shape, Spec
 from convolens.convolution.structure import LEFT_OUT, Structure, terms_of
 from convolens.planning import Cost
-from convolens.shapes import MANY_SAMPLES
+from convolens.shapes import MANY_SAMPLES, boundary_along
 
 NAME = "separable"
 KEEPS_NONFINITE_LOCAL = True
+TAKES_STEPS = False
 
 # Bytes between two passes: within the second-level caches of two cores.
 _BAND_BYTES = 1 << 20
@@ -111,7 +112,9 @@ def _planes(spec: Spec, kernel: Any) -> Planes:
     _, [(line, rest)] = terms_of(kernel)
     sides = zip(spec.axes, sorted((line, np.asarray(rest)), key=lambda side: side.shape[spec.axes[1]]), strict=True)
     along = tuple(
-        filtered(spec.shape[axis], spec.before[axis], spec.after[axis], spec.boundary, side.ravel())
+        filtered(
+            spec.shape[axis], spec.before[axis], spec.after[axis], boundary_along(spec.boundary, axis), side.ravel()
+        )
         for axis, side in sides
     )
     return planes(spec.shape, spec.axes[0], along)
