@@ -78,6 +78,7 @@ void bind_correlate(nb::module_ &m); // one file each, of that name
 void bind_layers(nb::module_ &m);
 void bind_nms(nb::module_ &m);
 void bind_outer(nb::module_ &m);
+void bind_program(nb::module_ &m);
 void bind_resample(nb::module_ &m);
 void bind_sobel(nb::module_ &m);
 void bind_spectrum(nb::module_ &m);

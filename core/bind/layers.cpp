@@ -1,6 +1,5 @@
-// The layer kernels' bindings. Tensors come as addresses with their sizes and strides: making a capsule for each of
-// four tensors would cost more than a small layer takes. convolens/layers/core.py is the only caller and keeps them
-// alive.
+// The layer kernels' bindings. convolens/layers/core.py is the only caller, besides programs, and keeps tensors alive.
+#include "bind/layers.hpp"
 #include "bind/bind.hpp"
 
 #include <nanobind/stl/array.h>
@@ -11,13 +10,6 @@
 namespace convolens {
 namespace {
 
-// address, n, h, w, c, and the steps of n, h, w in elements
-using PicturesView = std::array<int64_t, 8>;
-// address, filters, channels, rows, columns, and their steps in elements
-using WeightsView = std::array<int64_t, 9>;
-// stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
-using Window = std::array<int64_t, 6>;
-
 template <class T> T *at(int64_t address) { return reinterpret_cast<T *>(static_cast<uintptr_t>(address)); }
 
 template <class T> Pictures<T> pictures(const PicturesView &v) {
@@ -27,9 +19,6 @@ template <class T> Pictures<T> pictures(const PicturesView &v) {
 Weights weights(const WeightsView &v) {
     return {at<const float>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
 }
-
-// Addresses of scale, bias and residual, 0 for none; whether a ReLU follows.
-using EpilogueView = std::array<int64_t, 4>;
 
 Epilogue epilogue(const EpilogueView &v) {
     return {at<const float>(v[0]), at<const float>(v[1]), at<const float>(v[2]), v[3] != 0};
@@ -79,6 +68,8 @@ void winograd_weights(const WeightsView &w, int tile, int64_t transformed) {
     kernels().winograd_weights(weights(w), tile, at<float>(transformed));
 }
 
+} // namespace
+
 void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, int tile, int64_t pad_top,
               int64_t pad_left, bool edge, bool pool, const EpilogueView &after, const PicturesView &y) {
     need(w[3] == 3 && w[4] == 3 && (tile == 2 || tile == 4) && !(pool && after[2]), "winograd: sizes");
@@ -96,6 +87,8 @@ void winograd(const PicturesView &x, const WeightsView &w, int64_t transformed, 
                              writes(job.y)};
     });
 }
+
+namespace {
 
 void winograd_weight_gradient(const PicturesView &x, const PicturesView &g, int64_t pad_top, int64_t pad_left,
                               int64_t gradient) {
@@ -138,6 +131,8 @@ Extents::List touched(const ConvJob &job, int64_t packed_size) {
             writes(job.y)};
 }
 
+} // namespace
+
 void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window,
             const EpilogueView &after, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "im2col: shapes");
@@ -151,6 +146,8 @@ void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, cons
     const ConvJob job = conv_job(x, w, packed, window, epilogue(after), y);
     call(kernels().depthwise, job, [&] { return touched(job, depthwise_weights_size(w)); });
 }
+
+namespace {
 
 const TileKernels &tile_kernels(int parts) {
     need(kernels().tiles && (parts == 1 || parts == 2), "tiles: none in this instruction set, or parts");
@@ -168,6 +165,8 @@ void tile_weights(const WeightsView &w, int parts, int64_t packed) {
     nb::gil_scoped_release release;
     tiles.pack_weights(weights(w), parts, at<uint16_t>(packed));
 }
+
+} // namespace
 
 void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, int parts, const Window &window,
                       const EpilogueView &after, const PicturesView &y) {
@@ -187,6 +186,8 @@ void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packe
     tiles.convolve(job, parts);
 }
 
+namespace {
+
 const Int8Kernels &int8_kernels() { return *kernels().int8; }
 
 int64_t int8_weights_size(const WeightsView &w) { return int8_kernels().weights_size(weights(w)); }
@@ -199,6 +200,8 @@ void int8_weights(const WeightsView &w, int64_t packed) {
 }
 
 // `lowest` is the number of the lowest of 256 levels, each `step` from the next.
+} // namespace
+
 void int8_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
                       const Window &window, const EpilogueView &after, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "int8_convolution: shapes");
@@ -220,6 +223,8 @@ void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s,
          [&] { return Extents::List{reads(job.x), writes(job.y), writes(job.argmax, span(job.y))}; });
 }
 
+namespace {
+
 void pool_gradient(const PicturesView &g, int64_t argmax, int64_t rows, int64_t columns, const PicturesView &gradient) {
     need(g[1] == gradient[1] && g[4] == gradient[4], "pool_gradient: shapes");
     const PoolGradientJob job{pictures<const float>(g), at<const int64_t>(argmax), rows, columns,
@@ -228,11 +233,15 @@ void pool_gradient(const PicturesView &g, int64_t argmax, int64_t rows, int64_t 
          [&] { return Extents::List{reads(job.g), reads(job.argmax, span(job.g)), writes(job.gradient)}; });
 }
 
+} // namespace
+
 void average(const PicturesView &x, int64_t side, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == y[4] && side > 0, "average: shapes");
     const AverageJob job{pictures<const float>(x), side, pictures<float>(y)};
     call(kernels().average, job, [&] { return Extents::List{reads(job.x), writes(job.y)}; });
 }
+
+namespace {
 
 void average_gradient(const PicturesView &g, int64_t side, const PicturesView &gradient) {
     need(g[1] == gradient[1] && g[4] == gradient[4] && side > 0, "average_gradient: shapes");

@@ -40,6 +40,7 @@ NB_MODULE(_core, m) {
     bind_layers(m);
     bind_nms(m);
     bind_outer(m);
+    bind_program(m);
     bind_resample(m);
     bind_sobel(m);
     bind_spectrum(m);

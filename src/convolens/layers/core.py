@@ -6,7 +6,9 @@ in the orders that the kernels read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,7 @@ from convolens.layers.levels import Levels
 
 LAST = torch.channels_last
 _PLAIN = (Tensor, torch.nn.Parameter)
+_calls: ContextVar[list[tuple[str, tuple[Any, ...]]] | None] = ContextVar("calls", default=None)
 
 _core.share_threads()  # torch is loaded: its threads and the core's own would fight for the same cores
 
@@ -116,43 +119,37 @@ def winograd_output(
 
 def im2col_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor) -> Tensor:
     """A convolution of one group of any kernel, channels-last; `packed` are its weights, packed."""
-    return _windowed(_core.im2col, x, weight, geometry, epilogue, packed)
+    return _windowed("im2col", x, weight, geometry, epilogue, packed)
 
 
 def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor) -> Tensor:
     """A convolution with a filter for each channel, channels-last; `packed` are its weights, packed for that."""
-    return _windowed(_core.depthwise, x, weight, geometry, epilogue, packed)
+    return _windowed("depthwise", x, weight, geometry, epilogue, packed)
 
 
 def tiled_output(
     x: Tensor, weight: Tensor, geometry: Geometry, parts: int, epilogue: Epilogue, packed: Tensor
 ) -> Tensor:
     """A convolution of one group of any kernel, channels-last, by products of bfloat16; `packed` are its weights."""
-
-    def kernel(x: tuple[int, ...], weights: tuple[int, ...], address: int, *others: Any) -> None:
-        _core.tile_convolution(x, weights, address, parts, *others)
-
-    return _windowed(kernel, x, weight, geometry, epilogue, packed)
+    return _windowed("tile_convolution", x, weight, geometry, epilogue, packed, parts)
 
 
 def int8_output(
     x: Tensor, weight: Tensor, geometry: Geometry, levels: Levels, epilogue: Epilogue, packed: Tensor
 ) -> Tensor:
     """A convolution of one group of any kernel, channels-last, in 8-bit integers; `packed` are its weights."""
-
-    def kernel(x: tuple[int, ...], weights: tuple[int, ...], address: int, *others: Any) -> None:
-        _core.int8_convolution(x, weights, address, levels.step, levels.lowest, *others)
-
-    return _windowed(kernel, x, weight, geometry, epilogue, packed)
+    how = levels.step, levels.lowest
+    return _windowed("int8_convolution", x, weight, geometry, epilogue, packed, *how)
 
 
 def _windowed(
-    kernel: Callable[..., None], x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor
+    kernel: str, x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Epilogue, packed: Tensor, *how: Any
 ) -> Tensor:
     y = pooled_memory(geometry.y_shape) if epilogue.out is None else epilogue.out
     x, *after = _readable(x, epilogue)
     window = (*geometry.stride, *geometry.before, *geometry.dilation)
-    kernel(_pictures(x), view_of(weight), packed.data_ptr(), window, _epilogue(after, epilogue.relu), _pictures(y))
+    filters = view_of(weight), packed.data_ptr()
+    _call(kernel, _pictures(x), *filters, *how, window, _epilogue(after, epilogue.relu), _pictures(y))
     return y
 
 
@@ -196,7 +193,7 @@ def pool(
     """The maxima of a channels-last x, and where they lay; `window` is stride, padding and dilation by axis."""
     y = pooled_memory((x.shape[0], x.shape[1], *y_size))
     argmax = torch.empty_like(y, dtype=torch.int64) if with_argmax else None
-    _core.pool(_pictures(x), *size, window, _pictures(y), _address(argmax))
+    _call("pool", _pictures(x), *size, window, _pictures(y), _address(argmax))
     return y, argmax
 
 
@@ -214,7 +211,7 @@ def pool_gradient(g: Tensor, argmax: Tensor, shape: tuple[int, ...], side_by_sid
 def average(x: Tensor, side: int, y_size: Pair) -> Tensor:
     """The averages of channels-last x over windows side by side."""
     y = pooled_memory((x.shape[0], x.shape[1], *y_size))
-    _core.average(_pictures(x), side, _pictures(y))
+    _call("average", _pictures(x), side, _pictures(y))
     return y
 
 
@@ -262,7 +259,7 @@ def _winograd(
     x, *after = _readable(x, epilogue)
     if y.numel():
         options = tile, *before, edge, epilogue.pool, _epilogue(after, epilogue.relu)
-        _core.winograd(_pictures(x), weights, _address(packed), *options, _pictures(y))
+        _call("winograd", _pictures(x), weights, _address(packed), *options, _pictures(y))
     return y
 
 
@@ -277,6 +274,24 @@ def _epilogue(tensors: list[Tensor | None], relu: bool) -> tuple[int, int, int, 
     """Scale, bias and residual as the kernels take them."""
     scale, bias, residual = map(_address, tensors)
     return scale, bias, residual, int(relu)
+
+
+def _call(kernel: str, *arguments: Any) -> None:
+    getattr(_core, kernel)(*arguments)
+    calls = _calls.get()
+    if calls is not None:
+        calls.append((kernel, arguments))
+
+
+@contextmanager
+def written_down() -> Iterator[list[tuple[str, tuple[Any, ...]]]]:
+    """Within it, the kernels that compute maps, by name, with what they are called with."""
+    calls: list[tuple[str, tuple[Any, ...]]] = []
+    before = _calls.set(calls)
+    try:
+        yield calls
+    finally:
+        _calls.reset(before)
 
 
 def _address(t: Tensor | None) -> int:

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.errors import WeightsError
-from convolens.layers.fusion.fused import Convolution, Fused
+from convolens.layers.fusion.fused import Fused
+from convolens.layers.fusion.kept import Convolution
 from convolens.media.files import AnyPath
 from convolens.models.int8_facts import int8_facts
 from convolens.models.model_file import trunk_facts, write_model_file

@@ -1,4 +1,4 @@
-"""A fused network: its convolutions, and what runs it.
+"""A fused network: what runs it.
 
 Maps lie channels-last in pooled memory (`core.pooled_memory`); a sum with a shortcut is written over the shortcut's map
 where nothing reads that later.
@@ -14,75 +14,17 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_map
 
-from convolens.layers import core, methods
-from convolens.layers.fusion.convolution import FusedConvolution, Recipe
-from convolens.layers.fusion.parse import is_convolution
-from convolens.layers.fusion.pooling import Pool
-from convolens.layers.planner import Method
+from convolens.layers import core
+from convolens.layers.fusion.kept import Convolution
+from convolens.layers.fusion.program import Row
 from convolens.layers.pool import MaxPool2d
-from convolens.settings import precision
-
-
-class Convolution(nn.Module):
-    """A fused convolution as a module of a network whose weights stay: they are packed when a size first needs it."""
-
-    def __init__(self, layer: nn.Conv2d, *, relu: bool = False, pool: Pool | None = None) -> None:
-        super().__init__()
-        self.layer, self.op = layer, FusedConvolution(layer, relu=relu, pool=pool)
-        self._padded_by_core = is_convolution(layer)
-        self._packed: dict[tuple[Method, str], Tensor | None] = {}
-        self._recipes: dict[tuple[torch.Size, str, str], Recipe | None] = {}
-
-    def forward(self, x: Tensor, residual: Tensor | None = None, *, over_residual: bool = False) -> Tensor:
-        """ReLU(convolution + residual), pooled, each part where it is wanted; over the residual if so asked."""
-        recipe = self._recipe_for(x)
-        if recipe is None or (residual is not None and not self._adds(residual, recipe)):
-            return self._by_layers(x, residual)
-        out, packed = residual if over_residual else None, self._packed_for(recipe.method)
-        return self.op.run(recipe, x, residual, out=out, packed=packed)
-
-    def _recipe_for(self, x: Tensor) -> Recipe | None:
-        """How it is done on an input like x, kept for each size, as weights stay; None where layers do it."""
-        if not core.runs_on(x):
-            return None
-        key = x.shape, precision(), core.instruction_set()
-        if key not in self._recipes:
-            able = self._padded_by_core and self.op.is_read_by_core() and x.dim() == 4 and x.numel()
-            self._recipes[key] = self.op.recipe(x) if able else None
-        return self._recipes[key]
-
-    def _adds(self, residual: Tensor, recipe: Recipe) -> bool:
-        return core.runs_on(residual) and residual.shape == recipe.geometry.y_shape
-
-    def _apply(self, *args: Any, **kwargs: Any) -> Any:
-        self._forget()  # the weights are about to be others
-        return super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._forget()
-        super()._load_from_state_dict(*args, **kwargs)
-
-    def _forget(self) -> None:
-        self._packed.clear()
-        self._recipes.clear()
-
-    def _packed_for(self, method: Method) -> Tensor | None:
-        if method == "torch":
-            return None
-        key = method, core.instruction_set()
-        if key not in self._packed:
-            self._packed[key] = methods.packed_for(method, self.layer.weight)
-        return self._packed[key]
-
-    def _by_layers(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        """The same by torch's operators: on other devices, in other dtypes, with other padding, broadcast."""
-        x = x.contiguous(memory_format=core.LAST) if x.dim() == 4 else x
-        y = self.op.with_epilogue(self.layer(x), residual)
-        return y if self.op.pool is None else self.op.pool.by_operators(y)
 
 
 class Fused(nn.Module):
-    """A traced network, run as fx writes it in Python: each value is released after the last node that reads it."""
+    """A traced network, run as fx writes it in Python: each value is released after the last node that reads it.
+
+    What it begins with is repeated by the core (`program`), where it takes one map.
+    """
 
     def __init__(self, layers: fx.GraphModule) -> None:
         super().__init__()
@@ -92,15 +34,25 @@ class Fused(nn.Module):
             if _may_overwrite(layers, node, order):
                 node.update_kwarg("over_residual", True)
         layers.recompile()
+        self._row: Row | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_row": None}  # made anew of a copy's own layers
 
     @torch.no_grad()
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """What the network gives; maps come in the order of the first input."""
         first = next(iter((*inputs, *named.values())))
-        found = self.layers.forward(*inputs, **named)
+        found = self._run(first) if len(inputs) == 1 and not named else self.layers.forward(*inputs, **named)
         return (
             _in_order_of(first, found) if isinstance(found, Tensor) else tree_map(partial(_in_order_of, first), found)
         )
+
+    def _run(self, x: Any) -> Any:
+        if self._row is None:
+            self._row = Row(self.layers)
+        values = self._row(x) if isinstance(x, Tensor) and self._row.is_worth_it else None
+        return self.layers.forward(x) if values is None else self._row.after.forward(*values)
 
 
 def _in_order_of(x: Any, value: Any) -> Any:

@@ -21,7 +21,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from convolens.errors import ArgumentError, DtypeError
 from convolens.layers import core
 from convolens.layers.conv import Conv2d
-from convolens.layers.fusion.fused import Convolution, Fused
+from convolens.layers.fusion.fused import Fused
+from convolens.layers.fusion.kept import Convolution
 from convolens.layers.fusion.parse import is_plain, pool_of
 from convolens.layers.fusion.pooling import Pool
 from convolens.layers.pool import MaxPool2d
