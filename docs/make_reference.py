@@ -40,8 +40,8 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "convolution": (
         "One operation under all of it, its plan, its gradients, and kernels by name.",
-        ("convolve", "correlate", "convolve_gradients", "plan", "planning.Plan", "kernel", "threads",
-         "memory_limit"),
+        ("convolve", "correlate", "convolve_gradients", "convolver", "convolution.Convolver", "plan", "planning.Plan",
+         "kernel", "threads", "memory_limit"),
     ),
     "layers": (
         "The layers of a network, with torch.nn's meaning; `import convolens as cl` has them as `cl.layers`.",

@@ -25,6 +25,7 @@ _HOME = {
     "draw_boxes": "media.draw",
     "convolve": "convolution",
     "convolve_gradients": "convolution",
+    "convolver": "convolution",
     "correlate": "convolution",
     "plan": "convolution",
     "echo": "effects.sounds.echo",

@@ -16,6 +16,7 @@ from torch import Tensor
 from convolens import errors as errors
 from convolens import layers as layers
 from convolens.arrays import Real
+from convolens.convolution import convolver as convolver
 from convolens.convolution.arrange import Axes
 from convolens.convolution.named import NamedKernel
 from convolens.data.conversion import convert as convert

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, zeros
 
 import convolens as cl
+from convolens.convolution import Convolver
 from convolens.convolution.named import NamedKernel
 from convolens.data.conversion import Converted
 from convolens.effects.sounds.echo_search import Echoes
@@ -52,6 +53,7 @@ assert_type(cl.plan(doubles, doubles, measure=True), Plan)
 assert_type(cl.plan(doubles, doubles).method, str)
 assert_type(cl.convolve_gradients(doubles, doubles, doubles), tuple[NDArray[np.float64], NDArray[np.float64]])
 assert_type(cl.convolve_gradients(tensor, tensor, tensor), tuple[Tensor, Tensor])
+assert_type(cl.convolver([0.5, 0.5], "same", boundary="edge"), Convolver)
 
 # Sounds.
 assert_type(cl.read_audio("a.wav"), tuple[NDArray[np.float32], int])

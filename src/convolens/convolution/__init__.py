@@ -1,4 +1,4 @@
-"""One convolution: `convolve`, `correlate`, their plan and their gradients.
+"""One convolution: `convolve`, `correlate`, their plan and their gradients; `convolver` for a stream.
 
 A call is three steps: `spec.py` checks the arguments and brings them to one canonical problem; `planner.py` finds the
 cheapest algorithm for that problem, once; the algorithm, one file each, runs.
@@ -6,7 +6,8 @@ cheapest algorithm for that problem, once; the algorithm, one file each, runs.
 
 from __future__ import annotations
 
+from convolens.convolution.convolver import Convolver, convolver
 from convolens.convolution.operation import convolve, convolve_gradients, correlate, plan
 from convolens.planning import Plan
 
-__all__ = ["Plan", "convolve", "convolve_gradients", "correlate", "plan"]
+__all__ = ["Convolver", "Plan", "convolve", "convolve_gradients", "convolver", "correlate", "plan"]
