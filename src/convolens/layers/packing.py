@@ -6,10 +6,12 @@ go when another's are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ def _unset(count: int) -> Tensor:
 
 
 Packed = TypeVar("Packed", bound=Tensor | None)
+Made = TypeVar("Made")
 
 
 @dataclass(slots=True)
@@ -45,6 +48,57 @@ _LARGEST_BFLOAT16 = 3.38e38
 
 _kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
 _keeping = lock_that_forks()
+
+
+class _Standing:
+    """What was made of weights that stay as they are meanwhile."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.made: dict[tuple[int, object], tuple[tuple[object, ...], Tensor, Any]] = {}
+
+
+_standing: ContextVar[_Standing | None] = ContextVar("standing", default=None)
+
+
+@contextmanager
+def standing_weights() -> Iterator[None]:
+    """Within it weights are taken to stay what they are: the numbers of each are looked at once, not at each call.
+
+    A change that torch's version counter sees is still seen. Those of 100 MB take some milliseconds to look at.
+    """
+    before, standing = _standing.get(), _Standing()
+    _standing.set(standing)
+    try:
+        yield
+    finally:
+        standing.is_open = False  # what suspended generators leave behind must not serve
+        _standing.set(before)
+
+
+def folded_norm(norm: torch.nn.BatchNorm2d, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """As `core.folded_norm`, kept where weights stand."""
+    tensors = [norm.running_mean, norm.running_var, norm.weight, norm.bias, bias]
+    assert norm.running_mean is not None
+    state = tuple(None if one is None else _seen_state(one) for one in tensors)
+    return _while_standing(norm.running_mean, "norm", state, lambda: core.folded_norm(norm, bias))
+
+
+def _seen_state(weight: Tensor) -> tuple[object, ...]:
+    """What is known of a tensor without looking at its numbers."""
+    return 0 if weight.is_inference() else weight._version, weight.data_ptr(), weight.stride()
+
+
+def _while_standing(weight: Tensor, key: object, state: tuple[object, ...], make: Callable[[], Made]) -> Made:
+    """What `make` gives; where weights stand, what it gave before for such a state."""
+    standing = _standing.get()
+    if standing is None or not standing.is_open:
+        return make()
+    found = standing.made.get((id(weight), key))
+    if found is None or found[0] != state:
+        found = standing.made[id(weight), key] = state, weight, make()  # the weight too, or another could get its id
+    made: Made = found[2]
+    return made
 
 
 def transformed(weight: Tensor, tile: int, *, rotated: bool = False) -> Tensor:
@@ -109,6 +163,12 @@ def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None])
 
 
 def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
+    """What `make` gives, kept beside the weight; where weights stand, without a look at its numbers."""
+    state = (*_seen_state(weight), _core.instruction_set())
+    return _while_standing(weight, key, state, lambda: _keep_beside(weight, key, make))
+
+
+def _keep_beside(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
     """What `make` gives, kept beside the weight.
 
     A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map) tells whether they are the same,
@@ -117,8 +177,7 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
     if not (weight.is_contiguous() or weight.is_contiguous(memory_format=core.LAST)):
         return make()  # a slice of something: nothing lasting to keep it beside
     mark = _core.fingerprint(weight.data_ptr(), weight.numel())
-    version = 0 if weight.is_inference() else weight._version
-    state = (mark, version, weight.data_ptr(), weight.stride(), _core.instruction_set())
+    state = (mark, *_seen_state(weight), _core.instruction_set())
     found = _kept.get(weight, {}).get(key)
     if found is None or found.state != state:
         del found  # its memory is what `make` takes

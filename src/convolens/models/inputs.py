@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convolens.arrays import as_whole
 from convolens.errors import ArgumentError, WeightsError
 from convolens.forks import lock_that_forks
+from convolens.layers.packing import standing_weights
 from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 
@@ -121,9 +122,10 @@ def in_evaluation_mode(model: nn.Module) -> Iterator[None]:
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Puts the model into evaluation mode, without gradients, and back as it was.
 
-    No weight takes a gradient meanwhile: transformed weights are then kept, see `layers.core`.
+    No weight takes a gradient meanwhile, and none changes: see `layers.packing`.
     """
-    with _false("requires_grad", model.parameters()), in_evaluation_mode(model), torch.inference_mode():
+    no_gradients = _false("requires_grad", model.parameters())
+    with no_gradients, in_evaluation_mode(model), torch.inference_mode(), standing_weights():
         yield
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad
 
-from convolens.layers import core, methods
+from convolens.layers import core, methods, packing
 from convolens.layers.fusion.pooling import Pool
 from convolens.layers.geometry import Geometry, conv_geometry
 from convolens.layers.levels import levels_of
@@ -143,7 +143,7 @@ class FusedConvolution:
         weight, bias, geometry = self.layer.weight, self.layer.bias, recipe.read
         repeats = self.edge and geometry is recipe.geometry
         x = (_padded(x, recipe.geometry) if self.edge and not repeats else x).contiguous(memory_format=core.LAST)
-        scale, shift = (None, bias) if self.norm is None else core.folded_norm(self.norm, bias)
+        scale, shift = (None, bias) if self.norm is None else packing.folded_norm(self.norm, bias)
         epilogue = core.Epilogue(shift, residual, self.relu, recipe.pools, out, scale)
         levels = levels_of(self.layer)
         if packed is not None:
