@@ -1,13 +1,7 @@
 """Predictions by Ray's workers, killed ones among them; skipped where Ray is not installed (`pip install ray`)."""
 
 import json
-import os
-import random
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +10,7 @@ import convolens as cl
 from convolens.errors import ArgumentError, FileError
 from convolens.inference.predict import predict_files
 from convolens.media.images import write_image
+from tests.clusters.killing import blocks_in, run_killing
 from tests.sources.making import write_tar
 
 pytestmark = pytest.mark.slow
@@ -81,21 +76,18 @@ def test_annotated_pictures_and_failures_tried_again(data, tmp_path):
 
 
 def test_workers_that_are_killed_cost_their_blocks_alone(data, undisturbed, tmp_path):
-    kills = int(os.environ.get("KILLS", "5"))
-    done = run_killing(data, tmp_path / "out", workers=kills)
-    assert done >= kills
+    assert run(data, tmp_path / "out", workers=5) == 5
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == undisturbed
 
 
 def test_a_driver_that_is_killed_goes_on_where_it_was(data, undisturbed, tmp_path):
-    kills = int(os.environ.get("DRIVER_KILLS", "3"))
-    for number in range(kills):
-        run_killing(data, tmp_path / "out", after=len(blocks_in(tmp_path / "out")) + 1)
+    for number in range(2):
+        run(data, tmp_path / "out", after=len(blocks_in(tmp_path / "out")) + 1)
         if number == 0:
             model = cl.load(data / "model.safetensors", device="cpu")
             with pytest.raises(ArgumentError, match="holds a run on a cluster that is not done"):
                 predict_files(model, [data / "shards" / "*.tar"], tmp_path / "out", pictures=False, progress=False)
-    run_killing(data, tmp_path / "out")
+    run(data, tmp_path / "out")
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == undisturbed
     assert not (tmp_path / "out" / "blocks").exists()
 
@@ -106,50 +98,10 @@ def test_a_cluster_that_is_not_there_is_named(data, tmp_path):
         predict_files(model, [data / "shards" / "*.tar"], tmp_path / "out", cluster="127.0.0.1:1", progress=False)
 
 
-def blocks_in(out):
-    return list((out / "blocks").glob("*.jsonl"))
-
-
-def run_killing(data, out, *, workers=0, after=None):
-    """Runs the command; kills so many workers, or the driver once there are so many blocks. Gives the kills."""
+def run(data, out, **kills):
+    """The command, whose workers or driver are killed meanwhile."""
     code = "import sys; from convolens.inference.predict import predict_files; import convolens as cl;"
     code += "predict_files(cl.load(sys.argv[1], device='cpu'), [sys.argv[2]], sys.argv[3], cluster='local', workers=2,"
     code += "pictures=False, progress=False)"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        *(str(data / one) for one in ("model.safetensors", "shards/*.tar")),
-        str(out),
-    ]
-    kills, chance = 0, random.Random(0)
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as driver:
-        until = time.monotonic() + 500
-        pause = time.monotonic()
-        while driver.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-            if after is not None and len(blocks_in(out)) >= after:
-                driver.kill()
-            busy = [one for one in actors(driver.pid) if kills < workers and time.monotonic() > pause]
-            if busy:
-                os.kill(chance.choice(busy), signal.SIGKILL)
-                kills, pause = kills + 1, time.monotonic() + chance.random() * 2
-        told = driver.stderr.read().decode()
-    assert driver.returncode == (0 if after is None else -signal.SIGKILL), told[-1500:]
-    return kills
-
-
-def actors(driver):
-    """The processes of a driver's actors."""
-    found, below = [], {driver}
-    processes = sorted(int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
-    for process in processes:
-        try:
-            parent = int((Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[1])
-            title = (Path("/proc") / str(process) / "cmdline").read_text()
-        except OSError:
-            continue
-        if parent in below:
-            below.add(process)
-            found += [process] if title.startswith("ray::_Worker") else []
-    return found
+    files = (str(data / one) for one in ("model.safetensors", "shards/*.tar"))
+    return run_killing([sys.executable, "-c", code, *files, str(out)], out, **kills)

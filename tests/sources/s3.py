@@ -1,10 +1,11 @@
 """S3 for real: a server that speaks its protocol, in front of it one that spoils answers, and what comes of it.
 
-    python -m tests.sources.s3 [--pictures 20000] [--shards 20] [--server PYTHON]
+    python -m tests.sources.s3 [--pictures 20000] [--shards 20] [--kinds files shards] [--faults s3 503 slow cut all]
 
-Needs s3fs beside the package, and `moto[server]` there or, as both want releases of botocore of their own, beside the
-PYTHON of another environment. Pictures are made as single files and as tar shards, put
-into a bucket, predicted for from there and to there, and compared to the byte, sorted, with a run on this machine.
+Needs s3fs beside the package, and `moto[server]` there or, as both may want releases of botocore of their own, beside
+the Python of another environment (`--server`). Pictures are made as single files and as tar shards, lie in a bucket
+(`s3_server.py`), are predicted for from there and to there; what comes of it is compared to the byte, sorted, with a
+run on this machine.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from tests.sources.making import png, write_tar
 
@@ -87,13 +88,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(python: str) -> object:
-    """moto's server, and the spoiler in front of it; yields both addresses."""
+def serving(python: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """moto's server with a folder's files, and the spoiler in front of it; yields both addresses."""
     port = free_port()
-    command = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [python, "-m", "tests.sources.s3_server", str(port), BUCKET, str(folder)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(100):
+        while server.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.1)
@@ -114,7 +115,7 @@ def make(folder: Path, count: int, shards: int) -> None:
         for number in range(shard * count // shards, (shard + 1) * count // shards):
             pixels = png(number % 251, (24 + number % 7, 32))
             files.append((f"{number:06}.png", pixels))
-        (folder / "files" / f"{shard:02}").mkdir(parents=True, exist_ok=True)
+        (folder / "files" / f"{shard:02}").mkdir(parents=True)
         for name, data in files:
             (folder / "files" / f"{shard:02}" / name).write_bytes(data)
         (folder / "shards").mkdir(exist_ok=True)
@@ -148,8 +149,19 @@ class Mean:
         return Finder()
 
 
-def lines(path: Path, root: str) -> list[str]:
-    return sorted(path.read_text().replace(root, "").splitlines())
+def lines(text: str, root: str) -> list[str]:
+    return sorted(text.replace(root, "").splitlines())
+
+
+# What the server in front does: a share of the requests each. Shards are few requests, of which more are spoiled.
+FAULTS = {
+    "s3": {},
+    "503": {"503": 0.05},
+    "slow": {"slow": 0.01},
+    "cut": {"cut": 0.05},
+    "all": {"503": 0.05, "slow": 0.01, "cut": 0.05},
+}
+OFTEN = {"files": 1, "shards": 6}
 
 
 def main() -> None:
@@ -158,57 +170,72 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--shards", type=int, default=20)
     parser.add_argument("--server", default=sys.executable, help="the Python that has moto")
+    parser.add_argument("--kinds", nargs="+", choices=OFTEN, default=list(OFTEN))
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--results", nargs="+", choices=("here", "there"), default=["here", "there"])
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place, serving(wanted.server) as (plain, spoiled):
+    with tempfile.TemporaryDirectory() as place:
         root = Path(place)
-        make(root, wanted.pictures, wanted.shards)
-        import s3fs
+        make(root / "made", wanted.pictures, wanted.shards)
+        with serving(wanted.server, root / "made") as (plain, spoiled):
+            import s3fs
 
-        store = s3fs.S3FileSystem(key="testing", secret="testing", endpoint_url=plain)
-        store.mkdir(BUCKET)
-        began = time.monotonic()
-        store.put(str(root / "files"), f"{BUCKET}/files", recursive=True)
-        store.put(str(root / "shards"), f"{BUCKET}/shards", recursive=True)
-        print(f"uploaded in {time.monotonic() - began:.0f} s", flush=True)
-        near = {kind: f"{root}/{kind}" for kind in ("files", "shards")}
-        for kind, pattern, often in (("files", "", 1), ("shards", "/*.tar", 6)):  # shards are few requests
-            code, seconds, told = predict(near[kind] + pattern, root / f"near-{kind}")
-            print(f"near {kind}: exit {code}, {seconds:.1f} s, {told}", flush=True)
-            expected = lines(root / f"near-{kind}" / "predictions.jsonl", near[kind])
-            far = f"s3://{BUCKET}/{kind}"
-            for name, endpoint, spoil in (
-                ("s3", plain, {}),
-                ("503", spoiled, {"503": 0.05 * often}),
-                ("slow", spoiled, {"slow": 0.01 * often}),
-                ("cut", spoiled, {"cut": 0.05 * often}),
-            ):
-                Spoiler.spoil.update({"503": 0.0, "slow": 0.0, "cut": 0.0} | spoil)
-                Spoiler.counts.update(dict.fromkeys(Spoiler.counts, 0))
-                code, seconds, told = predict(far + pattern, root / f"{name}-{kind}", endpoint)
-                same = lines(root / f"{name}-{kind}" / "predictions.jsonl", far) == expected
-                print(
-                    f"{name} {kind}: exit {code}, {seconds:.1f} s, equal {same}, {told}, {Spoiler.counts}", flush=True
-                )
-            code, seconds, told = predict(far + pattern, f"s3://{BUCKET}/out-{kind}", plain)
-            store.invalidate_cache()
-            back = store.cat_file(f"{BUCKET}/out-{kind}/predictions.jsonl").decode().replace(far, "")
-            print(f"to s3 {kind}: exit {code}, {seconds:.1f} s, equal {sorted(back.splitlines()) == expected}, {told}",
-                  flush=True)  # fmt: skip
-        Spoiler.spoil.update({"503": 1.0, "slow": 0.0, "cut": 0.0})
-        code, seconds, told = predict(f"s3://{BUCKET}/files", root / "dead", spoiled)
-        print(f"dead: exit {code}, {seconds:.1f} s, {json.dumps(told[-300:])}")
-        code, seconds, told = predict("s3://no-such-bucket/files", root / "none", plain)
-        print(f"no bucket: exit {code}, {seconds:.1f} s, {json.dumps(told[-200:])}")
-        none = {
-            "AWS_ACCESS_KEY_ID": "",
-            "AWS_SECRET_ACCESS_KEY": "",
-            "HOME": place,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        code, seconds, told = predict(f"s3://{BUCKET}/files", root / "keys", plain, **none)
-        print(f"no credentials: exit {code}, {seconds:.1f} s, {json.dumps(told[-300:])}")
+            store = s3fs.S3FileSystem(key="testing", secret="testing", endpoint_url=plain)
+            for kind in wanted.kinds:
+                compare(kind, wanted.faults, wanted.results, root, store, plain, spoiled)
+            refused(wanted.kinds[0], root, plain, spoiled)
+
+
+def compare(kind: str, faults: list[str], results: list[str], root: Path, store: Any, plain: str, spoiled: str) -> None:
+    """Predicts near, and from the store with each fault, results here or there too; they must be those of near."""
+    pattern = "/*.tar" if kind == "shards" else ""
+    near, far = f"{root}/made/{kind}", f"s3://{BUCKET}/{kind}"
+    code, seconds, told = predict(near + pattern, root / f"near-{kind}")
+    print(f"near {kind}: exit {code}, {seconds:.1f} s, {told}", flush=True)
+    expected = lines((root / f"near-{kind}" / "predictions.jsonl").read_text(), near)
+    for fault in faults:
+        for where in results:
+            Spoiler.spoil.update({"503": 0.0, "slow": 0.0, "cut": 0.0})
+            Spoiler.spoil.update({one: share * OFTEN[kind] for one, share in FAULTS[fault].items()})
+            Spoiler.counts.update(dict.fromkeys(Spoiler.counts, 0))
+            out = f"s3://{BUCKET}/out-{fault}-{kind}" if where == "there" else root / f"{fault}-{kind}"
+            code, seconds, told = predict(far + pattern, out, spoiled if FAULTS[fault] else plain)
+            found = written(out, store)
+            print(
+                f"{fault} {kind} results {where}: exit {code}, {seconds:.1f} s, "
+                f"equal {lines(found, far) == expected}, {told}, {Spoiler.counts if FAULTS[fault] else ''}",
+                flush=True,
+            )
+
+
+def written(out: Path | str, store: Any) -> str:
+    """The lines that a run wrote, here or into the store, where nothing else may be left of it."""
+    if isinstance(out, Path):
+        return (out / "predictions.jsonl").read_text()
+    store.invalidate_cache()
+    left = sorted(one.rpartition("/")[2] for one in store.find(out.removeprefix("s3://")))
+    if left != ["model.json", "predictions.jsonl"]:
+        sys.exit(f"{out}: need the lines and what they are of, found {left}")
+    found: str = store.cat_file(f"{out}/predictions.jsonl").decode()
+    return found
+
+
+def refused(kind: str, root: Path, plain: str, spoiled: str) -> None:
+    """What is said where nothing can be had."""
+    Spoiler.spoil.update({"503": 1.0, "slow": 0.0, "cut": 0.0})
+    code, seconds, told = predict(f"s3://{BUCKET}/{kind}", root / "dead", spoiled)
+    print(f"dead: exit {code}, {seconds:.1f} s, {json.dumps(told[-300:])}")
+    code, seconds, told = predict("s3://no-such-bucket/files", root / "none", plain)
+    print(f"no bucket: exit {code}, {seconds:.1f} s, {json.dumps(told[-200:])}")
+    none = {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "HOME": str(root),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    code, seconds, told = predict(f"s3://{BUCKET}/{kind}", root / "keys", plain, **none)
+    print(f"no credentials: exit {code}, {seconds:.1f} s, {json.dumps(told[-300:])}")
 
 
 if __name__ == "__main__":
-    np.random.default_rng(0)
     main()

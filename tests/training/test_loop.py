@@ -476,6 +476,17 @@ def test_a_rate_and_a_batch_are_found_and_leave_the_model_as_it_was():
     assert same(before, task.model.state_dict())
 
 
+def test_what_is_dropped_while_a_learning_rate_is_found_is_a_function_of_the_seed():
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        task = toy.toy()
+        torch.manual_seed(seed)
+        found.append(find_lr(task, toy.settings()))
+    assert any(isinstance(layer, torch.nn.Dropout) for layer in task.model.modules())
+    assert found[0] == found[1]
+
+
 def test_how_a_rate_was_found_is_drawn_and_noted(tmp_path):
     outcome, _ = trained(tmp_path, lr="find")
     assert read_image(tmp_path / "lr.png").ndim == 3

@@ -19,6 +19,8 @@ from convolens.arrays import as_real, as_whole
 from convolens.clusters.blocks import Block, Report, WorkerLost
 from convolens.errors import ArgumentError, ConvolensError, DeviceError, FileNote, need_package
 
+_TOO_LATE = "timed out during startup"  # Ray's words; its limit is no setting
+
 LOCAL = "local"  # in place of a cluster's address: as many workers on this machine
 
 
@@ -114,6 +116,11 @@ def _connected(cluster: Cluster) -> Any:
                 ray.init(address=cluster.address, **quiet)
     except Exception as error:  # Ray raises bare ones too
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if _TOO_LATE in reason:
+            raise errors.FileError(
+                "cluster: need Ray to start on this machine within the 30 seconds that it gives itself, which it did "
+                "not; other programs keep the machine busy: run the same again later"
+            ) from error
         raise errors.FileError(f"cluster: need a running one at {cluster.address!r}: {reason}") from error
     return ray
 

@@ -101,7 +101,9 @@ def _prepared(task: TrainingTask, minibatch: Minibatch, seed: int, epoch: int) -
     device = next(task.model.parameters()).device
     batch = task.training_set.collate(minibatch.samples)
     moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
-    return task.objective.prepare(moved, batch_generator(seed, epoch, minibatch.step))
+    generator = batch_generator(seed, epoch, minibatch.step)
+    torch.manual_seed(int(generator.integers(2**62)))  # dropout and the like, as in training
+    return task.objective.prepare(moved, generator)
 
 
 def _loss(task: TrainingTask, batch: Batch) -> Tensor:
