@@ -2,9 +2,9 @@
 
 import json
 import re
-from html import escape
 
 import numpy as np
+from markupsafe import escape
 
 from convolens.data import DataSet, Example
 from convolens.labels import LabelCheck, Suspect, as_page

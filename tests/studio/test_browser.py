@@ -100,10 +100,11 @@ def opened(chromium, studio):  # noqa: F811
         context.close()
 
 
-def dropped(page, studio, path):
+def dropped(page, studio, path, *, by_button=False):
     page.goto(f"{studio.base}/drop")
     page.set_input_files("#file", path)
-    page.get_by_role("button", name="Look at it").click()
+    if by_button:
+        page.get_by_role("button", name="Look at it").click()
     page.wait_for_url("**/drop/picture?*")
 
 
@@ -178,13 +179,12 @@ def test_classes_are_made_taught_played_with_corrected_and_taught_again(opened, 
     for name in ("lying", "upright"):
         section = page.locator(".class", has=page.get_by_role("heading", name=name))
         section.locator("[type=file]").set_input_files(sorted((folder / "stripes" / name).iterdir()))
-        section.get_by_role("button", name="Add them").click()
         page.locator(".class", has_text=re.compile(f"{name} 10 pictures")).wait_for()
     page.get_by_role("button", name="Teach it").click()
     state(page, "done")
     page.get_by_role("link", name="Play with it").click()
     page.set_input_files("#file", folder.parent / "new.png")
-    page.get_by_role("button", name="Ask").click()
+    page.wait_for_url("**file=*")
     assert page.locator("#answer").text_content() == "upright"
     page.get_by_role("button", name="lying", exact=True).click()
     page.get_by_text("Noted: this is lying").wait_for()
@@ -203,7 +203,7 @@ def test_boxes_are_drawn_on_the_spot_and_written_as_data_to_teach(opened, studio
     page.fill("#boxes-classes", "mark")
     page.set_input_files("#boxes-file", sorted((folder / "stripes" / "lying").iterdir())[:2])
     page.get_by_role("button", name="Make it").click()
-    page.get_by_role("button", name="Draw boxes in .studio/data/marks").click()
+    page.get_by_role("button", name="Draw boxes in marks").click()
     page.wait_for_url("**/mend/1")
     while not page.locator("main a[href^='/mend/1/2']").count():  # it is read in the background
         page.wait_for_timeout(500)
@@ -227,6 +227,28 @@ def test_boxes_are_drawn_on_the_spot_and_written_as_data_to_teach(opened, studio
     assert [len(one.boxes) for one in data.examples] == [1, 1]
     page.goto(f"{studio.base}/teach")
     page.select_option("#data", ".studio/data/marks-mended")
+
+
+def test_a_wrong_box_is_drawn_anew_in_play(opened, studio, folder):
+    run = folder / ".studio" / "runs" / "marks"
+    run.mkdir(parents=True)
+    cl.detector("resnet18", classes=["mark"], width=0.25, size=96).save(run / "best.safetensors")
+    page = opened(viewport={"width": 1440, "height": 900})
+    page.goto(f"{studio.base}/teach/play?run=.studio/runs/marks&file=stripes/lying/0.png")
+    page.get_by_text("Wrong? Draw the boxes that are right").click()
+    page.locator(".stage.drawing").wait_for()
+    while page.locator("#rows input").count():  # what nothing was learned for may be found all the same
+        page.keyboard.press("b")
+        page.keyboard.press("Delete")
+    place = page.locator("#stage img").bounding_box()
+    page.mouse.move(place["x"] + place["width"] * 0.25, place["y"] + place["height"] * 0.25)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] * 0.75, place["y"] + place["height"] * 0.5, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="These are the boxes").click()
+    page.get_by_text("Noted: this is 1 box").wait_for()
+    [one] = read_data(folder / ".studio" / "data" / "marks-corrected").examples
+    assert one.boxes[0].xyxy == pytest.approx((12, 12, 36, 24), abs=1)
 
 
 def test_a_job_is_cancelled_and_keeps_what_it_has(opened, studio, folder):
@@ -305,7 +327,7 @@ def test_names_that_hold_a_script_run_none(opened, studio, folder):
 
 def test_a_picture_is_dropped_and_changed_without_javascript(opened, studio, folder):
     page = opened(java_script_enabled=False)
-    dropped(page, studio, folder.parent / "photo.jpg")
+    dropped(page, studio, folder.parent / "photo.jpg", by_button=True)
     page.get_by_role("link", name="Edges", exact=True).click()
     page.focus("#gain")
     page.keyboard.press("ArrowRight")
@@ -313,7 +335,16 @@ def test_a_picture_is_dropped_and_changed_without_javascript(opened, studio, fol
     assert "gain=2.1" in page.get_attribute("#shown", "src")
 
 
-SCREENS = ("/drop", "/drop/picture?file=photo.jpg", "/drop/seen?file=photo.jpg", "/teach", "/restyle", "/take", "/jobs")
+SCREENS = (
+    "/",
+    "/drop",
+    "/drop/picture?file=photo.jpg",
+    "/drop/seen?file=photo.jpg",
+    "/teach",
+    "/restyle",
+    "/take",
+    "/jobs",
+)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])

@@ -9,8 +9,9 @@ import pytest
 
 from convolens.errors import ArgumentError
 from convolens.studio.database import Database
-from convolens.studio.jobs.progress import progress_of
-from convolens.studio.jobs.queue import Queue, _reason
+from convolens.studio.jobs.outcome import outcome, reason
+from convolens.studio.jobs.progress import progress_of, verdict_of
+from convolens.studio.jobs.queue import Queue
 from convolens.studio.jobs.worker import PID
 
 
@@ -110,7 +111,7 @@ def test_a_training_is_stopped_and_resumed(queue, project):
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "reason"),
+    ("said", "code", "sentence"),
     [
         ("error: a: need b, got c\n", 2, "a: need b, got c"),
         ("Traceback\n  x\nValueError: no\n", 1, "crashed (exit code 1): ValueError: no"),
@@ -118,8 +119,8 @@ def test_a_training_is_stopped_and_resumed(queue, project):
         ("", -9, "ended by SIGKILL, which the system sends when memory runs out"),
     ],
 )
-def test_a_crash_says_what_happened(said, code, reason):
-    assert _reason(said, code) == reason
+def test_a_crash_says_what_happened(said, code, sentence):
+    assert reason(said, code) == sentence
 
 
 def test_progress_is_read_from_the_bars_lines(tmp_path):
@@ -131,6 +132,37 @@ def test_progress_is_read_from_the_bars_lines(tmp_path):
     assert progress.rows == [{"epoch": 1, "loss": 0.5, "accuracy": 0.75}, {"epoch": 2, "loss": 0.25}]
     assert progress.events == [{"event": "begun"}]
     assert progress_of("", None).rows == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "share"),
+    [
+        ("training pictures: 21/24  0:00:21, 0:00:03 left", "training pictures: 21/24", 21 / 24),
+        ("training: 12%  epoch 2/30 loss 0.51  0:00:12, 0:01:28 left", "training: 12%  epoch 2/30 loss 0.51", 0.12),
+        ("reading: so far  0:00:12", "reading: so far", None),
+    ],
+)
+def test_how_far_a_job_is_is_read_from_its_line(line, words, share):
+    about = "vgg16, head alone; 24 pictures to train on; about 0:00:21; into .studio/runs/x"
+    progress = progress_of(f"{about}\n{line}\n", None)
+    assert (progress.words, progress.share) == (words, share)
+    assert progress.about == "vgg16, head alone; 24 pictures to train on; about 0:00:21"
+
+
+def test_how_good_a_classifier_became_is_a_sentence(client, app, project):
+    assert verdict_of("6 pictures: top-1 83.3%, macro-F1 0.8\n").endswith("it classified 5 correctly.")
+    assert verdict_of("1,200 pictures: top-1 50.0%, x").startswith("Of 1,200 validation pictures")
+    assert verdict_of("nothing was measured") == ""
+
+
+def test_labels_that_are_taken_away_are_no_search_for_wrong_ones(waiting, client, app, model):
+    client.post("/take/labels", data={"model": model, "pictures": "photos"})
+    job = app.state.queue.jobs()[0]
+    with app.state.database.writing() as connection:
+        connection.execute("UPDATE job SET state = 'done' WHERE id = ?", (job.id,))
+    page = client.get(f"/jobs/{job.id}").text
+    assert "Download" in page and "Look at what was found" not in page
+    assert outcome(job.kind, 1, "", of_studio=False)[0] == "failed"
 
 
 def test_the_page_of_a_job_follows_it(client, app):

@@ -94,3 +94,17 @@ def test_what_is_in_the_folder_is_found(project):
 )  # fmt: skip
 def test_names_of_uploads_are_ours(given, kept):
     assert safe_name(given) == kept
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_a_form_with_too_many_fields_is_told_how_many_it_may_have(client, multipart):
+    fields = {f"label{number}": "a" for number in range(1001)}
+    sent = {"files": {name: (None, value) for name, value in fields.items()}} if multipart else {"data": fields}
+    answer = client.post("/teach/data", **sent)
+    assert answer.status_code == 400 and "need at most 1,000 fields" in answer.text
+
+
+def test_too_many_files_are_told_how_many_may_come(client):
+    files = [("file", ("a.png", b"")) for _ in range(1001)]
+    answer = client.post("/teach/play", data={"run": "x"}, files=files)
+    assert answer.status_code == 400 and "need at most 500 at once" in answer.text

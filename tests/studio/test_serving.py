@@ -28,7 +28,7 @@ def test_the_printed_address_lets_in_and_ctrl_c_ends_it(tmp_path):
         with pytest.raises(HTTPError, match="403"):
             urlopen(f"{base}/jobs")
         browser = build_opener(HTTPCookieProcessor())
-        assert "Drop a picture" in browser.open(address).read().decode()
+        assert "What would you like to do?" in browser.open(address).read().decode()
         second = subprocess.run(command(tmp_path), capture_output=True, text=True)
         assert second.returncode == 2 and "is being written to by process" in second.stderr
         studio.send_signal(signal.SIGINT)
@@ -44,6 +44,15 @@ def test_a_folder_that_is_not_there_and_a_port_that_is_taken_are_said(tmp_path):
         port = taken.getsockname()[1]
         with pytest.raises(ArgumentError, match=rf"port: cannot listen at 127.0.0.1:{port}: .*give another by --port"):
             serving._listening("127.0.0.1", port)
+
+
+def test_a_studio_starts_without_torch_and_scipy():
+    code = "import sys, convolens.studio.serving; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "convolens.studio.seeing" in loaded
+    assert not loaded & {"torch", "scipy", "matplotlib", "onnxruntime"}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Take away: the model file, what is asked of the command line, and what was made, as a file or a ZIP."""
 
+import time
 from io import BytesIO
 from zipfile import ZipFile
 
 import pytest
 
+from convolens.data import read_data
 from tests.studio.conftest import queued
 
 
@@ -27,6 +29,22 @@ def test_what_is_made_is_the_command_line_that_one_would_type(waiting, client, a
     words = ["predict", model, "photos/dark", "--out", f"{job.folder}/labels", "--as", "label-studio", "--no-pictures"]
     assert job.arguments == words
     assert "Made before" in client.get("/take").text
+
+
+def test_a_data_set_is_written_in_a_format_and_comes_as_a_zip(client, app, project):
+    assert '<option value="photos" selected>' in client.get("/take", params={"data": "photos"}).text
+    client.post("/take/data", data={"data": "photos", "form": "csv"})
+    job = queued(app)
+    assert job.arguments == ["convert", "photos", f"{job.folder}/photos", "--to", "csv"]
+    while not queued(app).is_over:
+        time.sleep(0.1)
+    assert f"/take/made?folder={job.folder}" in client.get(f"/jobs/{job.id}").text
+    answer = client.get("/take/made", params={"folder": job.folder})
+    with ZipFile(BytesIO(answer.content)) as archive:
+        archive.extractall(project.home / "unpacked")
+    assert "Classes go into label-studio, csv, labelme, folders; boxes into" in client.get("/take").text
+    data = read_data(project.home / "unpacked" / "photos")
+    assert (data.class_names, len(data)) == (("dark", "light"), 6)
 
 
 def test_one_file_comes_as_it_is_and_several_as_a_zip(client, project):
@@ -64,6 +82,7 @@ def test_what_cannot_be_made_is_refused(client, app, model):
     for path, form in (
         ("/take/onnx", {"model": "photos"}), ("/take/labels", {"model": model, "pictures": "../x"}),
         ("/take/labels", {"model": model, "pictures": "photos", "form": "word"}),
+        ("/take/data", {"data": "../x"}), ("/take/data", {"data": "photos", "form": "word"}),
     ):  # fmt: skip
         assert client.post(path, data=form).status_code == 400
     assert app.state.queue.jobs() == []

@@ -10,6 +10,7 @@ import convolens as cl
 from convolens.data import read_data
 from convolens.studio.jobs.curves import curves
 from tests.studio.conftest import pixels_in, png, queued
+from tests.studio.gallery_data import coco
 
 GRAY = np.full((20, 20, 3), 99, np.uint8)
 
@@ -40,7 +41,7 @@ def test_pictures_are_added_shown_and_removed(client, project, made):
 def test_pictures_to_draw_boxes_in_are_data_of_a_format_that_is_read(client, project):
     files = [("file", (f"{number}.png", png(GRAY + np.uint8(number)))) for number in range(3)]
     answer = client.post("/teach/data/boxes", data={"name": "street", "classes": "car, bus"}, files=files)
-    assert answer.status_code == 200 and "Draw boxes in .studio/data/street" in answer.text
+    assert answer.status_code == 200 and "Draw boxes in street" in answer.text
     data = read_data(project.data / "street")
     assert (data.kind, data.class_names, len(data.examples)) == ("boxes", ("car", "bus"), 3)
     assert client.get("/teach/data/street").status_code == 400  # no folder for each class
@@ -55,6 +56,7 @@ def test_pictures_to_draw_boxes_in_are_data_of_a_format_that_is_read(client, pro
 
 def test_what_cannot_be_a_class_or_a_picture_is_refused(client, project, made):
     for data, words in (
+        ({"classes": "one"}, "classes: need from 2 to 100 names, got 1"),
         ({"name": "a", "classes": "one"}, "classes: need from 2 to 100 names, got 1"),
         ({"name": "my cups", "classes": "a\nb"}, "name: need one that is not taken"),
         ({"name": "../out", "classes": "a\nb"}, "name: need one that a folder can have"),
@@ -132,6 +134,92 @@ def test_what_a_detector_finds_is_drawn(client, project):
     query = {"run": ".studio/runs/d.safetensors", "file": "photos/dark/0.png"}
     assert client.get("/teach/play", params=query).status_code == 200
     assert Image.open(BytesIO(client.get("/teach/play/answer.jpg", params=query).content)).width >= 64
+
+
+def test_classes_without_a_name_are_called_after_them(client, project):
+    for _ in range(2):
+        client.post("/teach/data", data={"classes": "cat\ndog"})
+    client.post("/teach/data", data={"classes": "\n".join(f"class {number:02}" for number in range(20))})
+    names = sorted(one.name for one in project.data.iterdir())
+    assert names[:2] == ["cat, dog", "cat, dog 2"]
+    assert names[2].startswith("class 00, class 01") and len(names[2]) <= 60
+    assert "cat, dog 2" in client.get("/teach/data/cat,%20dog%202").text
+
+
+def test_one_who_fills_the_last_class_is_led_back_to_it(client, made):
+    client.follow_redirects = False
+    answer = client.post(f"{made}/add", data={"label": "half full"}, files={"file": ("a.png", png(GRAY))})
+    assert answer.headers["location"] == "/teach/data/my%20cups#class-3"
+
+
+@pytest.fixture
+def detector(project):
+    run = project.runs / "street"
+    run.mkdir()
+    cl.detector("resnet18", classes=["car", "van"], width=0.25, size=96).save(run / "best.safetensors")
+    return ".studio/runs/street"
+
+
+def corrected(client, run, file, labels, boxes):
+    return client.post("/teach/play/boxes", data={"run": run, "file": file, "label": labels, "boxes": boxes})
+
+
+def told(folder):
+    data = read_data(folder)
+    return {one.path.name: [(data.class_names[box.label], *box.xyxy) for box in one.boxes] for one in data.examples}
+
+
+def test_wrong_boxes_are_corrected_into_data_that_grows(client, project, detector):
+    before = sorted(project.folder.glob("photos/**/*"))
+    page = client.get("/teach/play", params={"run": detector, "file": "photos/dark/0.png"}).text
+    assert 'id="stage" data-width="64" data-height="48"' in page and 'name="boxes"' in page
+    answer = corrected(client, detector, "photos/dark/0.png", ["car", "van", "car"], ["1 2 30 40", "-5,3,20,90", ""])
+    assert answer.status_code == 200 and "Noted: this is 2 boxes" in answer.text
+    target = project.data / "street-corrected"
+    assert told(target) == {"corrected-0.png": [("car", 1, 2, 30, 40), ("van", 0, 3, 20, 48)]}
+    corrected(client, detector, "photos/light/1.png", ["van"], ["5 5 9 9"])
+    corrected(client, detector, "photos/light/2.png", [], [])  # there is nothing in it
+    corrected(client, detector, "photos/dark/0.png", ["van"], ["1 2 30 40"])  # once more: these hold
+    assert told(target) == {
+        "corrected-0.png": [("van", 1, 2, 30, 40)], "corrected-1.png": [("van", 5, 5, 9, 9)], "corrected-2.png": [],
+    }  # fmt: skip
+    assert [one.name for one in project.data.iterdir()] == ["street-corrected"]
+    assert sorted(project.folder.glob("photos/**/*")) == before
+
+
+def test_wrong_boxes_of_ones_own_data_go_into_a_copy(client, project, detector):
+    coco(project.folder / "street", 4)
+    (project.folder / detector / "config.json").write_text('{"settings": {"data": "street"}}')
+    own = told(project.folder / "street")
+    files = {one: one.read_bytes() for one in (project.folder / "street").rglob("*") if one.is_file()}
+    assert corrected(client, detector, "photos/dark/0.png", ["car"], ["1 2 30 40"]).status_code == 200
+    assert told(project.data / "street-corrected") == own | {"corrected-0.png": [("car", 1, 2, 30, 40)]}
+    assert {one: one.read_bytes() for one in (project.folder / "street").rglob("*") if one.is_file()} == files
+
+
+def test_boxes_that_cannot_be_are_refused_and_leave_the_data_alone(client, project, detector, model):
+    corrected(client, detector, "photos/dark/0.png", ["car"], ["1 2 30 40"])
+    before = told(project.data / "street-corrected")
+    for labels, boxes, words in (
+        (["car"], ["1 2 3"], "need four corners"), (["bus"], ["1 2 3 4"], "label: need one of car, van"),
+        (["car"], ["9 9 1 1"], "inverted box"), (["car"], ["a b c d"], "need four numbers"),
+        (["car", "van"], ["1 2 3 4"], "need a class for each box"), (["car"], ["70 1 90 5"], "box"),
+    ):  # fmt: skip
+        answer = corrected(client, detector, "photos/light/0.png", labels, boxes)
+        assert answer.status_code == 400 and words in answer.text, answer.text
+    assert told(project.data / "street-corrected") == before
+    assert len(list((project.data / "street-corrected").rglob("*.png"))) == 1
+    assert "got a classifier" in corrected(client, model, "photos/dark/0.png", ["dark"], ["1 2 3 4"]).text
+    answer = client.post("/teach/play/correct", data={"run": detector, "file": "photos/dark/0.png", "label": "car"})
+    assert answer.status_code == 400 and "draw boxes" in answer.text
+
+
+def test_a_localizer_is_taught_one_box(client, project):
+    run = project.runs / "one"
+    run.mkdir()
+    cl.localizer(cl.trunk("resnet18", stem="small", width=0.25), classes=["car", "van"]).save(run / "best.safetensors")
+    assert "need one box" in corrected(client, ".studio/runs/one", "photos/dark/0.png", [], []).text
+    assert "1 box." in corrected(client, ".studio/runs/one", "photos/dark/0.png", ["car"], ["1 2 30 40"]).text
 
 
 def test_a_curve_goes_through_the_values():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
 from convolens.cli import run
 from convolens.errors import ArgumentError
@@ -24,7 +25,7 @@ def section(python="doubled = 2 * 21", *, name="sum", budget=60, prepare=lambda:
         commands=("convolens --version",),
         python=python,
         prepare=prepare,
-        show=show or (lambda made: [f"<p>{made['doubled']}</p>"]),
+        show=show or (lambda made: [Markup("<p>{}</p>").format(made["doubled"])]),
         budget_seconds=budget,
     )
 
@@ -115,7 +116,7 @@ def test_labels_of_boxes_side_by_side_do_not_cover_one_another():
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (3, 3), (4, 4), (5, 5), (6, 3), (8, 4)])
 def test_a_row_has_lines_of_equal_length(count, columns):
-    assert f'style="--columns:{columns}"' in figures.row(*["<figure></figure>"] * count)
+    assert f'style="--columns:{columns}"' in figures.row(*[Markup("<figure></figure>")] * count)
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(tmp_path):
@@ -171,3 +172,26 @@ def test_section_names_are_addresses_of_their_own():
 def test_an_unknown_section_is_exit_code_2(capsys, tmp_path):
     assert run(["tour", "--out", str(tmp_path), "--only", "nothing"]) == 2
     assert "error: section: need one of" in capsys.readouterr().err
+
+
+def test_what_a_section_shows_is_escaped_unless_a_template_made_it(tmp_path):
+    hostile = "<script>alert(1)</script>"
+
+    def show(made):
+        gray = np.zeros((8, 8), np.uint8)
+        marks = [figures.Marked((1, 1, 3, 4), hostile)]
+        return [
+            hostile,
+            figures.picture(gray, hostile, describe=hostile, marks=marks),
+            figures.layered(gray, {hostile: gray}, hostile, describe=hostile),
+            figures.sheet([gray], hostile, describe=hostile),
+            figures.sound(np.zeros(800), 8000, hostile),
+            figures.table([hostile], [[hostile, hostile]], hostile),
+            figures.confusion(np.ones((1, 1), int), [hostile], hostile),
+            figures.numbers({hostile: hostile}),
+            figures.named(hostile, hostile),
+        ]
+
+    text = page([visit(section(show=show), tmp_path)], seconds=1.0)
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 23

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
+from markupsafe import Markup
 
 from convolens.evaluation.detections import Curve
 from convolens.evaluation.metrics import reliability
@@ -83,5 +83,5 @@ def mistakes_part(mistakes: Mistakes) -> Part:
     return Part("Worst mistakes", text, [row(*shown)] if shown else [])
 
 
-def _plot(draw: Callable[[Axes], object], caption: str, describe: str) -> str:
-    return f'<div class="plot">{picture(plotted(draw), escape(caption), describe=describe)}</div>'
+def _plot(draw: Callable[[Axes], object], caption: str, describe: str) -> Markup:
+    return Markup('<div class="plot">{}</div>').format(picture(plotted(draw), caption, describe=describe))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from convolens.errors import ArgumentError
@@ -24,6 +24,7 @@ from convolens.models.detect import Detector
 from convolens.models.tap_scores import tap_scores
 from convolens.pages import Part, report, skipped_part
 from convolens.pages.figures import layered, row
+from convolens.pages.figures import named as in_bold
 from convolens.pages.pictures import at_page_size
 from convolens.sources import Stored
 
@@ -47,13 +48,13 @@ class _Prediction:
         return 1 - (known[self.truth] if self.truth is not None else max(known.values()))
 
     @property
-    def words(self) -> str:
+    def words(self) -> Markup:
         """The file, what it shows, and whether that was predicted."""
-        named = max(self.probabilities, key=lambda name: self.probabilities[name])
+        likeliest = max(self.probabilities, key=lambda name: self.probabilities[name])
         if self.truth is None:
-            return f"<b>{escape(named)}</b> {escape(self.path.name)}"
-        right = "is" if named == self.truth else f"predicted as {escape(named)}, is"
-        return f"<b>{right} {escape(self.truth)}</b> {escape(self.path.name)}"
+            return in_bold(likeliest, self.path.name)
+        right = "is" if likeliest == self.truth else f"predicted as {likeliest}, is"
+        return in_bold(f"{right} {self.truth}", self.path.name)
 
 
 class ExplanationPage:
@@ -79,7 +80,7 @@ class ExplanationPage:
         self.model, self.methods, self.options = model, methods, options
         self.at_once = count is not None and count <= MOST
         self._predictions: list[_Prediction] = []
-        self._figures: dict[File, str] = {}
+        self._figures: dict[File, Markup] = {}
         self._held: list[tuple[_Prediction, NDArray[Any]]] = []  # the worst first
         self._skipped: list[tuple[str, str]] = []
 
@@ -118,7 +119,7 @@ class ExplanationPage:
         while len(self._held) > MOST or sum(pixels.nbytes for _, pixels in self._held) > HELD_BYTES:
             self._held.pop()
 
-    def _figures_of(self, worst: Sequence[_Prediction]) -> Iterator[str]:
+    def _figures_of(self, worst: Sequence[_Prediction]) -> Iterator[Markup]:
         held = {one.path: pixels for one, pixels in self._held}
 
         def pixels_of(one: _Prediction) -> NDArray[Any]:
@@ -127,7 +128,7 @@ class ExplanationPage:
         for one, pixels in read_ahead(pixels_of, worst):
             yield self._figure(one, pixels)
 
-    def _figure(self, predicted: _Prediction, pixels: NDArray[Any]) -> str:
+    def _figure(self, predicted: _Prediction, pixels: NDArray[Any]) -> Markup:
         shown, _ = at_page_size(as_rgb8(pixels), (pixels.shape[1], pixels.shape[0]))
         layers = {}
         for one in self._explanations(pixels):

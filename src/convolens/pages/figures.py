@@ -1,18 +1,24 @@
-"""What a page shows, as HTML that needs nothing but itself: pictures and sounds travel inside as data URIs."""
+"""What a page shows, as HTML that needs nothing but itself: pictures and sounds travel inside as data URIs.
+
+The HTML is that of `templates/figures.html`; words are escaped, unless they are `Markup` such as `named` gives.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 
 import numpy as np
 import soundfile
 from jaxtyping import Float, Int, Num
+from markupsafe import Markup
 from PIL import Image
 
+from convolens.pages.fragments import fragment
+
+TEMPLATE = "figures.html"
 _JPEG_QUALITY = 88  # no artefacts to the eye, a tenth of a PNG
 _SMALL = 160  # pixels; up to here an image is shown as the grid it is, and PNG is as small as JPEG
 _WAVE_COLUMNS = 480  # points across a drawn waveform: about one for every two pixels of a wide screen
@@ -21,6 +27,17 @@ _COLUMNS = {6: 3, 9: 3}  # of a row of this number of figures, where neither one
 _MOST_COLUMNS = 5
 # How large a mark's label is beside a picture of a common width on a page, in CSS pixels: labels do not shrink with it.
 _SHOWN_WIDTH, _LETTER_WIDTH, _LABEL_HEIGHT = 250, 8, 18
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A picture as templates want it."""
+
+    source: str
+    width: int
+    height: int
+    describe: str
+    small: bool
 
 
 @dataclass(frozen=True)
@@ -33,16 +50,20 @@ class Marked:
 
 def picture(
     image: Num[np.ndarray, "height width *channels"], caption: str, *, describe: str, marks: Sequence[Marked] = ()
-) -> str:
+) -> Markup:
     """A picture with its caption.
 
     Args:
         image: uint8, `(H, W)` gray or `(H, W, 3)`.
-        caption: HTML.
+        caption: a few words.
         describe: what it shows, for those who cannot see it.
         marks: boxes drawn over it.
     """
-    return _figure(f'<div class="marked">{_image(image, describe)}{_marks(image, marks)}</div>', caption)
+    height, width = image.shape[:2]
+    places = _label_places(marks, width, height)
+    labels = [(text, *(("left", x) if x <= 50 else ("right", 100 - x)), y) for text, x, y in places]
+    boxes = [one.box_xyxy for one in marks]
+    return fragment(TEMPLATE, "picture", _image(image, describe), caption, boxes, labels)
 
 
 def layered(
@@ -51,38 +72,35 @@ def layered(
     caption: str,
     *,
     describe: str,
-) -> str:
+) -> Markup:
     """A picture, and others of its size that lie over it while their names are pointed at; the first, while it is.
 
     Args:
         image: uint8, `(H, W)` gray or `(H, W, 3)`.
         layers: what is drawn over it, by its name.
-        caption: HTML.
+        caption: a few words.
         describe: what the picture shows, for those who cannot see it.
     """
-    names = "".join(
-        f'<li tabindex="0">{escape(name)}{_image(layer, f"{describe}: {name}")}</li>' for name, layer in layers.items()
-    )
-    return _figure(f'<div class="layered">{_image(image, describe)}<ul>{names}</ul></div>', caption)
+    over = [(name, _image(layer, f"{describe}: {name}")) for name, layer in layers.items()]
+    return fragment(TEMPLATE, "layered", _image(image, describe), over, caption)
 
 
-def sheet(images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str, columns: int = 4) -> str:
+def sheet(
+    images: Sequence[Num[np.ndarray, "_ _ *channels"]], caption: str, *, describe: str, columns: int = 4
+) -> Markup:
     """Several pictures under one caption, half as many columns on a phone. Small ones keep their pixels visible."""
-    return _figure(
-        f'<div class="sheet" style="--columns:{columns}">{"".join(_image(image, describe) for image in images)}</div>',
-        caption,
-    )
+    return fragment(TEMPLATE, "sheet", [_image(one, describe) for one in images], columns, caption)
 
 
 def sound(
     samples: Float[np.ndarray, " frames"], rate: int, caption: str, *, axes: tuple[int, float] | None = None
-) -> str:
+) -> Markup:
     """A waveform and a player under it.
 
     Args:
         samples: one channel in [-1, 1].
         rate: frames a second.
-        caption: HTML.
+        caption: a few words.
         axes: how many frames wide and how loud the drawing's edges are, so that several sounds can be compared; by
             default the sound's own length, and 1.
     """
@@ -90,43 +108,36 @@ def sound(
     soundfile.write(file, samples, rate, format="MP3")  # the one compressed format that every browser plays
     source = _data_uri(file.getvalue(), "audio/mpeg")
     frames, loudest = axes or (len(samples), 1.0)
-    wave = _waveform(samples[:frames] / loudest, frames)
-    return _figure(f'{wave}<audio controls preload="metadata" src="{source}"></audio>', caption, "sound")
+    outline = _outline(samples[:frames] / loudest, frames)
+    return fragment(TEMPLATE, "sound", outline, _WAVE_COLUMNS, _WAVE_HEIGHT, source, caption)
 
 
-def row(*figures: str) -> str:
+def row(*figures: Markup) -> Markup:
     """Figures side by side, in lines of equal length; fewer to a line on a narrow screen."""
     count = len(figures)
     columns = _COLUMNS.get(count, count if count <= _MOST_COLUMNS else 4)
-    return f'<div class="row" style="--columns:{columns}">{"".join(figures)}</div>'
+    return fragment(TEMPLATE, "row", figures, columns)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> Markup:
     """A small table; the first cell of each row names it."""
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(name))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in cells)}</tr>'
-        for name, *cells in rows
-    )
-    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    return _figure(f'<div class="scroll"><table><tr>{columns}</tr>{body}</table></div>', caption, "table")
+    return fragment(TEMPLATE, "table", head, rows, caption)
 
 
-def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], caption: str) -> str:
+def confusion(counts: Int[np.ndarray, "classes classes"], classes: Sequence[str], caption: str) -> Markup:
     """A confusion matrix, `counts[truth, named]`, each row shaded by its fraction of the row."""
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(
-            f'<td class="{_kind(truth, named, counts)}" style="--share:{fractions[truth, named]:.3f}">'
-            f"{counts[truth, named]}</td>"
-            for named in range(len(classes))
+    rows = [
+        (
+            name,
+            [
+                (_kind(truth, named, counts), fractions[truth, named], counts[truth, named])
+                for named in range(len(classes))
+            ],
         )
-        + "</tr>"
         for truth, name in enumerate(classes)
-    )
-    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in classes)
-    corner = '<th class="corner">actual ↓ &nbsp; predicted →</th>'
-    return _figure(f'<table class="confusion"><tr>{corner}{columns}</tr>{rows}</table>', caption, "table")
+    ]
+    return fragment(TEMPLATE, "confusion", classes, rows, caption)
 
 
 def _kind(truth: int, named: int, counts: Int[np.ndarray, "classes classes"]) -> str:
@@ -136,39 +147,28 @@ def _kind(truth: int, named: int, counts: Int[np.ndarray, "classes classes"]) ->
     return "miss" if counts[truth, named] else "none"
 
 
-def numbers(values: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
+def numbers(values: Mapping[str, str] | Sequence[tuple[str, str]]) -> Markup:
     """A few large numbers, each with what it means: `{"99.5%": "of 64-pixel crops named rightly"}`, or pairs."""
     pairs = values.items() if isinstance(values, Mapping) else values
-    cells = "".join(f"<div><dt>{escape(value)}</dt><dd>{escape(text)}</dd></div>" for value, text in pairs)
-    return f'<dl class="numbers">{cells}</dl>'
+    return fragment(TEMPLATE, "numbers", list(pairs))
 
 
-def _image(image: Num[np.ndarray, "height width *channels"], describe: str) -> str:
+def named(name: str, words: str = "") -> Markup:
+    """A caption that begins with a name.
+
+    >>> named("<b>", "is bold")
+    Markup('<b>&lt;b&gt;</b> is bold')
+    """
+    return fragment(TEMPLATE, "named", name, words)
+
+
+def _image(image: Num[np.ndarray, "height width *channels"], describe: str) -> _Image:
     height, width = image.shape[:2]
     small = max(height, width) <= _SMALL
     file = BytesIO()
     Image.fromarray(image).save(file, "PNG" if small else "JPEG", quality=_JPEG_QUALITY, optimize=True)
     source = _data_uri(file.getvalue(), "image/png" if small else "image/jpeg")
-    kind = ' class="pixels"' if small else ""
-    return f'<img{kind} src="{source}" width="{width}" height="{height}" alt="{escape(describe)}">'
-
-
-def _marks(image: Num[np.ndarray, "height width *channels"], marks: Sequence[Marked]) -> str:
-    """Boxes as lines over the picture, sharp at every size, and their labels, as large as other text at every size."""
-    if not marks:
-        return ""
-    height, width = image.shape[:2]
-    boxes = []
-    for mark in marks:
-        x1, y1, x2, y2 = mark.box_xyxy
-        boxes.append(f'<rect x="{x1}" y="{y1}" width="{x2 - x1}" height="{y2 - y1}"/>')
-    drawing = f'<svg class="marks" viewBox="0 0 {width} {height}" aria-hidden="true">{"".join(boxes)}</svg>'
-    labels = [
-        f'<span class="mark" style="{"left" if x <= 50 else "right"}:{x if x <= 50 else 100 - x:.1f}%;top:{y:.1f}%">'
-        f"{escape(text)}</span>"
-        for text, x, y in _label_places(marks, width, height)
-    ]
-    return drawing + "".join(labels)
+    return _Image(source, width, height, describe, small)
 
 
 def _label_places(marks: Sequence[Marked], width: int, height: int) -> Iterator[tuple[str, float, float]]:
@@ -195,16 +195,12 @@ def _free(left: float, right: float, top: float, high: float, taken: Sequence[tu
     return all(right <= first or last <= left or abs(top - y) >= high for first, last, y in taken)
 
 
-def _figure(content: str, caption: str, kind: str = "picture") -> str:
-    return f'<figure class="{kind}">{content}<figcaption>{caption}</figcaption></figure>'
-
-
 def _data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _waveform(samples: Float[np.ndarray, " frames"], width: int) -> str:
-    """The envelope as one SVG path in the text's color, so that it suits light and dark."""
+def _outline(samples: Float[np.ndarray, " frames"], width: int) -> str:
+    """The envelope as the points of an SVG path, to be filled in the text's color, so that it suits light and dark."""
     padded = np.pad(samples, (0, width - len(samples)))
     starts = np.linspace(0, width, _WAVE_COLUMNS, endpoint=False).astype(int)
     high = np.maximum.reduceat(padded, starts).clip(0, 1)
@@ -212,8 +208,4 @@ def _waveform(samples: Float[np.ndarray, " frames"], width: int) -> str:
     middle = _WAVE_HEIGHT / 2
     there = [f"{x} {middle - 0.4 - y * middle:.1f}" for x, y in enumerate(high)]
     back = [f"{x} {middle + 0.4 - low[x] * middle:.1f}" for x in reversed(range(_WAVE_COLUMNS))]
-    outline = "L".join([*there, *back])
-    return (
-        f'<svg class="wave" viewBox="0 0 {_WAVE_COLUMNS} {_WAVE_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path d="M{outline}Z"/></svg>'
-    )
+    return "L".join([*there, *back])

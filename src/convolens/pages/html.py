@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
-from string import Template
+
+from markupsafe import Markup
 
 from convolens import __version__
 from convolens.errors import printable
 from convolens.pages.figures import table
+from convolens.pages.fragments import filled, own_text
 
 # Control characters but for line breaks and tabs, what turns the direction of writing, bytes that are not UTF-8.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -20,25 +20,22 @@ MOST_SKIPPED = 100  # files that a page names
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a page: its title, a sentence or two as plain text, and figures as `figures.py` makes them."""
+    """A part of a page: its title, a sentence or two as plain text, and figures as `figures.py` makes them.
+
+    A figure that is no `Markup` is taken for text, and escaped.
+    """
 
     title: str
     text: str = ""
-    figures: Sequence[str] = ()
+    figures: Sequence[Markup] = ()
 
 
 def report(title: str, lead: str, parts: Sequence[Part]) -> str:
-    """The page as HTML. Title, lead and the parts' words are plain text; their figures are HTML already.
+    """The page as HTML. Title, lead and the parts' words are plain text.
 
     What no reader sees in names, such as control characters and bytes that are not UTF-8, is shown as escapes.
     """
-    page = Template((files("convolens.pages") / "report.html").read_text(encoding="utf-8")).substitute(
-        title=escape(title),
-        lead=escape(lead),
-        style=page_style(),
-        version=escape(__version__),
-        parts="".join(map(_part, parts)),
-    )
+    page = filled("report.html", title=title, lead=lead, style=page_style(), version=__version__, parts=parts)
     return visible(page)
 
 
@@ -58,11 +55,6 @@ def skipped_part(files: Sequence[tuple[str, str]]) -> list[Part]:
     return [Part("Skipped", text, [table(("file", "reason"), rows, "")])] if files else []
 
 
-def page_style() -> str:
-    """The style sheet that all pages have."""
-    return (files("convolens.pages") / "page.css").read_text(encoding="utf-8")
-
-
-def _part(part: Part) -> str:
-    text = f'<div class="prose"><p>{escape(part.text)}</p></div>' if part.text else ""
-    return f'<section><h2>{escape(part.title)}</h2>{text}<div class="shown">{"".join(part.figures)}</div></section>'
+def page_style() -> Markup:
+    """The style sheet that all pages have: the colors and letters of the studio's too, and what is of pages alone."""
+    return own_text("convolens.pages", "static/look.css") + own_text("convolens.pages", "page.css")

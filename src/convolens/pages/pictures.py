@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
+from markupsafe import Markup
 from PIL import Image
 
 from convolens.errors import UNREADABLE
@@ -27,7 +27,7 @@ class Labeled(NamedTuple):
     label: str = ""
 
 
-def file_picture(path: Path | Stored, boxes: Sequence[Labeled] = (), caption: str = "") -> Iterator[str]:
+def file_picture(path: Path | Stored, boxes: Sequence[Labeled] = (), caption: str = "") -> Iterator[Markup]:
     """The picture's figure, its name and the caption below it; nothing where the file cannot be read."""
     try:
         pixels, size = read_rgb8(path, at_least=SHOWN_SIDE)
@@ -36,7 +36,7 @@ def file_picture(path: Path | Stored, boxes: Sequence[Labeled] = (), caption: st
     shown, scale = at_page_size(pixels, size)
     marks = [Marked(_drawable(one.box_xyxy, scale), one.label) for one in boxes if all(map(isfinite, one.box_xyxy))]
     words = f"{path.name}{': ' * bool(caption)}{caption}"
-    yield picture(shown, escape(words), describe=words, marks=marks)
+    yield picture(shown, words, describe=words, marks=marks)
 
 
 def at_page_size(

@@ -14,7 +14,6 @@ from convolens.errors import need_package
 for _module, _package in (
     ("fastapi", "fastapi"),
     ("uvicorn", "uvicorn"),
-    ("jinja2", "jinja2"),
     ("python_multipart", "python-multipart"),
 ):
     if find_spec(_module) is None:

@@ -11,7 +11,7 @@ from sqlite3 import OperationalError
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -25,10 +25,17 @@ from convolens.studio.gallery.thumbnails import Thumbnails
 from convolens.studio.jobs.queue import Queue
 from convolens.studio.project import Project
 from convolens.studio.rendering import page
-from convolens.studio.screens import data, drop, jobs, model, restyle, take, teach
+from convolens.studio.screens import data, drop, jobs, model, restyle, start, take, teach
+from convolens.studio.uploads import MOST_FILES
 
-SCREENS = (drop, teach, data, model, restyle, take, jobs)  # each has a `router` and its `TABS`
+SCREENS = (start, drop, teach, data, model, restyle, take, jobs)  # each has a `router` and its `TABS`
 CANNOT = 400  # what the user can mend
+# What the parser of forms says where there are more than 1,000 of a kind, and what is meant.
+TOO_MANY = {
+    "Too many fields": "form: need at most 1,000 fields, got more: a picture may have some 490 boxes here; "
+    "mend one with more in its file of annotations",
+    "Too many files": f"files: need at most {MOST_FILES} at once, got more than 1,000",
+}
 
 
 def create_app(project: Project) -> FastAPI:
@@ -57,19 +64,15 @@ def create_app(project: Project) -> FastAPI:
     app.state.thumbnails = Thumbnails(project.home)
     app.state.heat = Heat()
     app.state.tabs = [tab for screen in SCREENS for tab in screen.TABS]
-    app.mount("/static", StaticFiles(directory=Path(str(files("convolens.studio") / "static"))), "static")
+    own = Path(str(files("convolens.studio") / "static"))
+    app.mount("/static", StaticFiles(directory=own, packages=[("convolens.pages", "static")]), "static")
     for screen in SCREENS:
         app.include_router(screen.router)
-    app.add_api_route("/", _home, include_in_schema=False)
     app.add_exception_handler(ConvolensError, _refused)
     app.add_exception_handler(OperationalError, _busy)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _missing)
     return app
-
-
-def _home(request: Request) -> Response:
-    return RedirectResponse(request.app.state.tabs[0].address, 303)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -91,7 +94,9 @@ async def _misunderstood(request: Request, error: Exception) -> Response:
 
 async def _missing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problem(request, str(error.detail), error.status_code)
+    said = str(error.detail)
+    return _problem(request, next((words for begin, words in TOO_MANY.items() if said.startswith(begin)), said),
+                    error.status_code)  # fmt: skip
 
 
 def _problem(request: Request, sentence: str, status: int) -> Response:

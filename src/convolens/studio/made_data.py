@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fastapi import UploadFile
 
-from convolens.data import FORMATS, DataSet, Example, read_data
-from convolens.data.conversion import convert
+from convolens.data import FORMATS, DataSet, Example
 from convolens.data.conversion.converting import write_data
-from convolens.errors import ArgumentError, ConvolensError, DataError
+from convolens.errors import ArgumentError, ConvolensError
 from convolens.media.files import make_folder
 from convolens.studio.pictures import need_size
 from convolens.studio.project import Project
@@ -23,8 +20,6 @@ from convolens.studio.uploads import keep
 
 MOST_CLASSES = 100  # that are made at once
 MOST_NAME = 60  # letters
-MOST_COPIED = 20_000  # pictures of somebody's data that are copied for one correction
-CONFIG = "config.json"  # of a run: what it was trained on
 _FORBIDDEN = set('/\\:*?"<>|')  # in names of folders, on one system or another
 
 
@@ -37,7 +32,7 @@ class Class:
 
 
 def make(project: Project, name: str, classes: Iterable[str]) -> Path:
-    """A new data set with empty classes.
+    """A new data set with empty classes, called after them where it is given no name.
 
     Raises:
         ArgumentError: fewer than two classes, a name that cannot be a folder's, or one that is taken.
@@ -45,11 +40,9 @@ def make(project: Project, name: str, classes: Iterable[str]) -> Path:
     names = list(dict.fromkeys(filter(None, map(str.strip, classes))))
     if not 2 <= len(names) <= MOST_CLASSES:
         raise ArgumentError(f"classes: need from 2 to {MOST_CLASSES} names, got {len(names)}")
-    folder = project.data / _folder_name(name)
-    if folder.exists():
-        raise ArgumentError(f"name: need one that is not taken, got {name!r}")
     for one in names:
         _folder_name(one)
+    folder = _new_folder(project, name) if name.strip() else _called_after(project, names)
     for one in names:
         make_folder(folder / one)
     return folder
@@ -65,9 +58,7 @@ def make_with_boxes(project: Project, name: str, classes: Iterable[str], uploads
     names = list(dict.fromkeys(filter(None, map(str.strip, classes))))
     if not 1 <= len(names) <= MOST_CLASSES:
         raise ArgumentError(f"classes: need from 1 to {MOST_CLASSES} names, got {len(names)}")
-    folder = project.data / _folder_name(name)
-    if folder.exists():
-        raise ArgumentError(f"name: need one that is not taken, got {name!r}")
+    folder = _new_folder(project, name)
     with TemporaryDirectory(dir=project.home) as draft:
         kept = _kept(uploads, Path(draft))
         examples = tuple(Example(one, ()) for one in kept)
@@ -75,6 +66,21 @@ def make_with_boxes(project: Project, name: str, classes: Iterable[str], uploads
         [coco] = (one for one in FORMATS if one.name == "coco")
         write_data(data, folder, coco, link=False, progress=False)
     return folder
+
+
+def _new_folder(project: Project, name: str) -> Path:
+    folder = project.data / _folder_name(name)
+    if folder.exists():
+        raise ArgumentError(f"name: need one that is not taken, got {name!r}")
+    return folder
+
+
+def _called_after(project: Project, classes: Sequence[str]) -> Path:
+    """`cat, dog`, as far as a name may be long, and a number behind it where that is taken."""
+    name = ", ".join(classes)
+    name = name if len(name) <= MOST_NAME - 4 else f"{name[: MOST_NAME - 5].rstrip(', ')}…"
+    names = (name if number == 1 else f"{name} {number}" for number in count(1))
+    return next(folder for one in names if not (folder := project.data / one).exists())
 
 
 def is_of_classes(folder: Path) -> bool:
@@ -97,6 +103,13 @@ def made(project: Project, name: str) -> Path:
 def all_made(project: Project) -> list[Path]:
     """Data made here, by name."""
     return sorted(one for one in project.data.iterdir() if one.is_dir() and not one.name.startswith("."))
+
+
+def offered_data(project: Project) -> list[str]:
+    """What may be data: what was made here, then the folders and annotations in the project's folder."""
+    inside = [one for one in sorted(project.folder.iterdir()) if not one.name.startswith(".")]
+    plain = [one for one in inside if one.is_dir() or one.suffix.lower() in (".csv", ".json", ".yaml", ".xml")]
+    return [project.name_of(one) for one in (*all_made(project), *plain)]
 
 
 def classes_of(folder: Path) -> list[Class]:
@@ -154,58 +167,6 @@ def remove(folder: Path, label: str, picture: str) -> None:
     if not (_is_plain(picture) and found.is_file()):
         raise ArgumentError(f"picture: need one of the class {label}, got {picture!r}")
     found.unlink()
-
-
-def data_of(project: Project, run: Path) -> Path | None:
-    """What a run was trained on; None where it does not say, or it is no longer there."""
-    try:
-        said = json.loads((run / CONFIG).read_text(encoding="utf-8"))["settings"]["data"]
-        found = (project.folder / said).resolve()  # where jobs are run
-        return found if found.exists() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def to_correct(project: Project, run: Path, classes: Sequence[str]) -> Path:
-    """Made data that corrections of a run's answers go into.
-
-    It is what the run was trained on, where that was made here; else a copy of that in the project's own folder, made
-    for the first correction; else new data with the model's classes.
-
-    Args:
-        project: whose it is.
-        run: the run's folder, or a model's file.
-        classes: what the model tells apart.
-
-    Raises:
-        DataError: a copy would be too large.
-    """
-    source = data_of(project, run)
-    if source is not None and source.parent == project.data:
-        return source
-    target = project.data / f"{(source or run).stem}-corrected"
-    if target.is_dir():
-        return target
-    if source is None:
-        return make(project, target.name, classes)
-    data = read_data(source)
-    if data.kind != "label":
-        raise DataError(
-            f"{source}: need one class for each picture to correct one here, got {data.kind}; Mend has boxes"
-        )
-    if len(data) > MOST_COPIED:
-        raise DataError(
-            f"{source}: need at most {MOST_COPIED:,} pictures to copy for a correction, got {len(data):,}; "
-            "mend its labels instead"
-        )
-    convert(source, target, to="folders", progress=False)
-    return target
-
-
-def correct(folder: Path, label: str, picture: Path) -> None:
-    """Puts a picture into a class of made data, as a copy. Raises an ArgumentError where there is no such class."""
-    target = class_folder(folder, label) / f"corrected-{secrets.token_hex(4)}{picture.suffix}"
-    shutil.copyfile(picture, target)
 
 
 def _folder_name(name: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
+from convolens.pages import fragments
 from convolens.pages.html import visible
 from convolens.progress import clock
 
@@ -39,11 +40,8 @@ def page(request: Request, template: str, /, status: int = 200, **values: Any) -
 
 @cache
 def environment() -> Environment:
-    """The templates, with what they may call."""
-    made = Environment(
-        loader=PackageLoader("convolens.studio"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    """The studio's templates and those of pages, with what they may call."""
+    made = fragments.environment("convolens.studio")
     made.filters["clock"] = clock
     made.filters["command"] = command
     made.filters["list_pair"] = lambda text: (text, text)

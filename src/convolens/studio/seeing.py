@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convolens.studio.pictures import pixels_of
-from convolens.trunks.receptive import ReceptiveField
+
+if TYPE_CHECKING:
+    from convolens.trunks.receptive import ReceptiveField
 
 SIDE = 384  # pixels of the longer side that a trunk gets: VGG16 takes about a second for it
 MOST_MAPS = 24  # of a tap that are kept, the strongest

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convolens.pages.figures import picture, row
+from markupsafe import Markup
+
+from convolens.pages.figures import named, picture, row
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     return [
         row(
-            picture(made["photo"], "<b>The photo.</b>", describe="A red cup of coffee on its saucer, from above"),
-            picture(made["soft"], "<b>σ = 2 pixels.</b> The grain of the table is gone.", describe="The cup, blurred"),
-            picture(made["softer"], "<b>σ = 5.</b> Only large things keep edges.", describe="The cup, blurred more"),
-            picture(made["vague"], "<b>σ = 12 pixels.</b> Cup and saucer remain as masses of light and colour.",
+            picture(made["photo"], named("The photo."), describe="A red cup of coffee on its saucer, from above"),
+            picture(made["soft"], named("σ = 2 pixels.", "The grain of the table is gone."),
+                    describe="The cup, blurred"),
+            picture(made["softer"], named("σ = 5.", "Only large things keep edges."), describe="The cup, blurred more"),
+            picture(made["vague"], named("σ = 12 pixels.", "Cup and saucer remain as masses of light and colour."),
                     describe="The cup, blurred so far that only light and colour are left"),
-            picture(made["light"], "<b>σ = 40.</b> The light in the room.",
+            picture(made["light"], named("σ = 40.", "The light in the room."),
                     describe="Brown and dark fields that run into one another"),
-            picture(made["panned"], "<b>0 down, 12 across.</b> As if the camera had turned.",
+            picture(made["panned"], named("0 down, 12 across.", "As if the camera had turned."),
                     describe="The cup, smeared to the left and right"),
         )
     ]  # fmt: skip

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from convolens.boxes import corners_of
 from convolens.data import read_data
 from convolens.media.images import read_image
-from convolens.pages.figures import Marked, picture, row
+from convolens.pages.figures import Marked, named, picture, row
 from convolens.tour.pictures import copy_whole
 from convolens.tour.section import Section
 
@@ -29,7 +30,7 @@ def _prepare() -> None:
     Path("digits", MODEL).replace(MODEL)
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     model, photos, found = made["model"], made["photos"], made["found"]
     seen = [
         picture(read_image(photo), f"{_digits(len(one))} found.", describe="Handwritten digits, each in a box",
@@ -38,14 +39,14 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
         for photo, one in zip(photos, found, strict=True)
     ]  # fmt: skip
     why = [
-        picture(one.overlay(), f"<b>Why {one.label}?</b>", marks=[_marked(np.array(one.found_xyxy), one.label)],
+        picture(one.overlay(), named(f"Why {one.label}?"), marks=[_marked(np.array(one.found_xyxy), one.label)],
                 describe=f"Warm colours on what made the detector see a {one.label}")
         for one in made["why"]
     ]  # fmt: skip
     return [row(*seen), row(*why), row(*_levels(model, max(photos, key=lambda photo: len(_matched(model, photo)))))]
 
 
-def _levels(model: Any, photo: Path) -> list[str]:
+def _levels(model: Any, photo: Path) -> list[Markup]:
     """The default boxes at one cell, and those matched to a digit of the photo, for each map with a matched one."""
     pixels = read_image(photo)
     corners = corners_of(model.defaults.boxes) * np.array([pixels.shape[1], pixels.shape[0]] * 2, np.float32)
@@ -54,11 +55,12 @@ def _levels(model: Any, photo: Path) -> list[str]:
         level, first = model.defaults.levels[number], model.defaults.firsts[number]
         cell = int(_SHAPES_AT * level.rows) * level.columns + int(_SHAPES_AT * level.columns)
         shapes = first + cell * len(level.shapes) + np.arange(len(level.shapes))
-        words = f"<b>{level.columns} × {level.rows} cells</b>, {_boxes(len(level.shapes))} at each. "
-        those = f"<b>{level.columns} × {level.rows} cells.</b> {len(objects)} of {level.count:,} are matched to "
-        those += f"{_digits(len(set(objects.values())))}."
+        cells = f"{level.columns} × {level.rows} cells"
+        words = named(cells, f", {_boxes(len(level.shapes))} at each. Those of one cell.")
+        digits = _digits(len(set(objects.values())))
+        those = named(f"{cells}.", f"{len(objects)} of {level.count:,} are matched to {digits}.")
         ones.append(
-            picture(pixels, words + "Those of one cell.", marks=[_marked(corners[box]) for box in shapes],
+            picture(pixels, words, marks=[_marked(corners[box]) for box in shapes],
                     describe="Boxes of several shapes around one point")
         )  # fmt: skip
         matched.append(

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from convolens.pages.figures import picture, row
+from convolens.pages.figures import named, picture, row
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 
 _GAIN = 3.0  # as in the command: the table's grain is faint, and the point is that Sobel sees it
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     from convolens.effects.pictures.edge_pictures import edge_picture
 
     sobel = edge_picture(made["photo"], gain=_GAIN)
@@ -24,20 +25,21 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
     learned = np.round(255 * made["learned"]).astype(np.uint8)
     return [
         row(
-            picture(sobel, "<b>Sobel.</b> Wherever brightness changes, be it the rim of the cup or the grain of the "
-                    "wood.", describe="White lines on black: cup, saucer, spoon, and all the grain of the table"),
-            picture(learned, "<b>Learned.</b> The outlines of things. The grain is left out.",
+            picture(sobel, named("Sobel.", "Wherever brightness changes, be it the rim of the cup or the grain of the "
+                    "wood."), describe="White lines on black: cup, saucer, spoon, and all the grain of the table"),
+            picture(learned, named("Learned.", "The outlines of things. The grain is left out."),
                     describe="White lines on black: the outlines of cup, saucer and spoon, hardly any grain"),
         ),
         row(
-            picture(_in_bytes(made["fine"]), "<b>Canny’s lines</b>, one pixel wide, of detail from a pixel up.",
+            picture(_in_bytes(made["fine"]), named("Canny’s lines", ", one pixel wide, of detail from a pixel up."),
                     describe="Thin white lines: outlines and much of the grain"),
-            picture(_in_bytes(made["coarse"]), "<b>The same of detail from 4 pixels up.</b> Most of the grain is gone.",
+            picture(_in_bytes(made["coarse"]),
+                    named("The same of detail from 4 pixels up.", "Most of the grain is gone."),
                     describe="Thin white lines: the large outlines of cup, saucer and spoon"),
-            picture(spots, "<b>Where brightness bends</b> at a size of 3 pixels: dark where the picture has bright "
-                    "lines and spots, bright where it has dark ones.",
+            picture(spots, named("Where brightness bends", "at a size of 3 pixels: dark where the picture has bright "
+                    "lines and spots, bright where it has dark ones."),
                     describe="Grey relief of the cup, its rims drawn as dark and bright double lines"),
-            picture(detail, "<b>One blur minus another</b>: detail of about 8 pixels, and nothing else.",
+            picture(detail, named("One blur minus another", ": detail of about 8 pixels, and nothing else."),
                     describe="Soft grey relief in which the spoon and the rims stand out"),
         ),
     ]  # fmt: skip

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from convolens.media.images import read_image, write_image
-from convolens.pages.figures import numbers, picture, row
+from convolens.pages.figures import named, numbers, picture, row
 from convolens.tour.section import Section
 from convolens.tour.surfaces import SURFACES, mosaic
 from convolens.tour.textures import MODEL, TRAIN, write_training_crops
@@ -22,17 +23,17 @@ def _prepare() -> None:
         exec(TRAIN, {})
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     found = made["found"]
-    named = np.argmax([found[name].heatmap for name in SURFACES], axis=0)
-    agreeing = float((named == mosaic()[1]).mean())
+    likeliest = np.argmax([found[name].heatmap for name in SURFACES], axis=0)
+    agreeing = float((likeliest == mosaic()[1]).mean())
     return [
         row(
-            picture(read_image("mosaic.png"), "<b>The picture.</b> Brick, grass and gravel of the test set.",
+            picture(read_image("mosaic.png"), named("The picture.", "Brick, grass and gravel of the test set."),
                     describe="Brick on the left, grass on the right, a disc of gravel in the middle"),
-            *(picture(found[name].overlay(), f"<b>Where is {name}?</b>", describe=f"Warm colours where {name} is")
+            *(picture(found[name].overlay(), named(f"Where is {name}?"), describe=f"Warm colours where {name} is")
               for name in SURFACES),
-            picture(made["rather"].overlay(), "<b>Why grass rather than brick?</b> The difference of two maps.",
+            picture(made["rather"].overlay(), named("Why grass rather than brick?", "The difference of two maps."),
                     describe="Warm colours where grass was found, none on the brick"),
         ),
         numbers({f"{agreeing:.0%}": "of all pixels are where the map of their own surface is the strongest"}),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from convolens.tour.section import Section
 
 
@@ -18,7 +20,7 @@ class Visit:
 
     section: Section
     seconds: float
-    figures: Sequence[str] = ()
+    figures: Sequence[Markup] = ()
     failure: Exception | None = None
 
     @property
@@ -44,7 +46,7 @@ def visit(section: Section, folder: Path) -> Visit:
     return Visit(section, time.perf_counter() - start, figures)
 
 
-def _figures(section: Section, folder: Path) -> Sequence[str]:
+def _figures(section: Section, folder: Path) -> Sequence[Markup]:
     variables: dict[str, Any] = {}
     with chdir(folder):
         section.prepare()

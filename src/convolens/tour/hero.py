@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from convolens.convolution import convolve
@@ -15,11 +16,11 @@ _FLOORS = (_HEIGHT + 12, 2 * _HEIGHT + 12)  # where the stems of the two rows st
 _SECONDS = 12
 
 
-def hero() -> str:
+def hero() -> Markup:
     """An SVG in which a window slides over a noisy signal and writes each revised point; it moves by CSS alone."""
     signal = _signal()
     revised = convolve(signal, _KERNEL, "same", boundary="symmetric")
-    return (
+    return Markup(  # numbers alone are put in
         f'<figure class="hero"><svg viewBox="0 0 {_POINTS * _STEP} {_FLOORS[1] + 4}" role="img" aria-label="A window '
         f'of five points slides along a noisy signal; below it each point is replaced by a mean of its neighbours.">'
         f'<g class="before">{_stems(signal, _FLOORS[0])}</g>'

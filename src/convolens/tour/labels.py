@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from convolens.media.images import read_image
 from convolens.pages.figures import numbers, row, sheet
 from convolens.tour.section import Section
@@ -27,7 +29,7 @@ def _prepare() -> None:
             crop.rename(Path("labels/train", other, f"really-{name}-{crop.name}"))
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     found, before, after = made["found"], made["before"], made["after"]
     shown = [read_image(one.path) for one in found.suspects[:_SHOWN]]
     changed = len(list(Path("labels/train").rglob("really-*")))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from convolens.media.images import read_image
-from convolens.pages.figures import Marked, numbers, picture, row
+from convolens.pages.figures import Marked, named, numbers, picture, row
 from convolens.tour.hidden import write_hidden
 from convolens.tour.section import Section
 
@@ -19,7 +21,7 @@ def _prepare() -> None:
     write_hidden("hidden/test", _TEST, test=True)
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     metrics = made["run"].metrics
     pictures = [
         picture(read_image(photo), _caption(one), describe="A small photo, perhaps with a digit on it",
@@ -37,7 +39,7 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _caption(found: Any) -> str:
-    return f"<b>{found.label}</b>, score {found.score:.0%}." if found.label else "<b>None.</b>"
+    return named(f"{found.label}", f", score {found.score:.0%}.") if found.label else named("None.")
 
 
 def _whole(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:

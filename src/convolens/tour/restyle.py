@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from convolens.media.images import read_image, write_image
-from convolens.pages.figures import numbers, picture, row
+from convolens.pages.figures import named, numbers, picture, row
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 
@@ -20,13 +22,13 @@ def _prepare() -> None:
     write_image("wall.png", read_image("brick.png")[:320, :320])
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     steps = made["steps"]
     return [
         row(
-            picture(read_image("coffee.png"), "<b>The content.</b>", describe="A cup of coffee on a wooden table"),
-            picture(read_image("wall.png"), "<b>The style.</b> A brick wall.", describe="Bricks"),
-            picture(made["restyled"], "<b>The content in that style.</b>",
+            picture(read_image("coffee.png"), named("The content."), describe="A cup of coffee on a wooden table"),
+            picture(read_image("wall.png"), named("The style.", "A brick wall."), describe="Bricks"),
+            picture(made["restyled"], named("The content in that style."),
                     describe="The cup, its outlines and shades drawn as if cut from brick"),
         ),
         numbers({

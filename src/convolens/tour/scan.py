@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from markupsafe import Markup
 
 from convolens.features.scan import draw_scan
 from convolens.media.images import read_image, write_image
-from convolens.pages.figures import numbers, picture, row
+from convolens.pages.figures import named, numbers, picture, row
 from convolens.tour.section import Section
 from convolens.tour.surfaces import SURFACES, mosaic
 from convolens.tour.textures import MODEL, TRAIN, write_training_crops
@@ -27,14 +28,14 @@ def _prepare() -> None:
         exec(TRAIN, {})
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     image, scanner, scores = read_image("mosaic.png"), made["scanner"], made["scores"]
     likely = scores.softmax(dim=1)[0].numpy()
     agreeing, compared = _agreement(made)
     return [
         row(
             *(picture(draw_scan(image, likely[number], window=_WINDOW, stride=scanner.stride),
-                      f"<b>{name.capitalize()}</b> by windows of {_WINDOW} pixels.",
+                      named(f"{name.capitalize()}", f"by windows of {_WINDOW} pixels."),
                       describe=f"Warm colours over the part of the mosaic that shows {name}")
               for number, name in enumerate(SURFACES)),
         ),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 
 @dataclass(frozen=True)
 class Section:
@@ -22,7 +24,7 @@ class Section:
         commands: one command line each, as typed in the tour's folder.
         python: the same in Python; its variables go to `show`.
         prepare: writes the files that commands and Python read.
-        show: turns the variables of `python` into figures (HTML, see `figures`).
+        show: turns the variables of `python` into figures (see `pages.figures`).
         budget_seconds: what prepare, python and show may take together on two cores.
     """
 
@@ -32,5 +34,5 @@ class Section:
     commands: Sequence[str]
     python: str
     prepare: Callable[[], None]
-    show: Callable[[Mapping[str, Any]], Sequence[str]]
+    show: Callable[[Mapping[str, Any]], Sequence[Markup]]
     budget_seconds: int

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from convolens.effects.sounds.room_response import room_response
 from convolens.media.audio import write_audio
-from convolens.pages.figures import sound
+from convolens.pages.figures import named, sound
 from convolens.tour.melody import melody
 from convolens.tour.section import Section
 
@@ -23,17 +24,19 @@ def _prepare() -> None:
     write_audio(Path("church.wav"), room_response(_RATE, seconds=2.5), _RATE)
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     found = made["found"]
     axes = len(made["canon"]), float(np.abs(made["canon"]).max())
+    taken_out = " and ".join(f"after {d:.4g} s at {w:.3f}" for d, w in zip(*found, strict=True))
     captions = {
-        "samples": "<b>The tune</b>, on plucked strings.",
-        "echoed": "<b>With an echo</b> after 0.3 s and a fainter one after 0.6 s.",
-        "canon": "<b>As a round</b> of three voices: the same operation, with later and equally strong echoes.",
-        "church": "<b>In a church</b>, which is noise that dies away in two and a half seconds.",
-        "cleaned": "<b>The echo taken out again</b>: found "
-        + " and ".join(f"after {d:.4g} s at {w:.3f}" for d, w in zip(*found, strict=True))
-        + f"; what is left of it is {-_decibels(made):.0f} dB quieter than it was.",
+        "samples": named("The tune", ", on plucked strings."),
+        "echoed": named("With an echo", "after 0.3 s and a fainter one after 0.6 s."),
+        "canon": named("As a round", "of three voices: the same operation, with later and equally strong echoes."),
+        "church": named("In a church", ", which is noise that dies away in two and a half seconds."),
+        "cleaned": named(
+            "The echo taken out again",
+            f": found {taken_out}; what is left of it is {-_decibels(made):.0f} dB quieter than it was.",
+        ),
     }
     return [sound(_mono(made[name]), _RATE, caption, axes=axes) for name, caption in captions.items()]
 

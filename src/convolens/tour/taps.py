@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from convolens.pages.figures import Marked, picture, row, sheet, table
+from convolens.pages.figures import Marked, named, picture, row, sheet, table
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 
@@ -22,7 +23,7 @@ _CAPTIONS = {
 }
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     trunk, maps = made["trunk"], {tap: found[0].numpy() for tap, found in made["maps"].items()}
     seen = [
         Marked(trunk.trace(tap, found.shape[1] // 2, number * found.shape[2] // 4), tap)
@@ -41,7 +42,7 @@ def _show(made: Mapping[str, Any]) -> Sequence[str]:
                   "Sizes in pixels of the photo; a tap’s stride says how many pixels lie between two of its points."),
         ),
         *(
-            sheet([_colored(one) for one in _distinct(found)], f"<b>{tap}</b> {_CAPTIONS[tap]}",
+            sheet([_colored(one) for one in _distinct(found)], named(f"{tap}", f"{_CAPTIONS[tap]}"),
                   describe=f"Four feature maps of {tap}")
             for tap, found in maps.items()
         ),

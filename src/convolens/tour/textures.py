@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from convolens.media.images import read_image
 from convolens.pages.figures import confusion, numbers, row, sheet
@@ -39,7 +40,7 @@ def _prepare() -> None:
         write_crops(f"surfaces/test{size}", size, count, test=True)
 
 
-def _show(made: Mapping[str, Any]) -> Sequence[str]:
+def _show(made: Mapping[str, Any]) -> Sequence[Markup]:
     large, small = made["large"], made["small"]
     crops = [
         read_image(Path(f"surfaces/test{size}", name, f"{size}-000.png")) for size in (64, 32) for name in SURFACES

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from convolens.data import Example
 from convolens.data.doctor.annotations import corners
@@ -120,19 +121,19 @@ def _row(instance: Instance, folder: Path) -> tuple[str, str]:
     return str(where), instance.text.removeprefix(f"{instance.path}: ").replace(f"{folder}/", "")
 
 
-def _pictures(instances: Sequence[Instance]) -> Iterator[str]:
+def _pictures(instances: Sequence[Instance]) -> Iterator[Markup]:
     for instance in instances:
         for path in (instance.path, *([instance.other] if instance.other else [])):
             yield from file_picture(path, [Labeled(instance.box)] if instance.box else [])
 
 
-def _samples(found: Diagnosis) -> Iterator[str]:
+def _samples(found: Diagnosis) -> Iterator[Markup]:
     examples, names = found.data.examples, found.data.class_names
     chosen = [examples[at] for at in np.unique(np.linspace(0, len(examples) - 1, SAMPLES).astype(int)) if examples]
     yield row(*(figure for example in chosen for figure in _sample(example, names)))
 
 
-def _sample(example: Example, names: Sequence[str]) -> Iterator[str]:
+def _sample(example: Example, names: Sequence[str]) -> Iterator[Markup]:
     labels = ", ".join(names[label] for label in example.labels) or "nothing"
     boxes = [Labeled(corners(box), names[box.label]) for box in example.boxes]
     yield from file_picture(example.file, boxes, labels)

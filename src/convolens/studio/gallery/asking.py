@@ -17,7 +17,8 @@ from convolens.media.files import make_folder
 from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery, gallery
 from convolens.studio.gallery.results import model_number, take_findings, take_predictions, take_suspects
-from convolens.studio.jobs.queue import Job, Queue
+from convolens.studio.jobs.job import Job
+from convolens.studio.jobs.queue import Queue
 
 Asked = Literal["doctor", "labels", "predict", "evaluate", "faithful"]
 FOUND = "found.csv"

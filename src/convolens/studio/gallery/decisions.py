@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convolens.data.dataset import Box, box_fault
 from convolens.errors import ArgumentError, need_one_of
 from convolens.labels.changes import KEEP, RELABEL, SET_ASIDE
+from convolens.studio.box_rows import box_of, need_few
 from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery
 from convolens.studio.gallery.view import FIX
 
-MOST_BOXES = 2000  # of a picture
 _STATE = ("decision", "new_labels", "new_boxes")
 
 
@@ -83,8 +82,7 @@ def fix(database: Database, data: Gallery, picture: int, boxes: Sequence[tuple[s
     """
     if data.kind != "boxes":
         raise ArgumentError(f"{data.path}: need data with boxes to fix one, got {data.kind or 'data that is not read'}")
-    if len(boxes) > MOST_BOXES:
-        raise ArgumentError(f"boxes: need at most {MOST_BOXES:,} in a picture, got {len(boxes):,}")
+    need_few(boxes)
     with database.reading() as connection:
         row = _row(connection, data, picture)
     before = {(label, *xyxy): words for label, *xyxy, words in json.loads(row["boxes"])}
@@ -166,13 +164,7 @@ def _boxed(
 ) -> list[Any]:
     need_one_of("label", name, data.classes)
     label = data.classes.index(name)
-    if len(corners) != 4:
-        raise ArgumentError(f"boxes: need four corners x1, y1, x2, y2 of a box, got {len(corners)} numbers")
-    x1, y1, x2, y2 = map(float, corners)
-    if (label, x1, y1, x2, y2) in before:  # as it was, beyond the picture too
-        return [label, x1, y1, x2, y2, before[label, x1, y1, x2, y2]]
-    width, height = whole
-    cut = (max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height))
-    if fault := box_fault(Box(label, cut)):
-        raise ArgumentError(f"boxes: {fault[0]}: {fault[1]}")
-    return [label, *cut, ""]
+    as_it_was = (label, *map(float, corners))
+    if as_it_was in before:  # beyond the picture too
+        return [*as_it_was, before[as_it_was]]
+    return [label, *box_of(name, corners, data.classes, whole).xyxy, ""]

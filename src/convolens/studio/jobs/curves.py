@@ -15,6 +15,7 @@ SHOWN = (
     "validation_map50",
     "validation_iou",
 )  # in this order, where rows have them
+NAMES = {"loss": "training loss", "validation_top1": "validation accuracy"}
 AT_MOST = 3
 COUNTED = ("epoch", "step", "lr", "seconds", "pictures_per_second")  # how far it is, not how good
 
@@ -50,4 +51,4 @@ def _line(name: str, rows: Sequence[dict[str, float]]) -> Line | None:
     points = " ".join(
         f"{WIDTH * at / (len(rows) - 1):.1f},{HEIGHT * (1 - (value - low) / span):.1f}" for at, value in there
     )
-    return Line(name.replace("_", " "), points, f"{values[0]:.4g}", f"{values[-1]:.4g}")
+    return Line(NAMES.get(name, name.replace("_", " ")), points, f"{values[0]:.4g}", f"{values[-1]:.4g}")

@@ -14,8 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from convolens.media.result_folders import BEST
 from convolens.pages.html import visible
 from convolens.studio.jobs.curves import curves
-from convolens.studio.jobs.progress import progress_of
-from convolens.studio.jobs.queue import Job, Queue
+from convolens.studio.jobs.job import Job
+from convolens.studio.jobs.progress import progress_of, verdict_of
+from convolens.studio.jobs.queue import Queue
 from convolens.studio.rendering import Tab, environment, page
 
 TABS = (Tab("Jobs", "/jobs", "what runs and what ran"),)
@@ -89,6 +90,7 @@ def _values(queue: Queue, job: Job) -> dict[str, Any]:
         "lines": curves(progress.rows),
         "has_model": has_model,
         "picture": _drawn_at(folder),
+        "verdict": verdict_of(said) if job.kind == "train" and job.is_over else "",
         "python": _python(job),
     }
 

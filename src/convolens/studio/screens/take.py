@@ -1,4 +1,4 @@
-"""Take away: the model file, ONNX with its proof, a page that runs it in a browser, predictions as labels."""
+"""Take away: a model's file, ONNX with its proof, a page that runs it, predictions as labels; and data sets."""
 
 from __future__ import annotations
 
@@ -17,25 +17,31 @@ from convolens.data import FORMATS
 from convolens.errors import ArgumentError, FileError, need_one_of
 from convolens.media.files import make_folder
 from convolens.media.result_folders import BEST
+from convolens.studio.made_data import offered_data
 from convolens.studio.project import Project
 from convolens.studio.rendering import Tab, command, page
+from convolens.studio.uploads import safe_name
 
-TABS = (Tab("Take away", "/take", "the model, to use elsewhere"),)
+TABS = (Tab("Take away", "/take", "a model or a data set, to use elsewhere"),)
 router = APIRouter(prefix="/take")
 TAKEN = "taken"  # in the project's home
 WRITTEN = tuple(one.name for one in FORMATS if one.write is not None and one.name != "yolo-seg")
 PIECE = 1 << 20
+KINDS = ("export", "predicted", "convert")  # of jobs
 
 
 @router.get("")
-def show(request: Request, model: str = "") -> HTMLResponse:
-    """The models, and what can be made of one."""
+def show(request: Request, model: str = "", data: str = "") -> HTMLResponse:
+    """The models and the data, and what can be made of them."""
     project: Project = request.app.state.project
     models = [project.name_of(one) for one in project.models()]
     chosen = model or (models[0] if models else "")
     file = _model_file(project, chosen) if chosen else None
+    offered = offered_data(project)
     return page(
-        request, "take.html", models=models, chosen=chosen, formats=WRITTEN, jobs=_jobs(request),
+        request, "take.html", models=models, chosen=chosen, formats=WRITTEN, offered=offered,
+        data=data or (offered[0] if offered else ""), classes=_that_hold("label"),
+        boxes=_that_hold("boxes"), jobs=_jobs(request),
         size=file.stat().st_size if file else 0, exported=file is not None and file.suffix == ".onnx",
         command=command(["export", chosen or "runs/photos", "photos.onnx", "--page", "photos-page"]),
         python=f"import convolens as cl\nmodel = cl.load({chosen or 'runs/photos'!r})\n"
@@ -77,7 +83,18 @@ def labels(
     folder, source = _new_folder(project), project.inside(pictures)
     words = ["predict", *(project.argument(one) for one in (project.inside(model), source))]
     words += ["--out", project.argument(folder / "labels"), "--as", form, "--no-pictures"]
-    return _queued(request, "labels", f"Labels of {source.name} as {form}", words, folder)
+    return _queued(request, "predicted", f"Labels of {source.name} as {form}", words, folder)
+
+
+@router.post("/data")
+def data_set(request: Request, data: Annotated[str, Form()], form: Annotated[str, Form()] = "folders") -> Response:
+    """Has a data set written in a format, with its pictures, and compared with what was read."""
+    need_one_of("form", form, WRITTEN)
+    project: Project = request.app.state.project
+    source, folder = project.inside(data), _new_folder(project)
+    target = folder / safe_name(source.stem if source.is_file() else source.name)
+    words = ["convert", project.argument(source), project.argument(target), "--to", form]
+    return _queued(request, "convert", f"{source.name} as {form}", words, folder)
 
 
 @router.get("/made")
@@ -96,6 +113,11 @@ def made(request: Request, folder: str) -> Response:
     return StreamingResponse(_zipped(found, inside), media_type="application/zip", headers=head)
 
 
+def _that_hold(kind: str) -> list[str]:
+    """The formats that hold one class for each picture (`label`), or boxes."""
+    return [one.name for one in FORMATS if one.name in WRITTEN and kind in one.carries]
+
+
 def _zipped(folder: Path, files: list[Path]) -> Iterator[bytes]:
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -108,8 +130,8 @@ def _zipped(folder: Path, files: list[Path]) -> Iterator[bytes]:
 
 def _jobs(request: Request) -> list[object]:
     queue = request.app.state.queue
-    both = [*queue.jobs("export", 8), *queue.jobs("labels", 8)]
-    return sorted(both, key=lambda job: job.id, reverse=True)
+    found = [job for kind in KINDS for job in queue.jobs(kind, 8)]
+    return sorted(found, key=lambda job: job.id, reverse=True)
 
 
 def _model_file(project: Project, model: str) -> Path:

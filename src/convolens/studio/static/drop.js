@@ -1,22 +1,12 @@
 // Dropping, pasting, the camera and the microphone: each puts a file into the form and sends it.
 import { camera } from "/static/camera.js";
+import { dropping } from "/static/dropping.js";
 import { recorder, wave } from "/static/sound.js";
 
-const form = document.getElementById("dropping");
-const field = document.getElementById("file");
 const said = document.getElementById("said");
-
-function send(files) {
-  const chosen = new DataTransfer();
-  for (const file of files) chosen.items.add(file);
-  field.files = chosen.files;
-  if (field.files.length) form.requestSubmit();
-}
+const send = dropping(document.getElementById("dropping"), window, said);
 
 addEventListener("paste", (event) => send(event.clipboardData.files));
-addEventListener("dragover", (event) => { event.preventDefault(); form.classList.add("over"); });
-addEventListener("dragleave", () => form.classList.remove("over"));
-addEventListener("drop", (event) => { event.preventDefault(); send(event.dataTransfer.files); });
 camera(document.getElementById("camera"), document.getElementById("preview"), said, (file) => send([file]));
 
 const microphone = document.getElementById("microphone");

@@ -4,6 +4,7 @@ import { Boxes } from "/static/boxes.js";
 
 const stage = document.getElementById("stage"), table = document.getElementById("rows");
 const boxes = table && stage.querySelector("svg.marks") ? new Boxes(stage, table) : null;
+const folded = stage.closest("details"); // while that is closed, its keys do nothing
 const STEP = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function press(selector) {
@@ -39,7 +40,7 @@ function ofForms(event) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.altKey || event.target.closest("input, select, textarea, summary, pre")) return;
+  if ((folded && !folded.open) || event.metaKey || event.altKey || event.target.closest("input, select, textarea, summary, pre")) return;
   if ((boxes && ofBoxes(event)) || ofForms(event)) event.preventDefault();
 });
 

@@ -1,17 +1,13 @@
-// Classes filled by dropping pictures on them, and by the camera, a picture at each press.
+// Classes filled by choosing or dropping pictures, and by the camera, a picture at each press.
 import { camera } from "/static/camera.js";
+import { dropping } from "/static/dropping.js";
 
-for (const section of document.querySelectorAll(".class")) {
-  const form = section.querySelector(".dropping");
-  const field = form.querySelector("[type=file]");
-  const send = (files) => {
-    const chosen = new DataTransfer();
-    for (const file of files) chosen.items.add(file);
-    field.files = chosen.files;
-    if (field.files.length) form.requestSubmit();
-  };
-  section.addEventListener("dragover", (event) => { event.preventDefault(); section.classList.add("over"); });
-  section.addEventListener("dragleave", () => section.classList.remove("over"));
-  section.addEventListener("drop", (event) => { event.preventDefault(); send(event.dataTransfer.files); });
-  camera(section.querySelector(".camera"), document.getElementById("preview"), document.querySelector("[role=status]"), (file) => send([file]));
+const said = document.getElementById("said"), preview = document.getElementById("preview");
+
+for (const form of document.querySelectorAll(".dropping")) {
+  const section = form.closest(".class");
+  const send = dropping(form, section, said);
+  camera(section.querySelector(".camera"), preview, said, (file) => send([file]));
 }
+// What misses a class is not opened in place of the page.
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());

@@ -96,7 +96,7 @@ def write(
     file = write_decisions(state.database, data, state.project.home)
     target = _free(state.project.data / safe_name(name))
     arguments = apply_command(data, file, target, form) + (["--link"] if link else [])
-    job = state.queue.add("apply", f"Write {data.name} as {form}", arguments)
+    job = state.queue.add("apply", f"Write {data.name} as {form}", arguments, folder=target)
     return RedirectResponse(f"/jobs/{job}", 303)
 
 

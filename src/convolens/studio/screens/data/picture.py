@@ -9,8 +9,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from convolens.errors import ArgumentError
+from convolens.studio.box_rows import rows_of
 from convolens.studio.gallery import decisions
-from convolens.studio.gallery.galleries import Gallery
 from convolens.studio.gallery.listing import neighbor_of, picture_of
 from convolens.studio.gallery.thumbnails import stamp_of
 from convolens.studio.rendering import page
@@ -31,6 +31,7 @@ def show(request: Request, number: int, picture: int) -> HTMLResponse:
     like = [picture_of(one.database, one.view, one.classes, each) for each in found.likenesses if each is not None]
     return page(
         request, "picture.html", **page_values(one), picture=found, before=before, behind=behind, like=like,
+        objects=[(each.label, each.xyxy) for each in found.shown_objects],
         stamp=stamp_of(found.path) or "none", spare=SPARE, heat=one.view.model,
         python=f"import convolens as cl\npixels = cl.read_image({str(found.path)!r})\nprint(pixels.shape)",
         command=["doctor", one.data.path, "--html", "doctor.html"],
@@ -76,20 +77,6 @@ def _decided(one: Asked, picture: int, decision: str, label: list[str], boxes: l
     elif decision == "relabel":
         decisions.relabel(one.database, one.data, picture, [name for name in label if name])
     elif decision == "fix":
-        decisions.fix(one.database, one.data, picture, _boxes(one.data, label, boxes))
+        decisions.fix(one.database, one.data, picture, rows_of(label, boxes))
     else:
         raise ArgumentError(f"decision: need keep, relabel, fix or set aside, got {decision!r:.40}")
-
-
-def _boxes(data: Gallery, labels: list[str], boxes: list[str]) -> list[tuple[str, list[float]]]:
-    """The rows of the form: a class, and `x1 y1 x2 y2`; a row without corners is none."""
-    if len(labels) != len(boxes):
-        raise ArgumentError(f"boxes: need a class for each box, got {len(labels)} for {len(boxes)}")
-    found = []
-    for label, text in zip(labels, boxes, strict=True):
-        if text.strip():
-            try:
-                found.append((label, [float(one) for one in text.replace(",", " ").split()]))
-            except ValueError:
-                raise ArgumentError(f"boxes: need four numbers x1 y1 x2 y2, got {text!r:.60}") from None
-    return found

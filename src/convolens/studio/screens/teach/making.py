@@ -20,7 +20,7 @@ ENOUGH = 2  # pictures of every class, of which one is learned and one measured 
 
 
 @router.post("")
-def make(request: Request, name: Annotated[str, Form()], classes: Annotated[str, Form()]) -> Response:
+def make(request: Request, classes: Annotated[str, Form()], name: Annotated[str, Form()] = "") -> Response:
     """Makes a data set with empty classes, a line or a comma between their names."""
     folder = made_data.make(request.app.state.project, name, classes.replace(",", "\n").splitlines())
     return _shown(folder.name)
@@ -74,15 +74,21 @@ def add(
 ) -> Response:
     """Puts pictures into a class."""
     made_data.add(made_data.made(request.app.state.project, name), label, file)
-    return _shown(name)
+    return _shown(name, _place(request, name, label))
 
 
 @router.post("/{name}/remove")
 def remove(request: Request, name: str, label: Annotated[str, Form()], picture: Annotated[str, Form()]) -> Response:
     """Takes a picture out of a class."""
     made_data.remove(made_data.made(request.app.state.project, name), label, picture)
-    return _shown(name)
+    return _shown(name, _place(request, name, label))
 
 
-def _shown(name: str) -> Response:
-    return RedirectResponse(f"/teach/data/{quote(name, safe='')}", 303)
+def _place(request: Request, name: str, label: str) -> str:
+    """Where on the page a class is, so that one who fills the last of many is not led back to the first."""
+    names = [one.name for one in made_data.classes_of(made_data.made(request.app.state.project, name))]
+    return f"#class-{names.index(label) + 1}"
+
+
+def _shown(name: str, place: str = "") -> Response:
+    return RedirectResponse(f"/teach/data/{quote(name, safe='')}{place}", 303)

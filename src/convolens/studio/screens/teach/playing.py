@@ -1,4 +1,4 @@
-"""Play: pictures tried on a trained model, and answers corrected, which puts the picture into the data."""
+"""Play: pictures tried on a trained model; a wrong class or wrong boxes are corrected, into the data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 import convolens as cl
 from convolens.errors import ArgumentError, ConvolensError
+from convolens.media.images import read_header
 from convolens.media.result_folders import BEST
-from convolens.results import Prediction
-from convolens.studio.made_data import correct, data_of, to_correct
+from convolens.results import Detections, Location, Prediction
+from convolens.studio.box_rows import rows_of
+from convolens.studio.corrections import correct_boxes, correct_class, data_of
+from convolens.studio.made_data import is_of_classes
 from convolens.studio.pictures import as_jpeg, need_size, pixels_of, within
 from convolens.studio.project import Project
 from convolens.studio.rendering import command, page
@@ -24,6 +27,7 @@ from convolens.studio.uploads import keep
 router = APIRouter(prefix="/teach/play")
 SHOWN_SIDE = 900
 MOST_CLASSES = 8  # that are shown with their scores
+SPARE = 3  # rows for boxes that were missed, where no script makes them
 _one_at_a_time = Lock()
 
 
@@ -34,11 +38,13 @@ def show(request: Request, run: str, file: str = "", corrected: str = "", into: 
     path = project.inside(run)
     model = _model(path)
     answer = _answer(project, model, file) if file else None
-    data = data_of(project, path)
+    found, (data, is_made) = _found(answer), _data(project, path)
     return page(
-        request, "teach_play.html", run=run, file=file, task=model.task, classes=list(model.class_names), answer=answer,
-        scores=_scores(answer), said="" if answer is None else str(answer), corrected=corrected, into=into,
-        data="" if data is None or not data.is_relative_to(project.folder) else project.name_of(data),
+        request, "teach_play.html", run=run, name=_called(path), file=file, task=model.task,
+        classes=list(model.class_names), answer=answer, scores=_scores(answer), found=found,
+        rows=[(label, corners) for label, _, corners in found], data=data, is_made=is_made,
+        size=read_header(project.inside(file)).size if file else (0, 0), said="" if answer is None else str(answer),
+        corrected=corrected, into=into, spare=SPARE,
         command=command(["predict", run, file or "picture.jpg"]),
         python=f"import convolens as cl\nmodel = cl.load({run!r})\nprint(model.predict({file or 'picture.jpg'!r}))",
     )  # fmt: skip
@@ -76,11 +82,32 @@ def correct_one(
     path, picture = project.inside(run), project.inside(file)
     model = _model(path)
     if model.task != "classify":
-        raise ArgumentError(f"run: need a classifier to correct a class, got one that can {model.task}; Mend has boxes")
+        raise ArgumentError(f"run: need a classifier to correct a class, got one that can {model.task}; draw boxes")
     need_size(picture)
-    folder = to_correct(project, path, model.class_names)
-    correct(folder, label, picture)
+    folder = correct_class(project, path, model.class_names, label, picture)
     return _shown(run=run, file=file, corrected=label, into=folder.name)
+
+
+@router.post("/boxes")
+def correct_some(
+    request: Request,
+    run: Annotated[str, Form()],
+    file: Annotated[str, Form()],
+    label: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI's way to say none
+    boxes: Annotated[list[str], Form()] = [],  # noqa: B006
+) -> Response:
+    """Wrong? There is …: puts the picture into the data with these boxes."""
+    project: Project = request.app.state.project
+    path, picture = project.inside(run), project.inside(file)
+    model = _model(path)
+    if model.task == "classify":
+        raise ArgumentError("run: need a model that finds boxes to correct one, got a classifier")
+    rows = rows_of(label, boxes)
+    if model.task == "localize" and len(rows) != 1:
+        raise ArgumentError(f"boxes: need one box to teach where the object is, got {len(rows)}")
+    need_size(picture)
+    folder = correct_boxes(project, path, model.class_names, rows, picture)
+    return _shown(run=run, file=file, corrected=f"{len(rows)} box{'es' * (len(rows) != 1)}", into=folder.name)
 
 
 def _model(path: Path) -> Any:
@@ -107,6 +134,29 @@ def _scores(answer: Any) -> list[tuple[str, float]]:
     if not isinstance(answer, Prediction):
         return []
     return list(zip(answer.labels, answer.scores, strict=True))[:MOST_CLASSES]
+
+
+def _found(answer: Any) -> list[tuple[str, float, tuple[float, ...]]]:
+    """What a localizer or a detector found: class, score and corners."""
+    if isinstance(answer, Location):
+        return [] if answer.box_xyxy is None else [(answer.label or "", answer.score, answer.box_xyxy)]
+    if isinstance(answer, Detections):
+        boxes = [tuple(map(float, corners)) for corners in answer.boxes_xyxy]
+        return list(zip(answer.labels, map(float, answer.scores), boxes, strict=True))
+    return []
+
+
+def _called(path: Path) -> str:
+    """How people know a model: by its run's name."""
+    return path.name if path.is_dir() else path.stem
+
+
+def _data(project: Project, run: Path) -> tuple[str, bool]:
+    """What the run was trained on, as far as that is in the project; and whether its classes were made here."""
+    data = data_of(project, run)
+    if data is None or not data.is_relative_to(project.folder):
+        return "", False
+    return project.name_of(data), data.parent == project.data and data.is_dir() and is_of_classes(data)
 
 
 def _shown(**query: str) -> Response:

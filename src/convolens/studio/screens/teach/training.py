@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.result_folders import BEST
-from convolens.studio.made_data import all_made, is_of_classes
+from convolens.studio.made_data import all_made, is_of_classes, offered_data
 from convolens.studio.project import Project
 from convolens.studio.rendering import command, page
 from convolens.training.train import TRAINERS
@@ -25,14 +25,15 @@ Amount = Literal["head", "all"]
 
 
 @router.get("")
-def show(request: Request, data: str = "") -> HTMLResponse:
+def show(request: Request, data: str = "", task: str = "classify") -> HTMLResponse:
     """What can be taught, what was, and how to make classes."""
     project: Project = request.app.state.project
-    offered = _offered(project)
-    runs = [project.name_of(one) for one in project.models() if (one / BEST).is_file()]
+    offered = offered_data(project)
+    runs = [(project.name_of(one), one.name) for one in project.models() if (one / BEST).is_file()]
     first = data or (offered[0] if offered else "photos")
     return page(
-        request, "teach.html", offered=offered, chosen=first, tasks=list(TRAINERS), trunks=_trunks(), runs=runs,
+        request, "teach.html", offered=offered, chosen=first, task=task, tasks=list(TRAINERS), trunks=_trunks(),
+        runs=runs,
         made=[one.name for one in all_made(project) if is_of_classes(one)],
         boxed=[project.name_of(one) for one in all_made(project) if not is_of_classes(one)],
         jobs=request.app.state.queue.jobs("train", 8),
@@ -64,13 +65,6 @@ def train(
     title = f"Teach {path.name}: {task}"
     number = request.app.state.queue.add("train", title, words, again=[*words, "--resume"], folder=out)
     return RedirectResponse(f"/jobs/{number}", 303)
-
-
-def _offered(project: Project) -> list[str]:
-    """What may be data: what was made here, then the folders and annotations in the project's folder."""
-    inside = [one for one in sorted(project.folder.iterdir()) if not one.name.startswith(".")]
-    plain = [one for one in inside if one.is_dir() or one.suffix.lower() in (".csv", ".json", ".yaml", ".xml")]
-    return [project.name_of(one) for one in (*all_made(project), *plain)]
 
 
 def _trunks() -> list[tuple[str, str]]:
