@@ -53,6 +53,7 @@ check: setup  ## format, lint, types, import layers, the reference and the examp
 	$(BIN)/ruff check .
 	$(BIN)/clang-format --dry-run -Werror $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/calls.py
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_reference.py --check
 	$(BIN)/pytest -q --doctest-modules src/convolens

@@ -17,6 +17,7 @@ from tests.faults.workplace import Record, Workplace
 
 KILLS = (signal.SIGKILL, signal.SIGTERM)
 SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 Kinds = tuple[signal.Signals, ...]
 SELDOM = 5  # commands that take long are disturbed in every fifth round alone
 ALREADY = ("is already there", "has the changes of")  # what `convert`, `merge` and `apply` say of what they made before
@@ -73,6 +74,8 @@ def _killed(workplace: Workplace, words: list[str], how: signal.Signals, at: flo
         return True, "hang"
     if "Traceback" in done.err:
         return True, f"traceback: {done.err.strip().splitlines()[-1]}"
+    if -done.code in CRASHES:
+        return True, f"{signal.Signals(-done.code).name} after {how.name}: {done.err.strip()[-300:]}"
     if cut := half_written(workplace.out):
         return True, f"half-written after {how.name}: {cut[0]}"
     return done.code in (-how, 128 + how), ""

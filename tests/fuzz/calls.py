@@ -42,7 +42,7 @@ def call(luck: Random) -> str:
             arguments[one] = None
         if one in LASTING and isinstance(arguments[one], int) and arguments[one] > right[one] + 1:
             arguments[one] = right[one] + 1
-    if arguments.get("data") == "/":  # all that there is takes as long as it does
+    if str(arguments.get("data")) == "/":  # all that there is takes as long as it does
         arguments["data"] = "/dev"
     before = set(place().iterdir()) if name in WRITING else None
     try:

@@ -15,6 +15,7 @@ from convolens.evaluation.result import Evaluation
 from convolens.explanation import Explanation
 from convolens.explanation.wrap import Wrapped
 from convolens.exported import Exported, ExportedDetector
+from convolens.exporting.export import Export
 from convolens.features.convolutionalize import Scanner
 from convolens.features.shared_trunk import SharedTrunk
 from convolens.inference.pooled_features import Features
@@ -151,6 +152,9 @@ assert_type(cl.stylize(tensor, tensor, strength=0.7), Tensor)
 assert_type(cl.stylize("photo.jpg", ["a.jpg", "b.jpg"]), NDArray[np.uint8 | np.uint16])
 assert_type(cl.gram(singles), NDArray[np.float32])
 assert_type(cl.gram(tensor), Tensor)
+assert_type(cl.export(classifier, "a.onnx"), Export)
+assert_type(cl.quantize(classifier, bytes_), Classifier)
+assert_type(cl.echo_kernel(48000, 0.3, 0.5), NamedKernel)
 
 # Errors.
 assert_type(cl.errors.ShapeError("x: need 3, got 2"), cl.errors.ShapeError)
