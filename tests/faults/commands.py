@@ -65,6 +65,9 @@ COMMANDS = {
     "sharpen": Command("sharpen in/pictures/01.png out/crisp.tif"),
     "echo": Command("echo in/sound.wav out/cave.wav --delay 0.1 --weight 0.5 --plot out/cave.png"),
     "reverb": Command("reverb in/sound.wav in/room.wav out/hall.flac"),
+    "unecho": Command("unecho in/echoed.wav out/dry.wav"),
+    "convolve sound": Command("convolve in/sound.wav in/room.wav out/convolved.wav"),
+    "convolve picture": Command("convolve in/pictures/01.png emboss out/relief.png"),
     "stylize": Command(f"stylize in/pictures/01.png in/pictures/03.png out/restyled.png {_STYLIZE}", locks=True),
     "stylize resumed": Command(
         f"stylize in/pictures/01.png in/pictures/03.png out/restyled.png --save-every 2 {_STYLIZE}",
@@ -176,4 +179,7 @@ def _write_sounds(folder: Path) -> None:
 
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (40_000, 2))
     soundfile.write(folder / "sound.wav", noise, 8000)
+    soundfile.write(
+        folder / "echoed.wav", np.pad(noise, ((0, 800), (0, 0))) + np.pad(noise, ((800, 0), (0, 0))) / 2, 8000
+    )
     soundfile.write(folder / "room.wav", noise[:800] * np.geomspace(1, 1e-3, 800)[:, None], 8000)

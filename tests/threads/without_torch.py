@@ -4,7 +4,7 @@ The thread sanitizer does not see into torch's OpenMP, and would take its barrie
 """
 
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -32,9 +32,6 @@ def work(at: int) -> None:
 
 
 if __name__ == "__main__":
-    workers = [threading.Thread(target=work, args=(at,)) for at in range(THREADS)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, range(THREADS)))  # which raises what one of them raised
     sys.exit("torch" in sys.modules)
