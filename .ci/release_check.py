@@ -5,8 +5,9 @@
 
 The source distribution is built from the checkout and the wheel from it, as an index would have to: in an environment
 of its own, with nothing but a compiler. The wheel is looked at by auditwheel and, where it is one for the stable ABI,
-by abi3audit, and installed into a bare environment in which no compiler can be found; there README's commands and
-Python lines are run, in the folder that the tour leaves behind. The site is built too, by `make docs`.
+by abi3audit, its page for PyPI is rendered, and it is installed into a bare environment in which no compiler can be
+found; there README's commands and Python lines are run, in the folder that the tour leaves behind. The site is built
+too, by `make docs`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date
+from email import message_from_bytes
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +69,16 @@ def check_changelog() -> str:
     return found[2]
 
 
+def check_addresses() -> str:
+    """PyPI's page names where the code is and where faults are told."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {})
+    if missing := sorted({"Repository", "Issues"} - set(named)):
+        raise Failed(
+            f"pyproject.toml: need [project.urls] with {' and '.join(missing)}, and README's links made theirs"
+        )
+    return ", ".join(named.values())
+
+
 def check_tree() -> str:
     """Nothing is built that is not committed."""
     if changed := run("git", "status", "--porcelain").strip():
@@ -108,6 +120,22 @@ def audited(wheel: Path) -> tuple[Path, str]:
         run(sys.executable, "-m", "abi3audit", "--strict", wheel)
         said += ", the stable ABI alone"
     return wheel, said
+
+
+def check_page(wheel: Path) -> str:
+    """What PyPI would show is rendered by its own renderer, and no link or picture leads into a checkout."""
+    from readme_renderer.markdown import render  # here, as checking a wheel in an emulator needs none of it
+
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (one for one in file.namelist() if one.endswith(".dist-info/METADATA"))
+        described = message_from_bytes(file.read(name))
+    page = render(described.get_payload())
+    if page is None or described["Description-Content-Type"] != "text/markdown":
+        raise Failed(f"{wheel.name}: need a description in Markdown that PyPI renders")
+    leads = re.findall(r'(?:href|src)="([^"]*)"', page)
+    if lost := [one for one in leads if not re.match(r"https?://|mailto:|#", one)]:
+        raise Failed(f"{wheel.name}: need whole addresses in its description, got {', '.join(lost[:5])}")
+    return f"{len(page):,} characters, {len(leads)} links"
 
 
 def bare_environment(wheel: Path, python: str, folder: Path) -> Callable[..., str]:
@@ -160,6 +188,7 @@ def findings(python: str, wheel: Path | None) -> Iterator[tuple[str, Callable[[]
     """What is checked, in order; what builds on what has failed is left out."""
     yield "versions agree", check_versions
     yield "changelog is dated", check_changelog
+    yield "addresses are named", check_addresses
     yield "all is committed", check_tree
     yield "the site is built without a warning", lambda: run("make", "docs").strip().splitlines()[-1]
     made: dict[str, Path] = {"raw": wheel} if wheel else {}
@@ -182,6 +211,7 @@ def findings(python: str, wheel: Path | None) -> Iterator[tuple[str, Callable[[]
     if "raw" in made:
         yield "the wheel is sound", audit
     if "wheel" in made:
+        yield "PyPI's page", lambda: check_page(made["wheel"])
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             inside: list[Callable[..., str]] = []

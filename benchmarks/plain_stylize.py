@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from convolens.trunks import Trunk
 
+COLOR_WEIGHT = 10.0  # of steps of colour beside those of light, the default of `convolens.stylize`
+
 
 class Plain:
     """A restyling's loss by autograd.
@@ -65,8 +67,14 @@ class Plain:
         for tap, wanted in self.grams.items():
             apart = (plain_gram(found[tap]) - wanted).square().sum() / wanted.square().sum()
             total = total + by_style / len(self.grams) * apart
-        roughness = picture.diff(dim=2).square().sum() + picture.diff(dim=3).square().sum()
+        roughness = sum(rough(picture.diff(dim=axis)) for axis in (2, 3))
         return total + by_steps * roughness / picture.numel()
+
+
+def rough(steps: Tensor) -> Tensor:
+    """The squares of steps between pixels, those of colour weighted as `convolens.stylize` does."""
+    light = steps.mean(dim=1, keepdim=True)
+    return 3 * light.square().sum() + COLOR_WEIGHT * (steps - light).square().sum()
 
 
 class PlainRun:

@@ -12,11 +12,13 @@ import numpy as np
 
 import convolens as cl
 from convolens.media.draw import sheet
+from convolens.tour.painted import brush_strokes, stained_glass
 from convolens.tour.pictures import photo
 
 PICTURES = Path(__file__).parent / "pictures"
 CONTENTS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png"}
-STYLES = {"ihc": "ihc.png", "hubble": "hubble_deep_field.jpg", "gravel": "gravel.png", "brick": "brick.png"}
+PAINTED = {"strokes": brush_strokes(), "glass": stained_glass()}
+STYLES = PAINTED | {"ihc": cl.read_image(photo("ihc.png")), "gravel": cl.read_image(photo("gravel.png"))}
 SIDE, STEPS = 224, 25
 TAPS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_TAPS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
@@ -33,18 +35,18 @@ def main(wanted: list[str]) -> None:
 def contact_sheet() -> np.ndarray:
     """A row for each content, a column for each style, with the styles above."""
     shown = {"": np.full((SIDE, SIDE, 3), 255, np.uint8)}
-    shown |= {style: square(cl.read_image(photo(file))) for style, file in STYLES.items()}
+    shown |= {name: square(style) for name, style in STYLES.items()}
     for content, file in CONTENTS.items():
         shown[content] = square(cl.read_image(photo(file)))
-        for style in STYLES:
-            shown[f"{content} × {style}"] = cl.stylize(shown[content], photo(STYLES[style]), size=SIDE, steps=STEPS)
-            print(content, style, flush=True)
+        for name, style in STYLES.items():
+            shown[f"{content} × {name}"] = cl.stylize(shown[content], style, size=SIDE, steps=STEPS)
+            print(content, name, flush=True)
     return sheet(list(shown.values()), list(shown), columns=1 + len(STYLES), height=SIDE, gap=8)
 
 
 def each_tap() -> np.ndarray:
     """Textures of one tap's Gram matrix, and pictures from one tap's features."""
-    style, content = photo(STYLES["brick"]), square(cl.read_image(photo(CONTENTS["chelsea"])))
+    style, content = STYLES["glass"], square(cl.read_image(photo(CONTENTS["chelsea"])))
     textures = [cl.stylize(None, style, style_taps=(tap,), size=192, steps=STEPS) for tap in TAPS]
     rebuilt = [
         cl.stylize(content, None, content_taps=(tap,), init="noise", size=192, steps=STEPS) for tap in CONTENT_TAPS
@@ -55,7 +57,7 @@ def each_tap() -> np.ndarray:
 
 def strengths() -> np.ndarray:
     """One photo from no style to nothing but style."""
-    content, style = square(cl.read_image(photo(CONTENTS["coffee"]))), photo(STYLES["ihc"])
+    content, style = square(cl.read_image(photo(CONTENTS["coffee"]))), STYLES["strokes"]
     levels = (0, 0.1, 0.3, 0.5, 1)
     made = [cl.stylize(content, style, size=224, steps=STEPS, strength=level) for level in levels]
     return sheet(made, [f"strength {level:g}" for level in levels], columns=len(levels), height=192, gap=8)

@@ -197,7 +197,10 @@ def test_an_interrupted_stylize_is_resumed_and_ends_as_it_would_have(capsys):
     assert not Path(".restyled.png.resume.safetensors").exists()
 
 
-@pytest.mark.parametrize("change", [["--mix", "2"], ["--tv-weight", "6"], ["--padding", "constant"], ["--seed", "3"]])
+@pytest.mark.parametrize(
+    "change",
+    [["--mix", "2"], ["--tv-weight", "6"], ["--tv-color-weight", "3"], ["--padding", "constant"], ["--seed", "3"]],
+)
 def test_an_interrupted_stylize_is_not_resumed_as_another(change):
     given = [one for at, one in enumerate(STYLIZE) if "--mix" not in STYLIZE[max(at - 1, 0) : at + 1]]
     mix = [*change, "--mix", "3"] if change[0] == "--mix" else ["--mix", "1", "--mix", "3", *change]

@@ -22,8 +22,9 @@ nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> pooled(size_t bytes) {
 NB_MODULE(_core, m) {
     using namespace convolens;
     m.doc() = "Inner loops: memory in, memory out, no policy. Wrapped by the package; not public.";
-    // Static memory, threads and NumPy itself are the process's; 3.12 and later refuse by themselves.
-    if (PyInterpreterState_Get() != PyInterpreterState_Main())
+    // Static memory, threads and NumPy itself are the process's; 3.12 and later refuse by themselves. By its number,
+    // which is 0 for the main one, as PyInterpreterState_Main is not in the stable ABI.
+    if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0)
         throw nb::import_error("convolens: need the main interpreter, got a sub-interpreter; use threads or processes");
     kernels(); // a set that cannot run here is an error now, not at the first call
     m.def("instruction_set", [] { return std::string(kernels().name); });

@@ -185,6 +185,7 @@ CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
         "content": PICTURE, "style": PICTURE[::-1].copy(), "weights": None, "steps": 1,
         "trunk": "resnet18" if luck.random() < 0.1 else network().trunk,
         "content_weight": 1.0, "style_weight": 5.0, "tv_weight": 5.0, "content_taps": ["layer1.0"], "mix": [1.0],
+        "tv_color_weight": 10.0,
         "style_taps": ["layer1.0"], "tap_weights": None, "masks": None, "strength": 0.5, "keep_colors": False,
         "size": None, "scales": 1, "optimizer": "lbfgs", "init": None, "seed": 0, "pooling": "max", "padding": "edge",
         "memory": 2.5, "device": "cpu", "resume": None, "on_step": None,

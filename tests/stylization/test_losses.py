@@ -44,10 +44,13 @@ def test_a_mask_of_another_size_is_refused():
         cl.gram(torch.ones(1, 4, 4), torch.ones(4, 5))
 
 
-def test_total_variation_is_the_mean_square_of_steps_and_its_gradient_is_theirs():
+def test_total_variation_is_the_mean_square_of_steps_those_of_color_weighted_and_its_gradient_is_theirs():
     picture = torch.rand(1, 3, 5, 6, dtype=torch.float64, requires_grad=True)
-    steps = picture.diff(dim=2).square().sum() + picture.diff(dim=3).square().sum()
-    (wanted,) = torch.autograd.grad(steps / picture.numel(), picture)
-    value, gradient = total_variation(picture.detach())
-    assert value == pytest.approx(float(steps.detach()) / 90)
+    axes = torch.linalg.qr(torch.tensor([[1.0, 1, 0], [1, 0, 1], [1, 0, 0]], dtype=torch.float64))[0]  # light first
+    along = torch.einsum("nchw,ca->nahw", picture, axes)
+    steps = along.diff(dim=2).square().sum(dim=(0, 2, 3)) + along.diff(dim=3).square().sum(dim=(0, 2, 3))
+    counted = steps @ torch.tensor([1.0, 10, 10], dtype=torch.float64)
+    (wanted,) = torch.autograd.grad(counted / picture.numel(), picture)
+    value, gradient = total_variation(picture.detach(), 10.0)
+    assert value == pytest.approx(float(counted.detach()) / 90)
     torch.testing.assert_close(gradient, wanted)

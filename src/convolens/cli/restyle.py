@@ -34,6 +34,9 @@ def stylize(
     content_weight: Annotated[float, typer.Option(help="Of the content's loss.")] = 1.0,
     style_weight: Annotated[float, typer.Option(help="Of the style's loss.")] = 5.0,
     tv_weight: Annotated[float, typer.Option(help="Of the steps between neighboring pixels: more is smoother.")] = 5.0,
+    tv_color_weight: Annotated[
+        float, typer.Option(help="Of steps of color beside those of light: more leaves less speckle of color.")
+    ] = 10.0,
     strength: Annotated[float, typer.Option(help="From 0, the content as it is, to 1, nothing but style.")] = 0.5,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep CONTENT's colors: restyle light and dark only.")
@@ -86,7 +89,8 @@ def stylize(
         raise ArgumentError("colors: need --keep-colors or --match-colors, got both")
     options: dict[str, Any] = {
         "size": size, "strength": strength, "content_weight": content_weight, "style_weight": style_weight,
-        "tv_weight": tv_weight, "scales": scales, "steps": steps, "trunk": trunk, "weights": weights,
+        "tv_weight": tv_weight, "tv_color_weight": tv_color_weight,
+        "scales": scales, "steps": steps, "trunk": trunk, "weights": weights,
         "pooling": pooling, "padding": padding,
         "keep_colors": "histogram" if match_colors else keep_colors, "optimizer": optimizer, "init": start,
         "seed": seed, "mix": mix or None, "masks": mask or None,

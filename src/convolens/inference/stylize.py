@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -37,6 +37,7 @@ from convolens.trunks.weights.tensor_file import read_tensor_file, write_tensor_
 # What the first files called an option, and what it is called now; and what holds where a file does not name one.
 _NOW_CALLED = {"shares": "mix"}
 _DEFAULTS = {name: one.default for name, one in signature(stylize).parameters.items() if one.default is not one.empty}
+_ADDED = {"tv_color_weight": 1.0}  # options that earlier versions had not, and what they did
 SAVE_STATE_SECONDS = 30.0  # at most this much work is lost to a power cut
 
 
@@ -86,6 +87,8 @@ def _stylize_into(
     options: dict[str, Any],
 ) -> Path:
     source = None if content is None else read_picture(content)
+    if resume:
+        options = options | _in_force_then(out, options)
     key = _resume_key(content, style, options)
     start = _load_state(out, key) if resume else None
     work = _Work(out, source, key, save_every, tell)
@@ -268,14 +271,14 @@ def _state_path(out: Path) -> Path:
 
 def _resume_key(content: Path | None, style: Sequence[Path], options: Mapping[str, Any]) -> str:
     """What a run must have in common with the one that it resumes."""
-    plain = {key: value for key, value in options.items() if key != "init"}
+    plain = {name: _DEFAULTS[name] for name in _ADDED} | {key: value for key, value in options.items() if key != "init"}
     return json.dumps([str(content), [str(one) for one in style], plain], sort_keys=True, default=str)
 
 
 def _request(key: str) -> tuple[str, list[str], dict[str, Any]]:
     """A key of any version in today's words, with the defaults of what they do not name."""
     content, style, options = json.loads(key)
-    told = _DEFAULTS | {_NOW_CALLED.get(name, name): value for name, value in options.items()}
+    told = _DEFAULTS | _ADDED | {_NOW_CALLED.get(name, name): value for name, value in options.items()}
     told.pop("memory", None)  # how large a tile is may differ from machine to machine
     return content, style, told
 
@@ -288,10 +291,20 @@ def _save_state(out: Path, state: State | None, key: str) -> None:
         write_tensor_file(draft, {"picture": torch.from_numpy(np.ascontiguousarray(state.picture))}, facts)
 
 
-def _load_state(out: Path, key: str) -> State:
+def _in_force_then(out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of an earlier version did where there is an option now, unless that was asked for."""
     path = _state_path(out)
     if not path.exists():
         raise FileError(f"{out}: nothing to resume; run without --resume first")
+    with suppress(WeightsError, KeyError, ValueError, TypeError, RecursionError):  # told as the state is read
+        named = json.loads(read_tensor_file(path, "what stylize left")[0]["run"])[2]
+        default = {name for name in _ADDED if options.get(name, _DEFAULTS[name]) == _DEFAULTS[name]}
+        return {name: _ADDED[name] for name in default if name not in named}
+    return {}
+
+
+def _load_state(out: Path, key: str) -> State:
+    path = _state_path(out)
     try:
         facts, tensors = read_tensor_file(path, "what stylize left")
         picture = tensors["picture"].numpy()

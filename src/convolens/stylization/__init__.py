@@ -53,6 +53,7 @@ def stylize(
     content_weight: Real = 1.0,
     style_weight: Real = 5.0,
     tv_weight: Real = 5.0,
+    tv_color_weight: Real = 10.0,
     content_taps: Sequence[str] | None = None,
     style_taps: Sequence[str] | None = None,
     tap_weights: Mapping[str, Real] | None = None,
@@ -87,6 +88,7 @@ def stylize(
         content_weight: of the content's features.
         style_weight: of the style's Gram matrices, shared by taps and styles.
         tv_weight: of the mean squared step between neighbouring pixels: more is smoother.
+        tv_color_weight: of steps of colour beside those of light: more leaves less speckle of colour.
         content_taps: taps of the trunk; None picks one in the middle of the trunk (conv4_2 of a VGG).
         style_taps: None picks the first at each stride (conv1_1, conv2_1, … of a VGG).
         tap_weights: style tap → weight relative to the others; 1 where not named.
@@ -159,6 +161,7 @@ def stylize(
         style_taps=weighted(_chosen(network, style_taps, for_style, "style_taps"), tap_weights, style_total),
         mix=in_proportion([1.0] * len(styles) if mix is None else mix, 1.0, "mix", len(styles)),
         tv_weight=number("tv_weight", tv_weight) * (toward_style if styles else 1),
+        tv_color_weight=number("tv_color_weight", tv_color_weight),
         memory=default_gigabytes() if memory is None else number("memory", memory),
     )
     sizes = sizes_of(whole, scales)

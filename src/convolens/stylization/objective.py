@@ -55,6 +55,7 @@ class Objective:
         trunk: frozen, in evaluation mode.
         terms: the losses on its features.
         tv_weight: of the total variation.
+        tv_color_weight: of the steps of colour in it, beside those of light.
         size: the picture's height and width.
         tiling: how it goes through the trunk.
     """
@@ -66,14 +67,16 @@ class Objective:
         tv_weight: float,
         size: tuple[int, int],
         tiling: Tiling = WHOLE,
+        *,
+        tv_color_weight: float = 1.0,
     ) -> None:
         self.feature_loss = FeatureLoss(trunk, terms, size, tiling)
-        self.tv_weight = tv_weight
+        self.tv_weight, self.tv_color_weight = tv_weight, tv_color_weight
 
     def __call__(self, picture: Tensor) -> Evaluation:
         """Loss and gradient of `(1, 3, H, W)` in [0, 1]."""
         found = self.feature_loss(picture)
-        roughness, slope = total_variation(picture)
+        roughness, slope = total_variation(picture, self.tv_color_weight)
         return Evaluation(
             found.loss + self.tv_weight * roughness,
             slope.mul_(self.tv_weight).add_(found.gradient),

@@ -33,6 +33,7 @@ class Target:
         style_taps: each with its weight, for all styles together.
         mix: how much each style counts, adding up to 1.
         tv_weight: of the total variation.
+        tv_color_weight: of the steps of colour in it, beside those of light.
         memory: gigabytes to stay within.
     """
 
@@ -45,6 +46,7 @@ class Target:
     style_taps: Mapping[str, float]
     mix: Sequence[float]
     tv_weight: float
+    tv_color_weight: float
     memory: float
 
     @property
@@ -76,7 +78,7 @@ class Target:
             terms += [ContentTerm(tap, weight, features) for tap, features in maps.items()]
         for number, (style, proportion) in enumerate(zip(self.styles, self.mix, strict=True)):
             terms += self._style_terms(number, style, proportion, size, tiling)
-        return Objective(self.trunk, terms, self.tv_weight, size, tiling)
+        return Objective(self.trunk, terms, self.tv_weight, size, tiling, tv_color_weight=self.tv_color_weight)
 
     def _style_terms(
         self, number: int, style: Tensor, proportion: float, size: tuple[int, int], tiling: Tiling

@@ -26,8 +26,9 @@ from convolens.errors import WeightsError, need_package
 from convolens.memory import need_memory
 from convolens.settings import memory_limit
 
-# Of everything; its own limit of processor time ends one that loops sooner, where the system has such limits.
-SECONDS = 60.0
+# Of everything; its own limit of processor time ends one that loops sooner, where the system has such limits. On a
+# machine that thirty processes share, a sound file of 55 MB was once not read in 60.
+SECONDS = 300.0
 # VGG19 has 144 million numbers; a file may hold another network beside it.
 MAX_NUMBERS = 400_000_000
 _CHILD = Path(__file__).with_name("hdf5_child.py")
