@@ -370,3 +370,10 @@ def test_padding_on_one_side_does_not_warn():
             assert layer(x).shape == (1, 8, 9, 9)
     finally:
         torch.set_warn_always(False)
+
+
+def test_a_gradient_in_weights_of_one_place_has_the_weights_strides_whatever_those_of_the_maps():
+    layer = cl.layers.Conv2d(256, 512, 1, stride=2, bias=False)
+    x = torch.randn(32, 256, 8, 8).contiguous(memory_format=torch.channels_last)
+    layer(x).square().sum().backward()
+    assert layer.weight.grad.stride() == layer.weight.stride() == (256, 1, 1, 1)

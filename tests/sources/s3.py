@@ -200,10 +200,10 @@ def compare(kind: str, faults: list[str], results: list[str], root: Path, store:
             Spoiler.counts.update(dict.fromkeys(Spoiler.counts, 0))
             out = f"s3://{BUCKET}/out-{fault}-{kind}" if where == "there" else root / f"{fault}-{kind}"
             code, seconds, told = predict(far + pattern, out, spoiled if FAULTS[fault] else plain)
-            found = written(out, store)
+            same = code == 0 and lines(written(out, store), far) == expected
             print(
-                f"{fault} {kind} results {where}: exit {code}, {seconds:.1f} s, "
-                f"equal {lines(found, far) == expected}, {told}, {Spoiler.counts if FAULTS[fault] else ''}",
+                f"{fault} {kind} results {where}: exit {code}, {seconds:.1f} s, equal {same}, {told}, "
+                f"{Spoiler.counts if FAULTS[fault] else ''}",
                 flush=True,
             )
 

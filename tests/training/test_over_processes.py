@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +41,15 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(data, tmp_path_factory):
-    """What one process ends with."""
-    runs = {}
-    for name in NETWORKS:
-        for optimizer in ("sgd", "adamw"):
-            out = tmp_path_factory.mktemp("alone") / "run"
-            train(data, out, name, optimizer)
-            runs[name, optimizer] = load_file(out / "last.ckpt")
-    return runs
+    """What one process ends with, by network and optimizer."""
+
+    @cache
+    def ended(name, optimizer):
+        out = tmp_path_factory.mktemp("alone") / "run"
+        train(data, out, name, optimizer)
+        return load_file(out / "last.ckpt")
+
+    return ended
 
 
 def train(data, out, name, optimizer):
@@ -61,7 +63,7 @@ def train(data, out, name, optimizer):
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_twenty_steps_of_several_are_those_of_one(data, alone, tmp_path, processes, name, optimizer):
     launched(Path(__file__), processes, data, tmp_path / "run", name, optimizer, timeout=560)
-    found, want = load_file(tmp_path / "run" / "last.ckpt"), alone[name, optimizer]
+    found, want = load_file(tmp_path / "run" / "last.ckpt"), alone(name, optimizer)
     apart = {one: float((found[one].double() - value).abs().max() / value.abs().max().clamp_min(1))
              for one, value in want.items() if one.startswith("model.")}  # fmt: skip
     statistics = max(value for one, value in apart.items() if "running" in one) if "norms of" in name else 0

@@ -90,7 +90,7 @@ def _difference(one: Part, other: Part) -> str:
         different = [f"its {key}" for key in keys if one.run.get(key) != other.run.get(key)]
     if not different:
         return f"of {one.share.count} parts, not {other.share.count}"
-    return "another " + ", ".join(different).replace("its ", "")
+    return "other " + ", ".join(different).replace("its ", "")
 
 
 def _need_all(found: Sequence[tuple[Path, Part]]) -> None:

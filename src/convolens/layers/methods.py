@@ -270,4 +270,9 @@ def _torch_backward(
     gradients = torch.ops.aten.convolution_backward.default(
         g, x, weight, None, geometry.stride, padding, geometry.dilation, False, (0, 0), geometry.groups, wanted
     )
-    return gradients[which]  # type: ignore[no-any-return]
+    found: Tensor = gradients[which]
+    if which == 1 and tuple(found.shape[2:]) == (1, 1):
+        # Of maps that are channels last torch gives strides that mean the same and are others than the weight's, of
+        # which DistributedDataParallel warns.
+        return found.reshape(found.shape[:2])[..., None, None]
+    return found
