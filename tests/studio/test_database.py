@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from convolens.errors import FileError
+from convolens.errors import ArgumentError, FileError
 from convolens.studio.database import Database, migrations
 
 
@@ -61,3 +61,28 @@ def test_many_writers_wait_for_one_another(tmp_path):
         one.join()
     with database.reading() as connection:
         assert connection.execute("SELECT count(*) FROM job").fetchone()[0] == 160
+
+
+def test_a_connection_is_kept_for_the_next_who_reads_and_never_shared(tmp_path):
+    database = Database(tmp_path)
+    with database.reading() as first, database.reading() as second:
+        assert first is not second
+    with database.reading() as again:
+        assert again in (first, second)
+        with database.writing() as writer:
+            assert writer is not again
+            writer.execute("INSERT INTO job (kind, title, arguments, state, made) VALUES ('a', 'b', '[]', 'done', 0)")
+        assert again.execute("SELECT count(*) FROM job").fetchone()[0] == 1  # what was committed since
+    database.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        again.execute("SELECT 1")
+    with database.reading() as anew:
+        assert anew.execute("SELECT count(*) FROM job").fetchone()[0] == 1
+
+
+def test_a_connection_that_an_error_came_out_of_is_not_used_again(tmp_path):
+    database = Database(tmp_path)
+    with pytest.raises(ArgumentError, match="need one of at most 64 bits"), database.reading() as connection:
+        connection.execute("SELECT ?", (1 << 70,))
+    with database.reading() as other:
+        assert other is not connection

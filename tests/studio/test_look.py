@@ -206,6 +206,20 @@ def test_two_models_stand_side_by_side(client, app, folder, pets):
     ]
 
 
+def test_every_choice_that_the_grid_offers_is_a_view(client, app, folder, pets):
+    lines = [{"path": str(one.path), "labels": ["cat"], "scores": [0.8]} for one in read_data(pets.path).examples]
+    for model in ("a", "b"):
+        took(app.state.database, pets, folder, lines, model)
+    page = client.get(f"/look/{pets.id}?model=1&beside=2").text
+    tried = 0
+    for name, options in re.findall(r'<select id="\w+" name="(\w+)">(.*?)</select>', page, re.S):
+        for value in re.findall(r'<option value="([^"]*)"', options):
+            answer = client.get(f"/look/{pets.id}", params={"model": 1, "beside": 2, name: value})
+            assert answer.status_code == 200, (name, value, answer.text)
+            tried += 1
+    assert tried > 20
+
+
 def test_every_screen_says_how_it_is_done_without_the_studio(client, pets):
     [first, *_] = ids(client.get(f"/look/{pets.id}").text)
     for address in ("/look", "/mend", f"/look/{pets.id}", f"/mend/{pets.id}", f"/mend/{pets.id}/{first}", "/measure"):

@@ -53,6 +53,7 @@ def create_app(project: Project) -> FastAPI:
             yield
         app.state.filler.close()
         app.state.changes.write()
+        app.state.database.close()
 
     app = FastAPI(title="Convolens Studio", docs_url=None, redoc_url=None, lifespan=running)
     app.state.project = project

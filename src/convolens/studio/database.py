@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from convolens.errors import ArgumentError, FileError
 
 NAME = "studio.db"
+KEPT = 16  # connections that wait for whoever reads next
 PATIENCE = 10.0  # seconds that one writer waits for another
 
 
@@ -30,6 +31,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
+        self._idle: list[sqlite3.Connection] = []
         try:
             with self.writing() as connection:
                 _migrate(connection, self.path)
@@ -40,25 +42,44 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, whose rows have names. It sees what was committed before it began to read.
+        """A connection that nobody else has meanwhile, whose rows have names. A query sees all that is committed.
+
+        It is kept for the next who reads: opening one means reading the schema, which takes longer than most queries.
 
         Raises:
             ArgumentError: a number is asked for that no row can have.
         """
-        connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
         try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA foreign_keys = ON")
-            yield connection
-        except OverflowError as error:
-            raise ArgumentError("number: need one of at most 64 bits, got a larger one") from error
-        finally:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connected()
+        try:
+            with _numbers_fit():
+                yield connection
+        except BaseException:
             connection.close()
+            raise
+        if len(self._idle) < KEPT:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _connected(self) -> sqlite3.Connection:
+        # One thread has it at a time, but not always the same.
+        connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def close(self) -> None:
+        """Lets go of the file. What is read afterwards opens it anew."""
+        while self._idle:
+            self._idle.pop().close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """As `reading`, in a transaction that is committed at the end, or undone where an error comes out of it."""
-        with self.reading() as connection:
+        with closing(self._connected()) as connection, _numbers_fit():
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last decision, nothing else
             connection.execute("BEGIN IMMEDIATE")
@@ -68,6 +89,14 @@ class Database:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+
+@contextmanager
+def _numbers_fit() -> Iterator[None]:
+    try:
+        yield
+    except OverflowError as error:
+        raise ArgumentError("number: need one of at most 64 bits, got a larger one") from error
 
 
 def migrations() -> list[str]:

@@ -93,6 +93,11 @@ class Project:
         """How a path in the project is called: relative to its folder, with `/`."""
         return path.relative_to(self.folder).as_posix()
 
+    def title_of(self, path: Path) -> str:
+        """How people know a model: by its run's name; of another folder than the studio's, by where it is."""
+        above = self.runs if path.is_relative_to(self.runs) else self.folder
+        return path.relative_to(above).with_suffix("" if path.is_file() else path.suffix).as_posix()
+
     def argument(self, path: Path) -> str:
         """A path in the project as a word of a command line that is run in its folder, never taken for an option."""
         name = self.name_of(path)

@@ -108,7 +108,7 @@ class View:
         return urlencode(own | {name: value for name, value in more.items() if value not in (None, "")})
 
 
-_KNOWN = {"split": SPLIT_NAMES, "right": ("yes", "no"), "decided": DECIDED, "marks": ("yes", "no")}
+_KNOWN = {"split": SPLIT_NAMES, "right": ("yes", "no"), "decided": DECIDED, "marks": ("yes", "heat", "no")}
 
 
 def _value(name: str, text: str, usual: object) -> object:

@@ -6,6 +6,10 @@ import signal
 
 INTERRUPTED = (130, -signal.SIGINT, 143, -signal.SIGTERM)  # exit codes of what was told to stop
 REFUSED = 2  # of what the user can mend
+SENT = {
+    "SIGKILL": ", which the system sends when memory runs out",
+    "SIGBUS": ", which the system sends when a file in use is written over or cut short",
+}
 FOUND, FINDING = 1, ("doctor", "labels")  # the exit code of those that found something, and their kinds
 
 
@@ -40,5 +44,5 @@ def reason(said: str, code: int) -> str:
         return errors[-1]
     if code < 0:
         name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
-        return f"ended by {name}" + (", which the system sends when memory runs out" if name == "SIGKILL" else "")
+        return f"ended by {name}{SENT.get(name, '')}"
     return f"crashed (exit code {code}): {lines[-1] if lines else 'it said nothing'}"

@@ -18,6 +18,6 @@ MOST = 6  # models and data sets that are named
 def show(request: Request) -> HTMLResponse:
     """All screens, with a few words each."""
     project: Project = request.app.state.project
-    models = [(project.name_of(one), one.name if one.is_dir() else one.stem) for one in project.models()[:MOST]]
+    models = [(project.name_of(one), project.title_of(one)) for one in project.models()[:MOST]]
     known = [one for one in galleries(request.app.state.database) if one.total][:MOST]
     return page(request, "start.html", folder=project.folder.name or "/", models=models, known=known)

@@ -40,10 +40,10 @@ def show(request: Request, run: str, file: str = "", corrected: str = "", into: 
     answer = _answer(project, model, file) if file else None
     found, (data, is_made) = _found(answer), _data(project, path)
     return page(
-        request, "teach_play.html", run=run, name=_called(path), file=file, task=model.task,
+        request, "teach_play.html", run=run, name=project.title_of(path), file=file, task=model.task,
         classes=list(model.class_names), answer=answer, scores=_scores(answer), found=found,
-        rows=[(label, corners) for label, _, corners in found], data=data, is_made=is_made,
-        size=read_header(project.inside(file)).size if file else (0, 0), said="" if answer is None else str(answer),
+        rows=[(label, [round(one, 1) for one in corners]) for label, _, corners in found], data=data, is_made=is_made,
+        size=read_header(project.inside(file)).size if file else (0, 0),
         corrected=corrected, into=into, spare=SPARE,
         command=command(["predict", run, file or "picture.jpg"]),
         python=f"import convolens as cl\nmodel = cl.load({run!r})\nprint(model.predict({file or 'picture.jpg'!r}))",
@@ -144,11 +144,6 @@ def _found(answer: Any) -> list[tuple[str, float, tuple[float, ...]]]:
         boxes = [tuple(map(float, corners)) for corners in answer.boxes_xyxy]
         return list(zip(answer.labels, map(float, answer.scores), boxes, strict=True))
     return []
-
-
-def _called(path: Path) -> str:
-    """How people know a model: by its run's name."""
-    return path.name if path.is_dir() else path.stem
 
 
 def _data(project: Project, run: Path) -> tuple[str, bool]:

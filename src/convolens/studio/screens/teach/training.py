@@ -29,7 +29,7 @@ def show(request: Request, data: str = "", task: str = "classify") -> HTMLRespon
     """What can be taught, what was, and how to make classes."""
     project: Project = request.app.state.project
     offered = offered_data(project)
-    runs = [(project.name_of(one), one.name) for one in project.models() if (one / BEST).is_file()]
+    runs = [(project.name_of(one), project.title_of(one)) for one in project.models() if (one / BEST).is_file()]
     first = data or (offered[0] if offered else "photos")
     return page(
         request, "teach.html", offered=offered, chosen=first, task=task, tasks=list(TRAINERS), trunks=_trunks(),
