@@ -1,11 +1,11 @@
 """Wrong labels put into data that packages carry, and how many of the first named are they.
 
-`python -m benchmarks.labels [surfaces] [digits] [faces] [speed] --seeds 10`
+`python -m benchmarks.labels [surfaces] [digits] [faces] [boxes] [speed] --seeds 10`
 
 Surfaces are crops of the tour's three photos, digits scikit-learn's 1,797, faces scikit-image's 200 crops of LFW with
 and without one (LFW itself is a download). Of each 5% and 10% are given another label, at random or the one that heads
 take the picture's class for most often. Precision: of the first k named, where k labels were changed. Speed: 50,000
-features of 512 numbers in ten classes.
+features of 512 numbers in ten classes. Boxes: see `wrong_boxes.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import convolens as cl
+from benchmarks.wrong_boxes import measure_boxes
 from convolens.labels.confident import judge
 from convolens.tour.pictures import handwritten_digits, photo
 from convolens.tour.surfaces import SURFACES, surface
@@ -134,11 +135,15 @@ def _resized(gray: NDArray[Any], side: int) -> NDArray[Any]:
 
 
 SETS = {"surfaces": surfaces, "digits": digits, "faces": faces}
+OTHERS = {"boxes": measure_boxes, "speed": lambda seeds: speed()}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", default=[*SETS, "speed"], choices=[*SETS, "speed"])
+    parser.add_argument("sets", nargs="*", default=[*SETS, *OTHERS], choices=[*SETS, *OTHERS])
     parser.add_argument("--seeds", type=int, default=10)
     given = parser.parse_args()
     for one in given.sets:
-        speed() if one == "speed" else measure(one, SETS[one], given.seeds)
+        if one in SETS:
+            measure(one, SETS[one], given.seeds)
+        else:
+            OTHERS[one](given.seeds)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convolens.labels.mending import RECORD
+from convolens.labels.mending import RECORDS
 
 GROWING = ("log.jsonl", "predictions.part.jsonl")  # lines are added as the work goes on
 
@@ -34,7 +34,7 @@ def leftovers(work: Path) -> list[str]:
     """Names of what no finished command leaves: what is hidden, growing or temporary."""
     out, tmp = work / "out", work / "tmp"
     found = [path for path in out.rglob("*") if path.name.startswith(".") or path.name == "predictions.part.jsonl"]
-    found = [path for path in found if path.name != RECORD]
+    found = [path for path in found if path.name not in RECORDS]
     found += [path for path in tmp.rglob("*") if not path.name.startswith("torchinductor_")]  # torch's, and empty
     return [str(path.relative_to(work)) for path in sorted(found)]
 

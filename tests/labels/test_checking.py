@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+import convolens as cl
 from convolens import cli
 from convolens.errors import ArgumentError, DataError, FormatError
 from convolens.labels import check_labels
-from convolens.labels.changes import Change, read_changes, write_changes
+from convolens.labels.change_files import read_changes, write_changes
+from convolens.labels.changes import Change, Object
 from convolens.labels.confident import confident_errors, judge, posterior
 from convolens.labels.neighbors import nearest_of_class
 from convolens.media.images import write_image
+from convolens.tour.pictures import photo
 from convolens.training.fold_fit import assign_folds, fit_heads, scores_of, standardized
 
 TRUNK = {"trunk": "vgg16", "weights": "hed", "taps": "conv1_2", "progress": False}
@@ -60,7 +63,8 @@ def test_the_command_writes_what_apply_takes_and_says_so_by_its_exit_code(patter
     assert cli.run([*line, "--out", str(out), "--table", str(table), "--html", str(page), "--accept", "0.5"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert len(told["suspects"]) == 2 and told["judged"] == 60
-    assert {(one.path, one.decision) for one in read_changes(out)} == {(path, "relabel") for path in WRONG}
+    assert {(one.path, one.decision) for one in read_changes(out)} == {(path, "fix") for path in WRONG}
+    assert ",relabel\n" in out.read_text()
     assert table.read_text().startswith("path,label,suggested,probability,like_label,like_suggested")
     assert page.read_text().count('<article class="card"') == 2
 
@@ -182,12 +186,12 @@ def test_the_nearest_picture_is_of_the_class_trusted_and_another():
 
 
 def test_a_file_of_changes_is_read_as_written_and_as_spreadsheets_write_it(tmp_path):
-    odd = Change('a, "b"\n/caf\udce9.png', "=x", "é", "0.9000", "set aside")
+    odd = Change('a, "b"\n/caf\udce9.png', "set aside", (Object("=x"),), (Object("é"),), "0.9000")
     write_changes(tmp_path / "c.csv", [odd])
     assert read_changes(tmp_path / "c.csv") == (odd,)
     spreadsheet = "\ufeffpath;label;suggested;probability;decision\r\na.png;x;y;0,9; Relabel \r\n"
     (tmp_path / "s.csv").write_text(spreadsheet, newline="")
-    assert read_changes(tmp_path / "s.csv") == (Change("a.png", "x", "y", "0,9", "relabel"),)
+    assert read_changes(tmp_path / "s.csv") == (Change("a.png", "fix", (Object("x"),), (Object("y"),), "0,9"),)
     for text, error, words in (
         ("path,label\n", FormatError, "none called 'suggested'"),
         ("path,label,suggested,probability,decision\na,x,y,1,maybe\n", DataError, "got 'maybe'"),
@@ -207,3 +211,22 @@ def test_fifty_thousand_features_take_less_than_a_minute():
     found = judge(standardized(features).values, labels, 10, 5, seed=0)
     assert time.perf_counter() - start < 60
     assert found.agreement > 0.99
+
+
+def test_pictures_that_are_nearly_one_of_another_split_are_told(tmp_path):
+    random = np.random.default_rng(0)
+    places = {}
+    for split in ("train", "val"):
+        for name in ("coffee.png", "chelsea.png"):
+            (tmp_path / split / name[:4]).mkdir(parents=True)
+            for number in range(14):
+                places[split, number] = y, x = random.integers(0, 200, 2)
+                write_image(
+                    tmp_path / split / name[:4] / f"{number}.png", cl.read_image(photo(name))[y : y + 64, x : x + 64]
+                )
+    y, x = places["train", 5]
+    write_image(tmp_path / "val/chel/moved.png", cl.read_image(photo("chelsea.png"))[y + 1 : y + 65, x + 1 : x + 65])
+    found = check_labels(tmp_path, **{**TRUNK, "taps": "conv3_3"})
+    assert [(one.name, other.name) for one, other in found.leaks[:1]] == [("moved.png", "5.png")]
+    assert len(found.leaks) <= 4 and "nearly one of another split" in str(found)
+    assert found.to_dict()["leaks"][0][1].endswith("5.png")

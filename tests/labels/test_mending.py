@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convolens import cli
-from convolens.data import read_data
+from convolens.data import FORMATS, read_data
 from convolens.data.conversion import convert
 from convolens.errors import ArgumentError, DataError
 from convolens.labels import apply_changes
@@ -55,7 +55,9 @@ DECIDED = (
 )
 
 
-@pytest.mark.parametrize("form", [None, "folders", "csv"])
+@pytest.mark.parametrize(
+    "form", [None, *(one.name for one in FORMATS if one.write is not None and "label" in one.carries)]
+)
 def test_the_mended_data_equals_the_old_but_for_the_decisions(data, tmp_path, form):
     before = digests(data)
     expected = told(read_data(data))
@@ -106,7 +108,7 @@ def test_changes_of_another_data_set_are_refused_by_name(data, tmp_path):
         ("photos/bee/1.png,bee,wasp,0.9,relabel", "of another data set: 1 of 1 .* such as photos/bee/1.png"),
         ("train/cat/1.png,lynx,cat,0.9,relabel", "of another data set: train/cat/1.png has the class 'lynx'"),
         ("train/cat/1.png,dog,owl,0.9,relabel", "got 'dog' for train/cat/1.png, which is 'cat' there"),
-        ("train/cat/1.png,cat,lynx,0.9,relabel", "need a class of .*, got 'lynx'"),
+        ("train/cat/1.png,cat,lynx,0.9,relabel", "need a class of .* for train/cat/1.png, got 'lynx'"),
         ("train/cat/1.png,cat,dog,0.9,", "need decisions .* got none in 1 lines"),
     ):
         with pytest.raises(DataError, match=words) as error:

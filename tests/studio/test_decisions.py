@@ -9,7 +9,7 @@ from convolens import cli
 from convolens.data import read_data
 from convolens.errors import ArgumentError
 from convolens.labels import apply_changes
-from convolens.labels.changes import read_changes
+from convolens.labels.change_files import read_changes
 from convolens.studio.gallery import decisions
 from convolens.studio.gallery.changes import apply_command, write_decisions
 from convolens.studio.gallery.listing import page_of
@@ -84,7 +84,7 @@ def test_the_file_of_decisions_makes_the_data_that_was_meant(database, data, tmp
     decisions.keep(database, data, third.id)
     file = write_decisions(database, data, tmp_path / "home")
     assert [(one.path, one.decision) for one in read_changes(file)] == [
-        ("train/cat/0.png", "relabel"), ("train/cat/1.png", "set aside"), ("train/cat/2.png", "keep"),
+        ("train/cat/0.png", "fix"), ("train/cat/1.png", "set aside"), ("train/cat/2.png", "keep"),
     ]  # fmt: skip
     if form == "folders":
         assert cli.run(apply_command(data, file, tmp_path / "new", form)) == 0

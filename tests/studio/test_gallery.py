@@ -10,6 +10,7 @@ from PIL import Image
 from convolens.data import read_data
 from convolens.errors import ArgumentError
 from convolens.media.images import write_image
+from convolens.studio.gallery.decisions import fix
 from convolens.studio.gallery.filler import Filler
 from convolens.studio.gallery.filling import fill, opened
 from convolens.studio.gallery.galleries import galleries, gallery
@@ -161,6 +162,37 @@ def test_suspects_are_sorted_by_how_likely_wrong_they_are(database, data, tmp_pa
     ]  # fmt: skip
     first = shown(database, data)[0].id
     assert found[0].likenesses == (first, None)
+
+
+def test_boxes_that_are_likely_wrong_are_shown_as_they_likely_are_and_decided_on(database, tmp_path):
+    data = looked_through(database, coco(tmp_path / "street"))
+    first, second, _ = (str(one.path) for one in shown(database, data))
+    row = {"path": first, "label": "van", "suggested": "van", "probability": 0.9, "kind": "shifted",
+           "box": "20 5 35 25", "suggested_box": "22 5 36.5 25"}  # fmt: skip
+    rows = [
+        row,
+        row
+        | {
+            "label": "car",
+            "suggested": "",
+            "kind": "invented",
+            "box": "2 3 12 11",
+            "suggested_box": "",
+            "probability": 0.8,
+        },
+        row
+        | {"path": second, "label": "", "suggested": "car", "kind": "missing", "box": "", "suggested_box": "1 1 9 9"},
+    ]
+    assert take_suspects(database, data, table(tmp_path / "suspects.csv", rows)) == 3
+    found = shown(database, data, order="wrong")
+    assert [(one.wrong, one.suggested) for one in found] == [(0.9, "shifted van, invented car"), (0.9, "missing car")]
+    assert [(one.label, one.xyxy) for one in found[0].likely_objects] == [("van", (22, 5, 36.5, 25))]
+    assert [one.label for one in found[1].likely_objects] == ["car", "van", "car"]
+    assert shown(database, data)[2].likely_objects is None
+    fix(database, data, found[0].id, [(one.label, one.xyxy) for one in found[0].likely_objects])
+    assert [one.xyxy for one in shown(database, data)[0].new_objects] == [(22, 5, 36.5, 25)]
+    take_suspects(database, data, table(tmp_path / "suspects.csv", rows[2:]))
+    assert shown(database, data)[0].likely_objects is None
 
 
 def test_a_second_reading_keeps_what_is_known_and_drops_what_is_gone(database, data, tmp_path):

@@ -61,6 +61,16 @@ def doctor(
     folds: Annotated[
         int, typer.Option(help="With --labels: parts of the pictures, each judged by heads found on the others.")
     ] = 5,
+    model: Annotated[
+        str | None,
+        typer.Option(help="With --labels, of boxes: a detector to judge them by. Default: one trained for each fold."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="With --labels, of boxes: of training each fold's detector.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="With --labels, of boxes: of training each fold's detector, at most.")
+    ] = None,
     at_least: Annotated[
         float, typer.Option(help="With --labels: the probability of being wrong from which a label is named.")
     ] = 0.5,
@@ -75,19 +85,21 @@ def doctor(
 
     Opens every file, and reports files that cannot be read, copies, the same picture in two splits, rare classes, boxes
     that cannot be, ids that do not exist. With --labels it looks for labels that are wrong, by features of a network
-    that somebody else trained. Exit code 0: no faults; 1: faults; 2: nothing could be read.
+    that somebody else trained, and for boxes that are invented, missing, shifted or confused, by a detector. Exit code
+    0: no faults; 1: faults; 2: nothing could be read.
 
     \b
     Examples:
       convolens doctor photos
       convolens doctor annotations.json --html doctor.html
       convolens doctor photos --labels --out labels.changes.csv
+      convolens doctor annotations.json --labels --model runs/street --html boxes.html
     """
     import json
 
     given_options = {
         "format": format, "trunk": trunk, "weights": weights, "taps": tap, "size": size, "folds": folds,
-        "at_least": at_least, "seed": seed, "device": device,
+        "model": model, "epochs": epochs, "minutes": minutes, "at_least": at_least, "seed": seed, "device": device,
     }  # fmt: skip
     if labels:
         _labels(data, given_options, html=html, table=table, out=out, accept=accept, as_json=as_json)
@@ -142,8 +154,8 @@ def _labels(
 
     from convolens.errors import ArgumentError
     from convolens.labels import as_page, check_labels
-    from convolens.labels.changes import need_changes_file, need_probability
-    from convolens.labels.found import ROW
+    from convolens.labels.change_files import need_changes_file
+    from convolens.labels.changes import need_probability
     from convolens.media.files import need_target, writing
     from convolens.media.inputs import given
     from convolens.media.table_files import need_table, write_table
@@ -158,7 +170,7 @@ def _labels(
         if out is not None:
             found.save(out, accept=accept)
         if table is not None:
-            write_table(table, found.rows(), ROW)
+            write_table(table, found.rows(), found.columns)
         if html is not None:
             with writing(html) as draft:
                 draft.write_text(as_page(found), encoding="utf-8")

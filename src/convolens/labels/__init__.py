@@ -1,10 +1,13 @@
 """Labels that are wrong: found by what a head on fixed features would say of each picture, decided on, and mended.
 
-checking.py   a data set looked through          changes.py   the file of decisions
-confident.py  which labels are likely wrong      mending.py   decisions applied, into a new data set
-neighbors.py  the evidence for each              found.py     what was found; page.py: the page to decide on
+checking.py           a data set looked through: checking_pictures.py, checking_boxes.py
+confident.py          which labels are likely wrong; confident_boxes.py: which boxes, at places.py
+detections.py         what detectors find that did not learn from the boxes
+neighbors.py          the evidence for a label; close_up.py: for a box
+found.py              what was found; page.py: the page to decide on
+changes.py            what is decided; change_files.py: its files, tables and lines
+mending.py            decisions applied, into a new data set; deciding.py: whether they can be
 
-object_changes.py and object_mending.py are the file and the mending of boxes, and of pictures of several classes.
 Only what looks through labels needs a network: it is imported when it is asked for.
 """
 

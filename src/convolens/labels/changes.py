@@ -1,40 +1,137 @@
-"""`labels.changes.csv`: a line for each doubtful label, with what is to become of it.
+"""Decisions on what a data set says of its pictures: one shape for all data, whatever file they are written in.
 
-path         of the picture, from the folder that the data is in, with `/`
-label        what the data says
-suggested    what it likely is; whoever decides may put another class there
-probability  that the label is wrong
-decision     `keep`, `relabel` or `set aside`; empty where nobody decided yet
+A picture has objects: a class each, with its corners where the data has boxes; a picture with one label has one. A
+change names some of them and what is to be in their place: another class, other corners, nothing, or something new. It
+is written as a row of a table (`change_table.py`) where it is of one object, or as a line of JSON (`change_lines.py`),
+which has all objects of a picture.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from convolens.arrays import as_real
-from convolens.errors import DataError, FormatError
-from convolens.media.files import AnyPath, as_path, need_file, need_target, writing
+from convolens.data import Box, DataSet, Example
+from convolens.errors import DataError
 from convolens.media.found_pictures import File
 
-COLUMNS = ("path", "label", "suggested", "probability", "decision")
-KEEP, RELABEL, SET_ASIDE, UNDECIDED = "keep", "relabel", "set aside", ""
-DECISIONS = (KEEP, RELABEL, SET_ASIDE, UNDECIDED)
+KEEP, FIX, SET_ASIDE, UNDECIDED = "keep", "fix", "set aside", ""
+RELABEL = "relabel"  # how files spell `FIX` where only the class is another
+
+Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object of a picture: its class, and its corners where the data has boxes."""
+
+    label: str
+    box_xyxy: Corners | None = None
+
+    def __str__(self) -> str:
+        return self.label if self.box_xyxy is None else f"{self.label} at {corners_text(self.box_xyxy)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A line of the file."""
+    """What is decided of some objects of a picture.
+
+    Attributes:
+        path: of the picture, from the folder that the data is in, with `/`.
+        decision: `KEEP`, `FIX`, `SET_ASIDE` (the whole picture) or `UNDECIDED`.
+        before: the objects that the data says; none for one that it does not know.
+        after: what is there in their place, if they are fixed; none where nothing is.
+        probability: that the data is wrong, as a file has it; empty where nobody said.
+        whole: `before` and `after` are all objects of the picture, not some of them.
+    """
 
     path: str
-    label: str
-    suggested: str
-    probability: str
     decision: str
+    before: tuple[Object, ...]
+    after: tuple[Object, ...] = ()
+    probability: str = ""
+    whole: bool = False
+
+    @property
+    def what(self) -> object:
+        """What it is about: two changes of the same thing are two decisions on it."""
+        return self.path if self.whole else (self.path, self.before or self.after)
+
+    def fits(self, objects: Sequence[Object]) -> bool:
+        """Whether a picture has what it says was there."""
+        return self.before == tuple(objects) if self.whole else not Counter(self.before) - Counter(objects)
+
+    def is_done(self, objects: Sequence[Object]) -> bool:
+        """Whether a picture is as it would be afterwards, and was not before."""
+        gone, new = Counter(self.before) - Counter(self.after), Counter(self.after) - Counter(self.before)
+        if self.decision != FIX or not (gone or new):
+            return False
+        if self.whole:
+            return self.after == tuple(objects)
+        return not new - Counter(objects) and not gone & Counter(objects)
+
+    def applied(self, objects: Sequence[Object]) -> tuple[Object, ...]:
+        """The objects with what is fixed in the place of what it was; the rest keeps its order."""
+        if self.whole:
+            return self.after
+        left = list(objects)
+        at = len(left)
+        for one in self.before:
+            at = left.index(one)
+            del left[at]
+        left[at:at] = self.after
+        return tuple(left)
+
+
+def need_one_decision_each(changes: Iterable[Change], file: Path) -> tuple[Change, ...]:
+    """The changes without those given twice.
+
+    Raises:
+        DataError: a decision is none, or two are made of one thing.
+    """
+    found: dict[object, Change] = {}
+    for one in changes:
+        if one.decision not in (KEEP, FIX, SET_ASIDE, UNDECIDED):
+            words = f"{KEEP}, {RELABEL if _is_label(one) else FIX}, {SET_ASIDE}"
+            raise DataError(f"{file}: need {words} or nothing for {one.path}, got {one.decision!r}")
+        before = found.setdefault(one.what, one)
+        if before != one:
+            raise DataError(f"{file}: need one decision for {one.path}, got {spelled(before)!r} and {spelled(one)!r}")
+    return tuple(found.values())
+
+
+def spelled(change: Change) -> str:
+    """The decision as a table spells it."""
+    return RELABEL if change.decision == FIX and _is_label(change) else change.decision
+
+
+def _is_label(change: Change) -> bool:
+    return not change.whole and all(one.box_xyxy is None for one in (*change.before, *change.after))
+
+
+def objects_of(example: Example, data: DataSet) -> tuple[Object, ...]:
+    """What the data says of an example."""
+    if data.kind == "boxes":
+        return tuple(_object(box, data.class_names) for box in example.boxes)
+    return tuple(Object(data.class_names[label]) for label in example.labels)
+
+
+def _object(box: Box, names: Sequence[str]) -> Object:
+    x1, y1, x2, y2 = map(float, box.xyxy)
+    return Object(names[box.label], (x1, y1, x2, y2))
+
+
+def corners_text(box: Corners) -> str:
+    """Corners as a cell has them, with all their digits.
+
+    >>> corners_text((1.0, 2.5, 30.0, 0.1 + 0.2))
+    '1 2.5 30 0.30000000000000004'
+    """
+    return " ".join(f"{value:.0f}" if value.is_integer() else repr(value) for value in map(float, box))
 
 
 def need_probability(accept: float | None) -> float | None:
@@ -51,58 +148,3 @@ def path_in_data(root: File, picture: File) -> str:
     folder = root if root.is_dir() else root.parent
     inside = os.path.relpath(picture, folder) if picture.is_relative_to(folder) else str(picture)
     return inside.replace(os.sep, "/")
-
-
-def need_changes_file(path: AnyPath) -> Path:
-    """The path, if changes can be written there. Errors as of `media.files.need_target`; its suffix must be `.csv`."""
-    target = as_path(path, "a file to write changes into")
-    if target.suffix.lower() != ".csv":
-        raise FormatError(f"{target}: need the suffix .csv for changes, got {target.suffix or 'none'}")
-    return need_target(target)
-
-
-def write_changes(path: AnyPath, changes: Sequence[Change]) -> None:
-    """Writes the file. Errors as of `media.files.writing`."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((one.path, one.label, one.suggested, one.probability, one.decision) for one in changes)
-    with writing(path) as draft:
-        draft.write_bytes(text.getvalue().encode("utf-8", "surrogateescape"))
-
-
-def read_changes(path: AnyPath) -> tuple[Change, ...]:
-    """The lines of the file.
-
-    Raises:
-        FileError: it cannot be read.
-        FormatError: a column is missing.
-        DataError: a decision is none, or one picture has two.
-    """
-    file = need_file(as_path(path, "a file of changes"), "a file of changes")
-    found = tuple(dict.fromkeys(_lines(file)))  # a line that stands there twice decides once
-    seen: dict[tuple[str, str], Change] = {}
-    for one in found:
-        if one.decision not in DECISIONS:
-            raise DataError(f"{file}: need keep, relabel, set aside or nothing for {one.path}, got {one.decision!r}")
-        before = seen.setdefault((one.path, one.label), one)
-        if before != one:
-            raise DataError(f"{file}: need one decision for {one.path}, got {before.decision!r} and {one.decision!r}")
-    return found
-
-
-def _lines(file: Path) -> Iterator[Change]:
-    # Bytes of names that are not UTF-8 stay what they are; spreadsheets begin with a mark, and some part by semicolons.
-    text = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    mark = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise FormatError(f"{file}: need the columns {', '.join(COLUMNS)}, got none called {missing[0]!r}")
-        for row in reader:
-            cells = {name: (row[name] or "") for name in COLUMNS}
-            cells["decision"] = cells["decision"].strip().lower()
-            yield Change(**cells)
-    except csv.Error as error:
-        raise FormatError(f"{file}: need a CSV table, got {error}") from error

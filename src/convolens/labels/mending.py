@@ -1,40 +1,24 @@
-"""Decisions applied to a data set: what was relabelled or set aside is so in a new one; the old is only read."""
+"""Decisions applied to a data set: what was fixed or set aside is so in a new one; the old is only read."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from convolens.arrays import as_flag
-from convolens.data import DataSet, Example
 from convolens.data.conversion import Converted
 from convolens.data.conversion.converting import format_to_write, need_outside, writable, write_data
-from convolens.data.reading import read_consistent, read_sound, read_with_faults, with_sound_boxes
+from convolens.data.reading import read_consistent, read_with_faults, with_sound_boxes
 from convolens.errors import ArgumentError, DataError
-from convolens.labels.changes import (
-    KEEP,
-    RELABEL,
-    SET_ASIDE,
-    UNDECIDED,
-    Change,
-    path_in_data,
-    read_changes,
-    write_changes,
-)
-from convolens.labels.object_changes import FIX, ObjectChange, read_object_changes, write_object_changes
-from convolens.labels.object_mending import objects_decided_on
+from convolens.labels.change_files import LINES, read_changes, write_changes
+from convolens.labels.changes import FIX, KEEP, SET_ASIDE, UNDECIDED, Change
+from convolens.labels.deciding import decided_on
 from convolens.media.files import AnyPath, as_path, make_folder, need_file, need_name, need_new_folder
 from convolens.media.inputs import given
 from convolens.media.one_writer import only_writer
 
 # In what was mended: by which changes; readers of data pass hidden files over.
-RECORD = ".labels.applied.csv"
-OBJECT_RECORD = ".labels.applied.jsonl"
-
-Changes = tuple[Change, ...] | tuple[ObjectChange, ...]
+RECORDS = (".labels.applied.csv", f".labels.applied{LINES}")
 
 
 @dataclass(frozen=True)
@@ -43,11 +27,11 @@ class Mended:
 
     Attributes:
         written: the new data set, as of `convert`.
-        relabelled: how many pictures have another label now.
-        fixed: how many have other boxes, or other classes where a picture may show several.
-        set_aside: how many were left out.
-        kept: decisions to keep a label.
-        undecided: lines without a decision, whose labels stay.
+        relabelled: how many pictures have another label now, in data with one label each.
+        fixed: how many decisions gave pictures other boxes, or other classes where a picture may show several.
+        set_aside: how many pictures were left out.
+        kept: decisions to keep what the data says.
+        undecided: those without a decision, where what the data says stays.
         gone: paths in the changes that are no longer in the data.
     """
 
@@ -79,8 +63,8 @@ def apply_changes(
     r"""Writes a data set anew with the decisions of a file applied; equal to the old but for them.
 
     Args:
-        changes: `labels.changes.csv`, as `check_labels` writes it, with decisions; of data with boxes, or with any
-            number of classes for a picture, a `.jsonl` as of `convolens.labels.object_changes`.
+        changes: `labels.changes.csv`, as `check_labels` writes it, with decisions; or a `.jsonl` as of
+            `convolens.labels.change_lines`, which has all boxes, or all classes, of a picture.
         data: the data set that it is of; nothing in it is changed.
         to: the new folder, which must not be there yet, or be empty.
         format: what to write, any format that `convert` writes. None: the data's own.
@@ -113,7 +97,7 @@ def apply_changes(
     source, target = as_path(data, "where the data is"), as_path(to, "a folder to write into")
     need_name(target)
     need_outside(source, target)
-    decided = _read(file)
+    decided = read_changes(file)
     _need_new(file, decided, source, target)
     make_folder(target.parent)
     need_new_folder(target)
@@ -124,103 +108,21 @@ def apply_changes(
                 f"format: need {', '.join(writable())}, got data in {own}, which is only read; name one"
             )
         # A box that cannot be may be the one that was fixed: what still has some is left out afterwards.
-        found = (read_consistent if _is_of_objects(file) else read_sound)(source, format=data_format, outlines=True)
-        decide: Callable[..., Any] = objects_decided_on if _is_of_objects(file) else decided_on
-        mended, counts, gone = decide(found, decided, file)
+        found = read_consistent(source, format=data_format, outlines=True)
+        mended, counts, gone = decided_on(found, decided, file)
         form = format_to_write(format or own)
-        record: Callable[[Path], None] = lambda draft: _record(draft, decided, file)  # noqa: E731
         written = write_data(
-            with_sound_boxes(mended), target, form, link=link, progress=progress, original=found, also=record
-        )
+            with_sound_boxes(mended), target, form, link=link, progress=progress, original=found,
+            also=lambda draft: write_changes(draft / RECORDS[file.suffix.lower() == LINES], decided),
+        )  # fmt: skip
+    fixed = counts[FIX]
+    relabelled = fixed if found.kind == "label" else 0
     return Mended(
-        written, counts[RELABEL], counts[FIX], counts[SET_ASIDE], counts[KEEP], counts[UNDECIDED], gone
+        written, relabelled, fixed - relabelled, counts[SET_ASIDE], counts[KEEP], counts[UNDECIDED], gone
     )  # fmt: skip
 
 
-def _is_of_objects(file: Path) -> bool:
-    return file.suffix.lower() == ".jsonl"
-
-
-def _read(file: Path) -> Changes:
-    return read_object_changes(file) if _is_of_objects(file) else read_changes(file)
-
-
-def _record(folder: Path, changes: Any, file: Path) -> None:
-    if _is_of_objects(file):
-        write_object_changes(folder / OBJECT_RECORD, changes)
-    else:
-        write_changes(folder / RECORD, changes)
-
-
-def decided_on(data: DataSet, changes: Sequence[Change], file: Path) -> tuple[DataSet, Counter[str], tuple[str, ...]]:
-    """The data with the decisions applied, how many of each there were, and the paths that are not there.
-
-    Raises:
-        DataError: the changes are of another data set, were applied already, or say something else of a picture.
-    """
-    by_path = {path_in_data(data.root, example.path): example for example in data.examples}
-    gone = tuple(dict.fromkeys(one.path for one in changes if one.path not in by_path))
-    here = [one for one in changes if one.path in by_path]
-    _need_same_data(data, changes, here, gone, file)
-    acting = [one for one in here if one.decision in (RELABEL, SET_ASIDE)]
-    relabelled = {one.path: one for one in acting if one.decision == RELABEL}
-    labels = {path: _names(by_path[path], data) for path in relabelled}
-    if acting and all(labels.get(one.path) == one.suggested != one.label for one in acting):
-        raise DataError(f"{data.root}: has the changes of {file} already; nothing is left to apply")
-    for one in here:
-        if (now := _names(by_path[one.path], data)) != one.label:
-            raise DataError(
-                f"{file}: need the labels of {data.root}, got {one.label!r} for {one.path}, which is {now!r} there; "
-                "look for wrong labels anew"
-            )
-    names = list(data.class_names)
-    for one in acting:
-        if one.decision == RELABEL and one.suggested not in names:
-            raise DataError(
-                f"{file}: need a class of {data.root} to relabel {one.path}, got {one.suggested!r}; "
-                f"there are {', '.join(names[:20])}"
-            )
-    aside = {one.path for one in acting if one.decision == SET_ASIDE}
-
-    def mended() -> Iterator[Example]:
-        for example in data.examples:
-            path = path_in_data(data.root, example.path)
-            if path in relabelled:
-                yield replace(example, labels=(names.index(relabelled[path].suggested),))
-            elif path not in aside:
-                yield example
-
-    return data.having(mended()), Counter(one.decision for one in here), gone
-
-
-def _need_same_data(
-    data: DataSet, changes: Sequence[Change], here: Sequence[Change], gone: Sequence[str], file: Path
-) -> None:
-    if data.kind != "label":
-        raise DataError(f"{data.root}: need one label for each picture to apply {file}, got {data.kind}")
-    if not any(one.decision for one in changes):
-        raise DataError(
-            f"{file}: need decisions (keep, relabel or set aside), got none in {len(changes):,} lines; "
-            "decide in a text editor or on the page of `convolens doctor --labels --html`"
-        )
-    if len(gone) > len(changes) / 2:
-        raise DataError(
-            f"{file}: need changes of {data.root}, got those of another data set: {len(gone):,} of "
-            f"{len({one.path for one in changes}):,} pictures are not in it, such as {gone[0]}"
-        )
-    unknown = [one for one in here if one.label not in data.class_names]
-    if unknown:
-        raise DataError(
-            f"{file}: need changes of {data.root}, got those of another data set: {unknown[0].path} has the class "
-            f"{unknown[0].label!r} there, which {data.root} does not know"
-        )
-
-
-def _names(example: Example, data: DataSet) -> str:
-    return ", ".join(data.class_names[label] for label in example.labels)
-
-
-def _need_new(file: Path, changes: Changes, source: Path, target: Path) -> None:
+def _need_new(file: Path, changes: tuple[Change, ...], source: Path, target: Path) -> None:
     """Refuses to apply the same changes again: to what was made by them, or into a folder that has them."""
     folders = [source, *source.parents[:2]] if not source.is_dir() else [source]
     if any(_made_by(folder, changes) for folder in folders):
@@ -229,5 +131,6 @@ def _need_new(file: Path, changes: Changes, source: Path, target: Path) -> None:
         raise DataError(f"{target}: has the changes of {file} already; it is what they make")
 
 
-def _made_by(folder: Path, changes: Changes) -> bool:
-    return any(record.is_file() and _read(record) == changes for record in (folder / RECORD, folder / OBJECT_RECORD))
+def _made_by(folder: Path, changes: tuple[Change, ...]) -> bool:
+    records = (folder / name for name in RECORDS)
+    return any(record.is_file() and read_changes(record) == changes for record in records)

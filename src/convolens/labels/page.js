@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { columns, rows, key } = JSON.parse(document.getElementById("changes").textContent);
+  const { columns, rows, take, key } = JSON.parse(document.getElementById("changes").textContent);
   const cards = [...document.querySelectorAll(".card")];
   const at = name => columns.indexOf(name);
   const DECISION = at("decision"), SUGGESTED = at("suggested");
@@ -26,7 +26,8 @@
       const row = rows[number];
       card.classList.toggle("current", number === current);
       card.classList.toggle("decided", row[DECISION] !== "");
-      card.querySelector("select").value = row[SUGGESTED];
+      const choice = card.querySelector("select"); // none where nothing is to be there
+      if (choice) choice.value = row[SUGGESTED];
       for (const button of card.querySelectorAll("[data-decision]"))
         button.setAttribute("aria-pressed", String(button.dataset.decision === row[DECISION]));
     });
@@ -91,14 +92,14 @@
       if (button) decide(number, button.dataset.decision);
       else if (!event.target.closest("select")) { current = number; show(); }
     });
-    card.querySelector("select").addEventListener("change", event => decide(number, "relabel", event.target.value));
+    card.querySelector("select")?.addEventListener("change", event => decide(number, take, event.target.value));
   });
   document.getElementById("undo").addEventListener("click", undo);
   document.getElementById("save").addEventListener("click", save);
   addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select, input")) return;
     const keys = {
-      k: () => decide(current, "keep"), r: () => decide(current, "relabel"), s: () => decide(current, "set aside"),
+      k: () => decide(current, "keep"), r: () => decide(current, take), s: () => decide(current, "set aside"),
       u: undo, d: save, j: () => go(current + 1), p: () => go(current - 1),
       ArrowDown: () => go(current + 1), ArrowUp: () => go(current - 1),
     };

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from markupsafe import Markup
 
-from convolens.labels.changes import COLUMNS, path_in_data
-from convolens.labels.found import LabelCheck, Suspect
+from convolens.labels.change_table import as_row, columns_for
+from convolens.labels.changes import FIX, RELABEL, path_in_data
+from convolens.labels.close_up import box_pictures
+from convolens.labels.found import INVENTED, MISSING, SHIFTED, LabelCheck, Suspect, in_words
 from convolens.media.found_pictures import File
 from convolens.pages import Part, report
 from convolens.pages.fragments import fragment, own_text
@@ -21,16 +22,18 @@ from convolens.pages.pictures import file_picture
 
 PACKAGE = "convolens.labels"
 MOST = 300  # suspects with pictures, about 40 kB each; all are in the file that is saved
+TAKE = {INVENTED: "Remove", MISSING: "Add", SHIFTED: "Move"}  # what the button says that does what is suggested
 
 
 def as_page(found: LabelCheck) -> str:
     """The page as HTML that fetches nothing, with the first `MOST` suspects."""
     shown = found.suspects[:MOST]
     lead = f"{found.data.root}: {found.verdict}"
+    what = "keeps the box, R does what is suggested" if found.of_boxes else "keeps the label, R relabels"
     how = (
-        "Likeliest first. Decide each by its buttons or by keys: K keeps the label, R relabels, S sets the picture "
-        "aside, U undoes, J and P go on and back, D saves the file of decisions. Nothing of your data is changed until "
-        "you apply that file: convolens apply labels.changes.csv DATA --to NEW."
+        f"Likeliest first. Decide each by its buttons or by keys: K {what}, S sets the picture aside, U undoes, "
+        "J and P go on and back, D saves the file of decisions. Nothing of your data is changed until you apply that "
+        "file: convolens apply labels.changes.csv DATA --to NEW."
     )
     rest = len(found.suspects) - len(shown)
     if rest:
@@ -45,12 +48,34 @@ def _sentence(note: str) -> str:
 
 
 def _cards(shown: Sequence[Suspect], found: LabelCheck) -> Markup:
-    rows = [(one, path_in_data(found.data.root, one.path), _pictures(one)) for one in shown]
-    return fragment("label_cards.html", "cards", rows, found.data.class_names, package=PACKAGE)
+    rows = [
+        (_title(one, found), f"{one.probability:.0%}", path_in_data(found.data.root, one.path), _pictures(one, found),
+         TAKE.get(one.kind, "Relabel") if found.of_boxes else "Relabel", one.suggested, _classes(one, found))
+        for one in shown
+    ]  # fmt: skip
+    return fragment("label_cards.html", "cards", rows, _take(found), package=PACKAGE)
 
 
-def _pictures(one: Suspect) -> list[tuple[str, Markup | None]]:
-    """The suspect and those most like it: words, and the figure where there is one."""
+def _title(one: Suspect, found: LabelCheck) -> str:
+    return in_words(one) if found.of_boxes else f"{one.label} → {one.suggested}"
+
+
+def _take(found: LabelCheck) -> str:
+    """The decision, as the table spells it, to do what is suggested."""
+    return FIX if found.of_boxes else RELABEL
+
+
+def _classes(one: Suspect, found: LabelCheck) -> list[str]:
+    """The classes that it could be instead; none where nothing is to be there."""
+    if one.kind == INVENTED:
+        return []
+    return [name for name in found.data.class_names if name != one.label or name == one.suggested]
+
+
+def _pictures(one: Suspect, found: LabelCheck) -> list[tuple[str, Markup | None]]:
+    """The evidence: words, and the figure where there is one. Of a label the pictures most like it, of a box itself."""
+    if found.of_boxes:
+        return [("", figure) for figure in box_pictures(one)]
     return [
         _pictured(one.path, f"Labelled {one.label}"),
         _pictured(one.like_suggested, f"Most like it in {one.suggested}"),
@@ -67,10 +92,13 @@ def _desk() -> Markup:
 
 
 def _script(found: LabelCheck) -> Markup:
-    rows = [asdict(one) for one in found.changes()]
+    changes = found.changes()
+    columns = columns_for(changes)
+    rows = [[row[name] for name in columns] for row in map(as_row, changes)]
     values: dict[str, str | Sequence[object]] = {
-        "columns": COLUMNS,
-        "rows": [[row[name] for name in COLUMNS] for row in rows],
+        "columns": columns,
+        "rows": rows,
+        "take": _take(found),
         "key": hashlib.sha256(json.dumps([str(found.data.root), rows]).encode()).hexdigest()[:16],
     }
     return fragment("label_cards.html", "script", values, own_text(PACKAGE, "page.js"), package=PACKAGE)

@@ -220,10 +220,14 @@ def displayed(image: Image.Image) -> Num[np.ndarray, "height width *channels"]:
 
 
 class Header(NamedTuple):
-    """What a picture file says before any pixel: `(width, height)` as displayed, and its channels in words."""
+    """What a picture file says before any pixel: `(width, height)` as displayed, and its channels in words.
+
+    `orientation` is EXIF's, 1 where pixels are stored as they are displayed.
+    """
 
     size: tuple[int, int]
     channels: str
+    orientation: int = 1
 
 
 def read_header(source: Source) -> Header:
@@ -235,7 +239,7 @@ def read_header(source: Source) -> Header:
     >>> path = Path(tempfile.mkdtemp()) / "grey.png"
     >>> write_image(path, np.zeros((3, 5), np.uint8))
     >>> read_header(path)
-    Header(size=(5, 3), channels='grey')
+    Header(size=(5, 3), channels='grey', orientation=1)
     """
     with stream_of(source) as (name, stream):
         head = stream.read(32)
@@ -255,7 +259,7 @@ def _header_in_full(data: bytes, name: str) -> Header:
         layout = pages[0]
         check_size(layout.size)
         kind = _CHANNELS["L" if layout.photometric in (0, 1) else "RGB"]
-        return Header(_as_displayed(layout.size, layout.orientation), f"16-bit {kind}")
+        return Header(_as_displayed(layout.size, layout.orientation), f"16-bit {kind}", layout.orientation)
     if picture_jxl.is_jxl(data):
         check_size(size := picture_jxl.size_of(data))
         return Header(size, "of JPEG XL")
@@ -268,7 +272,8 @@ def _header_of(image: Image.Image, head: bytes) -> Header:
     check_size(image.size)
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     deep = "16-bit " if picture_png.is_deep(image, head) or _is_deep_tiff(image) else ""
-    return Header(_as_displayed(_stored_size(image), orientation), deep + _CHANNELS.get(image.mode, image.mode))
+    channels = deep + _CHANNELS.get(image.mode, image.mode)
+    return Header(_as_displayed(_stored_size(image), orientation), channels, orientation)
 
 
 def _as_displayed(size: tuple[int, int], orientation: int) -> tuple[int, int]:

@@ -45,6 +45,7 @@ def environment() -> Environment:
     made.filters["clock"] = clock
     made.filters["command"] = command
     made.filters["list_pair"] = lambda text: (text, text)
+    made.filters["exact"] = repr
     made.filters["corner"] = lambda value: f"{value:.10g}"
     return made
 

@@ -14,6 +14,7 @@ from convolens.data import formats
 from convolens.data.doctor import COLUMNS, diagnose
 from convolens.data.doctor.annotations import WHAT_TO_DO
 from convolens.data.doctor.duplicates import contrasts
+from convolens.data.doctor.next_steps import NEXT_STEPS
 from convolens.data.doctor.report import as_page
 from convolens.errors import DataError
 from convolens.media.images import read_image, write_image
@@ -290,3 +291,58 @@ def test_objects_smaller_than_a_cell_are_told_with_the_size_that_helps(tmp_path)
     assert "--size 512, which leaves 1," in found.sentence
     (tmp_path / "boxes.csv").write_text("path,x1,y1,x2,y2,label\n" + "\n".join(rows[2:]) + "\n")
     assert "small objects" not in kinds(diagnose(tmp_path / "boxes.csv", progress=False))
+
+
+def tiles(folder, name, *, splits=("train", "val"), columns=4, side=100, step=100, form="{name}_{row}_{column}.png"):
+    """Tiles of a photo, alternately in the splits."""
+    pixels = read_image(photo(name))
+    for at in range(2 * columns):
+        row, column = divmod(at, columns)
+        place = folder / splits[column % len(splits)] / "scene" / form.format(
+            name=name[:4], row=row * step, column=column * step
+        )  # fmt: skip
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_image(place, pixels[row * step : row * step + side, column * step : column * step + side])
+
+
+@pytest.mark.parametrize(("side", "step"), [(100, 100), (100, 60)])
+def test_tiles_of_one_picture_in_two_splits_are_a_fault(tmp_path, side, step):
+    tiles(tmp_path, "astronaut.png", side=side, step=step)
+    tiles(tmp_path, "coffee.png", side=side, step=step, splits=("train",))
+    crops(tmp_path / "train" / "other", "rocket.jpg", 2)
+    crops(tmp_path / "val" / "other", "coins.png", 2)
+    found = finding(diagnose(tmp_path, progress=False), "tiles in two splits")
+    assert found.count == 1 and found.instances[0].text == "8 tiles of astr in train and validation"
+    assert "--group-by" in found.next_step
+
+
+def test_pictures_that_are_only_named_like_tiles_are_none(tmp_path):
+    for at, (name, split) in enumerate((name, split) for split in ("train", "val") for name in PHOTOS):
+        place = tmp_path / split / "any" / f"photo_{at // 6}_{at % 6}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        y = 40 * at % 100
+        write_image(place, read_image(photo(name))[y : y + 120, y : y + 120])
+    assert "tiles in two splits" not in kinds(diagnose(tmp_path, progress=False))
+
+
+def test_pictures_that_are_stored_turned_are_counted(folders):
+    first = folders / "drink" / "coff0.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(first).save(folders / "drink" / "turned.jpg", exif=exif)
+    first.unlink()
+    found = finding(diagnose(folders, progress=False), "turned picture")
+    assert found.count == 1 and found.instances[0].text == "orientation 6"
+
+
+def test_every_finding_says_what_to_do_next(folders, capsys):
+    (folders / "drink" / "empty.png").write_bytes(b"")
+    shutil.copy(folders / "drink" / "coff1.png", folders / "person" / "again.png")
+    found = diagnose(folders, progress=False)
+    assert set(WHAT_TO_DO) <= set(NEXT_STEPS) and len(found.findings) >= 3
+    assert cli.run(["doctor", str(folders)]) == 1
+    said = capsys.readouterr().out
+    page = as_page(found)
+    for one in found.findings:
+        assert f"next: {one.next_step}" in said and one.next_step.split(":")[0] in page
+    assert all(one["next_step"] for one in found.to_dict()["findings"])

@@ -13,6 +13,7 @@ from convolens.data.doctor.annotations import annotation_findings, class_counts
 from convolens.data.doctor.duplicates import duplicate_findings
 from convolens.data.doctor.files import Look, file_findings, look_at_all
 from convolens.data.doctor.findings import Finding, Instance
+from convolens.data.doctor.tiles import tile_findings
 from convolens.errors import DataError
 from convolens.media.files import AnyPath
 from convolens.progress import track
@@ -59,7 +60,7 @@ class Diagnosis:
 def _plain(found: Finding) -> dict[str, Any]:
     plain = asdict(replace(found, all_instances=()))
     del plain["all_instances"]
-    return plain
+    return plain | {"next_step": found.next_step}
 
 
 def _row(found: Finding, one: Instance) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def diagnose(path: AnyPath, *, format: str | None = None, progress: bool = True)
         *file_findings(read.data, list(looks.values())),
         *annotation_findings(read, looks),
         *duplicate_findings(read.data.examples, looks),
+        *tile_findings(read.data.examples, looks),
     ]
     ordered = sorted(findings, key=lambda one: one.level)  # "fault" before "note"; stable otherwise
     return Diagnosis(read.data, _facts(read.data, read.format, list(looks.values())), tuple(ordered))

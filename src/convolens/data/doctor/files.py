@@ -39,6 +39,7 @@ class Look:
         size: `(width, height)` as displayed.
         channels: in words.
         thumbnail: `THUMBNAIL`² bytes, gray.
+        orientation: EXIF's; 1 where it is stored as it is displayed.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Look:
     size: tuple[int, int] = (0, 0)
     channels: str = ""
     thumbnail: bytes = b""
+    orientation: int = 1
 
 
 def look(path: Path) -> Look:
@@ -58,7 +60,7 @@ def look(path: Path) -> Look:
     except (*UNREADABLE, OSError) as error:
         return Look(path, str(error))
     gray = Image.fromarray(pixels).convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return Look(path, "", digest, size, header.channels, np.asarray(gray).tobytes())
+    return Look(path, "", digest, size, header.channels, np.asarray(gray).tobytes(), header.orientation)
 
 
 def look_at_all(paths: Iterable[Path]) -> Iterator[Look]:
@@ -80,6 +82,7 @@ def file_findings(data: DataSet, looks: Sequence[Look]) -> list[Finding]:
         for one in data.skipped
         if one.path not in {i.path for i in unreadable}
     ]
+    turned = [Instance(one.path, f"orientation {one.orientation}") for one in good if one.orientation != 1]
     kinds = Counter(one.channels for one in good)
     first = {one.channels: one.path for one in reversed(good)}
     mixed = [Instance(first[kind], f"{kind}, one of {count:,}") for kind, count in kinds.most_common()]
@@ -88,6 +91,8 @@ def file_findings(data: DataSet, looks: Sequence[Look]) -> list[Finding]:
         *finding("other file", "note", "are among the pictures and are passed over", others),
         *finding("small picture", "note", f"have a side of less than {SMALL} pixels", small),
         *finding("long picture", "note", f"are more than {LONG} times as long as wide; a center crop loses most", long),
+        *finding("turned picture", "note", "are stored turned or mirrored, and shown upright as EXIF says; "
+                 "boxes are of the upright picture", turned),
         *finding("mixed channels", "note", "kinds of channels; all are read as RGB, but may look unlike to a network",
                  mixed if len(kinds) > 1 else []),
     ]  # fmt: skip

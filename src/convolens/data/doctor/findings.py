@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from convolens.data.doctor.next_steps import NEXT_STEPS
+
 Corners = tuple[float, float, float, float]
 MOST_INSTANCES = 8  # of one kind that are named in texts, pages and JSON
 
@@ -40,6 +42,11 @@ class Finding:
     sentence: str
     instances: tuple[Instance, ...] = ()
     all_instances: tuple[Instance, ...] = field(default=(), repr=False)
+
+    @property
+    def next_step(self) -> str:
+        """What to do about it, in a line."""
+        return NEXT_STEPS[self.kind]
 
 
 def finding(

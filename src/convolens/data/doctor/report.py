@@ -86,6 +86,7 @@ def _escaped(one: Finding) -> Iterator[str]:
         yield f"<code>{escape(_words(instance))}</code>"
     if one.count > SHOWN_INSTANCES:
         yield f"… {one.count - SHOWN_INSTANCES:,} more"
+    yield f"next: {escape(one.next_step)}"
 
 
 def _listed(counts: dict[str, int], most: int) -> str:
@@ -99,6 +100,7 @@ def _lines(one: Finding) -> Iterator[str]:
         yield f"        {_words(instance)}"
     if one.count > SHOWN_INSTANCES:
         yield f"        … {one.count - SHOWN_INSTANCES:,} more"
+    yield f"        next: {one.next_step}"
 
 
 def _words(instance: Instance) -> str:
@@ -112,7 +114,8 @@ def _words(instance: Instance) -> str:
 def _finding_part(one: Finding, folder: Path) -> Part:
     figures = [row(*shown)] if (shown := list(_pictures(one.instances[:SHOWN_INSTANCES]))) else []
     named = table(("where", "what"), [_row(i, folder) for i in one.instances], f"{one.count:,} in all.")
-    return Part(f"{one.kind.capitalize()}: {one.count:,}", f"{one.count:,} {one.sentence}.", [*figures, named])
+    lead = f"{one.count:,} {one.sentence}. Next: {one.next_step}."
+    return Part(f"{one.kind.capitalize()}: {one.count:,}", lead, [*figures, named])
 
 
 def _row(instance: Instance, folder: Path) -> tuple[str, str]:

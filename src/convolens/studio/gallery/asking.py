@@ -45,16 +45,19 @@ def doctor(data: Gallery, home: Path) -> Question:
     return Question("doctor", f"Doctor: {data.name}", ["doctor", data.path, "--table", str(folder / FOUND)], folder)
 
 
-def labels(data: Gallery, home: Path, at_least: float = 0.5) -> Question:
-    """Which labels are likely wrong.
+def labels(data: Gallery, home: Path, at_least: float = 0.5, *, model: Path | None = None) -> Question:
+    """Which labels are likely wrong; of data with boxes which of these, by what a detector finds.
 
     Raises:
-        ArgumentError: data without one label for each picture.
+        ArgumentError: data with any number of labels for a picture, or boxes and no model.
     """
-    if data.kind != "label":
+    if data.kind not in ("label", "boxes"):
         raise ArgumentError(f"{data.path}: need one label for each picture to look for wrong ones, got {data.kind}")
+    if data.kind == "boxes" and model is None:
+        raise ArgumentError(f"{data.path}: need a detector to look for wrong boxes, got none")
     folder = _folder(home)
     arguments = ["doctor", data.path, "--labels", "--table", str(folder / FOUND), "--at-least", f"{at_least:g}"]
+    arguments += ["--model", str(model)] if data.kind == "boxes" else []
     return Question("labels", f"Wrong labels: {data.name}", arguments, folder)
 
 

@@ -13,8 +13,8 @@ from threading import Lock, Timer
 from typing import Any
 
 from convolens.data.formats import FORMATS
-from convolens.labels.changes import RELABEL, Change, write_changes
-from convolens.labels.object_changes import FIX, Object, ObjectChange, write_object_changes
+from convolens.labels.change_files import write_changes
+from convolens.labels.changes import FIX, RELABEL, Change, Object
 from convolens.media.files import make_folder
 from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery
@@ -34,10 +34,7 @@ def write_decisions(database: Database, data: Gallery, home: Path) -> Path:
     query = "SELECT * FROM pictures WHERE data = ? AND decision > '' ORDER BY number"
     with database.reading() as connection:
         rows = connection.execute(query, (data.id,)).fetchall()
-    if data.kind == "label":
-        write_changes(file, list(_changes(rows, data)))
-    else:
-        write_object_changes(file, list(_object_changes(rows, data)))
+    write_changes(file, list((_changes if data.kind == "label" else _object_changes)(rows, data)))
     return file
 
 
@@ -88,13 +85,15 @@ def formats_for(data: Gallery) -> tuple[str, ...]:
 
 def _changes(rows: list[Any], data: Gallery) -> Iterator[Change]:
     for row in rows:
-        label = ", ".join(_names(row["labels"], data))
-        new = _names(row["new_labels"], data)[0] if row["decision"] == RELABEL else row["suggested"] or label
+        label = _names(row["labels"], data)[0]
+        fixed = row["decision"] == RELABEL
+        new = _names(row["new_labels"], data)[0] if fixed else row["suggested"] or label
         probability = f"{row['wrong']:.4f}" if row["wrong"] >= 0 else ""
-        yield Change(row["name"], label, new, probability, row["decision"])
+        decision = FIX if fixed else row["decision"]
+        yield Change(row["name"], decision, (Object(label),), (Object(new),), probability)
 
 
-def _object_changes(rows: list[Any], data: Gallery) -> Iterator[ObjectChange]:
+def _object_changes(rows: list[Any], data: Gallery) -> Iterator[Change]:
     for row in rows:
         after: tuple[Object, ...] = ()
         if row["new_boxes"] is not None:
@@ -102,9 +101,8 @@ def _object_changes(rows: list[Any], data: Gallery) -> Iterator[ObjectChange]:
         elif row["new_labels"] is not None:
             after = tuple(map(Object, _names(row["new_labels"], data)))
         before = _boxes(row["boxes"], data) if data.kind == "boxes" else tuple(map(Object, _names(row["labels"], data)))
-        yield ObjectChange(
-            row["name"], FIX if after or row["decision"] in (FIX, RELABEL) else row["decision"], before, after
-        )
+        decision = FIX if after or row["decision"] in (FIX, RELABEL) else row["decision"]
+        yield Change(row["name"], decision, before, after, whole=True)
 
 
 def _names(text: str, data: Gallery) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class Picture:
         decision: or empty.
         new_labels: what it is to be relabelled to.
         new_objects: the boxes that were decided on.
+        likely_objects: the boxes as they likely are; None where none is likely wrong.
         predictions: of the view's models, in their order; None where a model has none.
     """
 
@@ -70,6 +71,7 @@ class Picture:
     decision: str
     new_labels: tuple[str, ...] | None
     new_objects: tuple[Object, ...] | None
+    likely_objects: tuple[Object, ...] | None
     predictions: tuple[Prediction | None, ...]
 
     @property
@@ -100,6 +102,7 @@ def picture_from(row: Any, view: View, classes: tuple[str, ...], findings: dict[
         row["alike"], tuple(findings.get(row["id"], ())), row["decision"],
         None if row["new_labels"] is None else tuple(names[label] for label in json.loads(row["new_labels"])),
         None if row["new_boxes"] is None else _objects(row["new_boxes"], names),
+        None if row["likely_boxes"] is None else _objects(row["likely_boxes"], names),
         tuple(_prediction(row, name) for name, number in models if number),
     )  # fmt: skip
 

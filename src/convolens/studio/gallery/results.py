@@ -89,9 +89,13 @@ def take_suspects(database: Database, data: Gallery, table: Path) -> int:
     rows = list(_table(table))
     with database.writing() as connection:
         connection.execute(
-            "UPDATE pictures SET wrong = -1, suggested = '', like_label = NULL, like_suggested = NULL WHERE data = ?",
+            "UPDATE pictures SET wrong = -1, suggested = '', like_label = NULL, like_suggested = NULL, "
+            "likely_boxes = NULL WHERE data = ?",
             (data.id,),
         )
+        if data.kind == "boxes":
+            take_boxes(connection, data, rows)
+            return len(rows)
         for batch in _batches(rows):
             paths = {row[name] for row in batch for name in ("path", "like_label", "like_suggested")}
             numbers = {path: row["id"] for path, row in _known(connection, data.id, sorted(paths)).items()}
@@ -101,6 +105,37 @@ def take_suspects(database: Database, data: Gallery, table: Path) -> int:
                   numbers.get(row["like_suggested"]), numbers[row["path"]]) for row in batch if row["path"] in numbers],
             )  # fmt: skip
     return len(rows)
+
+
+def take_boxes(connection: Any, data: Gallery, rows: Sequence[Mapping[str, str]]) -> None:
+    """Notes of each picture how likely one of its boxes is wrong, in words which, and the boxes as they likely are."""
+    by_path: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        by_path.setdefault(row["path"], []).append(row)
+    for batch in _batches(by_path):
+        for path, known in _known(connection, data.id, batch).items():
+            several = by_path[path]
+            words = ", ".join(f"{row['kind']} {row['label'] or row['suggested']}" for row in several)
+            values = (float(several[0]["probability"]), words, json.dumps(_likely(known["boxes"], several, data)))
+            connection.execute(
+                "UPDATE pictures SET wrong = ?, suggested = ?, likely_boxes = ? WHERE id = ?", (*values, known["id"])
+            )
+
+
+def _likely(text: str, rows: Sequence[Mapping[str, str]], data: Gallery) -> list[list[Any]]:
+    """A picture's boxes, each that is likely wrong replaced by what is suggested."""
+    boxes = [list(one) for one in json.loads(text)]
+    for row in rows:
+        said = _box(row["label"], row["box"], data)
+        likely = _box(row["suggested"], row["suggested_box"], data)
+        at = next((at for at, one in enumerate(boxes) if said and one[:5] == said[:5]), None if said else len(boxes))
+        if at is not None:  # the data is as it was when it was looked through
+            boxes[at : at + 1] = [likely] if likely else []
+    return boxes
+
+
+def _box(label: str, corners: str, data: Gallery) -> list[Any]:
+    return [data.classes.index(label), *map(float, corners.split()), ""] if label and corners else []
 
 
 def kinds_of_findings(database: Database, data: Gallery) -> dict[str, int]:

@@ -55,7 +55,7 @@ def ask(
     state = request.app.state
     data, home = gallery(state.database, number), state.project.home
     if kind == "labels":
-        question = asking.labels(data, home)
+        question = asking.labels(data, home, model=state.project.inside(model) if model else None)
     elif kind == "predict":
         question = asking.predict(state.database, data, home, state.project.inside(model))
     else:
