@@ -6,7 +6,7 @@ is taken from where it is defined. `tests/test_stub.py` holds both kinds to what
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -371,22 +371,46 @@ def blur(
     image: Tensor,
     sigma: _Sigma,
     *,
-    boundary: Boundary = "symmetric",
+    order: int | Sequence[int] = 0,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
     tolerance: Real = 0.0001,
     truncate: Real | None = None,
+    radius: int | Sequence[int] | None = None,
 ) -> Tensor: ...
 @overload
 def blur(
     image: NDArray[_Number],
     sigma: _Sigma,
     *,
-    boundary: Boundary = "symmetric",
+    order: Literal[0] = 0,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
     tolerance: Real = 0.0001,
     truncate: Real | None = None,
+    radius: int | Sequence[int] | None = None,
 ) -> NDArray[_Number]: ...
 @overload
+def blur(
+    image: NDArray[np.number | np.bool_],
+    sigma: _Sigma,
+    *,
+    order: int | Sequence[int] = 0,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    tolerance: Real = 0.0001,
+    truncate: Real | None = None,
+    radius: int | Sequence[int] | None = None,
+) -> NDArray[Any]: ...
+@overload
 def sharpen(
-    image: Tensor, sigma: _Sigma = 1.5, *, amount: Real = 1.0, threshold: Real = 0.0, boundary: Boundary = "symmetric"
+    image: Tensor,
+    sigma: _Sigma = 1.5,
+    *,
+    amount: Real = 1.0,
+    threshold: Real = 0.0,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> Tensor: ...
 @overload
 def sharpen(
@@ -395,63 +419,120 @@ def sharpen(
     *,
     amount: Real = 1.0,
     threshold: Real = 0.0,
-    boundary: Boundary = "symmetric",
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> NDArray[_Number]: ...
 @overload
-def sobel(image: Tensor, *, boundary: Boundary = "symmetric") -> Tensor: ...
+def sobel(image: Tensor, *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0) -> Tensor: ...
 @overload
-def sobel(image: NDArray[_Single], *, boundary: Boundary = "symmetric") -> NDArray[_Single]: ...  # type: ignore[overload-overlap]
+def sobel(  # type: ignore[overload-overlap]
+    image: NDArray[_Single], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> NDArray[_Single]: ...
 @overload
-def sobel(image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric") -> NDArray[np.float32]: ...
+def sobel(
+    image: NDArray[_NoKeeper], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> NDArray[np.float32]: ...
 @overload
-def scharr(image: Tensor, *, boundary: Boundary = "symmetric") -> Tensor: ...
+def scharr(image: Tensor, *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0) -> Tensor: ...
 @overload
-def scharr(image: NDArray[_Single], *, boundary: Boundary = "symmetric") -> NDArray[_Single]: ...  # type: ignore[overload-overlap]
+def scharr(  # type: ignore[overload-overlap]
+    image: NDArray[_Single], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> NDArray[_Single]: ...
 @overload
-def scharr(image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric") -> NDArray[np.float32]: ...
+def scharr(
+    image: NDArray[_NoKeeper], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> NDArray[np.float32]: ...
 @overload
-def prewitt(image: Tensor, *, boundary: Boundary = "symmetric") -> Tensor: ...
+def prewitt(
+    image: Tensor, *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> Tensor: ...
 @overload
-def prewitt(image: NDArray[_Single], *, boundary: Boundary = "symmetric") -> NDArray[_Single]: ...  # type: ignore[overload-overlap]
+def prewitt(  # type: ignore[overload-overlap]
+    image: NDArray[_Single], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> NDArray[_Single]: ...
 @overload
-def prewitt(image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric") -> NDArray[np.float32]: ...
+def prewitt(
+    image: NDArray[_NoKeeper], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> NDArray[np.float32]: ...
 @overload
-def sobel_gradients(image: Tensor, *, boundary: Boundary = "symmetric") -> tuple[Tensor, Tensor]: ...
+def sobel_gradients(
+    image: Tensor, *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
+) -> tuple[Tensor, Tensor]: ...
 @overload
 def sobel_gradients(  # type: ignore[overload-overlap]
-    image: NDArray[_Single], *, boundary: Boundary = "symmetric"
+    image: NDArray[_Single], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
 ) -> tuple[NDArray[_Single], NDArray[_Single]]: ...
 @overload
 def sobel_gradients(
-    image: NDArray[_NoKeeper], *, boundary: Boundary = "symmetric"
+    image: NDArray[_NoKeeper], *, boundary: Boundary | Sequence[Boundary] = "symmetric", fill_value: Real = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
 @overload
 def laplacian_of_gaussian(
-    image: Tensor, sigma: _Sigma, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+    image: Tensor,
+    sigma: _Sigma,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    truncate: Real = 4.0,
 ) -> Tensor: ...
 @overload
 def laplacian_of_gaussian(  # type: ignore[overload-overlap]
-    image: NDArray[_Single], sigma: _Sigma, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+    image: NDArray[_Single],
+    sigma: _Sigma,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    truncate: Real = 4.0,
 ) -> NDArray[_Single]: ...
 @overload
 def laplacian_of_gaussian(
-    image: NDArray[_NoKeeper], sigma: _Sigma, *, boundary: Boundary = "symmetric", truncate: Real = 4.0
+    image: NDArray[_NoKeeper],
+    sigma: _Sigma,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    truncate: Real = 4.0,
 ) -> NDArray[np.float32]: ...
 @overload
 def difference_of_gaussians(
-    image: Tensor, sigma: Real, wider: Real | None = None, *, boundary: Boundary = "symmetric"
+    image: Tensor,
+    low: _Sigma,
+    high: _Sigma | None = None,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    truncate: Real | None = None,
 ) -> Tensor: ...
 @overload
 def difference_of_gaussians(  # type: ignore[overload-overlap]
-    image: NDArray[_Single], sigma: Real, wider: Real | None = None, *, boundary: Boundary = "symmetric"
+    image: NDArray[_Single],
+    low: _Sigma,
+    high: _Sigma | None = None,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    truncate: Real | None = None,
 ) -> NDArray[_Single]: ...
 @overload
 def difference_of_gaussians(
-    image: NDArray[_NoKeeper], sigma: Real, wider: Real | None = None, *, boundary: Boundary = "symmetric"
+    image: NDArray[_NoKeeper],
+    low: _Sigma,
+    high: _Sigma | None = None,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
+    truncate: Real | None = None,
 ) -> NDArray[np.float32]: ...
 @overload
 def canny(
-    image: Tensor, sigma: Real = 1.0, *, low: Real = 0.1, high: Real = 0.2, boundary: Boundary = "symmetric"
+    image: Tensor,
+    sigma: Real = 1.0,
+    *,
+    low: Real = 0.1,
+    high: Real = 0.2,
+    quantiles: bool = False,
+    mask: Tensor | NDArray[np.bool_] | None = None,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
 ) -> Tensor: ...
 @overload
 def canny(
@@ -460,7 +541,9 @@ def canny(
     *,
     low: Real = 0.1,
     high: Real = 0.2,
-    boundary: Boundary = "symmetric",
+    quantiles: bool = False,
+    mask: NDArray[np.bool_] | None = None,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
 ) -> NDArray[np.bool_]: ...
 def learned_edges(image: NDArray[np.number | np.bool_], *, device: str = "auto") -> NDArray[np.float32]: ...
 def kernel(name: str, size: Real | None = None) -> NamedKernel: ...

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import empty
 from convolens.memory import need_memory
-from convolens.shapes import Boundary
+from convolens.shapes import Boundaries, Boundary, boundary_along
 
 STRIP_BYTES = 16 << 20  # of a strip in floats
 _HELD = 8  # such arrays that an effect holds at once: the strip, its blur, their difference, …
@@ -26,7 +26,7 @@ def in_strips(
     image: NDArray[Any],
     *beside: NDArray[Any],
     reach: int = 0,
-    boundary: Boundary = "symmetric",
+    boundary: Boundaries = "symmetric",
 ) -> NDArray[Any]:
     """`work(image, *beside)`, done by strips where the picture is large.
 
@@ -51,7 +51,7 @@ def in_strips(
         return work(image, *beside)
     out = None
     for start, stop in _cuts(height, -(-height // rows)):
-        at, above = _with_margins(height, start, stop, reach, boundary)
+        at, above = _with_margins(height, start, stop, reach, boundary_along(boundary, 0))
         done = work(*(one[at] for one in (image, *beside)))[above : above + stop - start]
         if out is None:
             held = _HELD * (rows + 2 * reach) * row + height * done[:1].nbytes

@@ -23,6 +23,8 @@ ONLY_PYTHONS = {
     "self": "the model",
     "progress": "a terminal shows it",
     "on_step": "a function",
+    "order": "a derivative is no picture",
+    "mask of canny": "a picture of another kind for each",
     "on_epoch": "a function",
     "tap_weights": "a mapping",
     "batch of explain": "the command holds one file at a time",

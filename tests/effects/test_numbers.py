@@ -22,7 +22,7 @@ EFFECTS = {
     "sharpen": (cl.sharpen, {"image": PICTURE}, ["sigma", "amount", "threshold"]),
     "canny": (cl.canny, {"image": PICTURE}, ["sigma", "low", "high"]),
     "laplacian": (cl.laplacian_of_gaussian, {"image": PICTURE, "sigma": 1}, ["sigma", "truncate"]),
-    "difference": (cl.difference_of_gaussians, {"image": PICTURE, "sigma": 1}, ["sigma", "wider"]),
+    "difference": (cl.difference_of_gaussians, {"image": PICTURE, "low": 1}, ["low", "high"]),
     "edges: sobel": (edge_picture, {"image": PICTURE}, ["gain"]),
     "edges: canny": (edge_picture, {"image": PICTURE, "method": "canny"}, ["sigma", "low", "high"]),
     "edges: log": (edge_picture, {"image": PICTURE, "method": "log"}, ["sigma", "gain"]),
@@ -53,7 +53,7 @@ EFFECTS = {
     "soften": (soften, {"samples": SOUND}, ["knee"]),
 }
 NUMBERS = [(name, number) for name, (_, _, numbers) in EFFECTS.items() for number in numbers]
-NONE_BY_DEFAULT = [("blur", "truncate"), ("difference", "wider"), ("unecho", "delays"), ("reverb", "impulse_rate")]
+NONE_BY_DEFAULT = [("blur", "truncate"), ("difference", "high"), ("unecho", "delays"), ("reverb", "impulse_rate")]
 WRONG = {
     "text": "a",
     "digits": "1",

@@ -29,6 +29,7 @@ Target = Annotated[
 Boundary = Annotated[
     str, typer.Option(help="What lies past the border: symmetric, reflect, edge, wrap or constant (black).")
 ]
+FillValue = Annotated[float, typer.Option(help="What a constant border is filled with, in levels of the picture.")]
 PageOption = Annotated[
     str | None,
     typer.Option("--page", metavar="N|all", help="Of several pages or frames, the N-th or all; the first by default."),
@@ -47,12 +48,14 @@ def blur(
     target: Target,
     sigma: Annotated[str, typer.Option(help="Width of the blur in pixels; ROWS,COLUMNS for one down, one across.")],
     boundary: Boundary = "symmetric",
+    fill_value: FillValue = 0,
     tolerance: Annotated[
         float, typer.Option(help="Error at most, of the picture's largest value: more is faster for a large sigma.")
     ] = 1e-4,
     truncate: Annotated[
         float | None, typer.Option(help="Cut the Gaussian off at this many sigmas, in place of --tolerance.")
     ] = None,
+    radius: Annotated[int | None, typer.Option(help="Or at this many pixels.")] = None,
     page: PageOption = None,
     shard: ShardOption = None,
     cluster: ClusterOption = None,
@@ -72,7 +75,9 @@ def blur(
     from convolens.effects.pictures.blur import blur as blurred
 
     widths = _widths(sigma)
-    options: dict[str, Any] = {"boundary": boundary, "tolerance": tolerance, "truncate": truncate}
+    options: dict[str, Any] = {
+        "boundary": boundary, "fill_value": fill_value, "tolerance": tolerance, "truncate": truncate, "radius": radius,
+    }  # fmt: skip
     run = _Run("blur", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
     _change(source, target, partial(blurred, sigma=widths, **options), run)
 
@@ -81,9 +86,12 @@ def sharpen(
     source: Source,
     target: Target,
     sigma: Annotated[float, typer.Option(help="Size of the detail in pixels.")] = 1.5,
-    amount: Annotated[float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it.")] = 1.0,
+    amount: Annotated[
+        float, typer.Option(help="How much of the detail is added: 0 none, 1 doubles it; below 0 takes away.")
+    ] = 1.0,
     threshold: Annotated[float, typer.Option(help="Detail below this many levels is left as it is.")] = 0.0,
     boundary: Boundary = "symmetric",
+    fill_value: FillValue = 0,
     page: PageOption = None,
     shard: ShardOption = None,
     cluster: ClusterOption = None,
@@ -99,7 +107,7 @@ def sharpen(
     """
     from convolens.effects.pictures.sharpen import sharpen as sharpened
 
-    options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary}
+    options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary, "fill_value": fill_value}
     run = _Run("sharpen", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
     _change(source, target, partial(sharpened, sigma=sigma, **options), run)
 
@@ -112,6 +120,9 @@ def edges(
     sigma: Annotated[float, typer.Option(help="Size in pixels, for canny, log and dog.")] = 1.0,
     low: Annotated[float, typer.Option(help="For canny: the weakest gradient of a line.")] = 0.1,
     high: Annotated[float, typer.Option(help="For canny: what a line must reach somewhere.")] = 0.2,
+    quantiles: Annotated[
+        bool, typer.Option("--quantiles", help="For canny: low and high are fractions of the pixels.")
+    ] = False,
     boundary: Boundary = "symmetric",
     learned: Annotated[
         bool, typer.Option("--learned", help="Beside Sobel's, on the right, edges as HED learned them.")
@@ -137,7 +148,8 @@ def edges(
 
     if not learned:
         options: dict[str, Any] = {
-            "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "boundary": boundary,
+            "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "quantiles": quantiles,
+            "boundary": boundary,
         }  # fmt: skip
         run = _Run("edges", options, page, shard, cluster, workers, threads_per_worker)
         return _change(source, target, partial(edge_picture, **options), run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,39 @@ def curvature(sigma: float, radius: int) -> NDArray[np.float64]:
     curve: NDArray[np.float64] = ((np.arange(-radius, radius + 1) / sigma) ** 2 - 1) / sigma**2 * weights
     curve -= curve.sum() * weights
     return curve
+
+
+def hermite(at: Any, order: int) -> Any:
+    """The Hermite polynomial of this order at these places, of arrays and of tensors alike.
+
+    >>> hermite(np.array([0.0, 2.0]), 2)
+    array([-1.,  3.])
+    """
+    below, value = 0 * at, 0 * at + 1
+    for n in range(order):
+        below, value = value, at * value - n * below
+    return value
+
+
+def derivative(sigma: float, radius: int, order: int) -> NDArray[np.float64]:
+    """The derivative of this order of the Gaussian, times the sampled Gaussian's scale, to convolve with.
+
+    >>> derivative(1.0, 1, 1).round(4)
+    array([ 0.2741, -0.    , -0.2741])
+    """
+    polynomial: NDArray[np.float64] = hermite(np.arange(-radius, radius + 1) / sigma, order)
+    return polynomial * gaussian(sigma, radius) * (-1 / sigma) ** order
+
+
+@lru_cache(maxsize=64)
+def derivative_radius(sigma: float, tolerance: float, order: int) -> int:
+    """How far a derivative must reach so that cutting it leaves at most this fraction of its weights' sizes."""
+    if order == 0:
+        return radius_within(sigma, tolerance)
+    radius = max(1, math.ceil(_MAX_RADIUS_SIGMAS * sigma))
+    sizes = np.abs(derivative(sigma, radius, order))[radius:]
+    beyond = np.concatenate([sizes[::-1].cumsum()[::-1][1:], [0.0]])
+    return max(1, int(np.argmax(beyond <= tolerance * sizes.sum())))
 
 
 def laplacian(sigmas: tuple[float, float], radii: tuple[int, int]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -221,6 +221,61 @@ def test_the_gaussian_has_sum_one_and_the_radius_its_tolerance_asks_for():
         assert lost(radius) <= tolerance * (1 + 1e-9) and lost(radius - 1) > tolerance
 
 
+@given(
+    st.integers(1, 4),
+    st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    st.lists(st.sampled_from(BOUNDARIES), min_size=4, max_size=4),
+    st.sampled_from(["float64", "float32", "float16", "int16", "int32", "uint8"]),
+    st.booleans(),
+)
+@settings(max_examples=60)
+def test_derivatives_of_any_number_of_axes_are_ndimages(ndim, orders, boundaries, dtype, by_radius):
+    image = (picture(*(7, 9, 6, 8)[:ndim]) * 200 - 50 * (dtype != "uint8")).astype(dtype)
+    sigmas, orders, boundaries = [1.5, 0.8, 1.1, 1.0][:ndim], orders[:ndim], boundaries[:ndim]
+    cut = {"radius": [5, 2, 3, 4][:ndim]} if by_radius else {"truncate": 3.0}
+    expected = ndimage.gaussian_filter(
+        image.astype(float), sigmas, orders, mode=[NDIMAGE[b] for b in boundaries], cval=0, **cut
+    )
+    out = cl.blur(image, sigmas, order=orders, boundary=boundaries, **cut)
+    kept = not any(orders)
+    assert out.dtype == (image.dtype if kept else {"float64": "f8", "int32": "f8"}.get(dtype, "f4"))
+    rounding = 0.501 if kept and out.dtype.kind in "iu" else 0.2 if out.dtype == np.float16 else 2e-4
+    np.testing.assert_allclose(out, expected, atol=1e-9 if dtype == "float64" else rounding)
+
+
+def test_without_a_cut_a_derivative_is_as_precise_as_its_tolerance_says():
+    line = np.sin(np.arange(400) / 9)
+    exact = ndimage.gaussian_filter1d(line, 4.0, order=2, mode="reflect", truncate=12)
+    weights = np.abs(np.diff(gaussian(4.0, 40), 2)).sum()
+    for tolerance in (1e-2, 1e-5):
+        assert abs(cl.blur(line, 4.0, order=2, tolerance=tolerance) - exact).max() <= 1.1 * tolerance * weights
+
+
+@pytest.mark.parametrize("boundary", ["constant", ("wrap", "constant")])
+def test_a_border_may_be_filled_with_any_number(boundary):
+    image = picture(12, 15, dtype=np.uint8)
+    rows = {"wrap": {"mode": "wrap"}}.get(boundary[0], {"constant_values": 70})
+    padded = np.pad(np.pad(image.astype(float), ((9, 9), (0, 0)), **rows), ((0, 0), (9, 9)), constant_values=70)
+    expected = ndimage.gaussian_filter(padded, 2, truncate=4)[9:-9, 9:-9]
+    out = cl.blur(image, 2, boundary=boundary, fill_value=70, truncate=4)
+    np.testing.assert_allclose(out, expected, atol=0.51)
+    tensor = torch.tensor(image, dtype=torch.float64)
+    sigma = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    for width in (2, sigma):
+        found = cl.blur(tensor, width, boundary=boundary, fill_value=70, truncate=4)
+        np.testing.assert_allclose(found.detach(), expected, atol=1e-9)
+
+
+def test_tensors_have_derivatives_too_with_gradients():
+    image = torch.rand(6, 7, dtype=torch.float64, requires_grad=True)
+    sigma = torch.tensor(1.2, dtype=torch.float64, requires_grad=True)
+    derive = lambda a, s: cl.blur(a, [s, s], order=(1, 2), truncate=3, boundary="wrap")  # noqa: E731
+    expected = cl.blur(image.detach().numpy(), 1.2, order=(1, 2), truncate=3, boundary="wrap")
+    np.testing.assert_allclose(derive(image, sigma).detach(), expected, atol=1e-12)
+    np.testing.assert_allclose(derive(image, 1.2).detach(), expected, atol=1e-12)
+    assert torch.autograd.gradcheck(derive, (image, sigma))
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
@@ -233,9 +288,27 @@ def test_the_gaussian_has_sum_one_and_the_radius_its_tolerance_asks_for():
             ShapeError,
             "sigma: need one number, or one for each leading axis of 2, got 3",
         ),
-        ((np.zeros(3), 1), {}, ShapeError, r"image: need \(height, width\) or"),
+        ((np.zeros(()), 1), {}, ShapeError, r"image: need \(height, width\) or"),
+        ((np.zeros((3, 3, 3, 3)), 1), {}, ShapeError, "sigma: .* more than three axes need one for each"),
+        ((np.zeros((3, 3)), 1), {"order": 9}, ArgumentError, "order: need whole numbers from 0 to 8, got 9"),
+        ((np.zeros((3, 3)), 1), {"order": (1, 2, 3)}, ShapeError, "order: need one, or one for each of 2 axes, got 3"),
+        ((np.zeros((3, 3)), 0), {"order": 1}, ArgumentError, "sigma: need at least 0.1 along an axis that is derived"),
+        ((np.zeros((3, 3)), 1), {"radius": -1}, ArgumentError, "radius: need a whole number of at least 0, got -1"),
+        (
+            (np.zeros((3, 3)), 1),
+            {"radius": 1, "truncate": 2},
+            ArgumentError,
+            "radius: need either a radius or truncate",
+        ),
+        ((np.zeros((3, 3)), 1), {"boundary": ("edge",) * 3}, BoundaryError, "boundary: need one, or one for each of 2"),
+        ((np.zeros((3, 3)), 1), {"fill_value": np.nan}, ArgumentError, "fill_value: need a finite number, got nan"),
         ((np.zeros((0, 3)), 1), {}, ShapeError, "not empty, got"),
-        ((np.zeros((3, 3), np.int64), 1), {}, DtypeError, "image: need uint8, uint16, float32, float64, got int64"),
+        (
+            (np.zeros((3, 3), np.int64), 1),
+            {},
+            DtypeError,
+            "image: need uint8, uint16, int16, int32, float16, .* got int64",
+        ),
         (
             (np.zeros((3, 3)), 1),
             {"truncate": 0},

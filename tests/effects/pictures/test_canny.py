@@ -21,6 +21,28 @@ def test_every_pixel_is_scikit_images(name, sigma):
     np.testing.assert_array_equal(cl.canny(image / 255, sigma, **other), expected)
 
 
+def test_quantiles_and_a_mask_are_scikit_images():
+    image = data.camera()[100:300, 150:400] / 255
+    mask = np.hypot(*(np.mgrid[:200, :250] - np.array([100, 125])[:, None, None])) < 90
+    for options in ({"use_quantiles": True, "low_threshold": 0.6, "high_threshold": 0.9}, {"mask": mask}):
+        ours = {"use_quantiles": "quantiles", "low_threshold": "low", "high_threshold": "high"}
+        found = cl.canny(image, 1.5, **{ours.get(name, name): value for name, value in options.items()})
+        expected = feature.canny(image, 1.5, mode="reflect", **options)
+        assert expected.any()
+        assert np.mean(found != expected) < 2e-4
+    assert torch.equal(cl.canny(torch.tensor(image), mask=torch.tensor(mask)), torch.tensor(cl.canny(image, mask=mask)))
+
+
+@pytest.mark.bad_input
+def test_a_mask_of_another_kind_or_size_is_refused():
+    with pytest.raises(ShapeError, match=r"^mask: need the picture's size \(5, 5\), got \(4, 5\)"):
+        cl.canny(np.zeros((5, 5)), mask=np.ones((4, 5), bool))
+    with pytest.raises(DtypeError, match=r"^mask: need truth values, got float64"):
+        cl.canny(np.zeros((5, 5)), mask=np.ones((5, 5)))
+    with pytest.raises(ArgumentError, match=r"^high: need a fraction from 0 to 1, got 2"):
+        cl.canny(np.zeros((5, 5)), high=2, quantiles=True)
+
+
 def test_a_disk_has_one_closed_line_round_it():
     y, x = np.mgrid[:101, :101] - 50
     found = cl.canny((np.hypot(y, x) < 30).astype(float), 2.0)

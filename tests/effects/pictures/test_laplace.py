@@ -98,10 +98,31 @@ def test_half_tensors_are_computed_in_float32_and_keep_their_dtype(dtype, effect
         (
             lambda: cl.difference_of_gaussians(np.zeros((3, 3)), 2, 1),
             ArgumentError,
-            "wider: need a width above sigma's 2",
+            "high: need a width above low's 2",
         ),
     ],
 )
 def test_what_has_no_curvature_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_difference_of_gaussians_is_scikit_images_with_a_width_for_each_axis():
+    from skimage import filters
+
+    image = np.random.default_rng(3).random((30, 40))
+    for low, high in ((1, 2.5), ((1, 2), (2, 5)), ((0, 1), 3)):
+        expected = filters.difference_of_gaussians(image, low, high, mode="reflect", truncate=4)
+        found = cl.difference_of_gaussians(image, low, high, truncate=4)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_border_filled_with_a_plains_own_value_leaves_no_trace():
+    plain = np.full((9, 21), 3.0)
+    for effect in (cl.sobel, cl.scharr, cl.prewitt, lambda a, **o: cl.laplacian_of_gaussian(a, 1.0, **o)):
+        for kind in (np.asarray, torch.tensor):
+            found = effect(kind(plain), boundary="constant", fill_value=3)
+            assert abs(np.asarray(found)).max() < 1e-12
+        rims = effect(plain, boundary=("wrap", "constant"))
+        assert not abs(rims[:, 10]).max() > 1e-12
+        assert abs(rims[:, 0]).min() > 0.1

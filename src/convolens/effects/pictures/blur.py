@@ -7,117 +7,149 @@ so that the cost falls with sigma instead of growing: towards that of reading an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, as_real, is_tensor
-from convolens.convolution.gaussian import radius_within
+from convolens.arrays import Real, as_array, as_real, as_whole, is_tensor
+from convolens.convolution.gaussian import derivative, derivative_radius
 from convolens.convolution.product import Product, gaussian_product
 from convolens.convolution.spec import Window
 from convolens.convolution.windows import windows
 from convolens.effects import tensors
-from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis, in_dtype_of
+from convolens.effects.border import Border
+from convolens.effects.pictures.picture import as_exact_floats, check_picture, for_each, for_each_axis, in_dtype_of
 from convolens.errors import ArgumentError, DtypeError, ShapeError
-from convolens.shapes import Boundary, check_boundary
+from convolens.shapes import Boundary
 from convolens.strips import in_strips
 
 _MAX_SIGMA_IN_SIDES = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 digits
 _SIGMA_FOR_ANY_SIZE = 1000  # pixels that any picture may be blurred by
 _MAX_TRUNCATE = 40  # sigmas; beyond, a Gaussian is 0 in float64
-_KEPT = ("uint8", "uint16", "float32", "float64")
+_MAX_ORDER = 8  # of a derivative
+_MIN_DERIVED = 0.1  # pixels; the weights of a derivative grow with 1 / sigma^order
+_MOST_AXES = 8
+_KEPT = ("uint8", "uint16", "int16", "int32", "float16", "float32", "float64")
+_KEPT_AS_TENSORS = (*_KEPT, "bfloat16")
 _KEPT_BY_NUMPY = frozenset(map(np.dtype, _KEPT))
+_READ = frozenset(map(np.dtype, ("uint8", "uint16", "float32", "float64")))  # by the core, without a copy in floats
 
 
 def blur(
-    image: Num[Any, "height width ..."],
+    image: Num[Any, "*shape"],
     sigma: Any,
     *,
-    boundary: Boundary = "symmetric",
+    order: int | Sequence[int] = 0,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
     tolerance: Real = 1e-4,
     truncate: Real | None = None,
-) -> Num[Any, "height width ..."]:
-    """The picture, blurred by a Gaussian.
+    radius: int | Sequence[int] | None = None,
+) -> Num[Any, "*shape"]:
+    """The picture, blurred by a Gaussian, or a derivative of it.
 
     Args:
-        image: `(H, W)` or `(H, W, C)`; uint8, uint16, float32 or float64. Four channels are RGBA: colours count as
-            much as they are opaque.
+        image: `(H, W)` or `(H, W, C)`; or a line; or more axes, with a sigma for each that is blurred. uint8, uint16,
+            int16, int32, float16, float32 or float64. Four channels are RGBA: colours count as much as they are opaque.
         sigma: width of the Gaussian in pixels, one for rows and columns or one for each of the leading axes, so that
             three blur a stack `(depth, height, width)`. 0 leaves an axis alone.
-        boundary: how the picture is extended beyond its borders, one of `numpy.pad`'s names.
-        tolerance: largest error against the infinite sampled Gaussian, for an image within ±1.
+        order: 0 to blur, 1 for the first derivative of the blurred picture, 2 for the second, …, one for all of sigma's
+            axes or one for each, as `scipy.ndimage.gaussian_filter` has it.
+        boundary: how the picture is extended beyond its borders, one of `numpy.pad`'s names, or one for each of
+            sigma's axes.
+        fill_value: what it is extended by for `constant`, in the picture's units.
+        tolerance: largest error against the infinite sampled Gaussian, for an image within ±1; of a derivative, in
+            units of the sum of its weights' sizes.
         truncate: cut the Gaussian at this many sigmas instead, as `scipy.ndimage.gaussian_filter` does.
+        radius: or at this many pixels, one number or one for each of sigma's axes.
 
     Returns:
-        The image's shape and dtype; integers are rounded.
+        The image's shape and dtype; integers are rounded. A derivative of integers is float32, of int32 float64.
 
     Raises:
-        ArgumentError: a sigma that is negative, not finite, or beyond both 1000 and 4 times the longest axis; a
-            tolerance that is not between 0 and 1; a truncation that is not positive or above 40.
-        ShapeError: not a picture, or not one sigma for each axis.
+        ArgumentError: a sigma that is negative, not finite, or beyond both 1000 and 4 times the longest axis; of a
+            derivative, below 0.1; an order that is none from 0 to 8; a tolerance that is not between 0 and 1; a
+            truncation that is not positive or above 40; a negative radius, or one beside `truncate`.
+        ShapeError: not a picture, or not one sigma, order or radius for each axis.
         DtypeError: not one of the dtypes above.
 
     >>> click = np.zeros(9, np.float64)
     >>> click[4] = 1
-    >>> blur(click[None], (0, 1.0)).round(3)
-    array([[0.   , 0.004, 0.054, 0.242, 0.399, 0.242, 0.054, 0.004, 0.   ]])
+    >>> blur(click, 1.0).round(3)
+    array([0.   , 0.004, 0.054, 0.242, 0.399, 0.242, 0.054, 0.004, 0.   ])
     """
-    known = check_boundary(boundary)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
-    check_picture(picture)
+    check_picture(picture, most=_MOST_AXES)
     check_kept(picture)
-    given = for_each_axis(sigma, 2)
+    given = for_each_axis(sigma, min(picture.ndim, 2))
     sigmas = _sigmas(given, picture.shape)
-    radii, allowed = _radii(sigmas, tolerance, truncate)
+    orders = _orders(order, sigmas)
+    radii, allowed = _radii(sigmas, orders, tolerance, truncate, radius)
+    border = Border.of(boundary, fill_value, len(sigmas))
     if is_tensor(picture):
-        return in_dtype_of(picture, tensors.blur(as_floats(picture), given, radii, known))
-    if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4:
-
-        def blurred(rows: NDArray[Any]) -> NDArray[Any]:
-            return _blur_rgba(rows, sigmas, radii, known, allowed)
-
-        return in_strips(blurred, picture, reach=radii[0], boundary=known)
-    return _blurred(picture, sigmas, radii, known, allowed)
+        derived = tensors.blur(as_exact_floats(picture), given, radii, orders, border)
+        return derived if any(orders) else in_dtype_of(picture, derived)
+    asked = _Blur(sigmas, radii, orders, border, allowed)
+    if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4 and not any(orders):
+        return in_strips(lambda rows: _blur_rgba(rows, asked), picture, reach=radii[0], boundary=border.boundary)
+    return _blurred(picture, asked)
 
 
 def blur_reach(picture: NDArray[Any], sigma: Any, *, tolerance: Real = 1e-4, truncate: Real | None = None) -> int:
     """How many rows above and below a pixel count for its blur. Errors as in `blur`."""
-    radii, _ = _radii(_sigmas(for_each_axis(sigma, 2), picture.shape), tolerance, truncate)
+    sigmas = _sigmas(for_each_axis(sigma, 2), picture.shape)
+    radii, _ = _radii(sigmas, (0,) * len(sigmas), tolerance, truncate, None)
     return radii[0]
 
 
-def _blurred(
-    picture: NDArray[Any], sigmas: tuple[float, ...], radii: tuple[int, ...], boundary: Boundary, tolerance: float
-) -> NDArray[Any]:
+class _Blur(NamedTuple):
+    """What is asked for, each with one entry for each leading axis."""
+
+    sigmas: tuple[float, ...]
+    radii: tuple[int, ...]
+    orders: tuple[int, ...]
+    border: Border
+    tolerance: float
+
+
+def _blurred(picture: NDArray[Any], asked: _Blur) -> NDArray[Any]:
     """The leading axes blurred, each by its sigma."""
-    if not any(sigmas):
+    if not any(asked.sigmas):
         return picture.copy()
-    kernel, window = _kernel(sigmas, radii, picture.ndim, picture.dtype == np.float64, boundary)
-    rounded = picture.dtype if picture.dtype.kind == "u" else None
-    return windows(picture, kernel, window, tolerance=tolerance, rounded=rounded)
+    derived = any(asked.orders)
+    work = picture if picture.dtype in _READ else as_exact_floats(picture)
+    kernel, window = _kernel(asked, picture.ndim, as_exact_floats(picture[..., :0]).dtype == np.float64)
+    rounded = picture.dtype if picture.dtype in _READ and picture.dtype.kind == "u" and not derived else None
+    result = windows(work, kernel, window, tolerance=asked.tolerance, rounded=rounded)
+    return result if derived else (result if result.dtype == picture.dtype else in_dtype_of(picture, result))
 
 
 @lru_cache(maxsize=64)
-def _kernel(
-    sigmas: tuple[float, ...], radii: tuple[int, ...], axes: int, wide: bool, boundary: Boundary
-) -> tuple[Product, Window]:
+def _kernel(asked: _Blur, axes: int, wide: bool) -> tuple[Product, Window]:
     """The kernel for a picture with this number of axes, and how far the picture is extended for it."""
-    rest = axes - len(sigmas)
-    sides = (*radii, *(0,) * rest)
-    kernel = gaussian_product((*sigmas, *(0.0,) * rest), sides, np.float64 if wide else np.float32)
-    return kernel, Window(sides, sides, boundary)
+    rest, dtype = axes - len(asked.sigmas), np.float64 if wide else np.float32
+    sides = (*asked.radii, *(0,) * rest)
+    if any(asked.orders):
+        # What is correlated with is the derivative's mirror image.
+        lines = [
+            derivative(sigma, radius, order)[::-1] if sigma > 0 else np.ones(1)
+            for sigma, radius, order in zip(asked.sigmas, asked.radii, asked.orders, strict=True)
+        ]
+        kernel = Product((*lines, *[np.ones(1)] * rest)).astype(np.dtype(dtype))
+    else:
+        kernel = gaussian_product((*asked.sigmas, *(0.0,) * rest), sides, dtype)
+    return kernel, Window(sides, sides, asked.border.for_axes(axes), asked.border.fill)
 
 
-def _blur_rgba(
-    picture: NDArray[Any], sigmas: tuple[float, ...], radii: tuple[int, ...], boundary: Boundary, tolerance: float
-) -> NDArray[Any]:
+def _blur_rgba(picture: NDArray[Any], asked: _Blur) -> NDArray[Any]:
     """Colours weighted by their opacity, so that what cannot be seen does not bleed into what can."""
-    weighted = np.array(as_floats(picture))
+    weighted = np.array(as_exact_floats(picture))
     weighted[:, :, :3] *= weighted[:, :, 3:]
-    blurred = _blurred(weighted, sigmas, radii, boundary, tolerance)
+    blurred = _blurred(weighted, asked)
     opacity = blurred[:, :, 3:]
     np.divide(blurred[:, :, :3], opacity, out=blurred[:, :, :3], where=opacity > 0)
     kept: NDArray[Any] = in_dtype_of(picture, blurred)
@@ -130,7 +162,8 @@ def check_kept(image: Any) -> None:
     Raises:
         DtypeError: not one that pictures are kept in.
     """
-    kept = str(image.dtype).removeprefix("torch.") in _KEPT if is_tensor(image) else image.dtype in _KEPT_BY_NUMPY
+    tensor = is_tensor(image)
+    kept = str(image.dtype).removeprefix("torch.") in _KEPT_AS_TENSORS if tensor else image.dtype in _KEPT_BY_NUMPY
     if not kept:
         raise DtypeError(f"image: need {', '.join(_KEPT)}, got {image.dtype}")
 
@@ -138,8 +171,11 @@ def check_kept(image: Any) -> None:
 def _sigmas(given: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
     """One width for each of the leading axes, none so large that the Gaussian dwarfs the picture."""
     widths = tuple(as_real(s, "sigma", "finite widths of at least 0", _is_width) for s in given)
-    if not 2 <= len(widths) <= len(shape):
-        raise ShapeError(f"sigma: need one number, or one for each leading axis of {len(shape)}, got {len(widths)}")
+    if not min(2, len(shape)) <= len(widths) <= len(shape) or (len(shape) > 3 and len(widths) == 2):
+        raise ShapeError(
+            f"sigma: need one number, or one for each leading axis of {len(shape)}, got {len(widths)}; more than three "
+            "axes need one for each"
+        )
     max_sigma = max(_SIGMA_FOR_ANY_SIZE, _MAX_SIGMA_IN_SIDES * max(shape[: len(widths)]))
     if max(widths) > max_sigma:
         raise ArgumentError(
@@ -153,12 +189,31 @@ def _is_width(sigma: float) -> bool:
     return sigma >= 0
 
 
-def _radii(sigmas: tuple[float, ...], tolerance: Real, truncate: Real | None) -> tuple[tuple[int, ...], float]:
+def _orders(order: Any, sigmas: tuple[float, ...]) -> tuple[int, ...]:
+    """The order of the derivative along each axis."""
+    orders = for_each(order, "order", len(sigmas))
+    if any(isinstance(o, bool) or not isinstance(o, int | np.integer) or not 0 <= o <= _MAX_ORDER for o in orders):
+        raise ArgumentError(f"order: need whole numbers from 0 to {_MAX_ORDER}, got {order!r:.200}")
+    if any(o > 0 and sigma < _MIN_DERIVED for o, sigma in zip(orders, sigmas, strict=True)):
+        raise ArgumentError(f"sigma: need at least {_MIN_DERIVED:g} along an axis that is derived, got {min(sigmas):g}")
+    return tuple(map(int, orders))
+
+
+def _radii(
+    sigmas: tuple[float, ...], orders: tuple[int, ...], tolerance: Real, truncate: Real | None, radius: Any
+) -> tuple[tuple[int, ...], float]:
     """Where the kernel ends on each axis, and the error allowed; the axes share it, as their errors add up."""
+    if radius is not None:
+        if truncate is not None:
+            raise ArgumentError("radius: need either a radius or truncate, got both")
+        given = tuple(as_whole(one, "radius", 0) for one in for_each(radius, "radius", len(sigmas)))
+        return tuple(r if sigma > 0 else 0 for r, sigma in zip(given, sigmas, strict=True)), 0.0
     if truncate is not None:
         need = f"a positive number of sigmas, at most {_MAX_TRUNCATE}"
         cut = as_real(truncate, "truncate", need, lambda t: 0 < t <= _MAX_TRUNCATE)
         return tuple(int(cut * sigma + 0.5) for sigma in sigmas), 0.0
     allowed = as_real(tolerance, "tolerance", "a number between 0 and 1", lambda t: 0 < t < 1)
     fraction = allowed / max(1, sum(sigma > 0 for sigma in sigmas))
-    return tuple(radius_within(sigma, fraction) if sigma > 0 else 0 for sigma in sigmas), allowed
+    pairs = zip(sigmas, orders, strict=True)
+    radii = tuple(derivative_radius(sigma, fraction, order) if sigma > 0 else 0 for sigma, order in pairs)
+    return radii, 0.0 if any(orders) else allowed

@@ -10,18 +10,20 @@ Canny, "A computational approach to edge detection", IEEE PAMI 8(6), 1986.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, as_real, is_tensor, release_pool
+from convolens.arrays import Real, as_array, as_flag, as_real, is_tensor, release_pool
+from convolens.effects.border import Border
 from convolens.effects.pictures.blur import blur, blur_reach
 from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.edges import sobel_gradients
 from convolens.effects.pictures.picture import check_picture
-from convolens.errors import DtypeError
+from convolens.errors import DtypeError, ShapeError
 from convolens.memory import SMALL, need_memory
 from convolens.shapes import Boundary
 from convolens.strips import in_strips
@@ -43,7 +45,9 @@ def canny(
     *,
     low: Real = 0.1,
     high: Real = 0.2,
-    boundary: Boundary = "symmetric",
+    quantiles: bool = False,
+    mask: Bool[Any, "height width"] | None = None,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
 ) -> Bool[Any, "height width"]:
     """Where the picture has edges: lines one pixel wide, `True` on them.
 
@@ -60,12 +64,15 @@ def canny(
         sigma: width of the blur before, in pixels: smaller detail makes no edges.
         low: the weakest gradient of a line, by Sobel's weights, where white is 1: a step of height h gives up to 4h.
         high: what a line must reach somewhere.
-        boundary: one of `numpy.pad`'s names.
+        quantiles: whether low and high are fractions of the pixels, from 0 to 1, whose gradients lie below.
+        mask: where edges are looked for. Pixels outside count neither for the blur nor as neighbours, and those beside
+            them are never edges.
+        boundary: one of `numpy.pad`'s names, or one for rows and one for columns.
 
     Raises:
-        ArgumentError: thresholds that are negative or not in order; a sigma that is none.
-        ShapeError: not a picture.
-        DtypeError: other integers, whose white is not known; no real numbers.
+        ArgumentError: thresholds that are negative or not in order, as quantiles above 1; a sigma that is none.
+        ShapeError: not a picture, or a mask of another size.
+        DtypeError: other integers, whose white is not known; no real numbers; a mask that is not of truth values.
 
     >>> step = np.repeat([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]], 5, axis=0)
     >>> canny(step, 0.5)[2]
@@ -74,9 +81,12 @@ def canny(
     if is_tensor(image):
         from convolens.convolution.tensors import as_numpy  # only where torch is loaded
 
-        found = canny(as_numpy(image), sigma, low=low, high=high, boundary=boundary)
+        options: dict[str, Any] = {"quantiles": quantiles, "mask": as_numpy(mask), "boundary": boundary}
+        found = canny(as_numpy(image), sigma, low=low, high=high, **options)
         return sys.modules["torch"].from_numpy(found).to(image.device)
-    high = as_real(high, "high", "a finite threshold of at least 0", lambda h: h >= 0)
+    most = 1.0 if as_flag(quantiles, "quantiles") else float("inf")
+    need = "a fraction from 0 to 1" if quantiles else "a finite threshold of at least 0"
+    high = as_real(high, "high", need, lambda h: 0 <= h <= most)
     low = as_real(low, "low", f"a threshold from 0 to high's {high:g}", lambda v: 0 <= v <= high)
     pixels = as_array(image, "image")
     if pixels.dtype.kind in "iu" and pixels.dtype not in (np.uint8, np.uint16):
@@ -84,22 +94,56 @@ def canny(
     check_picture(pixels)
     need_memory(_BYTES_A_PIXEL * pixels.shape[0] * pixels.shape[1], f"image of {pixels.shape}", "make it smaller")
     gray = in_strips(brightness, pixels)
+    within = () if mask is None else (_checked_mask(mask, gray.shape).astype(gray.dtype),)
+    border = Border.of(boundary, 0, 2).boundary
+    reach = blur_reach(gray, sigma, truncate=_TRUNCATE) + _AROUND
+
+    def gradients(rows: NDArray[Any], *within: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Of the blurred rows; what lies outside the mask does not count for it."""
+        options: dict[str, Any] = {"boundary": boundary, "truncate": _TRUNCATE}
+        smooth = blur(np.where(within[0] > 0, rows, 0) if within else rows, sigma, **options)
+        if within:
+            smooth = smooth / (blur(within[0], sigma, **options) + np.finfo(rows.dtype).eps)
+        return sobel_gradients(smooth, boundary=boundary)
+
+    weak, strong = low, high
+    if quantiles:
+        steep = in_strips(lambda *rows: np.hypot(*gradients(*rows)), gray, *within, reach=reach, boundary=border)
+        weak, strong = map(float, np.quantile(steep, (low, high)))
     rounding = _ROUNDING * float(np.finfo(gray.dtype).eps) * float(max(gray.max(), -gray.min()))
 
-    def marked(rows: NDArray[Any]) -> NDArray[np.uint8]:
-        gx, gy = sobel_gradients(blur(rows, sigma, boundary=boundary, truncate=_TRUNCATE), boundary=boundary)
+    def marked(*rows: NDArray[Any]) -> NDArray[np.uint8]:
+        gx, gy = gradients(*rows)
         strength = np.hypot(gx, gy)
-        ridges = _ridges(gx, gy, strength, max(low - rounding, rounding), rounding)
-        return ridges.view(np.uint8) * np.where(strength >= high - rounding, _STRONG, _WEAK)
+        ridges = _ridges(gx, gy, strength, max(weak - rounding, rounding), rounding)
+        return ridges.view(np.uint8) * np.where(strength >= strong - rounding, _STRONG, _WEAK)
 
-    reach = blur_reach(gray, sigma, truncate=_TRUNCATE) + _AROUND
-    marks = in_strips(marked, gray, reach=reach, boundary=boundary)
+    marks = in_strips(marked, gray, *within, reach=reach, boundary=border)
     marks[[0, -1]] = 0  # the outermost pixels, which within a strip are not at the border where the picture wraps
+    if within:
+        marks[~_inside(within[0] > 0)] = 0
     large = gray.nbytes > SMALL
     del gray
     if large:
         release_pool()  # the labels are of another size
     return _connected(marks > 0, marks == _STRONG)
+
+
+def _checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    found = as_array(mask, "mask")
+    if found.dtype != np.bool_:
+        raise DtypeError(f"mask: need truth values, got {found.dtype}; mask > 0 has some")
+    if found.shape != shape:
+        raise ShapeError(f"mask: need the picture's size {shape}, got {found.shape}")
+    return found
+
+
+def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of which all neighbours are in the mask."""
+    from scipy import ndimage
+
+    inside: NDArray[np.bool_] = ndimage.binary_erosion(mask, np.ones((3, 3), bool), border_value=0)
+    return inside
 
 
 def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: float, tie: float) -> NDArray[np.bool_]:

@@ -34,6 +34,7 @@ def edge_picture(
     sigma: Real = 1.0,
     low: Real = 0.1,
     high: Real = 0.2,
+    quantiles: bool = False,
     boundary: Boundary = "symmetric",
 ) -> Num[Any, "height width"]:
     """The picture's edges in grey.
@@ -47,6 +48,7 @@ def edge_picture(
         sigma: size in pixels, for `canny`, `log` and `dog`.
         low: thresholds of `canny`.
         high: see `low`.
+        quantiles: whether these are fractions of the pixels.
         boundary: one of `numpy.pad`'s names.
 
     Returns:
@@ -63,7 +65,7 @@ def edge_picture(
     pixels = np.asarray(image)
     check_picture(pixels)
     if method == "canny":
-        lines = canny(pixels, sigma, low=low, high=high, boundary=boundary)
+        lines = canny(pixels, sigma, low=low, high=high, quantiles=quantiles, boundary=boundary)
         return lines * pixels.dtype.type(_white_of(pixels))
     width = as_real(sigma, "sigma")
 

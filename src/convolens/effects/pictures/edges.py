@@ -14,6 +14,7 @@ processing", Heidelberg, 2000.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +22,12 @@ from jaxtyping import Float, Num
 from numpy.typing import NDArray
 
 from convolens import _core
-from convolens.arrays import as_array, empty, is_tensor
+from convolens.arrays import Real, as_array, empty, is_tensor
 from convolens.effects import tensors
+from convolens.effects.border import Border
 from convolens.effects.pictures.picture import as_floats, check_picture
 from convolens.memory import need_memory
-from convolens.shapes import Boundary, boundary_map, check_boundary
+from convolens.shapes import Boundary, boundary_along, boundary_map
 
 
 class Smoothing(NamedTuple):
@@ -54,13 +56,17 @@ _NATIVE = (np.uint8, np.uint16, np.float32, np.float64)
 
 
 def sobel(
-    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+    image: Num[Any, "height width *channels"],
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> Float[Any, "height width *channels"]:
     """Gradient magnitude √(gx² + gy²) by Sobel's 3×3 kernels, colour per channel.
 
     Args:
         image: `(H, W)` or `(H, W, C)`; a torch tensor gives a tensor, with gradients.
-        boundary: one of `numpy.pad`'s names.
+        boundary: one of `numpy.pad`'s names, or one for rows and one for columns.
+        fill_value: what a constant border is filled with.
 
     Returns:
         Same shape. float64 for float64, otherwise float32, in the image's own units (weights 1-2-1, not normalised:
@@ -74,11 +80,14 @@ def sobel(
     >>> sobel(step)[1]
     array([0., 4., 4., 0.])
     """
-    return gradient_magnitude(image, boundary, SOBEL)
+    return gradient_magnitude(image, boundary, SOBEL, fill_value)
 
 
 def scharr(
-    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+    image: Num[Any, "height width *channels"],
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> Float[Any, "height width *channels"]:
     """`sobel` with Scharr's weights 3-10-3, equally strong for edges in every direction: a step of height h gives 16h.
 
@@ -87,11 +96,14 @@ def scharr(
     >>> scharr(np.repeat([[0.0, 0.0, 1.0, 1.0]], 3, axis=0))[1]
     array([ 0., 16., 16.,  0.])
     """
-    return gradient_magnitude(image, boundary, SCHARR)
+    return gradient_magnitude(image, boundary, SCHARR, fill_value)
 
 
 def prewitt(
-    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+    image: Num[Any, "height width *channels"],
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> Float[Any, "height width *channels"]:
     """`sobel` with Prewitt's weights 1-1-1, a plain mean along the edge: a step of height h gives 3h.
 
@@ -100,11 +112,14 @@ def prewitt(
     >>> prewitt(np.repeat([[0.0, 0.0, 1.0, 1.0]], 3, axis=0))[1]
     array([0., 3., 3., 0.])
     """
-    return gradient_magnitude(image, boundary, PREWITT)
+    return gradient_magnitude(image, boundary, PREWITT, fill_value)
 
 
 def sobel_gradients(
-    image: Num[Any, "height width *channels"], *, boundary: Boundary = "symmetric"
+    image: Num[Any, "height width *channels"],
+    *,
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> tuple[Float[Any, "height width *channels"], Float[Any, "height width *channels"]]:
     """The two gradients `(gx, gy)`: gx > 0 where brightness grows to the right, gy > 0 where it grows downwards.
 
@@ -114,34 +129,36 @@ def sobel_gradients(
     >>> gx[1], gy[1]
     (array([0., 4., 4., 0.]), array([0., 0., 0., 0.]))
     """
-    return _gradients(image, boundary, SOBEL)
+    return _gradients(image, Border.of(boundary, fill_value, 2), SOBEL)
 
 
-def gradient_magnitude(image: Any, boundary: str, smoothing: Smoothing) -> Any:
+def gradient_magnitude(image: Any, boundary: Any, smoothing: Smoothing, fill_value: Real = 0) -> Any:
     """`sobel` with any smoothing."""
+    border = Border.of(boundary, fill_value, 2)
     if is_tensor(image):
-        return tensors.magnitude(*_gradients(image, boundary, smoothing))
-    (magnitude,) = _fused(image, boundary, smoothing, outputs=1)
+        return tensors.magnitude(*_gradients(image, border, smoothing))
+    (magnitude,) = _fused(image, border, smoothing, outputs=1)
     return magnitude
 
 
-def _gradients(image: Any, boundary: str, smoothing: Smoothing) -> tuple[Any, Any]:
+def _gradients(image: Any, border: Border, smoothing: Smoothing) -> tuple[Any, Any]:
     """The gradients to the right and downwards."""
     if is_tensor(image):
         check_picture(image)
-        return tensors.gradients(as_floats(image), smoothing.line, check_boundary(boundary))
-    gx, gy = _fused(image, boundary, smoothing, outputs=2)
+        return tensors.gradients(as_floats(image), smoothing.line, border)
+    gx, gy = _fused(image, border, smoothing, outputs=2)
     return gx, gy
 
 
-def _fused(image: Any, boundary: str, smoothing: Smoothing, *, outputs: int) -> list[NDArray[Any]]:
+def _fused(image: Any, border: Border, smoothing: Smoothing, *, outputs: int) -> list[NDArray[Any]]:
     """The core's pass: the magnitude as the one output, or the gradients to the right and downwards as the two."""
-    known, picture = check_boundary(boundary), _picture(image)
-    rows, columns = (boundary_map(size, 1, 1, known) for size in picture.shape[:2])
+    picture = _picture(image)
+    sizes = enumerate(picture.shape[:2])
+    rows, columns = (boundary_map(size, 1, 1, boundary_along(border.boundary, axis)) for axis, size in sizes)
     kind = np.float64 if picture.dtype == np.float64 else np.float32
     need_memory(outputs * picture.size * np.dtype(kind).itemsize, f"image of {picture.shape}", "make it smaller")
     out = [empty(picture.shape, kind) for _ in range(outputs)]
-    _core.sobel(picture, rows, columns, 0.0, *smoothing, *out)
+    _core.sobel(picture, rows, columns, float(border.fill), *smoothing, *out)
     return [one.reshape(np.shape(image)) for one in out]
 
 

@@ -5,13 +5,15 @@ Time is that of the blur, in floats; memory that of the result, as large picture
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jaxtyping import Num
 
 from convolens.arrays import Real, as_array, as_real, is_tensor
+from convolens.effects.border import Border
 from convolens.effects.pictures.blur import blur, blur_reach, check_kept
-from convolens.effects.pictures.picture import as_floats, check_picture, in_dtype_of
+from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis, in_dtype_of
 from convolens.shapes import Boundary
 from convolens.strips import in_strips
 
@@ -22,30 +24,31 @@ def sharpen(
     *,
     amount: Real = 1.0,
     threshold: Real = 0.0,
-    boundary: Boundary = "symmetric",
+    boundary: Boundary | Sequence[Boundary] = "symmetric",
+    fill_value: Real = 0,
 ) -> Num[Any, "height width ..."]:
     """The picture plus `amount` times what a Gaussian blur of it leaves out.
 
     Args:
-        image: `(H, W)` or `(H, W, C)`; uint8, uint16, float32 or float64. Of RGBA only the colours are sharpened.
+        image: `(H, W)` or `(H, W, C)`, of a dtype as in `blur`. Of RGBA only the colours are sharpened.
         sigma: the size of the detail in pixels, as in `blur`.
-        amount: 0 changes nothing, 1 doubles the detail.
+        amount: 0 changes nothing, 1 doubles the detail; below 0 it is taken away, -1 leaves the blur.
         threshold: detail smaller than this, in the image's units, counts as noise and is left alone.
-        boundary: one of `numpy.pad`'s names.
+        boundary: one of `numpy.pad`'s names, or one for each of sigma's axes.
+        fill_value: what a constant border is filled with.
 
     Returns:
         The image's shape and dtype. Integers are rounded and clipped; floats are not, and may leave [0, 1].
 
     Raises:
-        ArgumentError: amount or threshold is negative or not finite; further errors as in `blur`.
+        ArgumentError: an amount that is not finite, a negative threshold; further errors as in `blur`.
 
     >>> import numpy as np
     >>> sharpen(np.float64([[0, 0, 1, 1]]), (0, 1)).round(2)
     array([[-0.06, -0.3 ,  1.3 ,  1.06]])
     """
-    need = "a finite number of at least 0"
-    for name, value in (("amount", amount), ("threshold", threshold)):
-        as_real(value, name, need, lambda number: number >= 0)
+    as_real(amount, "amount")
+    as_real(threshold, "threshold", "a finite number of at least 0", lambda number: number >= 0)
     picture: Any = image if is_tensor(image) else as_array(image, "image")
     check_picture(picture)
     check_kept(picture)
@@ -55,11 +58,12 @@ def sharpen(
 
     def sharpened(rows: Any) -> Any:
         floats = as_floats(rows)
-        detail = floats - blur(floats, sigma, boundary=boundary)
+        detail = floats - blur(floats, sigma, boundary=boundary, fill_value=fill_value)
         if rows.ndim == 3 and rows.shape[2] == 4:
             detail[:, :, 3] = 0
         return in_dtype_of(rows, floats + factor * detail * (abs(detail) >= least))
 
     if is_tensor(picture):
         return sharpened(picture)
-    return in_strips(sharpened, picture, reach=blur_reach(picture, sigma), boundary=boundary)
+    border = Border.of(boundary, fill_value, len(for_each_axis(sigma, 2)))
+    return in_strips(sharpened, picture, reach=blur_reach(picture, sigma), boundary=border.boundary)
