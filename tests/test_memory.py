@@ -95,3 +95,19 @@ def test_what_fits_the_budget_passes_and_what_does_not_is_refused_with_both_figu
 def test_small_things_are_done_however_little_is_free(monkeypatch):
     monkeypatch.setattr(settings, "free_bytes", lambda: 0)
     assert fits(1e6) and not fits(1e9)
+
+
+@pytest.mark.parametrize(
+    ("make", "subject"),
+    [
+        (lambda trunk: cl.trunk("resnet18", width=5, device="cpu"), "resnet18: need 1.12 GB of memory"),
+        (lambda trunk: cl.classifier(trunk, classes=500_000), "a head of 500,000 classes: need 128 MB of memory"),
+        (lambda trunk: cl.localizer(trunk, classes=500_000), "a head of 500,000 classes: need"),
+        (lambda trunk: cl.detector(trunk, size=96, classes=20_000), "a head of 20,000 classes: need"),
+    ],
+)
+def test_weights_of_a_new_network_are_stated_before_they_are_made(make, subject):
+    trunk = cl.trunk("resnet18", width=1 / 8, device="cpu")
+    cl.memory_limit("100MB")
+    with pytest.raises(MemoryRefused, match=subject):
+        make(trunk)

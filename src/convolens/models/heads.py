@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from convolens.errors import ArgumentError
 from convolens.trunks import OriginalHead
+from convolens.trunks.blocks import need_weights
 
 
 class PooledHead(nn.Module):
@@ -33,6 +34,7 @@ class PooledHead(nn.Module):
         if not channels or classes < 1:
             raise ArgumentError(f"head: need at least one tap and one class, got {len(channels)} and {classes}")
         self.channels = tuple(channels)
+        need_weights(sum(channels) * classes, f"a head of {classes:,} classes", "give fewer")
         self.linear = nn.Linear(sum(self.channels), classes)
 
     @classmethod

@@ -11,12 +11,23 @@ from torch import Tensor, nn
 
 from convolens.errors import need_one_of
 from convolens.layers import Conv2d, MaxPool2d
+from convolens.memory import need_memory
 
 Pooling = Literal["max", "average"]
 PaddingMode = Literal["constant", "edge"]
 
 # numpy's words for what is outside a picture, and torch's.
 _TORCH_PADDING: dict[str, Literal["zeros", "replicate"]] = {"constant": "zeros", "edge": "replicate"}
+
+
+def need_weights(count: int, subject: str, remedy: str) -> None:
+    """States so many weights in float32 that are about to be made; on the device meta they take nothing.
+
+    Raises:
+        MemoryRefused: more than the budget.
+    """
+    if torch.get_default_device().type != "meta":
+        need_memory(4 * count, subject, remedy)
 
 
 def convolution(

@@ -12,7 +12,7 @@ import torch
 
 from convolens.errors import ArgumentError, need_one_of
 from convolens.trunks import resnet, vgg
-from convolens.trunks.blocks import OriginalHead, initialize
+from convolens.trunks.blocks import OriginalHead, initialize, need_weights
 from convolens.trunks.options import ResNetOptions, need_seed, pick_device
 from convolens.trunks.receptive import ReceptiveFields
 from convolens.trunks.trunk import Trunk, fields_of
@@ -54,6 +54,7 @@ def trunk(
         ArgumentError: no such network, no such weights, no such option.
         WeightsError: the weights file is missing, damaged, or another network's.
         DeviceError: the device is not there.
+        MemoryRefused: weights beyond the budget of memory.
 
     >>> trunk("vgg16").receptive_field("conv4_3")
     ReceptiveField(size=92, stride=8, offset=-42)
@@ -66,6 +67,7 @@ def trunk(
         return made.to(where)
     with torch.device("meta"):  # memory and time only for the weights that are kept
         made = build(**options)
+    need_weights(sum(one.numel() for one in made.state_dict().values()), name, "pass a smaller width")
     made.to_empty(device="cpu")
     initialize(made, seed)
     return made.to(where).eval()

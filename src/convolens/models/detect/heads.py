@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convolens.models.detect.loss import Outputs
-from convolens.trunks.blocks import convolution
+from convolens.trunks.blocks import convolution, need_weights
 
 
 class Heads(nn.Module):
@@ -25,6 +25,8 @@ class Heads(nn.Module):
         super().__init__()
         self.numbers = 1 + classes
         pairs = list(zip(channels, boxes, strict=True))
+        weights = 9 * sum(depth * count for depth, count in pairs) * (self.numbers + 4)
+        need_weights(weights, f"a head of {classes:,} classes", "give fewer")
         self.classes = nn.ModuleList(convolution(depth, count * self.numbers, 3) for depth, count in pairs)
         self.boxes = nn.ModuleList(convolution(depth, count * 4, 3) for depth, count in pairs)
 

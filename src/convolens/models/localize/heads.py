@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from convolens.errors import ArgumentError
 from convolens.layers.tensors import is_traced
-from convolens.trunks.blocks import convolution
+from convolens.trunks.blocks import convolution, need_weights
 
 HIDDEN = 128  # features between a tap and the outputs
 MAX_HIDDEN = 8192
@@ -103,6 +103,7 @@ class PlaceHead(nn.Module):
         if type(hidden) is not int or not 1 <= hidden <= MAX_HIDDEN:
             raise ArgumentError(f"hidden: need 1 to {MAX_HIDDEN} features, got {hidden!r}")
         self.hidden = hidden
+        need_weights(hidden * (9 * channels + classes), f"a head of {classes:,} classes", "give fewer")
         self.see = convolution(channels, hidden, 3)
         self.say = convolution(hidden, 1 + classes + 4, 1)
 
