@@ -35,7 +35,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "pictures": (
         "Filters of pictures `(H, W)` or `(H, W, C)`; they keep the dtype, but for edges.",
-        ("blur", "sharpen", "sobel", "sobel_gradients", "scharr", "prewitt", "laplacian_of_gaussian",
+        ("blur", "resize", "sharpen", "sobel", "sobel_gradients", "scharr", "prewitt", "laplacian_of_gaussian",
          "difference_of_gaussians", "canny", "learned_edges"),
     ),
     "convolution": (

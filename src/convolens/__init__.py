@@ -35,6 +35,7 @@ _HOME = {
     "find_echoes": "effects.sounds.echo_search",
     "blur": "effects.pictures.blur",
     "sharpen": "effects.pictures.sharpen",
+    "resize": "effects.pictures.resize",
     "sobel": "effects.pictures.edges",
     "sobel_gradients": "effects.pictures.edges",
     "scharr": "effects.pictures.edges",

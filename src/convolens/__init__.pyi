@@ -19,6 +19,7 @@ from convolens.arrays import Real
 from convolens.convolution import convolver as convolver
 from convolens.convolution.arrange import Axes
 from convolens.convolution.named import NamedKernel
+from convolens.convolution.resizing import Interpolation
 from convolens.data.conversion import convert as convert
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
@@ -402,6 +403,24 @@ def blur(
     truncate: Real | None = None,
     radius: int | Sequence[int] | None = None,
 ) -> NDArray[Any]: ...
+@overload
+def resize(
+    image: Tensor,
+    size: int | tuple[int, int],
+    *,
+    interpolation: Interpolation = "cubic",
+    antialias: bool = True,
+    linear_light: bool = False,
+) -> Tensor: ...
+@overload
+def resize(
+    image: NDArray[_Number],
+    size: int | tuple[int, int],
+    *,
+    interpolation: Interpolation = "cubic",
+    antialias: bool = True,
+    linear_light: bool = False,
+) -> NDArray[_Number]: ...
 @overload
 def sharpen(
     image: Tensor,

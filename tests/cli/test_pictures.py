@@ -30,6 +30,21 @@ def test_blur_writes_the_blurred_picture_of_the_same_depth(photo, tmp_path):
     assert read_image(tmp_path / "soft.tif").dtype == np.uint16
 
 
+@pytest.mark.parametrize(("size", "shape"), [("16", None), ("30x20", (20, 30)), ("50%", None)])
+def test_resize_writes_the_resized_picture(photo, tmp_path, size, shape):
+    small = tmp_path / "small.png"
+    assert cli.run(["resize", str(photo), str(small), "--size", size, "--interpolation", "area"]) == 0
+    picture = read_image(photo)
+    half = tuple(round(side / 2) for side in picture.shape[:2])
+    expected = cl.resize(picture, shape or (16 if size == "16" else half), interpolation="area")
+    np.testing.assert_array_equal(read_image(small), expected)
+
+
+def test_a_size_that_is_none_is_refused(photo, tmp_path, capsys):
+    assert cli.run(["resize", str(photo), str(tmp_path / "small.png"), "--size", "small"]) == 2
+    assert "need pixels of the longer side, width x height or percent, got 'small'" in capsys.readouterr().err
+
+
 def test_sharpen_writes_the_sharpened_picture(photo, tmp_path):
     crisp = tmp_path / "crisp.png"
     assert cli.run(["sharpen", str(photo), str(crisp), "--sigma", "2", "--amount", "0.5", "--threshold", "3"]) == 0

@@ -141,6 +141,8 @@ CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
     "blur": (10, lambda luck: {"image": _image(luck), "sigma": luck.choice((1.5, (1, 2), 30)),
                                "boundary": "symmetric", "fill_value": 0, "tolerance": 1e-4, "truncate": None,
                                "radius": None}),
+    "resize": (6, lambda luck: {"image": _image(luck), "size": luck.choice((7, (5, 9))), "antialias": True,
+                                "interpolation": luck.choice(("area", "linear", "cubic", "lanczos"))}),
     "sharpen": (6, lambda luck: {"image": _image(luck), "sigma": 1.5, "amount": 1.0, "threshold": 0.0,
                                  "boundary": "symmetric", "fill_value": 0}),
     **{name: (4, lambda luck: {"image": _image(luck), "boundary": luck.choice(("symmetric", "wrap", "constant"))})

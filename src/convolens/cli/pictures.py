@@ -1,4 +1,4 @@
-"""`convolens blur|sharpen|edges`: pictures in, pictures out, one or a folder full. Profile and metadata stay."""
+"""`convolens blur|resize|sharpen|edges`: pictures in, pictures out, one or a folder full. Profile and metadata stay."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ PageOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(blur)
+    app.command()(resize)
     app.command()(sharpen)
     app.command()(edges)
 
@@ -80,6 +81,43 @@ def blur(
     }  # fmt: skip
     run = _Run("blur", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
     _change(source, target, partial(blurred, sigma=widths, **options), run)
+
+
+def resize(
+    source: Source,
+    target: Target,
+    size: Annotated[
+        str,
+        typer.Option(metavar="N|WxH|P%", help="Pixels of the longer side; width x height; or percent of both sides."),
+    ],
+    interpolation: Annotated[str, typer.Option(help="area, linear, cubic or lanczos.")] = "cubic",
+    no_antialias: Annotated[
+        bool, typer.Option("--no-antialias", help="Look at the nearest pixels alone where a picture shrinks.")
+    ] = False,
+    linear_light: Annotated[
+        bool, typer.Option("--linear-light", help="Average light, not the numbers that sRGB keeps of it.")
+    ] = False,
+    page: PageOption = None,
+    shard: ShardOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = 1,
+) -> None:
+    """Bring pictures to another size.
+
+    \b
+    Examples:
+      convolens resize photo.jpg small.jpg --size 1024
+      convolens resize photos thumbnails --size 160x120 --interpolation area
+      convolens resize scan.png half.png --size 50% --linear-light
+    """
+    from convolens.effects.pictures.resize import resize_by
+
+    options: dict[str, Any] = {
+        "interpolation": interpolation, "antialias": not no_antialias, "linear_light": linear_light,
+    }  # fmt: skip
+    run = _Run("resize", {"size": size, **options}, page, shard, cluster, workers, threads_per_worker)
+    _change(source, target, partial(resize_by, words=size, **options), run)
 
 
 def sharpen(
