@@ -13,8 +13,8 @@ from convolens.tour.painted import brush_strokes
 from convolens.tour.pictures import bring
 from convolens.tour.section import Section
 
-_SIDE = 192  # pixels: what two cores restyle while one waits
-_STEPS = 15
+_SIDE = 288  # pixels: what two cores restyle while one waits
+_STEPS = 20
 
 
 def _prepare() -> None:
