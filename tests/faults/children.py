@@ -25,7 +25,7 @@ from pathlib import Path
 
 LATE = (
     "filelock", "h5py", "imagecodecs", "matplotlib.backends.backend_agg", "pi_heif", "pydantic.main", "scipy.ndimage",
-    "torch._dynamo", "torch.utils._device", "typer._click.decorators", "annotated_types", "encodings.ascii",
+    "torch._dynamo", "torch.utils._device", "typer._click.decorators", "annotated_types", "encodings.ascii", "graphlib",
     "encodings.utf_8_sig",
     "importlib.readers", "importlib.resources.readers", "pydantic.fields", "pydantic.plugin._loader", "resource",
 )  # fmt: skip

@@ -78,7 +78,7 @@ COMMANDS = {
     "stylize folder": Command(f"stylize in/few in/pictures/03.png out/restyled {_STYLIZE} --steps 4", locks=True),
     "weights import": Command("weights import in/vgg11.pth out/trunk.safetensors --trunk vgg11", slow=True),
     "weights import .h5": Command("weights import in/hed.h5 out/trunk.safetensors --trunk vgg16", slow=True),
-    "convert": Command("convert in/several.csv out/yolo --to yolo"),
+    "convert": Command("convert in/several.csv out/yolo --to yolo", locks=True),
     "predict part": Command(
         "predict in/runs/labels in/pictures --out out/part --shard 1/2 --batch 4 --device cpu", locks=True
     ),
@@ -88,7 +88,7 @@ COMMANDS = {
     "features": Command("features in/runs/head in/few --out out/features.parquet --device cpu"),
     "export": Command("export in/runs/head out/model.onnx --check in/pictures/01.png", slow=True),
     "quantize": Command("quantize in/runs/head in/few --out out/small.safetensors --labeled in/photos --at-most 100"),
-    "apply": Command("apply in/labels.changes.csv in/photos --to out/mended"),
+    "apply": Command("apply in/labels.changes.csv in/photos --to out/mended", locks=True),
     "doctor labels": Command(
         f"doctor in/photos --labels --out out/labels.changes.csv --html out/labels.html {_TRUNK} --tap layer2.1 "
         "--size 32 --device cpu",

@@ -17,7 +17,7 @@ from tests.fuzz.worker import BROKEN, BUSY, Outcome, made, work
 
 LOOK_SECONDS = 0.5  # without a word, after which it is looked at
 HANG_SECONDS = 10.0  # of processor time, of all its processes: however busy the machine is
-HANG_WALL_SECONDS = 300.0  # of waiting for what never comes
+HANG_WALL_SECONDS = 300.0  # of waiting for what never comes, in which it takes no processor time
 MOST_MEMORY = 5 << 30  # bytes, beyond which the machine itself would be in danger
 AT_ONCE = 500  # cases that are given to it; it starts anew sometimes, as what leaks would add up
 RENEWED_AFTER = 50_000
@@ -67,6 +67,7 @@ class Supervisor:
         """What is told of the next case, or seen."""
         waited = 0.0  # looks without a word, as a machine that stands still does not look either
         begun: float | None = None
+        latest = 0.0
         while True:
             try:
                 if self.pipe.poll(LOOK_SECONDS):
@@ -85,7 +86,7 @@ class Supervisor:
             memory = watch.resident(self.process.pid or 0)
             if memory > MOST_MEMORY:
                 return self.ended("memory", f"{memory:,} bytes")
-            waited += LOOK_SECONDS
+            waited, latest = (0.0 if taken > latest else waited + LOOK_SECONDS), taken
             if taken - begun > HANG_SECONDS or waited > HANG_WALL_SECONDS:
                 return self.ended("hang", f"{taken - begun:.0f} s of processor time")
 

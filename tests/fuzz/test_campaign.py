@@ -1,16 +1,18 @@
 """The campaign on a few cases of each kind: none may be a finding, and a finding must be seen."""
 
 import inspect
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 import convolens as cl
-from tests.fuzz import blocks, calls, containers, pictures, sounds, weights
+from tests.fuzz import blocks, calls, containers, pictures, sounds, supervisor, weights
 from tests.fuzz.formats import FORMATS, change_of
 from tests.fuzz.minimise import smallest
 
@@ -105,6 +107,19 @@ def test_every_kind_of_finding_is_seen_and_kept(tmp_path):
     assert rows_of(done)[-1][1:] == ["7", "1", "0", "1", "1", "1", "2", "1"], done.stdout + done.stderr
     smallest_files = {path.read_bytes() for path in kept.glob("*.txt") if not path.read_bytes().startswith(b"seed")}
     assert {b"1", b"2"} <= smallest_files  # as small as they could be made
+
+
+@pytest.mark.parametrize(("step", "outcome"), [(0.005, "clean"), (0.0, "hang"), (0.05, "hang")])
+def test_what_goes_on_slowly_on_a_crowded_machine_is_no_hang(monkeypatch, step, outcome):
+    looks = itertools.count(1)
+    watching = object.__new__(supervisor.Supervisor)
+    watching.process = SimpleNamespace(pid=0)
+    watching.pipe = SimpleNamespace(poll=lambda seconds: next(looks) > 1000, recv=lambda: ("clean", "", ""))
+    taken = itertools.count(7, step)
+    monkeypatch.setattr(supervisor.watch, "processor_seconds", lambda pid: next(taken))
+    monkeypatch.setattr(supervisor.watch, "resident", lambda pid: 0)
+    monkeypatch.setattr(watching, "ended", lambda *told: told)
+    assert watching.next()[0] == outcome
 
 
 def test_every_public_function_is_called():
