@@ -56,9 +56,10 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "models": (
         "A trunk with a head for a task: what is in a picture, and where.",
         ("load", "classifier", "models.Classifier", "models.classify.Prediction", "localizer", "models.Localizer",
-         "models.localize.Location", "detector", "models.Detector", "models.detect.Detections", "quantize", "export",
-         "exporting.export.Export", "exported.ExportedClassifier", "exported.ExportedLocalizer",
-         "exported.ExportedDetector", "exported.ExportedEdges", "exported.ExportedFeatures"),
+         "models.localize.Location", "detector", "models.Detector", "models.detect.Detections",
+         "models.Inspector", "results.Inspection", "quantize", "export", "exporting.export.Export",
+         "exported.ExportedClassifier", "exported.ExportedLocalizer", "exported.ExportedDetector",
+         "exported.ExportedInspector", "exported.ExportedEdges", "exported.ExportedFeatures"),
     ),
     "training": (
         "Your own pictures in, a model file out; and how good it is.",

@@ -22,8 +22,8 @@ PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SEC
 PARTS = {
     "Tutorials": ("docs/your-own-pictures", "docs/your-own-detector", "docs/gallery"),
     "How to": (
-        "docs/index", "docs/studio", "docs/labels-that-are-wrong", "docs/from-one-format-to-another",
-        "docs/your-model-elsewhere",
+        "docs/index", "docs/studio", "docs/labels-that-are-wrong", "docs/what-is-unusual",
+        "docs/from-one-format-to-another", "docs/your-model-elsewhere",
         "docs/memory", "docs/from-one-picture-to-a-billion", "docs/training-over-machines",
         "docs/predicting-over-machines",
     ),

@@ -61,8 +61,9 @@ def to_plain(value: object) -> Any:
 
 
 def plain_fields(result: Any) -> dict[str, Any]:
-    """A dataclass's fields as plain data, but for a field `picture`, which is what it is about."""
-    return {one.name: to_plain(getattr(result, one.name)) for one in fields(result) if one.name != "picture"}
+    """A dataclass's fields as plain data, but for a field `picture`, which is what it is about, and large maps."""
+    plain = (one.name for one in fields(result) if one.name != "picture" and one.metadata.get("plain", True))
+    return {name: to_plain(getattr(result, name)) for name in plain}
 
 
 # Below this the allocator reuses memory by itself; above it, the system would hand out pages to be zeroed anew.

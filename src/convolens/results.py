@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
 from convolens.errors import ArgumentError
+from convolens.heatmaps import Grid
 from convolens.media.annotate import annotated, in_words
 from convolens.media.pixels import Picture, as_pixels, over_white
 from convolens.media.showing import Drawn
 
 Result = TypeVar("Result", bound="Predicted")
+
+GOOD, UNUSUAL = "good", "unusual"
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,6 +107,75 @@ class Detections(Predicted):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True, repr=False)
+class Inspection(Predicted):
+    """How unusual a picture is, and where.
+
+    Attributes:
+        label: `good` or `unusual`.
+        score: how unusual the most unusual place is; 1 is the limit that good pictures gave.
+        boxes_xyxy: `(parts, 4)` float32, around each connected part that is unusual, in pixels of the original picture,
+            the most unusual first.
+        box_scores: `(parts,)` float32, the score of each.
+        heatmap: `(height, width)` float32, how unusual each pixel of the original picture is.
+        threshold: the score from which a picture, and a place, is unusual.
+    """
+
+    label: str
+    score: float
+    boxes_xyxy: Float32[np.ndarray, "parts 4"]
+    box_scores: Float32[np.ndarray, " parts"]
+    heatmap: Float32[np.ndarray, "height width"] = field(metadata={"plain": False})
+    threshold: float = 1.0
+
+    @classmethod
+    def of(
+        cls, cells: Float32[np.ndarray, "rows columns"], grid: Grid, size: tuple[int, int], threshold: float
+    ) -> Inspection:
+        """By the score of each cell of a grid; a picture's is the highest.
+
+        Args:
+            cells: how unusual each is.
+            grid: where they are in the network's input.
+            size: height and width of the picture.
+            threshold: from which score one is unusual.
+        """
+        heatmap, score = grid.in_picture(cells, size), float(cells.max())
+        boxes, scores = _parts(heatmap, threshold)
+        label = UNUSUAL if score >= threshold else GOOD
+        return cls(label, score, boxes, scores, heatmap, threshold)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """That of each box."""
+        return (UNUSUAL,) * len(self.box_scores)
+
+    @property
+    def scores(self) -> Float32[np.ndarray, " parts"]:
+        """That of each box."""
+        return self.box_scores
+
+    def level(self) -> Float32[np.ndarray, "height width"]:
+        """The heatmap from 0 to 1 to be drawn: nothing where a good picture may be so, all of it at twice the limit."""
+        return (self.heatmap / self.threshold - _COLD).clip(0, 2 - _COLD) / (2 - _COLD)
+
+
+_COLD = 0.8  # of the limit: what is below is drawn as it is
+
+
+def _parts(heatmap: NDArray[np.float32], threshold: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes around the connected parts at or above a threshold and the highest value in each, the highest first."""
+    from scipy.ndimage import find_objects, label, maximum
+
+    parts, count = label(heatmap >= threshold)
+    if not count:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    corners = [(across.start, down.start, across.stop, down.stop) for down, across in find_objects(parts)]
+    values = np.asarray(maximum(heatmap, parts, range(1, count + 1)), np.float32)
+    order = np.argsort(-values, kind="stable")
+    return np.array(corners, np.float32)[order], values[order]
 
 
 def best_first(

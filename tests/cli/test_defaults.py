@@ -10,10 +10,10 @@ import typer
 import convolens as cl
 from convolens import cli
 from convolens.effects.pictures.edge_pictures import edge_picture
-from convolens.models import Classifier, Detector, Localizer
+from convolens.models import Classifier, Detector, Inspector, Localizer
 from convolens.training.request import Request
 from convolens.training.settings import Settings
-from convolens.training.train import TRAINERS, train, trainer_of
+from convolens.training.train import STEPLESS, TRAINERS, train, trainer_of
 
 # What Python calls otherwise than the command line.
 WORDS = {"taps": "tap", "delays": "delay", "weights": "weight", "content_taps": "content_tap", "init": "start",
@@ -36,6 +36,7 @@ OTHER_FORM = {
     "resume of stylize": False,  # the state is in a file
     "threshold of Localizer.predict": None,  # the model's own, whichever it is
     "threshold of Detector.predict": None,
+    "threshold of Inspector.predict": None,
     "nms_iou of Detector.predict": None,
     "top_k of Detector.predict": None,
     "max_detections of Detector.predict": None,
@@ -51,6 +52,7 @@ CALLS = [
     ("predict", Classifier.predict),
     ("predict", Localizer.predict),
     ("predict", Detector.predict),
+    ("predict", Inspector.predict),
     ("evaluate", cl.evaluate),
     ("convert", cl.convert),
     ("explain", cl.explain),
@@ -69,6 +71,7 @@ def options_of(words):
 def taken_by(task):
     """The options of `cl.train` that a task does not refuse."""
     shared = {field.name for kind in (Request, Settings) for field in fields(kind)}
+    shared &= {"data", *STEPLESS.get(task, shared)}
     return shared.union(signature(trainer_of(task)).parameters) & set(signature(train).parameters)
 
 
@@ -119,5 +122,10 @@ def test_a_task_has_no_option_that_its_training_refuses(task):
 def test_help_says_what_concerns_the_task_alone(task, capsys):
     assert cli.run(["train", task, "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    size = {"classify": "shorter side, or for head", "localize": "shorter side.", "detect": "Default: 300."}[task]
+    size = {
+        "classify": "shorter side, or for head",
+        "localize": "shorter side.",
+        "detect": "Default: 300.",
+        "unusual": "at most 256.",
+    }[task]
     assert size in said and "None" not in said and "`" not in said

@@ -52,7 +52,10 @@ def predict(
     top: Annotated[int | None, typer.Option(help="How many classes to name for each picture; 3 by default.")] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="From which objectness a localizer, score a detector names an object; 0.5 by default."),
+        typer.Option(
+            help="From which objectness a localizer, score a detector names an object, 0.5 by default; from "
+            "which score an inspector calls a picture unusual, 1 by default."
+        ),
     ] = None,
     nms_iou: Annotated[
         float | None,

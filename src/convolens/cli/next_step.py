@@ -64,6 +64,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "train classify": _train,
     "train localize": _train,
     "train detect": _train,
+    "train unusual": _train,
     "predict": _predict,
     "evaluate": _page("html", "the worst mistakes"),
     "export": _to("convolens predict {out} PICTURES needs no torch"),

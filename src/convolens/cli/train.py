@@ -1,4 +1,4 @@
-"""`convolens train classify|localize|detect`: teach a network your own pictures.
+"""`convolens train classify|localize|detect|unusual`: teach a network your own pictures.
 
 Which options there are, of which type, with which default and help, is read from the signature and the docstring of
 `convolens.train`.
@@ -17,7 +17,7 @@ import typer
 
 from convolens.cli.budget import Commands
 from convolens.cli.telling import answer, tell, tell_failure, tell_written, telling_what_is_kept
-from convolens.training.train import options, train
+from convolens.training.train import STEPLESS, options, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,16 @@ Examples:
   convolens train detect photos --trunk vgg16 --weights hed --out runs/photos
   convolens train detect digits --trunk resnet18 --width 0.375 --size 128 --no-flip --minutes 25 --out runs/digits
 """
-COMMANDS = {"classify": CLASSIFY, "localize": LOCALIZE, "detect": DETECT}
+UNUSUAL = """Teach a network what good pictures look like, to find those that are not, and where.
+
+Statistics of a network's features in good pictures alone: one pass over them, and no steps.
+
+\b
+Examples:
+  convolens train unusual good --out runs/parts
+  convolens train unusual mvtec/bottle --method patchcore --out runs/bottle
+"""
+COMMANDS = {"classify": CLASSIFY, "localize": LOCALIZE, "detect": DETECT, "unusual": UNUSUAL}
 TASKS = "|".join(COMMANDS)
 TASKS = f"(?:{TASKS})(?: or (?:{TASKS}))*"  # as the docstring names some of them
 ONLY_PYTHONS = ("progress", "on_epoch", "on_step")  # a terminal shows it
@@ -83,10 +92,12 @@ def _texts(task: str) -> dict[str, str]:
     if not train.__doc__:  # python -OO: the commands work, and say less
         return dict.fromkeys(("data", *(name for name in options() if name not in ONLY_PYTHONS)), "")
     found = {}
-    for name, lines in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", cleandoc(train.__doc__), re.MULTILINE):
+    texts = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", cleandoc(train.__doc__), re.MULTILINE))
+    for name, lines in texts.items():
         text = " ".join(lines.split())
-        only = re.match(rf"to ({TASKS}): ", text)
-        if name not in ONLY_PYTHONS and (only is None or task in only[1].split(" or ")):
+        only = re.match(rf"(?:to|for) ({TASKS}): ", text)
+        is_all = only is None and name in ("data", *STEPLESS.get(task, texts))
+        if name not in ONLY_PYTHONS and (is_all or (only is not None and task in only[1].split(" or "))):
             found[name] = text[only.end() if only else 0 :]
     return found
 
@@ -132,7 +143,7 @@ def _clauses(task: str, text: str) -> tuple[list[str], list[str]]:
     """The clauses of a text that hold for all tasks, and, of those that begin `to classify, …`, the task's own."""
     general, own = [], []
     for clause in text.split("; "):
-        of = re.match(rf"to ({TASKS}), ", clause)
+        of = re.match(rf"(?:to|for) ({TASKS}), ", clause)
         if of is None:
             general.append(clause)
         elif task in of[1].split(" or "):

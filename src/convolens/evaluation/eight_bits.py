@@ -9,7 +9,7 @@ from convolens.errors import DataError, ExportError
 from convolens.media.files import AnyPath
 
 AT_MOST = 1.0  # points of a metric; more would be another model
-_METRICS = {"localize": "quality", "detect": "ap"}  # what training monitors; a classifier's depends on its labels
+_METRICS = {"localize": "quality", "detect": "ap", "unusual": "image_auroc"}  # a classifier's depends on its labels
 
 
 def compared(

@@ -14,6 +14,7 @@ from convolens.arrays import as_flag
 from convolens.clusters.ray_workers import Cluster
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
+from convolens.data.inspection import read_inspected
 from convolens.distributed import joined, leads, started_by_torchrun
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
@@ -21,7 +22,7 @@ from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
 from convolens.evaluation.in_parts import ByCluster, InParts, by_processes
 from convolens.evaluation.localize import locate_all
-from convolens.evaluation.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places
+from convolens.evaluation.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places, wrong_verdicts
 from convolens.evaluation.page import (
     confusion_part,
     evaluation_page,
@@ -30,13 +31,22 @@ from convolens.evaluation.page import (
     reliability_part,
 )
 from convolens.evaluation.result import Evaluation
-from convolens.exported import Exported, ExportedClassifier, ExportedDetector, ExportedLocalizer, ExportedModel
+from convolens.evaluation.unusual import inspect_all
+from convolens.exported import (
+    Exported,
+    ExportedClassifier,
+    ExportedDetector,
+    ExportedInspector,
+    ExportedLocalizer,
+    ExportedModel,
+)
 from convolens.media.files import AnyPath, need_target
 from convolens.media.inputs import reads
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.inputs import running_on
 from convolens.models.localize import Localizer
+from convolens.models.unusual import Inspector
 from convolens.pages import Part
 
 
@@ -50,7 +60,7 @@ class Measured(NamedTuple):
 
 @reads("data")
 def evaluate(
-    model: Classifier | Localizer | Detector | Exported,
+    model: Classifier | Localizer | Detector | Inspector | Exported,
     data: AnyPath,
     *,
     split: str | None = None,
@@ -69,9 +79,10 @@ def evaluate(
     each is given the numbers of all of them, to the bit what one process alone would find.
 
     Args:
-        model: a classifier, a localizer or a detector, in torch or exported.
+        model: a classifier, a localizer, a detector or an inspector, in torch or exported.
         data: a folder with one folder of pictures for each class, or any other format of `convolens.data`, near or in
-            a store; names as the model's, some may be missing.
+            a store; names as the model's, some may be missing. For an inspector a folder laid out as MVTec AD is, or
+            with a folder `good` and others, and with masks in `ground_truth` where there are some.
         split: `train`, `validation` or `test` of data that has splits. None takes the test split, or else that for
             validation, so that nothing is measured on what was learned from.
         batch: pictures of one size that go through the network at once.
@@ -92,8 +103,8 @@ def evaluate(
         numbers or the plot later.
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
         classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`; for a localizer the
-        figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`. And
-        `skipped`: files that could not be used, path and reason.
+        figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`, for an
+        inspector those of `convolens.evaluation.unusual`. And `skipped`: files that could not be used, path and reason.
 
     Raises:
         FileError: the data is not there, or the page cannot be written, or there is no such cluster.
@@ -123,7 +134,7 @@ def evaluate(
     if not hasattr(model, "task"):
         raise ArgumentError(f"model: need one that cl.load or cl.train gives, got {type(model).__name__}")
     need_one_of("model: its task", model.task, _MEASURES)
-    chosen = _chosen(read_data(data, class_names=model.class_names), split)
+    chosen = _read(model, data, split)
     measure = partial(_MEASURES[model.task], model, chosen, batch, progress)
     if where is not None:
         measured = measure(ByCluster(where))
@@ -143,6 +154,13 @@ def evaluate(
 def _device(model: Any) -> torch.device:
     parameter = None if isinstance(model, ExportedModel) else next(model.parameters(), None)
     return torch.device("cpu") if parameter is None else parameter.device
+
+
+def _read(model: Any, data: AnyPath, split: str | None) -> DataSet:
+    """What is to be measured on."""
+    if model.task == Inspector.task:
+        return read_inspected(data, split)
+    return _chosen(read_data(data, class_names=model.class_names), split)
 
 
 def _chosen(data: DataSet, split: str | None) -> DataSet:
@@ -200,9 +218,17 @@ def _detector(
     return Measured(detected.evaluation(), detected.skipped, parts)
 
 
+def _inspector(
+    model: Inspector | ExportedInspector, data: DataSet, batch: int, progress: bool, in_parts: InParts
+) -> Measured:
+    found = inspect_all(model, data.examples, batch=batch, source=data.root, progress=progress, in_parts=in_parts)
+    return Measured(found.evaluation(), found.skipped, lambda: [mistakes_part(wrong_verdicts(found))])
+
+
 # How each task's models are measured, and what a page about them shows.
 _MEASURES: dict[str, Callable[[Any, DataSet, int, bool, InParts], Measured]] = {
     Classifier.task: _classifier,
     Localizer.task: _localizer,
     Detector.task: _detector,
+    Inspector.task: _inspector,
 }

@@ -17,6 +17,7 @@ from convolens.evaluation.classify import targets_of
 from convolens.evaluation.detections import Found, detection_confusion
 from convolens.evaluation.detections.confusion import MIN_SCORE
 from convolens.evaluation.localize import Located
+from convolens.evaluation.unusual import Inspected
 from convolens.media.images import read_header
 from convolens.models.localize import PRESENT, Predictions
 from convolens.pages.pictures import Labeled
@@ -96,6 +97,20 @@ def wrong_places(located: Located, class_names: Sequence[str]) -> Mistakes:
         return Mistake(examples[at], f"is {truth}, overlap {float(iou[at]):.2f}", drawn)
 
     order, count = _worst(badness.numpy())
+    return Mistakes(tuple(map(mistake, order)), count)
+
+
+def wrong_verdicts(found: Inspected) -> Mistakes:
+    """Good pictures that were called unusual and defects that were missed, those farthest from the limit first."""
+    unusual = np.array([one.labels[0] for one in found.examples]) == 1
+    off = np.abs(np.log(np.maximum(found.scores, 1e-6)))
+
+    def mistake(at: int) -> Mistake:
+        example, score = found.examples[at], found.scores[at]
+        kind = f"is {example.id}, missed" if unusual[at] else "is good, called unusual"
+        return Mistake(example, f"{kind} (score {score:.2f})")
+
+    order, count = _worst(np.where((found.scores >= 1) != unusual, off, -1.0))
     return Mistakes(tuple(map(mistake, order)), count)
 
 

@@ -29,6 +29,7 @@ from convolens.media.pixels import Picture, as_pictures
 from convolens.models.detect import Detector
 from convolens.models.inputs import running_on
 from convolens.models.tap_scores import HasTapScores, TapScores, tap_scores
+from convolens.models.unusual import Inspector
 
 __all__ = [
     "METHODS",
@@ -243,6 +244,8 @@ def _each(
     device: str,
 ) -> Iterator[list[list[Explanation]]]:
     """The explanations of each picture by each method: one for each target, or of a detector for each object."""
+    if isinstance(model, Inspector):
+        raise MethodError("model: need scores of classes to explain, got an inspector, whose predict gives the heatmap")
     with running_on(model, device):
         if isinstance(model, Detector):
             for picture in pictures:

@@ -7,6 +7,7 @@ from convolens.exported.features import ExportedFeatures
 from convolens.exported.loading import Exported, load_exported
 from convolens.exported.localize import ExportedLocalizer
 from convolens.exported.model import ExportedModel
+from convolens.exported.unusual import ExportedInspector
 
 __all__ = [
     "Exported",
@@ -14,6 +15,7 @@ __all__ = [
     "ExportedDetector",
     "ExportedEdges",
     "ExportedFeatures",
+    "ExportedInspector",
     "ExportedLocalizer",
     "ExportedModel",
     "load_exported",

@@ -12,6 +12,7 @@ from convolens.errors import WeightsError
 
 FORMAT = 1  # of these facts; a later one may mean others
 PREFIX = "convolens."
+_LATER = ("int8", "grid")  # facts that files of earlier versions have not
 PICTURE, PICTURES, BATCH = "picture", "pictures", "batch"  # names of inputs
 
 
@@ -20,7 +21,7 @@ class Facts:
     """What a file says of its model.
 
     Attributes:
-        task: `classify`, `localize`, `detect`, `features` or `edges`.
+        task: `classify`, `localize`, `detect`, `unusual`, `features` or `edges`.
         class_names: one for each class.
         takes: the input's name: `picture` (one, uint8), `pictures` (uint8) or `batch` (preprocessed, float32).
         preprocessing: as `Preprocessing.to_dict` has it; it is part of the graph, unless the input is `batch`.
@@ -32,6 +33,7 @@ class Facts:
         format: of these facts.
         int8: where the network was brought to 8 bits: `metric`, `before` and `after` it, the `pictures` that it was
             measured on. `check` is of the network before. Files of earlier versions have none.
+        grid: of an inspector, where its places are in the network's input, as `heatmaps.Grid` has it.
     """
 
     task: str
@@ -45,6 +47,7 @@ class Facts:
     version: str
     format: int = FORMAT
     int8: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, Any] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
         """As ONNX keeps them."""
@@ -68,7 +71,7 @@ class Facts:
                 f"{path}: need facts of version {FORMAT} or earlier, got {version}; a newer Convolens may read it"
             )
         kinds = get_type_hints(cls)
-        said = [one.name for one in fields(cls) if one.name != "int8" or PREFIX + "int8" in metadata]
+        said = [one.name for one in fields(cls) if one.name not in _LATER or PREFIX + one.name in metadata]
         facts = cls(**{name: _value(metadata, name, kinds[name], path) for name in said})
         if not all(isinstance(name, str) for name in facts.class_names):
             raise WeightsError(f"{path}: need class_names as texts, got {facts.class_names!r:.80}")

@@ -10,15 +10,23 @@ from convolens.exported.facts import Facts
 from convolens.exported.features import ExportedFeatures
 from convolens.exported.localize import ExportedLocalizer
 from convolens.exported.session import open_session
+from convolens.exported.unusual import ExportedInspector
 from convolens.media.files import AnyPath, need_file
 
 Exported = (
-    ExportedClassifier | ExportedLocalizer | ExportedDetector | ExportedFeatures | ExportedEdges
+    ExportedClassifier | ExportedLocalizer | ExportedDetector | ExportedInspector | ExportedFeatures | ExportedEdges
 )  # told apart by `task`
 
 _TASKS: dict[str, type[Exported]] = {
     kind.task: kind
-    for kind in (ExportedClassifier, ExportedLocalizer, ExportedDetector, ExportedFeatures, ExportedEdges)
+    for kind in (
+        ExportedClassifier,
+        ExportedLocalizer,
+        ExportedDetector,
+        ExportedInspector,
+        ExportedFeatures,
+        ExportedEdges,
+    )
 }
 
 

@@ -21,20 +21,20 @@ from convolens.exported.pictures import as_eight_bit
 from convolens.exported.session import run
 from convolens.forks import cached_property
 from convolens.media.pixels import Picture, as_pictures
-from convolens.results import Detections, Location, Prediction, remembered
+from convolens.results import Detections, Inspection, Location, Prediction, remembered
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Outputs = dict[str, NDArray[Any]]
-Result = TypeVar("Result", Prediction, Location, Detections)
+Result = TypeVar("Result", Prediction, Location, Detections, Inspection)
 
 
 class ExportedModel:
     """A model in an ONNX file. Made by `convolens.load`.
 
     Attributes:
-        task: `classify`, `localize`, `detect`, `features` or `edges`.
+        task: `classify`, `localize`, `detect`, `unusual`, `features` or `edges`.
         class_names: one for each class; none for features and edges.
         metrics: what was measured on pictures that the model was not trained on.
         facts: all that the file says of itself.

@@ -19,6 +19,7 @@ from convolens.models.detect.decoding import probabilities
 from convolens.models.detect.offsets import decode
 from convolens.models.heads import PooledHead
 from convolens.models.localize import Localizer, Predictions
+from convolens.models.unusual import Inspector
 from convolens.trunks import Trunk
 
 
@@ -82,6 +83,19 @@ class Boxes(nn.Module):
         found = self.model(batch)
         corners = corners_of(decode(found.offsets, self.defaults)).clamp(0, 1)
         return probabilities(found.scores, self.model.objectness), corners
+
+
+class Places(nn.Module):
+    """How unusual a picture is, `(N,)`, and each of its places, `(N, rows, columns)`; 1 is the limit."""
+
+    def __init__(self, model: Inspector) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Computes them."""
+        places = self.model(batch)
+        return places.amax(dim=(1, 2)), places
 
 
 class Edges(nn.Module):

@@ -29,6 +29,7 @@ from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.localize import Localizer
 from convolens.models.trunk_model import need_unfused
+from convolens.models.unusual import Inspector
 from convolens.trunks import Trunk
 
 OPSET = 18  # the first whose Resize antialiases; the oldest is what most runtimes have
@@ -60,7 +61,7 @@ class Export:
 
 @reads("check", "int8", "labeled")
 def export(
-    model: Classifier | Localizer | Detector | Trunk | Literal["learned_edges"],
+    model: Classifier | Localizer | Detector | Inspector | Trunk | Literal["learned_edges"],
     path: AnyPath,
     *,
     taps: Sequence[str] | str | None = None,
@@ -76,16 +77,17 @@ def export(
 ) -> Export:
     """Writes a model as one ONNX file that takes pictures as they are and gives answers, checked by ONNX Runtime.
 
-    The file's input is `picture`, uint8 `(height, width, 3)` of any size; resizing, cropping and normalizing are in
-    it. Its outputs: `probabilities` `(classes,)` of a classifier; those, `objectness` `()` and `box_xyxy` `(4,)` of a
-    localizer; `boxes_xyxy` `(objects, 4)`, `scores`, `labels` (numbers of classes, int64) and `default_boxes` of a
-    detector, after suppression, likeliest first; a trunk's taps by their names, `(features, rows, columns)`. Boxes are
-    in pixels of the picture. A detector also takes `threshold`, `nms_iou`, `top_k` and `max_detections`, which have
-    defaults. Names of classes and more are in its metadata, as JSON under `convolens.class_names`, ….
+    The file's input is `picture`, uint8 `(height, width, 3)` of any size; resizing, cropping and normalizing are in it.
+    Its outputs: `probabilities` `(classes,)` of a classifier; those, `objectness` `()` and `box_xyxy` `(4,)` of a
+    localizer; `score` `()` and `places` `(rows, columns)` of an inspector; `boxes_xyxy` `(objects, 4)`, `scores`,
+    `labels` (numbers of classes, int64) and `default_boxes` of a detector, after suppression, likeliest first; a
+    trunk's taps by their names, `(features, rows, columns)`. Boxes are in pixels of the picture. A detector also takes
+    `threshold`, `nms_iou`, `top_k` and `max_detections`, which have defaults. Names of classes and more are in its
+    metadata, as JSON under `convolens.class_names`, ….
 
     Args:
-        model: a classifier, localizer, detector, or a trunk for its features; or the text `learned_edges`, for the
-            network of that function, whose file gives `edges` `(height, width)`.
+        model: a classifier, localizer, detector, inspector, or a trunk for its features; or the text `learned_edges`,
+            for the network of that function, whose file gives `edges` `(height, width)`.
         path: where to write: a name that ends in `.onnx`.
         taps: of a trunk: which are given; None gives the last.
         check: pictures to compare answers on; None takes ten generated ones of ten shapes.

@@ -72,4 +72,5 @@ def _facts(own: Exportable, takes: str, least: int, check: dict[str, float]) -> 
         metrics=dict(own.metrics or {}),
         check=check,
         version=version("convolens"),
+        grid=dict(own.grid or {}),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from convolens.errors import ArgumentError
-from convolens.exporting.answers import Activations, Boxes, Edges, Maps, Place, Probabilities
+from convolens.exporting.answers import Activations, Boxes, Edges, Maps, Place, Places, Probabilities
 from convolens.exporting.graph import Graph, Shape
 from convolens.exporting.suppression import objects
 from convolens.features.learned_edges import SIDES, edge_network
@@ -21,6 +21,7 @@ from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.heads import PooledHead
 from convolens.models.localize import Localizer
+from convolens.models.unusual import Inspector
 from convolens.selection import MIN_SCORE
 from convolens.trunks import OriginalHead, Trunk
 
@@ -59,6 +60,7 @@ class Exportable:
         class_names: one for each class.
         metrics: what was measured.
         multi_label: whether a picture may show any number of classes.
+        grid: where the places of an inspector are in the network's input.
     """
 
     task: str
@@ -70,13 +72,14 @@ class Exportable:
     class_names: Sequence[str] = ()
     metrics: dict[str, float] | None = None
     multi_label: bool = False
+    grid: dict[str, Any] | None = None
 
 
 def exportable(model: object, taps: Sequence[str] | str | None, *, for_page: bool = False) -> Exportable:
     """A model as what goes into a file.
 
     Args:
-        model: a classifier, localizer, detector or trunk, or `learned_edges`.
+        model: a classifier, localizer, detector, inspector or trunk, or `learned_edges`.
         taps: of a trunk; None gives its last.
         for_page: a page can set no inputs but the picture and chooses by score itself, so a detector gives unlikely
             objects too; a classifier whose head pools gives its class activation maps.
@@ -93,12 +96,14 @@ def exportable(model: object, taps: Sequence[str] | str | None, *, for_page: boo
             return _localizer(model)
         case Detector():
             return _detector(model, _LEAST_ON_PAGES if for_page else MIN_SCORE)
+        case Inspector():
+            return _inspector(model)
         case Trunk():
             return _features(model, model.chosen(taps))
         case str() if model == LEARNED_EDGES:
             return _edges()
     raise ArgumentError(
-        f"model: need a classifier, localizer, detector, trunk or {LEARNED_EDGES!r} to export, "
+        f"model: need a classifier, localizer, detector, inspector, trunk or {LEARNED_EDGES!r} to export, "
         f"got {type(model).__name__}"
     )
 
@@ -172,6 +177,18 @@ def _detector(model: Detector, least_score: float) -> Exportable:
     return Exportable(
         model.task, Boxes(model), model.trunk, model.taps, outputs, finish, model.class_names, model.metrics
     )
+
+
+def _inspector(model: Inspector) -> Exportable:
+    outputs = (Output("score", [], "feature"), Output("places", [*model.rows_columns], "feature"))
+
+    def finish(graph: Graph, values: Sequence[str], pictures: str, single: bool) -> None:
+        add_outputs(graph, values, outputs, single)
+
+    return Exportable(
+        model.task, Places(model), model.trunk, model.taps, outputs, finish, model.class_names, model.metrics,
+        grid=asdict(model.grid),
+    )  # fmt: skip
 
 
 def _features(trunk: Trunk, taps: Sequence[str]) -> Exportable:

@@ -90,6 +90,8 @@ def _example(line: dict[str, Any], numbers: dict[str, int], several: bool) -> Ex
 
 
 def _boxes(line: dict[str, Any], numbers: dict[str, int]) -> Iterator[Box]:
+    if "box_scores" in line:
+        line = {**line, "labels": [line["label"]] * len(line["box_scores"]), "scores": line["box_scores"]}
     if "objectness" in line:
         if line["box_xyxy"] is not None:
             yield Box(numbers[line["label"]], tuple(line["box_xyxy"]), score=line["score"])

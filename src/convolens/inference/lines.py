@@ -42,6 +42,9 @@ def _rows(line: dict[str, Any]) -> list[dict[str, Any]]:
     if "objectness" in line:
         box = line["box_xyxy"]
         return [] if box is None else [_row(line["label"], line["score"], box)]
+    if "box_scores" in line:
+        parts = zip(line["box_scores"], line["boxes_xyxy"], strict=True)
+        return [_row(line["label"], *one) for one in parts] or [_row(line["label"], line["score"], ())]
     boxes = line.get("boxes_xyxy") or [()] * len(line["labels"])
     return [_row(*one) for one in zip(line["labels"], line["scores"], boxes, strict=True)]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convolens.media.draw import draw_boxes, legible, sheet
+from convolens.media.draw import draw_boxes, legible, overlay, sheet
 from convolens.media.files import writing
 from convolens.media.picture_saving import save
 from convolens.media.pixels import as_rgb8
@@ -25,15 +25,24 @@ def annotated(pixels: NDArray[Any], prediction: Any) -> NDArray[np.uint8]:
 
     Args:
         pixels: any picture.
-        prediction: with `boxes_xyxy labels scores` (a detector's), `box_xyxy label score objectness` (a localizer's)
-            or `labels scores` (a classifier's).
+        prediction: with `boxes_xyxy labels scores` (a detector's), `box_xyxy label score objectness` (a localizer's),
+            `heatmap` (an inspector's) or `labels scores` (a classifier's).
     """
     shown, scale = _at_most(as_rgb8(pixels), LONGEST)
+    if hasattr(prediction, "heatmap"):
+        return _inspected(shown, prediction)
     boxes, labels, scores = _objects(prediction)
     if len(boxes):
         return draw_boxes(shown, boxes * scale, labels, scores)
     shown = legible(shown)[0]
     return sheet([shown], [in_words(prediction)], columns=1, height=shown.shape[0], gap=0)
+
+
+def _inspected(shown: NDArray[np.uint8], prediction: Any) -> NDArray[np.uint8]:
+    """The picture, warm where it is unusual, and in words below it how much."""
+    level = Image.fromarray(prediction.level()).resize((shown.shape[1], shown.shape[0]), Image.Resampling.BILINEAR)
+    warm = legible(overlay(shown, np.asarray(level).clip(0, 1)))[0]
+    return sheet([warm], [in_words(prediction)], columns=1, height=warm.shape[0], gap=0)
 
 
 def in_words(prediction: Any) -> str:
@@ -46,6 +55,8 @@ def in_words(prediction: Any) -> str:
 def in_lines(prediction: Any, *, named: int | None = None) -> list[str]:
     """A prediction in words: a line for each object, or one for the classes (`named` of them) or for nothing at all."""
     boxes, labels, scores = _objects(prediction)
+    if hasattr(prediction, "heatmap"):
+        return ["  ".join([f"{prediction.label} {prediction.score:.2f}", *map(place, boxes[:LISTED].tolist())])]
     sure = f"objectness {prediction.objectness:.1%}" if hasattr(prediction, "objectness") else ""
     if len(boxes):
         objects = zip(labels, scores, boxes.tolist(), strict=True)

@@ -18,15 +18,16 @@ from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.localize import Localizer
 from convolens.models.model_file import read_model_file
+from convolens.models.unusual import Inspector
 from convolens.sources import as_address
 from convolens.sources.copies import brought_here
 from convolens.trunks.options import pick_device
 
-__all__ = ["TASKS", "Classifier", "Detector", "Localizer", "Model", "load"]
+__all__ = ["TASKS", "Classifier", "Detector", "Inspector", "Localizer", "Model", "load"]
 
-Model = Classifier | Localizer | Detector  # told apart by `task`, by checkers too
+Model = Classifier | Localizer | Detector | Inspector  # told apart by `task`, by checkers too
 
-TASKS: dict[str, type[Model]] = {task.task: task for task in (Classifier, Localizer, Detector)}
+TASKS: dict[str, type[Model]] = {task.task: task for task in (Classifier, Localizer, Detector, Inspector)}
 
 
 def load(path: AnyPath, *, device: str = "auto") -> Model:

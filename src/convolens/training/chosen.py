@@ -32,6 +32,7 @@ _SUIT = {
     ),
     "localize": ("vgg16/hed", "vgg16/imagenet"),
     "detect": ("vgg16/hed", "vgg16/imagenet"),
+    "unusual": ("vgg16/hed", "vgg16/imagenet", "resnet50/imagenet"),
 }  # fmt: skip
 
 LEAST_CELLS = 4  # of a map, down and across, for it to say where in a picture something was seen

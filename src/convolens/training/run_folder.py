@@ -34,7 +34,7 @@ class Run(Drawn):
 
     Attributes:
         folder: the run folder.
-        task: `classify`, `localize` or `detect`.
+        task: `classify`, `localize`, `detect` or `unusual`.
         metrics: of the best model on the validation pictures, as `evaluate` gives them.
         skipped: files that could not be used, with the reason for each.
         advice: where little was learned, what to try; otherwise empty.

@@ -26,13 +26,21 @@ TRAINERS = {
     "classify": ("classify", "train_classifier"),
     "localize": ("localize", "train_localizer"),
     "detect": ("detect", "train_detector"),
+    "unusual": ("unusual", "train_unusual"),
 }
+
+# A task without steps takes these options of all tasks' alone.
+STEPLESS = {
+    "unusual": (
+        "trunk", "weights", "out", "taps", "stem", "width", "size", "batch", "seed", "overwrite", "device", "progress",
+    )
+}  # fmt: skip
 
 TRUNK = "vgg16"  # that weights are for, where they alone are named
 
 
 def train(
-    task: Literal["classify", "localize", "detect"],
+    task: Literal["classify", "localize", "detect", "unusual"],
     data: AnyPath,
     *,
     trunk: str | None = None,
@@ -61,6 +69,8 @@ def train(
     ratio: tuple[float, float] | None = None,
     zoom_out: float = 4.0,
     crop: bool = True,
+    method: Literal["padim", "patchcore"] = "padim",
+    false_alarms: float = 0.01,
     flip: bool | None = None,
     color_jitter: float | None = None,
     epochs: int | None = None,
@@ -93,13 +103,16 @@ def train(
 ) -> Run:
     """Trains a network for a task.
 
-    An option whose text does not begin with a task is every task's. None stands for what the task's trainer chooses.
+    An option whose text does not begin with a task is every task's; but `unusual`, which has no steps, takes of these
+    only `trunk weights out taps stem width size batch seed overwrite device progress`. None stands for what the task's
+    trainer chooses.
 
     Args:
         task: `classify`: what a picture shows; `localize`: whether there is an object, which, and where; `detect`: any
-            number of objects.
-        data: a folder with one folder of pictures for each class, or CSV, COCO, VOC or YOLO; to localize or detect,
-            with boxes. To classify, also tar shards, Parquet tables, and what lies in a store: `'s3://…/*.tar'`.
+            number of objects; `unusual`: whether a picture is like good ones, and where it is not.
+        data: a folder with one folder of pictures for each class, or CSV, COCO, VOC or YOLO; for unusual, a folder of
+            good pictures, or one laid out as MVTec AD is; to localize or detect, with boxes. To classify, also tar
+            shards, Parquet tables, and what lies in a store: `'s3://…/*.tar'`.
         trunk: the network (backbone), such as `resnet18`. None: one whose weights are on this machine already, a good
             start for photos: `vgg16` with `hed`; to classify, with ImageNet's weights first, if you have fetched some;
             `vgg16` where `weights` are given.
@@ -108,8 +121,8 @@ def train(
         out: the run folder, for the model and the metrics; made if missing. A run that is there already is refused
             without `overwrite` or `resume`. None: `runs/` and the name of the data, with a number if that is taken.
         taps: the trunk's taps (layers) that the head looks at, such as `conv4_3`. None: the last; to detect, one for
-            each size of objects; to classify, the last, or where no trunk is named, the deepest whose map of the first
-            picture is at least 4×4.
+            each size of objects; for unusual, the deepest of each stride up to 8; to classify, the last, or where no
+            trunk is named, the deepest whose map of the first picture is at least 4×4.
         finetune: `all`, or the tap that training begins at; to classify, also `head`: the trunk stays as it is, and
             the best head on its features is found in seconds. None: `all`; to classify, `head` with weights, `all`
             without.
@@ -120,7 +133,7 @@ def train(
             data's own split for it, or 0.2.
         size: the side in pixels that pictures are brought to; to detect, in Python also (height, width). None: the
             first picture's shorter side; to classify, the first picture's shorter side, or for `head` as the weights'
-            preprocessing leaves them; to detect, 300.
+            preprocessing leaves them; to detect, 300; for unusual, the first picture's shorter side, at most 256.
         label_smoothing: to classify: the fraction of a picture's label that is spread over all classes.
         class_weights: to classify: what a picture of each class counts for: `balanced`, the inverse of how often it
             occurs, or in Python by name. None: 1.
@@ -144,6 +157,9 @@ def train(
             None: (3/4, 4/3); to localize, (1/1.2, 1.2).
         zoom_out: to detect: pictures are shown up to this many times smaller, on a canvas.
         crop: to detect: whether to show parts of pictures that hold an object.
+        method: for unusual: `padim`, how features vary at each place, or `patchcore`, how far they are from those of
+            good pictures at any place.
+        false_alarms: for unusual: the fraction of good pictures that may be called unusual.
         flip: whether to mirror pictures every other time; not for what has a left and a right, such as digits and
             text. None: yes.
         color_jitter: how much light and colors change; 0 is not at all. None: 0.2; to detect, 1, what SSD's paper does.
@@ -151,7 +167,7 @@ def train(
         minutes: a budget of time, from reading the data to the last measuring, for which the schedule is stretched or
             shortened. None: no limit.
         batch: pictures to a step, or `auto`: as many as memory allows, at most 64. None: 32; to classify, 32, or 16
-            for `head`.
+            for `head`; for unusual, 16.
         accumulate: parts that a batch goes through the network in, for a large batch in little memory.
         optimizer: `adamw` or `sgd`, with Nesterov's momentum.
         lr: the learning rate at its highest, or `find`. None: 1e-3; to classify, 3e-4 with given weights, 1e-3
@@ -189,7 +205,8 @@ def train(
 
     Raises:
         ArgumentError: no such task, trunk, tap or option, or a value that cannot be used.
-        DataError: fewer than two classes, a class without pictures that can be read, or no boxes where they are needed.
+        DataError: fewer than two classes, a class without pictures that can be read, or no boxes where they are needed;
+            fewer good pictures than it takes to know how they vary.
         FileError: the data is not there, or the run folder cannot be written or holds a run.
         WeightsError: the weights are not there or another network's.
         TrainingError: the loss is no longer a number, or `resume` finds a run of something else.
@@ -252,6 +269,8 @@ def _trained(task: str, given: Mapping[str, Any], known: Mapping[str, Parameter]
     own = set(signature(trainer).parameters)
     settings, shared = ({one.name for one in fields(kind)} for kind in (Settings, Request))
     taken = (own | settings | shared) & set(known)
+    if task in STEPLESS:
+        taken &= {*own, *STEPLESS[task]}
     for name in known:
         if hasattr(given[name], "dim") or getattr(given[name], "shape", ()) != ():  # a tensor, or an array
             raise ArgumentError(f"{name}: need a plain value, got {type(given[name]).__name__}")

@@ -178,6 +178,10 @@ class Preprocessing:
         side = as_whole(side, "size", 1)
         return replace(self, resize=side, crop=side, stretch=None)
 
+    def stretched(self, size: tuple[int, int]) -> Preprocessing:
+        """This preprocessing with all of every picture brought to one height and width."""
+        return replace(self, resize=None, crop=None, stretch=size)
+
     def _statistics(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         mean, deviation = (batch.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.deviation))
         return mean, deviation

@@ -1,0 +1,14 @@
+"""Unusual: what no good picture looks like, learned from good pictures alone.
+
+taps.py        maps at several taps as one vector of features for each place
+by_place.py    how features vary at each place (PaDiM)
+memory_bank.py features that good pictures have (PatchCore)
+limit.py       from which score a picture is unusual
+inspector.py   the model
+"""
+
+from convolens.models.unusual.by_place import ByPlace
+from convolens.models.unusual.inspector import METHODS, Inspector, inspector
+from convolens.models.unusual.memory_bank import MemoryBank
+
+__all__ = ["METHODS", "ByPlace", "Inspector", "MemoryBank", "inspector"]
