@@ -101,7 +101,7 @@ def by_torchrun(data, out, victims):
         try:
             for victim in victims:
                 kills += killed(agent.pid, str(victim), out / "last.ckpt")
-            told = agent.communicate(timeout=400)[1]
+            told = agent.communicate(timeout=1200)[1]
         finally:
             agent.kill()
     assert agent.returncode == 0, told
@@ -110,7 +110,7 @@ def by_torchrun(data, out, victims):
 
 def killed(agent, rank, state):
     """Kills the process of a rank once the state was written four times more."""
-    seen, writes, until = None, 0, time.monotonic() + 120
+    seen, writes, until = None, 0, time.monotonic() + 600
     while time.monotonic() < until:
         now = state.stat().st_mtime_ns if state.exists() else None
         writes, seen = writes + (now != seen), now
