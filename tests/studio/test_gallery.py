@@ -302,3 +302,17 @@ def test_thumbnails_do_not_grow_without_end(tmp_path, monkeypatch):
         size = connection.execute("SELECT sum(length(jpeg)) FROM thumbnails").fetchone()[0]
     assert size <= 30_000
     assert json.dumps(str(tmp_path / "19.png")) in names
+
+
+def test_all_of_the_data_is_not_counted_again_and_a_part_of_it_is(database, tmp_path):
+    data = looked_through(database, folders(tmp_path / "pets", (("cat", 3), ("dog", 2)), ("train",)))
+    assert data.state == "ready" and data.total == 5
+    known = 99  # what is told of all the data holds for all of it alone
+    assert count_of(database, View(data.id), data.classes, known) == 99
+    assert count_of(database, View(data.id, order="side"), data.classes, known) == 99
+    for view, count in (
+        (View(data.id, label="cat"), 3),
+        (View(data.id, smallest=9999), 0),
+        (View(data.id, order="alike"), 0),
+    ):
+        assert count_of(database, view, data.classes, known) == count

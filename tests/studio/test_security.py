@@ -108,3 +108,10 @@ def test_too_many_files_are_told_how_many_may_come(client):
     files = [("file", ("a.png", b"")) for _ in range(1001)]
     answer = client.post("/teach/play", data={"run": "x"}, files=files)
     assert answer.status_code == 400 and "need at most 500 at once" in answer.text
+
+
+def test_a_request_that_does_not_say_its_length_may_not_be_endless(client, monkeypatch):
+    monkeypatch.setattr(security, "MOST_BYTES", 1000)
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = client.post("/teach/data", content=(b"a=b&" * 100 for _ in range(50)), headers=headers)
+    assert answer.status_code == 413

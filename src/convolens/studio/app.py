@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from sqlite3 import OperationalError
 
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -29,6 +30,9 @@ from convolens.studio.screens import data, drop, jobs, model, restyle, start, ta
 from convolens.studio.uploads import MOST_FILES
 
 SCREENS = (start, drop, teach, data, model, restyle, take, jobs)  # each has a `router` and its `TABS`
+# Requests that are worked on at once. Of many more each would get a small share of the processor, and the pages that
+# take longest would come last of all; those who wait are answered in their order.
+AT_ONCE = 8
 CANNOT = 400  # what the user can mend
 # What the parser of forms says where there are more than 1,000 of a kind, and what is meant.
 TOO_MANY = {
@@ -48,6 +52,7 @@ def create_app(project: Project) -> FastAPI:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         # One connection stays open: the last that closes would write the log back, and hold everybody up meanwhile.
+        to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
         with app.state.queue, app.state.database.reading() as held:
             held.execute("SELECT count(*) FROM job").fetchone()
             yield

@@ -120,12 +120,13 @@ def _models_in(folder: Path, depth: int) -> Iterator[Path]:
             continue
         try:
             with os.scandir(here) as entries:
-                inside = sorted(islice(entries, MOST_IN_ONE), key=lambda one: one.name)
+                inside = list(islice(entries, MOST_IN_ONE))
         except OSError:
             continue
         yield from (Path(one) for one in inside if one.name.endswith((".safetensors", ".onnx")) and one.is_file())
         if deep < depth:
-            waiting += [(Path(one), deep + 1) for one in inside if _is_open_folder(one)]
+            folders = sorted((one for one in inside if _is_open_folder(one)), key=lambda one: one.name)
+            waiting += [(Path(one), deep + 1) for one in folders]
 
 
 def _is_open_folder(one: os.DirEntry[str]) -> bool:

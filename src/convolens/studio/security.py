@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
@@ -122,26 +123,28 @@ class Guard:
 
     async def _capped(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, and ends it where it says nothing of its length and does not end."""
-        came, begun = 0, False
+        came, begun, over = 0, False, False
 
         async def receiving() -> Message:
-            nonlocal came
+            nonlocal came, over
             message = await receive()
             came += len(message.get("body", b""))
             if came > MOST_BYTES:
+                over = True
                 raise TooLargeError
             return message
 
         async def noticing(message: Message) -> None:
             nonlocal begun
+            if over and not begun:
+                return  # a parser of forms makes an answer of its own of any error
             begun = True
             await send(message)
 
-        try:
+        with suppress(TooLargeError):
             await self.app(scope, receiving, noticing)
-        except TooLargeError:
-            if not begun:
-                await PlainTextResponse(f"A request may have {MOST_BYTES >> 20} MB.", 413)(scope, receive, send)
+        if over and not begun:
+            await PlainTextResponse(f"A request may have {MOST_BYTES >> 20} MB.", 413)(scope, receive, send)
 
 
 def new_token() -> str:

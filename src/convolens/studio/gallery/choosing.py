@@ -24,6 +24,7 @@ BY = {
     "findings": ("pictures.findings", True),
     "side": ("pictures.side", False),
 }
+OF_DATA = "pictures.data = :data"
 # Where less is known of a picture it is not of the order.
 _KNOWN = {"wrong": ">= 0", "alike": "> 0", "findings": "> 0"}
 
@@ -53,7 +54,12 @@ class Chosen:
             tables += " JOIN predictions AS one ON one.picture = pictures.id AND one.model = :model"
         if view.order == "differ":
             tables += " JOIN predictions AS other ON other.picture = pictures.id AND other.model = :beside"
-        return cls("pictures.id", tables, ["pictures.data = :data", *own, *of_model], values)
+        return cls("pictures.id", tables, [OF_DATA, *own, *of_model], values)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether these are all pictures of the data."""
+        return self.tables == "pictures" and self.where == [OF_DATA]
 
     def select(self, what: str) -> str:
         """The query for something about them."""

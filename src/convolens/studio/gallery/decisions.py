@@ -122,10 +122,19 @@ def redo(database: Database, data: Gallery) -> Decision | None:
 
 
 def counts(database: Database, data: Gallery) -> Counter[str]:
-    """How many pictures each decision holds for; the empty one is of those undecided."""
+    """How many pictures each decision holds for; the empty one is of those undecided, the rest of the data.
+
+    Only rows with a decision are counted, along their index: 100,000 others would take longer than all of a page.
+    """
+    decided = "SELECT decision, count(*) FROM pictures WHERE data = ? AND decision > '' GROUP BY 1"
     with database.reading() as connection:
-        rows = connection.execute("SELECT decision, count(*) FROM pictures WHERE data = ? GROUP BY 1", (data.id,))
-        return Counter(dict(rows.fetchall()))
+        found = Counter(dict(connection.execute(decided, (data.id,)).fetchall()))
+        if data.state == "ready":
+            there = data.total
+        else:
+            [there] = connection.execute("SELECT count(*) FROM pictures WHERE data = ?", (data.id,)).fetchone()
+    found[""] = there - found.total()
+    return found
 
 
 def _decide(

@@ -109,9 +109,11 @@ def neighbor_of(database: Database, view: View, classes: tuple[str, ...], number
     return None if row is None else int(row[0])
 
 
-def count_of(database: Database, view: View, classes: tuple[str, ...]) -> int:
-    """How many pictures the view has."""
+def count_of(database: Database, view: View, classes: tuple[str, ...], total: int | None = None) -> int:
+    """How many pictures the view has; `total`, where that is known of all the data, spares counting them."""
     chosen = Chosen.by(view, classes)
+    if total is not None and chosen.is_all:
+        return total
     with database.reading() as connection:
         return int(connection.execute(chosen.select("count(*)"), chosen.values).fetchone()[0])
 

@@ -67,13 +67,14 @@ def ask(
 def grid_values(one: Asked, after: str = "", start: int = 0) -> dict[str, Any]:
     """What the template of a grid needs."""
     found = page_of(one.database, one.view, one.classes, after=after, start=start)
+    total = one.data.total if one.data.state == "ready" else None
     return page_values(one) | {
         "cards": render_cards(one, found.pictures, "look"),
         "pictures": found.pictures,
         "after": found.after,
         "start": start,
         "size": PAGE,
-        "matching": count_of(one.database, one.view, one.classes),
+        "matching": count_of(one.database, one.view, one.classes, total),
         "read": _read(one),
         "splits": splits_of(one.database, one.data),
         "kinds": kinds_of_findings(one.database, one.data),
