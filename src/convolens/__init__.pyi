@@ -565,7 +565,14 @@ def canny(
     boundary: Boundary | Sequence[Boundary] = "symmetric",
 ) -> NDArray[np.bool_]: ...
 def learned_edges(image: NDArray[np.number | np.bool_], *, device: str = "auto") -> NDArray[np.float32]: ...
-def kernel(name: str, size: Real | None = None) -> NamedKernel: ...
+def kernel(
+    name: str,
+    size: Real | Sequence[Real] | None = None,
+    *,
+    rate: Real | None = None,
+    width: Real | None = None,
+    gain: Real | None = None,
+) -> NamedKernel: ...
 
 # Networks.
 

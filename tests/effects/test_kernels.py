@@ -82,7 +82,7 @@ def test_a_kernel_in_another_precision_is_still_a_gaussian_with_sum_one():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (("blurry",), "kernel: need one of sobel-x, .* disk, got 'blurry'"),
+        (("blurry",), "kernel: need one of sobel-x, .* disk, lowpass, .* got 'blurry'"),
         (("sobelx",), r"got 'sobelx'; did you mean 'sobel-x'\?"),
         (("gaussian:2.5",), r"got 'gaussian:2.5'; did you mean 'gaussian'\?"),
         (("box",), "kernel box: need a size in pixels from 0.01 to 500, got None"),

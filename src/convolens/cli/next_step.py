@@ -56,6 +56,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "echo": _to("convolens unecho takes echoes out; --plot shows what changed"),
     "reverb": _to("--wet is how loud the room is; --plot shows what changed"),
     "unecho": _to("--plot shows what changed"),
+    "filter": _to("--width is how sharply it cuts; --plot shows what changed"),
     "blur": _to("a larger --sigma blurs more; a folder in place of the picture does all in it"),
     "resize": _to("--interpolation area or lanczos; a folder in place of the picture does all in it"),
     "sharpen": _to("a larger --amount sharpens more; a folder in place of the picture does all in it"),

@@ -1,4 +1,4 @@
-"""`convolens echo|reverb|unecho`: sounds in, sounds out. Rate and encoding stay with the sound."""
+"""`convolens echo|reverb|unecho|filter`: sounds in, sounds out. Rate and encoding stay with the sound."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command()(echo)
     app.command()(reverb)
     app.command()(unecho)
+    app.command("filter")(filter_sound)
 
 
 def echo(
@@ -170,6 +171,57 @@ def unecho(
         channels=lambda has: has,
         normalize=False,
         limit=False,
+        plot=plot,
+    )
+
+
+def filter_sound(
+    source: Source,
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="lowpass, highpass, bandpass, notch, lowshelf, highshelf or a-weighting."),
+    ],
+    target: Target,
+    frequency: Annotated[
+        list[float] | None, typer.Option(help="Hz where it cuts; of bandpass and notch give two, the lower first.")
+    ] = None,
+    width: Annotated[
+        float | None,
+        typer.Option(help="Hz from letting through to keeping out; a quarter of the frequency by default."),
+    ] = None,
+    gain: Annotated[float | None, typer.Option(help="Of a shelf: how much louder its side becomes, in dB.")] = None,
+    normalize: Normalize = False,
+    limit: Limit = False,
+    plot: Plot = None,
+) -> None:
+    """Keep some pitches of a sound and take out others, without delay and without shifting one against another.
+
+    The output is as long as the input. What is taken out is 80 dB down.
+
+    \b
+    Examples:
+      convolens filter voice.wav highpass clean.wav --frequency 80
+      convolens filter call.wav bandpass phone.wav --frequency 300 --frequency 3400
+      convolens filter mains.flac notch quiet.flac --frequency 48 --frequency 52 --width 2
+      convolens filter mix.wav lowshelf warm.wav --frequency 200 --gain 4 --limit
+    """
+    from convolens.effects.sound_kernels import FILTERS, filter_weights
+    from convolens.effects.sounds.filter import filter_stream
+    from convolens.errors import need_one_of
+
+    need_one_of("kind", kind, FILTERS)
+
+    def change(blocks: Any, rate: int) -> Any:
+        return filter_stream(blocks, filter_weights(kind, frequency, rate, width, gain))
+
+    _from_file_to_file(
+        source,
+        target,
+        change,
+        longer=lambda rate: 0,
+        channels=lambda has: has,
+        normalize=normalize,
+        limit=limit,
         plot=plot,
     )
 

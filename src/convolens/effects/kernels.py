@@ -6,7 +6,7 @@ right or downwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from convolens.arrays import Real, as_real
 from convolens.convolution.gaussian import laplacian, radius_within
 from convolens.convolution.named import NamedKernel, named
 from convolens.convolution.product import Product, gaussian_product
+from convolens.effects.sound_kernels import FILTERS, filter_weights
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.kernels import read_kernel
 
@@ -85,20 +86,35 @@ SIZED: dict[str, Callable[[float], NDArray[np.float64] | Product]] = {
 }
 
 
-def kernel(name: str, size: Real | None = None) -> NamedKernel:
-    """The weights of a kernel by its name, two axes, for `convolve`.
+def kernel(
+    name: str,
+    size: Real | Sequence[Real] | None = None,
+    *,
+    rate: Real | None = None,
+    width: Real | None = None,
+    gain: Real | None = None,
+) -> NamedKernel:
+    """The weights of a kernel by its name for `convolve`: two axes of a picture's, one of a sound's.
 
     An array that knows its `name`, `number` (the size), `sigma` (of a Gaussian), `radius` and `nonzeros`, and tells the
     planner. What is made of it is a plain array. It cannot be written to, a copy can.
 
     Args:
         name: `sobel-x sobel-y scharr-x scharr-y prewitt-x prewitt-y laplace laplace-8 sharpen emboss`; or, with a size,
-            `box gaussian log motion disk`, `log` being the Laplacian of a Gaussian.
+            `box gaussian log motion disk`, `log` being the Laplacian of a Gaussian. For sounds, with their rate:
+            `lowpass highpass bandpass notch lowshelf highshelf a-weighting`, of linear phase and odd length, for mode
+            `same` and `axes=0`; 80 dB down where they let nothing through.
         size: in pixels: the side of `box`, the width (sigma) of `gaussian` and `log`, the length of `motion`, the
-            radius of `disk`. The others have one size.
+            radius of `disk`. Of a sound's the frequency in Hz, of `bandpass` and `notch` the lower and the higher one.
+            The others have one size.
+        rate: the sound's frames a second.
+        width: Hz in which a filter goes from letting through to keeping out, around its frequency; a quarter of its
+            lowest one by default. The narrower, the longer the kernel.
+        gain: of a shelf, in dB.
 
     Raises:
-        ArgumentError: no such kernel, or no size that it can have.
+        ArgumentError: no such kernel, no size that it can have, no rate for a sound's, one or a width or gain for what
+            has none, or a width too narrow for a million weights.
 
     >>> np.asarray(kernel("sobel-x"))
     array([[ 1.,  0., -1.],
@@ -107,10 +123,17 @@ def kernel(name: str, size: Real | None = None) -> NamedKernel:
     >>> kernel("gaussian", 2)
     <kernel 'gaussian', 2: 17 × 17, 289 not zero>
     """
-    need_one_of("kernel", name, (*KERNELS, *SIZED))
+    need_one_of("kernel", name, (*KERNELS, *SIZED, *FILTERS))
+    if name in FILTERS:
+        weights = filter_weights(name, size, rate, width, gain)
+        return named(weights, name, None if size is None or isinstance(size, tuple | list) else float(size))
+    for option, value in (("rate", rate), ("width", width), ("gain", gain)):
+        if value is not None:
+            raise ArgumentError(f"{option}: need none for {name}, which is no filter of sounds, got {value}")
     if name in SIZED:
-        made = SIZED[name](_checked(name, size))
-        return named(np.asarray(made), name, float(size or 0), made if isinstance(made, Product) else None)
+        number = _checked(name, size)
+        made = SIZED[name](number)
+        return named(np.asarray(made), name, number, made if isinstance(made, Product) else None)
     if size is not None:
         raise ArgumentError(f"kernel {name}: has one size only, got {size}")
     return named(KERNELS[name], name)
@@ -139,7 +162,7 @@ def _parsed(word: str, number: str) -> float:
         raise ArgumentError(f"kernel {word}: need a number after the colon, got {number!r}") from None
 
 
-def _checked(name: str, size: Real | None) -> float:
+def _checked(name: str, size: Any) -> float:
     need = f"a size in pixels from {_MIN_SIZE:g} to {_MAX_SIDE // 2}"
     return as_real(size, f"kernel {name}", need, lambda s: s >= _MIN_SIZE and 2 * s + 1 <= _MAX_SIDE)
 
