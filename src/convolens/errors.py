@@ -78,6 +78,18 @@ class DeviceError(ConvolensError, RuntimeError):
     """Tensors are on different devices, or the device asked for is absent."""
 
 
+class LayerShapeError(ShapeError, RuntimeError):
+    """A `ShapeError` of a layer: torch's own layers raise a RuntimeError for it."""
+
+
+class LayerDtypeError(DtypeError, RuntimeError):
+    """A `DtypeError` of a layer: torch's own layers raise a RuntimeError for it."""
+
+
+class LayerArgumentError(ArgumentError, RuntimeError):
+    """An `ArgumentError` of a layer: torch's own raise a ValueError or a RuntimeError, as they happen to."""
+
+
 class FileError(ConvolensError, OSError):
     """A file cannot be read or written."""
 

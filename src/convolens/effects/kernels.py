@@ -126,7 +126,8 @@ def kernel(
     need_one_of("kernel", name, (*KERNELS, *SIZED, *FILTERS))
     if name in FILTERS:
         weights = filter_weights(name, size, rate, width, gain)
-        return named(weights, name, None if size is None or isinstance(size, tuple | list) else float(size))
+        several = size is None or isinstance(size, tuple | list)
+        return named(weights, name, None if several else as_real(size, "size"))
     for option, value in (("rate", rate), ("width", width), ("gain", gain)):
         if value is not None:
             raise ArgumentError(f"{option}: need none for {name}, which is no filter of sounds, got {value}")

@@ -18,7 +18,7 @@ from torch.overrides import has_torch_function
 
 from convolens.arrays import Array, as_flag, as_whole, is_tensor
 from convolens.convolution.windows import pace
-from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.errors import LayerArgumentError, LayerShapeError, need_one_of
 from convolens.layers import core
 from convolens.layers.geometry import Geometry, Padding, Size, conv_geometry, paddings, pair
 from convolens.layers.levels import Levels
@@ -83,7 +83,9 @@ def conv2d(
     if offset is not None:
         check_alike(inside, offset, "bias")
         if offset.shape != filters.shape[:1]:
-            raise ShapeError(f"bias: need one number a filter ({filters.shape[0]},), got shape {tuple(offset.shape)}")
+            raise LayerShapeError(
+                f"bias: need one number a filter ({filters.shape[0]},), got shape {tuple(offset.shape)}"
+            )
     y = convolve_tensors(batch, filters, offset, geometry)
     return kind_of(x)(y if inside.dim() == 4 else y.squeeze(0))
 
@@ -129,7 +131,7 @@ def conv2d_backward(
     geometry = _geometry(batch, filters, stride, padding, dilation, groups)
     if tuple(g.shape) != geometry.y_shape or above.dim() != inside.dim():
         wanted = geometry.y_shape[4 - inside.dim() :]
-        raise ShapeError(f"upstream: need the result's shape {wanted}, got {tuple(above.shape)}")
+        raise LayerShapeError(f"upstream: need the result's shape {wanted}, got {tuple(above.shape)}")
     grad_x = input_gradient(g, filters, geometry)
     grad_weight = weight_gradient(batch, g, geometry)
     kind = kind_of(x)
@@ -138,14 +140,14 @@ def conv2d_backward(
 
 def _geometry(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any, groups: int) -> Geometry:
     if weight.dim() != 4:
-        raise ShapeError(
+        raise LayerShapeError(
             f"weight: need (filters, channels, kernel rows, kernel columns), got shape {tuple(weight.shape)}"
         )
     how = [tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation, groups)]
     try:
         return conv_geometry(tuple(x.shape), tuple(weight.shape), *how)
     except TypeError as error:  # what has no hash cannot be looked up, and is none of these
-        raise ArgumentError(
+        raise LayerArgumentError(
             f"stride, padding, dilation, groups: need whole numbers or pairs of them, got {how!r:.200}"
         ) from error
 
@@ -214,7 +216,7 @@ class Conv2d(nn.Conv2d):
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             as_whole(channels, name, 1)
             if channels % groups:
-                raise ShapeError(f"{name}: need a multiple of the {groups} groups, got {channels}")
+                raise LayerShapeError(f"{name}: need a multiple of the {groups} groups, got {channels}")
         need_one_of("padding_mode", padding_mode, ("zeros", "reflect", "replicate", "circular"))
         word = padding if padding in ("same", "valid") else before  # torch has no word for "full"
         super().__init__(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from numbers import Integral
 from typing import Literal
 
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import LayerArgumentError, LayerShapeError
 
 Pair = tuple[int, int]
 Size = int | Pair
@@ -60,7 +60,9 @@ def pair(value: object, subject: str, minimum: int) -> Pair:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     whole = all(isinstance(v, Integral) and not isinstance(v, bool) and minimum <= int(v) < 1 << 31 for v in values)
     if not whole or len(values) not in (1, 2):
-        raise ArgumentError(f"{subject}: need a whole number of at least {minimum}, or a pair of them, got {value!r}")
+        raise LayerArgumentError(
+            f"{subject}: need a whole number of at least {minimum}, or a pair of them, got {value!r}"
+        )
     return int(values[0]), int(values[-1])
 
 
@@ -82,13 +84,13 @@ def paddings(padding: object, kernel: Pair, stride: Pair, dilation: Pair) -> tup
         return both, both
     if padding not in PADDINGS:
         words = ", ".join(repr(word) for word in PADDINGS)
-        raise ArgumentError(f"padding: need a whole number, a pair of them or one of {words}, got {padding!r}")
+        raise LayerArgumentError(f"padding: need a whole number, a pair of them or one of {words}, got {padding!r}")
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "full":
         return overhang, overhang
     if stride != (1, 1):
-        raise ArgumentError(f"padding 'same': need stride 1, got {stride}; give the padding as a number")
+        raise LayerArgumentError(f"padding 'same': need stride 1, got {stride}; give the padding as a number")
     before = (overhang[0] // 2, overhang[1] // 2)
     return before, (overhang[0] - before[0], overhang[1] - before[1])
 
@@ -115,12 +117,12 @@ def conv_geometry(
     before, after = paddings(padding, (rows, columns), strides, spacing)
     _check_groups(c, filters, per_group, groups, weight_shape)
     if 0 in (c, h, w, filters, rows, columns):
-        raise ShapeError(f"x and weight: need no empty axis but the batch, got {x_shape} and {weight_shape}")
+        raise LayerShapeError(f"x and weight: need no empty axis but the batch, got {x_shape} and {weight_shape}")
     size = []
     for axis, (have, kernel) in enumerate(((h, rows), (w, columns))):
         padded, span = have + before[axis] + after[axis], spacing[axis] * (kernel - 1) + 1
         if padded < span:
-            raise ShapeError(
+            raise LayerShapeError(
                 f"weight: need a kernel no larger than the padded input, got {span} over {padded} "
                 f"{('rows', 'columns')[axis]} (x {x_shape}, weight {weight_shape}, dilation {spacing[axis]})"
             )
@@ -135,11 +137,11 @@ def conv_geometry(
 
 def _check_groups(channels: int, filters: int, per_group: int, groups: int, weight_shape: tuple[int, ...]) -> None:
     if isinstance(groups, bool) or not isinstance(groups, Integral) or groups < 1:
-        raise ArgumentError(f"groups: need a whole number of at least 1, got {groups!r}")
+        raise LayerArgumentError(f"groups: need a whole number of at least 1, got {groups!r}")
     if channels % groups or filters % groups:
-        raise ShapeError(f"groups: need a divisor of {channels} channels and {filters} filters, got {groups}")
+        raise LayerShapeError(f"groups: need a divisor of {channels} channels and {filters} filters, got {groups}")
     if per_group * groups != channels:
-        raise ShapeError(
+        raise LayerShapeError(
             f"weight: need (filters, {channels // groups}, rows, columns) for {channels} channels in {groups} "
             f"group{'s' * (groups > 1)}, got {weight_shape}"
         )
@@ -162,11 +164,11 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
     result = []
     for have, window, step, pad, spacing in zip(x_size, size, stride, padding, dilation, strict=True):
         if 2 * pad > window:
-            raise ArgumentError(f"padding: need at most half the window of {window}, got {pad}")
+            raise LayerArgumentError(f"padding: need at most half the window of {window}, got {pad}")
         minimum = spacing * (window - 1) + 1 - (step - 1 if ceil_mode else 0)
         room = have + 2 * pad - minimum
         if have == 0 or room < 0:
-            raise ShapeError(
+            raise LayerShapeError(
                 f"x: need at least {max(1, minimum)} rows and columns with padding for windows of {size}, "
                 f"got {x_size} padded by {padding}"
             )
@@ -174,7 +176,7 @@ def pooled_size(x_size: Pair, size: Pair, stride: Pair, padding: Pair, dilation:
         count -= ceil_mode and (count - 1) * step >= have + pad
         first_seen = (start % spacing for start in range(-pad, min(0, count * step - pad), step))
         if any(cell >= have for cell in first_seen):
-            raise ShapeError(
+            raise LayerShapeError(
                 f"x: need rows and columns that each window of {size} spread by {dilation} sees a cell of, "
                 f"got {x_size} padded by {padding}"
             )

@@ -17,7 +17,7 @@ from torch.nn.functional import max_pool2d as torch_max_pool2d
 from torch.overrides import has_torch_function
 
 from convolens.arrays import Array, as_array, as_flag, as_whole
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.errors import LayerArgumentError, LayerDtypeError, LayerShapeError
 from convolens.layers import core
 from convolens.layers.geometry import Pair, Size, pair, pooled_size
 from convolens.layers.tensors import as_tensor, batched, is_traced, kind_of, mixes_precisions, ordinary
@@ -104,9 +104,9 @@ def max_pool2d_backward(
     above = as_tensor(upstream, "upstream")
     at = argmax if isinstance(argmax, Tensor) else torch.from_numpy(ordinary(as_array(argmax, "argmax"), "argmax"))
     if at.dtype != torch.int64:
-        raise DtypeError(f"argmax: need int64, as max_pool2d returns it, got {at.dtype}")
+        raise LayerDtypeError(f"argmax: need int64, as max_pool2d returns it, got {at.dtype}")
     if not isinstance(x_shape, tuple | list | torch.Size):
-        raise ArgumentError(f"x_shape: need the shape of x, got {x_shape!r:.200}")
+        raise LayerArgumentError(f"x_shape: need the shape of x, got {x_shape!r:.200}")
     shape = tuple(as_whole(side, "x_shape", 0) for side in x_shape)
     if (
         at.shape != above.shape
@@ -114,14 +114,14 @@ def max_pool2d_backward(
         or len(shape) != above.dim()
         or shape[:-2] != above.shape[:-2]
     ):
-        raise ShapeError(
+        raise LayerShapeError(
             "max_pool2d_backward: need upstream and argmax of one shape, and x_shape of the same batch and channels, "
             f"got {tuple(above.shape)}, {tuple(at.shape)} and {shape}"
         )
     cells = shape[-2] * shape[-1]
     if at.numel() and not 0 <= int(at.min()) <= int(at.max()) < cells:
         outside = int(at.max()) if int(at.max()) >= cells else int(at.min())
-        raise ShapeError(f"argmax: need places inside the {cells} cells of a plane, got {outside}")
+        raise LayerShapeError(f"argmax: need places inside the {cells} cells of a plane, got {outside}")
     return kind_of(upstream)(_spread(above, at, shape, (0, 0)))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens.arrays import as_array, is_tensor, need_dense, need_size
-from convolens.errors import DeviceError, DtypeError, ShapeError
+from convolens.errors import DeviceError, LayerDtypeError, LayerShapeError
 
 
 def as_tensor(x: object, subject: str) -> Tensor:
@@ -22,7 +22,7 @@ def as_tensor(x: object, subject: str) -> Tensor:
     """
     tensor = x if is_tensor(x) else torch.from_numpy(ordinary(as_array(x, subject), subject))
     if not tensor.is_floating_point():
-        raise DtypeError(f"{subject}: need floating-point numbers, got {tensor.dtype}")
+        raise LayerDtypeError(f"{subject}: need floating-point numbers, got {tensor.dtype}")
     need_size(tuple(tensor.shape), subject)
     need_dense(tensor, subject)
     return tensor
@@ -31,7 +31,7 @@ def as_tensor(x: object, subject: str) -> Tensor:
 def ordinary(array: NDArray[Any], subject: str) -> NDArray[Any]:
     """The array itself where torch can share it, else a copy (negative strides, foreign byte order, read-only)."""
     if array.dtype.kind not in "fiubc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
-        raise DtypeError(f"{subject}: need float16, float32 or float64, got {array.dtype}")
+        raise LayerDtypeError(f"{subject}: need float16, float32 or float64, got {array.dtype}")
     own = np.dtype(array.dtype.newbyteorder("=").str)  # C has two names for its 64-bit integers, and torch knows one
     shareable = array.flags.writeable and array.dtype.char == own.char and all(stride >= 0 for stride in array.strides)
     return array if shareable and array.dtype.isnative else np.array(array, array.dtype.newbyteorder("=")).view(own)
@@ -47,7 +47,7 @@ def batched(x: Tensor, subject: str) -> Tensor:
         return x
     if x.dim() == 3:
         return x.unsqueeze(0)
-    raise ShapeError(
+    raise LayerShapeError(
         f"{subject}: need (batch, channels, height, width) or (channels, height, width), got shape {tuple(x.shape)}"
     )
 
@@ -65,7 +65,7 @@ def mixes_precisions(x: object) -> bool:
 def check_alike(x: Tensor, other: Tensor, subject: str) -> None:
     """Raises where two tensors cannot be computed with together: another dtype or device."""
     if other.dtype != x.dtype:
-        raise DtypeError(f"{subject}: need x's dtype {x.dtype}, got {other.dtype}")
+        raise LayerDtypeError(f"{subject}: need x's dtype {x.dtype}, got {other.dtype}")
     if other.device != x.device:
         raise DeviceError(f"{subject}: need x's device {x.device}, got {other.device}")
 
