@@ -35,7 +35,7 @@ test-slow: setup $(VENV)/.notebook  ## long trainings and exhaustive checks
 
 # Debian's chromium is installed where none is there and CHROMIUM names none; npm must be there, for onnxruntime-web and axe-core.
 # What fails is tried once more, as a page's moments are not ours to time.
-BROWSED := tests/export/test_browser.py tests/studio
+BROWSED := tests/export/test_browser.py tests/labels/test_browser.py tests/studio
 test-browser: setup $(VENV)/.browser  ## the studio, and the page that runs models, in headless Chromium
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser $(BROWSED) || \
 	  OMP_NUM_THREADS=1 $(BIN)/pytest -q -m browser --last-failed --last-failed-no-failures none $(BROWSED)

@@ -5,7 +5,7 @@
 Surfaces are crops of the tour's three photos, digits scikit-learn's 1,797, faces scikit-image's 200 crops of LFW with
 and without one (LFW itself is a download). Of each 5% and 10% are given another label, at random or the one that heads
 take the picture's class for most often. Precision: of the first k named, where k labels were changed. Speed: 50,000
-features of 512 numbers in ten classes. Boxes: see `wrong_boxes.py`.
+features of 1,536 numbers in ten classes. Boxes: see `wrong_boxes.py`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from PIL import Image
 import convolens as cl
 from benchmarks.wrong_boxes import measure_boxes
 from convolens.labels.confident import judge
+from convolens.labels.descriptions import main_directions, mean_and_spread
 from convolens.tour.pictures import handwritten_digits, photo
 from convolens.tour.surfaces import SURFACES, surface
-from convolens.training.fold_fit import standardized
 
 Set = tuple[list[NDArray[Any]], NDArray[np.int64]]
-TRUNK, WEIGHTS, TAP = "vgg16", "hed", "conv4_3"
+TRUNK, WEIGHTS, TAPS = "vgg16", "hed", ("conv3_3", "conv4_3")
 CROPS = {64: 50, 32: 200}  # of each surface, as the tour has them
 
 
@@ -61,7 +61,7 @@ def faces() -> Set:
 
 
 def features_of(pictures: list[NDArray[Any]]) -> torch.Tensor:
-    """The mean of each of the tap's features, as a pooled head sees them."""
+    """The mean and the spread of each of the taps' features, in the directions in which pictures differ most."""
     trunk = cl.trunk(TRUNK, weights=WEIGHTS)
     found = []
     start = 0
@@ -71,15 +71,16 @@ def features_of(pictures: list[NDArray[Any]]) -> torch.Tensor:
             while stop < min(len(pictures), start + 32) and pictures[stop].shape == pictures[start].shape:
                 stop += 1
             batch = torch.cat([trunk.preprocess([one]) for one in pictures[start:stop]])
-            found.append(trunk(batch, taps=[TAP])[TAP].mean(dim=(2, 3)))
+            maps = trunk(batch, taps=TAPS)
+            found.append(torch.cat([part for tap in TAPS for part in mean_and_spread(maps[tap])], dim=1))
             start = stop
-    return torch.cat(found).clone()
+    return main_directions(torch.cat(found))
 
 
 def measure(name: str, make: Callable[[], Set], seeds: int) -> None:
     """Prints the precision for each rate and kind of mistake."""
     pictures, truth = make()
-    x = standardized(features_of(pictures)).values
+    x = features_of(pictures)
     classes = int(truth.max()) + 1
     clean = judge(x, truth, classes, 5, seed=0)
     print(f"{name}: {len(truth):,} pictures, heads agree with {clean.agreement:.1%} of the true labels, "
@@ -122,11 +123,11 @@ def speed() -> None:
     """Prints how long 50,000 features take."""
     random = np.random.default_rng(0)
     labels = np.arange(50_000) % 10
-    centers = random.normal(size=(10, 512)).astype(np.float32)
-    features = centers[labels] + 3 * random.normal(size=(50_000, 512)).astype(np.float32)
+    centers = random.normal(size=(10, 1536)).astype(np.float32)
+    features = centers[labels] + 3 * random.normal(size=(50_000, 1536)).astype(np.float32)
     start, work = time.perf_counter(), time.process_time()
-    found = judge(standardized(torch.from_numpy(features)).values, labels, 10, 5, seed=0)
-    print(f"50,000 features of 512 numbers, 10 classes: {time.perf_counter() - start:.1f} s, "
+    found = judge(main_directions(torch.from_numpy(features)), labels, 10, 5, seed=0)
+    print(f"50,000 features of 1,536 numbers, 10 classes: {time.perf_counter() - start:.1f} s, "
           f"{time.process_time() - work:.1f} s of processors, agreement {found.agreement:.1%}", flush=True)  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def doctor(
     weights: Annotated[str | None, typer.Option(help="With --labels: of the trunk, a name or a file.")] = None,
     tap: Annotated[
         list[str] | None,
-        typer.Option(help="With --labels: of the trunk. Default: one that suits the pictures. Give it again for more."),
+        typer.Option(help="With --labels: of the trunk. Default: two that suit the pictures. Give it again for more."),
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="With --labels: the side in pixels that pictures are brought to.")

@@ -3,6 +3,7 @@
 checking.py           a data set looked through: checking_pictures.py, checking_boxes.py
 confident.py          which labels are likely wrong; confident_boxes.py: which boxes, at places.py
 detections.py         what detectors find that did not learn from the boxes
+descriptions.py       what pictures look like, in numbers; leaks.py: which are nearly one of another split
 neighbors.py          the evidence for a label; close_up.py: for a box
 found.py              what was found; page.py: the page to decide on
 changes.py            what is decided; change_files.py: its files, tables and lines

@@ -1,7 +1,7 @@
 """The labels of pictures looked through: features once, heads of other folds, and the doubtful labels ranked.
 
-Cost: one pass of the trunk over all pictures, then seconds. Memory: 8 bytes × features × pictures, and the folds'
-probabilities; pictures are read one batch at a time.
+Cost: one pass of the trunk over all pictures, then seconds. Memory: 16 bytes × features of the taps × pictures, and the
+folds' probabilities; pictures are read one batch at a time.
 """
 
 from __future__ import annotations
@@ -11,24 +11,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from convolens.data import DataSet, Example
 from convolens.errors import DataError
 from convolens.labels.confident import Confidence, judge
+from convolens.labels.descriptions import describe, main_directions, two_taps
 from convolens.labels.found import AT_LEAST, LabelCheck, Suspect
 from convolens.labels.leaks import near_across_splits
 from convolens.labels.little import FEW, mistaken_pairs, wilson
 from convolens.labels.neighbors import nearest_of_class
-from convolens.memory import need_memory
 from convolens.models.classify import classifier
-from convolens.models.heads import PooledHead
 from convolens.training.chosen import input_size, suited_tap
-from convolens.training.fold_fit import standardized
-from convolens.training.head import pooled_features
 from convolens.trunks import Trunk
-
-BATCH = 16  # pictures at once through the trunk
 
 
 def check_pictures(
@@ -43,20 +39,14 @@ def check_pictures(
 ) -> LabelCheck:
     """Ranks labels that are likely wrong. Arguments and errors as of `checking.check_labels`."""
     if taps is None and (shown := input_size(trunk.preprocessing, data)) is not None:
-        taps = suited_tap(trunk, *shown)
+        deepest = suited_tap(trunk, *shown)
+        taps = None if deepest is None else two_taps(trunk, deepest, *shown)
     names = data.class_names if len(data.class_names) > 1 else (*data.class_names, "anything else")
-    model = classifier(trunk, classes=names, taps=taps, seed=seed)
-    assert isinstance(model.head, PooledHead)  # classifier makes it so
-    need_memory(
-        8.0 * len(data) * model.head.linear.in_features, f"{data.root}: features of {len(data):,} pictures",
-        "take a tap with fewer features",
-    )  # fmt: skip
-    pooled = pooled_features(model, data, BATCH, "features", progress)
-    labels = np.array([example.labels[0] for example in pooled.examples])
+    features, used, skipped = describe(classifier(trunk, classes=names, taps=taps, seed=seed), data, progress)
+    labels = np.array([example.labels[0] for example in used])
     judgeable = _of_classes_with_two(labels, data)
-    examples = [pooled.examples[number] for number in np.flatnonzero(judgeable)]
-    features = pooled.features if judgeable.all() else pooled.features[judgeable]
-    x = standardized(features).values
+    examples = [used[number] for number in np.flatnonzero(judgeable)]
+    x = main_directions(features if judgeable.all() else features[torch.from_numpy(judgeable)])
     present, own = np.unique(labels[judgeable], return_inverse=True)
     class_names = [data.class_names[number] for number in present]
     verdicts = judge(x, own, len(present), min(folds, len(own)), seed)
@@ -66,7 +56,7 @@ def check_pictures(
         data, len(own), verdicts.agreement, interval, float(verdicts.wrong.sum()), suspects,
         mistaken_pairs(verdicts.mistaken, np.bincount(own), class_names),
         tuple(_notes(labels, judgeable, data, own, class_names, verdicts.agreement, interval)),
-        tuple(dict.fromkeys(pooled.skipped)),
+        tuple(dict.fromkeys(skipped)),
         tuple((examples[one].path, examples[other].path)
               for one, other in near_across_splits(x, [example.split for example in examples], own)),
     )  # fmt: skip
