@@ -31,7 +31,7 @@ SECTIONS = {"Args": "", "Attributes": "", "Returns": "Returns", "Yields": "Yield
 AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sounds": (
         "Echo, reverb, and what takes echoes out again. Samples are `(frames,)` or `(frames, channels)`.",
-        ("echo", "echo_kernel", "reverb", "unecho", "find_echoes", "effects.sounds.echo_search.Echoes"),
+        ("echo", "echo_kernel", "reverb", "unecho", "spectrogram", "find_echoes", "effects.sounds.echo_search.Echoes"),
     ),
     "pictures": (
         "Filters of pictures `(H, W)` or `(H, W, C)`; they keep the dtype, but for edges.",

@@ -32,6 +32,7 @@ _HOME = {
     "echo_kernel": "effects.sounds.echo",
     "reverb": "effects.sounds.reverb",
     "unecho": "effects.sounds.unecho",
+    "spectrogram": "effects.sounds.spectrogram",
     "find_echoes": "effects.sounds.echo_search",
     "blur": "effects.pictures.blur",
     "sharpen": "effects.pictures.sharpen",
