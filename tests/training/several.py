@@ -45,15 +45,6 @@ def norm_of_several(world):
             if name in ("weight", "bias") else value for name, value in found.items()}  # fmt: skip
 
 
-def step_through_torchs_layer(world):
-    """A step in which gradients in 1×1 weights are torch's own, of maps that are channels last."""
-    layer = nn.Conv2d(256, 512, 1, stride=2, bias=False)
-    x = torch.randn(32, 256, 8, 8).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        y = world.wrapped(layer)(x)
-    y.float().square().mean().backward()
-
-
 def counted_exchanges(accumulate, folder):
     """How often a training of one step hands gradients over, of a network that fits into one exchange."""
     task, count = toy.toy(8, norm=False), [0]
@@ -97,7 +88,6 @@ def main(folder):
     torch.set_num_threads(1)
     with joined(torch.device("cpu")) as world:
         found = {"exchanges": [counted_exchanges(parts, made(folder / f"{parts} parts")) for parts in (1, 4)]}
-        step_through_torchs_layer(world)
         norm = norm_of_several(world)
         for name, options in (("fixed", {"norm": False}), ("live", {"dropout": False})):
             settings = toy.settings(**TWENTY_STEPS, sync_norm=name == "live")

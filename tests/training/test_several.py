@@ -28,7 +28,7 @@ SCRIPT = Path(several.__file__)
 
 
 def launched(script, processes, *arguments, timeout=150):
-    """Starts a script several times, as `torchrun` would, waits for all of them, and gives what they said."""
+    """Starts a script several times, as `torchrun` would, and waits for all of them."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         port = str(asked.getsockname()[1])
@@ -43,7 +43,6 @@ def launched(script, processes, *arguments, timeout=150):
         for process in running:
             process.kill()
     assert [process.returncode for process in running] == [0] * processes, "\n".join(one[-1500:] for one in told)
-    return "".join(told)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def folder(tmp_path_factory):
         small = cl.trunk("resnet18", width=0.25, seed=1, device="cpu")
         classes = ["cat", "dog"] if task == "classify" else ["red", "green"]
         make(small, classes=classes, seed=1).save(folder / f"{task}.safetensors")
-    (folder / "told").write_text(launched(SCRIPT, 2, folder))
+    launched(SCRIPT, 2, folder)
     return folder
 
 
@@ -129,10 +128,6 @@ def test_a_norm_of_several_processes_is_that_of_the_whole_batch(folder):
 def test_gradients_are_exchanged_once_a_step_however_many_parts_it_has(folder):
     found = json.loads((folder / "found-0.json").read_text())
     assert found["exchanges"] == [1, 1]
-
-
-def test_strides_that_mean_the_same_are_no_warning(folder):
-    assert "Grad strides" not in (folder / "told").read_text()
 
 
 def test_every_item_is_one_process_s_and_batches_stay_whole():
