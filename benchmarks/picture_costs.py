@@ -81,7 +81,7 @@ def main() -> None:
         print(f"{make(folder, wanted.pictures):.0f} kB a photo")
         files, shard = list(find_pictures([folder / "files"])), [str(folder / "shard.tar")]
         some, members = files[:200], list(find_pictures(shard))[:200]
-        model = cl.classifier(cl.trunk("resnet50", device="cpu"), classes=1000)
+        model = cl.classifier(cl.trunk("resnet50", device="cpu"), classes=3)
         lines = [one.line() for one in predictions(model, some[:PASSES])]
         rows: dict[str, Callable[[], int]] = {
             "list a folder": lambda: number_of(find_pictures([folder / "files"])),
