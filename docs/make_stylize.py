@@ -12,13 +12,12 @@ import numpy as np
 
 import convolens as cl
 from convolens.media.draw import sheet
-from convolens.tour.painted import brush_strokes, stained_glass
+from convolens.tour.painted import brush_strokes
 from convolens.tour.pictures import photo
 
 PICTURES = Path(__file__).parent / "pictures"
-CONTENTS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png"}
-PAINTED = {"strokes": brush_strokes(), "glass": stained_glass()}
-STYLES = PAINTED | {"ihc": cl.read_image(photo("ihc.png")), "gravel": cl.read_image(photo("gravel.png"))}
+CONTENTS = {"coffee": "coffee.png"}
+STYLES = {"strokes": brush_strokes(), "ihc": cl.read_image(photo("ihc.png"))}
 SIDE, STEPS = 224, 25
 TAPS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 CONTENT_TAPS = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")
@@ -46,7 +45,7 @@ def contact_sheet() -> np.ndarray:
 
 def each_tap() -> np.ndarray:
     """Textures of one tap's Gram matrix, and pictures from one tap's features."""
-    style, content = STYLES["glass"], square(cl.read_image(photo(CONTENTS["chelsea"])))
+    style, content = photo("brick.png"), square(cl.read_image(photo("chelsea.png")))
     textures = [cl.stylize(None, style, style_taps=(tap,), size=192, steps=STEPS) for tap in TAPS]
     rebuilt = [
         cl.stylize(content, None, content_taps=(tap,), init="noise", size=192, steps=STEPS) for tap in CONTENT_TAPS
@@ -57,7 +56,7 @@ def each_tap() -> np.ndarray:
 
 def strengths() -> np.ndarray:
     """One photo from no style to nothing but style."""
-    content, style = square(cl.read_image(photo(CONTENTS["coffee"]))), STYLES["strokes"]
+    content, style = square(cl.read_image(photo(CONTENTS["coffee"]))), photo("ihc.png")
     levels = (0, 0.1, 0.3, 0.5, 1)
     made = [cl.stylize(content, style, size=224, steps=STEPS, strength=level) for level in levels]
     return sheet(made, [f"strength {level:g}" for level in levels], columns=len(levels), height=192, gap=8)
