@@ -67,7 +67,8 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "predicting": (
         "Many pictures through a model, from folders, shards and stores, on one machine or a cluster.",
-        ("predict_files", "inference.predict.BulkResult", "features_of_files", "inference.pooled_features.Features"),
+        ("predict_files", "inference.predict.BulkResult", "features_of_files", "inference.pooled_features.Features",
+         "similar", "inference.similar.Similar"),
     ),
     "data": (
         "Data sets in the formats that people have them in.",

@@ -61,6 +61,7 @@ _HOME = {
     "predict_files": "inference.predict",
     "quantize": "inference.quantize",
     "features_of_files": "inference.pooled_features",
+    "similar": "inference.similar",
     "explain": "explanation",
     "explain_top": "explanation",
     "wrap_module": "explanation.wrap",

@@ -33,6 +33,7 @@ from convolens.features.shared_trunk import share_trunk as share_trunk
 from convolens.inference.pooled_features import features_of_files as features_of_files
 from convolens.inference.predict import predict_files as predict_files
 from convolens.inference.quantize import quantize as quantize
+from convolens.inference.similar import similar as similar
 from convolens.layers import fuse as fuse
 from convolens.loading import load as load
 from convolens.media.audio import write_audio as write_audio

@@ -74,6 +74,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
     "doctor": _doctor,
     "features": _to("another --tap says other things; --shard shares the work of many pictures"),
+    "similar": _to("--out sheet.jpg shows them; convolens features writes a table, which is looked through at once"),
     "merge": _to("{out} is as one machine would have made it; the parts can go"),
     "apply": _to("convolens doctor {to} --labels looks whether more are wrong"),
     "convert": _to("convolens doctor {out} looks it through"),

@@ -1,0 +1,82 @@
+"""`convolens similar`: the pictures most like one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from convolens.cli.networks import AsJson, Batch, Device
+from convolens.cli.telling import answer, tell_failure, tell_written
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's command."""
+    app.command()(similar)
+
+
+def similar(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="What is looked for.")],
+    among: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="AMONG...",
+            help="Pictures, folders, patterns, addresses, shards; or one table of features, .parquet or .npz, with "
+            "its own model.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="Whose features: a run folder, a .safetensors file, or a trunk: resnet50.")
+    ] = "vgg16",
+    weights: Annotated[str, typer.Option(help="Of a trunk: a name, such as hed, or a file.")] = "hed",
+    tap: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose features; again for more. Default: the table's, the model's, or conv4_3 of vgg16."),
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many to name, at most.")] = 10,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="A mirrored picture is as alike.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Also write a contact sheet, as a picture.")] = None,
+    batch: Batch = 16,
+    as_json: AsJson = False,
+    device: Device = "auto",
+) -> None:
+    """Find the pictures most like one, by what a network's taps give for them.
+
+    A line for each, the likest first: its path, and how alike it is, 1 for the same picture and about 0 for another. A
+    file that cannot be read is reported, the others are looked through, and the exit code is 2.
+
+    \b
+    Examples:
+      convolens similar photo.jpg holiday --out alike.jpg
+      convolens features vgg16 holiday --tap conv4_3 --out holiday.parquet
+      convolens similar photo.jpg holiday.parquet
+    """
+    import json
+
+    from convolens.inference.similar import similar as looked_for
+    from convolens.loading import load
+    from convolens.media.files import need_target
+    from convolens.media.inputs import given
+    from convolens.trunks.registry import TRUNKS
+    from convolens.trunks.registry import trunk as make_trunk
+
+    with given(picture, *among):
+        if out is not None:
+            need_target(out)
+        known: Any = (
+            make_trunk(model, weights=weights, device=device) if model in TRUNKS else load(model, device=device)
+        )
+        if model == "vgg16" and tap is None and Path(among[0]).suffix.lower() not in (".parquet", ".npz"):
+            tap = ["conv4_3"]  # whose features tell pictures apart best, see docs/similar-pictures.md
+        sources: Any = among[0] if len(among) == 1 else among
+        found = looked_for(known, picture, sources, taps=tap or None, count=count, flip=flip, batch=batch)
+        for sentence in found.failed:
+            tell_failure(f"error: {sentence}")
+        if out is not None:
+            found.save(out)
+            tell_written(out)
+    pairs = zip(found.paths, found.scores, strict=True)
+    answer(json.dumps([{"path": path, "score": score} for path, score in pairs], indent=2) if as_json else found)
+    if found.failed:
+        raise typer.Exit(2)
