@@ -199,9 +199,9 @@ void int8_weights(const WeightsView &w, int64_t packed) {
     int8_kernels().pack_weights(weights(w), at<float>(packed));
 }
 
-// `lowest` is the number of the lowest of 256 levels, each `step` from the next.
 } // namespace
 
+// `lowest` is the number of the lowest of 256 levels, each `step` from the next.
 void int8_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
                       const Window &window, const EpilogueView &after, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "int8_convolution: shapes");
@@ -233,15 +233,11 @@ void pool_gradient(const PicturesView &g, int64_t argmax, int64_t rows, int64_t 
          [&] { return Extents::List{reads(job.g), reads(job.argmax, span(job.g)), writes(job.gradient)}; });
 }
 
-} // namespace
-
 void average(const PicturesView &x, int64_t side, const PicturesView &y) {
     need(x[1] == y[1] && x[4] == y[4] && side > 0, "average: shapes");
     const AverageJob job{pictures<const float>(x), side, pictures<float>(y)};
     call(kernels().average, job, [&] { return Extents::List{reads(job.x), writes(job.y)}; });
 }
-
-namespace {
 
 void average_gradient(const PicturesView &g, int64_t side, const PicturesView &gradient) {
     need(g[1] == gradient[1] && g[4] == gradient[4] && side > 0, "average_gradient: shapes");

@@ -26,6 +26,5 @@ void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packe
 void int8_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
                       const Window &window, const EpilogueView &after, const PicturesView &y);
 void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y, int64_t argmax);
-void average(const PicturesView &x, int64_t side, const PicturesView &y);
 
 } // namespace convolens

@@ -92,9 +92,6 @@ void bind_program(nb::module_ &m) {
             need(argmax == 0, "Program: no argmax");
             p.add(at, [=](const Program::Call &c) { pool(c.x(x), rows, columns, window, c.y(y), 0); });
         });
-        program.def("average", [](Program &p, PlacesView at, PicturesView x, int64_t side, PicturesView y) {
-            p.add(at, [=](const Program::Call &c) { average(c.x(x), side, c.y(y)); });
-        });
     });
 }
 

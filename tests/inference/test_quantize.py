@@ -104,6 +104,45 @@ def test_a_quantized_model_can_be_quantized_again(model, small):
     assert given_levels(again) == given_levels(small)
 
 
+def test_what_was_measured_before_is_not_said_of_other_levels(model, labeled):
+    measured = cl.quantize(model, photos(8), labeled=labeled, at_most=50, progress=False)
+    assert measured.int8
+    assert cl.quantize(measured, photos(2), progress=False).int8 == {}
+
+
+def test_exact_precision_measures_nothing(model, labeled):
+    cl.precision("exact")
+    try:
+        with pytest.raises(ArgumentError, match=r"labeled: need cl\.precision"):
+            cl.quantize(model, photos(2), labeled=labeled, progress=False)
+    finally:
+        cl.precision("fast")
+
+
+def test_it_is_exported_by_its_weights_in_float32(model, small, tmp_path):
+    pixels = photos(1, 9)[0]
+    written = cl.export(small, tmp_path / "small.onnx", check=[pixels])
+    plain, found = model.predict(pixels), cl.load(written.path).predict(pixels)
+    assert found.labels == plain.labels
+    np.testing.assert_allclose(found.scores, plain.scores, atol=1e-5)
+    assert given_levels(small)
+
+
+def test_a_model_whose_maps_are_not_finite_is_refused():
+    broken = cl.classifier("resnet18", classes=CLASSES)
+    with torch.no_grad():
+        broken.trunk.conv1.weight[0] = 3e38
+    with pytest.raises(WeightsError, match="model: need finite maps, got NaN or infinity"):
+        cl.quantize(broken, photos(2), progress=False)
+
+
+def test_a_generator_gives_two_hundred_pictures_at_most(model, monkeypatch):
+    monkeypatch.setattr("convolens.inference.quantize.LOOKED_AT", 3)
+    given = (pixels for pixels in photos(9))
+    cl.quantize(model, given, progress=False)
+    assert len(list(given)) >= 5
+
+
 def test_wrong_arguments_are_one_sentence(model):
     for wrong, words in (
         ({"model": None, "pictures": photos(1)}, "model: need a classifier, a localizer or a detector, got NoneType"),
@@ -133,6 +172,8 @@ def rewritten(path, change):
         lambda fact: fact | {"levels": None},
         lambda fact: fact | {"levels": {"trunk": [0.1, 0]}},
         lambda fact: fact | {"measured": 3},
+        lambda fact: fact | {"levels": {name: [0.5, False] for name in fact["levels"]}},
+        lambda fact: fact | {"levels": {name: [10**400, 0] for name in fact["levels"]}},
         lambda fact: fact | {"levels": {key: [0.0, 0] for key in fact["levels"]}},
         lambda fact: fact | {"levels": {key: [float("nan"), 0] for key in fact["levels"]}},
         lambda fact: fact | {"levels": {key: [0.1, 1] for key in fact["levels"]}},

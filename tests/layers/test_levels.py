@@ -153,6 +153,18 @@ def test_copies_have_the_levels_and_they_can_be_taken(quantized):
     assert given_levels(quantized) == {}
 
 
+def test_autocast_keeps_its_dtype(quantized, used):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert quantized(torch.randn(1, 3, 24, 24)).dtype == torch.bfloat16
+    assert not used
+
+
+def test_another_modules_levels_are_its_own():
+    model = network()
+    model.levels = 3
+    assert given_levels(model) == {}
+
+
 def test_padding_and_dilation_as_torch_has_them():
     torch.manual_seed(1)
     x = torch.randn(2, 48, 19, 23)

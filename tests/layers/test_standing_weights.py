@@ -72,6 +72,27 @@ def test_a_change_that_torch_counts_is_seen_at_once(model):
         torch.testing.assert_close(model(batch), after)
 
 
+def test_weights_that_are_made_at_each_call_are_not_kept(model):
+    weight_norm = torch.nn.utils.parametrizations.weight_norm
+    for name in ("conv1", "conv2"):
+        weight_norm(getattr(model.trunk.layer1[0], name))
+    batch = torch.rand(1, 3, 48, 48)
+    with torch.no_grad(), packing.standing_weights():
+        for _ in range(3):
+            model(batch)
+        kept = len(packing._standing.get().made)
+        model(batch)
+        assert len(packing._standing.get().made) == kept
+
+
+def test_nothing_is_kept_once_it_is_over(model):
+    with torch.no_grad(), packing.standing_weights():
+        model(torch.rand(1, 3, 48, 48))
+        standing = packing._standing.get()
+        assert standing.made
+    assert not standing.made
+
+
 def test_what_a_suspended_evaluation_leaves_behind_does_not_serve(model):
     def suspended():
         with packing.standing_weights():

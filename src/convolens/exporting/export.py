@@ -22,6 +22,7 @@ from convolens.exporting.eight_bits import EightBits
 from convolens.exporting.making import make
 from convolens.exporting.page import TASKS, Field, write_page
 from convolens.exporting.tasks import Exportable, exportable
+from convolens.layers.levels import give_levels
 from convolens.media.files import AnyPath, as_path, need_new_folder, need_target, writing
 from convolens.media.inputs import reads
 from convolens.media.pixels import Picture, as_pictures
@@ -184,11 +185,13 @@ def _several_times(pictures: Any, name: str) -> list[Any] | None:
 
 
 def _on_cpu(model: Any) -> Any:
-    """A copy on the CPU, of single precision, in evaluation mode; what is no module stays."""
+    """A copy on the CPU, in single precision, without 8-bit levels, in evaluation mode; what is no module stays."""
     if not isinstance(model, nn.Module):
         return model
     need_unfused(model, "export")
-    return copy.deepcopy(model).cpu().float().eval()
+    own = copy.deepcopy(model).cpu().float().eval()
+    give_levels(own, {})
+    return own
 
 
 def _checked_target(path: AnyPath) -> Path:

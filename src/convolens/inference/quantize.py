@@ -9,7 +9,8 @@ gains by integers depends on the processor; where float32 is faster, it stays wi
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
+from itertools import islice
 from typing import Any, TypeVar
 
 from convolens.arrays import Real, as_flag, as_real
@@ -24,6 +25,7 @@ from convolens.models import Model
 from convolens.models.inputs import evaluating
 from convolens.models.trunk_model import need_unfused
 from convolens.progress import track
+from convolens.settings import precision
 
 LOOKED_AT = 200  # pictures; more change the levels by less than a level
 
@@ -44,7 +46,7 @@ def quantize(
     Args:
         model: a classifier, a localizer or a detector.
         pictures: such as it will see, a few dozen at least, as `predict` takes them; of more than 200 those are looked
-            at that are spread over all of them. They need no labels.
+            at that are spread over all of them, of an iterator the first 200. They need no labels.
         labeled: data with answers, to measure on what is lost: the metric before and after is then in `int8` and in the
             model's file.
         at_most: points of the metric that may be lost.
@@ -73,11 +75,14 @@ def quantize(
     progress = as_flag(progress, "progress")
     most = as_real(at_most, "at_most", "a number of points from 0 to 100", lambda value: 0 <= value <= 100)
     several, _ = as_pictures(pictures)
-    seen = list(several)
+    seen = list(several if isinstance(several, Sized) else islice(several, LOOKED_AT))
     if not seen:
         raise ArgumentError("pictures: need some such as the model will see, got none")
-    before = None if labeled is None else evaluate(_plain(model), labeled, progress=progress)
+    if labeled is not None and precision() == "exact":
+        raise ArgumentError("labeled: need cl.precision('fast') to measure what 8 bits lose, got 'exact', without them")
+    before = None if labeled is None else evaluate(_plain(model), labeled, device="cpu", progress=progress)
     small = copy.deepcopy(model)
+    small.int8 = {}
     give_levels(small, {})
     chosen = [seen[len(seen) * at // LOOKED_AT] for at in range(LOOKED_AT)] if len(seen) > LOOKED_AT else seen
     with evaluating(small), measuring(small) as found:
@@ -85,7 +90,7 @@ def quantize(
             small(small.preprocess([picture]))
     give_levels(small, {name: one.levels() for name, one in found.items() if _worth(small.get_submodule(name))})
     if labeled is not None and before is not None:
-        after = evaluate(small, labeled, progress=progress)
+        after = evaluate(small, labeled, device="cpu", progress=progress)
         small.int8 = compared(model.task, getattr(model, "multi_label", False), before, after, labeled, most)
     small.eval()
     return small

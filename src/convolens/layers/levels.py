@@ -16,8 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convolens.errors import WeightsError
+
 HIGHEST = 255  # levels above the lowest
-KEPT = 1 << 16  # numbers of one map that are looked at
+LEAST_STEP = 1e-20  # a number and its inverse are floats
+KEPT = 1 << 12  # numbers of one map that are looked at
 SHARES = tuple(1 - part / 32 for part in range(24))  # of the largest number seen: ends that are tried
 
 
@@ -41,7 +44,8 @@ class Levels:
         Levels(step=0.01, lowest=0)
         """
         low, high = min(low, 0.0), max(high, 0.0)
-        step = (high - low) / HIGHEST or 1.0
+        step = (high - low) / HIGHEST
+        step = step if step > LEAST_STEP else 1.0  # where all is 0, or nearly
         return cls(step, max(round(low / step), -HIGHEST))
 
     def rounded(self, x: Tensor) -> Tensor:
@@ -51,8 +55,8 @@ class Levels:
 
 def levels_of(layer: nn.Module) -> Levels | None:
     """A layer's levels, where it has been given some."""
-    found: Levels | None = getattr(layer, "levels", None)
-    return found
+    found = getattr(layer, "levels", None)
+    return found if isinstance(found, Levels) else None
 
 
 def given_levels(module: nn.Module) -> dict[str, Levels]:
@@ -82,6 +86,8 @@ class _Seen:
 
     def levels(self) -> Levels:
         """Those nearest to what was seen, by squares: a few large numbers are worth less than all others' precision."""
+        if not math.isfinite(self.low) or not math.isfinite(self.high):
+            raise WeightsError("model: need finite maps, got NaN or infinity; its weights are damaged or far too large")
         values = torch.cat(self.parts)
         tried = [Levels.between(self.low * share, self.high * share) for share in SHARES]
         return min(tried, key=lambda one: float((one.rounded(values) - values).square().mean()))

@@ -55,7 +55,7 @@ class _Standing:
 
     def __init__(self) -> None:
         self.is_open = True
-        self.made: dict[tuple[int, object], tuple[tuple[object, ...], Tensor, Any]] = {}
+        self.made: MutableMapping[Tensor, dict[object, tuple[tuple[object, ...], Any]]] = WeakIdKeyDictionary()
 
 
 _standing: ContextVar[_Standing | None] = ContextVar("standing", default=None)
@@ -72,7 +72,8 @@ def standing_weights() -> Iterator[None]:
     try:
         yield
     finally:
-        standing.is_open = False  # what suspended generators leave behind must not serve
+        standing.is_open = False  # what suspended generators leave behind must not serve, nor keep anything
+        standing.made.clear()
         _standing.set(before)
 
 
@@ -80,8 +81,12 @@ def folded_norm(norm: torch.nn.BatchNorm2d, bias: Tensor | None) -> tuple[Tensor
     """As `core.folded_norm`, kept where weights stand."""
     tensors = [norm.running_mean, norm.running_var, norm.weight, norm.bias, bias]
     assert norm.running_mean is not None
-    state = tuple(None if one is None else _seen_state(one) for one in tensors)
-    return _while_standing(norm.running_mean, "norm", state, lambda: core.folded_norm(norm, bias))
+    state = norm.eps, *(None if one is None else _seen_state(one) for one in tensors)
+
+    def make() -> tuple[tuple[Tensor, Tensor], list[Tensor | None]]:
+        return core.folded_norm(norm, bias), tensors[1:]  # which live as long, so that none takes another's address
+
+    return _while_standing(norm.running_mean, "norm", state, make)[0]
 
 
 def _seen_state(weight: Tensor) -> tuple[object, ...]:
@@ -94,10 +99,11 @@ def _while_standing(weight: Tensor, key: object, state: tuple[object, ...], make
     standing = _standing.get()
     if standing is None or not standing.is_open:
         return make()
-    found = standing.made.get((id(weight), key))
+    kept = standing.made.setdefault(weight, {})
+    found = kept.get(key)
     if found is None or found[0] != state:
-        found = standing.made[id(weight), key] = state, weight, make()  # the weight too, or another could get its id
-    made: Made = found[2]
+        found = kept[key] = state, make()
+    made: Made = found[1]
     return made
 
 

@@ -22,6 +22,7 @@ from convolens.layers import core, methods
 from convolens.layers.geometry import Geometry, conv_geometry
 from convolens.layers.levels import Levels
 from convolens.layers.planner import Method
+from convolens.layers.tensors import mixes_precisions
 
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -45,7 +46,7 @@ def in_levels(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ..
         how: stride, padding, dilation and groups.
         levels: of x.
     """
-    if _watched(x, weight, bias) or not core.runs_on(x, weight) or not x.numel():
+    if _watched(x, weight, bias) or mixes_precisions(x) or not core.runs_on(x, weight) or not x.numel():
         return None
     geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), *how)
     last = core.is_channels_last(x)

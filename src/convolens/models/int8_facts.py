@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from convolens.errors import WeightsError
-from convolens.layers.levels import HIGHEST, Levels, give_levels, given_levels
+from convolens.layers.levels import HIGHEST, LEAST_STEP, Levels, give_levels, given_levels
 
 
 def int8_facts(model: nn.Module, measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,5 +40,6 @@ def _are_levels(stated: Any) -> bool:
     if not (isinstance(stated, list) and len(stated) == 2):
         return False
     step, lowest = stated
-    numbers = isinstance(step, int | float) and isinstance(lowest, int) and not isinstance(step or lowest, bool)
-    return numbers and math.isfinite(step) and 1e-30 < step < 1e30 and -HIGHEST <= lowest <= 0
+    numbers = isinstance(step, int | float) and isinstance(lowest, int)
+    truth = isinstance(step, bool) or isinstance(lowest, bool)
+    return numbers and not truth and LEAST_STEP <= step < 1 / LEAST_STEP and -HIGHEST <= lowest <= 0

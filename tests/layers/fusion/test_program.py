@@ -3,12 +3,14 @@
 import copy
 import pickle
 import threading
+from multiprocessing.reduction import ForkingPickler
 
 import pytest
 import torch
 from torch import nn
 
 import convolens as cl
+from convolens.errors import ShapeError
 from convolens.layers import core
 from convolens.layers.fusion.kept import Convolution
 from convolens.layers.fusion.program import Row
@@ -19,6 +21,9 @@ class Apart:
     """Stands for a row that is not worth it: the layers are called one by one."""
 
     is_worth_it = False
+
+    def is_of(self, layers):
+        return True
 
 
 def by_layers(fused, x):
@@ -97,6 +102,64 @@ def test_weights_that_were_replaced_are_the_ones_used(fused):
     assert fused.double()(x.double()).dtype == torch.float64
     fused.float()
     torch.testing.assert_close(fused(x), others(x), rtol=1e-4, atol=1e-4)
+
+
+def test_weights_that_were_moved_are_read_where_they_are(fused):
+    x = picture(1, 3, 40, 40)
+    wanted = fused(x)
+    fused(x)
+    moves = (
+        lambda: [one.share_memory_() for one in fused.parameters()],
+        lambda: torch.nn.utils.vector_to_parameters(
+            torch.nn.utils.parameters_to_vector(fused.parameters()), fused.parameters()
+        ),
+        lambda: ForkingPickler.dumps(fused),
+    )
+    for move in moves:
+        move()
+        for _ in range(2):
+            assert torch.equal(fused(x), wanted)
+
+
+def test_what_comes_after_the_row_is_what_stands_there_now():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.row = nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.Conv2d(40, 4, 1))
+            self.fc, self.scale = nn.Linear(4, 4), nn.Parameter(torch.ones(4))
+            self.register_buffer("shift", torch.zeros(4))
+
+        def forward(self, x):
+            return self.fc(self.row(x).mean((2, 3))) * self.scale + self.shift
+
+    x, fused = picture(1, 3, 20, 20), cl.fuse(settled(Shifted()))
+    fused(x), fused(x)
+    fused.layers.fc = nn.Linear(4, 4)
+    assert torch.equal(fused(x), by_layers(fused, x))
+    fused.layers.shift = torch.full((4,), 100.0)
+    assert float(fused(x).detach().min()) > 50
+    state = {name: value + 1 for name, value in fused.state_dict().items()}
+    fused.load_state_dict(state, assign=True)
+    assert torch.equal(fused(x), by_layers(fused, x))
+    others = cl.fuse(settled(Shifted(), seed=3))
+    fused.layers = others.layers
+    assert torch.equal(fused(x), by_layers(others, x))
+
+
+def test_an_error_is_ours_alone(fused):
+    with pytest.raises(ShapeError) as caught:
+        fused(picture(1, 5, 40, 40))
+    assert "\n" not in str(caught.value)
+
+
+def test_programs_of_sizes_and_weights_that_are_gone_are_dropped(fused, monkeypatch):
+    monkeypatch.setattr("convolens.layers.fusion.program.MOST_PROGRAMS", 3)
+    for side in range(33, 43):
+        fused(picture(1, 3, side, 40))
+    assert len(fused._row._programs) == 3
+    fused.load_state_dict(fused.state_dict())
+    fused(picture(1, 3, 33, 33))
+    assert len(fused._row._programs) == 1
 
 
 def test_hooks_and_layers_put_in_another_s_place_are_called(fused):

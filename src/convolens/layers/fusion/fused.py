@@ -49,10 +49,11 @@ class Fused(nn.Module):
         )
 
     def _run(self, x: Any) -> Any:
-        if self._row is None:
-            self._row = Row(self.layers)
-        values = self._row(x) if isinstance(x, Tensor) and self._row.is_worth_it else None
-        return self.layers.forward(x) if values is None else self._row.after.forward(*values)
+        row = vars(self).get("_row")  # there is none in what an earlier version pickled
+        if row is None or not row.is_of(self.layers):
+            row = self._row = Row(self.layers)
+        values = row(x) if isinstance(x, Tensor) and row.is_worth_it else None
+        return self.layers.forward(x) if values is None else row.after(values)
 
 
 def _in_order_of(x: Any, value: Any) -> Any:

@@ -26,6 +26,7 @@ from convolens.settings import precision
 
 _LINE = 16  # floats: maps begin at a cache line
 _X, _ARENA, _OUTPUTS = 0, 1, 2  # numbers of buffers
+MOST_PROGRAMS = 64  # sizes that are kept: a program is some kilobytes
 
 
 class NotRepeatable(Exception):  # noqa: N818 - no error that anybody sees
@@ -60,11 +61,13 @@ class _Step:
 class _Draft(fx.Interpreter):
     """Runs the layers one by one and writes down what they do."""
 
-    def __init__(self, layers: fx.GraphModule) -> None:
-        super().__init__(layers)
+    def __init__(self, layers: fx.GraphModule, graph: fx.Graph) -> None:
+        super().__init__(layers, graph=graph)
+        self.extra_traceback = False  # an error's words are for whoever called, not about fx
         self.steps: list[_Step] = []
         self.maps: dict[fx.Node, _Map] = {}
-        self.held: list[Any] = []
+        self.convolutions: list[Convolution] = []
+        self.held: list[Tensor] = []
 
     def run_node(self, n: fx.Node) -> Any:
         """Runs one, and what it gives is known by its node."""
@@ -85,8 +88,8 @@ class _Draft(fx.Interpreter):
 
     def _step(self, name: str, arguments: tuple[Any, ...], known: dict[int, _Map], constant: set[int]) -> _Map:
         x, y = arguments[0], arguments[-2] if name == "pool" else arguments[-1]
-        after = arguments[-2] if name not in ("pool", "average") else (0, 0, 0, 0)
-        if name not in ("pool", "average") and not {arguments[1][0], arguments[2], *after[:2]} <= constant:
+        after = arguments[-2] if name != "pool" else (0, 0, 0, 0)
+        if name != "pool" and not {arguments[1][0], arguments[2], *after[:2]} <= constant:
             raise NotRepeatable  # a weight or a bias that was brought into another order for this call alone
         read = [known.get(address) for address in (x[0], after[2]) if address]
         if None in read:
@@ -105,20 +108,19 @@ class _Draft(fx.Interpreter):
         """Where what stays lies: 0 is nothing."""
         held: list[Tensor | None] = []
         if isinstance(module, Convolution):
+            self.convolutions.append(module)
             held = [module.layer.weight, module.layer.bias, *module.kept]
-        self.held += held
-        return {0, *(one.data_ptr() for one in held if one is not None)}
+        mine = [one for one in held if one is not None]
+        self.held += mine
+        return {0, *(one.data_ptr() for one in mine)}
 
 
 class Program:
-    """A row of layers on inputs of one size.
+    """A row of layers on inputs of one size, for as long as their weights lie where they do."""
 
-    Attributes:
-        made: how often the layers' weights had been replaced when it was written.
-    """
-
-    def __init__(self, draft: _Draft, outputs: Sequence[fx.Node], made: int) -> None:
-        self.made, self._held = made, draft.held
+    def __init__(self, draft: _Draft, outputs: Sequence[fx.Node]) -> None:
+        self._held = [(one, one.data_ptr()) for one in draft.held]
+        self._made = [(one, one.made) for one in draft.convolutions]
         found = [draft.maps[node] for node in outputs]
         self._shapes = [one.shape for one in found]
         for number, one in enumerate(found):
@@ -129,6 +131,12 @@ class Program:
         self._program = _core.Program()
         for step in draft.steps:
             getattr(self._program, step.name)(*_relative(step))
+
+    def is_still(self) -> bool:
+        """Whether the weights are the same, and where they were: torch moves those of shared memory, among others."""
+        return all(one.made == made for one, made in self._made) and all(
+            one.data_ptr() == address for one, address in self._held
+        )
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """The outputs, channels-last."""
@@ -167,26 +175,38 @@ def _relative(step: _Step) -> tuple[Any, ...]:
     if step.name == "pool":
         *how, y, argmax = others
         return places, within(x, step.x), *how, within(y, step.y), argmax
-    *how, y = others
-    if step.name != "average":
-        *how, (scale, bias, _, relu) = how
-        how = [*how, (scale, bias, 0 if residual is None else 4 * residual.offset, relu)]
+    *how, (scale, bias, _, relu), y = others
+    how.append((scale, bias, 0 if residual is None else 4 * residual.offset, relu))
     return places, within(x, step.x), *how, within(y, step.y)
 
 
 class Row:
-    """What a traced network begins with, as far as it is convolutions and max poolings, and what comes after it."""
+    """What a traced network begins with, as far as it is convolutions and max poolings, and what comes after it.
+
+    Attributes:
+        is_worth_it: whether there is such a beginning.
+    """
 
     def __init__(self, layers: fx.GraphModule) -> None:
-        self._layers = layers
+        self._layers, self._forward = layers, type(layers).forward
         first, inside, kept = _split(layers)
         self._modules = {str(node.target): layers.get_submodule(str(node.target)) for node in inside}
-        self._row = _part(layers, [first], inside, kept)
-        *_, output = self._row.graph.nodes
+        self._graph = _part([first], inside, kept)
+        *_, output = self._graph.nodes
         self._outputs = output.all_input_nodes
-        self.after = _part(layers, kept, [n for n in layers.graph.nodes if n not in {first, *inside}], None)
+        rest = [node for node in layers.graph.nodes if node not in {first, *inside}]
+        # Its code alone, to be run on the layers themselves: whatever is put in a layer's place is then seen.
+        self._after = type(fx.GraphModule(layers, _part(kept, rest, None))).forward
         self._programs: dict[tuple[Any, ...], Program | None] = {}
         self.is_worth_it = len(inside) > 1 and first not in kept
+
+    def is_of(self, layers: fx.GraphModule) -> bool:
+        """Whether these are the layers that it was made of, with the same graph."""
+        return self._layers is layers and type(layers).forward is self._forward
+
+    def after(self, values: Sequence[Tensor]) -> Any:
+        """What the network makes of the row's values."""
+        return self._after(self._layers, *values)
 
     def __call__(self, x: Tensor) -> Sequence[Tensor] | None:
         """The values that what comes after takes; None where the layers are to be called one by one."""
@@ -195,16 +215,22 @@ class Row:
         if not all(map(self._is_still, self._modules.items())):
             return None
         key = x.shape, precision(), core.instruction_set()
-        made = sum(one.made for one in self._modules.values() if isinstance(one, Convolution))
-        program = self._programs.get(key)
-        if program is not None and program.made == made:
-            return program(x)
-        if key in self._programs and program is None:
-            return None
-        draft = _Draft(self._row)
+        if key in self._programs:
+            program = self._programs[key]
+            if program is None:
+                return None
+            if program.is_still():
+                return program(x)
+        return self._written(key, x)
+
+    def _written(self, key: tuple[Any, ...], x: Tensor) -> Sequence[Tensor] | None:
+        """Runs the layers and writes down how; what was written of weights that are gone, or long ago, is dropped."""
+        programs = {other: one for other, one in self._programs.items() if one is None or one.is_still()}
+        self._programs = dict(list(programs.items())[-MOST_PROGRAMS + 1 :])
+        draft = _Draft(self._layers, self._graph)
         try:
             outputs: Sequence[Tensor] = draft.run(core.in_order(x))
-            self._programs[key] = Program(draft, self._outputs, made)
+            self._programs[key] = Program(draft, self._outputs)
         except NotRepeatable:
             self._programs[key] = None
             return None
@@ -232,9 +258,7 @@ def _repeats(layers: fx.GraphModule, node: fx.Node) -> bool:
     return isinstance(module, Convolution) or (type(module) is MaxPool2d and not module.return_indices)
 
 
-def _part(
-    layers: fx.GraphModule, inputs: Sequence[fx.Node], nodes: Sequence[fx.Node], outputs: Sequence[fx.Node] | None
-) -> fx.GraphModule:
+def _part(inputs: Sequence[fx.Node], nodes: Sequence[fx.Node], outputs: Sequence[fx.Node] | None) -> fx.Graph:
     """Some nodes of a graph as a graph of their own; without `outputs` the last of them is its output."""
     graph, copies = fx.Graph(), {}
     for node in inputs:
@@ -243,4 +267,4 @@ def _part(
         copies[node] = graph.node_copy(node, copies.__getitem__)
     if outputs is not None:
         graph.output(tuple(copies[node] for node in outputs))
-    return fx.GraphModule(layers, graph)
+    return graph
