@@ -41,7 +41,7 @@ def test_header_and_pixels_agree_on_what_is_displayed(tmp_path, suffix, orientat
 )
 def test_a_header_says_its_channels(tmp_path, picture, channels):
     picture.save(tmp_path / "a.png")
-    assert read_header(tmp_path / "a.png") == ((3, 2), channels)
+    assert read_header(tmp_path / "a.png") == ((3, 2), channels, 1)
 
 
 def test_a_large_jpeg_is_decoded_small_with_its_boxes(tmp_path):

@@ -43,7 +43,7 @@ def one_of(model, name):
         (said("task", '"detect"'), "need an output 'boxes_xyxy' of 2 axes, got None"),
         (
             said("task", '"colorize"'),
-            "its task: need one of classify, localize, detect, features, edges, got 'colorize'",
+            "its task: need one of classify, localize, detect, unusual, features, edges, got 'colorize'",
         ),
         (said("takes", '"pictures"'), "need one input 'pictures', uint8, of 4 axes"),
         (said("format", "7"), "need facts of version 1 or earlier, got 7"),
@@ -98,7 +98,8 @@ def test_an_opset_that_will_not_do(classifier, tmp_path, opset):
 @pytest.mark.bad_input
 def test_a_task_without_export(tmp_path, thing):
     with pytest.raises(
-        cl.errors.ArgumentError, match="need a classifier, localizer, detector, trunk or 'learned_edges' to export"
+        cl.errors.ArgumentError,
+        match="need a classifier, localizer, detector, inspector, trunk or 'learned_edges' to export",
     ):
         cl.export(thing, tmp_path / "model.onnx")
 

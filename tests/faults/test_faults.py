@@ -22,6 +22,7 @@ def campaign(keep, *words):
 
 
 @LINUX
+@pytest.mark.slow
 def test_a_folder_of_pictures_outlives_every_fault(tmp_path):
     done = campaign(tmp_path, *ALL, "--only", "blur", "--count", "4")
     assert done.returncode == 0, done.stdout + done.stderr

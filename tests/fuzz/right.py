@@ -214,6 +214,10 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "batched": False, "raw": False, "int8": None, "labeled": None, "at_most": 1.0,
         "page": None, "runtime": None,
     },
+    "similar": lambda luck: {
+        "model": network(), "picture": PICTURE, "among": place() / "data", "taps": None, "count": 3, "flip": True,
+        "batch": 4, "progress": False, "device": "cpu",
+    },
     "quantize": lambda luck: {
         "model": network(), "pictures": [PICTURE], "labeled": None, "at_most": 1.0, "progress": False,
     },

@@ -28,6 +28,7 @@ def rows_of(done):
     return [line.rsplit(maxsplit=8) for line in done.stdout.splitlines()[2:]]
 
 
+@pytest.mark.slow
 def test_a_few_cases_of_each_kind_give_no_finding(tmp_path):
     done = campaign("--cases", "150", "--seed", "7", "--keep", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr

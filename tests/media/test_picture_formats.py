@@ -172,7 +172,7 @@ LONG = zlib.compress(b"x" * (3 << 20))
 def test_a_png_with_long_texts_is_read(tmp_path, name, data, before):
     (tmp_path / "a.png").write_bytes(with_chunk(png_bytes(), name, data, before))
     assert (read_image(tmp_path / "a.png") == RED).all()
-    assert read_header(tmp_path / "a.png") == ((60, 40), "colour")
+    assert read_header(tmp_path / "a.png") == ((60, 40), "colour", 1)
     with pytest.warns(FileNote, match=r"a\.png: its texts of more than 1 MiB, or 64 MiB together, are left out"):
         assert read_picture(tmp_path / "a.png").texts == ()
 

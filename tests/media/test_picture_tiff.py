@@ -57,7 +57,7 @@ def read(tmp_path, data):
 def test_planes_that_are_apart_are_put_together(tmp_path, planar, height, width, order):
     samples = noise(height, width, 3)
     np.testing.assert_array_equal(read(tmp_path, tiff(samples, 2, planar=planar, order=order)), samples)
-    assert read_header(tmp_path / "a.tif") == ((width, height), "16-bit colour")
+    assert read_header(tmp_path / "a.tif") == ((width, height), "16-bit colour", 1)
 
 
 @pytest.mark.parametrize("planar", [False, True])

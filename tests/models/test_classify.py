@@ -158,7 +158,7 @@ PREPROCESSING = {"order": "rgb", "white": 1.0, "mean": [0.5] * 3, "deviation": [
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"task": "dream"}, "need a model for classify, localize, detect, got one for 'dream'"),
+        ({"task": "dream"}, "need a model for classify, localize, detect, unusual, got one for 'dream'"),
         ({}, r"need 28 tensors by name and shape, got 26 missing \(trunk.features.0.bias"),
         ({"class_names": None}, "need 'class_names' in its header as a list, got None"),
         ({"taps": ["conv9_9"]}, "a classify model that cannot be built: taps: need one of conv1_1"),

@@ -17,6 +17,7 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 ROWS = 2000
 BUDGET = 100_000_000
+POOLS = []  # for good: what was allocated in one and is kept goes back to it, long after a test
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,7 @@ def taken():
     """The most bytes that pyarrow held at once."""
     before = pyarrow.default_memory_pool()
     pool = pyarrow.proxy_memory_pool(before)
+    POOLS.append(pool)
     pyarrow.set_memory_pool(pool)
     yield pool.max_memory
     pyarrow.set_memory_pool(before)

@@ -26,9 +26,22 @@ def tour_folder(small_tour, tmp_path_factory):
             if section.name != "explain":  # it would train; the documents train for themselves
                 section.prepare()
         write_image("mosaic.png", mosaic()[0])
+        write_of_ones_own(mosaic()[0])
         textures.write_textures(Path("photos"), size=32, train=20, test=8)
         many_digits_on_photos.write_many_digits(Path("numbers"), train=64, test=6)
     return folder
+
+
+def write_of_ones_own(pixels):
+    """Pictures such as readers have: some alike, and some of what is good."""
+    for folder in ("holiday", "good"):
+        Path(folder).mkdir()
+    for at in range(10):
+        crop = pixels[at : at + 64, 2 * at : 2 * at + 64]
+        write_image(f"holiday/{at}.png", crop)
+        write_image(f"good/{at}.png", crop)
+    write_image("photo.jpg", pixels[:64, :64])
+    write_image("part.png", pixels[9:73, 9:73])
 
 
 def blocks(page, language):

@@ -175,7 +175,7 @@ def test_a_class_of_which_no_picture_can_be_read_is_named_with_a_reason(tmp_path
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"task": "dream"}, ArgumentError, "task: need one of classify, localize, detect, got 'dream'"),
+        ({"task": "dream"}, ArgumentError, "task: need one of classify, localize, detect, unusual, got 'dream'"),
         ({"trunk": "vgg99"}, ArgumentError, "trunk: need one of .*vgg16.*, got 'vgg99'"),
         ({"weights": "nothing"}, (ArgumentError, FileError), "nothing"),
         ({"taps": "conv9_9"}, ArgumentError, "taps: need one of conv1_1"),

@@ -6,8 +6,8 @@ cheapest algorithm for that problem, once; the algorithm, one file each, runs.
 
 from __future__ import annotations
 
-from convolens.convolution.convolver import Convolver, convolver
 from convolens.convolution.operation import convolve, convolve_gradients, correlate, plan
+from convolens.convolution.streaming import Convolver, convolver
 from convolens.planning import Plan
 
 __all__ = ["Convolver", "Plan", "convolve", "convolve_gradients", "convolver", "correlate", "plan"]

@@ -19,6 +19,7 @@ from convolens.convolution.product import Product
 from convolens.convolution.spec import Shape
 from convolens.errors import ShapeError
 from convolens.memory import need_memory
+from convolens.shapes import check_mode
 
 Axes = tuple[int, ...]
 Arguments = tuple[Any, Any, Asked]
@@ -67,6 +68,7 @@ def split_of(shape: Shape, kernel: Shape, asked: Asked) -> Split | None:
 
 def exchanged(x: Any, kernel: Any, asked: Asked) -> Arguments | None:
     """With `valid` and a kernel that is longer on every axis, the kernel as the signal; else None."""
+    check_mode(asked.mode)  # before it is compared: an array has no truth value
     if asked.mode != "valid" or isinstance(kernel, Product):
         return None
     chosen = chosen_axes(x.ndim, kernel.ndim, asked.axes)

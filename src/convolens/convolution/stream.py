@@ -1,6 +1,6 @@
 """A stream's convolution in progress: its latest samples under the first weights, and what later weights add.
 
-Arrays here have the stream's axis last, and are of the dtype that is computed in. See `convolver.py`.
+Arrays here have the stream's axis last, and are of the dtype that is computed in. See `streaming.py`.
 """
 
 from __future__ import annotations

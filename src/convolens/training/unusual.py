@@ -24,8 +24,8 @@ from convolens.media.inputs import also_given
 from convolens.media.result_folders import BEST
 from convolens.memory import need_memory
 from convolens.models.inputs import batches, evaluating
-from convolens.models.unusual.inspector import inspector
 from convolens.models.unusual.limit import LEAST
+from convolens.models.unusual.model import inspector
 from convolens.models.unusual.taps import default_taps, need_grid, place_features
 from convolens.progress import track
 from convolens.training.request import Request

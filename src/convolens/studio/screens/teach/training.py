@@ -14,11 +14,11 @@ from convolens.media.result_folders import BEST
 from convolens.studio.made_data import all_made, is_of_classes, offered_data
 from convolens.studio.project import Project
 from convolens.studio.rendering import command, page
-from convolens.training.train import TRAINERS
 
 PYTHON = 'import convolens as cl\nrun = cl.train("classify", {!r})\nprint(run.load().predict("picture.jpg"))'
 router = APIRouter(prefix="/teach")
 MOST_MINUTES = 24 * 60
+TAUGHT = ("classify", "localize", "detect")  # on data with answers; what is unusual is learned by the command
 SMALL = "resnet18"  # the trunk that is taught from nothing
 
 Amount = Literal["head", "all"]
@@ -32,7 +32,7 @@ def show(request: Request, data: str = "", task: str = "classify") -> HTMLRespon
     runs = [(project.name_of(one), project.title_of(one)) for one in project.models() if (one / BEST).is_file()]
     first = data or (offered[0] if offered else "photos")
     return page(
-        request, "teach.html", offered=offered, chosen=first, task=task, tasks=list(TRAINERS), trunks=_trunks(),
+        request, "teach.html", offered=offered, chosen=first, task=task, tasks=TAUGHT, trunks=_trunks(),
         runs=runs,
         made=[one.name for one in all_made(project) if is_of_classes(one)],
         boxed=[project.name_of(one) for one in all_made(project) if not is_of_classes(one)],
@@ -53,7 +53,7 @@ def train(
     minutes: Annotated[float, Form(gt=0, le=MOST_MINUTES)] = 2,
 ) -> Response:
     """Puts a training into the queue, and shows it."""
-    need_one_of("task", task, TRAINERS)
+    need_one_of("task", task, TAUGHT)
     project: Project = request.app.state.project
     path = project.inside(data)
     out = _free_run(project, path)
