@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import convolens as cl
 from convolens.data import read_data
@@ -232,14 +233,15 @@ def test_boxes_are_drawn_on_the_spot_and_written_as_data_to_teach(opened, studio
 def test_a_wrong_box_is_drawn_anew_in_play(opened, studio, folder):
     run = folder / ".studio" / "runs" / "marks"
     run.mkdir(parents=True)
-    cl.detector("resnet18", classes=["mark"], width=0.25, size=96).save(run / "best.safetensors")
+    detector = cl.detector("resnet18", classes=["mark"], width=0.25, size=96)
+    with torch.no_grad():
+        for head in detector.heads.classes:
+            head.bias.view(-1, 2)[:, 0] += 99  # it finds nothing
+    detector.save(run / "best.safetensors")
     page = opened(viewport={"width": 1440, "height": 900})
     page.goto(f"{studio.base}/teach/play?run=.studio/runs/marks&file=stripes/lying/0.png")
     page.get_by_text("Wrong? Draw the boxes that are right").click()
     page.locator(".stage.drawing").wait_for()
-    while page.locator("#rows input").count():  # what nothing was learned for may be found all the same
-        page.keyboard.press("b")
-        page.keyboard.press("Delete")
     place = page.locator("#stage img").bounding_box()
     page.mouse.move(place["x"] + place["width"] * 0.25, place["y"] + place["height"] * 0.25)
     page.mouse.down()

@@ -115,8 +115,9 @@ def test_three_of_the_grids_mistakes_are_relabelled_by_keys_and_undone(studio, o
     assert before[0] == "circle/0.png" and len(before) == 12
     page.keyboard.press("j")
     for key in ("r", "r", "3"):
+        was = page.text_content("#counts")
         page.keyboard.press(key)
-        wait(page, "was => document.getElementById('counts').textContent !== was", arg=page.text_content("#counts"))
+        wait(page, "was => document.getElementById('counts').textContent !== was", arg=was)
     assert decisions(page) == "3 relabelled, 57 undecided"
     labels = page.locator(".card .says").all_inner_texts()[:3]
     assert labels[:2] == ["circle → cross", "circle → cross"] and labels[2].endswith("→ square")
