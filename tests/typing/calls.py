@@ -21,7 +21,7 @@ from convolens.features.shared_trunk import SharedTrunk
 from convolens.inference.pooled_features import Features
 from convolens.inference.predict import BulkResult
 from convolens.inference.similar import Similar
-from convolens.models import Classifier, Detector, Localizer, Model
+from convolens.models import Classifier, Detector, Inspector, Localizer, Model
 from convolens.models.classify import Prediction
 from convolens.models.detect import Detections
 from convolens.models.localize import Location
@@ -142,7 +142,7 @@ assert_type(cl.features_of_files(classifier, ["photos"], "out.parquet"), Feature
 assert_type(cl.similar(classifier, "photo.jpg", "photos"), Similar)
 found = detector.predict(bytes_)
 assert_type(cl.draw_boxes(bytes_, found.boxes_xyxy, found.labels, found.scores), NDArray[np.uint8])
-assert_type(run.load(), Classifier | Localizer | Detector)
+assert_type(run.load(), Classifier | Localizer | Detector | Inspector)
 
 # Explaining and stylizing.
 assert_type(cl.explain(classifier, "a.jpg"), Explanation)
