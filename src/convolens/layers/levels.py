@@ -40,8 +40,8 @@ class Levels:
     def between(cls, low: float, high: float) -> Levels:
         """The levels that reach from `low` (or 0) to `high` (or 0).
 
-        >>> Levels.between(0.0, 2.55)
-        Levels(step=0.01, lowest=0)
+        >>> Levels.between(0.0, 51.0)
+        Levels(step=0.2, lowest=0)
         """
         low, high = min(low, 0.0), max(high, 0.0)
         step = (high - low) / HIGHEST
