@@ -73,8 +73,15 @@ def test_light_and_contrast_of_more_pictures_than_features_hide_none():
 def test_a_mirror_image_is_as_alike_only_where_that_is_asked_for(photos, trunk):
     mirrored = np.ascontiguousarray(np.asarray(Image.open(photos / "03.png"))[:, ::-1])
     with_flip, without = (similar(trunk, mirrored, photos, flip=flip, **OPTIONS).scores[0] for flip in (True, False))
-    assert with_flip == pytest.approx(1, abs=1e-4)
-    assert without < 0.9999
+    assert with_flip == pytest.approx(1, abs=1e-6)
+    assert without < with_flip - 1e-6
+
+
+def test_in_a_folder_of_few_the_same_picture_in_another_size_is_alike(photos, trunk, tmp_path):
+    with Image.open(photos / "03.png") as one:
+        one.save(tmp_path / "a.png")
+        one.resize((one.width * 3 // 4, one.height * 3 // 4)).save(tmp_path / "b.png")
+    assert min(similar(trunk, tmp_path / "a.png", tmp_path, **OPTIONS).scores) > 0.9  # 0 from the mean of the two
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])

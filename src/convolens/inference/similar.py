@@ -37,6 +37,7 @@ from convolens.models.inputs import evaluating, running_on
 from convolens.progress import track
 from convolens.sources import as_address
 
+_FEW = 16  # pictures, below which features are compared as they are
 _LEAST_SPREAD = 1e-6  # of a feature: less is the same in all pictures, and says nothing
 _RIDGE = 0.1  # of the variance of a feature: what hardly varies is mostly noise
 _MOST = 20_000  # pictures whose features' covariance is taken
@@ -192,7 +193,7 @@ def _compared(
         values, own = _unit(np.sqrt(np.maximum(of_many, 0))), _unit(np.sqrt(np.maximum(of_queries, 0)))
         mean, spread = values.mean(axis=0), values.std(axis=0)
         scale = np.where(spread > _LEAST_SPREAD, 1 / np.maximum(spread, _LEAST_SPREAD), 0)
-        if len(values) < 2 or not scale.any():  # nothing varies: the features themselves
+        if len(values) < _FEW or not scale.any():  # a mean of so few, or of what never varies, says nothing
             mean, scale = np.zeros_like(mean), np.ones_like(mean)
         vectors.append(((values - mean) * scale).astype(np.float32))
         asked.append(((own - mean) * scale).astype(np.float32))
