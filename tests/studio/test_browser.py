@@ -196,6 +196,21 @@ def test_classes_are_made_taught_played_with_corrected_and_taught_again(opened, 
     assert len(list((folder / "stripes").glob("*/*"))) == 20
 
 
+def test_pictures_chosen_before_the_scripts_have_come_are_sent_when_they_have(opened, studio, folder):
+    page = opened()
+    page.goto(f"{studio.base}/teach")
+    page.fill("#name", "chosen early")
+    page.fill("#classes", "upright\nlying")
+    held = []
+    page.route("**/static/camera.js", lambda request: held.append(request))
+    page.get_by_role("button", name="Make them").click(no_wait_after=True)
+    page.set_input_files("#file-1", sorted((folder / "stripes" / "upright").iterdir()))
+    for request in held:
+        request.continue_()
+    page.unroute("**/static/camera.js")
+    page.locator("#class-1", has_text="10 pictures").wait_for()
+
+
 def test_boxes_are_drawn_on_the_spot_and_written_as_data_to_teach(opened, studio, folder):
     page = opened(viewport={"width": 1440, "height": 900})
     page.goto(f"{studio.base}/teach")

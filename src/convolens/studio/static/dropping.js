@@ -18,6 +18,7 @@ export function dropping(form, area, said) {
   }
 
   field.addEventListener("change", post);
+  post(); // what was chosen before this script ran
   area.addEventListener("dragover", (event) => { event.preventDefault(); form.classList.add("over"); });
   area.addEventListener("dragleave", () => form.classList.remove("over"));
   area.addEventListener("drop", (event) => {
