@@ -3,24 +3,25 @@
 A page that is opened from a disk may read no other files but scripts. So the model and onnxruntime-web are scripts that
 hold text in base64, some of it in several, as browsers limit how long a text may be. The page says itself, in a content
 security policy, that it connects to nowhere, and its own script is known by its hash. Names of classes come from
-anywhere: they are data of JSON without a `<`, and the script only ever uses them as text.
+anywhere: they are data of JSON without a `<`, and the script only ever uses them as text. What is put into the page is
+escaped by its template (`templates/browser.html`), as in all pages.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
+
+from markupsafe import Markup
 
 from convolens.exported.facts import Facts
 from convolens.exporting.browser_runtime import VERSION
 from convolens.media.files import AnyPath, writing_folder
+from convolens.pages.fragments import filled, own_text
 from convolens.pages.html import visible
 
 _PART = 12 << 20  # bytes of a script's content, before base64
@@ -85,18 +86,19 @@ def page(title: str, facts: Facts, fields: Sequence[Field], parts: Sequence[str]
         fields: as `write_page` has them.
         parts: names of the scripts that hold the model.
     """
-    style, script, worker = (_own(name) for name in ("page.css", "page.js", "worker.js"))
+    style = own_text("convolens.pages", "static/look.css") + _own("page.css")
+    script = _own("page.js")
     task, lead = TASKS[facts.task]
-    made = Template(_own("page.html")).substitute(
-        policy=_policy(style, script), title=escape(title), task=task, lead=escape(lead.format(_named(facts))),
-        about=escape(_measured(facts)), runtime=VERSION, version=escape(facts.version), style=style, script=script,
-        worker=worker, facts=_data(facts, fields, parts),
+    made = filled(
+        "browser.html", package="convolens.exporting", policy=_policy(style, script), title=title, task=task,
+        lead=lead.format(_named(facts)), about=_measured(facts), runtime=VERSION, version=facts.version, style=style,
+        script=script, worker=_own("worker.js"), facts=_data(facts, fields, parts),
     )  # fmt: skip
     return visible(made)
 
 
-def _own(name: str) -> str:
-    return (files("convolens.exporting") / "browser" / name).read_text(encoding="utf-8")
+def _own(name: str) -> Markup:
+    return own_text("convolens.exporting", f"browser/{name}")
 
 
 def _policy(style: str, script: str) -> str:
@@ -109,8 +111,8 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _data(facts: Facts, fields: Sequence[Field], parts: Sequence[str]) -> str:
-    said: Mapping[str, Any] = {
+def _data(facts: Facts, fields: Sequence[Field], parts: Sequence[str]) -> Mapping[str, Any]:
+    return {
         "task": facts.task,
         "class_names": [visible(name) for name in facts.class_names],
         "least_side": facts.least_side,
@@ -118,8 +120,6 @@ def _data(facts: Facts, fields: Sequence[Field], parts: Sequence[str]) -> str:
         "fields": [vars(field) for field in fields],
         "parts": list(parts),
     }
-    # As text in HTML: nothing in it can end the element that it is in, or begin another.
-    return json.dumps(said).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _named(facts: Facts) -> str:
