@@ -22,6 +22,8 @@ def photo(tmp_path):
         ("train detect DATA --trunk vgg16 --weight-decay -1 --out run", "error: --weight-decay: need a number"),
         ("stylize PHOTO PHOTO out.png --style-tap conv9_1", "error: --style-tap: need one of conv1_1, "),
         ("stylize PHOTO PHOTO out.png --mix 1 --mix 2 --size 16", "error: --mix: need 1 of them, got 2"),
+        ("filter a.wav bandpass b.wav --frequency 300 3400", "of its values: --frequency 300 --frequency 3400; see"),
+        ("filter a.wav bandpass b.wav c.wav --frequency 300", "extra argument(s) (c.wav); see convolens filter --help"),
     ],
 )
 def test_a_refusal_names_the_option_that_was_typed(photo, tmp_path, monkeypatch, capsys, arguments, message):

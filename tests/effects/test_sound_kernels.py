@@ -80,8 +80,8 @@ def test_a_tone_goes_through_the_command_where_it_lies_and_another_does_not(tmp_
     ("arguments", "options", "message"),
     [
         (("lowpass", 100), {}, "^rate: need the sound's frames a second for a lowpass, got none"),
-        (("lowpass",), {"rate": RATE}, "^kernel lowpass: need a frequency in Hz, got 0"),
-        (("bandpass", 100), {"rate": RATE}, "^kernel bandpass: need two frequencies in Hz, the lower first, got 1"),
+        (("lowpass",), {"rate": RATE}, "^frequency: need one in Hz for a lowpass, got none"),
+        (("bandpass", 100), {"rate": RATE}, "^frequency: need two in Hz, the lower first, for a bandpass, got 1"),
         (("bandpass", (200, 100)), {"rate": RATE}, "^kernel bandpass: need the lower frequency first"),
         (
             ("lowpass", 8000),

@@ -1,12 +1,14 @@
 """Who may ask: nobody without the token, no other site, by no other name; and nothing outside the folder is read."""
 
 import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from convolens.errors import FileError
 from convolens.studio import security
-from convolens.studio.security import POLICY
+from convolens.studio.security import POLICY, Guard
 from convolens.studio.uploads import safe_name
-from tests.studio.conftest import BASE, TOKEN
+from tests.studio.conftest import BASE, PORT, TOKEN
 
 
 def test_without_the_token_nothing_is_answered(stranger):
@@ -14,6 +16,12 @@ def test_without_the_token_nothing_is_answered(stranger):
         answer = stranger.get(path)
         assert answer.status_code == 403, path
         assert "printed" in answer.text
+
+
+@pytest.mark.parametrize("value", ["", "guessed", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper()])
+def test_a_cookie_that_holds_no_token_is_none(stranger, value):
+    answer = stranger.get("/jobs", headers={"cookie": f"convolens_studio_{PORT}={value}"})
+    assert answer.status_code == 403 and "printed" in answer.text
 
 
 def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_has(stranger):
@@ -53,7 +61,27 @@ def test_every_answer_forbids_scripts_that_are_not_ours(client):
         answer = client.get(path)
         assert answer.headers["content-security-policy"] == POLICY
         assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "unsafe" not in POLICY and "http" not in POLICY
+        assert answer.headers["referrer-policy"] == "same-origin"  # the address with the token goes nowhere
+        assert answer.headers["cache-control"] == "no-store"
+    told = dict(one.split(" ", 1) for one in POLICY.split("; "))
+    assert "unsafe" not in POLICY and "http" not in POLICY and "*" not in POLICY
+    for name in ("default-src", "frame-ancestors", "base-uri"):
+        assert told[name] == "'none'", name
+    for name in ("script-src", "style-src", "connect-src", "form-action"):
+        assert told[name] == "'self'", name
+
+
+def test_no_websocket_reaches_the_application():
+    reached = []
+
+    async def everything(scope, receive, send):
+        reached.append(scope["type"])
+
+    client = TestClient(Guard(everything, TOKEN, "127.0.0.1", PORT), base_url=BASE)
+    cookie = {"cookie": f"convolens_studio_{PORT}={TOKEN}"}
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/jobs/1/events", headers=cookie):
+        pass
+    assert reached == []
 
 
 def test_no_page_holds_what_the_policy_would_stop(client):
@@ -69,10 +97,13 @@ def test_a_request_may_not_be_endless(client, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "path", ["../secret.txt", "/etc/passwd", "photos/../../secret.txt", "leak", "a\0b", "circle", "no"]
+    "path",
+    ["../secret.txt", "/etc/passwd", "photos/../../secret.txt", "leak", "a\0b", "circle", "no", "../work-secret/a"],
 )
 def test_nothing_outside_the_folder_is_found(project, path):
     (project.folder.parent / "secret.txt").write_text("secret")
+    (project.folder.parent / "work-secret").mkdir()  # its name begins with that of the folder
+    (project.folder.parent / "work-secret" / "a").write_text("secret")
     (project.folder / "leak").symlink_to(project.folder.parent / "secret.txt")
     (project.folder / "circle").symlink_to("circle")
     with pytest.raises(FileError, match="need something in the project's folder"):

@@ -41,7 +41,7 @@ from convolens.cli.budget import Commands
 from convolens.cli.next_step import what_is_next
 from convolens.cli.streams import with_streams
 from convolens.cli.telling import Answers, answer, tell, tell_failure, telling_notes
-from convolens.cli.wording import in_words_of, naming_the_file, options_of
+from convolens.cli.wording import given_once, in_words_of, naming_the_file, options_of
 from convolens.errors import ArgumentError, ConvolensError
 from convolens.media.drafts import remove_drafts
 from convolens.media.inputs import Inputs, given
@@ -171,7 +171,9 @@ def run(arguments: list[str]) -> int:
         options = options_of(get_command(app), arguments)
         return _complain(in_words_of(options, str(error), subject=isinstance(error, ArgumentError)))
     except typer.TyperException as error:
-        return _complain(f"{error.format_message().rstrip('.')}{_where_to_look(error)}")
+        sentence = error.format_message().rstrip(".")
+        again = given_once(get_command(app), arguments) if "unexpected extra argument" in sentence else ""
+        return _complain(f"{sentence}{again}{_where_to_look(error)}")
     except SystemExit as end:
         if end.code != 1:  # typer's answer to a closed pipe
             raise

@@ -42,6 +42,11 @@ def _explain(given: Given) -> str:
     return "--measure, on pictures with answers, says how far such maps can be trusted"
 
 
+def _similar(given: Given) -> str:
+    sheet = "" if given["out"] is not None else "--out sheet.jpg shows them; "
+    return f"{sheet}convolens features writes a table, which is looked through at once"
+
+
 def _doctor(given: Given) -> str:
     if given["labels"]:
         return "no label needs a decision; --at-least 0.2 names labels that are less likely wrong"
@@ -74,7 +79,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
     "doctor": _doctor,
     "features": _to("another --tap says other things; --shard shares the work of many pictures"),
-    "similar": _to("--out sheet.jpg shows them; convolens features writes a table, which is looked through at once"),
+    "similar": _similar,
     "merge": _to("{out} is as one machine would have made it; the parts can go"),
     "apply": _to("convolens doctor {to} --labels looks whether more are wrong"),
     "convert": _to("convolens doctor {out} looks it through"),

@@ -19,18 +19,27 @@ def options_of(command: Any, arguments: Sequence[str]) -> dict[str, str]:
         command: the whole command line, as click has it.
         arguments: what was typed.
     """
-    for word in arguments:
-        inner = getattr(command, "commands", {})
-        if not inner:
-            break
-        command = inner.get(word, command)
     found: dict[str, str] = {}
-    for parameter in command.params:
+    for parameter in _called(command, arguments).params:
         flags = [flag for flag in parameter.opts if flag.startswith("--")]
         if flags:
             found |= {parameter.name: flags[0], flags[0].removeprefix("--").replace("-", "_"): flags[0]}
     several = {f"{name}s": flag for name, flag in found.items()}  # given again and again, a list in Python: taps
     return several | found
+
+
+def given_once(command: Any, arguments: Sequence[str]) -> str:
+    """What to say where a word is too many: that an option is given again for each of its values; else nothing.
+
+    Args:
+        command: the whole command line, as click has it.
+        arguments: what was typed, as `--frequency 300 3400`.
+    """
+    again = {flag for one in _called(command, arguments).params if getattr(one, "multiple", False) for flag in one.opts}
+    for flag, first, second in zip(arguments, arguments[1:], arguments[2:], strict=False):
+        if flag in again and not second.startswith("-"):
+            return f"; give {flag} again for each of its values: {flag} {first} {flag} {second}"
+    return ""
 
 
 def in_words_of(options: Mapping[str, str], sentence: str, *, subject: bool = True) -> str:
@@ -63,6 +72,16 @@ def naming_the_file(source: object) -> Iterator[None]:
         if source is None or subject not in CONTENT:
             raise
         raise type(error)(f"{source}: {rest}") from error
+
+
+def _called(command: Any, arguments: Sequence[str]) -> Any:
+    """The command that is called."""
+    for word in arguments:
+        inner = getattr(command, "commands", {})
+        if not inner:
+            break
+        command = inner.get(word, command)
+    return command
 
 
 def _option(options: Mapping[str, str]) -> Any:

@@ -115,7 +115,8 @@ def filter_weights(name: str, frequency: Any, rate: Any, width: Any = None, gain
     rate = as_real(rate, "rate", "a positive number of frames a second, below 2^31", lambda r: 0 < r < 1 << 31)
     given = () if frequency is None else tuple(frequency) if isinstance(frequency, tuple | list) else (frequency,)
     if len(given) != known.frequencies:
-        raise ArgumentError(f"kernel {name}: need {_count(known.frequencies)}, got {len(given)}")
+        need = ("none", "one in Hz", "two in Hz, the lower first,")[known.frequencies]
+        raise ArgumentError(f"frequency: need {need} for a {name}, got {len(given) or 'none'}")
     need = f"frequencies above 0 and below half the rate, {rate / 2:g} Hz"
     frequencies = tuple(as_real(one, f"kernel {name}", need, lambda f: 0 < f < rate / 2) for one in given)
     if frequencies != tuple(sorted(set(frequencies))):
@@ -130,7 +131,3 @@ def filter_weights(name: str, frequency: Any, rate: Any, width: Any = None, gain
         raise ArgumentError(f"width: need {need}, got {width}")
     level = 0.0 if gain is None else as_real(gain, "gain", f"dB within ±{_MAX_GAIN:g}", lambda g: abs(g) <= _MAX_GAIN)
     return known.weights(_Design(frequencies, rate, float(across), level))
-
-
-def _count(frequencies: int) -> str:
-    return ("no frequency", "a frequency in Hz", "two frequencies in Hz, the lower first")[frequencies]
