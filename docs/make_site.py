@@ -23,6 +23,7 @@ PARTS = {
     "Tutorials": ("docs/your-own-pictures", "docs/your-own-detector", "docs/gallery"),
     "How to": (
         "docs/index", "docs/studio", "docs/labels-that-are-wrong", "docs/what-is-unusual",
+        "docs/networks-that-hear",
         "docs/similar-pictures",
         "docs/from-one-format-to-another", "docs/your-model-elsewhere",
         "docs/memory", "docs/from-one-picture-to-a-billion", "docs/training-over-machines",

@@ -29,7 +29,7 @@ from convolens.media.pixels import Picture, as_pictures
 from convolens.models.classify import Classifier
 from convolens.models.detect import Detector
 from convolens.models.localize import Localizer
-from convolens.models.trunk_model import need_unfused
+from convolens.models.trunk_model import TrunkModel, need_unfused
 from convolens.models.unusual import Inspector
 from convolens.trunks import Trunk
 
@@ -135,6 +135,8 @@ def export(
             raise need_package(package, "export", "export")
     onnx_runtime()  # before another package imports it
     target = _checked_target(path)
+    if isinstance(model, TrunkModel) and model.preprocessing.sound is not None:
+        raise ArgumentError("model: need one that takes pictures to export, got one that hears; predict with it here")
     own = exportable(_on_cpu(model), taps)
     _check_options(own, opset, batched, raw)
     takes = BATCH if raw else PICTURES if batched else PICTURE

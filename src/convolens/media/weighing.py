@@ -22,7 +22,7 @@ def picture_weight(path: Path | Stored) -> float:
     Costs a look at the size of a small file, and 0.2 ms for another.
     """
     try:
-        if isinstance(path, Unreadable):
+        if isinstance(path, Unreadable) or (isinstance(path, Stored) and path.is_light):
             return 0.0
         size = path.size if isinstance(path, Stored) else path.stat().st_size
         if path.suffix.lower() in _PACKED and size is not None and size * _MOST_PACKING < _LIGHT:

@@ -73,6 +73,11 @@ class Stored:
         """Whether its bytes come over a network."""
         return False
 
+    @property
+    def is_light(self) -> bool:
+        """Whether it is known to take little memory to decode, so that nobody need look at its header first."""
+        return False
+
     def read(self, size: int = -1, /) -> bytes:
         """All of its bytes, or the first so many.
 

@@ -110,10 +110,17 @@ class Request:
             need(part)
         return parts
 
-    def make_trunk(self, seed: int) -> Trunk:
-        """The trunk to train, on the CPU, with another stem or width if requested. Errors as in `convolens.trunk`."""
+    def make_trunk(self, seed: int, channels: int = 3) -> Trunk:
+        """The trunk to train, on the CPU, with another stem or width if requested. Errors as in `convolens.trunk`.
+
+        Args:
+            seed: of random weights.
+            channels: of the input, where the weights are random.
+        """
         published = {"stem": "full", "width": 1.0}
         changed = {name: getattr(self, name) for name, value in published.items() if getattr(self, name) != value}
+        if channels != 3 and self.weights is None:
+            changed["channels"] = channels
         return make_trunk(self.trunk, weights=self.weights, seed=seed, device="cpu", **changed)
 
     def say(self, sentence: str) -> None:

@@ -37,6 +37,7 @@ STEPLESS = {
 }  # fmt: skip
 
 TRUNK = "vgg16"  # that weights are for, where they alone are named
+SOUNDS_TRUNK, SOUNDS_WIDTH = "resnet18", 0.5  # that sounds teach from its beginning, where nothing is named
 
 
 def train(
@@ -56,6 +57,11 @@ def train(
     class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
     mixup: float | None = None,
     folds: int | None = None,
+    rate: int | None = None,
+    seconds: float | None = None,
+    bands: int | None = None,
+    noise: float | None = None,
+    masks: int | None = None,
     hidden: int = 128,
     object_weight: float = 1.0,
     class_weight: float = 1.0,
@@ -141,6 +147,13 @@ def train(
         folds: to classify: parts of the pictures, each predicted by a head found on the others, where the trunk is not
             trained: the metric with its spread, the weight decay by nested folds, and a head kept that is found on all.
             None: one part is validated on.
+        rate: to classify: of sounds: samples a second that they are brought to. None: the lowest of the data's, at most
+            16,000.
+        seconds: to classify: of sounds: what the network takes at once. None: what 95% of the sounds fit into, at most
+            2.
+        bands: to classify: of sounds: rows of the picture of time and pitch. None: 64.
+        noise: to classify: of sounds: the fraction of views that noise is added to. None: 0.7.
+        masks: to classify: of sounds: stretches of time, and of pitch, that are left out of a view. None: 1.
         hidden: to localize: features between the tap and the outputs.
         object_weight: to localize or detect: of the part of the loss for whether there is an object; to detect, where
             `objectness` is `binary`.
@@ -231,9 +244,13 @@ def train(
     if task != "detect" and isinstance(size, tuple):
         raise ArgumentError(f"size: need one side in pixels to {task}, got {size}; only a detector takes two")
     need_networks()
+    from convolens.data.sounds import holds_sounds
     from convolens.training.chosen import default_run, weights_at_hand  # loads torch
 
-    if trunk is None:
+    by_sounds = task == "classify" and trunk is None and weights is None and holds_sounds(data)
+    if by_sounds:  # which weights of pictures know little about
+        given |= {"trunk": SOUNDS_TRUNK, "width": SOUNDS_WIDTH if width == 1.0 else width}
+    elif trunk is None:
         chosen, at_hand = weights_at_hand(task) if weights is None else (TRUNK, weights)
         given |= {"trunk": chosen, "weights": at_hand}
     if out is None:

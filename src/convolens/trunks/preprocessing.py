@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens.arrays import as_real, as_whole
-from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.effects.sounds.heard import Heard, heard, is_sound
+from convolens.effects.sounds.hearing import Hearing
+from convolens.errors import ArgumentError, FormatError, ShapeError, need_one_of
 from convolens.media.pixels import CHANNELS, as_pictures, as_pixels, over_white, to_unit
 from convolens.memory import need_memory
 
@@ -42,6 +45,8 @@ class Preprocessing:
         interpolation: `bilinear` or `bicubic`.
         antialias: whether shrinking averages over all pixels; False uses the nearest few only, as torchvision's
             detectors were trained.
+        sound: how a sound becomes a picture, of a network that hears; it then takes sound files, and no pictures. None
+            where it sees.
     """
 
     order: Literal["rgb", "bgr"] = "rgb"
@@ -53,6 +58,7 @@ class Preprocessing:
     stretch: int | tuple[int, int] | None = None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
+    sound: Hearing | None = None
 
     def __call__(self, pictures: object) -> Float[Tensor, "batch channels height width"]:
         """Pictures as a float32 batch.
@@ -94,8 +100,11 @@ class Preprocessing:
         return height * self.resize // min(height, width), width * self.resize // min(height, width)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a model file's header."""
-        return asdict(self)
+        """Plain values, for a model file's header; of a network that sees, without a word of sounds."""
+        values = asdict(self)
+        if self.sound is None:
+            del values["sound"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], channels: int = 3) -> Preprocessing:
@@ -110,6 +119,8 @@ class Preprocessing:
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
+        if fields.get("sound") is not None:
+            fields["sound"] = Hearing.from_dict(fields["sound"])
         try:
             made = cls(**fields)
         except TypeError as error:
@@ -119,7 +130,8 @@ class Preprocessing:
 
     def _one(self, picture: object) -> Tensor:
         channels = len(self.mean)
-        array = as_pixels(picture, channels=sorted({*CHANNELS, channels}))
+        array = as_pixels(self.file(picture), channels=sorted({*CHANNELS, channels}))
+        array = array if self.sound is None else self._framed(array, self.sound)
         height, width = array.shape[:2]
         size = self.resized(height, width)
         rows = _STRIP_PIXELS // width + 1
@@ -127,6 +139,32 @@ class Preprocessing:
             need_memory(_HELD * 4 * array.size, f"picture of {array.shape}", "make it smaller")
             return self._fit(self._unit(array))
         return self._cropped(self._interpolated(self._narrowed(array, size, rows), size).clamp(0, 1))
+
+    def file(self, picture: object) -> object:
+        """What is read of a file: of a network that hears, a sound by its own hearing; what is no file stays as it is.
+
+        Raises:
+            FormatError: a sound for a network that sees, or another file for one that hears.
+        """
+        if isinstance(picture, Heard):
+            if self.sound is None:
+                raise FormatError(f"{picture}: need a picture, got a sound; the network was taught by pictures")
+            return picture.by(self.sound)
+        if isinstance(picture, str | PathLike) and self.sound is not None:
+            if not is_sound(picture):
+                raise FormatError(f"{picture}: need a sound, as the network was taught by sounds, got another file")
+            return heard(picture, self.sound)
+        return picture
+
+    def _framed(self, array: NDArray[Any], sound: Hearing) -> NDArray[Any]:
+        """A sound's picture at the network's size.
+
+        Raises:
+            ShapeError: a picture of another height than the network's bands.
+        """
+        if len(array) != sound.bands:
+            raise ShapeError(f"picture: need {sound.bands} rows, one for each band that is heard, got {len(array)}")
+        return sound.framed(array)
 
     def _narrowed(self, array: NDArray[Any], size: tuple[int, int], rows: int) -> Tensor:
         """A large picture at the width that it is resized to, its height as it was: by so many rows at a time.

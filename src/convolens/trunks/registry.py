@@ -73,6 +73,34 @@ def trunk(
     return made.to(where).eval()
 
 
+def for_one_channel(trunk: Trunk) -> Trunk:
+    """A copy of the trunk for pictures of one channel, gray ones or sounds' pictures of time and pitch.
+
+    A gray picture in three equal channels meets, in the first convolution, the sum of the three channels' weights: the
+    copy has these sums. What was subtracted and divided by, a channel each, becomes one mean and one deviation: weights
+    and bias, or the batch norm's mean, make up for it, so that only next to the picture's border something differs.
+
+    >>> for_one_channel(trunk("resnet18", width=0.25)).conv1.weight.shape
+    torch.Size([16, 1, 7, 7])
+    """
+    known, channels = trunk.preprocessing, int(trunk.options["channels"])
+    mean, deviation = sum(known.mean) / channels, sum(known.deviation) / channels
+    state = dict(trunk.state_dict())
+    first = next(name for name, value in state.items() if value.ndim == 4)  # of the layer that takes the picture
+    weight = state[first].double() / torch.tensor(known.deviation, dtype=torch.double).view(1, -1, 1, 1)
+    constant = (weight * (mean - torch.tensor(known.mean, dtype=torch.double)).view(1, -1, 1, 1)).sum((1, 2, 3))
+    state[first] = (weight * deviation).sum(1, keepdim=True).float()
+    bias = first.replace("weight", "bias")
+    taken_up = bias if bias in state else next(name for name in state if name.endswith("running_mean"))
+    state[taken_up] = (state[taken_up] + (constant if taken_up == bias else -constant)).float()
+    with torch.device("meta"):
+        made = TRUNKS[trunk.name](**{**trunk.options, "channels": 1})
+    made.load_state_dict(state, assign=True)
+    made.weights = trunk.weights
+    made.preprocessing = replace(known, order="rgb", mean=(mean,), deviation=(deviation,))
+    return made.eval()
+
+
 def published(
     name: str, weights: str | PathLike[str], **options: Unpack[ResNetOptions]
 ) -> tuple[Trunk, OriginalHead, tuple[str, ...]]:

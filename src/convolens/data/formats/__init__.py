@@ -7,7 +7,7 @@ cvat     CVAT for images, XML         labelme       labelme's JSON files
 open_images  Open Images' CSV         metadata      Hugging Face's metadata.jsonl
 via      VIA's JSON and CSV           createml      Create ML's JSON
 supervisely  Supervisely's folders    visdrone      VisDrone's text files
-crowdhuman   CrowdHuman's .odgt
+crowdhuman   CrowdHuman's .odgt       sounds        folders or a CSV of sounds
 """
 
 from convolens.data.format import Format
@@ -21,6 +21,7 @@ from convolens.data.formats import (
     labelme,
     metadata,
     open_images,
+    sounds,
     supervisely,
     tables,
     via,
@@ -43,6 +44,7 @@ FORMATS: tuple[Format, ...] = (
     visdrone.FORMAT,
     open_images.FORMAT,
     metadata.FORMAT,
+    sounds.FORMAT,
     tables.FORMAT,
     supervisely.FORMAT,
     labelme.FORMAT,
