@@ -35,8 +35,9 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "pictures": (
         "Filters of pictures `(H, W)` or `(H, W, C)`; they keep the dtype, but for edges.",
-        ("blur", "resize", "sharpen", "sobel", "sobel_gradients", "scharr", "prewitt", "laplacian_of_gaussian",
-         "difference_of_gaussians", "canny", "learned_edges"),
+        ("blur", "resize", "sharpen", "unblur", "find_blur", "effects.pictures.blur_search.Blur", "sobel",
+         "sobel_gradients", "scharr", "prewitt", "laplacian_of_gaussian", "difference_of_gaussians", "canny",
+         "learned_edges"),
     ),
     "convolution": (
         "One operation under all of it, its plan, its gradients, and kernels by name.",

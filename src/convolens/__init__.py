@@ -37,6 +37,8 @@ _HOME = {
     "blur": "effects.pictures.blur",
     "sharpen": "effects.pictures.sharpen",
     "resize": "effects.pictures.resize",
+    "find_blur": "effects.pictures.blur_search",
+    "unblur": "effects.pictures.unblur",
     "sobel": "effects.pictures.edges",
     "sobel_gradients": "effects.pictures.edges",
     "scharr": "effects.pictures.edges",

@@ -21,6 +21,7 @@ from convolens.convolution.arrange import Axes
 from convolens.convolution.named import NamedKernel
 from convolens.convolution.resizing import Interpolation
 from convolens.data.conversion import convert as convert
+from convolens.effects.pictures.blur_search import find_blur as find_blur
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
 from convolens.evaluation.evaluate import evaluate as evaluate
@@ -458,6 +459,14 @@ def resize(
     antialias: bool = True,
     linear_light: bool = False,
 ) -> NDArray[_Number]: ...
+def unblur(
+    image: NDArray[_Number],
+    kernel: ArrayLike | str | None = None,
+    *,
+    method: Literal["tv", "wiener"] = "tv",
+    noise: Real | None = None,
+    boundary: Literal["wrap"] | None = None,
+) -> NDArray[_Number]: ...
 @overload
 def sharpen(
     image: Tensor,
@@ -609,6 +618,7 @@ def kernel(
     rate: Real | None = None,
     width: Real | None = None,
     gain: Real | None = None,
+    angle: Real | None = None,
 ) -> NamedKernel: ...
 
 # Networks.

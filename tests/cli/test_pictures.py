@@ -45,6 +45,23 @@ def test_a_size_that_is_none_is_refused(photo, tmp_path, capsys):
     assert "need pixels of the longer side, width x height or percent, got 'small'" in capsys.readouterr().err
 
 
+def test_unblur_says_what_it_found_and_writes_the_picture_without_it(tmp_path, capsys):
+    rng, scene = np.random.default_rng(0), np.full((140, 150), 0.5)
+    for size in np.geomspace(100, 3, 300):  # what is small is as frequent as in a photo
+        row, column = rng.integers(0, 140, 2)
+        scene[row : row + int(size * rng.random()) + 1, column : column + int(size) + 1] = rng.random()
+    scene = cl.convolve(scene, cl.kernel("disk", 4), "valid")
+    write_image(tmp_path / "soft.png", np.rint(scene * 255).astype(np.uint8))
+    soft = read_image(tmp_path / "soft.png")
+    options = ["unblur", str(tmp_path / "soft.png"), str(tmp_path / "crisp.png"), "--kernel"]
+    assert cli.run([*options, "disk:4", "--method", "wiener", "--noise", "0.5"]) == 0
+    expected = cl.unblur(soft, cl.kernel("disk", 4), method="wiener", noise=0.5)
+    np.testing.assert_array_equal(read_image(tmp_path / "crisp.png"), expected)
+    assert cli.run([*options, "disk"]) == 0
+    assert f"found a {cl.find_blur(soft, 'disk')}" in capsys.readouterr().out
+    np.testing.assert_array_equal(read_image(tmp_path / "crisp.png"), cl.unblur(soft, "disk"))
+
+
 def test_sharpen_writes_the_sharpened_picture(photo, tmp_path):
     crisp = tmp_path / "crisp.png"
     assert cli.run(["sharpen", str(photo), str(crisp), "--sigma", "2", "--amount", "0.5", "--threshold", "3"]) == 0

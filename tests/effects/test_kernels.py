@@ -114,3 +114,28 @@ def test_a_word_of_the_command_line_says_what_it_lacks(word, message):
 def test_a_word_of_the_command_line_has_its_size_after_a_colon():
     np.testing.assert_array_equal(named_or_read("disk:6.5"), cl.kernel("disk", 6.5))
     np.testing.assert_array_equal(named_or_read("emboss"), cl.kernel("emboss"))
+
+
+@pytest.mark.parametrize(("angle", "turned"), [(0, 0), (90, 1), (180, 0), (270, 1)])
+def test_a_motion_has_a_direction(angle, turned):
+    line = np.asarray(cl.kernel("motion", 5, angle=angle))
+    np.testing.assert_allclose(np.rot90(line, turned), np.full((1, 5), 0.2), atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [4.0, 7.3, 12.0])
+@pytest.mark.parametrize("angle", [10, 30, 135])
+def test_a_motion_spreads_as_a_line_does(length, angle):
+    line = np.asarray(cl.kernel("motion", length, angle=angle))
+    down, across = (np.arange(side) - side // 2 for side in line.shape)
+    turned = np.deg2rad(angle)
+    assert line.sum() == pytest.approx(1)
+    assert (line @ across).sum() == pytest.approx(0, abs=1e-12)
+    covariance = down @ line @ across
+    assert covariance == pytest.approx(-np.sin(turned) * np.cos(turned) * length**2 / 12, abs=0.3)
+    spread = (line.sum(0) @ across**2) + (line.sum(1) @ down**2)
+    assert spread == pytest.approx(length**2 / 12 + 2 / 12, abs=0.3)  # a line's, and that of the pixels
+
+
+def test_only_a_motion_has_a_direction():
+    with pytest.raises(ArgumentError, match=r"^angle: need none for disk, which has no direction, got 30$"):
+        cl.kernel("disk", 3, angle=30)

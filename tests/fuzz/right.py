@@ -146,6 +146,9 @@ CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
                                "radius": None}),
     "resize": (6, lambda luck: {"image": _image(luck), "size": luck.choice((7, (5, 9))), "antialias": True,
                                 "interpolation": luck.choice(("area", "linear", "cubic", "lanczos"))}),
+    "unblur": (6, lambda luck: {"image": _image(luck), "kernel": np.full((1, 3), 1 / 3), "noise": 1e-3,
+                                "method": luck.choice(("tv", "wiener")), "boundary": luck.choice((None, "wrap"))}),
+    "find_blur": (2, lambda luck: {"image": luck.random((64, 70)), "kind": luck.choice((None, "disk"))}),
     "sharpen": (6, lambda luck: {"image": _image(luck), "sigma": 1.5, "amount": 1.0, "threshold": 0.0,
                                  "boundary": "symmetric", "fill_value": 0}),
     **{name: (4, lambda luck: {"image": _image(luck), "boundary": luck.choice(("symmetric", "wrap", "constant"))})

@@ -10,6 +10,7 @@ import convolens as cl
 from convolens.convolution import Convolver
 from convolens.convolution.named import NamedKernel
 from convolens.data.conversion import Converted
+from convolens.effects.pictures.blur_search import Blur
 from convolens.effects.sounds.echo_search import Echoes
 from convolens.evaluation.result import Evaluation
 from convolens.explanation import Explanation
@@ -76,6 +77,9 @@ assert_type(cl.blur(cl.read_image("a.png"), (0, 12)), NDArray[np.uint8 | np.uint
 assert_type(cl.blur(tensor, tensor.mean()), Tensor)
 assert_type(cl.resize(bytes_, 4), NDArray[np.uint8])
 assert_type(cl.resize(tensor, (4, 5), interpolation="area"), Tensor)
+assert_type(cl.unblur(bytes_, cl.kernel("motion", 12, angle=30)), NDArray[np.uint8])
+assert_type(cl.unblur(singles, "disk", method="wiener"), NDArray[np.float32])
+assert_type(cl.find_blur(bytes_), Blur)
 assert_type(cl.sharpen(singles, amount=0.8), NDArray[np.float32])
 assert_type(cl.sharpen(tensor), Tensor)
 assert_type(cl.sobel(bytes_), NDArray[np.float32])

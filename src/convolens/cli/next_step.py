@@ -64,6 +64,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "filter": _to("--width is how sharply it cuts; --plot shows what changed"),
     "blur": _to("a larger --sigma blurs more; a folder in place of the picture does all in it"),
     "resize": _to("--interpolation area or lanczos; a folder in place of the picture does all in it"),
+    "unblur": _to("--kernel disk:4 where you know the blur; a folder in place of the picture does all in it"),
     "sharpen": _to("a larger --amount sharpens more; a folder in place of the picture does all in it"),
     "edges": _to("--gain is how bright they are; --method canny draws lines, --learned outlines"),
     "convolve": _to("--explain says which algorithm was the fastest, and what others would have cost"),

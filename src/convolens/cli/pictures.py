@@ -1,19 +1,15 @@
-"""`convolens blur|resize|sharpen|edges`: pictures in, pictures out, one or a folder full. Profile and metadata stay."""
+"""`convolens blur|resize|unblur|sharpen|edges`: pictures in, pictures out, one or many. Profile and metadata stay."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
 from convolens.cli.over_machines import ClusterOption, ShardOption, ThreadsOption, WorkersOption
-from convolens.cli.telling import tell_failure, tell_written
-
-if TYPE_CHECKING:
-    from convolens.clusters.ray_workers import Cluster
-    from convolens.sources import Share
+from convolens.cli.picture_runs import Run, change
 
 Source = Annotated[
     str,
@@ -40,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(blur)
     app.command()(resize)
+    app.command()(unblur)
     app.command()(sharpen)
     app.command()(edges)
 
@@ -79,8 +76,8 @@ def blur(
     options: dict[str, Any] = {
         "boundary": boundary, "fill_value": fill_value, "tolerance": tolerance, "truncate": truncate, "radius": radius,
     }  # fmt: skip
-    run = _Run("blur", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
-    _change(source, target, partial(blurred, sigma=widths, **options), run)
+    run = Run("blur", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
+    change(source, target, partial(blurred, sigma=widths, **options), run)
 
 
 def resize(
@@ -116,8 +113,50 @@ def resize(
     options: dict[str, Any] = {
         "interpolation": interpolation, "antialias": not no_antialias, "linear_light": linear_light,
     }  # fmt: skip
-    run = _Run("resize", {"size": size, **options}, page, shard, cluster, workers, threads_per_worker)
-    _change(source, target, partial(resize_by, words=size, **options), run)
+    run = Run("resize", {"size": size, **options}, page, shard, cluster, workers, threads_per_worker)
+    change(source, target, partial(resize_by, words=size, **options), run)
+
+
+def unblur(
+    source: Source,
+    target: Target,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            help="The blur: disk:4, gaussian:2, motion:15,30 (pixels, degrees) or a file with weights; disk, gaussian "
+            "or motion alone to find its width. By default the likeliest is found."
+        ),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="tv, which keeps edges, or wiener, which takes a fifth of the time.")
+    ] = "tv",
+    noise: Annotated[
+        float | None, typer.Option(help="Standard deviation in levels of the picture; found by default.")
+    ] = None,
+    page: PageOption = None,
+    shard: ShardOption = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    threads_per_worker: ThreadsOption = 1,
+) -> None:
+    """Take a blur out of pictures: of a lens out of focus, a camera that moved, or a Gaussian.
+
+    How wide it is, and its kind, are found in the picture itself, or given. Where none shows, or the noise covers what
+    it left, it says so and writes nothing.
+
+    \b
+    Examples:
+      convolens unblur soft.jpg crisp.png
+      convolens unblur scans crisp --kernel disk
+      convolens unblur shaken.png still.png --kernel motion:15,30
+    """
+    from convolens.effects.pictures.unblur import unblur_by
+    from convolens.media.picture_files import is_many
+
+    options: dict[str, Any] = {"method": method, "noise": noise}
+    run = Run("unblur", {"kernel": kernel, **options}, page, shard, cluster, workers, threads_per_worker)
+    tell = None if is_many(source) else typer.echo
+    change(source, target, partial(unblur_by, words=kernel, tell=tell, **options), run)
 
 
 def sharpen(
@@ -146,8 +185,8 @@ def sharpen(
     from convolens.effects.pictures.sharpen import sharpen as sharpened
 
     options: dict[str, Any] = {"amount": amount, "threshold": threshold, "boundary": boundary, "fill_value": fill_value}
-    run = _Run("sharpen", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
-    _change(source, target, partial(sharpened, sigma=sigma, **options), run)
+    run = Run("sharpen", {"sigma": sigma, **options}, page, shard, cluster, workers, threads_per_worker)
+    change(source, target, partial(sharpened, sigma=sigma, **options), run)
 
 
 def edges(
@@ -189,16 +228,16 @@ def edges(
             "method": method, "gain": gain, "sigma": sigma, "low": low, "high": high, "quantiles": quantiles,
             "boundary": boundary,
         }  # fmt: skip
-        run = _Run("edges", options, page, shard, cluster, workers, threads_per_worker)
-        return _change(source, target, partial(edge_picture, **options), run)
+        run = Run("edges", options, page, shard, cluster, workers, threads_per_worker)
+        return change(source, target, partial(edge_picture, **options), run)
     if method != "sobel":
         from convolens.errors import ArgumentError
 
         raise ArgumentError(f"method: need sobel beside the learned edges, got {method!r}")
     from convolens.features.learned_edges import edges_side_by_side
 
-    run = _Run("edges", {"learned": True, "gain": gain}, page, shard, cluster, workers, threads_per_worker)
-    return _change(source, target, partial(edges_side_by_side, gain=gain), run)
+    run = Run("edges", {"learned": True, "gain": gain}, page, shard, cluster, workers, threads_per_worker)
+    return change(source, target, partial(edges_side_by_side, gain=gain), run)
 
 
 def _widths(words: str) -> Any:
@@ -209,80 +248,3 @@ def _widths(words: str) -> Any:
     except ValueError as error:
         raise ArgumentError(f"sigma: need a width, or two as in 0,12, got {words!r}") from error
     return widths[0] if len(widths) == 1 else widths
-
-
-def _page(words: str | None) -> Any:
-    """A page's number, "all", or None.
-
-    Raises:
-        ArgumentError: neither.
-    """
-    from convolens.errors import ArgumentError
-
-    if words is None or words == "all":
-        return words
-    if not words.isdecimal() or int(words) == 0:
-        raise ArgumentError(f"page: need a number from 1 on, or all, got {words!r}")
-    return int(words)
-
-
-class _Run(NamedTuple):
-    """What a command was told: its name, its options, which page, which share of the pictures, and whose workers."""
-
-    command: str
-    options: dict[str, Any]
-    page: str | None
-    shard: str | None
-    cluster: str | None
-    workers: int | None
-    threads_per_worker: int
-
-
-def _change(source: str, target: Path, change: Any, run: _Run) -> None:
-    """One picture, or many into a folder: then a bad one is reported and skipped, and the exit code says so."""
-    from convolens.clusters.ray_workers import Cluster
-    from convolens.effects.pictures.files import change_picture_file, change_picture_files, change_share
-    from convolens.media.picture_files import ResultPaths, count_pictures, find_pictures, is_many
-    from convolens.progress import track
-    from convolens.sources import Share
-
-    page, share = _page(run.page), Share.of(run.shard)
-    cluster = Cluster.of(run.cluster, run.workers, 0.0, run.threads_per_worker)
-    if cluster is not None:
-        return _change_on_cluster(cluster, source, target, change, run, page, share)
-    if share is None and not is_many(source):
-        change_picture_file(source, target, change, page=page)
-        return tell_written(target)
-    count = count_pictures([source], target, share)
-    if share is not None:
-        changes = change_share(source, target, share, run.command, run.options, change, page=page)
-    else:
-        changes = change_picture_files(
-            find_pictures([source], outside=target), ResultPaths([source], target), change, page=page
-        )
-    done, failures = 0, []
-    for outcome in track(changes, target.name, count):
-        done += not outcome.error
-        failures += [outcome.error] if outcome.error else []
-    return _tell_changed(target, done, failures)
-
-
-def _change_on_cluster(
-    cluster: Cluster, source: str, target: Path, change: Any, run: _Run, page: Any, share: Share | None
-) -> None:
-    from convolens.effects.pictures.on_cluster import change_on_cluster
-    from convolens.errors import ArgumentError
-    from convolens.media.picture_files import is_many
-
-    if not is_many(source):
-        raise ArgumentError(f"cluster: need many pictures, in a folder, a pattern or a shard, got {source}")
-    changed = change_on_cluster(cluster, source, target, run.command, run.options, change, page=page, share=share)
-    _tell_changed(target, *changed)
-
-
-def _tell_changed(target: Path, done: int, failures: list[str]) -> None:
-    for failure in failures:
-        tell_failure(f"skipped: {failure}")
-    tell_written(target, f"{done} pictures, {len(failures)} skipped")
-    if failures:
-        raise typer.Exit(2)

@@ -61,9 +61,17 @@ def _log(sigma: float) -> NDArray[np.float64]:
     return laplacian((sigma, sigma), (radius, radius))
 
 
-def _motion(length: float) -> NDArray[np.float64]:
-    n = _in_whole_pixels("motion", length)
-    return np.full((1, n), 1 / n)
+def _motion(length: float, angle: float = 0.0) -> NDArray[np.float64]:
+    """A camera that moved: how much of a line of this length each pixel holds, by 64 points a pixel."""
+    if angle == 0 and length == int(length):
+        return np.full((1, int(length)), 1 / length)
+    points = (np.arange(count := int(np.ceil(64 * length))) + 0.5) / count * length - length / 2
+    turned = np.deg2rad(angle)
+    down, across = (np.floor(points * part + 0.5 - 1e-9).astype(int) for part in (-np.sin(turned), np.cos(turned)))
+    half_down, half_across = abs(down).max(), abs(across).max()
+    held = np.zeros((2 * half_down + 1, 2 * half_across + 1))
+    np.add.at(held, (half_down + down, half_across + across), 1 / count)
+    return (held + held[::-1, ::-1]) / 2  # what lies on a border between two pixels falls to both
 
 
 def _disk(radius: float) -> NDArray[np.float64]:
@@ -93,6 +101,7 @@ def kernel(
     rate: Real | None = None,
     width: Real | None = None,
     gain: Real | None = None,
+    angle: Real | None = None,
 ) -> NamedKernel:
     """The weights of a kernel by its name for `convolve`: two axes of a picture's, one of a sound's.
 
@@ -111,10 +120,11 @@ def kernel(
         width: Hz in which a filter goes from letting through to keeping out, around its frequency; a quarter of its
             lowest one by default. The narrower, the longer the kernel.
         gain: of a shelf, in dB.
+        angle: of a motion, its direction in degrees, counterclockwise from the right; 0 by default.
 
     Raises:
-        ArgumentError: no such kernel, no size that it can have, no rate for a sound's, one or a width or gain for what
-            has none, or a width too narrow for a million weights.
+        ArgumentError: no such kernel, no size that it can have, no rate for a sound's, a rate, width, gain or angle for
+            what has none, or a width too narrow for a million weights.
 
     >>> np.asarray(kernel("sobel-x"))
     array([[ 1.,  0., -1.],
@@ -124,6 +134,8 @@ def kernel(
     <kernel 'gaussian', 2: 17 × 17, 289 not zero>
     """
     need_one_of("kernel", name, (*KERNELS, *SIZED, *FILTERS))
+    if angle is not None and name != "motion":
+        raise ArgumentError(f"angle: need none for {name}, which has no direction, got {angle}")
     if name in FILTERS:
         weights = filter_weights(name, size, rate, width, gain)
         several = size is None or isinstance(size, tuple | list)
@@ -133,7 +145,7 @@ def kernel(
             raise ArgumentError(f"{option}: need none for {name}, which is no filter of sounds, got {value}")
     if name in SIZED:
         number = _checked(name, size)
-        made = SIZED[name](number)
+        made = SIZED[name](number) if angle is None else _motion(number, as_real(angle, "angle"))
         return named(np.asarray(made), name, number, made if isinstance(made, Product) else None)
     if size is not None:
         raise ArgumentError(f"kernel {name}: has one size only, got {size}")
@@ -142,6 +154,8 @@ def kernel(
 
 def named_or_read(word: str) -> NDArray[np.float64]:
     """The kernel of this name, with its size after a colon (`gaussian:2.5`), or the one in this file.
+
+    A motion's direction stands after a comma (`motion:15,30`).
 
     Raises:
         ArgumentError: neither a file nor a name.
@@ -153,7 +167,9 @@ def named_or_read(word: str) -> NDArray[np.float64]:
         return read_kernel(path)
     if not colon and name in SIZED:
         raise ArgumentError(f"kernel {name}: need its size in pixels after a colon, as in {name}:5")
-    return kernel(name, _parsed(word, number) if colon else None)
+    size, comma, angle = number.partition(",")
+    direction = _parsed(word, angle) if comma else None
+    return kernel(name, _parsed(word, size) if colon else None, angle=direction)
 
 
 def _parsed(word: str, number: str) -> float:
