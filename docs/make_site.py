@@ -24,7 +24,7 @@ PARTS = {
     "How to": (
         "docs/index", "docs/studio", "docs/labels-that-are-wrong", "docs/what-is-unusual",
         "docs/networks-that-hear",
-        "docs/similar-pictures",
+        "docs/similar-pictures", "docs/what-is-familiar",
         "docs/from-one-format-to-another", "docs/your-model-elsewhere",
         "docs/memory", "docs/from-one-picture-to-a-billion", "docs/training-over-machines",
         "docs/predicting-over-machines",

@@ -64,10 +64,24 @@ class Predicted(Drawn):
 
 @dataclass(frozen=True, repr=False)
 class Prediction(Predicted):
-    """The classes, likeliest first, and their scores: they add up to 1 over all, unless the model is multi-label."""
+    """The classes, likeliest first, and their scores: they add up to 1 over all, unless the model is multi-label.
+
+    Attributes:
+        labels: names of classes.
+        scores: the probability of each.
+        familiar: how like those that the model learned from the picture is, from 0 to 1: the fraction of such pictures
+            that are as unlike them or more; None where the model does not know.
+        unknown: whether it is less than what was asked for; None where nothing was.
+    """
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
+    familiar: float | None = None
+    unknown: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, as JSON has it; without the picture, and without what is None."""
+        return {name: value for name, value in super().to_dict().items() if value is not None}
 
 
 @dataclass(frozen=True, repr=False)

@@ -50,6 +50,13 @@ def predict(
         ),
     ] = None,
     top: Annotated[int | None, typer.Option(help="How many classes to name for each picture; 3 by default.")] = None,
+    unknown: Annotated[
+        float | None,
+        typer.Option(
+            help="Classifiers: call pictures unknown that are like none it learned from, and of those that are at most "
+            "this fraction: 0.01."
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -110,6 +117,7 @@ def predict(
     Examples:
       convolens predict runs/photos holiday/*.jpg
       convolens predict runs/photos holiday --out predicted
+      convolens predict runs/photos holiday --unknown 0.01
       convolens predict runs/street street --tile 600 --out found --coco street/instances.json
       convolens predict runs/street street --out found --as cvat
       convolens predict runs/photos 's3://bucket/shards/*.tar' --out part-3 --shard 3/16
@@ -127,8 +135,8 @@ def predict(
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {
-        "top": top, "threshold": threshold, "nms_iou": nms_iou, "soft": soft or None, "top_k": top_k,
-        "max_detections": max_detections, "tile": tile,
+        "top": top, "unknown": unknown, "threshold": threshold, "nms_iou": nms_iou, "soft": soft or None,
+        "top_k": top_k, "max_detections": max_detections, "tile": tile,
     }  # fmt: skip
     options = {name: value for name, value in options.items() if value is not None}
     if coco is not None and (out is None or loaded.task != "detect"):
@@ -244,6 +252,12 @@ def evaluate(
     table: Annotated[
         Path | None, typer.Option(help="Also write a row for each class and one for all, as .csv or .parquet.")
     ] = None,
+    unfamiliar: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PICTURES", help="Classifiers: pictures of other things; also measure how well they are told apart."
+        ),
+    ] = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = 0.0,
@@ -258,6 +272,7 @@ def evaluate(
     Examples:
       convolens evaluate runs/photos photos-kept-back
       convolens evaluate runs/photos photos-kept-back --html photos.html
+      convolens evaluate runs/photos photos-kept-back --unfamiliar other-photos
       convolens evaluate runs/photos 's3://bucket/test-*.tar' --cluster ray://head:10001
     """
     import json
@@ -270,7 +285,8 @@ def evaluate(
         need_table(table)
     found = measure(
         load(model, device=device if cluster is None else "cpu"), data, split=split, batch=batch, html=html,
-        cluster=cluster, workers=workers, gpus_per_worker=gpus_per_worker, threads_per_worker=threads_per_worker,
+        unfamiliar=unfamiliar, cluster=cluster, workers=workers, gpus_per_worker=gpus_per_worker,
+        threads_per_worker=threads_per_worker,
     )  # fmt: skip
     from convolens.distributed import leads  # here, as it loads torch, which the former say where it is missing
 

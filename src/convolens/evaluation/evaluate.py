@@ -20,6 +20,7 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
+from convolens.evaluation.familiar import measure_familiar, need_familiarity
 from convolens.evaluation.in_parts import ByCluster, InParts, by_processes
 from convolens.evaluation.localize import locate_all
 from convolens.evaluation.mistakes import wrong_class, wrong_classes, wrong_detections, wrong_places, wrong_verdicts
@@ -66,6 +67,7 @@ def evaluate(
     split: str | None = None,
     batch: int = 16,
     html: AnyPath | None = None,
+    unfamiliar: AnyPath | None = None,
     progress: bool = True,
     device: str = "auto",
     cluster: str | None = None,
@@ -88,6 +90,8 @@ def evaluate(
         batch: pictures of one size that go through the network at once.
         html: writes a page there too: what was predicted as what, how far confidence can be trusted or how precision
             falls with recall, worst mistakes.
+        unfamiliar: pictures of anything but the model's classes, in a folder, by a pattern or at an address: also
+            measures how well a classifier tells them apart from `data`, which goes through it once more.
         progress: shows a bar with the time left.
         device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
         cluster: has the workers of a cluster run the model (Ray, extra `cluster`): its address, `auto` for the one that
@@ -102,13 +106,15 @@ def evaluate(
         A dict of plain numbers with a `summary()`, a `plot()` and a look in a notebook; `save` writes its page, the
         numbers or the plot later.
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
-        classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`; for a localizer the
+        classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`, and with `unfamiliar`
+        those of `convolens.evaluation.familiar`; for a localizer the
         figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`, for an
         inspector those of `convolens.evaluation.unusual`. And `skipped`: files that could not be used, path and reason.
 
     Raises:
         FileError: the data is not there, or the page cannot be written, or there is no such cluster.
-        ArgumentError: what workers have, without `cluster`; or `cluster` in processes that `torchrun` started.
+        ArgumentError: what workers have, without `cluster`; `unfamiliar` of a model that does not know what it learned
+            from; or `cluster` in processes that `torchrun` started.
         MissingExtraError: a cluster without Ray.
         DeviceError: the cluster has no room for a worker.
         TrainingError: a block of pictures ended its worker ten times.
@@ -134,13 +140,17 @@ def evaluate(
     if not hasattr(model, "task"):
         raise ArgumentError(f"model: need one that cl.load or cl.train gives, got {type(model).__name__}")
     need_one_of("model: its task", model.task, _MEASURES)
+    if unfamiliar is not None:
+        need_familiarity(model)
     chosen = _read(model, data, split)
     measure = partial(_MEASURES[model.task], model, chosen, batch, progress)
     if where is not None:
-        measured = measure(ByCluster(where))
+        measured = _with_unfamiliar(
+            measure(ByCluster(where)), model, chosen, unfamiliar, batch, progress, ByCluster(where)
+        )
     else:
         with running_on(model, device), joined(_device(model)):
-            measured = measure(by_processes)
+            measured = _with_unfamiliar(measure(by_processes), model, chosen, unfamiliar, batch, progress, by_processes)
     skipped = [{"path": str(one.path), "reason": one.reason} for one in (*chosen.skipped, *measured.skipped)]
     name = model.path.name if isinstance(model, ExportedModel) else model.trunk.name
     title = f"{model.task.capitalize()}: {name} on {Path(data).name}"
@@ -168,6 +178,22 @@ def _chosen(data: DataSet, split: str | None) -> DataSet:
     if split is not None:
         return data.split(split)
     return next((data.split(name) for name in ("test", "validation") if name in data.splits), data)
+
+
+def _with_unfamiliar(
+    measured: Measured,
+    model: Any,
+    data: DataSet,
+    unfamiliar: AnyPath | None,
+    batch: int,
+    progress: bool,
+    in_parts: InParts,
+) -> Measured:
+    """What was measured, and where that is wanted how well the model tells other pictures apart."""
+    if unfamiliar is None:
+        return measured
+    numbers, skipped = measure_familiar(model, data.examples, unfamiliar, batch, progress, in_parts)
+    return Measured(measured.numbers.having(**numbers), (*measured.skipped, *skipped), measured.parts)
 
 
 def _classifier(

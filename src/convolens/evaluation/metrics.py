@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CALIBRATION_BINS = 15  # Guo et al.'s number
+FAMILIAR = (  # where pictures of other things were given too
+    Metric(
+        "familiar_auroc", "familiar AUROC", "of pairs of a picture of the classes and another are in the right order"
+    ),
+    Metric("familiar_fpr95", "FPR at 95%", "of others are as familiar as 95% of the classes' pictures", percent=True),
+    Metric("false_alarms", "false alarms", "of the classes' pictures are called unknown at 1%", percent=True),
+)
 MACRO_F1 = Metric("macro_f1", "macro-F1", "macro-F1: precision and recall, each class counting alike")
 
 
@@ -27,6 +34,7 @@ class ClassifierEvaluation(Evaluation):
         Metric("top5", "top-5", "of pictures have their class among the first five", percent=True),
         MACRO_F1,
         Metric("ece", "calibration error", "calibration error: how far confidence is from accuracy"),
+        *FAMILIAR,
     )
     columns = ("precision", "recall", "f1")
 
@@ -47,6 +55,7 @@ class MultiLabelEvaluation(Evaluation):
         Metric("mean_ap", "mean average precision", "mean average precision over the classes"),
         MACRO_F1,
         Metric("exact", "all classes right", "of pictures have every class right", percent=True),
+        *FAMILIAR,
     )
     columns = ("ap", "precision", "recall", "f1")
 

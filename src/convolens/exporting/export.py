@@ -34,6 +34,7 @@ from convolens.models.unusual import Inspector
 from convolens.trunks import Trunk
 
 OPSET = 18  # the first whose Resize antialiases; the oldest is what most runtimes have
+_LEFT_OUT = "left out: how familiar pictures are, which the model itself says (predict --unknown)"
 MAX_OPSET = 21  # the last for the version of the file format that is written
 
 
@@ -47,17 +48,19 @@ class Export:
             `probability`, of boxes in `pixels`, of a `feature` as a fraction of its map's largest value. Of a file
             in 8 bits: before it was brought to them.
         int8: of a file in 8 bits: `metric`, its name, what it was `before` and is `after`, on how many `pictures`.
+        left_out: what the model says and the file does not, in words; empty where it says all.
     """
 
     path: Path
     check: dict[str, float]
     int8: dict[str, Any] = field(default_factory=dict)
+    left_out: str = ""
 
     def __str__(self) -> str:
         words = {"probability": "in probabilities", "pixels": "pixels in boxes", "feature": "of the largest feature"}
         largest = ", ".join(f"{self.check[kind]:.1e} {word}" for kind, word in words.items() if kind in self.check)
         agrees = f"ONNX Runtime agrees on {self.check['pictures']} pictures; largest difference {largest}"
-        return f"{agrees}; {told(self.int8)}" if self.int8 else agrees
+        return "; ".join(filter(None, (agrees, told(self.int8) if self.int8 else "", self.left_out)))
 
 
 @reads("check", "int8", "labeled")
@@ -109,7 +112,7 @@ def export(
         runtime: onnxruntime-web for the page, as npm packs it (`.tgz`) or its folder; None has npm fetch it, once.
 
     Returns:
-        Where the file is, and the largest differences from the model.
+        Where the file is, the largest differences from the model, and what it leaves out: how familiar pictures are.
 
     Raises:
         ArgumentError: a task without export, an opset that will not do, no such tap.
@@ -153,7 +156,8 @@ def export(
         _need_readable(draft, takes)
         if pages is not None:
             pages.write(target.stem, opset, check, eight_bits, made.facts)
-    return Export(target, made.facts.check, made.facts.int8)
+    knows = isinstance(model, Classifier) and model.familiarity is not None
+    return Export(target, made.facts.check, made.facts.int8, _LEFT_OUT if knows else "")
 
 
 class _Page:
@@ -193,6 +197,8 @@ def _on_cpu(model: Any) -> Any:
     need_unfused(model, "export")
     own = copy.deepcopy(model).cpu().float().eval()
     give_levels(own, {})
+    if isinstance(own, Classifier):
+        own.familiarity = None  # see `_LEFT_OUT`
     return own
 
 

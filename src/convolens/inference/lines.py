@@ -31,6 +31,8 @@ def prediction_lines(path: Path) -> Iterator[dict[str, Any]]:
 def prediction_rows(path: Path) -> list[dict[str, Any]]:
     """A row for each object or class: `path label score`, with boxes `x1 y1 x2 y2`, in pixels; or `path error`.
 
+    Where a classifier says so also how `familiar` the picture is, and whether `unknown`.
+
     A picture in which nothing was found has a row with its path alone. Errors as of `prediction_lines`.
     """
     return [{"path": line["path"], **row} for line in prediction_lines(path) for row in _rows(line) or [{}]]
@@ -46,7 +48,8 @@ def _rows(line: dict[str, Any]) -> list[dict[str, Any]]:
         parts = zip(line["box_scores"], line["boxes_xyxy"], strict=True)
         return [_row(line["label"], *one) for one in parts] or [_row(line["label"], line["score"], ())]
     boxes = line.get("boxes_xyxy") or [()] * len(line["labels"])
-    return [_row(*one) for one in zip(line["labels"], line["scores"], boxes, strict=True)]
+    like: dict[str, Any] = {name: line[name] for name in ("familiar", "unknown") if name in line}
+    return [{**_row(*one), **like} for one in zip(line["labels"], line["scores"], boxes, strict=True)]
 
 
 def _row(label: str, score: float, box: Sequence[float]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from convolens.media.files import AnyPath
 from convolens.media.inputs import reads
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models import Model
+from convolens.models.classify import Classifier
 from convolens.models.inputs import evaluating
 from convolens.models.trunk_model import need_unfused
 from convolens.progress import track
@@ -54,7 +55,8 @@ def quantize(
 
     Returns:
         A model of the same kind, in evaluation mode: `save`, `load`, `predict`, `evaluate` and the commands as ever.
-        It is explained and exported by its weights in float32, and `cl.precision("exact")` computes with those.
+        It is explained and exported by its weights in float32, and `cl.precision("exact")` computes with those. How
+        familiar pictures are to a classifier it does not say.
 
     Raises:
         ArgumentError: no such model, a fused copy, no pictures, or points that are none.
@@ -83,6 +85,8 @@ def quantize(
     before = None if labeled is None else evaluate(_plain(model), labeled, device="cpu", progress=progress)
     small = copy.deepcopy(model)
     small.int8 = {}
+    if isinstance(small, Classifier):
+        small.familiarity = None  # distances in 8 bits are others, and were measured on none
     give_levels(small, {})
     chosen = [seen[len(seen) * at // LOOKED_AT] for at in range(LOOKED_AT)] if len(seen) > LOOKED_AT else seen
     with evaluating(small), measuring(small) as found:

@@ -64,7 +64,10 @@ def in_lines(prediction: Any, *, named: int | None = None) -> list[str]:
     if sure:
         return [f"nothing ({sure})"]
     classes = list(zip(prediction.labels, prediction.scores, strict=True))[:named]
-    return ["  ".join(f"{label} {score:.1%}" for label, score in classes) or "nothing"]
+    words = [f"{label} {score:.1%}" for label, score in classes] or ["nothing"]
+    if getattr(prediction, "unknown", None) is not None:
+        words = [*["unknown"] * prediction.unknown, *words, f"familiar {prediction.familiar:.1%}"]
+    return ["  ".join(words)]
 
 
 def place(box_xyxy: Any) -> str:

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convolens.arrays import Real, as_real
 from convolens.errors import ArgumentError, need_one_of
 from convolens.media.files import AnyPath
 from convolens.media.pixels import Picture, as_pictures
+from convolens.models.familiar import Familiarity, descriptions
 from convolens.models.heads import HEADS, PooledHead
 from convolens.models.inputs import batches, class_names_of, device_of, evaluating, need_finite
 from convolens.models.model_file import ModelFile
@@ -38,6 +41,7 @@ class Classifier(TrunkModel):
         metrics: what was measured on pictures it was not trained on; kept in the model file.
         multi_label: whether a picture may show any number of classes, each decided for itself; otherwise it shows
             one.
+        familiarity: what the pictures that it learned from are like; None where that is not known.
     """
 
     task: Literal["classify"] = "classify"
@@ -51,9 +55,10 @@ class Classifier(TrunkModel):
         class_names: Sequence[str],
         metrics: Mapping[str, float] | None = None,
         multi_label: bool = False,
+        familiarity: Familiarity | None = None,
     ) -> None:
         super().__init__(trunk, taps, class_names, metrics)
-        self.head, self.multi_label = head, multi_label
+        self.head, self.multi_label, self.familiarity = head, multi_label, familiarity
 
     def forward(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Computes class scores before softmax."""
@@ -71,10 +76,36 @@ class Classifier(TrunkModel):
 
     def features(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
         """Computes the inputs of a pooled head's linear layer: the mean of every feature of every tap."""
+        return self.features_and_description(batch)[0]
+
+    def describe(self, batch: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+        """Computes the mean of every feature of every tap over the picture, and its standard deviation there."""
+        maps = self.trunk(batch, taps=self.taps)
+        return descriptions([maps[tap] for tap in self.taps])
+
+    def features_and_description(self, batch: Float[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor]:
+        """Computes what `features` and `describe` do, in one pass."""
         if not isinstance(self.head, PooledHead):
             raise ArgumentError(f"features: need a pooled head, got {self.head.kind!r}")
-        maps = self.trunk(batch, taps=self.taps)
-        return self.head.pool([maps[tap] for tap in self.taps])
+        found = self.trunk(batch, taps=self.taps)
+        maps = [found[tap] for tap in self.taps]
+        return self.head.pool(maps), descriptions(maps)
+
+    def familiar(self, batch: Float[Tensor, "batch channels height width"]) -> NDArray[Any]:
+        """How like those that the model learned from pictures are, from 0 to 1; see `predict`.
+
+        Raises:
+            ArgumentError: that is not known.
+        """
+        return self._known().of(self.describe(batch))
+
+    def _known(self) -> Familiarity:
+        if self.familiarity is None:
+            raise ArgumentError(
+                "unknown: need a model that knows what it learned from, got one without, of an earlier version, in 8 "
+                "bits or trained on too few pictures; train it with this one on more"
+            )
+        return self.familiarity
 
     def explained(self) -> TrunkScores:
         """Gives what `convolens.explain` explains: the scores of the classes."""
@@ -87,11 +118,20 @@ class Classifier(TrunkModel):
         return TrunkScores(self, lambda scores: scores, self.probabilities, class_weights=class_weights)
 
     @overload
-    def predict(self, images: Picture, *, top: int | None = ..., batch: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self, images: Picture, *, top: int | None = ..., unknown: Real | None = ..., batch: int = ...
+    ) -> Prediction: ...
     @overload
-    def predict(self, images: Iterable[Picture], *, top: int | None = ..., batch: int = ...) -> list[Prediction]: ...
     def predict(
-        self, images: Picture | Iterable[Picture], *, top: int | None = None, batch: int = 16
+        self, images: Iterable[Picture], *, top: int | None = ..., unknown: Real | None = ..., batch: int = ...
+    ) -> list[Prediction]: ...
+    def predict(
+        self,
+        images: Picture | Iterable[Picture],
+        *,
+        top: int | None = None,
+        unknown: Real | None = None,
+        batch: int = 16,
     ) -> Prediction | list[Prediction]:
         """What the pictures show.
 
@@ -99,28 +139,50 @@ class Classifier(TrunkModel):
             images: a path, bytes, an open file, a Pillow picture, an array or a tensor `(H, W)` or `(H, W, C)`, uint8,
                 uint16 or float in [0, 1], RGB; or several: a list of any of these, or an array `(N, H, W, C)`.
             top: how many classes to name; None names all.
+            unknown: calls pictures unknown that are like none it learned from, such that of those that are like them a
+                fraction of at most `unknown` is called so too, by pictures that were kept out of training: 0.01.
             batch: how many pictures of one size go through the network at once.
 
         Returns:
-            One `Prediction`; for several pictures a list, in order.
+            One `Prediction`; for several pictures a list, in order. Of a model that `convolens.train` made it says how
+            `familiar` the picture is: the fraction of pictures like those it learned from that are as unlike them.
 
         Raises:
             FileError: a picture cannot be read.
-            ShapeError, DtypeError, ArgumentError: an array is no picture, or too small for the taps.
+            ShapeError, DtypeError, ArgumentError: an array is no picture, or too small for the taps; or `unknown` of a
+                model that does not know what it learned from.
         """
         if top is not None and top < 1:
             raise ArgumentError(f"top: need at least 1 class, got {top}")
+        if unknown is not None:
+            unknown = as_real(unknown, "unknown", "a fraction between 0 and 1", lambda rate: 0 < rate < 1)
+            self._known()
         pictures, many = as_pictures(images)
         singles = ((self.preprocess([picture]), kept) for picture, kept in remembered(pictures))
         found: list[Prediction] = []
         with evaluating(self):
             for one, kept in batches(singles, batch):
-                scores = self.probabilities(need_finite(self(one))).cpu().numpy()
-                found += of_pictures((Prediction(*best_first(row, self.class_names, top)) for row in scores), kept)
+                scores, familiar = self._answers(one)
+                ranked = (best_first(row, self.class_names, top) for row in scores)
+                made = (
+                    Prediction(*best, like, None if like is None or unknown is None else like < unknown)
+                    for best, like in zip(ranked, familiar, strict=True)
+                )
+                found += of_pictures(made, kept)
         return found if many else found[0]
 
+    def _answers(self, batch: Tensor) -> tuple[NDArray[Any], Sequence[float | None]]:
+        """The probabilities of each picture, and how familiar it is, where that is known."""
+        if self.familiarity is None:
+            return self.probabilities(need_finite(self(batch))).cpu().numpy(), [None] * len(batch)
+        found = self.trunk(batch, taps=self.taps)
+        maps = [found[tap] for tap in self.taps]
+        scores = self.probabilities(need_finite(self.from_maps(maps))).cpu().numpy()
+        return scores, self.familiarity.of(descriptions(maps)).tolist()
+
     def _own_facts(self) -> dict[str, Any]:
-        return {"head": self.head.kind, "multi_label": self.multi_label}
+        known = {} if self.familiarity is None else {"familiar": self.familiarity.facts()}
+        return {"head": self.head.kind, "multi_label": self.multi_label, **known}
 
     @classmethod
     def from_file(cls, file: ModelFile) -> Classifier:
@@ -131,11 +193,19 @@ class Classifier(TrunkModel):
         """
         class_names, taps = file.words("class_names"), file.words("taps")
         multi_label = _is_multi_label(file)
+        known = file.fact("familiar", dict) if "familiar" in file.facts else None
 
         def make(trunk: Trunk) -> Classifier:
             head = _head(file.fact("head", str), trunk, taps, len(class_names))
-            metrics = file.fact("metrics", dict)
-            return cls(trunk, head, taps=taps, class_names=class_names, metrics=metrics, multi_label=multi_label)
+            familiarity = None if known is None else Familiarity.from_facts(known, file.path)
+            made = cls(
+                trunk, head, taps=taps, class_names=class_names, metrics=file.fact("metrics", dict),
+                multi_label=multi_label, familiarity=familiarity,
+            )  # fmt: skip
+            if familiarity is not None:
+                features, groups = 2 * sum(map(trunk.channels, made.taps)), 1 if multi_label else len(class_names)
+                familiarity.need_fit(features, groups, f"{', '.join(made.taps)} of {trunk.name}")
+            return made
 
         return file.build(make)
 

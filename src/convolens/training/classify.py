@@ -20,6 +20,7 @@ from convolens.evaluation.classify import SAVED_METRICS, ClassificationLoss, sco
 from convolens.models.classify import Classifier, classifier
 from convolens.training.chosen import input_size, suited_tap
 from convolens.training.classifier_run import measured
+from convolens.training.familiar import described, remember
 from convolens.training.head import HEAD_SETTINGS, train_head
 from convolens.training.pictures import EVERYTHING, PictureCache, Pictures, least_side, normalized, side_for, viewed
 from convolens.training.request import Request
@@ -38,6 +39,7 @@ from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 
 HEAD = "head"
+DESCRIBED_AT_ONCE = 16  # pictures, when statistics are taken of them
 TRUNK_DEFAULTS = {"layer_decay": 0.75, "lr": 3e-4}  # where somebody else's weights are adapted: gently
 
 
@@ -121,7 +123,14 @@ def train_classifier(
 
     validation = Validation(measure, SAVED_METRICS[model.multi_label], len(validation_data))
     requested = own | {"size": size} | asdict(how) | ({} if hearing is None else {"sound": hearing.to_dict()})
-    return run_task(request, settings, model, pictures, objective, validation, requested)
+
+    def finish(best: Classifier) -> None:
+        batch = DESCRIBED_AT_ONCE
+        learned = described(best, training_data, batch, "what was learned", request.progress)
+        kept_out = described(best, validation_data, batch, "what was kept out", request.progress)
+        remember(best, learned, kept_out, settings.seed, request.say)
+
+    return run_task(request, settings, model, pictures, objective, validation, requested, finish)
 
 
 class ClassifyObjective:

@@ -2,7 +2,8 @@
 
 Every picture goes through the trunk once, then the head is found on the pooled features alone, in a second or so.
 
-Memory: the features, 4 bytes × features × pictures; pictures are read one batch at a time.
+Memory: the features, 4 bytes × features × pictures, three times that where there are few; pictures are read one batch
+at a time.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from convolens.models.heads import PooledHead
 from convolens.progress import clock
 from convolens.training.chosen import in_a_sentence, input_size, seconds_for
 from convolens.training.classifier_run import measured
+from convolens.training.familiar import Described, every, remember, remember_by_folds
 from convolens.training.head_folds import DECAYS, by_folds
 from convolens.training.linear import LinearFit, fit_linear
 from convolens.training.request import Request
@@ -89,7 +91,8 @@ def _train_head(
     batch: int,
 ) -> Run:
     run, (training_data, validation_data) = request.run, data
-    features, used, skipped = pooled_features(model, training_data, batch, "training pictures", request.progress)
+    pooled = pooled_features(model, training_data, batch, "training pictures", request.progress)
+    features, used, skipped = pooled.features, pooled.examples, pooled.skipped
     tested = pooled_features(model, validation_data, batch, "validation pictures", request.progress)
     _need_every_class(training_data, used, skipped)
     targets = targets_of(used, len(model.class_names)).to(features.device).double()
@@ -110,6 +113,7 @@ def _train_head(
         if world.broadcast(ended):
             raise KeyboardInterrupt(f"{run}: a head alone is trained in one piece; nothing of it was kept")
     model.metrics = {name: found.metrics[name] for name in saved}
+    remember(model, pooled.described, tested.described, requested["seed"], request.say)
 
     def written() -> Run:
         model.save(run / BEST)
@@ -163,6 +167,9 @@ def _train_by_folds(
     _put(model, deque(steps, maxlen=1)[0])
     metrics = found.metrics.having(folds=number, **spread)
     model.metrics = {name: found.metrics[name] for name in saved}
+    fold_of = {id(example): number for example, number in zip(pooled.examples, folded.fold, strict=True)}
+    folds_described = np.array([fold_of[id(example)] for example in pooled.described.examples])
+    remember_by_folds(model, pooled.described, folds_described, requested["seed"], request.say)
 
     def written() -> Run:
         model.save(run / BEST)
@@ -176,11 +183,15 @@ def _train_by_folds(
 
 
 class Pooled(NamedTuple):
-    """The inputs of a head's linear layer, of which pictures they are, and the files that could not be used."""
+    """The inputs of a head's linear layer, of which pictures they are, and the files that could not be used.
+
+    And descriptions of those pictures, or of some of many: see `familiar.py`.
+    """
 
     features: Tensor
     examples: list[Example]
     skipped: list[Skipped]
+    described: Described
 
 
 def pooled_features(model: Classifier, data: DataSet, batch: int, what: str, progress: bool) -> Pooled:
@@ -195,18 +206,26 @@ def pooled_features(model: Classifier, data: DataSet, batch: int, what: str, pro
     mine = data.examples[world.part(len(data.examples), batch)]
     used: list[Example] = []
     features: list[Tensor] = []
+    descriptions: list[Tensor] = []
+    chosen: list[Example] = []
     skipped: list[Skipped] = []
-    shown = progress and world.leads
+    shown, step = progress and world.leads, every(data)
     with torch.inference_mode():
         for one, examples in model_batches(model, mine, skipped, batch=batch, what=what, progress=shown):
-            features.append(model.features(one).cpu())
+            pooled, described = model.features_and_description(one)
+            features.append(pooled.cpu())
+            some = [at for at in range(len(examples)) if (len(used) + at) % step == 0]
+            descriptions.append(described[some].float().cpu())
+            chosen += [examples[at] for at in some]
             used += examples
-    several = world.gathered((features, used, skipped))
-    features, used, skipped = ([one for part in parts for one in part] for parts in zip(*several, strict=True))
+    several = world.gathered((features, used, skipped, descriptions, chosen))
+    features, used, skipped, descriptions, chosen = (
+        [one for part in parts for one in part] for parts in zip(*several, strict=True)
+    )
     skipped = [*data.skipped, *skipped]
     if not features:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
-    return Pooled(torch.cat(features).clone(), used, skipped)
+    return Pooled(torch.cat(features).clone(), used, skipped, Described(torch.cat(descriptions).clone(), chosen))
 
 
 def _need_every_class(data: DataSet, used: Sequence[Example], skipped: Sequence[Skipped]) -> None:

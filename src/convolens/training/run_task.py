@@ -14,6 +14,7 @@ from convolens.data import DataSet, Example, Skipped
 from convolens.distributed import World, joined
 from convolens.evaluation.result import Evaluation
 from convolens.media.files import write_json
+from convolens.media.inputs import given
 from convolens.media.result_folders import BEST
 from convolens.models import load as load_model
 from convolens.models.trunk_model import TrunkModel
@@ -110,6 +111,7 @@ def run_task(
     objective: PictureObjective,
     validation: Validation,
     requested: Mapping[str, Any],
+    finish: Callable[[Any], None] | None = None,
 ) -> Run:
     """Trains a model on a trunk and writes down what was requested and found.
 
@@ -121,6 +123,7 @@ def run_task(
         objective: what is minimized.
         validation: how the model is measured.
         requested: the task's own options, and what was made of the others, for `config.json`.
+        finish: adds to the best model what is found in it once it is trained.
 
     Errors as in `convolens.train`.
     """
@@ -155,11 +158,16 @@ def run_task(
             on_epoch=request.on_epoch,
             on_step=request.on_step,
         )
-        best = load_model(run / BEST, device=request.device)
+        with given():  # of its own: what is read there is written again, with more
+            best = load_model(run / BEST, device=request.device)
         found = validation.of_best(best, world)
+        if finish is not None:
+            finish(best)
         skipped = tuple(chain.from_iterable(world.gathered(pictures.skipped)))
 
         def written(found: Measured) -> Run:
+            if finish is not None:
+                best.save(run / BEST)
             found.report(run)
             used = {**request.facts(), "finetune": finetune, **requested, **outcome.settings.to_dict()}
             unused = tuple(dict.fromkeys((*skipped, *found.skipped)))
