@@ -5,6 +5,7 @@
     convolens train classify /tmp/digits/train --minutes 5 --out /tmp/digits/run
     convolens evaluate /tmp/digits/run /tmp/digits/unheard
     python -m benchmarks.digits_heard recording /tmp/digits
+    python -m benchmarks.digits_heard listen /tmp/digits
 
 30 voices, each a man's, woman's or other variant of an accent; 25 to train on, 5 never trained on. Each says each digit
 at three speeds and two pitches. The unheard ones are measured clean and, in `unheard_noisy`, in noise of 10 to 25 dB.
@@ -16,6 +17,7 @@ import csv
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -86,5 +88,46 @@ def recording(folder: Path, minutes: float = 30, words: int = 200) -> None:
         writer.writerows(("recording.wav", f"{start:.3f}", f"{end:.3f}", label) for start, end, label in rows)
 
 
+def listen(folder: Path, onset: float = 0.05) -> None:
+    """The pass over the recording beside its windows one by one: F1 of events, seconds, memory."""
+    import resource
+
+    import torch
+
+    import convolens as cl
+    from convolens.features.convolutionalize import convolutionalize
+
+    model = cl.load(folder / "run")
+    hearing = model.preprocessing.sound
+    cl.listen(model, next((folder / "unheard").glob("*/*.wav")))  # what is made once is made
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    found = cl.listen(model, folder / "recording.wav")
+    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with (folder / "recording.csv").open(encoding="utf-8") as stream:
+        truth = [(float(row["start"]), row["label"]) for row in csv.DictReader(stream)]
+    left, right = list(truth), 0
+    for event in found.events:
+        near = [one for one in left if one[1] == event.label and abs(one[0] - event.start) <= onset]
+        right += bool(near)
+        if near:
+            left.remove(near[0])
+    print(f"F1 {2 * right / (len(truth) + len(found.events)):.3f}, {right} right of {len(found.events)} events, "
+          f"{len(truth)} words")  # fmt: skip
+    started = time.perf_counter()
+    picture = hearing.picture(*cl.read_audio(folder / "recording.wav"))
+    heard = time.perf_counter() - started
+    stride = convolutionalize(model, (hearing.bands, hearing.columns)).stride
+    windows = [picture[:, at : at + hearing.columns] for at in range(0, picture.shape[1] - hearing.columns, stride)]
+    some = windows[:: len(windows) // 500]
+    started = time.perf_counter()
+    for one in some:
+        model.predict(one)
+    each = (time.perf_counter() - started) / len(some) * len(windows)
+    print(f"{seconds:.2f} s in one pass, {heard:.2f} s of it the spectrogram; {len(windows)} windows one by one "
+          f"{each:.2f} s: {each / (seconds - heard):.1f} times the pass without the spectrogram, "
+          f"{(each + heard) / seconds:.1f} times all of it")  # fmt: skip
+    print(f"memory {before / 1024:.0f} MB before, at most {after / 1024:.0f} MB; {torch.get_num_threads()} threads")
+
+
 if __name__ == "__main__":
-    {"make": make, "recording": recording}[sys.argv[1]](Path(sys.argv[2]))
+    {"make": make, "recording": recording, "listen": listen}[sys.argv[1]](Path(sys.argv[2]))

@@ -69,6 +69,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "predicting": (
         "Many pictures through a model, from folders, shards and stores, on one machine or a cluster.",
         ("predict_files", "inference.predict.BulkResult", "features_of_files", "inference.pooled_features.Features",
+         "listen", "features.listening.Listened", "features.listening.Event",
          "similar", "inference.similar.Similar"),
     ),
     "data": (

@@ -63,6 +63,7 @@ _HOME = {
     "predict_files": "inference.predict",
     "quantize": "inference.quantize",
     "features_of_files": "inference.pooled_features",
+    "listen": "features.listening",
     "similar": "inference.similar",
     "explain": "explanation",
     "explain_top": "explanation",

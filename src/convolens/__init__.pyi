@@ -30,6 +30,7 @@ from convolens.explanation import explain as explain
 from convolens.explanation.wrap import wrap_module as wrap_module
 from convolens.exporting.export import export as export
 from convolens.features.convolutionalize import convolutionalize as convolutionalize
+from convolens.features.listening import listen as listen
 from convolens.features.shared_trunk import share_trunk as share_trunk
 from convolens.inference.pooled_features import features_of_files as features_of_files
 from convolens.inference.predict import predict_files as predict_files

@@ -18,6 +18,7 @@ from convolens.explanation.wrap import Wrapped
 from convolens.exported import Exported, ExportedDetector
 from convolens.exporting.export import Export
 from convolens.features.convolutionalize import Scanner
+from convolens.features.listening import Listened
 from convolens.features.shared_trunk import SharedTrunk
 from convolens.inference.pooled_features import Features
 from convolens.inference.predict import BulkResult
@@ -143,6 +144,7 @@ assert_type(cl.convert("photos", "table", to="csv", split=(0.8, 0.2)), Converted
 assert_type(cl.evaluate(classifier, "photos", split="test"), Evaluation)
 assert_type(cl.predict_files(classifier, ["photos"], "out", cluster="auto"), BulkResult)
 assert_type(cl.features_of_files(classifier, ["photos"], "out.parquet"), Features)
+assert_type(cl.listen(classifier, "monday.flac"), Listened)
 assert_type(cl.similar(classifier, "photo.jpg", "photos"), Similar)
 found = detector.predict(bytes_)
 assert_type(cl.draw_boxes(bytes_, found.boxes_xyxy, found.labels, found.scores), NDArray[np.uint8])

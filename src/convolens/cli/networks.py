@@ -61,7 +61,8 @@ def predict(
         float | None,
         typer.Option(
             help="From which objectness a localizer, score a detector names an object, 0.5 by default; from "
-            "which score an inspector calls a picture unusual, 1 by default."
+            "which score an inspector calls a picture unusual, 1 by default; from which probability a network that "
+            "hears names a sound, 0.5 by default."
         ),
     ] = None,
     nms_iou: Annotated[
@@ -110,6 +111,9 @@ def predict(
 ) -> None:
     """Say what pictures show: a line for each picture or object, or, with --out, JSON Lines and annotated pictures.
 
+    A network that was trained by sounds takes sound files of any length and says what is heard from when to when, with
+    --out also as events.csv and Audacity's label files.
+
     A file that cannot be read is reported, the others are done, and the exit code is 2. Into the same --out again, an
     interrupted run is resumed, and what failed is tried again.
 
@@ -120,6 +124,7 @@ def predict(
       convolens predict runs/photos holiday --unknown 0.01
       convolens predict runs/street street --tile 600 --out found --coco street/instances.json
       convolens predict runs/street street --out found --as cvat
+      convolens predict runs/birds monday.flac --out heard
       convolens predict runs/photos 's3://bucket/shards/*.tar' --out part-3 --shard 3/16
       convolens predict runs/photos /mnt/photos --out /mnt/predicted --cluster auto --gpus-per-worker 1
     """
@@ -132,6 +137,18 @@ def predict(
     if cluster is not None and out is None:
         raise ArgumentError("cluster: need --out too, which its workers write into")
     loaded: Any = load(model, device=device if cluster is None else "cpu")  # workers choose theirs
+    from convolens.features.listening import hears
+
+    if hears(loaded):
+        from convolens.cli.hearing import predict_sounds
+
+        others = {
+            "top": top, "nms_iou": nms_iou, "soft": soft, "top_k": top_k, "max_detections": max_detections,
+            "tile": tile, "coco": coco, "as": as_format, "table": table, "shard": shard, "cluster": cluster,
+        }  # fmt: skip
+        if predict_sounds(loaded, files, out, threshold, others, as_json):
+            raise typer.Exit(2)
+        return
     if top is None and loaded.task == "classify":
         top = 3
     options: dict[str, Any] = {

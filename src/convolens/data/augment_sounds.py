@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convolens.arrays import Real, as_real
-from convolens.effects.sounds.hearing import FLOOR, Hearing
+from convolens.effects.sounds.hearing import FLOOR, Hearing, background
 
 _STEPS = 255 / -FLOOR  # levels to a decibel
-_QUIETEST, _LOUDEST = -10.0, 40.0  # dB of a sound above its noise
+_QUIETEST, _LOUDEST = 0.0, 45.0  # dB of a sound above its noise
 _TILT = 40.0  # dB from the lowest band of a noise to its highest, at most
 _MASK_BANDS, _MASK_TIMES = 0.15, 0.15  # of the picture that one mask covers at most
 
@@ -70,6 +70,7 @@ class SoundAugmentation:
         if shows:
             changed = self._changed(picture, generator) / _STEPS + FLOOR
             changed[changed > FLOOR] += generator.uniform(-self.gain, self.gain)
+            canvas[:] = background(changed)[:, None]
             _put(canvas, changed, generator)
             loudest = float(canvas.max())
         if generator.random() < self.noise or not shows:

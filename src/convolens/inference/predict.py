@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 from convolens.arrays import as_flag, as_whole
 from convolens.clusters.ray_workers import Cluster
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
+from convolens.features.listening import hears
 from convolens.inference.fingerprints import fingerprint as fingerprint
+from convolens.inference.hearing import hear_files
 from convolens.inference.store_results import predict_into_store
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, append, as_path, make_folder, need_file, need_name, write_json, writing
@@ -111,6 +113,9 @@ def predict_files(
 ) -> BulkResult:
     """Predicts for files, folders and patterns, and writes lines and annotated pictures into a folder.
 
+    A model that was trained by sounds takes sound files of this machine, and a `threshold`; what it writes is that of
+    `convolens.inference.hearing`, and a rerun begins anew.
+
     Pictures are found as they are needed: the first are predicted for while a store (`s3://bucket/photos`) is listed.
 
     Args:
@@ -141,6 +146,11 @@ def predict_files(
         DeviceError: the cluster has no room for a worker.
         TrainingError: a block of pictures ended its worker ten times.
     """
+    if hears(model):
+        for name, value in (("shard", shard), ("cluster", cluster), ("workers", workers)):
+            if value is not None:
+                raise ArgumentError(f"{name}: need none for a network that hears, got {value!r}")
+        return BulkResult(*hear_files(model, as_sources(sources), out, progress=progress, **options), before=0)
     _check_options(model, options)
     sources, batch = as_sources(sources), as_whole(batch, "batch", 1)
     pictures, progress = as_flag(pictures, "pictures"), as_flag(progress, "progress")

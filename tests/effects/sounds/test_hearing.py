@@ -72,11 +72,14 @@ def test_a_part_is_what_the_whole_has_there(tmp_path: Path) -> None:
     assert heard(tmp_path / "a.wav", HEARING, 1, 2.5).name == "a.wav[1-2.5 s]"
 
 
-def test_a_short_picture_is_framed_by_silence_and_of_a_long_one_the_loudest_part_is_taken() -> None:
+def test_a_short_picture_is_framed_by_its_background_and_of_a_long_one_the_loudest_part_is_taken() -> None:
     short = np.full((64, 10), 9, np.uint8)
-    assert HEARING.framed(short).shape == (64, 96)
-    assert HEARING.framed(short)[:, 43:53].min() == 9
-    assert HEARING.framed(short).sum() == short.sum()
+    short[:, :2] = 4
+    framed = HEARING.framed(short)
+    assert framed.shape == (64, 96)
+    np.testing.assert_array_equal(framed[:, 43:53], short)
+    assert (framed[:, :43] == 4).all()
+    assert (framed[:, 53:] == 4).all()
     long = np.zeros((64, 500), np.uint8)
     long[:, 300:396] = 7
     assert HEARING.framed(long).min() == 7

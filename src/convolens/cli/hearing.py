@@ -1,0 +1,72 @@
+"""`convolens predict` with a network that hears: what is heard in sound files, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convolens.cli.telling import answer_line, tell, tell_failure, tell_written
+
+if TYPE_CHECKING:
+    from convolens.features.listening import Listened
+
+REASONS_SHOWN = 5
+
+
+def predict_sounds(
+    model: Any, files: list[str], out: Path | None, threshold: float | None, others: Mapping[str, Any], as_json: bool
+) -> int:
+    """Prints a line for each event, or writes lines, a table and labels into a folder.
+
+    Args:
+        model: a classifier that was trained by sounds.
+        files: sound files, folders, patterns.
+        out: the folder; None prints.
+        threshold: the probability from which on a class is named; None: 0.5.
+        others: options that mean nothing for sounds.
+        as_json: whether to print JSON.
+
+    Returns:
+        How many sounds failed.
+
+    Raises:
+        ArgumentError: one of the others was given.
+    """
+    from convolens.errors import ArgumentError
+    from convolens.inference.hearing import EVENTS, LABELS, heard_in, line_of
+    from convolens.inference.lines import prediction_lines
+    from convolens.inference.predict import predict_files
+
+    for name, value in others.items():
+        if value not in (None, False):
+            raise ArgumentError(f"{name}: means nothing for a network that hears, got {value!r}; leave it out")
+    options = {} if threshold is None else {"threshold": threshold}
+    if out is None:
+        failed = 0
+        for one in heard_in(model, files, **options):  # type: ignore[arg-type]
+            if one.result is None:
+                failed += 1
+                tell_failure(f"error: {one.error}")
+            if as_json:
+                answer_line(json.dumps(line_of(one)))
+            elif one.result is not None:
+                _print_events(one.path, one.result)
+        return failed
+    found = predict_files(model, files, out, **options)  # type: ignore[arg-type]
+    tell(f"{found.done:,} done, {found.failed:,} failed")
+    errors = (line["error"] for line in prediction_lines(Path(found.lines)) if "error" in line)
+    for sentence in islice(errors, REASONS_SHOWN):
+        tell_failure(f"error: {sentence}")
+    tell_written(found.lines, f"a row for each event is in {out / EVENTS}, labels for Audacity are in {out / LABELS}")
+    return found.failed
+
+
+def _print_events(path: object, found: Listened) -> None:
+    """A line for each event; of a sound in which none was heard, that."""
+    for one in found.events:
+        answer_line(f"{path}\t{one.start:.2f}\t{one.end:.2f}\t{one.label}\t{one.probability:.1%}")
+    if not found.events:
+        answer_line(f"{path}\tnothing heard of which it is sure in {found.seconds:.2f} s")

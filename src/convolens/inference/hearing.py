@@ -1,0 +1,124 @@
+"""Many sounds through a network that hears: what is heard in each, and when.
+
+OUT/predictions.jsonl    a line for each sound, in order: its path, how long it lasts, and its events; or its error
+OUT/events.csv           a row for each event: path, start, end, label, probability
+OUT/labels/…txt          the events of each sound as Audacity's labels: start, end and label between tabs
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+from convolens.arrays import Real
+from convolens.effects.sounds.heard import is_sound
+from convolens.errors import FileError
+from convolens.features.listening import Listened, listen
+from convolens.media.files import AnyPath, make_folder, writing
+from convolens.media.inputs import given
+from convolens.media.kernels import SOUNDS
+from convolens.media.one_writer import only_writer
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, files_below
+from convolens.media.result_folders import PREDICTIONS
+from convolens.models.inputs import evaluating
+from convolens.progress import watching
+
+EVENTS, LABELS = "events.csv", "labels"
+
+
+def find_sounds(sources: Sequence[AnyPath]) -> list[Path]:
+    """The sound files that are meant: files as they are, folders with all below, patterns.
+
+    Raises:
+        FileError: a source without sounds.
+    """
+    found = []
+    for source in sources:
+        path, name = Path(source), str(source)
+        if path.is_dir():
+            here = [Path(one) for one in files_below(path) if is_sound(one)]
+        elif not path.exists() and has_magic(name):
+            here = [Path(one) for one in sorted(glob(name, recursive=True)) if is_sound(one)]  # noqa: PTH207
+        else:
+            here = [path]
+        if not here:
+            raise FileError(f"{source}: need sounds ({' '.join(SOUNDS[:6])} …), found none")
+        found += here
+    return found
+
+
+def heard_in(
+    model: Any, sources: Sequence[AnyPath], *, threshold: Real = 0.5, progress: bool = False
+) -> Iterator[Outcome[Listened]]:
+    """What is heard in each sound, in order, as they are done; a bad file is an outcome with its error.
+
+    Args:
+        model: a classifier that was trained by sounds.
+        sources: files, folders, patterns.
+        threshold: the probability from which on a class is named.
+        progress: shows a bar.
+    """
+    files = find_sounds(sources)
+    with watching("sounds", len(files), show=progress) as watched, evaluating(model):
+        for path in files:
+            yield attempt(path, lambda path=path: listen(model, path, threshold=threshold))  # type: ignore[misc]
+            watched.advance(1)
+
+
+def line_of(outcome: Outcome[Listened]) -> dict[str, Any]:
+    """As plain data: the path as it was given, and the error or what was heard."""
+    if outcome.result is None:
+        return outcome.line()
+    return {"path": str(outcome.path), **asdict(outcome.result)}
+
+
+def hear_files(
+    model: Any, sources: Sequence[AnyPath], out: AnyPath, *, threshold: Real = 0.5, progress: bool = True
+) -> tuple[Path, int, int]:
+    """Writes what is heard in files, folders and patterns into a folder.
+
+    Args:
+        model: as of `heard_in`, like the next two.
+        sources: likewise.
+        out: the folder; made if missing. What an earlier run wrote there is replaced.
+        threshold: likewise.
+        progress: shows a bar.
+
+    Returns:
+        The file of lines, how many sounds were done, and how many failed.
+    """
+    find_sounds(sources)  # refuses what is none before a folder is made
+    folder = make_folder(out)
+    labels = ResultPaths(sources, folder / LABELS, ".txt")
+    done = failed = 0
+    with (
+        given(*sources, results=folder), only_writer(folder),
+        writing(folder / PREDICTIONS) as lines_draft, writing(folder / EVENTS) as rows_draft,
+        lines_draft.open("w", encoding="utf-8") as lines, rows_draft.open("w", encoding="utf-8", newline="") as table,
+    ):  # fmt: skip
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(["path", "start", "end", "label", "probability"])
+        for outcome in heard_in(model, sources, threshold=threshold, progress=progress):
+            lines.write(json.dumps(line_of(outcome)) + "\n")
+            done, failed = done + (not outcome.error), failed + bool(outcome.error)
+            if outcome.result is not None:
+                for one in outcome.result.events:
+                    times = (f"{one.start:.3f}", f"{one.end:.3f}")
+                    rows.writerow([outcome.path, *times, one.label, f"{one.probability:.4f}"])
+                write_labels(labels(outcome.path), outcome.result)
+    return folder / PREDICTIONS, done, failed
+
+
+def write_labels(path: AnyPath, found: Listened) -> None:
+    """Writes events as Audacity's label file: File > Import > Labels reads it."""
+    target = Path(path)
+    make_folder(target.parent)
+    with writing(target) as draft:
+        draft.write_text(
+            "".join(f"{one.start:.6f}\t{one.end:.6f}\t{one.label}\n" for one in found.events), encoding="utf-8"
+        )
