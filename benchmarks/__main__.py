@@ -16,6 +16,7 @@ BENCHMARKS: tuple[str, ...] = (
     "int8",
     "layers",
     "planner_accuracy",
+    "sizes",
     "sounds",
     "sound_files",
     "scan",
