@@ -220,13 +220,13 @@ private:
 // `n` scalars of a row, `hop` apart, into its lane of every panel; the row's rest becomes zero.
 template <class T> void put_row(const T *from, int64_t n, int64_t hop, T *to, const Layout<T> &at) {
     constexpr int V = lanes<T>;
-    for (int64_t p = 0; p < at.panels; ++p, to += at.panel, from += V * hop, n -= V) {
-        if (n >= V && hop == 1) {
-            store(to, load(from));
+    for (int64_t p = 0, done = 0; p < at.panels; ++p, to += at.panel, done += V) {
+        if (done + V <= n && hop == 1) {
+            store(to, load(from + done));
             continue;
         }
         for (int64_t i = 0; i < V; ++i)
-            checked(to + i) = i < n ? checked(from + i * hop) : T(0);
+            checked(to + i) = done + i < n ? checked(from + (done + i) * hop) : T(0);
     }
 }
 
