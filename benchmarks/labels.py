@@ -1,11 +1,11 @@
 """Wrong labels put into data that packages carry, and how many of the first named are they.
 
-`python -m benchmarks.labels [surfaces] [digits] [faces] [boxes] [speed] --seeds 10`
+`python -m benchmarks.labels [surfaces] [digits] [faces] [boxes] [speed] [many] --seeds 10`
 
 Surfaces are crops of the tour's three photos, digits scikit-learn's 1,797, faces scikit-image's 200 crops of LFW with
 and without one (LFW itself is a download). Of each 5% and 10% are given another label, at random or the one that heads
 take the picture's class for most often. Precision: of the first k named, where k labels were changed. Speed: 50,000
-features of 1,536 numbers in ten classes. Boxes: see `wrong_boxes.py`.
+features of 1,536 numbers in ten classes. Boxes: see `wrong_boxes.py`; many: `many_labels.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import convolens as cl
+from benchmarks.many_labels import measure_many
 from benchmarks.wrong_boxes import measure_boxes
 from convolens.labels.confident import judge
 from convolens.labels.descriptions import main_directions, mean_and_spread
@@ -29,7 +30,7 @@ from convolens.tour.pictures import handwritten_digits, photo
 from convolens.tour.surfaces import SURFACES, surface
 
 Set = tuple[list[NDArray[Any]], NDArray[np.int64]]
-TRUNK, WEIGHTS, TAPS = "vgg16", "hed", ("conv3_3", "conv4_3")
+TRUNK, WEIGHTS, TAPS = "vgg16", "hed", ("conv1_2", "conv2_2", "conv3_3", "conv4_3")
 CROPS = {64: 50, 32: 200}  # of each surface, as the tour has them
 
 
@@ -136,7 +137,7 @@ def _resized(gray: NDArray[Any], side: int) -> NDArray[Any]:
 
 
 SETS = {"surfaces": surfaces, "digits": digits, "faces": faces}
-OTHERS = {"boxes": measure_boxes, "speed": lambda seeds: speed()}
+OTHERS = {"boxes": measure_boxes, "speed": lambda seeds: speed(), "many": lambda seeds: measure_many()}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason="needs Ray, of the extra cluster")
 
 KILLS, DRIVER_KILLS = int(os.environ.get("KILLS", "10")), int(os.environ.get("DRIVER_KILLS", "3"))
-EACH = 30  # pictures of a shard
+EACH = 100  # pictures of a shard: of so many that a run is not over before the last kill
 
 
 @pytest.fixture(scope="module")

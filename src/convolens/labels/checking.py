@@ -57,8 +57,8 @@ def check_labels(
         trunk: the network whose features are looked at; of boxes, that detectors are trained with. None: one whose
             weights are at hand, as `train` chooses.
         weights: of the trunk: a name or a file.
-        taps: the trunk's taps (layers) that the heads look at. None: the deepest that still says where, and one before
-            it that is twice as fine.
+        taps: the trunk's taps (layers) that the heads look at. None: the deepest that still says where, and before
+            it each that is twice as fine as the next.
         size: the side in pixels that pictures are brought to. None: as the weights' preprocessing leaves them.
         folds: parts of the pictures; each is judged by heads, or detectors, found on the others.
         model: of boxes: a detector to judge them by, which learned from other pictures; then none is trained.

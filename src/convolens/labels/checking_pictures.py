@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from convolens.data import DataSet, Example
 from convolens.errors import DataError
 from convolens.labels.confident import Confidence, judge
-from convolens.labels.descriptions import describe, main_directions, two_taps
+from convolens.labels.descriptions import describe, main_directions, taps_by_scale
 from convolens.labels.found import AT_LEAST, LabelCheck, Suspect
 from convolens.labels.leaks import near_across_splits
 from convolens.labels.little import FEW, mistaken_pairs, wilson
@@ -40,7 +40,7 @@ def check_pictures(
     """Ranks labels that are likely wrong. Arguments and errors as of `checking.check_labels`."""
     if taps is None and (shown := input_size(trunk.preprocessing, data)) is not None:
         deepest = suited_tap(trunk, *shown)
-        taps = None if deepest is None else two_taps(trunk, deepest, *shown)
+        taps = None if deepest is None else taps_by_scale(trunk, deepest, *shown)
     names = data.class_names if len(data.class_names) > 1 else (*data.class_names, "anything else")
     features, used, skipped = describe(classifier(trunk, classes=names, taps=taps, seed=seed), data, progress)
     labels = np.array([example.labels[0] for example in used])

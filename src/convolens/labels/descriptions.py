@@ -21,22 +21,25 @@ from convolens.trunks import Trunk
 
 BATCH = 16  # pictures at once through the trunk
 DIRECTIONS = 128  # at most; more find no more wrong labels, and take longer
-FINER = 2  # times as many cells of a map, down and across, from which a tap is a second look
+FINER = 2  # times as many cells of a map, down and across, from which a tap shows something else
 
 
-def two_taps(trunk: Trunk, tap: str, height: int, width: int) -> tuple[str, ...]:
-    """The tap, and before it the deepest one whose map is at least twice as fine, if there is one.
+def taps_by_scale(trunk: Trunk, tap: str, height: int, width: int) -> tuple[str, ...]:
+    """The tap, and before it the deepest one whose map is at least twice as fine, and so on; finest first.
 
     Args:
         trunk: that has them.
-        tap: the deeper one.
+        tap: the deepest one.
         height: of what the network gets.
         width: likewise.
     """
-    cells = trunk.map_size(tap, height, width)
-    before = trunk.taps[: trunk.taps.index(tap)]
-    finer = (one for one in reversed(before) if trunk.map_size(one, height, width)[0] >= FINER * cells[0])
-    return (*(one for one in [next(finer, None)] if one is not None), tap)
+    found = [tap]
+    cells = trunk.map_size(tap, height, width)[0]
+    for one in reversed(trunk.taps[: trunk.taps.index(tap)]):
+        if (finer := trunk.map_size(one, height, width)[0]) >= FINER * cells:
+            found.append(one)
+            cells = finer
+    return tuple(reversed(found))
 
 
 def describe(
