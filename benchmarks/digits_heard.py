@@ -6,6 +6,7 @@
     convolens evaluate /tmp/digits/run /tmp/digits/unheard
     python -m benchmarks.digits_heard recording /tmp/digits
     python -m benchmarks.digits_heard listen /tmp/digits
+    python -m benchmarks.digits_heard point /tmp/digits
 
 30 voices, each a man's, woman's or other variant of an accent; 25 to train on, 5 never trained on. Each says each digit
 at three speeds and two pitches. The unheard ones are measured clean and, in `unheard_noisy`, in noise of 10 to 25 dB.
@@ -129,5 +130,25 @@ def listen(folder: Path, onset: float = 0.05) -> None:
     print(f"memory {before / 1024:.0f} MB before, at most {after / 1024:.0f} MB; {torch.get_num_threads()} threads")
 
 
+def point(folder: Path, seconds: float = 3.0) -> None:
+    """The pointing game in time: an unheard word somewhere in noise; is the explanation's hottest moment within it?"""
+    import convolens as cl
+
+    generator, model = np.random.default_rng(2), cl.load(folder / "run")
+    files = sorted((folder / "unheard").glob("*/*.wav"))[::3]
+    hits, shares = 0, 0.0
+    for file in files:
+        word, rate = soundfile.read(file, dtype="float32")
+        sound = generator.normal(0, 0.003, int(seconds * rate)).astype(np.float32)
+        first = int(generator.integers(0, len(sound) - len(word)))
+        sound[first : first + len(word)] += word * 0.5
+        soundfile.write(folder / "point.wav", sound, rate)
+        why = cl.explain(model, folder / "point.wav", target=file.parent.name)
+        hits += first / rate <= why.moment <= (first + len(word)) / rate
+        shares += len(word) / rate / model.preprocessing.sound.seconds
+    print(f"pointing game in time: {hits} of {len(files)}, {hits / len(files):.1%}; a moment drawn from what the "
+          f"network takes at once hits {shares / len(files):.1%}")  # fmt: skip
+
+
 if __name__ == "__main__":
-    {"make": make, "recording": recording, "listen": listen}[sys.argv[1]](Path(sys.argv[2]))
+    {"make": make, "recording": recording, "listen": listen, "point": point}[sys.argv[1]](Path(sys.argv[2]))

@@ -78,7 +78,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "explaining": (
         "Which part of a picture made a model say so.",
-        ("explain", "explain_top", "explanation.Explanation", "wrap_module"),
+        ("explain", "explain_top", "explanation.Explanation", "explanation.SoundExplanation", "wrap_module"),
     ),
     "stylizing": (
         "A picture repainted in the style of another.",

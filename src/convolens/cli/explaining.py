@@ -69,7 +69,8 @@ def explain(
     """Show which part of pictures made a model say so, as a warm overlay.
 
     Prints for each the class, its probability, and the box around the hottest part; a folder also gets them as JSON
-    Lines. A file that cannot be read is reported, the others are done, and the exit code is 2.
+    Lines. Of a network that hears: when, and at which pitch. A file that cannot be read is reported, the others are
+    done, and the exit code is 2.
 
     \b
     Examples:
@@ -96,6 +97,15 @@ def explain(
     options = {"target": target, "against": against, "counterfactual": counterfactual, "taps": tap}
     smoothing = {"relu_weights": relu_weights, "flip": flip, "noise_samples": noise_samples, "seed": seed}
     loaded, methods = load(model, device=device), method or ["auto"]
+    from convolens.features.listening import hears
+
+    if hears(loaded):
+        from convolens.cli.hearing import explain_sounds
+
+        others = {"html": html, "maps": maps, "shard": shard, "method": methods[1:] or None}
+        if explain_sounds(loaded, files, out, others, as_json, method=methods[0], **options, **smoothing):
+            raise typer.Exit(2)
+        return
     done = failed = 0
     for outcome in explain_files(
         loaded, files, out, methods, page=html, maps=maps, shard=shard, **options, **smoothing

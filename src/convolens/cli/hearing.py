@@ -35,14 +35,11 @@ def predict_sounds(
     Raises:
         ArgumentError: one of the others was given.
     """
-    from convolens.errors import ArgumentError
     from convolens.inference.hearing import EVENTS, LABELS, heard_in, line_of
     from convolens.inference.lines import prediction_lines
     from convolens.inference.predict import predict_files
 
-    for name, value in others.items():
-        if value not in (None, False):
-            raise ArgumentError(f"{name}: means nothing for a network that hears, got {value!r}; leave it out")
+    _need_none(others)
     options = {} if threshold is None else {"threshold": threshold}
     if out is None:
         failed = 0
@@ -70,3 +67,32 @@ def _print_events(path: object, found: Listened) -> None:
         answer_line(f"{path}\t{one.start:.2f}\t{one.end:.2f}\t{one.label}\t{one.probability:.1%}")
     if not found.events:
         answer_line(f"{path}\tnothing heard of which it is sure in {found.seconds:.2f} s")
+
+
+def explain_sounds(
+    model: Any, files: list[str], out: Path | None, others: Mapping[str, Any], as_json: bool, **options: Any
+) -> int:
+    """Draws explanations of sounds and prints when, and at which pitch; returns how many failed. Errors as above."""
+    from convolens.inference.hearing import explain_sounds as explained
+
+    _need_none(others)
+    assert out is not None  # as there is no page of sounds
+    failed = 0
+    for one in explained(model, files, out, **options):
+        failed += one.result is None
+        if one.result is None:
+            tell_failure(f"error: {one.error}")
+            continue
+        span = one.result.span()
+        facts = {"path": str(one.path), "label": one.result.label, "probability": one.result.probability, "span": span}
+        answer_line(json.dumps(facts) if as_json else f"{one.path}  {one.result}")
+    tell_written(out)
+    return failed
+
+
+def _need_none(others: Mapping[str, Any]) -> None:
+    from convolens.errors import ArgumentError
+
+    for name, value in others.items():
+        if value not in (None, False):
+            raise ArgumentError(f"{name}: means nothing for a network that hears, got {value!r}; leave it out")

@@ -24,6 +24,7 @@ from convolens.explanation.model_randomization import randomized, similarity
 from convolens.explanation.objects import explain_objects
 from convolens.explanation.runner import run
 from convolens.explanation.smoothing import Smoothing
+from convolens.explanation.sounds import Frames, SoundExplanation
 from convolens.explanation.targets import ClassLike, Question, Scoring
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models.detect import Detector
@@ -37,6 +38,7 @@ __all__ = [
     "Explanation",
     "HasTapScores",
     "Method",
+    "SoundExplanation",
     "TapScores",
     "box_overlap",
     "deletion",
@@ -115,7 +117,8 @@ def explain(
         device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
 
     Returns:
-        An `Explanation`, or a list of them in order. From a detector a list for each picture: one for each object that
+        An `Explanation`, or a list of them in order; of a network that hears a `SoundExplanation`, which says when and
+        at which pitch. From a detector a list for each picture: one for each object that
         `predict` finds, likeliest first; with a class as `target`, for those of that class.
 
     Raises:
@@ -257,4 +260,10 @@ def _each(
             for method in methods
         ]
         targets = partial(question.targets, names=explained.class_names)
-        yield from run(explained, pictures, targets, requests, smoothing, batch)
+        if getattr(getattr(model, "preprocessing", None), "sound", None) is None:
+            yield from run(explained, pictures, targets, requests, smoothing, batch)
+            return
+        frames = Frames(model, pictures)
+        for of_methods in run(explained, frames, targets, requests, smoothing, batch):
+            yield [[frames.explained(one) for one in of_method] for of_method in of_methods]
+            frames.done()

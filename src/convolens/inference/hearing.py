@@ -17,13 +17,15 @@ from typing import Any
 
 from convolens.arrays import Real
 from convolens.effects.sounds.heard import is_sound
-from convolens.errors import FileError
+from convolens.errors import ArgumentError, FileError
+from convolens.explanation import SoundExplanation, explain
 from convolens.features.listening import Listened, listen
 from convolens.media.files import AnyPath, make_folder, writing
+from convolens.media.images import write_image
 from convolens.media.inputs import given
 from convolens.media.kernels import SOUNDS
 from convolens.media.one_writer import only_writer
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, files_below
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, files_below, is_picture
 from convolens.media.result_folders import PREDICTIONS
 from convolens.models.inputs import evaluating
 from convolens.progress import watching
@@ -112,6 +114,32 @@ def hear_files(
                     rows.writerow([outcome.path, *times, one.label, f"{one.probability:.4f}"])
                 write_labels(labels(outcome.path), outcome.result)
     return folder / PREDICTIONS, done, failed
+
+
+def explain_sounds(
+    model: Any, sources: Sequence[AnyPath], out: AnyPath, **options: Any
+) -> Iterator[Outcome[SoundExplanation]]:
+    """Draws when and at which pitch each sound made the network say so, as pictures on axes in s and Hz.
+
+    Args:
+        model: a classifier that was trained by sounds.
+        sources: files, folders, patterns.
+        out: a folder, made if missing; or, for one file, the name of the picture to write.
+        options: of `explain`.
+    """
+    files, one = find_sounds(sources), is_picture(str(out))
+    if one and len(files) > 1:
+        raise ArgumentError(f"{out}: need a folder for {len(files)} sounds, got a picture's name")
+    names = (lambda _: Path(out)) if one else ResultPaths(sources, make_folder(out), ".png")
+
+    def explained(path: Path) -> SoundExplanation:
+        found: Any = explain(model, path, **options)
+        write_image(names(path), found.drawn())
+        return found  # type: ignore[no-any-return]
+
+    with given(*sources, results=None if one else Path(out)):
+        for path in files:
+            yield attempt(path, lambda path=path: explained(path))  # type: ignore[misc]
 
 
 def write_labels(path: AnyPath, found: Listened) -> None:

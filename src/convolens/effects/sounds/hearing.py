@@ -100,6 +100,11 @@ class Hearing:
         low, high = to_mel(_LOW, "slaney"), to_mel(self.high, "slaney")
         return from_mel(low + (self.bands - float(row)) * (high - low) / (self.bands + 1), "slaney")
 
+    def row_of(self, pitch: Real) -> float:
+        """Where a frequency in Hz is among the rows: the inverse of `pitch_of`."""
+        low, high = to_mel(_LOW, "slaney"), to_mel(self.high, "slaney")
+        return self.bands - (to_mel(float(pitch), "slaney") - low) / (high - low) * (self.bands + 1)
+
     def pictures(self, blocks: Iterable[NDArray[np.float32]], rate: Real) -> Iterator[NDArray[np.uint8]]:
         """The picture of one channel, some columns at a time; put side by side they are the whole.
 
