@@ -1,15 +1,18 @@
 """Makes the pictures that open the pages of the site: `docs/pictures/opening-PAGE`, one for each function here.
 
-    python docs/make_page_pictures.py [PAGE …]
+    python -m docs.make_page_pictures [PAGE …]
 
 From the photos that the tour uses, its detector, and what the package itself says of a trunk or a schedule. A minute.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib import pyplot
@@ -21,6 +24,7 @@ from convolens.media.draw import draw_boxes, sheet
 from convolens.tour.pictures import photo
 from convolens.tour.surfaces import SURFACES, surface
 from convolens.training.schedules import lr_fraction
+from examples.defects import write_defects
 
 FOLDER = Path(__file__).parent / "pictures"
 DIGITS = Path(cl.__file__).parent / "tour" / "digits"
@@ -223,12 +227,69 @@ def files_read_and_kept() -> None:
                                  ["depth, ICC, EXIF,\ntags, length kept"]])  # fmt: skip
 
 
+def similar_pictures() -> None:
+    """A piece of a photo, mirrored, and those most like it among pieces of seven photos."""
+    names = ("coffee.png", "chelsea.png", "astronaut.png", "brick.png", "grass.png", "gravel.png", "ihc.png")
+    with TemporaryDirectory() as folder:
+        for name in names:
+            picture = cl.read_image(photo(name))
+            for at in range(9):
+                top, left = (at // 3 * (picture.shape[0] - 128) // 2, at % 3 * (picture.shape[1] - 128) // 2)
+                cl.write_image(Path(folder) / f"{at}-{name}", picture[top : top + 128, left : left + 128])
+        wanted = cl.read_image(Path(folder) / "4-chelsea.png")[:, ::-1]
+        trunk = cl.trunk("vgg16", weights="hed")
+        found = cl.similar(trunk, wanted, folder, taps="conv4_3", count=6, progress=False)
+        shown = [wanted, *map(cl.read_image, found.paths)]
+    words = ["looked for", *(f"{score:.2f}" for score in found.scores)]
+    cl.write_image(FOLDER / "opening-similar-pictures.jpg", sheet(shown, words, columns=7, height=128))
+
+
+def what_is_unusual() -> None:
+    """A good piece of a wall and three with something on it, and what was found there."""
+    with TemporaryDirectory() as folder:
+        write_defects(Path(folder), "brick", train=30, test=2)
+        data = Path(folder) / "brick"
+        model = cl.train("unusual", data, out=Path(folder) / "run", progress=False).load()
+        words, shown = [], []
+        for kind in ("good", "scratch", "stain", "hole"):
+            file = data / "test" / kind / "001.png"
+            found = model.predict(file)
+            found.save(Path(folder) / "found.png")
+            words += [kind, f"{found.label}, {found.score:.2f}"]
+            shown += [cl.read_image(file), cl.read_image(Path(folder) / "found.png")]
+    cl.write_image(FOLDER / "opening-what-is-unusual.jpg", sheet(shown, words, columns=4, height=128))
+
+
+def studio() -> None:
+    """What a network sees of a photo, in the studio, by Playwright in Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        cl.write_image(Path(folder) / "coffee.png", cl.read_image(photo("coffee.png")))
+        command = [sys.executable, "-m", "convolens", "studio", folder, "--no-browser", "--port", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                address = process.stdout.readline().strip()
+                browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+                page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="light")
+                page.set_default_timeout(600_000)
+                page.goto(address)
+                page.goto(address.partition("/?")[0] + "/drop/seen?file=coffee.png&tap=conv3_3")
+                page.wait_for_load_state("networkidle")
+                page.screenshot(path=FOLDER / "opening-studio.jpg", type="jpeg", quality=80)
+                browser.close()
+            finally:
+                process.terminate()
+
+
 PAGES: dict[str, Callable[[], None]] = {
     made.__name__.replace("_", "-"): made
     for made in (
         your_own_pictures, your_own_detector, labels_that_are_wrong, from_one_format_to_another, your_model_elsewhere,
         from_one_picture_to_a_billion, predicting_over_machines, training_over_machines, security, memory,
         how_a_convolution_layer_runs, how_a_training_goes, trunks_taps_receptive_fields, files_read_and_kept,
+        similar_pictures, what_is_unusual, studio,
     )
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 import html
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +126,13 @@ def test_data_outside_the_project_is_not_opened(client, post):
         assert post("/look", path=path).status_code == 400
 
 
+def test_data_that_has_become_a_link_out_of_the_project_is_not_shown(client, pets, folder, tmp_path):
+    (folder / "pets").rename(tmp_path / "moved")
+    (folder / "pets").symlink_to(tmp_path / "moved")
+    answer = client.get(f"/look/{pets.id}")
+    assert answer.status_code == 400 and "leads outside" in answer.text
+
+
 def test_decisions_by_forms_go_to_the_next_picture_and_are_undone(client, app, post, pets, folder):
     first, second, *_ = ids(client.get(f"/look/{pets.id}?label=cat").text)
     answer = post(f"/mend/{pets.id}/{first}", decision="relabel", label="dog", query="label=cat")
@@ -171,6 +179,16 @@ def test_boxes_are_fixed_by_the_form_and_written_as_coco(client, app, post, fold
     assert [[(new.class_names[box.label], *box.xyxy) for box in one.boxes] for one in new.examples] == [
         [("van", 2, 3, 12, 11), ("van", 20, 5, 35, 25)], [("car", 1, 2, 30.5, 20)],
     ]  # fmt: skip
+
+
+def test_what_is_written_goes_beside_what_is_there(waiting, client, app, post, pets, folder):
+    [first, *_] = ids(client.get(f"/look/{pets.id}").text)
+    post(f"/mend/{pets.id}/{first}", decision="keep")
+    for name in ("new", "new-2"):
+        (folder / ".studio" / "data" / name).mkdir()
+    assert post(f"/mend/{pets.id}/write", form="csv", name="new").status_code == 200
+    [job] = app.state.queue.jobs("apply")
+    assert Path(job.arguments[job.arguments.index("--to") + 1]).name == "new-3"
 
 
 def test_nothing_is_written_before_something_is_decided(post, pets):

@@ -49,8 +49,12 @@ def test_the_picture_so_far_is_shown_and_can_be_taken(waiting, client, app, proj
     client.post("/restyle", files=sent())
     job = queued(app)
     assert client.get("/restyle/picture.jpg", params={"folder": job.folder}).status_code == 400
+    with app.state.database.writing() as connection:
+        connection.execute("UPDATE job SET state = 'running'")
+    assert "it begins: " in client.get(f"/jobs/{job.id}").text
     write_image(project.folder / job.folder / "restyled.png", GRAY)
-    assert "The picture so far" in client.get(f"/jobs/{job.id}").text
+    page = client.get(f"/jobs/{job.id}").text
+    assert "The picture so far" in page and "this is the picture so far" in page and "it begins: " not in page
     assert abs(pixels_in(client.get("/restyle/picture.jpg", params={"folder": job.folder})).astype(int) - 99).max() < 3
     taken = client.get("/restyle/picture.png", params={"folder": job.folder})
     assert (pixels_in(taken) == GRAY).all() and "attachment" in taken.headers["content-disposition"]

@@ -8,7 +8,9 @@ from PIL import Image
 
 import convolens as cl
 from convolens.data import read_data
+from convolens.errors import ArgumentError
 from convolens.studio.jobs.curves import curves
+from convolens.studio.made_data import made as made_data
 from tests.studio.conftest import pixels_in, png, queued
 from tests.studio.gallery_data import coco
 
@@ -68,10 +70,18 @@ def test_what_cannot_be_a_class_or_a_picture_is_refused(client, project, made):
     assert [one.name for one in project.data.iterdir()] == ["my cups"]
     files = [("file", ("a.png", png(GRAY))), ("file", ("b.png", b"none"))]
     assert client.post(f"{made}/add", data={"label": "full"}, files=files).status_code == 400
-    assert client.post(f"{made}/add", data={"label": "../full"}, files=files[:1]).status_code == 400
+    for label in ("../my cups/full", "..", ".", "/", str(project.data / "my cups" / "full")):  # all are folders
+        assert client.post(f"{made}/add", data={"label": label}, files=files[:1]).status_code == 400, label
     assert client.post(f"{made}/remove", data={"label": "full", "picture": "../../../studio.db"}).status_code == 400
     assert client.get("/teach/data/..%2f..").status_code in (400, 404)
     assert list((project.data / "my cups" / "full").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../../photos", "..", ".", "", "my cups/full", "my cups\0"])
+def test_only_data_made_here_is_found_by_its_name(project, made, name):
+    assert made_data(project, "my cups") == project.data / "my cups"
+    with pytest.raises(ArgumentError, match="data: need data made in the studio"):
+        made_data(project, name)
 
 
 def test_a_training_is_the_command_line_that_one_would_type(waiting, client, app, project):

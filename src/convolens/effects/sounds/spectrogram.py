@@ -89,7 +89,8 @@ def spectrogram(
 
     Returns:
         `(n_fft // 2 + 1, times)` or `(mels, times)`, lowest pitch first, and channels last where the sound has them; of
-        the samples' dtype, complex without a power.
+        the samples' dtype, complex without a power. Energy is seen in decibels: `pyplot.imshow(10 * np.log10(found +
+        1e-10), origin="lower", aspect="auto")`; commands on sounds draw it with `--plot`.
 
     Raises:
         ShapeError: no samples, or fewer than one transform sees.
