@@ -70,7 +70,7 @@ AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Many pictures through a model, from folders, shards and stores, on one machine or a cluster.",
         ("predict_files", "inference.predict.BulkResult", "features_of_files", "inference.pooled_features.Features",
          "listen", "features.listening.Listened", "features.listening.Event",
-         "similar", "inference.similar.Similar"),
+         "similar", "inference.similar.Similar", "near_copies", "inference.near_copies.NearCopies"),
     ),
     "data": (
         "Data sets in the formats that people have them in.",

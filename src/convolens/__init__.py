@@ -64,6 +64,7 @@ _HOME = {
     "quantize": "inference.quantize",
     "features_of_files": "inference.pooled_features",
     "listen": "features.listening",
+    "near_copies": "inference.near_copies",
     "similar": "inference.similar",
     "explain": "explanation",
     "explain_top": "explanation",

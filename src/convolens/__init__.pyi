@@ -32,6 +32,7 @@ from convolens.exporting.export import export as export
 from convolens.features.convolutionalize import convolutionalize as convolutionalize
 from convolens.features.listening import listen as listen
 from convolens.features.shared_trunk import share_trunk as share_trunk
+from convolens.inference.near_copies import near_copies as near_copies
 from convolens.inference.pooled_features import features_of_files as features_of_files
 from convolens.inference.predict import predict_files as predict_files
 from convolens.inference.quantize import quantize as quantize

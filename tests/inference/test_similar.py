@@ -8,7 +8,7 @@ import convolens as cl
 from convolens.cli import run as command
 from convolens.errors import ArgumentError, FormatError
 from convolens.inference.nearest import nearest
-from convolens.inference.similar import _compared, _whitening, similar
+from convolens.inference.similar import _whitening, compared, similar
 
 
 def test_the_nearest_are_those_of_all_products(monkeypatch):
@@ -62,7 +62,7 @@ def test_light_and_contrast_of_more_pictures_than_features_hide_none():
     common = random.random((200, 1)).astype(np.float32) * 9
     values = (common + random.random((200, 8)) + 1).astype(np.float32)
     queries = (1.3 * values + 0.02 * random.random((200, 8))).astype(np.float32)
-    vectors, asked = _compared([values], [queries])
+    vectors, asked = compared([values], [queries])
     found, _ = nearest(asked, vectors, 1)
     assert (found[:, 0] == np.arange(200)).mean() > 0.95
     white = (values - values.mean(axis=0)) @ _whitening(values - values.mean(axis=0))

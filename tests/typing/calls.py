@@ -20,6 +20,7 @@ from convolens.exporting.export import Export
 from convolens.features.convolutionalize import Scanner
 from convolens.features.listening import Listened
 from convolens.features.shared_trunk import SharedTrunk
+from convolens.inference.near_copies import NearCopies
 from convolens.inference.pooled_features import Features
 from convolens.inference.predict import BulkResult
 from convolens.inference.similar import Similar
@@ -146,6 +147,7 @@ assert_type(cl.predict_files(classifier, ["photos"], "out", cluster="auto"), Bul
 assert_type(cl.features_of_files(classifier, ["photos"], "out.parquet"), Features)
 assert_type(cl.listen(classifier, "monday.flac"), Listened)
 assert_type(cl.similar(classifier, "photo.jpg", "photos"), Similar)
+assert_type(cl.near_copies(classifier, "photos"), NearCopies)
 found = detector.predict(bytes_)
 assert_type(cl.draw_boxes(bytes_, found.boxes_xyxy, found.labels, found.scores), NDArray[np.uint8])
 assert_type(run.load(), Classifier | Localizer | Detector | Inspector)

@@ -43,6 +43,8 @@ def _explain(given: Given) -> str:
 
 
 def _similar(given: Given) -> str:
+    if given["groups"]:
+        return "look at a group before you delete one of it; doctor names copies that need no network"
     sheet = "" if given["out"] is not None else "--out sheet.jpg shows them; "
     return f"{sheet}convolens features writes a table, which is looked through at once"
 

@@ -17,15 +17,17 @@ def register(app: typer.Typer) -> None:
 
 
 def similar(
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="What is looked for.")],
+    picture: Annotated[
+        str, typer.Argument(metavar="PICTURE", help="What is looked for; with --groups the first of AMONG.")
+    ],
     among: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="AMONG...",
+            metavar="[AMONG]...",
             help="Pictures, folders, patterns, addresses, shards; or one table of features, .parquet or .npz, with "
             "its own model.",
         ),
-    ],
+    ] = None,
     model: Annotated[
         str, typer.Option(help="Whose features: a run folder, a .safetensors file, or a trunk: resnet50.")
     ] = "vgg16",
@@ -37,13 +39,17 @@ def similar(
     count: Annotated[int, typer.Option(help="How many to name, at most.")] = 10,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="A mirrored picture is as alike.")] = True,
     out: Annotated[Path | None, typer.Option(help="Also write a contact sheet, as a picture.")] = None,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Name groups of near copies among all pictures: cut, mirrored, recolored.")
+    ] = False,
     batch: Batch = 16,
     as_json: AsJson = False,
     device: Device = "auto",
 ) -> None:
     """Find the pictures most like one, by what a network's taps give for them.
 
-    A line for each, the likest first: its path, and how alike it is, 1 for the same picture and about 0 for another. A
+    A line for each, the likest first: its path, and how alike it is, 1 for the same picture and about 0 for another.
+    With --groups, a line for each group of pictures that show the same, whole or a part of it. A
     file that cannot be read is reported, the others are looked through, and the exit code is 2.
 
     \b
@@ -51,9 +57,12 @@ def similar(
       convolens similar photo.jpg holiday --out alike.jpg
       convolens features vgg16 holiday --tap conv4_3 --out holiday.parquet
       convolens similar photo.jpg holiday.parquet
+      convolens similar holiday --groups
     """
     import json
 
+    from convolens.errors import ArgumentError
+    from convolens.inference.near_copies import near_copies
     from convolens.inference.similar import similar as looked_for
     from convolens.loading import load
     from convolens.media.files import need_target
@@ -61,6 +70,11 @@ def similar(
     from convolens.trunks.registry import TRUNKS
     from convolens.trunks.registry import trunk as make_trunk
 
+    among = [picture, *(among or [])] if groups else among
+    if not among:
+        raise ArgumentError("among: need pictures to look through after the one that is looked for, or --groups")
+    if groups and out is not None:
+        raise ArgumentError("out: need a picture that is looked for, to draw what is like it, got --groups")
     with given(picture, *among):
         if out is not None:
             need_target(out)
@@ -70,6 +84,14 @@ def similar(
         if model == "vgg16" and tap is None and Path(among[0]).suffix.lower() not in (".parquet", ".npz"):
             tap = ["conv4_3"]  # whose features tell pictures apart best, see docs/similar-pictures.md
         sources: Any = among[0] if len(among) == 1 else among
+        if groups:
+            copies = near_copies(known, sources, taps=tap or None, flip=flip, batch=batch)
+            for sentence in copies.failed:
+                tell_failure(f"error: {sentence}")
+            answer(json.dumps(copies.groups, indent=2) if as_json else copies)
+            if copies.failed:
+                raise typer.Exit(2)
+            return
         found = looked_for(known, picture, sources, taps=tap or None, count=count, flip=flip, batch=batch)
         for sentence in found.failed:
             tell_failure(f"error: {sentence}")

@@ -135,7 +135,7 @@ def similar(
         8.0 * sum(table.taps[tap].size for tap in chosen), f"features of {len(table.paths):,} pictures",
         "look through fewer, or take a tap with fewer features",
     )  # fmt: skip
-    vectors, asked = _compared([table.taps[tap] for tap in chosen], queries)
+    vectors, asked = compared([table.taps[tap] for tap in chosen], queries)
     numbers, alike = nearest(asked, vectors, count)
     best = _merged(numbers.ravel(), alike.ravel(), count)
     return Similar(tuple(table.paths[at] for at, _ in best), tuple(score for _, score in best), wanted, tuple(failed))
@@ -184,7 +184,7 @@ def _queries(model: Any, picture: Picture, taps: Sequence[str], *, flip: bool) -
         return [maps[tap].float().mean(dim=(2, 3)).cpu().numpy() for tap in taps]
 
 
-def _compared(
+def compared(
     several: Iterable[NDArray[np.float32]], queries: Iterable[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Vectors of unit length of many pictures and of the queries, as the module says."""

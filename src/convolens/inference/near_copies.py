@@ -1,0 +1,136 @@
+"""Groups of near copies: the same photo, cut, mirrored, in other colors or in a smaller file.
+
+Taps' features name for each picture the ten that it is most like; thumbnails laid over one another say which of these
+are the same (`placed.py`). So a wall is not called a copy of another part of the wall, as features alone would.
+
+Cost: the features, products of all with all, and a few milliseconds for each pair that is looked at; memory: the
+features, and 4 kB a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolens.arrays import Real, as_flag, as_real, as_whole
+from convolens.errors import FileError, printable
+from convolens.inference.feature_rows import rows_of, trunk_of
+from convolens.inference.nearest import nearest
+from convolens.inference.placed import placed, thumbnail
+from convolens.inference.similar import compared
+from convolens.media.files import AnyPath
+from convolens.media.found_pictures import as_sources
+from convolens.media.picture_files import File, Outcome, count_pictures, find_pictures
+from convolens.models.inputs import running_on
+from convolens.progress import track
+
+NEAR = 0.85  # of the correlation, from which two pictures are one
+LOOKED_AT = 10  # the likest of each picture by features
+FEW = 40  # pictures, of which every pair is looked at
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """Groups of pictures that show the same.
+
+    Attributes:
+        groups: paths, in the order in which they were found; the largest group first.
+        failed: the sentences of pictures that could not be used.
+    """
+
+    groups: tuple[tuple[str, ...], ...]
+    failed: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __str__(self) -> str:
+        return "\n".join("  ".join(map(printable, group)) for group in self.groups) or "no near copies"
+
+
+def near_copies(
+    model: Any,
+    sources: AnyPath | Sequence[AnyPath],
+    *,
+    taps: Sequence[str] | str | None = None,
+    least: Real = NEAR,
+    flip: bool = True,
+    batch: int = 16,
+    progress: bool = True,
+    device: str = "auto",
+) -> NearCopies:
+    """Groups of pictures that show the same, whole or a part of it.
+
+    Args:
+        model: a classifier, localizer, detector or inspector, or a trunk, whose features name the likely ones.
+        sources: pictures: a folder, a pattern, an address, or several.
+        taps: of the trunk. None: the model's own, or a trunk's last.
+        least: from which correlation of the thumbnails' gray values, where one lies in the other, two are one.
+        flip: whether a mirrored picture is one too.
+        batch: pictures of one size that go through the network at once.
+        progress: shows a bar.
+        device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
+
+    Returns:
+        The groups, of two pictures or more; what is like two of a group joins it.
+
+    Raises:
+        ArgumentError: no such tap, what has no taps, or a correlation that is none.
+        FileError: nothing is there, or nothing that can be used.
+    """
+    batch, flip, progress = as_whole(batch, "batch", 1), as_flag(flip, "flip"), as_flag(progress, "progress")
+    least = float(as_real(least, "least", "a correlation above 0 and at most 1", lambda value: 0 < value <= 1))
+    listed = as_sources([sources] if isinstance(sources, str | PathLike) else sources)
+    trunk = trunk_of(model)
+    chosen = trunk.chosen(taps if taps is not None or model is trunk else tuple(model.taps))
+    without: list[Outcome[Any]] = []
+    files: dict[str, File] = {}
+
+    def remembered() -> Iterator[File]:
+        for file in track(find_pictures(listed), "pictures", count_pictures(listed, None, None), show=progress):
+            files[str(file)] = file
+            yield file
+
+    with running_on(model, device):
+        rows = list(rows_of(model, chosen, remembered(), batch, without))
+    failed = tuple(one.error for one in without)
+    if not rows:
+        raise FileError(
+            f"sources: need pictures that can be used, got none; {failed[0] if failed else 'none are there'}"
+        )
+    pooled = [np.array([values[at] for _, values in rows]) for at in range(len(chosen))]
+    vectors, _ = compared(pooled, [one[:1] for one in pooled])
+    names = [name for name, _ in rows]
+    small = [thumbnail(files[name]) for name in names]
+    pairs = (
+        (one, other)
+        for one, other in track(_likely(vectors), "likely pairs", None, show=progress)
+        if placed(small[one], small[other], flip=flip) >= least
+    )
+    groups = _joined(pairs, len(names))
+    return NearCopies(tuple(tuple(names[at] for at in group) for group in groups), failed)
+
+
+def _likely(vectors: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Pairs of pictures of which one is among the likest of the other, each once."""
+    found, _ = nearest(vectors, vectors, len(vectors) if len(vectors) <= FEW else LOOKED_AT + 1)
+    pairs = {(min(one, other), max(one, other)) for one, likest in enumerate(found.tolist()) for other in likest}
+    return sorted(pair for pair in pairs if pair[0] != pair[1])
+
+
+def _joined(pairs: Iterator[tuple[int, int]], count: int) -> list[list[int]]:
+    """Numbers that pairs connect, the largest group first."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = np.array(list(pairs), np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    return sorted((group.tolist() for group in groups if len(group) > 1), key=lambda group: (-len(group), group[0]))
