@@ -3,8 +3,8 @@
 `python -m benchmarks.near_copies [pairs] [search]`
 
 pairs: 80 squares of 96 pixels out of five of scikit-image's photos (grass, gravel, brick, astronaut, coffee); of every
-second one a copy that is cut to 70% of its area, mirrored, a fifth lighter or darker and kept as a JPEG of quality 40 is
-laid over it and over four others of its photo. search: one of 1,000,000 vectors of 512 numbers, exactly.
+second one a copy that is cut to 70% of its area, mirrored, a fifth lighter or darker and kept as a JPEG of quality 40
+is laid over it and over four others of its photo. search: one of 1,000,000 vectors of 512 numbers, exactly.
 """
 
 from __future__ import annotations
