@@ -58,6 +58,10 @@ class DtypeError(ConvolensError, TypeError):
     """An array or argument is of a kind that cannot be used."""
 
 
+class NothingFoundError(ArgumentError):
+    """What is to be undone does not show in this picture or sound, or nothing of it can be got back."""
+
+
 class BoundaryError(ArgumentError):
     """A boundary word that is not one of `numpy.pad`'s, or one that cannot be used here."""
 

@@ -62,6 +62,18 @@ def test_unblur_says_what_it_found_and_writes_the_picture_without_it(tmp_path, c
     np.testing.assert_array_equal(read_image(tmp_path / "crisp.png"), cl.unblur(soft, "disk"))
 
 
+def test_a_picture_of_which_nothing_comes_back_is_told_and_the_others_are_done(photo, tmp_path, capsys):
+    folder = tmp_path / "soft"
+    folder.mkdir()
+    write_image(folder / "flat.png", np.full((70, 70), 99, np.uint8))
+    write_image(folder / "photo.png", cl.blur(read_image(photo), 1))
+    options = ["--kernel", "gaussian:1", "--method", "wiener", "--noise", "0.3"]
+    assert cli.run(["unblur", str(folder), str(tmp_path / "crisp"), *options]) == 2
+    said = capsys.readouterr().err
+    assert f"skipped: {folder / 'flat.png'}: image: need detail" in said and "1 pictures, 1 skipped" in said
+    assert [one.name for one in (tmp_path / "crisp").iterdir()] == ["photo.png"]
+
+
 def test_sharpen_writes_the_sharpened_picture(photo, tmp_path):
     crisp = tmp_path / "crisp.png"
     assert cli.run(["sharpen", str(photo), str(crisp), "--sigma", "2", "--amount", "0.5", "--threshold", "3"]) == 0

@@ -185,3 +185,63 @@ def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, number):
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]
+
+
+@pytest.fixture
+def takes(tmp_path):
+    folder = tmp_path / "takes"
+    (folder / "second").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("a.wav", "second/b.flac"):
+        write_audio(folder / name, rng.uniform(-0.5, 0.5, (900, 1)), 8000)
+    (folder / "notes.txt").write_text("none")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["echo", "--delay", "0.05", "--weight", "0.5"],
+        ["unecho", "--delay", "0.05", "--weight", "0.5"],
+        ["filter", "lowpass", "--frequency", "1000"],
+        ["reverb", "room.wav"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_folder_of_sounds_goes_through_a_command(command, takes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_audio("room.wav", np.array([1.0, 0.0, 0.5]), 8000)
+    name, *rest = command
+    inner = [rest.pop(0)] if rest and not rest[0].startswith("--") else []
+    assert cli.run([name, "takes", *inner, "out", *rest]) == 0
+    for sound in ("a.wav", "second/b.flac"):
+        assert cli.run([name, f"takes/{sound}", *inner, "alone.wav", *rest]) == 0
+        np.testing.assert_allclose(read_audio(f"out/{sound}")[0], read_audio("alone.wav")[0], atol=2**-14)
+    assert sorted(one.name for one in (tmp_path / "out").rglob("*") if one.is_file()) == ["a.wav", "b.flac"]
+
+
+def test_a_sound_that_is_none_or_has_no_echoes_is_told_and_the_others_are_done(takes, tmp_path, capsys):
+    (takes / "0.wav").write_bytes(b"none")
+    out = tmp_path / "out"
+    assert cli.run(["echo", str(takes), str(out), "--delay", "0.05", "--weight", "0.5"]) == 2
+    said = capsys.readouterr().err
+    assert f"skipped: {takes / '0.wav'}" in said and "2 sounds, 1 skipped" in said
+    assert (out / "a.wav").exists() and (out / "second/b.flac").exists()
+    assert cli.run(["unecho", str(takes / "*.wav"), str(tmp_path / "clean")]) == 2
+    assert "a.wav: echoes" in (said := capsys.readouterr().err) or "a.wav: samples: need echoes" in said
+
+
+def test_many_sounds_are_not_drawn_nor_written_where_they_are(takes, tmp_path, capsys):
+    options = ["--delay", "0.05", "--weight", "0.5"]
+    assert cli.run(["echo", str(takes), str(tmp_path / "out"), *options, "--plot", str(tmp_path / "p.png")]) == 2
+    assert "plot: need one sound to draw" in capsys.readouterr().err
+    assert cli.run(["echo", str(takes), str(takes), *options]) == 2
+    assert "is the folder of the inputs, which are never overwritten" in capsys.readouterr().err
+
+
+def test_what_is_read_and_not_written_becomes_a_flac(takes, tmp_path):
+    from convolens.media.found_sounds import sound_results
+
+    (takes / "film.m4a").touch()
+    results = sound_results(takes, tmp_path / "out")
+    assert results[takes / "film.m4a"] == tmp_path / "out" / "film-m4a.flac"

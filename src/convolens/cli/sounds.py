@@ -1,4 +1,4 @@
-"""`convolens echo|reverb|unecho|filter`: sounds in, sounds out. Rate and encoding stay with the sound."""
+"""`convolens echo|reverb|unecho|filter`: sounds in, sounds out, one or many. Rate and encoding stay with each."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from convolens.cli.telling import tell, tell_written
+from convolens.cli.sound_runs import each, from_file_to_file
 
 Source = Annotated[
     Path,
     typer.Argument(
-        metavar="IN", help="A sound: WAV, FLAC, OGG, MP3; M4A and films by convolens[media]. Or the address of one."
+        metavar="IN",
+        help="A sound: WAV, FLAC, OGG, MP3; M4A and films by convolens[media]. A folder, 'takes/*.wav', an address.",
     ),
 ]
-Target = Annotated[Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format.")]
+Target = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Where to write; the suffix chooses the format. A folder for many.")
+]
 Normalize = Annotated[
     bool, typer.Option("--normalize", help="Scale the result so that its loudest sample just reaches full scale.")
 ]
@@ -63,6 +66,7 @@ def echo(
       convolens echo voice.wav cave.wav --delay 0.25 --weight 0.5 --delay 0.5 --weight 0.25
       convolens echo guitar.wav ping-pong.wav --delay 0.3 --weight 0.6,0 --delay 0.6 --weight 0,0.5 --feedback 0.4
       convolens echo concert.flac hall.flac --delay 0.08 --weight 0.7 --normalize
+      convolens echo takes far-away --delay 0.3 --weight 0.4
     """
     from functools import partial
 
@@ -72,16 +76,20 @@ def echo(
     weights = _weights(weight)
     options: dict[str, Any] = {"dry": dry, "feedback": feedback, "sub_sample": sub_sample}
     taps = echo_taps(48000, delay, weights, **options)  # refuses nonsense before a file is opened
-    _from_file_to_file(
-        source,
-        target,
-        partial(echo_stream, delays=delay, weights=weights, **options),
-        longer=lambda rate: echo_taps(rate, delay, weights, **options).tail,
-        channels=taps.channels,
-        normalize=normalize,
-        limit=limit,
-        plot=plot,
-    )
+
+    def one(sound: Path, result: Path) -> None:
+        from_file_to_file(
+            sound,
+            result,
+            partial(echo_stream, delays=delay, weights=weights, **options),
+            longer=lambda rate: echo_taps(rate, delay, weights, **options).tail,
+            channels=taps.channels,
+            normalize=normalize,
+            limit=limit,
+            plot=plot,
+        )
+
+    each(source, target, one, plot)
 
 
 def reverb(
@@ -118,16 +126,19 @@ def reverb(
     def change(blocks: Any, rate: int) -> Any:
         return reverb_stream(blocks, room, dry=dry, wet=wet, rate=rate, impulse_rate=room_rate, pre_delay=pre_delay)
 
-    _from_file_to_file(
-        source,
-        target,
-        change,
-        longer=lambda rate: round(pre_delay * rate) + -(-len(room) * rate // room_rate),
-        channels=partial(channels_after, of_impulse=1 if room.ndim == 1 else room.shape[1]),
-        normalize=normalize,
-        limit=limit,
-        plot=plot,
-    )
+    def one(sound: Path, result: Path) -> None:
+        from_file_to_file(
+            sound,
+            result,
+            change,
+            longer=lambda rate: round(pre_delay * rate) + -(-len(room) * rate // room_rate),
+            channels=partial(channels_after, of_impulse=1 if room.ndim == 1 else room.shape[1]),
+            normalize=normalize,
+            limit=limit,
+            plot=plot,
+        )
+
+    each(source, target, one, plot)
 
 
 def unecho(
@@ -151,28 +162,32 @@ def unecho(
     \b
     Examples:
       convolens unecho stairwell.wav clean.wav
+      convolens unecho 'lectures/*.flac' clean
       convolens unecho hall.wav clean.wav --delay 0.3 --weight 0.5 --plot clean.png
     """
     from convolens.effects.sounds.echo_search import find_echoes
     from convolens.effects.sounds.unecho import change_for
     from convolens.media.audio import read_audio
 
-    found = (tuple(delay or ()), tuple(weight or ()))
-    if not (delay or weight):
-        recording, rate = read_audio(source, seconds=60)
-        compared = _reference_at(rate, reference) if reference else None
-        found = find_echoes(recording, rate, reference=compared)
-        typer.echo("found " + ", ".join(f"{d:.4f} s × {w:.3f}" for d, w in zip(*found, strict=True)))
-    _from_file_to_file(
-        source,
-        target,
-        change_for(*found, regularization=regularization),
-        longer=lambda rate: 0,
-        channels=lambda has: has,
-        normalize=False,
-        limit=False,
-        plot=plot,
-    )
+    def one(sound: Path, result: Path) -> None:
+        found = (tuple(delay or ()), tuple(weight or ()))
+        if not (delay or weight):
+            recording, rate = read_audio(sound, seconds=60)
+            compared = _reference_at(rate, reference) if reference else None
+            found = find_echoes(recording, rate, reference=compared)
+            typer.echo("found " + ", ".join(f"{d:.4f} s × {w:.3f}" for d, w in zip(*found, strict=True)))
+        from_file_to_file(
+            sound,
+            result,
+            change_for(*found, regularization=regularization),
+            longer=lambda rate: 0,
+            channels=lambda has: has,
+            normalize=False,
+            limit=False,
+            plot=plot,
+        )
+
+    each(source, target, one, plot)
 
 
 def filter_sound(
@@ -214,16 +229,19 @@ def filter_sound(
     def change(blocks: Any, rate: int) -> Any:
         return filter_stream(blocks, filter_weights(kind, frequency, rate, width, gain))
 
-    _from_file_to_file(
-        source,
-        target,
-        change,
-        longer=lambda rate: 0,
-        channels=lambda has: has,
-        normalize=normalize,
-        limit=limit,
-        plot=plot,
-    )
+    def one(sound: Path, result: Path) -> None:
+        from_file_to_file(
+            sound,
+            result,
+            change,
+            longer=lambda rate: 0,
+            channels=lambda has: has,
+            normalize=normalize,
+            limit=limit,
+            plot=plot,
+        )
+
+    each(source, target, one, plot)
 
 
 def _reference_at(rate: int, reference: Path) -> Any:
@@ -248,43 +266,3 @@ def _weights(words: list[str]) -> Any:
     if len({len(row) for row in rows}) > 1:
         raise ArgumentError("weight: need as many channels in each, got some with more and some with fewer")
     return [row[0] for row in rows] if rows and len(rows[0]) == 1 else rows
-
-
-def _from_file_to_file(
-    source: Path, target: Path, change: Any, *, longer: Any, channels: Any,
-    normalize: bool, limit: bool, plot: Path | None,
-) -> None:  # fmt: skip
-    """Streams a sound through a change, with a progress bar, and says what the format could not hold."""
-    from convolens.effects.sounds.files import change_sound_file
-    from convolens.media.audio_reading import audio_length, reading
-    from convolens.media.outline import Outline
-    from convolens.progress import watching
-    from convolens.sources.copies import brought_here
-
-    watched = {"before": Outline(), "after": Outline()} if plot else {}
-    watchers: dict[str, Any] = {name: made.add for name, made in watched.items()}
-    with brought_here(source, "a sound") as file:
-        with reading(file) as sound:
-            rate, _ = sound.samplerate, channels(sound.channels)  # refuses nonsense before anything is drawn or written
-        length = audio_length(file) * (2 if normalize else 1)
-        with watching(target.name, length, counted=False) as work:
-            written = change_sound_file(
-                file, target, change, longer=longer, channels=channels, normalize=normalize, limit=limit,
-                progress=work.advance, **watchers,
-            )  # fmt: skip
-    tell_written(target)
-    if plot:
-        _draw(plot, watched, rate)
-        tell_written(plot)
-    if written.clipped:
-        tell(
-            f"warning: {target}: {written.clipped} samples were louder than the format can hold and were clipped, "
-            f"the loudest {written.peak:.3g} times full scale; --normalize or --limit keep them whole"
-        )
-
-
-def _draw(plot: Path, outlines: Any, rate: int) -> None:
-    from convolens.media.draw import sounds
-    from convolens.media.images import write_image
-
-    write_image(plot, sounds(list(outlines.items()), rate))

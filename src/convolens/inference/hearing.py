@@ -11,47 +11,24 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
 from convolens.arrays import Real
-from convolens.effects.sounds.heard import is_sound
-from convolens.errors import ArgumentError, FileError
+from convolens.errors import ArgumentError
 from convolens.explanation import SoundExplanation, explain
 from convolens.features.listening import Listened, listen
 from convolens.media.files import AnyPath, make_folder, writing
+from convolens.media.found_sounds import find_sounds
 from convolens.media.images import write_image
 from convolens.media.inputs import given
-from convolens.media.kernels import SOUNDS
 from convolens.media.one_writer import only_writer
-from convolens.media.picture_files import Outcome, ResultPaths, attempt, files_below, is_picture
+from convolens.media.picture_files import Outcome, ResultPaths, attempt, is_picture
 from convolens.media.result_folders import PREDICTIONS
 from convolens.models.inputs import evaluating
 from convolens.progress import watching
 
 EVENTS, LABELS = "events.csv", "labels"
-
-
-def find_sounds(sources: Sequence[AnyPath]) -> list[Path]:
-    """The sound files that are meant: files as they are, folders with all below, patterns.
-
-    Raises:
-        FileError: a source without sounds.
-    """
-    found = []
-    for source in sources:
-        path, name = Path(source), str(source)
-        if path.is_dir():
-            here = [Path(one) for one in files_below(path) if is_sound(one)]
-        elif not path.exists() and has_magic(name):
-            here = [Path(one) for one in sorted(glob(name, recursive=True)) if is_sound(one)]  # noqa: PTH207
-        else:
-            here = [path]
-        if not here:
-            raise FileError(f"{source}: need sounds ({' '.join(SOUNDS[:6])} …), found none")
-        found += here
-    return found
 
 
 def heard_in(

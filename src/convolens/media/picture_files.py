@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
-from convolens.errors import DtypeError, FileError, MemoryRefused, ShapeError, printable
+from convolens.errors import DtypeError, FileError, MemoryRefused, NothingFoundError, ShapeError, printable
 from convolens.media.folders import files_below as files_below
 from convolens.media.folders import is_closed_folder as is_closed_folder
 from convolens.media.folders import is_left_out as is_left_out
@@ -54,7 +54,7 @@ def attempt(path: File, work: Callable[[], Result]) -> Outcome[Result]:
     """Does the work of one file of many: one that cannot be read or used is an outcome, and the others are done."""
     try:
         return Outcome(path, work())
-    except (FileError, ShapeError, DtypeError, MemoryRefused) as error:
+    except (FileError, ShapeError, DtypeError, MemoryRefused, NothingFoundError) as error:
         return failed(path, error)
     except OSError as error:  # what the file system said, where nothing nearer the user worded it
         return Outcome(path, error=f"{path}: {error.strerror or error}")

@@ -26,7 +26,7 @@ from convolens.arrays import as_array
 from convolens.convolution.named import NamedKernel
 from convolens.effects.kernels import kernel
 from convolens.effects.pictures.picture import check_picture
-from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.errors import ArgumentError, NothingFoundError, ShapeError, need_one_of
 
 KINDS = ("gaussian", "disk", "motion")
 TILE = 128
@@ -65,9 +65,9 @@ def find_blur(image: Num[Any, "height width ..."], kind: str | None = None) -> B
             direction in degrees, counterclockwise from the right); the likeliest of them by default.
 
     Raises:
-        ArgumentError: no blur shows that is wider than a pixel (sigma 0.8, a radius of 1.4, a length of 4) and at most
-            12, 20, 40; or parts of the spectrum contradict one another, as in pictures of writing.
-            Or NaN or infinities.
+        NothingFoundError: no blur shows that is wider than a pixel (sigma 0.8, a radius of 1.4, a length of 4) and at
+            most 12, 20, 40; or parts of the spectrum contradict one another, as in pictures of writing.
+        ArgumentError: NaN or infinities.
         ShapeError: not a picture, or a small one.
 
     >>> photo = np.random.default_rng(0).standard_normal((256, 256)).cumsum(0).cumsum(1)
@@ -84,13 +84,13 @@ def find_blur(image: Num[Any, "height width ..."], kind: str | None = None) -> B
     need_finite(picture)
     spectrum = _Spectrum(_gray(picture))
     if not spectrum.power.any():
-        raise ArgumentError("image: need detail to find a blur in, got one color")
+        raise NothingFoundError("image: need detail to find a blur in, got one color")
     spectrum.power = np.maximum(spectrum.power, spectrum.power.max() * _ROUNDING)
     none = spectrum.misfit(None)
     found = [_likeliest(spectrum, one) for one in ((kind,) if kind else KINDS)]
     misfit, best = min(found, key=lambda one: one[0])
     if not none - misfit > _MIN_GAIN:
-        raise ArgumentError(
+        raise NothingFoundError(
             "image: need a blur that shows in its spectrum, found none wider than a pixel; "
             "give the kernel, as cl.kernel('disk', 4), where you know it"
         )
@@ -157,7 +157,7 @@ def _check_agreement(spectrum: _Spectrum, found: Blur) -> None:
     """Refuses a width at the end of those looked for, or one that parts of the spectrum do not agree on."""
     low, high, _ = _RANGES[found.kind]
     if not low * 1.02 < found.size < high / 1.02:
-        raise ArgumentError(
+        raise NothingFoundError(
             f"image: need a blur of {low:g} to {high:g} pixels to find it, found none there; give the kernel, "
             f"as cl.kernel({found.kind!r}, …), where you know it"
         )
@@ -166,7 +166,7 @@ def _check_agreement(spectrum: _Spectrum, found: Blur) -> None:
         return
     least = spectrum.misfit(found)
     if min(spectrum.misfit(found._replace(size=found.size * off)) for off in (0.85, 1.15)) - least < _MIN_GAIN:
-        raise ArgumentError(
+        raise NothingFoundError(
             f"image: need a spectrum with the zeros of the blur to find how wide it is, found none that tell "
             f"a {found} from others; give the kernel where you know it"
         )
@@ -180,7 +180,7 @@ def _check_parts(spectrum: _Spectrum, found: Blur) -> None:
         for part in spectrum.quarters()
     ]
     if max(sizes) > _MAX_SPREAD * min(sizes):
-        raise ArgumentError(
+        raise NothingFoundError(
             f"image: need a spectrum that says how wide the blur is, got widths from {min(sizes):.2f} to "
             f"{max(sizes):.2f} by parts of it; give the kernel where you know it"
         )

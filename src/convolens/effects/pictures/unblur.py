@@ -22,7 +22,7 @@ from convolens.effects.pictures.blur import check_kept
 from convolens.effects.pictures.blur_search import KINDS, TILE, find_blur, mean_power, need_finite
 from convolens.effects.pictures.deconvolution import by_total_variation, by_wiener, place, transfer
 from convolens.effects.pictures.picture import as_exact_floats, check_picture, in_dtype_of
-from convolens.errors import ArgumentError, BoundaryError, DtypeError, ShapeError, need_one_of
+from convolens.errors import ArgumentError, BoundaryError, DtypeError, NothingFoundError, ShapeError, need_one_of
 from convolens.memory import need_memory
 
 METHODS = {"tv": by_total_variation, "wiener": by_wiener}
@@ -63,8 +63,8 @@ def unblur(
         The image's shape and dtype. Integers are rounded and clipped; floats are not.
 
     Raises:
-        ArgumentError: no blur found, or nothing of it can be got back: noise covers all that the kernel left; weights
-            that sum to 0; a negative noise; NaN or infinities.
+        NothingFoundError: no blur found, or nothing of it can be got back: noise covers all that the kernel left.
+        ArgumentError: weights that sum to 0; a negative noise; NaN or infinities.
         ShapeError: not a picture, or smaller than the kernel; a kernel that has not two axes.
         DtypeError: a tensor, or not one of the dtypes.
         MemoryRefused: the picture needs more than the budget.
@@ -164,7 +164,7 @@ def _check_regained(floats: NDArray[Any], weights: NDArray[np.float64], noise: f
         power = (np.roll(power, 1, axis) + power + np.roll(power, -1, axis)) / 3
     share = float(((seen < _HELD_BACK**2) & (power > _CLEAR * noise**2)).mean())
     if share < _MIN_REGAINED:
-        raise ArgumentError(
+        raise NothingFoundError(
             f"image: need detail that the blur left above the noise (of {noise:.3g}), found it at {share:.2%} of the "
             "frequencies that it weakened: nothing can be got back"
         )

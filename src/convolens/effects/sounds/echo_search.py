@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_real
 from convolens.effects.sounds.sound import as_rate, check_array
-from convolens.errors import ArgumentError, ShapeError
+from convolens.errors import NothingFoundError, ShapeError
 
 Signal = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ def find_echoes(
     last = min(longest * rate, recording.shape[1] // 2 - 1)  # not rounded before: it may be more than a number holds
     lags = range(max(1, round(min(shortest * rate, last + 1))), round(last) + 1)
     if len(lags) == 0:
-        raise ArgumentError(
+        raise NothingFoundError(
             f"samples: need more than {2 * shortest:g} seconds to find echoes in, got {len(samples) / rate:g}"
         )
     if reference is not None:
@@ -100,7 +100,7 @@ def find_echoes(
         at, weights = _refined(recording, at, weights)
     order = np.argsort(-np.abs(weights), kind="stable")
     if len(order) == 0:
-        raise ArgumentError(
+        raise NothingFoundError(
             "samples: need echoes that stand out, found none; give a reference, or the delays and weights"
         )
     return Echoes(tuple(at[i] / rate for i in order), tuple(float(weights[i]) for i in order))

@@ -20,7 +20,7 @@ from convolens.effects.sounds.hearing import Hearing, mono
 from convolens.errors import FormatError
 from convolens.media.audio_reading import audio_length, reading, sound_blocks
 from convolens.media.files import AnyPath
-from convolens.media.kernels import SOUNDS
+from convolens.media.found_sounds import is_sound as is_sound
 from convolens.media.notes import note
 from convolens.memory import need_memory
 from convolens.sources import Stored
@@ -28,11 +28,6 @@ from convolens.sources import Stored
 KEPT_BYTES = 256 << 20  # of pictures of recordings whose parts are asked for: eleven hours
 LEAST = 8  # of what the network takes at once, the fraction that a sound must last
 _REPLACED = 0.5  # of a rate's half; files with less are told
-
-
-def is_sound(name: object) -> bool:
-    """Whether a file's name ends as a sound's does."""
-    return str(name).lower().endswith(SOUNDS)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -20,7 +20,7 @@ from convolens.arrays import Real, as_real
 from convolens.effects.sounds.echo_search import find_echoes, response
 from convolens.effects.sounds.echo_taps import echo_taps
 from convolens.effects.sounds.sound import check_array
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, NothingFoundError
 
 _MIN_RESPONSE = 0.02  # |H| at its lowest: noise at that frequency is amplified by 34 dB
 _MAX_REGULARIZATION = 1e6  # whose square is far above any response
@@ -136,7 +136,7 @@ def _check_invertible(at: NDArray[np.int64], weights: NDArray[np.float64], rate:
     left = np.abs(response(at.tolist(), weights, size))
     lowest = int(left.argmin())
     if left[lowest] < _MIN_RESPONSE:
-        raise ArgumentError(
+        raise NothingFoundError(
             f"echoes: need some of every pitch left to bring back, but at {lowest * float(rate) / size:.0f} Hz these "
             f"leave {left[lowest]:.3g} of the sound; with a regularization (0.05, say) such pitches are given up"
         )
