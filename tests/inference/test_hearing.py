@@ -43,6 +43,7 @@ def test_events_begin_and_end_where_the_sounds_do(model: Classifier, tmp_path: P
     found = cl.listen(model, recording(tmp_path / "a.wav", times), threshold=0)
     events = [one for one in found.events if one.end - one.start < 0.32]  # with a threshold of 0 all else is named, too
     assert found.seconds == pytest.approx(60, abs=0.02)
+    assert all(0 <= one.start < one.end <= found.seconds for one in found.events)
     assert len(events) == len(times)
     for event, at in zip(events, times, strict=True):
         assert event.start == pytest.approx(at, abs=0.03)
@@ -81,6 +82,15 @@ def test_what_rises_is_named_by_the_window_around_it_and_not_twice() -> None:
     assert list(listening._events(likely, centers, [(196, 208)], 32, 0.5, False)) == [(0, 196, 208, pytest.approx(0.8))]
     both = np.full((2, 50), 0.7, np.float32)
     assert [one[0] for one in listening._events(both, centers, [(196, 208)], 400, 0.5, True)][:2] == [0, 1]
+
+
+def test_what_rises_for_longer_than_two_windows_is_named_by_those_in_it() -> None:
+    likely = np.full((2, 50), 0.1, np.float32)
+    likely[0, 10:20], likely[1, 20:30] = 0.9, 0.9
+    found = list(listening._events(likely, np.arange(50) * 8.0, [(80, 240)], 32, 0.5, False))
+    assert [(label, first, last) for label, first, last, _ in found] == [(0, 76.0, 156.0), (1, 156.0, 236.0)]
+    first, *_ = listening._events(likely, np.arange(50) * 8.0, [(80, 140)], 32, 0.5, False)
+    assert first[:3] == (0, 80, 140)
 
 
 def test_lines_rows_and_labels_are_written_and_a_bad_file_is_told(model: Classifier, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
+from convolens.evaluation.events import event_scores
 from convolens.evaluation.familiar import measure_familiar, need_familiarity
 from convolens.evaluation.in_parts import ByCluster, InParts, by_processes
 from convolens.evaluation.localize import locate_all
@@ -41,6 +42,7 @@ from convolens.exported import (
     ExportedLocalizer,
     ExportedModel,
 )
+from convolens.features.listening import hears
 from convolens.media.files import AnyPath, need_target
 from convolens.media.inputs import reads
 from convolens.models.classify import Classifier
@@ -106,8 +108,9 @@ def evaluate(
         A dict of plain numbers with a `summary()`, a `plot()` and a look in a notebook; `save` writes its page, the
         numbers or the plot later.
         For a classifier `count top1 top5 macro_f1 ece per_class confusion`, or, where a picture may show several
-        classes, `count mean_ap macro_f1 exact per_class`, as in `convolens.evaluation.metrics`, and with `unfamiliar`
-        those of `convolens.evaluation.familiar`; for a localizer the
+        classes, `count mean_ap macro_f1 exact per_class`, of parts of recordings also `event_f1 event_precision
+        event_recall` of listening to all of them, within 50 ms, as in `convolens.evaluation.metrics`, and with
+        `unfamiliar` those of `convolens.evaluation.familiar`; for a localizer the
         figures of `convolens.evaluation.localize`; for a detector those of `convolens.evaluation.detect`, for an
         inspector those of `convolens.evaluation.unusual`. And `skipped`: files that could not be used, path and reason.
 
@@ -205,6 +208,8 @@ def _classifier(
         model, data.examples, batch=batch, source=data.root, progress=progress, in_parts=in_parts
     )
     found = metrics_of(model, scores, used)
+    if hears(model):
+        found = found.having(**event_scores(model, data.examples, skipped))
 
     def parts() -> list[Part]:
         if model.multi_label:

@@ -23,6 +23,11 @@ FAMILIAR = (  # where pictures of other things were given too
     Metric("familiar_fpr95", "FPR at 95%", "of others are as familiar as 95% of the classes' pictures", percent=True),
     Metric("false_alarms", "false alarms", "of the classes' pictures are called unknown at 1%", percent=True),
 )
+HEARD = (  # where the data are parts of recordings, which are listened to as wholes, too
+    Metric("event_f1", "event F1", "F1 of events of the right class that begin within 50 ms"),
+    Metric("event_precision", "event precision", "of the events that were heard are right", percent=True),
+    Metric("event_recall", "event recall", "of the events that are known were heard", percent=True),
+)
 MACRO_F1 = Metric("macro_f1", "macro-F1", "macro-F1: precision and recall, each class counting alike")
 
 
@@ -35,6 +40,7 @@ class ClassifierEvaluation(Evaluation):
         MACRO_F1,
         Metric("ece", "calibration error", "calibration error: how far confidence is from accuracy"),
         *FAMILIAR,
+        *HEARD,
     )
     columns = ("precision", "recall", "f1")
 
@@ -56,6 +62,7 @@ class MultiLabelEvaluation(Evaluation):
         MACRO_F1,
         Metric("exact", "all classes right", "of pictures have every class right", percent=True),
         *FAMILIAR,
+        *HEARD,
     )
     columns = ("ap", "precision", "recall", "f1")
 

@@ -24,10 +24,12 @@ from convolens.effects.sounds.hearing import Hearing, background
 from convolens.errors import ArgumentError, FormatError
 from convolens.features.convolutionalize import Scanner, convolutionalize
 from convolens.media.files import AnyPath
+from convolens.models.inputs import evaluating
 
 BLOCK = 2048  # columns at a time, 20 s: of a longer block the maps no longer stay in the caches
 RISES = 1.0  # levels (0.4 dB) above a band's background, on average over the bands, that a sound rises at least
 DEVIATIONS = 6.0  # of what steady noise does, that it rises besides
+LONGEST = 2  # widths of a window: what rises for longer is named by all windows in it
 GAP, LEAST = 0.15, 0.05  # seconds: a sound goes on behind a shorter gap, and lasts longer
 
 
@@ -92,7 +94,8 @@ def listen(model: Any, path: AnyPath, *, threshold: Real = 0.5) -> Listened:
     hearing: Hearing = model.preprocessing.sound
     scanner = convolutionalize(model, (hearing.bands, hearing.columns))
     track = _Track(hearing)
-    windows = list(_windows(model, scanner, track.through(pictures_of(path, hearing))))
+    with evaluating(model):
+        windows = list(_windows(model, scanner, track.through(pictures_of(path, hearing))))
     if track.columns <= hearing.columns // 8:
         need = f"need a sound of more than {hearing.seconds / 8:.2g} s"
         raise FormatError(f"{path}: {need}, got {hearing.time_of(track.columns):.2g} s")
@@ -109,7 +112,12 @@ def listen(model: Any, path: AnyPath, *, threshold: Real = 0.5) -> Listened:
     return Listened(
         hearing.time_of(track.columns),
         tuple(
-            Event(model.class_names[label], max(0.0, hearing.time_of(first)), hearing.time_of(last), sure)
+            Event(
+                model.class_names[label],
+                hearing.time_of(max(0, first)),
+                hearing.time_of(min(last, track.columns)),
+                sure,
+            )
             for label, first, last, sure in events
         ),
         tuple(model.class_names[at] for at in order),
@@ -214,7 +222,7 @@ def _events(
     """
     free = np.ones(len(centers), bool)
     for first, last in segments:
-        if last - first > width:
+        if last - first > LONGEST * width:
             continue
         at = int(abs(centers - (first + last) / 2).argmin())
         free &= (centers < first - width / 2) | (centers > last + width / 2)
