@@ -51,7 +51,7 @@ def describe(
         DataError: there is none.
         MemoryRefused: they are more than the budget of memory.
     """
-    features: list[Tensor] = []
+    features: Tensor | None = None  # in one place from the beginning: pieces would be there twice when put together
     used: list[Example] = []
     skipped: list[Skipped] = []
     with torch.inference_mode():
@@ -60,16 +60,17 @@ def describe(
         ):
             maps = model.trunk(one, taps=model.taps)
             parts = [part for tap in model.taps for part in mean_and_spread(maps[tap])]
-            if not features:
+            if features is None:
                 count = sum(part.shape[1] for part in parts)
                 need_memory(8.0 * len(data) * count, f"{data.root}: features of {len(data):,} pictures",
                             "take a tap with fewer features")  # fmt: skip
-            features.append(torch.cat(parts, dim=1).float().cpu())
+                features = torch.empty(len(data), count)
+            features[len(used) : len(used) + len(examples)] = torch.cat(parts, dim=1)
             used += examples
     skipped = [*data.skipped, *skipped]
-    if not features:
+    if features is None:
         raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
-    return torch.cat(features), used, skipped
+    return features[: len(used)], used, skipped
 
 
 def mean_and_spread(
