@@ -147,3 +147,14 @@ def test_what_is_no_picture_is_refused():
         cl.resize(np.zeros((3, 3), np.int64), 2)
     with pytest.raises(DtypeError, match=r"^image: need a NumPy array for linear light"):
         cl.resize(torch.zeros(3, 3), 2, linear_light=True)
+
+
+@pytest.mark.parametrize("size", [(112, 150), (37, 50), (400, 500)])
+@pytest.mark.parametrize(("theirs", "ours"), [("bilinear", "linear"), ("bicubic", "cubic")])
+def test_networks_are_given_the_same_picture_but_for_the_rounding_of_places(theirs, ours, size):
+    # `Preprocessing` resizes by torch, whose places of pixels are rounded to float32.
+    picture = RNG.random((301, 403, 3), dtype=np.float32)
+    batch = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    expected = torch.nn.functional.interpolate(batch, size, mode=theirs, align_corners=False, antialias=True)
+    found = cl.resize(picture, size, interpolation=ours)
+    np.testing.assert_allclose(found, expected[0].permute(1, 2, 0).numpy(), atol=5e-5)
