@@ -7,6 +7,9 @@
     python -m benchmarks.digits_heard recording /tmp/digits
     python -m benchmarks.digits_heard listen /tmp/digits
     python -m benchmarks.digits_heard point /tmp/digits
+    apt-get install asterisk-core-sounds-en-wav
+    python -m benchmarks.digits_heard real /tmp/digits
+    convolens evaluate /tmp/digits/run /tmp/digits/real
 
 30 voices, each a man's, woman's or other variant of an accent; 25 to train on, 5 never trained on. Each says each digit
 at three speeds and two pitches. The unheard ones are measured clean and, in `unheard_noisy`, in noise of 10 to 25 dB.
@@ -150,5 +153,15 @@ def point(folder: Path, seconds: float = 3.0) -> None:
           f"network takes at once hits {shares / len(files):.1%}")  # fmt: skip
 
 
+def real(folder: Path) -> None:
+    """The ten digits of Asterisk's prompts, a person's voice at 8 kHz, as a folder for each."""
+    for number, word in enumerate(WORDS):
+        (folder / "real" / word).mkdir(parents=True, exist_ok=True)
+        source = Path("/usr/share/asterisk/sounds/en_US_f_Allison/digits") / f"{number}.wav"
+        (folder / "real" / word / source.name).write_bytes(source.read_bytes())
+
+
 if __name__ == "__main__":
-    {"make": make, "recording": recording, "listen": listen, "point": point}[sys.argv[1]](Path(sys.argv[2]))
+    {"make": make, "recording": recording, "listen": listen, "point": point, "real": real}[sys.argv[1]](
+        Path(sys.argv[2])
+    )
