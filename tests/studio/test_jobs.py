@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import pytest
 
 from convolens.errors import ArgumentError
 from convolens.studio.database import Database
+from convolens.studio.jobs import process
 from convolens.studio.jobs.outcome import outcome, reason
 from convolens.studio.jobs.progress import progress_of, verdict_of
 from convolens.studio.jobs.queue import Queue
-from convolens.studio.jobs.worker import PID
+from convolens.studio.jobs.worker import ALIVE, PID
 
 
 def until(wanted, seconds=60):
@@ -108,6 +111,16 @@ def test_a_training_is_stopped_and_resumed(queue, project):
         until(lambda: any(one["event"] == "resumed" for one in progress_of("", out).events))
         queue.stop(resumed)
         assert over(queue, resumed).state == "stopped"
+
+
+def test_a_number_that_is_another_processs_by_now_is_left_alone(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
+        (tmp_path / PID).write_text(str(other.pid))
+        (tmp_path / ALIVE).touch()  # that nobody holds any more
+        process.tell_to_stop(tmp_path)
+        time.sleep(0.5)
+        assert other.poll() is None
+        other.kill()
 
 
 @pytest.mark.parametrize(

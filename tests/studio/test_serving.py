@@ -12,7 +12,12 @@ from starlette.testclient import TestClient
 
 from convolens.errors import ArgumentError
 from convolens.studio import serving
+from convolens.studio.gallery import decisions
+from convolens.studio.gallery.changes import changes_file
+from convolens.studio.gallery.listing import page_of
+from convolens.studio.gallery.view import View
 from convolens.studio.security import Guard
+from tests.studio.gallery_data import looked_through
 
 
 def command(folder, *more):
@@ -61,3 +66,20 @@ def test_a_studio_starts_without_torch_and_scipy():
 def test_one_that_listens_everywhere_answers_to_numbers_and_to_no_other_name(host, status):
     client = TestClient(Guard(lambda *_: None, "token", "0.0.0.0", 8080))
     assert client.get("/", headers={"host": host}).status_code == status
+
+
+def test_an_address_that_is_none_says_so_and_leads_back(client):
+    answer = client.get("/nowhere/at-all", headers={"accept": "text/html"})
+    assert answer.status_code == 404 and "There is no page /nowhere/at-all here." in answer.text
+    assert '<a href="/">To the beginning</a>' in answer.text
+
+
+def test_decisions_are_written_when_the_studio_ends(app, project, monkeypatch):
+    monkeypatch.setattr("convolens.studio.gallery.changes.SOON", 3600)
+    with TestClient(app):
+        data = looked_through(app.state.database, project.folder / "photos")
+        [first, *_] = page_of(app.state.database, View(data.id), data.classes).pictures
+        decisions.set_aside(app.state.database, data, first.id)
+        app.state.changes.note(data)
+        assert not changes_file(project.home, data).exists()
+    assert "set aside" in changes_file(project.home, data).read_text()

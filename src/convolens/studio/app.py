@@ -101,6 +101,8 @@ async def _misunderstood(request: Request, error: Exception) -> Response:
 async def _missing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = str(error.detail)
+    if (error.status_code, said) == (404, "Not Found"):  # Starlette's words where there is no such route
+        said = f"There is no page {request.url.path} here."
     return _problem(request, next((words for begin, words in TOO_MANY.items() if said.startswith(begin)), said),
                     error.status_code)  # fmt: skip
 
