@@ -5,8 +5,10 @@ import shlex
 from contextlib import chdir
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import convolens as cl
 from convolens.cli import run
 from convolens.media.images import write_image
 from convolens.tour import SECTIONS
@@ -42,6 +44,19 @@ def write_of_ones_own(pixels):
         write_image(f"good/{at}.png", crop)
     write_image("photo.jpg", pixels[:64, :64])
     write_image("part.png", pixels[9:73, 9:73])
+    for label, pitch in (("crow", 400), ("owl", 1200)):
+        Path("birds", label).mkdir(parents=True)
+        for at in range(6):
+            cl.write_audio(f"birds/{label}/{at}.wav", call(pitch + 20 * at), 8000)
+    cl.write_audio("unknown.wav", call(410), 8000)
+    cl.write_audio("monday.flac", np.tile(call(1250), 4), 8000)
+
+
+def call(pitch):
+    """Half a second at 8 kHz, of which a part sounds."""
+    samples = 0.001 * np.random.default_rng(pitch).normal(size=4000)
+    samples[1000:2500] += 0.3 * np.sin(2 * np.pi * pitch * np.arange(1500) / 8000)
+    return samples.astype(np.float32)
 
 
 def blocks(page, language):

@@ -97,7 +97,7 @@ def explain(
     options = {"target": target, "against": against, "counterfactual": counterfactual, "taps": tap}
     smoothing = {"relu_weights": relu_weights, "flip": flip, "noise_samples": noise_samples, "seed": seed}
     loaded, methods = load(model, device=device), method or ["auto"]
-    from convolens.features.listening import hears
+    from convolens.effects.sounds.hearing import hears
 
     if hears(loaded):
         from convolens.cli.hearing import explain_sounds

@@ -137,7 +137,7 @@ def predict(
     if cluster is not None and out is None:
         raise ArgumentError("cluster: need --out too, which its workers write into")
     loaded: Any = load(model, device=device if cluster is None else "cpu")  # workers choose theirs
-    from convolens.features.listening import hears
+    from convolens.effects.sounds.hearing import hears
 
     if hears(loaded):
         from convolens.cli.hearing import predict_sounds

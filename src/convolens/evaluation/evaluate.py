@@ -16,6 +16,7 @@ from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
 from convolens.data.inspection import read_inspected
 from convolens.distributed import joined, leads, started_by_torchrun
+from convolens.effects.sounds.hearing import hears
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
@@ -42,7 +43,6 @@ from convolens.exported import (
     ExportedLocalizer,
     ExportedModel,
 )
-from convolens.features.listening import hears
 from convolens.media.files import AnyPath, need_target
 from convolens.media.inputs import reads
 from convolens.models.classify import Classifier

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_real
 from convolens.effects.sounds.heard import pictures_of
-from convolens.effects.sounds.hearing import Hearing, background
+from convolens.effects.sounds.hearing import Hearing, background, hears
 from convolens.errors import ArgumentError, FormatError
 from convolens.features.convolutionalize import Scanner, convolutionalize
 from convolens.media.files import AnyPath
@@ -68,12 +68,6 @@ class Listened:
 
     def __str__(self) -> str:
         return "  ".join(f"{one.start:.2f}-{one.end:.2f} s {one.label} {one.probability:.1%}" for one in self.events)
-
-
-def hears(model: Any) -> bool:
-    """Whether a model takes sounds."""
-    preprocessing = getattr(model, "preprocessing", None)
-    return getattr(preprocessing, "sound", None) is not None
 
 
 def listen(model: Any, path: AnyPath, *, threshold: Real = 0.5) -> Listened:

@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 
 from convolens.arrays import as_flag, as_whole
 from convolens.clusters.ray_workers import Cluster
+from convolens.effects.sounds.hearing import hears
 from convolens.errors import ArgumentError, FormatError, MemoryRefused, ShapeError, did_you_mean
-from convolens.features.listening import hears
 from convolens.inference.fingerprints import fingerprint as fingerprint
-from convolens.inference.hearing import hear_files
 from convolens.inference.store_results import predict_into_store
 from convolens.media.annotate import annotated, write_jpeg
 from convolens.media.files import AnyPath, append, as_path, make_folder, need_file, need_name, write_json, writing
@@ -150,6 +149,8 @@ def predict_files(
         for name, value in (("shard", shard), ("cluster", cluster), ("workers", workers)):
             if value is not None:
                 raise ArgumentError(f"{name}: need none for a network that hears, got {value!r}")
+        from convolens.inference.hearing import hear_files  # which needs torch, as exported models do not
+
         return BulkResult(*hear_files(model, as_sources(sources), out, progress=progress, **options), before=0)
     _check_options(model, options)
     sources, batch = as_sources(sources), as_whole(batch, "batch", 1)

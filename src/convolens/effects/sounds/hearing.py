@@ -192,3 +192,9 @@ def mono(samples: Float[np.ndarray, "frames ..."]) -> Float[np.ndarray, " frames
     """One channel: the mean of those that there are, float32."""
     one: NDArray[np.float32] = (samples if samples.ndim == 1 else samples.mean(axis=1)).astype(np.float32, copy=False)
     return one
+
+
+def hears(model: Any) -> bool:
+    """Whether a model takes sounds."""
+    preprocessing = getattr(model, "preprocessing", None)
+    return getattr(preprocessing, "sound", None) is not None
