@@ -141,10 +141,10 @@ OTHERS = {"boxes": measure_boxes, "speed": lambda seeds: speed(), "many": lambda
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", default=[*SETS, *OTHERS], choices=[*SETS, *OTHERS])
+    parser.add_argument("sets", nargs="*", metavar=f"{{{','.join([*SETS, *OTHERS])}}}")
     parser.add_argument("--seeds", type=int, default=10)
     given = parser.parse_args()
-    for one in given.sets:
+    for one in given.sets or [*SETS, *OTHERS]:
         if one in SETS:
             measure(one, SETS[one], given.seeds)
         else:

@@ -59,3 +59,14 @@ def test_the_doctor_says_what_to_do_about_faults(tmp_path, capsys):
         write_image(tmp_path / "data" / name / "0.png", np.zeros((8, 8, 3), np.uint8))
     assert cli.run(["doctor", str(tmp_path / "data")]) == 1  # the same picture in two classes
     assert capsys.readouterr().err.splitlines()[-1].startswith("next: mend what was found")
+
+
+def test_what_is_next_after_sounds_is_of_sounds(photo, tmp_path):
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "owl.wav").touch()
+    given = {"shard": None, "out": None, "as_format": None, "measure": False, "html": None}
+    for source in ("owl.flac", str(tmp_path / "calls")):
+        assert "Audacity" in NEXT["predict"]({**given, "files": [source]})
+        assert "recording" in NEXT["explain"]({**given, "files": [source]})
+    assert "annotated pictures" in NEXT["predict"]({**given, "files": [photo]})
+    assert "--measure" in NEXT["explain"]({**given, "files": [photo]})

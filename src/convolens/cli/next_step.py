@@ -6,6 +6,7 @@ One for each command, so that none ends in silence; `tests/cli/test_next_step.py
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 Given = Mapping[str, Any]  # the command's arguments by name
@@ -16,7 +17,20 @@ def _train(given: Given) -> str:
     return f"convolens predict {run} PICTURES says what others show; convolens evaluate {run} DATA measures it"
 
 
+def _are_sounds(files: list[str]) -> bool:
+    """Whether it was sounds that were given, by the first one's name."""
+    from convolens.media.folders import files_below
+    from convolens.media.found_sounds import is_sound
+
+    first = Path(files[0])
+    return is_sound(next(files_below(first), "") if first.is_dir() else first)
+
+
 def _predict(given: Given) -> str:
+    if _are_sounds(given["files"]):
+        if given["out"] is None:
+            return "--out FOLDER keeps the events, as a table and as labels for Audacity"
+        return f"open those of {given['out']}/labels in Audacity, beside their sounds"
     if given["shard"] is not None and given["out"] is not None:
         return "convolens merge puts the shares together"
     if given["out"] is None:
@@ -35,6 +49,8 @@ def _page(option: str, shows: str) -> Callable[[Given], str]:
 
 
 def _explain(given: Given) -> str:
+    if _are_sounds(given["files"]):
+        return "convolens predict says when in a whole recording; another --method may show more"
     if given["measure"]:
         return "--method takes the one that can be trusted most"
     if given["html"] is not None:
