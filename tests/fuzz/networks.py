@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 import convolens as cl
+from convolens.effects.sounds.hearing import Hearing
 from convolens.media.images import write_image
 from convolens.models.classify import Classifier
 from convolens.models.heads import PooledHead
 from convolens.training.checkpoint import read_checkpoint
+from convolens.training.sounds import hearing_trunk
 from tests.fuzz.form import Format
 from tests.fuzz.mutators import changed
 from tests.fuzz.trees import change_header, change_json
@@ -30,6 +32,13 @@ def network() -> Classifier:
     trunk = cl.trunk("resnet18", width=1 / 16, stem="small", device="cpu")
     head = PooledHead([trunk.channels(trunk.taps[-1])], 2)
     return Classifier(trunk, head, taps=trunk.taps[-1:], class_names=("cat", "dog")).eval()
+
+
+@cache
+def listener() -> Classifier:
+    """A classifier of sounds, small."""
+    trunk = cl.trunk("resnet18", width=1 / 16, channels=1, device="cpu")
+    return cl.classifier(hearing_trunk(trunk, Hearing(8000, 200, 80, 32, 32)), classes=["high", "low"], taps="layer2.1")
 
 
 @cache

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import convolens as cl
-from tests.fuzz.networks import PICTURE, TRAIN, network, stage_classes
+from tests.fuzz.networks import PICTURE, TRAIN, listener, network, stage_classes
 from tests.fuzz.pictures import png_seeds
 from tests.fuzz.sounds import wav_seeds
 
@@ -25,6 +25,8 @@ PIXELS = DICE.integers(0, 255, (9, 12, 3)).astype(np.uint8)
 GRAY = DICE.random((9, 12)).astype(np.float32)
 SOUND = DICE.standard_normal((60, 2)).astype(np.float32) / 4
 ECHOING = np.convolve(DICE.standard_normal(400), np.eye(1, 41)[0] + 0.5 * np.eye(1, 41, 40)[0]).astype(np.float32)
+_DISK = cl.kernel("disk", 4)
+BLURRED = cl.convolve(np.random.default_rng(3).random((64, 64)), _DISK / _DISK.sum(), mode="same", boundary="wrap")
 MAPS = DICE.standard_normal((2, 3, 6, 7)).astype(np.float32)
 
 
@@ -89,11 +91,12 @@ def _pool_backward(luck: Random) -> Arguments:
 
 @cache
 def place() -> Path:
-    """A folder with pictures of two classes, a sound, a picture, a model."""
+    """A folder with pictures of two classes, sounds, a picture, a model."""
     folder = Path(mkdtemp(prefix="calls", dir=os.environ.get("CONVOLENS_FUZZ_FOLDER")))
     stage_classes(folder)
     (folder / "a.wav").write_bytes(wav_seeds()[0])
     (folder / "a.png").write_bytes(png_seeds()[0])
+    cl.write_audio(folder / "call.wav", np.sin(np.arange(8000) / 3) * (np.arange(8000) > 4000) / 2, 8000)
     return folder
 
 
@@ -148,7 +151,7 @@ CALLS: dict[str, tuple[int, Callable[[Random], Arguments]]] = {
                                 "interpolation": luck.choice(("area", "linear", "cubic", "lanczos"))}),
     "unblur": (6, lambda luck: {"image": _image(luck), "kernel": np.full((1, 3), 1 / 3), "noise": 1e-3,
                                 "method": luck.choice(("tv", "wiener")), "boundary": luck.choice((None, "wrap"))}),
-    "find_blur": (2, lambda luck: {"image": luck.random((64, 70)), "kind": luck.choice((None, "disk"))}),
+    "find_blur": (2, lambda luck: {"image": BLURRED.copy(), "kind": luck.choice((None, "disk"))}),
     "sharpen": (6, lambda luck: {"image": _image(luck), "sigma": 1.5, "amount": 1.0, "threshold": 0.0,
                                  "boundary": "symmetric", "fill_value": 0}),
     **{name: (4, lambda luck: {"image": _image(luck), "boundary": luck.choice(("symmetric", "wrap", "constant"))})
@@ -216,6 +219,11 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "model": network(), "path": place() / "model.onnx", "taps": None, "check": PICTURE, "opset": 18,
         "batched": False, "raw": False, "int8": None, "labeled": None, "at_most": 1.0,
         "page": None, "runtime": None,
+    },
+    "listen": lambda luck: {"model": listener(), "path": place() / "call.wav", "threshold": 0.5},
+    "near_copies": lambda luck: {
+        "model": network(), "sources": place() / "data", "taps": None, "least": 0.8, "flip": True, "batch": 4,
+        "progress": False, "device": "cpu",
     },
     "similar": lambda luck: {
         "model": network(), "picture": PICTURE, "among": place() / "data", "taps": None, "count": 3, "flip": True,
