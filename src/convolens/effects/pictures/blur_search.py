@@ -70,10 +70,10 @@ def find_blur(image: Num[Any, "height width ..."], kind: str | None = None) -> B
         ArgumentError: NaN or infinities.
         ShapeError: not a picture, or a small one.
 
-    >>> photo = np.random.default_rng(0).standard_normal((256, 256)).cumsum(0).cumsum(1)
-    >>> from convolens.effects.pictures.blur import blur
-    >>> find_blur(blur(photo - photo.mean(), 3.0), "gaussian").kind
-    'gaussian'
+    >>> from convolens.convolution import convolve
+    >>> photo = np.random.default_rng(0).random((128, 128))
+    >>> print(find_blur(convolve(photo, kernel("disk", 4), "same"), "disk"))
+    disk of 4.02 pixels
     """
     if kind is not None:
         need_one_of("kind", kind, KINDS)
