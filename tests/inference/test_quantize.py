@@ -1,6 +1,7 @@
 """Models in 8-bit integers: kept in their file, as good as before where that was measured, refused where not."""
 
 import json
+import shutil
 import struct
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 import convolens as cl
 from convolens.cli import run
-from convolens.errors import ArgumentError, ExportError, WeightsError
+from convolens.errors import ArgumentError, ExportError, FileNote, WeightsError
 from convolens.layers.levels import given_levels
 from convolens.models import TASKS
 
@@ -89,6 +90,13 @@ def test_what_is_lost_is_measured_and_kept(model, labeled, tmp_path):
     assert made.int8["after"] == cl.evaluate(made, labeled, progress=False)["top1"]
     made.save(tmp_path / "small.safetensors")
     assert cl.load(tmp_path / "small.safetensors").int8 == made.int8
+
+
+def test_pictures_that_nothing_is_measured_on_are_named(model, labeled, tmp_path):
+    shutil.copytree(labeled, tmp_path / "some")
+    (tmp_path / "some" / "cat" / "bad.png").write_bytes(b"no picture")
+    with pytest.warns(FileNote, match="bad.png: left out of what is measured"):
+        cl.quantize(model, photos(8), labeled=tmp_path / "some", at_most=100, progress=False)
 
 
 def test_a_model_that_loses_too_much_is_refused(model, labeled):

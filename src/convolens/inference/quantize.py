@@ -20,6 +20,7 @@ from convolens.evaluation.evaluate import evaluate
 from convolens.layers.levels import give_levels, given_levels, measuring
 from convolens.media.files import AnyPath
 from convolens.media.inputs import reads
+from convolens.media.notes import note
 from convolens.media.pixels import Picture, as_pictures
 from convolens.models import Model
 from convolens.models.classify import Classifier
@@ -83,6 +84,8 @@ def quantize(
     if labeled is not None and precision() == "exact":
         raise ArgumentError("labeled: need cl.precision('fast') to measure what 8 bits lose, got 'exact', without them")
     before = None if labeled is None else evaluate(_plain(model), labeled, device="cpu", progress=progress)
+    for one in () if before is None else before["skipped"]:
+        note(f"{one['path']}: left out of what is measured: {one['reason']}")
     small = copy.deepcopy(model)
     small.int8 = {}
     if isinstance(small, Classifier):
