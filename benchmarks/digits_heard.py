@@ -1,15 +1,15 @@
 """Spoken digits by espeak-ng's voices: a network taught from scratch, then by voices that it never heard.
 
     apt-get install espeak-ng
-    python -m benchmarks.digits_heard make /tmp/digits
-    convolens train classify /tmp/digits/train --minutes 5 --out /tmp/digits/run
-    convolens evaluate /tmp/digits/run /tmp/digits/unheard
-    python -m benchmarks.digits_heard recording /tmp/digits
-    python -m benchmarks.digits_heard listen /tmp/digits
-    python -m benchmarks.digits_heard point /tmp/digits
+    python -m benchmarks.digits_heard make digits-heard
+    convolens train classify digits-heard/train --minutes 5 --out digits-heard/run
+    convolens evaluate digits-heard/run digits-heard/unheard
+    python -m benchmarks.digits_heard recording digits-heard
+    python -m benchmarks.digits_heard listen digits-heard
+    python -m benchmarks.digits_heard point digits-heard
     apt-get install asterisk-core-sounds-en-wav
-    python -m benchmarks.digits_heard real /tmp/digits
-    convolens evaluate /tmp/digits/run /tmp/digits/real
+    python -m benchmarks.digits_heard real digits-heard
+    convolens evaluate digits-heard/run digits-heard/real
 
 30 voices, each a man's, woman's or other variant of an accent; 25 to train on, 5 never trained on. Each says each digit
 at three speeds and two pitches. The unheard ones are measured clean and, in `unheard_noisy`, in noise of 10 to 25 dB.
