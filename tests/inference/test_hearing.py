@@ -124,3 +124,14 @@ def test_what_cannot_be_listened_to_is_refused(model: Classifier, tmp_path: Path
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match=r"empty: need sounds \(\.wav"):
         cl.predict_files(model, [tmp_path / "empty"], tmp_path / "out", progress=False)
+
+
+def test_events_are_printed_without_signs_that_a_terminal_would_be_shown_escaped(capsys) -> None:
+    from convolens.cli.hearing import _print_events
+    from convolens.features.listening import Event, Listened
+
+    _print_events("owl.wav", Listened(2.0, (Event("owl", 0.5, 1.25, 0.9),)))
+    _print_events("calm.wav", Listened(2.0, ()))
+    assert capsys.readouterr().out.splitlines() == [
+        "owl.wav: 0.50-1.25 s  owl  90.0%", "calm.wav: nothing heard of which it is sure in 2.00 s",
+    ]  # fmt: skip

@@ -64,9 +64,9 @@ def predict_sounds(
 def _print_events(path: object, found: Listened) -> None:
     """A line for each event; of a sound in which none was heard, that."""
     for one in found.events:
-        answer_line(f"{path}\t{one.start:.2f}\t{one.end:.2f}\t{one.label}\t{one.probability:.1%}")
+        answer_line(f"{path}: {one.start:.2f}-{one.end:.2f} s  {one.label}  {one.probability:.1%}")
     if not found.events:
-        answer_line(f"{path}\tnothing heard of which it is sure in {found.seconds:.2f} s")
+        answer_line(f"{path}: nothing heard of which it is sure in {found.seconds:.2f} s")
 
 
 def explain_sounds(
