@@ -97,6 +97,20 @@ COMMANDS = {
     "doctor": Command("doctor in/several.csv --html out/doctor.html"),
     "scan": Command("scan in/runs/head in/pictures/01.png out/scan.png --class disc --window 16 --device cpu"),
     "trace": Command(f"trace in/pictures/01.png out/traced.png --tap layer1.0 {_TRUNK} --device cpu"),
+    "resize": Command("resize in/pictures out/small --size 50%", locks=True),
+    "unblur": Command("unblur in/pictures/01.png out/crisp.png --kernel gaussian:1"),
+    "filter": Command("filter in/sound.wav lowpass out/low.wav --frequency 500 --plot out/low.png"),
+    "filter folder": Command("filter in/tones lowpass out/dull --frequency 500", locks=True),
+    "similar": Command("similar in/pictures/01.png in/few --model in/runs/labels --out out/alike.png --device cpu"),
+    "train unusual": Command(
+        f"train unusual in/pictures {_TRUNK} --size 32 --device cpu --out out/run", "--overwrite", locks=True
+    ),
+    "predict unusual": Command("predict in/unusual in/few --out out/predicted --device cpu", locks=True),
+    "train sounds": Command(
+        f"train classify in/tones --finetune all {_TRAIN.replace('--size 32 ', '')}", "--resume", locks=True
+    ),
+    "predict sounds": Command("predict in/heard in/tones/low --out out/predicted --device cpu", locks=True),
+    "explain sounds": Command("explain in/heard in/tones/low --out out/why --device cpu", locks=True),
     "tour": Command("tour --out out/tour --only blur", locks=True),
 }
 # Those that do many pictures, and the folder they lie in: one that cannot be done keeps none of the others.
@@ -107,6 +121,8 @@ MANY = {
     "explain": "photos",
     "blur": "pictures",
     "stylize folder": "few",
+    "resize": "pictures",
+    "predict unusual": "few",
 }
 
 
@@ -130,6 +146,8 @@ def make_inputs(folder: Path) -> None:
     apart(lambda: _write_parts(folder))
     apart(lambda: _write_weights(folder))
     _write_sounds(folder)
+    _write_tones(folder)
+    apart(lambda: _write_models(folder))
 
 
 def _write_shard(folder: Path) -> None:
@@ -183,3 +201,25 @@ def _write_sounds(folder: Path) -> None:
         folder / "echoed.wav", np.pad(noise, ((0, 800), (0, 0))) + np.pad(noise, ((800, 0), (0, 0))) / 2, 8000
     )
     soundfile.write(folder / "room.wav", noise[:800] * np.geomspace(1, 1e-3, 800)[:, None], 8000)
+
+
+def _write_tones(folder: Path) -> None:
+    """Two classes of sounds that a network hears apart."""
+    import numpy as np
+    import soundfile
+
+    luck, times = np.random.default_rng(0), np.arange(2_000) / 8_000
+    for name, pitch in (("low", 300), ("high", 1_500)):
+        (folder / "tones" / name).mkdir(parents=True)
+        for number in range(4):
+            tone = np.sin(2 * np.pi * pitch * (1 + number / 20) * times) / 2 + luck.uniform(-0.05, 0.05, times.size)
+            soundfile.write(folder / "tones" / name / f"{number}.wav", tone, 8_000)
+
+
+def _write_models(folder: Path) -> None:
+    """Models of kinds that 0.1.0 did not have."""
+    import convolens as cl
+
+    small = {"trunk": "resnet18", "weights": folder / "weights/trunk.safetensors", "device": "cpu", "progress": False}
+    cl.train("unusual", folder / "pictures", size=32, out=folder / "unusual", **small)
+    cl.train("classify", folder / "tones", taps="layer2.1", out=folder / "heard", **small)

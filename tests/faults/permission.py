@@ -21,7 +21,7 @@ SAID = (
     "is already there",
     "has the changes of",
 )  # the last two: `convert` and `apply`, of their folders
-DONE_YET = ("train", "doctor", "evaluate", "tour")  # which tell what they skipped, and are done nonetheless
+DONE_YET = ("train", "doctor", "evaluate", "quantize", "tour")  # which tell what they skipped, and are done nonetheless
 EACH = 3  # files of a folder that are tried, where not all are: they are alike
 
 

@@ -6,9 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from convolens.data import read_data
+from convolens.data import read_data, read_with_faults
 from convolens.errors import ArgumentError, FileError, FileNote, ShapeError
 from convolens.media.files import need_file
+from convolens.media.found_sounds import find_sounds
 from convolens.media.images import write_image
 from convolens.media.picture_files import Outcome, ResultPaths, attempt, find_pictures, is_many
 
@@ -135,7 +136,12 @@ def test_where_all_pictures_are_among_the_results_the_error_says_so(tmp_path):
 def locked(tmp_path, monkeypatch):
     """A folder that may not be looked into; root may look into any, so the system's answer is put in its place."""
     touch(tmp_path, "photos/a.png", "photos/locked/b.png", "photos/z.png")
-    closed, scan, may = str(tmp_path / "photos/locked"), os.scandir, os.access
+    lock(monkeypatch, tmp_path / "photos/locked")
+    return tmp_path / "photos/locked"
+
+
+def lock(monkeypatch, folder):
+    closed, scan, may = str(folder), os.scandir, os.access
 
     def scandir(folder):
         if str(folder) == closed:
@@ -144,7 +150,6 @@ def locked(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", scandir)
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != closed and may(path, mode))
-    return tmp_path / "photos/locked"
 
 
 def test_a_folder_that_cannot_be_looked_into_is_one_failure_and_the_others_are_done(locked):
@@ -164,3 +169,32 @@ def test_data_says_which_folder_of_a_class_it_could_not_look_into(locked):
     data = read_data(locked.parents[1])
     assert [one.path.name for one in data.examples] == ["c.png", "a.png", "z.png"]
     assert [one.reason for one in data.skipped] == [f"{locked}: passed over, cannot be looked into: Permission denied"]
+
+
+def test_a_closed_folder_among_sounds_is_one_failure(locked):
+    touch(locked.parent, "c.wav")
+    assert [path.name for path in find_sounds([locked.parent])] == ["c.wav", "locked"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels/one.json", '{"version": "5", "shapes": [], "imagePath": "../a.png"}'),
+        ("Annotations/one.xml", "<annotation><filename>a.png</filename></annotation>"),
+    ],
+)
+def test_a_closed_folder_among_annotations_is_one_fault(tmp_path, monkeypatch, name, content):
+    touch(tmp_path, "data/a.png", f"data/{name}")
+    (tmp_path / "data" / name).write_text(content)
+    shut = (tmp_path / "data" / name).parent / "shut"
+    shut.mkdir()
+    lock(monkeypatch, shut)
+    reading = read_with_faults(tmp_path / "data")
+    assert len(reading.data.examples) == 1
+    assert [fault.sentence for fault in reading.faults if "shut" in str(fault.sentence)]
+
+
+def test_sounds_of_a_class_in_a_closed_folder_are_told(locked):
+    touch(locked.parents[1], "photos/a.wav", "others/b.wav")
+    skipped = read_data(locked.parents[1]).skipped
+    assert f"{locked}: passed over, cannot be looked into: Permission denied" in [one.reason for one in skipped]

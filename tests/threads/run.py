@@ -94,6 +94,7 @@ class Stress:
                 same, told = False, repr(error)
             if not same:
                 self.wrong.append(f"{CALLS[case % len(CALLS)].__name__}, case {case}: {told}")
+                print(f"wrong: {self.wrong[-1]}", flush=True)  # at once: an interrupted run says what it found
 
     def growth(self) -> int:
         """Bytes by which the second half of what was measured once warm exceeds the first."""
@@ -125,10 +126,7 @@ def main() -> int:
         run(stress, options)
     print(f"{stress.done} calls by {options.threads} threads, {len(stress.wrong)} wrong")
     print("MB in use after each round:", *(size // MEGABYTE for size in stress.memory))
-    print(f"growth once warm: {stress.growth() / MEGABYTE:.1f} MB")
-    for told in stress.wrong[:20]:
-        print(told)
-    sys.stdout.flush()
+    print(f"growth once warm: {stress.growth() / MEGABYTE:.1f} MB", flush=True)
     return int(bool(stress.wrong) or stress.growth() > ALLOWED_GROWTH)
 
 
@@ -140,6 +138,7 @@ def run(stress: Stress, options: argparse.Namespace) -> None:
         stress.round(number, each)
         number += 1
         minutes = (time.monotonic() - begin) / 60
-        print(f"{minutes:6.1f} min, {stress.done} calls, {stress.memory[-1] // MEGABYTE} MB", flush=True)
+        wrong, memory = len(stress.wrong), stress.memory[-1] // MEGABYTE
+        print(f"{minutes:6.1f} min, {stress.done} calls, {wrong} wrong, {memory} MB", flush=True)
         if number >= options.rounds if options.minutes is None else minutes >= options.minutes:
             return

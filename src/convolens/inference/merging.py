@@ -20,7 +20,7 @@ from typing import Any
 
 from convolens.errors import ArgumentError, DataError, FileError, FormatError
 from convolens.media.files import AnyPath, writing_folder
-from convolens.media.folders import files_below
+from convolens.media.folders import files_below, is_closed_folder
 from convolens.media.inputs import given
 from convolens.media.parts import PART, Part, read_part
 from convolens.media.result_folders import PREDICTIONS_UNDER_WAY
@@ -180,6 +180,8 @@ def _written(found: Sequence[tuple[Path, Part]], out: Path, draft: Path) -> Merg
         shutil.copyfile(first_folder / MODEL, draft / MODEL)
     for folder, part in found:
         for file in files_below(folder, also=folder.resolve()):
+            if is_closed_folder(file):
+                raise FileError(f"{Path(file)}: need a folder that can be looked into, got one without permission")
             _add(Path(file), folder, part, draft)
     return Merged(out, len(met) - len(failed), failed)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from convolens.errors import FileError, FormatError
 from convolens.media.audio_writing import format_of
 from convolens.media.files import AnyPath, make_folder
-from convolens.media.folders import files_below
+from convolens.media.folders import files_below, is_closed_folder
 from convolens.media.kernels import SOUNDS
 from convolens.media.result_paths import folder_of_source
 from convolens.sources import as_address
@@ -27,6 +27,8 @@ def is_many_sounds(source: AnyPath) -> bool:
 
 def find_sounds(sources: Sequence[AnyPath], outside: AnyPath | None = None) -> list[Path]:
     """The sound files that are meant: files as they are, folders with all below, patterns.
+
+    A folder below that cannot be looked into is among them: reading it says so.
 
     Args:
         sources: in order.
@@ -74,7 +76,7 @@ def _is_written(file: Path) -> bool:
 def _meant(source: AnyPath) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        return [Path(one) for one in files_below(path) if is_sound(one)]
+        return [Path(one) for one in files_below(path) if is_sound(one) or is_closed_folder(one)]
     if _is_pattern(source):
         return [Path(one) for one in sorted(glob(str(source), recursive=True)) if is_sound(one)]  # noqa: PTH207
     return [path]

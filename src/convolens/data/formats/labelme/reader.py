@@ -19,7 +19,7 @@ from convolens.data.formats.labelme.shapes import objects_of
 from convolens.data.json_file import keys_in, read_json
 from convolens.data.picture_names import PictureNames, pictures_near
 from convolens.errors import DataError, FileError, FormatError
-from convolens.media.picture_files import files_below
+from convolens.media.picture_files import files_below, is_closed_folder
 
 CLASSES = "labels.txt"
 NO_CLASSES = ("__ignore__", "_background_")  # lines that labelme's own lists begin with
@@ -59,7 +59,7 @@ def read(root: Path, known: tuple[str, ...] | None, *, outlines: bool = False) -
 
 def _json_files(path: Path) -> Iterator[Path]:
     names = files_below(path) if path.is_dir() else [str(path)]
-    return (Path(name) for name in names if name.lower().endswith(".json"))
+    return (Path(name) for name in names if name.lower().endswith(".json") or is_closed_folder(name))
 
 
 def _looks_right(file: Path) -> bool:

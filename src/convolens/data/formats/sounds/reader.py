@@ -15,11 +15,11 @@ from pathlib import Path
 
 from convolens.data.csv_file import SUFFIXES, first_lines, read_lines
 from convolens.data.dataset import DataSet, Example, Fault, Reading, Skipped
-from convolens.data.files import SPLITS, folders_in, listed, numbered, split_folders, split_in
+from convolens.data.files import SPLITS, folders_in, listed, no_picture, numbered, split_folders, split_in
 from convolens.effects.sounds.heard import heard, is_sound, seconds_in
 from convolens.effects.sounds.hearing import Hearing
 from convolens.errors import DataError, FileError, did_you_mean
-from convolens.media.picture_files import files_below, is_left_out, is_picture
+from convolens.media.picture_files import files_below, is_closed_folder, is_left_out, is_picture
 
 COLUMNS = {
     "path": ("path", "file", "filename", "sound", "recording", "fname"),
@@ -95,7 +95,9 @@ def _of_folders(root: Path, known: tuple[str, ...] | None) -> Reading:
         here = [heard(one, HEARING) for one in files if is_sound(one)]
         examples += [Example(one, (names.index(folder.name),), split=split) for one in here]
         skipped += [
-            Skipped(Path(one), f"{one}: need a sound's suffix, got {Path(one).suffix or 'none'}")
+            no_picture(one)
+            if is_closed_folder(one)
+            else Skipped(Path(one), f"{one}: need a sound's suffix, got {Path(one).suffix or 'none'}")
             for one in files
             if not is_sound(one)
         ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convolens.data.files import SPLITS, folders_in, folders_inside, read_text, split_folders
 from convolens.data.picture_names import IMAGES, PictureNames, pictures_near
-from convolens.media.picture_files import files_below, is_left_out
+from convolens.media.picture_files import files_below, is_closed_folder, is_left_out
 
 _MARK = re.compile(r"\s+-?[01]$")  # behind a name in the lists of a class: whether it is there
 
@@ -48,8 +48,9 @@ def xml_files(root: Path) -> Iterator[tuple[Path, str]]:
             if _is_xml(path):
                 yield path, split
         for place in _annotations(folder):
-            for path in map(Path, files_below(place)):
-                if _is_xml(path):
+            for name in files_below(place):
+                path = Path(name)
+                if _is_xml(path) or is_closed_folder(name):
                     yield path, split or SPLITS.get(path.relative_to(place).parts[0].lower(), "")
 
 
