@@ -54,6 +54,7 @@ def convolve(
 
     weights = named_or_read(kernel)
     options: dict[str, Any] = {"mode": check_mode(mode), "boundary": check_boundary(boundary), "normalize": normalize}
+    signal: Any = None
     if source.suffix.lower() in SOUNDS:
         from convolens.media import audio_writing
         from convolens.media.audio import read_audio
@@ -73,11 +74,15 @@ def convolve(
         if clipped:
             tell_failure(f"warning: {target}: {clipped} samples were too loud for the format and were clipped")
     else:
-        from convolens.media.images import read_picture, write_picture
+        from convolens.effects.pictures.files import change_picture_file
+        from convolens.strips import Rows, first_strip
 
-        picture = read_picture(source)
-        signal = picture.pixels
-        write_picture(target, picture.changed(lambda pixels: filtered(pixels, weights, offset=offset, **options)))
+        def changed(pixels: Any) -> Any:
+            nonlocal signal
+            signal = first_strip(pixels, len(weights)) if isinstance(pixels, Rows) else pixels
+            return filtered(pixels, weights, offset=offset, **options)
+
+        change_picture_file(source, target, changed)
     tell_written(target)
     if explain:
         typer.echo(planned(signal, weights, **options).explain())

@@ -44,6 +44,9 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     multirate,
 )
 
+# Methods of which a band of rows gives what the whole gives, to the bit.
+_BY_ROWS = (direct.NAME, sparse.NAME, separable.NAME, multirate.NAME)
+
 METHODS = ("auto", *(algorithm.NAME for algorithm in ALGORITHMS))
 
 # In place of a method's name, for callers within: the cheapest of those whose errors stay as local as NaN do, so that
@@ -85,6 +88,18 @@ def _over_budget(candidate: Candidate, result: int) -> Candidate:
 def result_bytes(spec: Spec) -> int:
     """What the result takes."""
     return spec.size * (spec.rounded or spec.dtype).itemsize
+
+
+def plan_by_rows(spec: Spec) -> Plan:
+    """The plan of a problem that is done a band of rows at a time: the whole's, if its bands add up to the whole.
+
+    The budget of memory does not count, as the whole is never in memory.
+    """
+    plan = _cached_plan(spec, "auto", False)
+    if plan.method in _BY_ROWS:
+        return plan
+    able = [one for one in plan.candidates if one.cost is not None and one.name in _BY_ROWS]
+    return replace(plan, chosen=best(able))
 
 
 def _able(candidate: Candidate, local: bool) -> bool:

@@ -11,11 +11,11 @@ from convolens.arrays import as_real
 from convolens.convolution import Plan, convolve, plan
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary, Mode
-from convolens.strips import in_strips
+from convolens.strips import Rows, in_strips, need_all
 
 
 def arranged(
-    signal: NDArray[Any], weights: NDArray[np.float64], *, normalize: bool
+    signal: NDArray[Any] | Rows, weights: NDArray[np.float64], *, normalize: bool
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
     """The kernel in the arithmetic that suits the signal, and the axes that it is for: not colours, nor channels.
 
@@ -38,9 +38,9 @@ def arranged(
 
 
 def filtered(
-    signal: NDArray[Any], weights: NDArray[np.float64], *, mode: Mode = "same", boundary: Boundary = "constant",
+    signal: NDArray[Any] | Rows, weights: NDArray[np.float64], *, mode: Mode = "same", boundary: Boundary = "constant",
     normalize: bool = False, offset: float = 0.0,
-) -> NDArray[Any]:  # fmt: skip
+) -> Any:  # fmt: skip
     """A picture `(H, W, …)` of integers or a sound `(frames, …)` of floats, convolved channel by channel.
 
     A picture keeps its dtype, rounded and clipped, `offset` of white added; a sound is never clipped. Errors as in
@@ -57,15 +57,17 @@ def filtered(
         return result
 
     if signal.dtype.kind not in "ui":
-        return convolved(signal)
+        return convolved(np.asarray(signal))
     white = np.iinfo(signal.dtype).max
+    if mode != "same":
+        need_all(signal, f"mode {mode}")
 
     def as_pixels(rows: NDArray[Any]) -> NDArray[Any]:
         pixels: NDArray[Any] = np.rint(rows + np.float32(offset * white)).clip(0, white).astype(signal.dtype)
         return pixels
 
     if mode != "same":
-        return in_strips(as_pixels, convolved(signal))
+        return in_strips(as_pixels, convolved(np.asarray(signal)))
     return in_strips(lambda rows: as_pixels(convolved(rows)), signal, reach=len(kernel), boundary=boundary)
 
 

@@ -11,6 +11,7 @@ Xie & Tu, "Holistically-Nested Edge Detection", ICCV 2015.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
 from convolens.effects.pictures.edge_pictures import edge_picture
+from convolens.strips import need_all
 from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 from convolens.trunks.registry import trunk
@@ -60,9 +62,10 @@ def learned_edges(
 
 
 def edges_side_by_side(
-    image: Num[np.ndarray, "height width *channels"], *, gain: float = 1.0
+    image: Num[Any, "height width *channels"], *, gain: float = 1.0
 ) -> Num[np.ndarray, "height twice_width"]:
     """Sobel's edges on the left (`gain` as in `edge_picture`), the learned ones on the right, in the image's dtype."""
+    need_all(image, "learned edges")
     sobel = edge_picture(image, gain=gain)
     learned = learned_edges(image)
     if sobel.dtype.kind != "f":

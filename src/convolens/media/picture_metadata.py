@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,10 +148,11 @@ def boxed_exif(tiff: bytes | None) -> tuple[bytes | None, tuple[float, float] | 
     return _as_upright(exif), dpi_in(exif)
 
 
-def tiff_exif(data: bytes, offset: int) -> bytes | None:
+def tiff_exif(stream: BinaryIO, offset: int) -> bytes | None:
     """The same of the page of a TIFF whose tags are at the offset."""
-    tags, stream = Image.Exif(), io.BytesIO(data)
-    tags.endian, tags.bigtiff = (">" if data[:2] == b"MM" else "<"), b"+" in data[2:4]
+    stream.seek(0)
+    tags, head = Image.Exif(), stream.read(4)
+    tags.endian, tags.bigtiff = (">" if head[:2] == b"MM" else "<"), b"+" in head[2:4]
     tags.load_from_fp(stream, offset)
     return _as_upright(words_of(tags))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from dataclasses import replace
@@ -195,7 +196,7 @@ def _of_deep_tiff(name: str, data: bytes, layouts: list[picture_tiff.Layout], at
     need_room(layout.size, DEEP)
     picture_tiff.need_room_for_tile(layout.tile)
     pixels = picture_metadata.upright(picture_tiff.decode(data, at, layout, name), layout.orientation)
-    exif, xmp = picture_metadata.tiff_exif(data, layout.offset), picture_metadata.upright_xmp(layout.xmp)
+    exif, xmp = picture_metadata.tiff_exif(io.BytesIO(data), layout.offset), picture_metadata.upright_xmp(layout.xmp)
     return Picture(pixels, layout.icc, exif, xmp, layout.dpi, others=layout.others)
 
 

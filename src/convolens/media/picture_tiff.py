@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -23,7 +23,7 @@ from convolens.memory import need_memory
 
 _MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _GRAY, _RGB, _CMYK = 0, 1, 2, 5
-_COLORS = {_WHITE_IS_ZERO: 1, _GRAY: 1, _RGB: 3}
+COLORS = {_WHITE_IS_ZERO: 1, _GRAY: 1, _RGB: 3}  # samples of a pixel beside opacity and others
 _NAMES = {3: "palette", 4: "mask", _CMYK: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 32803: "a camera's raw data"}
 _HEIGHT, _SAMPLES_PER_PIXEL, _TILE = 257, 277, (322, 323)
 _PREMULTIPLIED, _OPACITY = 1, 2  # what ExtraSamples says of a channel
@@ -58,20 +58,27 @@ def is_tiff(data: bytes) -> bool:
 
 def layouts(data: bytes) -> Iterator[Layout]:
     """One for each page."""
-    is_big = data[2:4] in (b"+\0", b"\0+")
-    head = data[: 16 if is_big else 8]
+    for tags, offset in tables(io.BytesIO(data)):
+        yield layout_of(tags, offset)
+
+
+def tables(stream: BinaryIO) -> Iterator[tuple[Any, int]]:
+    """The tags of each page, and where they are in the file."""
+    head = stream.read(16)
+    head = head[: 16 if head[2:4] in (b"+\0", b"\0+") else 8]
     offset, seen = TiffImagePlugin.ImageFileDirectory_v2(head).next, set[int]()
     while offset and offset not in seen and len(seen) < _MOST_PAGES:
         seen.add(offset)
         tags: Any = TiffImagePlugin.ImageFileDirectory_v2(head)
-        stream = io.BytesIO(data)
         stream.seek(offset)
         tags.load(stream)
-        yield _layout(tags, offset)
+        yield tags, offset
         offset = tags.next
 
 
-def _layout(tags: Any, offset: int) -> Layout:
+def layout_of(tags: Any, offset: int) -> Layout:
+    """What the tags of a page say."""
+
     def several(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
         found = tags.get(tag, default)
         return tuple(int(one) for one in (found if isinstance(found, tuple) else (found,)))
@@ -124,10 +131,9 @@ def decode(data: bytes, page: int, layout: Layout, name: str) -> NDArray[np.uint
     Raises:
         FormatError: another kind of samples or colours.
     """
-    colors = _COLORS.get(layout.photometric)
+    colors = COLORS.get(layout.photometric)
     if colors is None:
-        kind = _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
-        raise FormatError(f"need grey, RGB or CMYK of 16 bits a channel, got {kind}; save it as RGB")
+        raise FormatError(f"need grey, RGB or CMYK of 16 bits a channel, got {name_of(layout)}; save it as RGB")
     samples: NDArray[Any] = imagecodecs.tiff_decode(data, index=page)
     if samples.dtype != np.uint16:
         raise FormatError(f"need 8 or 16 bits a channel, got {samples.dtype}; save it with 16")
@@ -138,7 +144,8 @@ def decode(data: bytes, page: int, layout: Layout, name: str) -> NDArray[np.uint
         samples = np.moveaxis(samples, 0, -1)
     if samples.ndim != 3 or samples.shape[:2] != (height, width) or samples.shape[2] < colors:
         raise FormatError(f"need grey, RGB or RGBA, got layers of shape {samples.shape}")
-    return _shown(samples, colors, layout, name)
+    tell_left_out(samples.shape[2], colors, layout, name)
+    return shown(samples, colors, layout)
 
 
 def look_at(image: Image.Image, name: str) -> None:
@@ -160,17 +167,38 @@ def look_at(image: Image.Image, name: str) -> None:
             note(f"{name}: holds {more} further channels that are no opacity; they are left out")
 
 
-def _shown(samples: NDArray[np.uint16], colors: int, layout: Layout, name: str) -> NDArray[np.uint16]:
-    """Colours and opacity as a picture has them; further channels are left out, with a note."""
-    color, more = samples[:, :, :colors], samples.shape[2] - colors
-    kinds = (layout.extras[-more:] if more else ()) + (0,) * (more - len(layout.extras[-more:] if more else ()))
-    at = next((at for at, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _OPACITY)), None)
-    if more > (at is not None):
-        note(f"{name}: holds {more - (at is not None)} further channels that are no opacity; they are left out")
+def name_of(layout: Layout) -> str:
+    """What its samples are, in words."""
+    return _NAMES.get(layout.photometric, f"photometric interpretation {layout.photometric}")
+
+
+def tell_left_out(channels: int, colors: int, layout: Layout, name: str) -> None:
+    """Notes further channels that are neither colour nor opacity."""
+    kinds = _kinds(channels, colors, layout)
+    lost = len(kinds) - (_opacity(kinds) is not None)
+    if lost:
+        note(f"{name}: holds {lost} further channels that are no opacity; they are left out")
+
+
+def shown(samples: NDArray[Any], colors: int, layout: Layout) -> NDArray[Any]:
+    """Colours and opacity, of whole numbers, as a picture has them."""
+    color, kinds = samples[:, :, :colors], _kinds(samples.shape[2], colors, layout)
+    at = _opacity(kinds)
     if layout.photometric == _WHITE_IS_ZERO:
-        color = np.uint16(65535) - color
+        color = ~color  # of all bits: white less the number
     if at is None:
         return color[:, :, 0] if colors == 1 else color
     opacity = samples[:, :, colors + at :][:, :, :1]
     together = np.concatenate([color, opacity], axis=2)
     return without_opacity(together) if kinds[at] == _PREMULTIPLIED else as_gray_or_colors(together)
+
+
+def _kinds(channels: int, colors: int, layout: Layout) -> tuple[int, ...]:
+    """What each channel beside the colours is; 0 where that is not told."""
+    more = channels - colors
+    told = layout.extras[-more:] if more else ()
+    return told + (0,) * (more - len(told))
+
+
+def _opacity(kinds: tuple[int, ...]) -> int | None:
+    return next((at for at, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _OPACITY)), None)

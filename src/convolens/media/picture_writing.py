@@ -85,10 +85,11 @@ def write_picture(path: AnyPath, picture: Picture) -> None:
             draft.write_bytes(_encode_deep(pixels, suffix, picture))
         else:
             _save(draft, pixels, suffix, picture)
-        _name_what_is_lost(file, suffix, picture)
+        tell_what_is_lost(file, suffix, picture)
 
 
-def _name_what_is_lost(file: Path, suffix: str, picture: Picture) -> None:
+def tell_what_is_lost(file: Path, suffix: str, picture: Picture) -> None:
+    """Notes what came with a picture and has no place in the format that it is written in."""
     lost = [words for name, words in _WORDS.items() if getattr(picture, name) and name not in _PLACES[suffix]]
     lost = list(dict.fromkeys([*lost, *picture.others]))
     if lost:
@@ -115,7 +116,7 @@ def write_pages(path: AnyPath, pages: Pages) -> None:
             draft.write_bytes(_encode_tiff_pages(all_pixels, pages.pictures))
         else:
             _save_pages(draft, suffix, all_pixels, pages)
-        _name_what_is_lost(file, suffix, pages.pictures[0])
+        tell_what_is_lost(file, suffix, pages.pictures[0])
         if is_tiff and any(pages.durations):
             note(f"{file}: has no place for the times of an animation")
         if suffix == ".gif" and any(time % 10 for time in pages.durations):

@@ -82,7 +82,7 @@ def test_strips_give_what_the_whole_gives(monkeypatch):
     image = RNG.integers(0, 256, (300, 40, 4), np.uint8)
     whole = cl.resize(image, (70, 33))
     assert image.nbytes * 4 < STRIP_BYTES
-    monkeypatch.setattr("convolens.effects.pictures.resize.STRIP_BYTES", 20_000)
+    monkeypatch.setattr("convolens.strips.STRIP_BYTES", 20_000)
     assert np.array_equal(cl.resize(image, (70, 33)), whole)
 
 

@@ -160,6 +160,17 @@ def spacing(sigma: float, tolerance: float) -> int:
     return found if found >= _MIN_SPACING else 1
 
 
+def reach(spec: Spec, number: int) -> tuple[int, int]:
+    """How far from an output samples count along an axis, and of what the place is a multiple that a part begins at.
+
+    A part that begins there, with so many samples more at its ends, has outputs of the same bits as the whole.
+    """
+    axis = _axes(spec).get(number)
+    if axis is None or axis.spacing == 1:
+        return spec.kernel_shape[number] // 2, 1
+    return 2 * radius_within(axis.sigma / math.sqrt(2), 0.25 * axis.tolerance) + axis.spacing, axis.spacing
+
+
 def _steps(spec: Spec, number: int, axis: _Axis) -> tuple[Windows, ...]:
     size, before, after = spec.shape[number], spec.before[number], spec.after[number]
     radius, boundary = spec.kernel_shape[number] // 2, boundary_along(spec.boundary, number)

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_array, as_real, as_whole, is_tensor
+from convolens.arrays import Real, as_real, as_whole, is_tensor
+from convolens.convolution.banded import in_bands
 from convolens.convolution.gaussian import derivative, derivative_radius
 from convolens.convolution.product import Product, gaussian_product
 from convolens.convolution.spec import Window
@@ -25,7 +26,7 @@ from convolens.effects.border import Border
 from convolens.effects.pictures.picture import as_exact_floats, check_picture, for_each, for_each_axis, in_dtype_of
 from convolens.errors import ArgumentError, DtypeError, ShapeError
 from convolens.shapes import Boundary
-from convolens.strips import in_strips
+from convolens.strips import Rows, Strips, as_picture, in_strips, need_all
 
 _MAX_SIGMA_IN_SIDES = 4  # sigmas in lengths of the longest axis; all is flat there, to 34 digits
 _SIGMA_FOR_ANY_SIZE = 1000  # pixels that any picture may be blurred by
@@ -82,7 +83,7 @@ def blur(
     >>> blur(click, 1.0).round(3)
     array([0.   , 0.004, 0.054, 0.242, 0.399, 0.242, 0.054, 0.004, 0.   ])
     """
-    picture: Any = image if is_tensor(image) else as_array(image, "image")
+    picture: Any = as_picture(image)
     check_picture(picture, most=_MOST_AXES)
     check_kept(picture)
     given = for_each_axis(sigma, min(picture.ndim, 2))
@@ -96,10 +97,12 @@ def blur(
     asked = _Blur(sigmas, radii, orders, border, allowed)
     if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4 and not any(orders):
         return in_strips(lambda rows: _blur_rgba(rows, asked), picture, reach=radii[0], boundary=border.boundary)
-    return _blurred(picture, asked)
+    return _blurred_rows(picture, asked) if isinstance(picture, Rows) else _blurred(picture, asked)
 
 
-def blur_reach(picture: NDArray[Any], sigma: Any, *, tolerance: Real = 1e-4, truncate: Real | None = None) -> int:
+def blur_reach(
+    picture: NDArray[Any] | Rows, sigma: Any, *, tolerance: Real = 1e-4, truncate: Real | None = None
+) -> int:
     """How many rows above and below a pixel count for its blur. Errors as in `blur`."""
     sigmas = _sigmas(for_each_axis(sigma, 2), picture.shape)
     radii, _ = _radii(sigmas, (0,) * len(sigmas), tolerance, truncate, None)
@@ -126,6 +129,20 @@ def _blurred(picture: NDArray[Any], asked: _Blur) -> NDArray[Any]:
     rounded = picture.dtype if picture.dtype in _READ and picture.dtype.kind == "u" and not derived else None
     result = windows(work, kernel, window, tolerance=asked.tolerance, rounded=rounded)
     return result if derived else (result if result.dtype == picture.dtype else in_dtype_of(picture, result))
+
+
+def _blurred_rows(picture: Rows, asked: _Blur) -> Strips:
+    """The same of a picture that is not in memory, of unsigned integers: by what is chosen for the whole, if that can.
+
+    Raises:
+        MemoryRefused: it is of others.
+    """
+    if not any(asked.sigmas):
+        return in_strips(np.copy, picture)
+    if picture.dtype.kind != "u" or any(asked.orders):
+        need_all(picture, "floats and derivatives")
+    kernel, window = _kernel(asked, picture.ndim, False)
+    return in_bands(picture, kernel, window, asked.tolerance)
 
 
 @lru_cache(maxsize=64)

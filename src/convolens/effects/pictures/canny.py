@@ -177,4 +177,5 @@ def _connected(lines: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[n
     kept = np.zeros(count + 1, bool)
     kept[labels[strong]] = True
     kept[0] = False
-    return in_strips(lambda rows: kept[rows], labels)  # NumPy makes 8 bytes of each label on the way
+    found: NDArray[np.bool_] = in_strips(lambda rows: kept[rows], labels)  # NumPy makes 8 bytes of each on the way
+    return found

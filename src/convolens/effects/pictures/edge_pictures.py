@@ -21,13 +21,13 @@ from convolens.effects.pictures.laplace import (
 from convolens.effects.pictures.picture import check_picture, in_dtype_of
 from convolens.errors import need_one_of
 from convolens.shapes import Boundary
-from convolens.strips import in_strips
+from convolens.strips import Rows, in_strips, need_all
 
 METHODS = (*GRADIENTS, "canny", "log", "dog")
 
 
 def edge_picture(
-    image: Num[np.ndarray, "height width *channels"],
+    image: Num[Any, "height width *channels"],
     *,
     method: str = "sobel",
     gain: Real = 1.0,
@@ -62,9 +62,10 @@ def edge_picture(
     """
     gain = as_real(gain, "gain", "a finite number of at least 0", lambda g: g >= 0)
     need_one_of("method", method, METHODS)
-    pixels = np.asarray(image)
+    pixels = image if isinstance(image, Rows) else np.asarray(image)
     check_picture(pixels)
     if method == "canny":
+        need_all(pixels, "canny, whose lines may cross all of it")
         lines = canny(pixels, sigma, low=low, high=high, quantiles=quantiles, boundary=boundary)
         return lines * pixels.dtype.type(_white_of(pixels))
     width = as_real(sigma, "sigma")
@@ -86,7 +87,7 @@ def _detail(gray: NDArray[Any], method: str, sigma: float, boundary: Boundary) -
     return found
 
 
-def _reach(pixels: NDArray[Any], method: str, sigma: float) -> int:
+def _reach(pixels: NDArray[Any] | Rows, method: str, sigma: float) -> int:
     if method in GRADIENTS:
         return 1
     return reach_of_log(sigma) if method == "log" else reach_of_difference(pixels, sigma)
@@ -106,5 +107,5 @@ def _in_dtype_of(pixels: NDArray[Any], levels: NDArray[Any]) -> NDArray[Any]:
     return drawn
 
 
-def _white_of(pixels: NDArray[Any]) -> int:
+def _white_of(pixels: NDArray[Any] | Rows) -> int:
     return int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1

@@ -12,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy.typing import NDArray
-
 from convolens.media.files import AnyPath, writing
 from convolens.media.images import read_pages, read_picture, write_pages, write_picture
 from convolens.media.inputs import reads
+from convolens.media.large_pictures import change_by_rows, large_picture
 from convolens.media.one_writer import only_writer
 from convolens.media.parts import part_in
 from convolens.media.picture_files import File, Outcome, ResultPaths, attempt, find_pictures
@@ -28,7 +27,7 @@ from convolens.sources.fetching import fetched_ahead
 
 LINES = "pictures.jsonl"  # of a part, what became of each picture
 
-Change = Callable[[NDArray[Any]], NDArray[Any]]
+Change = Callable[[Any], Any]  # of pixels; or of `Rows`, to `Strips`
 
 
 Page = int | Literal["all"] | None
@@ -45,10 +44,16 @@ def change_picture_file(source: AnyPath | Stored, target: AnyPath, change: Chang
         page: of several pages or frames, which one, counted from 1; "all" writes all of them, with their times; None
             takes the first, with a note where there are more.
 
+    A TIFF that would not fit into the memory budget is done by rows, if the change can be: `change` is then given
+    `Rows` and gives `Strips`.
+
     Raises:
         FileError, FormatError: it cannot be read or written, or the output is the input.
         ArgumentError: no such page.
     """
+    with large_picture(source, page) as large:
+        if large is not None and change_by_rows(large, target, change):
+            return None
     if page == "all":
         return write_pages(target, read_pages(source).changed(change))
     return write_picture(target, read_picture(source, page=page).changed(change))  # the old pixels are let go first

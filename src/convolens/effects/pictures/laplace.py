@@ -24,7 +24,7 @@ from convolens.effects.pictures.blur import blur, blur_reach
 from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis
 from convolens.errors import ArgumentError, ShapeError
 from convolens.shapes import Boundary
-from convolens.strips import in_strips
+from convolens.strips import Rows, in_strips
 
 _TRUNCATE = 4.0  # sigmas
 _MAX_TRUNCATE = 10
@@ -164,6 +164,6 @@ def reach_of_log(sigma: float, truncate: float = _TRUNCATE) -> int:
     return max(1, int(truncate * sigma + 0.5))
 
 
-def reach_of_difference(picture: NDArray[Any], sigma: float) -> int:
+def reach_of_difference(picture: NDArray[Any] | Rows, sigma: float) -> int:
     """How many rows above and below a pixel count for its difference of Gaussians."""
     return blur_reach(picture, _LIKE_LAPLACE * sigma)

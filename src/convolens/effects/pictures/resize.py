@@ -6,15 +6,18 @@ weights for each pixel of the result; memory: the result. RGBA and linear light 
 
 from __future__ import annotations
 
+import math
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import as_array, as_flag, as_whole, empty, is_tensor
+from convolens import strips
+from convolens.arrays import as_flag, as_whole, empty, is_tensor
 from convolens.convolution.resampling import Windows, planes, resample
 from convolens.convolution.resizing import INTERPOLATIONS, Interpolation, applied, as_matrix, resized
 from convolens.effects.pictures.blur import check_kept
@@ -22,7 +25,7 @@ from convolens.effects.pictures.light import from_light, to_light
 from convolens.effects.pictures.picture import as_exact_floats, check_picture, in_dtype_of
 from convolens.errors import ArgumentError, DtypeError, need_one_of
 from convolens.memory import need_memory
-from convolens.strips import STRIP_BYTES
+from convolens.strips import Rows, Strips, as_picture
 
 _READ = frozenset(map(np.dtype, ("uint8", "uint16", "float32", "float64")))
 _MAX_SIDE = 1 << 24  # pixels
@@ -66,7 +69,7 @@ def resize(
     need_one_of("interpolation", interpolation, INTERPOLATIONS)
     as_flag(antialias, "antialias")
     as_flag(linear_light, "linear_light")
-    picture: Any = image if is_tensor(image) else as_array(image, "image")
+    picture: Any = as_picture(image)
     check_picture(picture)
     check_kept(picture)
     rows, columns = target_size(size, picture.shape[:2])
@@ -76,13 +79,15 @@ def resize(
         return _of_tensor(picture, rows, columns, interpolation, antialias)
     if linear_light and picture.dtype.kind == "i":
         raise DtypeError(f"image: need unsigned integers or floats in [0, 1] for linear light, got {picture.dtype}")
+    if isinstance(picture, Rows):
+        return Strips.of(rows, _strips(picture, rows, columns, interpolation, antialias, linear_light))
     need_memory(
         rows * columns * picture[:1, :1].size * picture.itemsize, f"picture of {rows} × {columns}", "ask for less"
     )
     return _resized(picture, rows, columns, interpolation, antialias, linear_light)
 
 
-def resize_by(image: NDArray[Any], words: str, **options: Any) -> NDArray[Any]:
+def resize_by(image: NDArray[Any] | Rows, words: str, **options: Any) -> Any:
     """`resize` to a size in words: `1024`, the longer side; `800x600`, width and height; `50%` of both.
 
     Raises:
@@ -100,8 +105,7 @@ def resize_by(image: NDArray[Any], words: str, **options: Any) -> NDArray[Any]:
         size: int | tuple[int, int] = height, width
     else:
         size = (int(found[2]), int(found[1])) if found[2] else int(found[1])
-    made: NDArray[Any] = resize(image, size, **options)
-    return made
+    return resize(image, size, **options)
 
 
 def target_size(size: Any, of: tuple[int, ...]) -> tuple[int, int]:
@@ -130,31 +134,69 @@ def _resized(
     picture: NDArray[Any], rows: int, columns: int, interpolation: Interpolation, antialias: bool, linear: bool
 ) -> NDArray[Any]:
     """As it is where the core reads and writes it, else by strips of the result in floats."""
-    rgba = picture.ndim == 3 and picture.shape[2] == 4
-    straight = picture.dtype in _READ and not rgba and not linear
-    wide = picture.dtype == np.float64 or (picture.dtype == np.int32 and not straight)
-    dtype, height = np.dtype(np.float64 if wide else np.float32), picture.shape[0]
-    across = resized(picture.shape[1], columns, interpolation, antialias, dtype, 0, columns)
     out: NDArray[Any] = empty((rows, columns, *picture.shape[2:]), picture.dtype)
-    step = rows if straight else _strip_rows(picture, rows, dtype)
-    for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        down, begin, end = _cut(resized(height, rows, interpolation, antialias, dtype, start, stop))
-        part = picture[begin:end]
-        if straight:
-            _swept(part, down, across, out[start:stop])
-            continue
-        floats = _to_floats(part, rgba, linear)
-        strip = np.empty((stop - start, columns, *picture.shape[2:]), dtype)
-        _swept(floats, down, across, strip)
-        out[start:stop] = _from_floats(strip, picture.dtype, rgba, linear)
+    if _is_straight(picture, linear):
+        dtype = _computed(picture, linear)
+        down, across = (
+            resized(of, to, interpolation, antialias, dtype, 0, to)
+            for of, to in zip(picture.shape[:2], (rows, columns), strict=True)
+        )
+        down, begin, end = _cut(down)
+        _swept(picture[begin:end], down, across, out)
+        return out
+    start = 0
+    for strip in _strips(picture, rows, columns, interpolation, antialias, linear):
+        out[start : start + len(strip)] = strip
+        start += len(strip)
     return out
 
 
-def _strip_rows(picture: NDArray[Any], rows: int, dtype: np.dtype[Any]) -> int:
+def _is_straight(picture: NDArray[Any] | Rows, linear: bool) -> bool:
+    """Whether the core reads and writes it as it is."""
+    rgba = picture.ndim == 3 and picture.shape[2] == 4
+    return picture.dtype in _READ and not rgba and not linear
+
+
+def _computed(picture: NDArray[Any] | Rows, linear: bool) -> np.dtype[Any]:
+    """What is computed in."""
+    wide = picture.dtype == np.float64 or (picture.dtype == np.int32 and not _is_straight(picture, linear))
+    return np.dtype(np.float64 if wide else np.float32)
+
+
+def _strips(
+    picture: NDArray[Any] | Rows, rows: int, columns: int, interpolation: Interpolation, antialias: bool, linear: bool
+) -> Iterator[NDArray[Any]]:
+    """The result by strips: to the bit what it is as a whole, as each of its rows has its own weights."""
+    dtype, height = _computed(picture, linear), picture.shape[0]
+    straight, rgba = _is_straight(picture, linear), picture.ndim == 3 and picture.shape[2] == 4
+    across = resized(picture.shape[1], columns, interpolation, antialias, dtype, 0, columns)
+    step = _strip_rows(picture, rows, dtype)
+    whole = resized(height, rows, interpolation, antialias, dtype, 0, rows) if straight else None
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        if whole is not None:
+            part = whole._replace(
+                first=whole.first[start:stop], phase=whole.phase[: stop - start], weights=whole.weights[start:stop]
+            )
+        else:
+            part = resized(height, rows, interpolation, antialias, dtype, start, stop)
+        down, begin, end = _cut(part)
+        band = 2 * (end - begin) * picture.shape[1] * math.prod(picture.shape[2:]) * dtype.itemsize
+        need_memory(band, f"image of {picture.shape}", "make it smaller")
+        if straight:
+            strip = np.empty((stop - start, columns, *picture.shape[2:]), picture.dtype)
+            _swept(picture[begin:end], down, across, strip)
+            yield strip
+            continue
+        strip = np.empty((stop - start, columns, *picture.shape[2:]), dtype)
+        _swept(_to_floats(picture[begin:end], rgba, linear), down, across, strip)
+        yield _from_floats(strip, picture.dtype, rgba, linear)
+
+
+def _strip_rows(picture: NDArray[Any] | Rows, rows: int, dtype: np.dtype[Any]) -> int:
     """Rows of the result that are done at once."""
-    row = picture[:1].size * dtype.itemsize * max(1.0, picture.shape[0] / rows)
-    return max(1, min(rows, int(STRIP_BYTES / row)))
+    row = math.prod(picture.shape[1:]) * dtype.itemsize * max(1.0, picture.shape[0] / rows)
+    return max(1, min(rows, int(strips.STRIP_BYTES / row)))
 
 
 def _cut(windows: Windows) -> tuple[Windows, int, int]:

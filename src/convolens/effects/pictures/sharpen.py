@@ -10,12 +10,12 @@ from typing import Any
 
 from jaxtyping import Num
 
-from convolens.arrays import Real, as_array, as_real, is_tensor
+from convolens.arrays import Real, as_real, is_tensor
 from convolens.effects.border import Border
 from convolens.effects.pictures.blur import blur, blur_reach, check_kept
 from convolens.effects.pictures.picture import as_floats, check_picture, for_each_axis, in_dtype_of
 from convolens.shapes import Boundary
-from convolens.strips import in_strips
+from convolens.strips import as_picture, in_strips
 
 
 def sharpen(
@@ -49,7 +49,7 @@ def sharpen(
     """
     as_real(amount, "amount")
     as_real(threshold, "threshold", "a finite number of at least 0", lambda number: number >= 0)
-    picture: Any = image if is_tensor(image) else as_array(image, "image")
+    picture: Any = as_picture(image)
     check_picture(picture)
     check_kept(picture)
     # Of a tensor they may be tensors too, which want their gradients.

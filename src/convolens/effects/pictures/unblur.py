@@ -24,6 +24,7 @@ from convolens.effects.pictures.deconvolution import by_total_variation, by_wien
 from convolens.effects.pictures.picture import as_exact_floats, check_picture, in_dtype_of
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, NothingFoundError, ShapeError, need_one_of
 from convolens.memory import need_memory
+from convolens.strips import Rows, need_all
 
 METHODS = {"tv": by_total_variation, "wiener": by_wiener}
 _CANVASES = 16  # floats for each pixel and channel that are held at once
@@ -103,12 +104,13 @@ def unblur(
 
 
 def unblur_by(
-    image: NDArray[Any], words: str | None, *, tell: Callable[[str], object] | None = None, **options: Any
+    image: NDArray[Any] | Rows, words: str | None, *, tell: Callable[[str], object] | None = None, **options: Any
 ) -> NDArray[Any]:
     """`unblur` by a kernel in words: a kind to find the width of, `disk:4`, a file with weights; None finds all.
 
     What is found is told, if somebody listens.
     """
+    image = need_all(image, "what undoes a blur, which is spread over all of it")
     if words is None or words in KINDS:
         found = find_blur(image, words)
         if tell is not None:
