@@ -82,5 +82,6 @@ void bind_program(nb::module_ &m);
 void bind_resample(nb::module_ &m);
 void bind_sobel(nb::module_ &m);
 void bind_spectrum(nb::module_ &m);
+void bind_stream(nb::module_ &m);
 
 } // namespace convolens

@@ -45,4 +45,5 @@ NB_MODULE(_core, m) {
     bind_resample(m);
     bind_sobel(m);
     bind_spectrum(m);
+    bind_stream(m);
 }

@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     using namespace convolens::fuzzing;
     Data data(bytes, size);
     convolens::set_threads(int(in(data, 1, 3)));
-    constexpr void (*kinds[])(Data &) = {correlations, spectra, pictures, convolution_layers, pooling_layers};
+    constexpr void (*kinds[])(Data &) = {correlations, spectra, streams, pictures, convolution_layers, pooling_layers};
     kinds[in(data, 0, std::size(kinds) - 1)](data);
     return 0;
 }

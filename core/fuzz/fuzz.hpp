@@ -144,6 +144,7 @@ template <class F> void on_each_set(const char *what, double allowed, const F &c
 
 void correlations(Data &data);
 void spectra(Data &data);
+void streams(Data &data);
 void pictures(Data &data);
 void convolution_layers(Data &data);
 void pooling_layers(Data &data);

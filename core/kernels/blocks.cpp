@@ -1,44 +1,13 @@
 // Correlation by transforms of overlapping blocks; see jobs/blocks.hpp.
 //
-// A block lies in memory as panels of as many columns as a vector has lanes: the rows' transforms then run down a panel
-// that is contiguous and fits the first cache. For the columns' transforms as many rows are transposed into lanes, and
-// come back multiplied, so that a block is read from memory once on its way in and once on its way out.
+// Rows' transforms run down a panel (layout.hpp); columns' go a group of rows at a time, which comes back multiplied,
+// so that a block is read from memory once on its way in and once on its way out.
+#include "kernels/layout.hpp"
 #include "kernels/lines.hpp"
-#include "kernels/transform.hpp"
-#include "kernels/transpose.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
 namespace {
-
-// Where the elements of a block lie.
-template <class T> struct Layout {
-    static constexpr int V = lanes<T>;
-    int64_t rows, columns, panels, groups, panel, plane, planes; // panel, plane: scalars from one to the next
-    int leading;
-    int64_t sizes[max_axes], strides[max_axes]; // of the leading axes, strides in planes
-    const Length<T> *of_rows, *of_columns, *of_leading[max_axes];
-    const T *twiddles;
-
-    explicit Layout(const BlockShape &shape) {
-        leading = shape.axes - 2;
-        auto length = [&](int axis) { return static_cast<const Length<T> *>(shape.lengths[axis]); };
-        of_rows = length(leading), of_columns = length(leading + 1);
-        twiddles = static_cast<const T *>(shape.twiddles);
-        rows = of_rows->n, columns = of_columns->n;
-        panels = columns / V, groups = rows / V;
-        panel = rows * 2 * V;
-        planes = 1;
-        for (int d = leading; d-- > 0;) {
-            of_leading[d] = length(d);
-            sizes[d] = of_leading[d]->n, strides[d] = planes;
-            planes *= sizes[d];
-        }
-        plane = panels * panel + (leading ? 2 * V : 0); // planes a power of two apart would share a cache's sets
-    }
-    int64_t scalars() const { return planes * plane; }
-    int64_t spectrum_scalars() const { return planes * rows * columns * 2; }
-};
 
 template <class T> struct Workspace {
     T *block, *group, *line;
@@ -64,41 +33,6 @@ template <class T, bool back> void leading_axes(T *block, const Layout<T> &at) {
     }
 }
 
-// As many rows as a vector has lanes, from panels into lanes or back.
-template <class T, bool back> void regroup(T *plane, int64_t g, T *group, const Layout<T> &at) {
-    constexpr int V = lanes<T>;
-    for (int64_t p = 0; p < at.panels; ++p) {
-        T *tile = plane + p * at.panel + g * V * 2 * V, *lined = group + p * V * 2 * V;
-        for (int part = 0; part < 2; ++part) {
-            Vector<T> v[V];
-            for (int i = 0; i < V; ++i)
-                v[i] = load((back ? lined : tile) + (2 * i + part) * V);
-            transpose<T>(v);
-            for (int i = 0; i < V; ++i)
-                store((back ? tile : lined) + (2 * i + part) * V, v[i]);
-        }
-    }
-}
-
-// Every complex element of `group` times that of `factors`, or its conjugate.
-template <class T, bool conjugate> void multiply_spectrum(T *group, const T *factors, int64_t elements) {
-    constexpr int V = lanes<T>;
-    for (int64_t i = 0; i < elements; ++i, group += 2 * V, factors += 2 * V) {
-        const Vector<T> re = load(group), im = load(group + V), c = load(factors);
-        const Vector<T> s = conjugate ? -load(factors + V) : load(factors + V);
-        store(group, re * c - im * s);
-        store(group + V, re * s + im * c);
-    }
-}
-
-// Forward transform of V rows into `group`, whose rows' transforms are done.
-template <class T> void columns_forward(T *plane, int64_t g, T *group, const Layout<T> &at) {
-    regroup<T, false>(plane, g, group, at);
-    if (at.twiddles)
-        multiply_spectrum<T, false>(group, at.twiddles + g * at.columns * 2 * at.V, at.columns);
-    forward<T>(group, 2 * at.V, *at.of_columns);
-}
-
 // The whole way of one block: transforms, product, transforms back.
 template <class T> void filter(const Workspace<T> &work, const T *spectrum, const Layout<T> &at) {
     constexpr int V = lanes<T>;
@@ -110,10 +44,7 @@ template <class T> void filter(const Workspace<T> &work, const T *spectrum, cons
         for (int64_t g = 0; g < at.groups; ++g, spectrum += at.columns * 2 * V) {
             columns_forward(plane, g, work.group, at);
             multiply_spectrum<T, false>(work.group, spectrum, at.columns);
-            inverse<T>(work.group, 2 * V, *at.of_columns);
-            if (at.twiddles)
-                multiply_spectrum<T, true>(work.group, at.twiddles + g * at.columns * 2 * V, at.columns);
-            regroup<T, true>(plane, g, work.group, at);
+            columns_inverse(plane, g, work.group, at);
         }
         for (int64_t p = 0; p < at.panels; ++p)
             inverse<T>(plane + p * at.panel, 2 * V, *at.of_rows);

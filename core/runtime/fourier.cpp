@@ -102,6 +102,13 @@ std::vector<int64_t> frequencies(int64_t n) {
 
 ForkSafeMutex making;
 
+template <class T> std::shared_ptr<T> a_table(int64_t scalars) {
+    T *table = static_cast<T *>(allocate_aligned((size_t(scalars) * sizeof(T) + 63) / 64 * 64));
+    if (!table)
+        throw std::bad_alloc();
+    return {table, [](T *p) { free_aligned(p); }};
+}
+
 } // namespace
 
 template <class T> const Length<T> &length_of(int64_t n) {
@@ -126,26 +133,42 @@ template <class T> std::shared_ptr<const T> line_twiddles(int64_t rows, int64_t 
         if (one.rows == rows && one.columns == columns && one.lanes == lanes)
             return one.table;
     const int64_t n = rows * columns;
-    T *table = static_cast<T *>(allocate_aligned((size_t(2 * n) * sizeof(T) + 63) / 64 * 64));
-    if (!table)
-        throw std::bad_alloc();
-    const std::shared_ptr<const T> owner(table, [](const T *p) { free_aligned(const_cast<T *>(p)); });
+    const std::shared_ptr<T> table = a_table<T>(2 * n);
     const Roots<T> roots(n);
     const std::vector<int64_t> frequency = frequencies(rows);
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t c = 0; c < columns; ++c) {
-            T *at = table + (r / lanes * columns + c) * 2 * lanes + r % lanes;
+            T *at = table.get() + (r / lanes * columns + c) * 2 * lanes + r % lanes;
             roots.write(frequency[size_t(r)] * c, at, at + lanes);
         }
-    kept->push_front({rows, columns, lanes, owner});
+    kept->push_front({rows, columns, lanes, table});
     if (kept->size() > max_kept)
         kept->pop_back();
-    return owner;
+    return table;
+}
+
+template <class T> std::shared_ptr<const T> right_angle(int64_t n) {
+    static auto *const kept = new std::map<int64_t, std::weak_ptr<const T>>;
+    std::lock_guard lock(making);
+    std::weak_ptr<const T> &known = (*kept)[n];
+    if (std::shared_ptr<const T> table = known.lock())
+        return table;
+    const std::shared_ptr<T> table = a_table<T>(2 * n);
+    const Roots<T> roots(4 * n);
+    for (int64_t j = 0; j < n; ++j) {
+        T minus_sine;
+        roots.write(j, table.get() + j, &minus_sine);
+        table.get()[n + j] = -minus_sine;
+    }
+    known = table;
+    return table;
 }
 
 template const Length<float> &length_of<float>(int64_t);
 template const Length<double> &length_of<double>(int64_t);
 template std::shared_ptr<const float> line_twiddles<float>(int64_t, int64_t, int64_t);
 template std::shared_ptr<const double> line_twiddles<double>(int64_t, int64_t, int64_t);
+template std::shared_ptr<const float> right_angle<float>(int64_t);
+template std::shared_ptr<const double> right_angle<double>(int64_t);
 
 } // namespace convolens

@@ -5,6 +5,7 @@
 #include "jobs/layers.hpp"
 #include "jobs/resample.hpp"
 #include "jobs/sobel.hpp"
+#include "jobs/stream.hpp"
 
 #include <cstdint>
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -147,6 +149,26 @@ class Spectrum:
         Returns the numbers of the tasks in whose outputs there are NaN or infinities: for real numbers a task is two
         blocks one after another, counted with the kernel's axes fastest; for complex ones it is one.
         """
+
+class LineStream:
+    """A stream of channels x frames under a line of weights, in block after block.
+
+    `sizes` are those of the blocks whose spectra meet later weights: powers of two of at least 256, each a multiple of
+    the one before and less than the weights. With size P the weights from the P-th on are met, up to the next size. The
+    weights before the first size, or all of them, are summed by the definition. `done`: samples that are said to have
+    come before, which are zeros; only where blocks lie depends on it.
+    """
+
+    def __init__(self, weights: NDArray[np.generic], sizes: Sequence[int], channels: int, done: int = 0) -> None: ...
+    def push(self, x: NDArray[np.generic], out: NDArray[np.generic]) -> None:
+        """`out[c, i] = Σ_k weights[k] · x[c, i - k]`, the same bits however x is cut; RuntimeError: two threads."""
+
+    def copy(self) -> LineStream: ...
+    def past(self) -> NDArray[np.generic]:
+        """The latest samples of each channel, as many as can matter."""
+
+    @property
+    def done(self) -> int: ...
 
 def correlate_separable(
     x: NDArray[np.generic],

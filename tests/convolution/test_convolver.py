@@ -1,6 +1,8 @@
 """A stream is convolved as the whole is, and the same to the bit however it is cut."""
 
 import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -90,6 +92,32 @@ def test_a_copy_goes_on_by_itself():
     rest = [np.concatenate([one.push(x[5000:]), one.flush()]) for one in (stream, again)]
     assert np.array_equal(*rest)
     assert np.array_equal(np.concatenate([first, rest[0]]), streamed(x, kernel, []))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.complex128, np.int64])
+def test_a_stream_goes_on_in_another_process(kind):
+    """What is pickled is its past: all else follows."""
+    rng = np.random.default_rng(6)
+    x, kernel = (rng.integers(-9, 9, size).astype(kind) for size in ((9000, 2), 4000))
+    stream = cl.convolver(kernel)
+    stream.push(x[:5003])
+    again = pickle.loads(pickle.dumps(stream))
+    assert np.array_equal(again.push(x[5003:]), stream.push(x[5003:]))
+    assert np.array_equal(again.flush(), stream.flush())
+
+
+@pytest.mark.bad_input
+def test_two_threads_at_one_stream_are_refused_not_mixed_up():
+    stream = cl.convolver(np.ones(48_000))
+    long = np.zeros(1 << 20)
+    stream.push(long)
+    for _ in range(50):  # until they meet
+        with ThreadPoolExecutor(2) as both:
+            pushes = [both.submit(stream.push, long) for _ in range(2)]
+        if found := [error for push in pushes if (error := push.exception())]:
+            break
+    assert [type(error) for error in found] == [errors.ArgumentError]
+    assert "push: need one thread at a time" in str(found[0])
 
 
 def test_after_a_flush_another_stream_begins():

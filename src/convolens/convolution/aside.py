@@ -49,6 +49,8 @@ class Aside:
 
     def extended(self, block: NDArray[Any]) -> NDArray[Any]:
         """A block with what lies beyond its sides."""
+        if not self.before:
+            return block
         for axis, (before, after, boundary) in enumerate(zip(self.before, self.after, self.boundary, strict=True)):
             if not before and not after:
                 continue

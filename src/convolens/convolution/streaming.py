@@ -1,11 +1,10 @@
 """Convolution of a stream: blocks in, outputs out as soon as they are known, the same bits however the stream is cut.
 
 Each output is the sum of what the first weights make of the latest samples, by the definition, as soon as a block
-comes (`head.py`), and of what later weights make of blocks of P samples that were complete before: a line's by spectra
-that are kept (`partitions.py`), those of any other kernel by the planner (`segments.py`). A block touches no output
-before it is complete, so that nothing waits: there is no latency beside the caller's own block. Blocks lie at multiples
-of P from the stream's beginning, whatever was pushed: that is why the bits do not depend on the cut. Time for a line of
-K weights grows with √K, memory with K.
+comes, and of what later weights make of blocks that were complete before: a line's by spectra that are kept, in the
+core (`line.py`), those of any other kernel by the planner (`pieces.py`). A block touches no output before it is
+complete, so that nothing waits: there is no latency beside the caller's own block. Blocks lie where they lie in the
+stream, whatever was pushed: that is why the bits do not depend on the cut.
 
 Gardner, "Efficient convolution without input-output delay", Journal of the AES 43(3), 1995.
 """
@@ -92,6 +91,7 @@ class Convolver:
         Raises:
             ShapeError: another size than the first block's, and as in `convolve`.
             DtypeError: another dtype than the first block's, no numbers, or a tensor.
+            ArgumentError: another thread is pushing.
             OverflowRefused: integers whose sums might need more than 64 bits.
         """
         if is_tensor(block):

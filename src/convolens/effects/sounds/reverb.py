@@ -1,13 +1,11 @@
 """Reverb: a sound as it would be in a room, by convolution with what the room answers to a click.
 
 The planner cuts long sounds into blocks for Fourier transforms: time frames × log(impulse), not frames × impulse. As a
-stream the sound is cut into parts whose length depends on the impulse alone; each part's reverb is added to what the
-parts before it still contribute (overlap-add), in memory for a few impulses.
+stream every path from a channel to an ear is a `convolver`, in memory for a few impulses.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,19 +15,15 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_real, is_tensor, need_dense
-from convolens.convolution import convolve
+from convolens.convolution import convolve, convolver
 from convolens.effects.sounds.resampling import resample_impulse
 from convolens.effects.sounds.sound import as_rate, check_sound, stacked
 from convolens.errors import ArgumentError, DtypeError, ShapeError
-from convolens.memory import need_memory
 
 # A true stereo impulse response: what each ear hears of a click on each side.
 _LEFT_TO_LEFT, _LEFT_TO_RIGHT, _RIGHT_TO_LEFT, _RIGHT_TO_RIGHT = range(4)
 
 _MAX_PRE_DELAY = 60  # seconds
-_MIN_PART = 1 << 17  # frames; shorter parts lose time in preparing each
-_HELD = 8  # parts that are held at once: the part, its reverb, transforms
-_IMPULSES_IN_A_PART = 4  # a part's reverb is an impulse longer than the part: a fifth of the work is for that
 
 
 def reverb(
@@ -109,7 +103,7 @@ def reverb_stream(
         pre_delay: see there.
 
     Yields:
-        `(frames, channels)`, in parts of a length that depends on the impulse alone; the tail comes with the last.
+        `(frames, channels)`, block for block, then the tail.
 
     Errors as in `reverb`.
 
@@ -119,49 +113,58 @@ def reverb_stream(
     """
     room = _at_rate(impulse, rate, impulse_rate)
     delay = _delay_frames(pre_delay, rate)
-    size = part_frames(len(room))
-    channels = 1 if room.ndim == 1 else room.shape[1]
-    need_memory(_HELD * size * channels * room.itemsize, "impulse", "use a shorter one")
-    tail: NDArray[Any] | None = None  # of the parts before, from the next frame on
-    for part, frames in _parts(blocks, size):
-        answer = reverb(part, room, dry=dry, wet=wet, rate=rate, pre_delay=pre_delay)
-        if tail is not None:
-            answer[: len(tail)] += tail
-        finished = size if frames == size else frames
-        tail = answer[finished : frames + delay + len(room) - 1].copy()
-        yield answer[:finished]
-    if tail is not None and len(tail):
+    dry, wet = as_real(dry, "dry"), as_real(wet, "wet")
+    stream: _Stream | None = None
+    for block in blocks:
+        check_sound(block)
+        if stream is None:
+            _check_impulse(room, block)
+            stream = _Stream(room.astype(block.dtype, copy=False) * wet, block.shape[1], delay)
+        answer = stream.next(block)
+        if dry != 0:
+            answer += dry * block
+        yield answer
+    if stream is not None and len(tail := stream.rest()):
         yield tail
 
 
-def part_frames(length: int) -> int:
-    """Frames of a part: a power of two, so that the transforms' sizes depend on nothing but the impulse's length.
+class _Stream:
+    """The wet sound of blocks, each path from a channel to an ear by itself; or all channels alike."""
 
-    >>> part_frames(1000), part_frames(100_000)
-    (131072, 524288)
-    """
-    return max(_MIN_PART, 1 << math.ceil(math.log2(_IMPULSES_IN_A_PART * length)))
+    def __init__(self, room: NDArray[Any], channels: int, delay: int) -> None:
+        self._ears = channels_after(channels, 1 if room.ndim == 1 else room.shape[1])
+        self._paths = [(side, ear, convolver(path)) for side, ear, path in _paths(room, channels)]
+        self._late = np.zeros((delay, self._ears), room.dtype)  # wet sound that waits for the pre-delay to go by
+
+    def next(self, block: NDArray[Any]) -> NDArray[Any]:
+        """As many frames as the block has."""
+        answer = self._heard([path.push(block[:, side]) for side, _, path in self._paths])
+        if not len(self._late):
+            return answer
+        known = np.concatenate([self._late, answer])
+        self._late = known[len(block) :]
+        return known[: len(block)].copy()
+
+    def rest(self) -> NDArray[Any]:
+        """The tail."""
+        return np.concatenate([self._late, self._heard([path.flush() for _, _, path in self._paths])])
+
+    def _heard(self, found: list[NDArray[Any]]) -> NDArray[Any]:
+        """What all paths bring to the ears."""
+        answer = np.zeros((len(found[0]), self._ears), found[0].dtype)
+        for (_, ear, _), wet in zip(self._paths, found, strict=True):
+            answer[:, ear] += wet
+        return answer
 
 
-def _parts(blocks: Iterable[NDArray[Any]], size: int) -> Iterator[tuple[NDArray[Any], int]]:
-    """The sound in parts of `size` frames, the last one filled with silence; and how many frames are its own."""
-    part: NDArray[Any] | None = None
-    filled = 0
-    for block in blocks:
-        check_sound(block)
-        if part is None:
-            part = np.zeros((size, block.shape[1]), block.dtype)
-        start = 0
-        while start < len(block):
-            take = min(size - filled, len(block) - start)
-            part[filled : filled + take] = block[start : start + take]
-            start, filled = start + take, filled + take
-            if filled == size:
-                yield part, size
-                filled = 0
-    if part is not None and filled:
-        part[filled:] = 0
-        yield part, filled
+def _paths(room: NDArray[Any], channels: int) -> list[tuple[slice, slice, NDArray[Any]]]:
+    """Which channels, which ears and what lies between them."""
+    if room.ndim == 1 or room.shape[1] == 1:
+        return [(slice(None), slice(None), room.reshape(-1))]
+    ways = [(0 if channels == 1 else ear, ear, ear) for ear in range(room.shape[1])]
+    if (channels, room.shape[1]) == (2, 4):
+        ways = [(0, 0, _LEFT_TO_LEFT), (1, 0, _RIGHT_TO_LEFT), (0, 1, _LEFT_TO_RIGHT), (1, 1, _RIGHT_TO_RIGHT)]
+    return [(slice(side, side + 1), slice(ear, ear + 1), room[:, way]) for side, ear, way in ways]
 
 
 def _at_rate(room: Any, rate: Real | None, impulse_rate: Real | None) -> Any:
