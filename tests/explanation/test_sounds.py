@@ -1,5 +1,6 @@
 """Explanations of sounds: the map's columns are times in the sound, its rows frequencies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,20 @@ def test_a_short_sound_begins_within_its_picture(model: Classifier, tmp_path: Pa
     assert first.begin == pytest.approx(-0.27, abs=0.02)
     assert 0.05 <= first.moment <= 0.33
     assert second.moment == first.moment
+    everywhere = replace(first, heatmap=np.ones_like(first.heatmap))  # in the background around the sound, too
+    start, end, _, _ = everywhere.span()
+    assert (start, end) == (0, pytest.approx(0.41, abs=0.02))
+    assert first.seconds == end
+
+
+def test_nothing_is_said_to_be_written_where_nothing_is(model: Classifier, tmp_path: Path, capsys) -> None:
+    from convolens.cli.hearing import explain_sounds as command
+
+    (tmp_path / "a.png").write_text("none")
+    assert command(model, [str(tmp_path / "a.png")], tmp_path / "why.png", {}, False) == 1
+    told = capsys.readouterr().err
+    assert "a.png: need a sound" in told
+    assert "wrote" not in told
 
 
 def test_it_is_drawn_on_axes_and_a_bad_file_is_told(model: Classifier, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import convolens as cl
@@ -13,8 +14,10 @@ from convolens.effects.sounds.hearing import Hearing
 from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.features import listening
 from convolens.features.convolutionalize import convolutionalize
+from convolens.features.recording import Recording
 from convolens.media.audio import write_audio
 from convolens.models.classify import Classifier
+from convolens.models.familiar import Familiarity
 from convolens.training.sounds import hearing_trunk
 
 RATE = 8000
@@ -36,6 +39,11 @@ def recording(path: Path, times: list[float], seconds: float = 60) -> Path:
         samples[first : first + count] += (0.4 * np.sin(2 * np.pi * 700 * np.arange(count) / RATE)).astype(np.float32)
     write_audio(path, samples, RATE, subtype="FLOAT")
     return path
+
+
+def write_nan(path: Path, samples: np.ndarray) -> None:
+    """By another hand, as what is written here is finite."""
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
 
 
 def test_events_begin_and_end_where_the_sounds_do(model: Classifier, tmp_path: Path) -> None:
@@ -68,29 +76,113 @@ def test_the_pass_in_blocks_gives_what_each_window_gives_in_the_whole(
     assert whole.std() > 0
 
 
+CENTERS = np.arange(50) * 8.0
+NO_SEGMENTS = np.zeros((2, 0), np.float32)
+
+
 def test_windows_that_are_sure_of_what_does_not_rise_are_an_event() -> None:
     likely = np.zeros((2, 50), np.float32)
     likely[1, 20:30] = 0.9
-    centers = np.arange(50) * 8.0
-    assert list(listening._events(likely, centers, [], 32, 0.5, False)) == [(1, 156.0, 236.0, pytest.approx(0.9))]
+    found = list(listening._events(likely, CENTERS, [], NO_SEGMENTS, np.ones(50, bool), 0.5, False))
+    assert found == [(1, 156.0, 236.0, pytest.approx(0.9), None)]
 
 
 def test_what_rises_is_named_by_the_window_around_it_and_not_twice() -> None:
-    likely = np.full((2, 50), 0.2, np.float32)
-    likely[0, 23:28] = 0.8
-    centers = np.arange(50) * 8.0
-    assert list(listening._events(likely, centers, [(196, 208)], 32, 0.5, False)) == [(0, 196, 208, pytest.approx(0.8))]
-    both = np.full((2, 50), 0.7, np.float32)
-    assert [one[0] for one in listening._events(both, centers, [(196, 208)], 400, 0.5, True)][:2] == [0, 1]
+    likely = np.full((2, 50), 0.9, np.float32)  # by the pass, which is not asked where something rises
+    segments = [(196, 208)]
+    free = listening._free(CENTERS, segments, 32)
+    assert (~free).sum() == 6
+    likely[:, free] = 0.2
+    of_segments = np.float32([[0.3], [0.7]])
+    found = list(listening._events(likely, CENTERS, segments, of_segments, free, 0.5, False))
+    assert found == [(1, 196, 208, pytest.approx(0.7), 0)]
+    both = np.float32([[0.6], [0.7]])
+    found = list(listening._events(likely, CENTERS, segments, both, free, 0.5, True))
+    assert [one[0] for one in found] == [0, 1]
 
 
-def test_what_rises_for_longer_than_two_windows_is_named_by_those_in_it() -> None:
-    likely = np.full((2, 50), 0.1, np.float32)
-    likely[0, 10:20], likely[1, 20:30] = 0.9, 0.9
-    found = list(listening._events(likely, np.arange(50) * 8.0, [(80, 240)], 32, 0.5, False))
-    assert [(label, first, last) for label, first, last, _ in found] == [(0, 76.0, 156.0), (1, 156.0, 236.0)]
-    first, *_ = listening._events(likely, np.arange(50) * 8.0, [(80, 140)], 32, 0.5, False)
-    assert first[:3] == (0, 80, 140)
+def test_windows_of_which_the_pass_is_sure_are_asked_alone_and_all_where_it_missed_one() -> None:
+    said, asked = np.full((2, 50), 0.2, np.float32), []
+    said[1, 20:30] = 0.9
+    alone = np.full((2, 50), 0.1, np.float32)
+
+    def ask(some: np.ndarray) -> np.ndarray:
+        asked.extend(some.tolist())
+        return alone[:, some]
+
+    found = listening._asked_between(said, np.ones(50, bool), 0.5, ask)
+    assert set(range(20, 30)) <= set(asked)
+    assert len(asked) == 10 + listening.ASKED
+    assert found.max() <= 0.2 + 1e-6
+    alone[0, 40:] = 0.8  # a hum that the pass is not sure of
+    found = listening._asked_between(said, np.ones(50, bool), 0.5, ask)
+    np.testing.assert_array_equal(found, alone)
+
+
+def test_a_short_sound_is_named_as_predict_names_it(tmp_path: Path) -> None:
+    """Even where cells see farther than a window is wide, so that the pass sees what no window does."""
+    trunk = hearing_trunk(cl.trunk("resnet18", width=0.0625, seed=1, channels=1, device="cpu"), HEARING)
+    model = cl.classifier(trunk, classes=["high", "low"], taps="layer3.1")
+    with torch.no_grad():
+        model.head.linear.weight.mul_(30)
+    file = recording(tmp_path / "a.wav", [0.02], 0.3)
+    found, predicted = cl.listen(model, file, threshold=0), model.predict(file)
+    assert found.labels == predicted.labels
+    assert found.scores == pytest.approx(predicted.scores, abs=1e-4)
+    assert {one.label for one in found.events} == {predicted.labels[0]}
+    around = cl.listen(model, recording(tmp_path / "b.wav", [5.0], 9), threshold=0)
+    event = min(around.events, key=lambda one: abs(one.start - 5.0))
+    levels = HEARING.picture(*cl.read_audio(tmp_path / "b.wav"))
+    middle = round(50 * (event.start + event.end) / 1)
+    window = model.predict(levels[:, middle - 16 : middle + 16])
+    assert (event.label, event.probability) == (window.labels[0], pytest.approx(window.scores[0], abs=1e-4))
+
+
+def test_the_window_around_a_sound_ends_where_the_next_begins() -> None:
+    picture = np.tile(np.arange(200, dtype=np.uint8), (32, 1))
+    with Recording(HEARING) as held:
+        list(held.through(np.array_split(picture, 7, axis=1)))
+        np.testing.assert_array_equal(held.window(90, 110)[0], np.arange(84, 116))
+        np.testing.assert_array_equal(held.window(0, 4)[0], np.arange(32))
+        np.testing.assert_array_equal(held.window(90, 110, 88, 200)[0], np.arange(88, 120))
+        between = held.window(90, 110, 88, 112)[0]
+        np.testing.assert_array_equal(between[4:28], np.arange(88, 112))
+        assert between.max() == 111
+
+
+def test_what_rises_for_longer_than_two_windows_is_named_by_those_in_it(model: Classifier, tmp_path: Path) -> None:
+    samples = np.zeros(9 * RATE, np.float32)
+    samples[3 * RATE : 6 * RATE] = 0.3 * np.sin(2 * np.pi * 700 * np.arange(3 * RATE) / RATE)
+    write_audio(tmp_path / "a.wav", samples + 1e-4 * np.random.default_rng(0).normal(size=9 * RATE), RATE)
+    with Recording(HEARING) as held:
+        list(held.through([HEARING.picture(*cl.read_audio(tmp_path / "a.wav"))]))
+        assert [last - first > listening.LONGEST * HEARING.columns for first, last in held.segments()] == [True]
+    found = cl.listen(model, tmp_path / "a.wav", threshold=0)
+    assert not any(
+        one.start == pytest.approx(3, abs=0.03) and one.end == pytest.approx(6, abs=0.03) for one in found.events
+    )
+
+
+def test_what_is_like_nothing_that_was_learned_is_unknown(model: Classifier, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    pictures = [generator.integers(90, 110, (32, 32), dtype=np.uint8) for _ in range(40)]
+    with torch.inference_mode():
+        described = torch.cat([model.describe(model.preprocess([one])) for one in pictures])
+    known = cl.classifier(model.trunk, classes=["high", "low"], taps="layer2.1", multi_label=True)
+    known.familiarity = Familiarity.fitted(described[:20], torch.zeros(20, dtype=torch.int64), described[20:])
+    file = recording(tmp_path / "a.wav", [1.0], 4)
+    found = cl.listen(known, file, threshold=0, unknown=0.05)
+    assert all(one.unknown and one.familiar < 0.05 for one in found.events)
+    assert str(found.events[0]).split("  ")[1].startswith("unknown, most like ")
+    assert all(one.unknown is None for one in cl.listen(known, file, threshold=0).events)
+    cl.predict_files(known, [file], tmp_path / "out", threshold=0.0, unknown=0.05, progress=False)
+    assert {line.split("\t")[2] for line in (tmp_path / "out" / "labels" / "a-wav.txt").read_text().splitlines()} == {
+        "unknown"
+    }
+    with (tmp_path / "out" / "events.csv").open() as stream:
+        assert {one["unknown"] for one in csv.DictReader(stream)} == {"True"}
+    with pytest.raises(ArgumentError, match="unknown: need a model that knows what it learned from"):
+        cl.listen(model, file, unknown=0.05)
 
 
 def test_lines_rows_and_labels_are_written_and_a_bad_file_is_told(model: Classifier, tmp_path: Path) -> None:
@@ -119,6 +211,17 @@ def test_what_cannot_be_listened_to_is_refused(model: Classifier, tmp_path: Path
         cl.listen(model, tmp_path / "still.wav")
     with pytest.raises(ArgumentError, match="threshold: need a number from 0 to 1"):
         cl.listen(model, tmp_path / "still.wav", threshold=2)
+    samples = np.ones(RATE, np.float32)
+    samples[500] = np.nan
+    write_nan(tmp_path / "damaged.wav", samples)
+    with pytest.raises(FormatError, match=r"damaged\.wav: need finite samples, got NaN or infinity"):
+        cl.listen(model, tmp_path / "damaged.wav")
+    with pytest.raises(ArgumentError, match="samples: need finite numbers"):
+        HEARING.picture(samples, RATE)
+    with pytest.raises(ArgumentError, match=r"top: need an option of networks that hear \(threshold, unknown\)"):
+        cl.predict_files(model, [tmp_path / "damaged.wav"], tmp_path / "out", top=2, progress=False)
+    with pytest.raises(ArgumentError, match="shard: need none for a network that hears, got '1/2'"):
+        cl.predict_files(model, [tmp_path / "damaged.wav"], tmp_path / "out", shard="1/2", progress=False)
     with pytest.raises(ArgumentError, match="need one that was trained by sounds"):
         cl.listen(cl.classifier("resnet18", classes=2), tmp_path / "still.wav")
     (tmp_path / "empty").mkdir()

@@ -52,6 +52,9 @@ def test_it_learns_to_tell_sounds_apart_that_it_never_heard(run: Run, tmp_path: 
     found = cl.evaluate(run.load(), fresh, progress=False)
     assert found["count"] == 40
     assert found["top1"] >= 0.9
+    assert found.summary().startswith(f"40 sounds: top-1 {found['top1']:.1%}, macro-F1")
+    assert found.table()[0][-1] == "sounds"
+    assert found.having(more=1).summary() == found.summary()
 
 
 def test_the_file_says_how_it_hears_and_predicts_the_same(run: Run, chirps: Path) -> None:
@@ -112,14 +115,19 @@ def test_a_class_of_one_sound_is_refused(tmp_path: Path) -> None:
         cl.train("classify", root, out=tmp_path / "run", progress=False)
 
 
-def test_what_cannot_be_heard_is_skipped_by_name(tmp_path: Path) -> None:
+def test_what_cannot_be_heard_is_skipped_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_chirps(tmp_path / "data", 4, 0)
     write_audio(root / "rises" / "still.wav", np.zeros(RATE, np.float32), RATE)
     write_audio(root / "falls" / "short.wav", np.ones(RATE // 100, np.float32), RATE)
-    run = cl.train("classify", root, out=tmp_path / "run", width=0.125, epochs=1, batch=4, progress=False)
+    run = cl.train("classify", root, out=tmp_path / "run", width=0.125, epochs=1, batch=4, lr=1e-9, progress=True)
     short, still = sorted(one.reason for one in run.skipped)
     assert "short.wav: need a sound of more than 0." in short
     assert "still.wav: need a sound, got 1 s of silence" in still
+    told = capsys.readouterr().err
+    assert "8 sounds of 2 classes to train on, 2 to validate on, 0." in told
+    assert " s at once, 8,000 samples a second in 64 bands" in told
+    assert "smaller batches (--batch 8)" in run.advice
+    assert "--size" not in run.advice
 
 
 @pytest.mark.parametrize(
@@ -131,6 +139,7 @@ def test_what_cannot_be_heard_is_skipped_by_name(tmp_path: Path) -> None:
         ({"rate": 10}, "rate: need"),
         ({"bands": 4}, "bands: need"),
         ({"noise": 1.5}, "noise: need a fraction"),
+        ({"masks": -1}, "masks: need a whole number of at least 0"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(chirps: Path, tmp_path: Path, option: dict, sentence: str) -> None:

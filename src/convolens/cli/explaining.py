@@ -102,7 +102,9 @@ def explain(
     if hears(loaded):
         from convolens.cli.hearing import explain_sounds
 
-        others = {"html": html, "maps": maps, "shard": shard, "method": methods[1:] or None}
+        if len(methods) > 1:
+            raise ArgumentError(f"method: need one for a network that hears, got {len(methods)}")
+        others = {"html": html, "maps": maps, "shard": shard}
         if explain_sounds(loaded, files, out, others, as_json, method=methods[0], **options, **smoothing):
             raise typer.Exit(2)
         return

@@ -17,7 +17,15 @@ REASONS_SHOWN = 5
 
 
 def predict_sounds(
-    model: Any, files: list[str], out: Path | None, threshold: float | None, others: Mapping[str, Any], as_json: bool
+    model: Any,
+    files: list[str],
+    out: Path | None,
+    *,
+    threshold: float,
+    unknown: float | None,
+    batch: int,
+    others: Mapping[str, Any],
+    as_json: bool,
 ) -> int:
     """Prints a line for each event, or writes lines, a table and labels into a folder.
 
@@ -25,7 +33,9 @@ def predict_sounds(
         model: a classifier that was trained by sounds.
         files: sound files, folders, patterns.
         out: the folder; None prints.
-        threshold: the probability from which on a class is named; None: 0.5.
+        threshold: the probability from which on a class is named.
+        unknown: as of `convolens.listen`, like the next.
+        batch: likewise.
         others: options that mean nothing for sounds.
         as_json: whether to print JSON.
 
@@ -40,10 +50,9 @@ def predict_sounds(
     from convolens.inference.predict import predict_files
 
     _need_none(others)
-    options = {} if threshold is None else {"threshold": threshold}
     if out is None:
         failed = 0
-        for one in heard_in(model, files, **options):  # type: ignore[arg-type]
+        for one in heard_in(model, files, threshold=threshold, unknown=unknown, batch=batch):
             if one.result is None:
                 failed += 1
                 tell_failure(f"error: {one.error}")
@@ -52,7 +61,7 @@ def predict_sounds(
             elif one.result is not None:
                 _print_events(one.path, one.result)
         return failed
-    found = predict_files(model, files, out, **options)  # type: ignore[arg-type]
+    found = predict_files(model, files, out, threshold=threshold, unknown=unknown, batch=batch)
     tell(f"{found.done:,} done, {found.failed:,} failed")
     errors = (line["error"] for line in prediction_lines(Path(found.lines)) if "error" in line)
     for sentence in islice(errors, REASONS_SHOWN):
@@ -64,7 +73,7 @@ def predict_sounds(
 def _print_events(path: object, found: Listened) -> None:
     """A line for each event; of a sound in which none was heard, that."""
     for one in found.events:
-        answer_line(f"{path}: {one.start:.2f}-{one.end:.2f} s  {one.label}  {one.probability:.1%}")
+        answer_line(f"{path}: {one}")
     if not found.events:
         answer_line(f"{path}: nothing heard of which it is sure in {found.seconds:.2f} s")
 
@@ -77,16 +86,17 @@ def explain_sounds(
 
     _need_none(others)
     assert out is not None  # as there is no page of sounds
-    failed = 0
+    failed = done = 0
     for one in explained(model, files, out, **options):
-        failed += one.result is None
+        done, failed = done + (one.result is not None), failed + (one.result is None)
         if one.result is None:
             tell_failure(f"error: {one.error}")
             continue
         span = one.result.span()
         facts = {"path": str(one.path), "label": one.result.label, "probability": one.result.probability, "span": span}
         answer_line(json.dumps(facts) if as_json else f"{one.path}  {one.result}")
-    tell_written(out)
+    if done:
+        tell_written(out)
     return failed
 
 
@@ -95,4 +105,4 @@ def _need_none(others: Mapping[str, Any]) -> None:
 
     for name, value in others.items():
         if value not in (None, False):
-            raise ArgumentError(f"{name}: means nothing for a network that hears, got {value!r}; leave it out")
+            raise ArgumentError(f"{name}: means nothing for a network that hears; leave it out")

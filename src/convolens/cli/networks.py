@@ -145,8 +145,14 @@ def predict(
         others = {
             "top": top, "nms_iou": nms_iou, "soft": soft, "top_k": top_k, "max_detections": max_detections,
             "tile": tile, "coco": coco, "as": as_format, "table": table, "shard": shard, "cluster": cluster,
+            "workers": workers, "gpus_per_worker": gpus_per_worker > 0, "threads_per_worker": threads_per_worker > 1,
+            "pictures": not pictures,
         }  # fmt: skip
-        if predict_sounds(loaded, files, out, threshold, others, as_json):
+        failed = predict_sounds(
+            loaded, files, out, threshold=0.5 if threshold is None else threshold, unknown=unknown, batch=batch,
+            others=others, as_json=as_json,
+        )  # fmt: skip
+        if failed:
             raise typer.Exit(2)
         return
     if top is None and loaded.task == "classify":

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from convolens.arrays import Real, as_real
+from convolens.arrays import Real, as_real, as_whole
 from convolens.effects.sounds.hearing import FLOOR, Hearing, background
 
 _STEPS = 255 / -FLOOR  # levels to a decibel
@@ -49,6 +49,7 @@ class SoundAugmentation:
     def __post_init__(self) -> None:
         for name in ("noise", "nothing"):
             as_real(getattr(self, name), name, "a fraction from 0 to 1", lambda value: 0 <= value <= 1)
+        as_whole(self.masks, "masks", 0)
 
     def to_list(self) -> list[Any]:
         """Returns plain values."""

@@ -48,9 +48,7 @@ def read_data(
     data = read_sound(path, format=format, class_names=class_names, outlines=outlines)
     if class_names is None and data.kind == "label" and len(data.class_names) == 1:
         name = data.class_names[0]
-        raise DataError(
-            f"{path}: need at least two classes, got one ({name!r}); add a folder of pictures that are not it"
-        )
+        raise DataError(f"{path}: need at least two classes, got one ({name!r}); add a folder of what is not it")
     return data
 
 

@@ -17,9 +17,15 @@ from convolens.arrays import as_real
 from convolens.data import DataSet, Example, Skipped
 from convolens.data.loading import read_usable_batches
 from convolens.data.model_inputs import model_batches
+from convolens.effects.sounds.hearing import hears
 from convolens.errors import ArgumentError, need_one_of
 from convolens.evaluation.in_parts import InParts, by_processes
-from convolens.evaluation.metrics import classification_metrics, multi_label_metrics
+from convolens.evaluation.metrics import (
+    HeardEvaluation,
+    HeardMultiLabelEvaluation,
+    classification_metrics,
+    multi_label_metrics,
+)
 from convolens.evaluation.result import Evaluation, need_usable
 from convolens.exported import ExportedClassifier
 from convolens.media.pixels import as_pixels
@@ -102,9 +108,13 @@ def _exported_scores(
 
 def metrics_of(model: Classifier | ExportedClassifier, scores: NDArray[Any], examples: Sequence[Example]) -> Evaluation:
     """The metrics of a model by its probabilities for examples."""
+    of_sounds = hears(model)
     if model.multi_label:
-        return multi_label_metrics(scores, targets_of(examples, len(model.class_names)).numpy() > 0, model.class_names)
-    return classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
+        truth = targets_of(examples, len(model.class_names)).numpy() > 0
+        several = multi_label_metrics(scores, truth, model.class_names)
+        return HeardMultiLabelEvaluation(several) if of_sounds else several
+    one = classification_metrics(scores, np.array([example.labels[0] for example in examples]), model.class_names)
+    return HeardEvaluation(one) if of_sounds else one
 
 
 def log_loss(model: Classifier, scores: NDArray[Any], examples: Sequence[Example]) -> float:

@@ -67,6 +67,18 @@ class MultiLabelEvaluation(Evaluation):
     columns = ("ap", "precision", "recall", "f1")
 
 
+class HeardEvaluation(ClassifierEvaluation):
+    """The same of sounds."""
+
+    counted = measured_on = "sounds"
+
+
+class HeardMultiLabelEvaluation(MultiLabelEvaluation):
+    """The same of sounds."""
+
+    counted = measured_on = "sounds"
+
+
 def classification_metrics(
     scores: Float[np.ndarray, "samples classes"], labels: Int[np.ndarray, " samples"], class_names: Sequence[str]
 ) -> ClassifierEvaluation:

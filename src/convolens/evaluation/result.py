@@ -54,11 +54,13 @@ class Evaluation(dict[str, Any], Drawn):
         metrics: those that a line names, in order.
         columns: those of each class that a table has.
         counted: what `count` counts in `per_class`.
+        measured_on: what `count` counts of all.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
     columns: ClassVar[tuple[str, ...]] = ()
     counted: ClassVar[str] = "pictures"
+    measured_on: ClassVar[str] = "pictures"
 
     def __init__(self, numbers: Mapping[str, Any], make_page: Callable[[], str] | None = None) -> None:
         super().__init__(numbers)
@@ -74,9 +76,15 @@ class Evaluation(dict[str, Any], Drawn):
     def summary(self) -> str:
         """The numbers that matter most, in a line."""
         known = (
-            f"{one.short} {one.shown(self[one.name])}{self._spread(one)}" for one in self.metrics if one.name in self
+            f"{one.short} {one.shown(self[one.name])}{self._spread(one)}"
+            for one in self.metrics
+            if one.name in self and self._says_something(one)
         )
         return f"{self.counts()}: {', '.join(known)}"
+
+    def _says_something(self, one: Metric) -> bool:
+        """Whether a line names it: not the class among the first five where there are no more."""
+        return one.name != "top5" or len(self.get("per_class", ())) > 5
 
     def _spread(self, one: Metric) -> str:
         """How far folds differ, their standard deviation, where it was measured by folds."""
@@ -85,7 +93,7 @@ class Evaluation(dict[str, Any], Drawn):
 
     def counts(self) -> str:
         """How much it was measured on."""
-        return f"{self['count']:,} pictures" + (f", {self['objects']:,} objects" if "objects" in self else "")
+        return f"{self['count']:,} {self.measured_on}" + (f", {self['objects']:,} objects" if "objects" in self else "")
 
     def table(self) -> list[tuple[str, ...]]:
         """A row for each class under a row of names; nothing where classes have no numbers of their own."""
@@ -161,7 +169,7 @@ def need_usable(found: Sized, skipped: Sequence[Skipped], source: object) -> Non
     """Raises a `DataError` that says why, where nothing was found."""
     if not len(found):
         reason = f"; {skipped[0].reason}" if skipped else ""
-        raise DataError(f"{source}: need pictures that can be used, got none{reason}")
+        raise DataError(f"{source}: need examples that can be used, got none{reason}")
 
 
 def in_columns(rows: list[tuple[str, ...]]) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
+from convolens.arrays import Real
 from convolens.effects.sounds.hearing import Hearing
 from convolens.explanation.explanation import BOX_THRESHOLD, Explanation
 from convolens.media.draw import overlay
@@ -29,16 +30,18 @@ class SoundExplanation(Explanation):
     Attributes:
         hearing: how the sound became the picture.
         begin: seconds from the sound's beginning to that of the picture; below 0 where background was put before it.
+        seconds: how long the sound lasts.
     """
 
     hearing: Hearing
     begin: float
+    seconds: float
 
     @property
     def moment(self) -> float:
         """Seconds from the sound's beginning to where most spoke for the class."""
         column = int(self.heatmap.max(axis=0).argmax())
-        return self.begin + self.hearing.time_of(column)
+        return self._within(column)
 
     @property
     def pitch(self) -> float:
@@ -51,8 +54,11 @@ class SoundExplanation(Explanation):
         if box is None:
             return None
         x1, y1, x2, y2 = box
-        times = (self.begin + self.hearing.time_of(x1), self.begin + self.hearing.time_of(x2))
-        return (*times, self.hearing.pitch_of(y2 - 1), self.hearing.pitch_of(y1))
+        return self._within(x1), self._within(x2), self.hearing.pitch_of(y2 - 1), self.hearing.pitch_of(y1)
+
+    def _within(self, column: Real) -> float:
+        """A column's time in the sound: what is hot in the background before it begins is at its beginning."""
+        return min(max(self.begin + self.hearing.time_of(column), 0.0), self.seconds)
 
     def drawn(self) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of time and pitch with the map over it, on axes in s and Hz."""
@@ -90,19 +96,20 @@ class Frames:
     def __init__(self, model: Any, sounds: Iterable[Any]) -> None:
         self.hearing: Hearing = model.preprocessing.sound
         self._model, self._sounds = model, sounds
-        self._begins: list[float] = []
+        self._times: list[tuple[float, float]] = []  # when each picture begins, and how long its sound lasts
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         for sound in self._sounds:
             picture = as_pixels(self._model.preprocessing.file(sound))
-            self._begins.append(self.hearing.time_of(self.hearing.first_of_frame(picture)))
+            columns = (self.hearing.first_of_frame(picture), picture.shape[1])
+            self._times.append((self.hearing.time_of(columns[0]), self.hearing.time_of(columns[1])))
             yield self.hearing.framed(picture)
 
     def explained(self, found: Explanation) -> SoundExplanation:
         """An explanation of the oldest picture that was given out."""
         values = {one.name: getattr(found, one.name) for one in fields(found)}
-        return SoundExplanation(**values, hearing=self.hearing, begin=self._begins[0])
+        return SoundExplanation(**values, hearing=self.hearing, begin=self._times[0][0], seconds=self._times[0][1])
 
     def done(self) -> None:
         """The oldest picture is explained."""
-        self._begins.pop(0)
+        self._times.pop(0)

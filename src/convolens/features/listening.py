@@ -2,35 +2,40 @@
 
 A classifier of sounds becomes a convolution (`convolutionalize`), and gives a probability of each class in each window,
 as wide as what the network takes at once, one at each of its strides. When a sound begins and ends is told by the
-recording itself: where its level rises from its background. What does so is named by the window around it; what is
-named and does not rise, such as a hum, lasts as long as windows are sure of it.
+recording itself: where its level rises from its background. What does so is named by the window around it, up to the
+sounds beside it; what is named and does not rise, such as a hum, lasts as long as windows are sure of it.
 
-Memory: a block of the recording, and a few hundred bytes for each of its seconds.
+Where a network pads, as most do, the pass sees a window's neighbours where the window alone has a border, and one whose
+cells see as far as a window is wide may name something else. So the pass only says where to look: whatever is named is
+named by a window that goes through the network alone, as `predict` would have it.
+
+Memory: a block of the recording, a few hundred bytes for each of its seconds, and its picture as `recording` keeps it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_real
+from convolens.arrays import Real, as_real, as_whole
 from convolens.effects.sounds.heard import pictures_of
 from convolens.effects.sounds.hearing import Hearing, background, hears
 from convolens.errors import ArgumentError, FormatError
 from convolens.features.convolutionalize import Scanner, convolutionalize
+from convolens.features.recording import Recording
 from convolens.media.files import AnyPath
 from convolens.models.inputs import evaluating
+from convolens.results import Prediction
 
 BLOCK = 2048  # columns at a time, 20 s: of a longer block the maps no longer stay in the caches
-RISES = 1.0  # levels (0.4 dB) above a band's background, on average over the bands, that a sound rises at least
-DEVIATIONS = 6.0  # of what steady noise does, that it rises besides
 LONGEST = 2  # widths of a window: what rises for longer is named by all windows in it
-GAP, LEAST = 0.15, 0.05  # seconds: a sound goes on behind a shorter gap, and lasts longer
+ASKED = 16  # windows of which the pass is not sure, which are asked alone whether it is right
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,24 @@ class Event:
         start: seconds from the recording's beginning.
         end: likewise.
         probability: of the class, in the window around it.
+        familiar: how like those that the model learned from it is, from 0 to 1; None where the model does not know.
+        unknown: whether that is less than what was asked for; None where nothing was.
     """
 
     label: str
     start: float
     end: float
     probability: float
+    familiar: float | None = None
+    unknown: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, as JSON has it; without what is None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def __str__(self) -> str:
+        named = f"unknown, most like {self.label}" if self.unknown else self.label
+        return f"{self.start:.2f}-{self.end:.2f} s  {named}  {self.probability:.1%}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ class Listened:
         seconds: how long it lasts.
         events: in order of their beginning.
         labels: the classes, likeliest first.
-        scores: of each, the highest probability in any window; they do not add up to 1.
+        scores: of each, the highest probability in any window that was asked alone; they do not add up to 1.
     """
 
     seconds: float
@@ -66,20 +83,30 @@ class Listened:
     labels: tuple[str, ...] = field(default=())
     scores: tuple[float, ...] = field(default=())
 
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, as JSON has it."""
+        return {**asdict(self), "events": [one.to_dict() for one in self.events]}
+
     def __str__(self) -> str:
-        return "  ".join(f"{one.start:.2f}-{one.end:.2f} s {one.label} {one.probability:.1%}" for one in self.events)
+        return "\n".join(map(str, self.events))
 
 
-def listen(model: Any, path: AnyPath, *, threshold: Real = 0.5) -> Listened:
+def listen(
+    model: Any, path: AnyPath, *, threshold: Real = 0.5, unknown: Real | None = None, batch: int = 16
+) -> Listened:
     """Says what is heard when in a sound file, by one pass over it.
 
     Args:
         model: a classifier that was trained by sounds.
         path: a sound file of any length.
         threshold: the probability from which on a class is named.
+        unknown: as of a classifier's `predict`: calls what is heard unknown where it is like nothing the model learned
+            from, such that of what is like it a fraction of at most `unknown` is called so too.
+        batch: how many windows go through the network at once.
 
     Raises:
-        ArgumentError: a model that takes pictures, or a threshold that is no probability.
+        ArgumentError: a model that takes pictures; a threshold that is no probability; or `unknown` of a model that
+            does not know what it learned from.
         FileError, FormatError: no sound; silence; or a sound of less than an eighth of what the network takes at once.
     """
     if not hears(model):
@@ -87,40 +114,72 @@ def listen(model: Any, path: AnyPath, *, threshold: Real = 0.5) -> Listened:
     as_real(threshold, "threshold", "a number from 0 to 1", lambda value: 0 <= value <= 1)
     hearing: Hearing = model.preprocessing.sound
     scanner = convolutionalize(model, (hearing.bands, hearing.columns))
-    track = _Track(hearing)
-    with evaluating(model):
-        windows = list(_windows(model, scanner, track.through(pictures_of(path, hearing))))
-    if track.columns <= hearing.columns // 8:
-        need = f"need a sound of more than {hearing.seconds / 8:.2g} s"
-        raise FormatError(f"{path}: {need}, got {hearing.time_of(track.columns):.2g} s")
-    if not track.sounds:
-        raise FormatError(f"{path}: need a sound, got {hearing.time_of(track.columns):.2g} s of silence")
-    likely = np.concatenate(windows, axis=1)
-    centers = np.arange(likely.shape[1]) * scanner.stride + scanner.window[1] / 2 - lead(scanner)
-    events = sorted(
-        _events(likely, centers, track.segments(), hearing.columns, float(threshold), model.multi_label),
-        key=lambda one: one[1],
-    )
-    highest = likely.max(axis=1)
-    order = np.argsort(-highest, kind="stable")
+    with Recording(hearing) as recording, evaluating(model):
+        windows = list(_windows(model, scanner, recording.through(pictures_of(path, hearing))))
+        if recording.columns <= hearing.columns // 8:
+            need = f"need a sound of more than {hearing.seconds / 8:.2g} s"
+            raise FormatError(f"{path}: {need}, got {hearing.time_of(recording.columns):.2g} s")
+        if not recording.sounds:
+            raise FormatError(f"{path}: need a sound, got {hearing.time_of(recording.columns):.2g} s of silence")
+        likely = np.concatenate(windows, axis=1)
+        centers = np.arange(likely.shape[1]) * scanner.stride + scanner.window[1] / 2 - lead(scanner)
+        asked = _Asked(model, recording, unknown, batch)
+        found = sorted(_heard(likely, centers, asked, float(threshold)), key=lambda one: one.start)
+    order = np.argsort(-asked.highest, kind="stable")
     return Listened(
-        hearing.time_of(track.columns),
-        tuple(
-            Event(
-                model.class_names[label],
-                hearing.time_of(max(0, first)),
-                hearing.time_of(min(last, track.columns)),
-                sure,
-            )
-            for label, first, last, sure in events
-        ),
+        hearing.time_of(recording.columns),
+        tuple(found),
         tuple(model.class_names[at] for at in order),
-        tuple(float(highest[at]) for at in order),
+        tuple(float(asked.highest[at]) for at in order),
     )
+
+
+class _Asked:
+    """Windows of a recording, each through the network alone.
+
+    Attributes:
+        highest: of each class, the highest probability so far.
+    """
+
+    def __init__(self, model: Any, recording: Recording, unknown: Real | None, batch: int) -> None:
+        self.model, self.recording = model, recording
+        self._unknown, self._batch = unknown, as_whole(batch, "batch", 1)
+        self.highest = np.zeros(len(model.class_names), np.float32)
+        self._numbers = {name: number for number, name in enumerate(model.class_names)}
+
+    def __call__(self, windows: Iterable[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], list[Prediction]]:
+        """The probability of each class in each window, `(classes, windows)`, and the predictions."""
+        found: list[Prediction] = []
+        waiting = iter(windows)
+        while some := list(islice(waiting, self._batch)):
+            found += self.model.predict(some, unknown=self._unknown, batch=self._batch)
+        likely = np.zeros((len(self.highest), len(found)), np.float32)
+        for at, one in enumerate(found):
+            likely[[self._numbers[name] for name in one.labels], at] = one.scores
+        self.highest = np.maximum(self.highest, likely.max(axis=1, initial=0))
+        return likely, found
+
+
+def _heard(likely: NDArray[np.float32], centers: NDArray[Any], asked: _Asked, threshold: float) -> Iterator[Event]:
+    """The events, by windows that were asked alone; the pass, whose probabilities are given, says which to ask."""
+    recording, width = asked.recording, asked.recording.hearing.columns
+    segments = recording.segments()
+    short = [one for one in segments if one[1] - one[0] <= LONGEST * width]
+    of_short, said = asked(_windows_of(short, segments, recording))
+    free = _free(centers, short, width)
+    likely = _asked_between(
+        likely, free, threshold, lambda some: asked(recording.window(centers[at], centers[at]) for at in some)[0]
+    )
+    for label, first, last, sure, which in _events(
+        likely, centers, short, of_short, free, threshold, asked.model.multi_label
+    ):
+        prediction = said[which] if which is not None else asked([recording.window(first, last)])[1][0]
+        times = (recording.hearing.time_of(max(0, first)), recording.hearing.time_of(min(last, recording.columns)))
+        yield Event(asked.model.class_names[label], *times, sure, prediction.familiar, prediction.unknown)
 
 
 def lead(scanner: Scanner) -> int:
-    """Columns of background before the recording, so that there are windows around its very beginning."""
+    """Columns of background before the recording, so that windows are around its very beginning, too."""
     return -(-scanner.window[1] // 2 // scanner.stride) * scanner.stride
 
 
@@ -156,73 +215,77 @@ def _scored(model: Any, scanner: Scanner, picture: NDArray[np.uint8]) -> NDArray
     return found
 
 
-class _Track:
-    """How far a recording rises from its background at each time, kept while its picture goes by."""
+def _windows_of(
+    short: Sequence[tuple[int, int]], segments: Sequence[tuple[int, int]], recording: Recording
+) -> Iterator[NDArray[np.uint8]]:
+    """The window around each segment, up to the segments beside it: what they say is not what this one says."""
+    ends = [0, *(last for _, last in segments)]
+    begins = [*(first for first, _ in segments), recording.columns]
+    for first, last in short:
+        at = segments.index((first, last))
+        yield recording.window(first, last, ends[at], begins[at + 1])
 
-    def __init__(self, hearing: Hearing) -> None:
-        self.hearing, self.columns, self.sounds = hearing, 0, False
-        self._rises: list[NDArray[np.float32]] = []
 
-    def through(self, pictures: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        """The parts of the picture as they come, the rises of which are noted by blocks of some seconds."""
-        waiting: list[NDArray[np.uint8]] = []
-        for part in pictures:
-            self.columns += part.shape[1]
-            self.sounds = self.sounds or bool(part.any())
-            waiting.append(part)
-            if sum(one.shape[1] for one in waiting) >= BLOCK:
-                self._note(np.concatenate(waiting, axis=1))
-                waiting = []
-            yield part
-        if waiting:
-            self._note(np.concatenate(waiting, axis=1))
+def _free(centers: NDArray[Any], segments: Sequence[tuple[int, int]], width: int) -> NDArray[np.bool_]:
+    """Of each window, whether no segment is in it."""
+    free = np.ones(len(centers), bool)
+    for first, last in segments:
+        free &= (centers < first - width / 2) | (centers > last + width / 2)
+    return free
 
-    def _note(self, picture: NDArray[np.uint8]) -> None:
-        usual = np.quantile(picture, 0.3, axis=1)[:, None]
-        rises = np.maximum(picture - usual - 8, 0).mean(axis=0)  # 3 dB, which steady noise seldom passes
-        self._rises.append(rises.astype(np.float32))
 
-    def segments(self) -> list[tuple[int, int]]:
-        """Columns from which, and up to which, the recording is above its background."""
-        rises = np.concatenate(self._rises)
-        middle = float(np.median(rises))
-        spread = 1.4826 * float(np.median(abs(rises - middle)))
-        above = np.flatnonzero(rises > middle + max(RISES, DEVIATIONS * spread))
-        if not len(above):
-            return []
-        each = self.hearing.rate / self.hearing.hop
-        cuts = np.flatnonzero(np.diff(above) > GAP * each)
-        firsts, lasts = above[np.r_[0, cuts + 1]], above[np.r_[cuts, len(above) - 1]] + 1
-        return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True) if b - a > LEAST * each]
+def _asked_between(
+    likely: NDArray[np.float32],
+    free: NDArray[np.bool_],
+    threshold: float,
+    ask: Callable[[NDArray[Any]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """The probabilities, those of free windows asked alone as far as the pass is sure of them.
+
+    Of those that it is not sure of some are asked, and all where it was wrong about one of these.
+
+    Args:
+        likely: `(classes, windows)`, by the pass.
+        free: the windows between what rises.
+        threshold: see `listen`.
+        ask: gives `(classes, …)` of windows by their numbers.
+    """
+    found = likely.copy()
+    sure = np.flatnonzero(free & (likely.max(axis=0) >= threshold))
+    unsure = np.flatnonzero(free & (likely.max(axis=0) < threshold))
+    some = np.unique(np.linspace(0, len(unsure) - 1, min(ASKED, len(unsure))).round().astype(int))
+    asked = np.union1d(sure, unsure[some])
+    found[:, asked] = ask(asked)
+    if (found[:, unsure[some]] >= threshold).any():
+        left = np.setdiff1d(unsure, asked)
+        found[:, left] = ask(left)
+    return found
 
 
 def _events(
     likely: NDArray[np.float32],
     centers: NDArray[Any],
-    segments: list[tuple[int, int]],
-    width: int,
+    segments: Sequence[tuple[int, int]],
+    of_segments: NDArray[np.float32],
+    free: NDArray[np.bool_],
     threshold: float,
     multi_label: bool,
-) -> Iterator[tuple[int, float, float, float]]:
-    """Class, first and last column and probability of what is heard.
+) -> Iterator[tuple[int, float, float, float, int | None]]:
+    """Class, first and last column and probability of what is heard, and the number of its segment.
 
     Args:
         likely: `(classes, windows)`.
         centers: the column in the middle of each window.
         segments: where the recording rises.
-        width: of a window.
+        of_segments: `(classes, segments)`, what the window around each says.
+        free: the windows between the segments.
         threshold: see `listen`.
         multi_label: whether several classes may be heard at once.
     """
-    free = np.ones(len(centers), bool)
-    for first, last in segments:
-        if last - first > LONGEST * width:
-            continue
-        at = int(abs(centers - (first + last) / 2).argmin())
-        free &= (centers < first - width / 2) | (centers > last + width / 2)
-        for label in _named(likely[:, at], threshold, multi_label):
-            yield label, first, last, float(likely[label, at])
-    stride = float(centers[1] - centers[0]) if len(centers) > 1 else float(width)
+    for number, (first, last) in enumerate(segments):
+        for label in _named(of_segments[:, number], threshold, multi_label):
+            yield label, first, last, float(of_segments[label, number]), number
+    stride = float(centers[1] - centers[0]) if len(centers) > 1 else 0.0
     for label in range(len(likely)):
         sure = free & (likely[label] >= threshold)
         if not multi_label:
@@ -230,12 +293,8 @@ def _events(
         edges = np.flatnonzero(np.diff(np.r_[0, sure.astype(np.int8), 0]))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             if end - begin > 1:
-                yield (
-                    label,
-                    centers[begin] - stride / 2,
-                    centers[end - 1] + stride / 2,
-                    float(likely[label, begin:end].max()),
-                )
+                highest = float(likely[label, begin:end].max())
+                yield label, centers[begin] - stride / 2, centers[end - 1] + stride / 2, highest, None
 
 
 def _named(likely: NDArray[np.float32], threshold: float, multi_label: bool) -> list[int]:

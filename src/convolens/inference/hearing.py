@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from convolens.arrays import Real
-from convolens.errors import ArgumentError
+from convolens.errors import ArgumentError, did_you_mean
 from convolens.explanation import SoundExplanation, explain
 from convolens.features.listening import Listened, listen
 from convolens.media.files import AnyPath, make_folder, writing
@@ -32,7 +32,13 @@ EVENTS, LABELS = "events.csv", "labels"
 
 
 def heard_in(
-    model: Any, sources: Sequence[AnyPath], *, threshold: Real = 0.5, progress: bool = False
+    model: Any,
+    sources: Sequence[AnyPath],
+    *,
+    threshold: Real = 0.5,
+    unknown: Real | None = None,
+    batch: int = 16,
+    progress: bool = False,
 ) -> Iterator[Outcome[Listened]]:
     """What is heard in each sound, in order, as they are done; a bad file is an outcome with its error.
 
@@ -40,32 +46,60 @@ def heard_in(
         model: a classifier that was trained by sounds.
         sources: files, folders, patterns.
         threshold: the probability from which on a class is named.
+        unknown: as of `convolens.listen`, like the next.
+        batch: likewise.
         progress: shows a bar.
     """
     files = find_sounds(sources)
+    hear = partial(listen, model, threshold=threshold, unknown=unknown, batch=batch)
     with watching("sounds", len(files), show=progress) as watched, evaluating(model):
         for path in files:
-            yield attempt(path, lambda path=path: listen(model, path, threshold=threshold))  # type: ignore[misc]
+            yield attempt(path, partial(hear, path))
             watched.advance(1)
+
+
+def need_own(options: Mapping[str, Any], **others: object) -> None:
+    """Refuses options of many pictures, and such as `listen` does not have.
+
+    Raises:
+        ArgumentError: one was given.
+    """
+    for name, value in others.items():
+        if value is not None:
+            raise ArgumentError(f"{name}: need none for a network that hears, got {value!r}")
+    taken = ("threshold", "unknown")
+    for name in options:
+        if name not in taken:
+            hint = did_you_mean(name, taken)
+            raise ArgumentError(f"{name}: need an option of networks that hear ({', '.join(taken)}){hint}")
 
 
 def line_of(outcome: Outcome[Listened]) -> dict[str, Any]:
     """As plain data: the path as it was given, and the error or what was heard."""
     if outcome.result is None:
         return outcome.line()
-    return {"path": str(outcome.path), **asdict(outcome.result)}
+    return {"path": str(outcome.path), **outcome.result.to_dict()}
 
 
 def hear_files(
-    model: Any, sources: Sequence[AnyPath], out: AnyPath, *, threshold: Real = 0.5, progress: bool = True
+    model: Any,
+    sources: Sequence[AnyPath],
+    out: AnyPath,
+    *,
+    threshold: Real = 0.5,
+    unknown: Real | None = None,
+    batch: int = 16,
+    progress: bool = True,
 ) -> tuple[Path, int, int]:
     """Writes what is heard in files, folders and patterns into a folder.
 
     Args:
-        model: as of `heard_in`, like the next two.
+        model: as of `heard_in`, like the next.
         sources: likewise.
         out: the folder; made if missing. What an earlier run wrote there is replaced.
-        threshold: likewise.
+        threshold: as of `heard_in`, like the next two.
+        unknown: likewise.
+        batch: likewise.
         progress: shows a bar.
 
     Returns:
@@ -81,14 +115,15 @@ def hear_files(
         lines_draft.open("w", encoding="utf-8") as lines, rows_draft.open("w", encoding="utf-8", newline="") as table,
     ):  # fmt: skip
         rows = csv.writer(table, lineterminator="\n")
-        rows.writerow(["path", "start", "end", "label", "probability"])
-        for outcome in heard_in(model, sources, threshold=threshold, progress=progress):
+        rows.writerow(["path", "start", "end", "label", "probability", "familiar", "unknown"])
+        for outcome in heard_in(model, sources, threshold=threshold, unknown=unknown, batch=batch, progress=progress):
             lines.write(json.dumps(line_of(outcome)) + "\n")
             done, failed = done + (not outcome.error), failed + bool(outcome.error)
             if outcome.result is not None:
                 for one in outcome.result.events:
-                    times = (f"{one.start:.3f}", f"{one.end:.3f}")
-                    rows.writerow([outcome.path, *times, one.label, f"{one.probability:.4f}"])
+                    times, sure = (f"{one.start:.3f}", f"{one.end:.3f}"), f"{one.probability:.4f}"
+                    familiar = "" if one.familiar is None else f"{one.familiar:.4f}"
+                    rows.writerow([outcome.path, *times, one.label, sure, familiar, one.unknown])
                 write_labels(labels(outcome.path), outcome.result)
     return folder / PREDICTIONS, done, failed
 
@@ -116,7 +151,7 @@ def explain_sounds(
 
     with given(*sources, results=None if one else Path(out)):
         for path in files:
-            yield attempt(path, lambda path=path: explained(path))  # type: ignore[misc]
+            yield attempt(path, partial(explained, path))
 
 
 def write_labels(path: AnyPath, found: Listened) -> None:
@@ -125,5 +160,8 @@ def write_labels(path: AnyPath, found: Listened) -> None:
     make_folder(target.parent)
     with writing(target) as draft:
         draft.write_text(
-            "".join(f"{one.start:.6f}\t{one.end:.6f}\t{one.label}\n" for one in found.events), encoding="utf-8"
+            "".join(
+                f"{one.start:.6f}\t{one.end:.6f}\t{'unknown' if one.unknown else one.label}\n" for one in found.events
+            ),
+            encoding="utf-8",
         )

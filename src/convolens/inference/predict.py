@@ -112,8 +112,8 @@ def predict_files(
 ) -> BulkResult:
     """Predicts for files, folders and patterns, and writes lines and annotated pictures into a folder.
 
-    A model that was trained by sounds takes sound files of this machine, and a `threshold`; what it writes is that of
-    `convolens.inference.hearing`, and a rerun begins anew.
+    A model that was trained by sounds takes sound files of this machine, and the options of `convolens.listen`; what it
+    writes is that of `convolens.inference.hearing`, and a rerun begins anew.
 
     Pictures are found as they are needed: the first are predicted for while a store (`s3://bucket/photos`) is listed.
 
@@ -146,12 +146,12 @@ def predict_files(
         TrainingError: a block of pictures ended its worker ten times.
     """
     if hears(model):
-        for name, value in (("shard", shard), ("cluster", cluster), ("workers", workers)):
-            if value is not None:
-                raise ArgumentError(f"{name}: need none for a network that hears, got {value!r}")
-        from convolens.inference.hearing import hear_files  # which needs torch, as exported models do not
+        from convolens.inference.hearing import hear_files, need_own  # which need torch, as exported models do not
 
-        return BulkResult(*hear_files(model, as_sources(sources), out, progress=progress, **options), before=0)
+        need_own(options, shard=shard, cluster=cluster, workers=workers)
+        return BulkResult(
+            *hear_files(model, as_sources(sources), out, batch=batch, progress=progress, **options), before=0
+        )
     _check_options(model, options)
     sources, batch = as_sources(sources), as_whole(batch, "batch", 1)
     pictures, progress = as_flag(pictures, "pictures"), as_flag(progress, "progress")

@@ -9,7 +9,9 @@ FEW_EPOCHS = 5  # after fewer it cannot be said that a network cannot learn its 
 LEAST_AP50, LEAST_IOU = 0.05, 0.1  # less is next to nothing
 
 
-def advice_on(task: str, metrics: Mapping[str, Any], *, epochs: int | None = None, weights: bool = False) -> str:
+def advice_on(
+    task: str, metrics: Mapping[str, Any], *, epochs: int | None = None, weights: bool = False, of_sounds: bool = False
+) -> str:
     """Says in a sentence what to try; nothing where something was learned.
 
     Args:
@@ -17,6 +19,7 @@ def advice_on(task: str, metrics: Mapping[str, Any], *, epochs: int | None = Non
         metrics: of the best model on the validation pictures.
         epochs: how many there were; None where only a head was trained.
         weights: whether the trunk came with somebody's weights.
+        of_sounds: whether it was taught by sounds.
 
     >>> advice_on("detect", {"ap50": 0.6})
     ''
@@ -28,9 +31,12 @@ def advice_on(task: str, metrics: Mapping[str, Any], *, epochs: int | None = Non
     if epochs is not None and epochs < FEW_EPOCHS:
         tries.append(f"more time ({epochs} {'epoch is' if epochs == 1 else 'epochs are'} few: more --minutes)")
     if not weights:
-        tries.append("a trunk that knows pictures already (--weights)")
+        tries.append(
+            f"a trunk that knows pictures already ({'--trunk vgg16 --weights hed' if of_sounds else '--weights'})"
+        )
     if epochs is not None:
-        tries += ["smaller pictures (--size)", "another learning rate (--lr find)"]
+        tries += ["smaller batches (--batch 8)" if of_sounds else "smaller pictures (--size)"]
+        tries += ["another learning rate (--lr find)"]
     tries.append("convolens doctor on the data")
     return f"little was learned: {little}; try {', or '.join(tries)}"
 

@@ -140,8 +140,12 @@ def in_a_sentence(
     trunk = model.trunk
     weights = f"the weights {trunk.weights}" if trunk.weights else "random weights"
     taps = ", ".join(model.taps)
+    hearing, of = trunk.preprocessing.sound, "pictures"
     at = f" at {size[0]}×{size[1]} pixels" if size else ""
+    if hearing is not None:
+        of = "sounds"
+        at = f", {hearing.seconds:.2f} s at once, {hearing.rate:,} samples a second in {hearing.bands} bands"
     return (
-        f"{trunk.name} with {weights}, {learned}, on {taps}; {len(data):,} pictures of "
+        f"{trunk.name} with {weights}, {learned}, on {taps}; {len(data):,} {of} of "
         f"{len(data.class_names):,} classes to train on, {validation:,} to validate on{at}; {long}; into {run}"
     )

@@ -224,7 +224,7 @@ def pooled_features(model: Classifier, data: DataSet, batch: int, what: str, pro
     )
     skipped = [*data.skipped, *skipped]
     if not features:
-        raise DataError(f"{data.root}: need pictures that can be used, got none; {skipped[0].reason}")
+        raise DataError(f"{data.root}: need examples that can be used, got none; {skipped[0].reason}")
     return Pooled(torch.cat(features).clone(), used, skipped, Described(torch.cat(descriptions).clone(), chosen))
 
 

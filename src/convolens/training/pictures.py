@@ -182,7 +182,7 @@ def side_for(size: int | None, data: DataSet) -> int:
             return min(read_header(example.path).size)
         except FileError as error:
             reason = reason or str(error)
-    raise DataError(f"{data.root}: need pictures that can be used, got none; {reason}")
+    raise DataError(f"{data.root}: need examples that can be used, got none; {reason}")
 
 
 def stretched(preprocessing: Preprocessing, side: int) -> Preprocessing:

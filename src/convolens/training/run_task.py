@@ -12,6 +12,7 @@ from torch import nn
 
 from convolens.data import DataSet, Example, Skipped
 from convolens.distributed import World, joined
+from convolens.effects.sounds.hearing import hears
 from convolens.evaluation.result import Evaluation
 from convolens.media.files import write_json
 from convolens.media.inputs import given
@@ -248,7 +249,9 @@ def write_run(
     }
     write_json(run / CONFIG, facts)
     epochs = len(outcome.rows) if outcome else None
-    advice = advice_on(model.task, metrics, epochs=epochs, weights=settings["weights"] is not None)
+    advice = advice_on(
+        model.task, metrics, epochs=epochs, weights=settings["weights"] is not None, of_sounds=hears(model)
+    )
     return Run(run, model.task, metrics, tuple(skipped), advice)
 
 

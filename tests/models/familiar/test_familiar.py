@@ -185,7 +185,7 @@ def test_too_few_pictures_are_told_of_and_nothing_is_kept(data, tmp_path, capsys
             (few / name / f"{number}.png").write_bytes((data / "train" / name / f"{number}.png").read_bytes())
     found = cl.train("classify", few, out=tmp_path / "run", **{**OPTIONS, "progress": True}, finetune="head")
     assert found.load().familiarity is None
-    assert "need at least 8 pictures kept out of training to know how far such are" in capsys.readouterr().err
+    assert "need at least 8 pictures or sounds kept out of training to know how far such are" in capsys.readouterr().err
 
 
 def test_a_class_with_one_picture_has_no_covariance():

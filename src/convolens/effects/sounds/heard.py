@@ -110,7 +110,15 @@ def pictures_of(path: AnyPath, hearing: Hearing) -> Iterator[NDArray[np.uint8]]:
                 f"{path}: sampled at {sound.samplerate:,} Hz, has no pitch above {sound.samplerate / 2:,.0f} Hz, of "
                 f"which the model hears up to {hearing.high:,.0f} Hz; what it says of it is a guess"
             )
-        yield from hearing.pictures((mono(block) for block in sound_blocks(sound, path)), sound.samplerate)
+        yield from hearing.pictures(
+            (_finite(mono(block), path) for block in sound_blocks(sound, path)), sound.samplerate
+        )
+
+
+def _finite(samples: NDArray[np.float32], path: AnyPath) -> NDArray[np.float32]:
+    if not np.isfinite(samples).all():
+        raise FormatError(f"{path}: need finite samples, got NaN or infinity; the file is damaged")
+    return samples
 
 
 def seconds_in(path: AnyPath) -> float:

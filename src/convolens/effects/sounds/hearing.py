@@ -134,6 +134,8 @@ class Hearing:
         return np.concatenate(list(self.pictures([mono(samples)], rate)), axis=1)
 
     def _levels(self, samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+        if not np.isfinite(samples).all():
+            raise ArgumentError("samples: need finite numbers, got NaN or infinity")
         power = spectrogram(
             samples, self.rate, n_fft=self.n_fft, hop=self.hop, length=self.length, center=False,
             mels=self.bands, low=_LOW, high=self.high, mel_norm=None,

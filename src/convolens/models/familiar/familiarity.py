@@ -93,5 +93,6 @@ class Familiarity(nn.Module):
 def _need_enough(count: int) -> None:
     if count < LEAST:
         raise ArgumentError(
-            f"familiar: need at least {LEAST} pictures kept out of training to know how far such are, got {count}"
+            f"familiar: need at least {LEAST} pictures or sounds kept out of training to know how far such are, got "
+            f"{count}"
         )
