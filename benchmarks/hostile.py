@@ -28,13 +28,16 @@ Row = Callable[[str], list[list[str]]]
 
 def _sounds(name: str) -> list[list[str]]:
     return [["echo", name, "out.wav", "--delay", "0.1", "--weight", "0.5"], ["unecho", name, "out.wav"],
-            ["reverb", name, name, "out.wav"], ["convolve", name, name, "out.wav"]]  # fmt: skip
+            ["reverb", name, name, "out.wav"], ["convolve", name, name, "out.wav"],
+            ["filter", name, "lowpass", "out.wav", "--frequency", "200"]]  # fmt: skip
 
 
 def _pictures(name: str) -> list[list[str]]:
     return [["blur", name, "out.tif", "--sigma", "2"], ["edges", name, "out.tif"], ["sharpen", name, "out.tif"],
             ["edges", name, "out.tif", "--method", "canny"], ["convolve", name, "emboss", "out.tif"],
-            ["blur", name, "out.tif", "--sigma", "2", "--page", "all"]]  # fmt: skip
+            ["blur", name, "out.tif", "--sigma", "2", "--page", "all"],
+            ["resize", name, "out.tif", "--size", "32"],
+            ["unblur", name, "out.tif", "--kernel", "gaussian:1"]]  # fmt: skip
 
 
 def _kernels(name: str) -> list[list[str]]:

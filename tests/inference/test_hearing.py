@@ -15,7 +15,9 @@ from convolens.errors import ArgumentError, FileError, FormatError
 from convolens.features import listening
 from convolens.features.convolutionalize import convolutionalize
 from convolens.features.recording import Recording
+from convolens.inference.hearing import explain_sounds
 from convolens.media.audio import write_audio
+from convolens.media.one_writer import only_writer
 from convolens.models.classify import Classifier
 from convolens.models.familiar import Familiarity
 from convolens.training.sounds import hearing_trunk
@@ -203,6 +205,20 @@ def test_lines_rows_and_labels_are_written_and_a_bad_file_is_told(model: Classif
     labels = (tmp_path / "out" / "labels" / "deep" / "a-wav.txt").read_text().splitlines()
     assert [one.split("\t")[2] for one in labels] == [one["label"] for one in events]
     assert len(labels) >= 1
+
+
+def test_a_folder_of_explanations_has_a_line_for_each_sound_and_one_writer(model: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    recording(tmp_path / "in" / "a.wav", [0.02], 0.3)
+    (tmp_path / "in" / "b.wav").write_text("none")
+    work = explain_sounds(model, [tmp_path / "in"], tmp_path / "out")
+    first = next(work)
+    with pytest.raises(FileError, match="is being written to by"), only_writer(tmp_path / "out"):
+        pass
+    assert [bool(one.error) for one in (first, *work)] == [False, True]
+    lines = [json.loads(line) for line in (tmp_path / "out" / "explanations.jsonl").read_text().splitlines()]
+    assert set(lines[0]) == {"path", "label", "probability", "span"} and set(lines[1]) == {"path", "error"}
+    assert len(list((tmp_path / "out").glob("a*.png"))) == 1
 
 
 def test_what_cannot_be_listened_to_is_refused(model: Classifier, tmp_path: Path) -> None:

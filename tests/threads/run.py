@@ -5,7 +5,7 @@
 
 The cases are few enough to know every answer beforehand (where torch's own operators compute, one for each number of
 threads that the calls may set); each thread takes them in an order of its own. Memory is looked at while all threads
-wait, after what is unused has gone back to the system: what is left is in use, or lost.
+wait, after what is unused has gone back to the system: what is allocated then is in use, or lost.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Stress:
                 self.expected[case].add(do(case, given))
         self.wrong: list[str] = []
         self.memory: list[int] = []
+        self.allocated: list[int] = []
         self.done = 0
 
     def round(self, number: int, calls: int) -> None:
@@ -82,6 +83,7 @@ class Stress:
             worker.join()
         self.done += calls * self.threads
         self.memory.append(_in_use())
+        self.allocated.append(allocated())
 
     def _work(self, number: int, at: int, calls: int) -> None:
         luck = random.Random(f"{number} {at}")
@@ -98,7 +100,8 @@ class Stress:
 
     def growth(self) -> int:
         """Bytes by which the second half of what was measured once warm exceeds the first."""
-        warm = self.memory[int(len(self.memory) * WARM) :]
+        measured = self.allocated if all(self.allocated) else self.memory
+        warm = measured[int(len(measured) * WARM) :]
         half = len(warm) // 2
         return int(np.mean(warm[half:]) - np.mean(warm[:half])) if half else 0
 
@@ -109,6 +112,27 @@ def _in_use() -> int:
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's alone
         trim(0)
     return resident()
+
+
+class _Allocated(ctypes.Structure):
+    """`struct mallinfo2` of glibc."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
+    )]  # fmt: skip
+
+
+def allocated() -> int:
+    """Bytes that were asked for by malloc and not given back; 0 where the C library does not say.
+
+    What is resident beyond that are gaps between them, in the arena of each thread: these fill for long.
+    """
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)  # of glibc from 2.33 on
+    if ask is None:
+        return 0
+    ask.restype = _Allocated
+    found = ask()
+    return int(found.uordblks + found.hblkhd)
 
 
 def main() -> int:
@@ -125,7 +149,8 @@ def main() -> int:
         stress = Stress(shared(Path(folder)), options.cases, options.threads)
         run(stress, options)
     print(f"{stress.done} calls by {options.threads} threads, {len(stress.wrong)} wrong")
-    print("MB in use after each round:", *(size // MEGABYTE for size in stress.memory))
+    print("MB resident after each round:", *(size // MEGABYTE for size in stress.memory))
+    print("MB allocated after each round:", *(round(size / MEGABYTE, 1) for size in stress.allocated))
     print(f"growth once warm: {stress.growth() / MEGABYTE:.1f} MB", flush=True)
     return int(bool(stress.wrong) or stress.growth() > ALLOWED_GROWTH)
 

@@ -83,6 +83,7 @@ def explain_sounds(
 ) -> int:
     """Draws explanations of sounds and prints when, and at which pitch; returns how many failed. Errors as above."""
     from convolens.inference.hearing import explain_sounds as explained
+    from convolens.inference.hearing import explanation_of
 
     _need_none(others)
     assert out is not None  # as there is no page of sounds
@@ -92,9 +93,7 @@ def explain_sounds(
         if one.result is None:
             tell_failure(f"error: {one.error}")
             continue
-        span = one.result.span()
-        facts = {"path": str(one.path), "label": one.result.label, "probability": one.result.probability, "span": span}
-        answer_line(json.dumps(facts) if as_json else f"{one.path}  {one.result}")
+        answer_line(json.dumps(explanation_of(one)) if as_json else f"{one.path}  {one.result}")
     if done:
         tell_written(out)
     return failed

@@ -12,9 +12,8 @@ Results lie as their pictures do, in the same folders; of `0.png` and `0.jpg` in
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -28,6 +27,7 @@ from convolens.errors import ArgumentError
 from convolens.explanation import Explanation, explain_by
 from convolens.inference.explanation_page import ExplanationPage
 from convolens.inference.fingerprints import fingerprint
+from convolens.inference.lines import explanation_lines
 from convolens.media.draw import heatmap, sheet
 from convolens.media.files import AnyPath, need_target, writing
 from convolens.media.images import Picture, write_picture
@@ -122,7 +122,7 @@ def explain_files(
             if share is not None:
                 facts["model"] = fingerprint(model)
             stack.enter_context(part_in(folder, share, "explain", facts, sources, EXPLANATIONS))
-        write_line = stack.enter_context(_lines_in(folder))
+        write_line = stack.enter_context(explanation_lines(folder))
         for decoded in decoded_ahead(meant()):
             outcome: Outcome[Any] = decoded
             if decoded.result is not None:
@@ -145,16 +145,6 @@ def _is_one_overlay(out: Path, sources: Sequence[AnyPath]) -> bool:
     if out.suffix[1:].isalpha() and not out.is_dir():  # such as .pdf: hardly meant as a folder
         raise ArgumentError(f"--out: need a folder or a picture's name (.png, .jpg, .webp, .tif), got {out}")
     return False
-
-
-@contextmanager
-def _lines_in(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
-    """What writes a line of the folder's `explanations.jsonl`; nothing where there is no folder."""
-    if folder is None:
-        yield lambda line: None
-        return
-    with writing(folder / EXPLANATIONS) as draft, draft.open("w", encoding="utf-8") as stream:
-        yield lambda line: stream.write(json.dumps(line) + "\n")
 
 
 def _written(

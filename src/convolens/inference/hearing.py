@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from convolens.arrays import Real
 from convolens.errors import ArgumentError, did_you_mean
 from convolens.explanation import SoundExplanation, explain
 from convolens.features.listening import Listened, listen
+from convolens.inference.lines import explanation_lines
 from convolens.media.files import AnyPath, make_folder, writing
 from convolens.media.found_sounds import find_sounds
 from convolens.media.images import write_image
@@ -133,6 +135,8 @@ def explain_sounds(
 ) -> Iterator[Outcome[SoundExplanation]]:
     """Draws when and at which pitch each sound made the network say so, as pictures on axes in s and Hz.
 
+    A folder also gets a line for each sound: its path, label, probability and span in seconds; or its error.
+
     Args:
         model: a classifier that was trained by sounds.
         sources: files, folders, patterns.
@@ -142,16 +146,31 @@ def explain_sounds(
     files, one = find_sounds(sources), is_picture(str(out))
     if one and len(files) > 1:
         raise ArgumentError(f"{out}: need a folder for {len(files)} sounds, got a picture's name")
-    names = (lambda _: Path(out)) if one else ResultPaths(sources, make_folder(out), ".png")
+    folder = None if one else make_folder(out)
+    names = (lambda _: Path(out)) if folder is None else ResultPaths(sources, folder, ".png")
 
     def explained(path: Path) -> SoundExplanation:
         found: Any = explain(model, path, **options)
         write_image(names(path), found.drawn())
         return found  # type: ignore[no-any-return]
 
-    with given(*sources, results=None if one else Path(out)):
+    with ExitStack() as stack:
+        stack.enter_context(given(*sources, results=folder))
+        if folder is not None:
+            stack.enter_context(only_writer(folder))
+        write_line = stack.enter_context(explanation_lines(folder))
         for path in files:
-            yield attempt(path, partial(explained, path))
+            outcome = attempt(path, partial(explained, path))
+            write_line(explanation_of(outcome))
+            yield outcome
+
+
+def explanation_of(outcome: Outcome[SoundExplanation]) -> dict[str, Any]:
+    """As plain data: the path as it was given, and the error, or the label, its probability and its span."""
+    if outcome.result is None:
+        return outcome.line()
+    found = outcome.result
+    return {"path": str(outcome.path), "label": found.label, "probability": found.probability, "span": found.span()}
 
 
 def write_labels(path: AnyPath, found: Listened) -> None:

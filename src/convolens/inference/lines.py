@@ -1,14 +1,17 @@
-"""The lines of `predictions.jsonl`, read again, and as the rows of a table."""
+"""The lines of `predictions.jsonl`, read again, and as the rows of a table; those of `explanations.jsonl`, written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from convolens.data.files import read_text
 from convolens.errors import FormatError
+from convolens.media.files import writing
+from convolens.media.result_folders import EXPLANATIONS
 
 
 def prediction_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -54,3 +57,13 @@ def _rows(line: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _row(label: str, score: float, box: Sequence[float]) -> dict[str, Any]:
     return {"label": label, "score": score, **dict(zip(("x1", "y1", "x2", "y2"), box, strict=False))}
+
+
+@contextmanager
+def explanation_lines(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], object]]:
+    """What writes a line of the folder's `explanations.jsonl`; nothing where there is no folder."""
+    if folder is None:
+        yield lambda line: None
+        return
+    with writing(folder / EXPLANATIONS) as draft, draft.open("w", encoding="utf-8") as stream:
+        yield lambda line: stream.write(json.dumps(line) + "\n")
