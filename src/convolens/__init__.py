@@ -6,8 +6,9 @@ Names are looked up on first use, so that importing the package loads neither to
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from typing import Any
+
+from convolens.first_use import loaded as _loaded
 
 logging.getLogger("convolens").addHandler(logging.NullHandler())  # silent until the program that uses it wants to hear
 
@@ -86,7 +87,7 @@ def __getattr__(name: str) -> Any:
         from convolens.errors import did_you_mean
 
         raise AttributeError(f"module 'convolens' has no attribute {name!r}{did_you_mean(name, _HOME)}")
-    module = import_module(f"convolens.{home or name}")
+    module = _loaded(f"convolens.{home or name}")
     value = module if not home else getattr(module, name)
     globals()[name] = value
     return value

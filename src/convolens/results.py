@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import plain_fields
 from convolens.errors import ArgumentError
+from convolens.first_use import loaded
 from convolens.heatmaps import Grid
 from convolens.media.annotate import annotated, in_words
 from convolens.media.pixels import Picture, as_pixels, over_white
@@ -181,13 +182,13 @@ _COLD = 0.8  # of the limit: what is below is drawn as it is
 
 def _parts(heatmap: NDArray[np.float32], threshold: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Boxes around the connected parts at or above a threshold and the highest value in each, the highest first."""
-    from scipy.ndimage import find_objects, label, maximum
+    ndimage = loaded("scipy.ndimage")
 
-    parts, count = label(heatmap >= threshold)
+    parts, count = ndimage.label(heatmap >= threshold)
     if not count:
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    corners = [(across.start, down.start, across.stop, down.stop) for down, across in find_objects(parts)]
-    values = np.asarray(maximum(heatmap, parts, range(1, count + 1)), np.float32)
+    corners = [(across.start, down.start, across.stop, down.stop) for down, across in ndimage.find_objects(parts)]
+    values = np.asarray(ndimage.maximum(heatmap, parts, range(1, count + 1)), np.float32)
     order = np.argsort(-values, kind="stable")
     return np.array(corners, np.float32)[order], values[order]
 

@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 
 from convolens.errors import need_package
+from convolens.first_use import loaded
 
 # How often torch's idle threads look for work before they sleep, some 10 µs: the next of a network's layers comes
 # sooner. OpenMP's own 300,000 are milliseconds, for which they hold a core that another program, or the next of our
@@ -24,17 +25,19 @@ def need_networks(why: str = "network") -> None:
     for name in ("torch", "safetensors"):
         if find_spec(name) is None:
             raise need_package(name, "networks", why)
-    if "torch" not in sys.modules:
-        _load_torch()
+    _load_torch()
 
 
 def _load_torch() -> None:
     name, count = _SPINS
+    if "torch" in sys.modules:  # if another thread is loading it, we wait for that
+        loaded("torch")
+        return
     ours = not {name, "OMP_WAIT_POLICY"} & os.environ.keys()  # what the user has chosen stays
     if ours:
         os.environ[name] = count  # read by OpenMP when it is loaded, once
     try:
-        import torch  # noqa: F401 - for its loading
+        loaded("torch")
     finally:
         if ours:
-            del os.environ[name]
+            os.environ.pop(name, None)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.convolution.spec import Shape, Spec
+from convolens.first_use import loaded
 
 # Rounding of the three transforms and the product, for each level of the butterflies; see `error_bound`.
 _ROUNDING_PER_LEVEL = 3.0
@@ -35,7 +36,7 @@ def transform_dtype(spec: Spec) -> np.dtype[Any]:
 
 def spectrum(blocks: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: int) -> NDArray[Any]:
     """Transform of blocks, zero-padded to `sizes` along `axes`."""
-    from scipy import fft
+    fft = loaded("scipy.fft")
 
     forward = fft.fftn if blocks.dtype.kind == "c" else fft.rfftn
     return forward(blocks, s=sizes, axes=axes, workers=workers)  # type: ignore[no-any-return]
@@ -45,7 +46,7 @@ def inverse_transform(
     spectra: NDArray[Any], sizes: Shape, axes: tuple[int, ...], workers: int, *, real: bool
 ) -> NDArray[Any]:
     """The inverse of `spectrum`, in its memory where possible."""
-    from scipy import fft
+    fft = loaded("scipy.fft")
 
     inverse = fft.irfftn if real else fft.ifftn
     return inverse(spectra, s=sizes, axes=axes, workers=workers, overwrite_x=True)  # type: ignore[no-any-return]
@@ -59,7 +60,7 @@ def all_finite(values: NDArray[Any]) -> bool:
 
 def fast_size(minimum: int, real: bool) -> int:
     """The smallest size of at least `minimum` that transforms fast."""
-    from scipy import fft
+    fft = loaded("scipy.fft")
 
     return int(fft.next_fast_len(max(minimum, 1), real=real))
 

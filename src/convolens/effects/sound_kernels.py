@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import as_real
 from convolens.errors import ArgumentError
+from convolens.first_use import loaded
 
 _DOWN = 80.0  # dB
 _WIDTH = 0.25  # of the lowest frequency, unless it is told
@@ -38,13 +39,13 @@ class _Design(NamedTuple):
 
 def _cut(design: _Design, *, low: bool) -> Line:
     """A sinc that lets through what is below the first frequency, or with two what is between; or all else."""
-    from scipy.signal import firwin, kaiser_beta
+    signal = loaded("scipy.signal")
 
     taps = int(np.ceil((_DOWN - 7.95) / (2.285 * 2 * np.pi * design.width / design.rate))) | 1
     if taps > _MAX_TAPS:
         raise ArgumentError(f"width: need at least {design.width * taps / _MAX_TAPS:.3g} Hz, got {design.width:g}")
-    window = ("kaiser", kaiser_beta(_DOWN))
-    weights: Line = firwin(taps, list(design.frequencies), window=window, pass_zero=low, fs=design.rate)
+    window = ("kaiser", signal.kaiser_beta(_DOWN))
+    weights: Line = signal.firwin(taps, list(design.frequencies), window=window, pass_zero=low, fs=design.rate)
     return weights
 
 
@@ -57,7 +58,7 @@ def _shelf(design: _Design, *, low: bool) -> Line:
 
 def _a_weighting(design: _Design) -> Line:
     """How loud pitches sound to an ear: the curve's gains, at each multiple of the resolution."""
-    from scipy.signal import firwin2
+    firwin2 = loaded("scipy.signal").firwin2
 
     taps = int(np.ceil(4 * design.rate / _A_RESOLUTION)) | 1
     at = np.linspace(0, design.rate / 2, taps // 2 + 1)

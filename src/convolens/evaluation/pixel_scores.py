@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from numpy.typing import NDArray
 
+from convolens.first_use import loaded
+
 _BITS = 12  # of a number that are not looked at
 _BINS = (0x7F800000 >> _BITS) + 1  # up to infinity
 MOST_FALSE = 0.3  # of good pixels, up to which PRO is taken: Bergmann et al., CVPR 2019, section 5.2
@@ -40,7 +42,7 @@ class PixelScores:
 
     def add(self, heatmap: Float[ndarray, "height width"], mask: Bool[ndarray, "height width"]) -> None:
         """Counts a picture's pixels."""
-        from scipy.ndimage import label
+        label = loaded("scipy.ndimage").label
 
         bins = np.maximum(heatmap, 0).astype(np.float32).view(np.uint32) >> _BITS
         self.good += np.bincount(bins[~mask], minlength=_BINS)

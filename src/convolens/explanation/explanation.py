@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy.typing import NDArray
 
+from convolens.first_use import loaded
 from convolens.media.annotate import place
 from convolens.media.showing import Drawn
 
@@ -98,11 +99,11 @@ def largest_box(heatmap: Float[np.ndarray, "height width"], threshold: float) ->
     >>> largest_box(np.array([[0.0, 9.0, 0.0], [3.0, 0.0, 0.0], [3.0, 3.0, 0.0]]), 0.2)
     (0, 1, 2, 3)
     """
-    from scipy.ndimage import find_objects, label
+    ndimage = loaded("scipy.ndimage")
 
     if not heatmap.max() > 0:
         return None
-    parts, _ = label(heatmap > threshold * heatmap.max())
+    parts, _ = ndimage.label(heatmap > threshold * heatmap.max())
     largest = int(np.bincount(parts.ravel())[1:].argmax())
-    rows, columns = find_objects(parts)[largest]
+    rows, columns = ndimage.find_objects(parts)[largest]
     return columns.start, rows.start, columns.stop, rows.stop

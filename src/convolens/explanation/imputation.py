@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, diags_array
-from scipy.sparse.linalg import splu
+
+from convolens.first_use import loaded
 
 # (down, across, weight): the four pixels that share a side count twice those at the corners.
 NEIGHBORS = tuple(
@@ -60,6 +60,7 @@ def _from_neighbors(
         entries.append((at[gone], number[neighbor[gone]], np.full(int(gone.sum()), -weight)))
         known[at[~gone]] += weight * values[neighbor[~gone]]
     rows, columns, weights = (np.concatenate(part) for part in zip(*entries, strict=True))
-    equations = coo_array((weights, (rows, columns)), shape=(len(missing),) * 2) + diags_array(whole)
-    found: NDArray[np.float64] = splu(equations.tocsc()).solve(known)
+    sparse, linalg = loaded("scipy.sparse"), loaded("scipy.sparse.linalg")
+    equations = sparse.coo_array((weights, (rows, columns)), shape=(len(missing),) * 2) + sparse.diags_array(whole)
+    found: NDArray[np.float64] = linalg.splu(equations.tocsc()).solve(known)
     return found

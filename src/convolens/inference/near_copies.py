@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_flag, as_real, as_whole
 from convolens.errors import FileError, printable
+from convolens.first_use import loaded
 from convolens.inference.feature_rows import rows_of, trunk_of
 from convolens.inference.nearest import nearest
 from convolens.inference.placed import placed, thumbnail
@@ -125,8 +126,8 @@ def _likely(vectors: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 def _joined(pairs: Iterator[tuple[int, int]], count: int) -> list[list[int]]:
     """Numbers that pairs connect, the largest group first."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    coo_array = loaded("scipy.sparse").coo_array
+    connected_components = loaded("scipy.sparse.csgraph").connected_components
 
     ends = np.array(list(pairs), np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))

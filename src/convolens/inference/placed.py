@@ -14,8 +14,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fft import irfft2, rfft2
 
+from convolens.first_use import loaded
 from convolens.media.pixels import Picture, as_pixels, as_rgb8, over_white
 
 SIDE = 32  # pixels of the longer side of what is compared
@@ -55,7 +55,8 @@ def _placed_in(whole: NDArray[np.float32], part: NDArray[np.float32], *, flip: b
         for side, turned in enumerate((away, away[:, ::-1])[: 1 + flip]):
             patterns[number, side, : view.shape[0], : view.shape[1]] = turned
     middle = whole - whole.mean()
-    products = irfft2(rfft2(middle, around) * rfft2(patterns).conj(), around)
+    fft = loaded("scipy.fft")
+    products = fft.irfft2(fft.rfft2(middle, around) * fft.rfft2(patterns).conj(), around)
     sums, squares = _running(middle), _running(middle**2)
     best = -1.0
     for view, product in zip(views, products, strict=True):

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
+
+from convolens.first_use import loaded
 
 CHUNK = 8192  # samples at once
 MOST_COLUMNS = 640  # scores of a sample, over all heads that are found together
@@ -130,5 +131,7 @@ def _fitted(x: Tensor, loss: Loss, classes: int, parts: Sequence[NDArray[Any]], 
     start = np.zeros(shape).ravel()
     options = {"maxiter": STEPS, "ftol": TOLERANCE, "gtol": 1e-6, "maxcor": 10}
     with torch.enable_grad():
-        found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
+        found = loaded("scipy.optimize").minimize(
+            value_and_gradient, start, jac=True, method="L-BFGS-B", options=options
+        )
     return torch.from_numpy(found.x.reshape(shape)).float().permute(1, 0, 2).contiguous()

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn
 
 from convolens.data import Example
 from convolens.data.doctor.files import THUMBNAIL, Look
 from convolens.data.doctor.findings import Finding, Instance, finding
+from convolens.first_use import loaded
 
 BITS_APART = 5  # of 64, at most, between pictures that are nearly one
 LEAST_CORRELATION = 0.985  # of their thumbnails
@@ -91,7 +91,7 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     bits = np.empty((len(thumbnails), 64), np.uint8)
     for start in range(0, len(thumbnails), AT_ONCE):
         some = thumbnails[start : start + AT_ONCE].reshape(-1, THUMBNAIL, THUMBNAIL).astype(np.float32)
-        low = dctn(some, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
+        low = loaded("scipy.fft").dctn(some, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
         bits[start : start + AT_ONCE] = low > np.median(
             low[:, 1:], axis=1, keepdims=True
         )  # without the mean brightness

@@ -27,6 +27,7 @@ from convolens.convolution.named import NamedKernel
 from convolens.effects.kernels import kernel
 from convolens.effects.pictures.picture import check_picture
 from convolens.errors import ArgumentError, NothingFoundError, ShapeError, need_one_of
+from convolens.first_use import loaded
 
 KINDS = ("gaussian", "disk", "motion")
 TILE = 128
@@ -264,7 +265,7 @@ def _response(blur: Blur, down: NDArray[Any], across: NDArray[Any]) -> NDArray[n
     if blur.kind == "gaussian":
         falling: NDArray[np.float64] = np.exp(-(turns**2) / 2)
         return falling
-    from scipy.special import j1
+    j1 = loaded("scipy.special").j1
 
     turns = np.maximum(turns, 1e-9)
     rings: NDArray[np.float64] = 2 * j1(turns) / turns
@@ -273,7 +274,7 @@ def _response(blur: Blur, down: NDArray[Any], across: NDArray[Any]) -> NDArray[n
 
 def mean_power(gray: NDArray[np.float64], most: int = TILE) -> NDArray[np.float64]:
     """Power at each frequency, the mean over tiles under Hann's window that overlap by half (Welch 1967)."""
-    from scipy.fft import rfft2
+    rfft2 = loaded("scipy.fft").rfft2
 
     tile = min(most, *gray.shape)
     line = np.hanning(tile + 2)[1:-1]

@@ -24,6 +24,7 @@ from convolens.effects.pictures.brightness import brightness
 from convolens.effects.pictures.edges import sobel_gradients
 from convolens.effects.pictures.picture import check_picture
 from convolens.errors import DtypeError, ShapeError
+from convolens.first_use import loaded
 from convolens.memory import SMALL, need_memory
 from convolens.shapes import Boundary
 from convolens.strips import in_strips
@@ -140,7 +141,7 @@ def _checked_mask(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels of which all neighbours are in the mask."""
-    from scipy import ndimage
+    ndimage = loaded("scipy.ndimage")
 
     inside: NDArray[np.bool_] = ndimage.binary_erosion(mask, np.ones((3, 3), bool), border_value=0)
     return inside
@@ -171,7 +172,7 @@ def _ridges(gx: NDArray[Any], gy: NDArray[Any], strength: NDArray[Any], low: flo
 
 def _connected(lines: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The lines, corners included, that are strong somewhere."""
-    from scipy import ndimage
+    ndimage = loaded("scipy.ndimage")
 
     labels, count = ndimage.label(lines, structure=np.ones((3, 3), bool))
     kept = np.zeros(count + 1, bool)

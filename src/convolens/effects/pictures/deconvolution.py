@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens.first_use import loaded
+
 _STEPS = 40
 _ADAPT_EVERY = 8  # steps after which λ follows the mean gradient found so far
 _GRADIENT_FACTOR = 0.4  # of λ = factor · σ² · channels / mean gradient; fitted to photos, see benchmarks/unblur.py
@@ -42,7 +44,7 @@ class Blurred(NamedTuple):
 
 def place(floats: NDArray[Any], kernel: NDArray[np.float64], noise: float, *, wraps: bool) -> Blurred:
     """`(H, W, C)` on a canvas, which is the picture itself where it wraps around."""
-    from scipy.fft import next_fast_len
+    next_fast_len = loaded("scipy.fft").next_fast_len
 
     size = floats.shape[0], floats.shape[1]
     canvas = floats
@@ -55,7 +57,7 @@ def place(floats: NDArray[Any], kernel: NDArray[np.float64], noise: float, *, wr
 
 def transfer(kernel: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.complex64]:
     """The kernel's spectrum, its center at the origin; a kernel larger than the shape wraps around."""
-    from scipy.fft import rfft2
+    rfft2 = loaded("scipy.fft").rfft2
 
     rows, columns = (np.arange(side) - (side - 1) // 2 for side in kernel.shape)
     spread = np.zeros(shape)
@@ -141,7 +143,7 @@ def _completed(blurred: Blurred, X: NDArray[Any]) -> NDArray[Any]:
 
 
 def _forward(x: NDArray[Any]) -> NDArray[Any]:
-    from scipy.fft import rfft2
+    rfft2 = loaded("scipy.fft").rfft2
 
     from convolens.settings import threads
 
@@ -150,7 +152,7 @@ def _forward(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _backward(X: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    from scipy.fft import irfft2
+    irfft2 = loaded("scipy.fft").irfft2
 
     from convolens.settings import threads
 

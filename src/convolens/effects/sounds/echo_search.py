@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from convolens.arrays import Real, as_real
 from convolens.effects.sounds.sound import as_rate, check_array
 from convolens.errors import NothingFoundError, ShapeError
+from convolens.first_use import loaded
 
 Signal = NDArray[np.float64]
 
@@ -122,10 +123,10 @@ def response(at: Sequence[int], weights: Sequence[float] | Signal, size: int) ->
 
 
 def _from_cepstrum(recording: Signal, lags: range) -> tuple[list[int], Signal]:
-    from scipy.fft import next_fast_len, rfft
+    fft = loaded("scipy.fft")
 
-    size = next_fast_len(recording.shape[1], real=True)
-    power = (np.abs(rfft(recording, size, axis=1)) ** 2).mean(axis=0)
+    size = fft.next_fast_len(recording.shape[1], real=True)
+    power = (np.abs(fft.rfft(recording, size, axis=1)) ** 2).mean(axis=0)
     power /= power.mean() or 1.0
     cepstrum = np.fft.irfft(np.log(power + _POWER_FLOOR), size)
     local_mean = _local_mean(np.abs(cepstrum)) + 1e-12
@@ -191,10 +192,10 @@ def _refined(recording: Signal, at: list[int], weights: Signal) -> tuple[list[in
 
 def _inverse_filtered(recording: Signal, at: list[int], weights: Signal) -> Signal:
     """The recording without these echoes; padded to twice its length, so that what wraps around falls outside."""
-    from scipy.fft import irfft, next_fast_len, rfft
+    fft = loaded("scipy.fft")
 
-    size = next_fast_len(2 * recording.shape[1], real=True)
-    filtered: Signal = irfft(rfft(recording, size, axis=1) / response(at, weights, size), size, axis=1)[
+    size = fft.next_fast_len(2 * recording.shape[1], real=True)
+    filtered: Signal = fft.irfft(fft.rfft(recording, size, axis=1) / response(at, weights, size), size, axis=1)[
         :, : recording.shape[1]
     ]
     return filtered
@@ -202,7 +203,7 @@ def _inverse_filtered(recording: Signal, at: list[int], weights: Signal) -> Sign
 
 def _short_spectra(recording: Signal, window: int) -> NDArray[np.complex128]:
     """The spectra of short, half overlapping segments."""
-    from scipy.fft import rfft
+    rfft = loaded("scipy.fft").rfft
 
     segments = np.lib.stride_tricks.sliding_window_view(recording, min(window, recording.shape[1]), axis=1)[
         :, :: window // 2
@@ -219,21 +220,21 @@ def _delayed(recording: Signal, frames: int) -> Signal:
 
 def _from_reference(recording: Signal, reference: Signal, longest: int) -> tuple[list[int], Signal]:
     """The delays and weights relative to the earliest copy, which is assumed to be the sound itself."""
-    from scipy.fft import irfft, next_fast_len, rfft
+    fft = loaded("scipy.fft")
 
     if len(reference) not in (1, len(recording)):
         raise ShapeError(f"reference: need 1 channel, or the recording's {len(recording)}, got {len(reference)}")
     frames = recording.shape[1]
     aligned = np.zeros_like(recording)
     aligned[:, : reference.shape[1]] = reference[:, :frames]
-    size = next_fast_len(2 * frames, real=True)
-    spectrum = rfft(aligned, size, axis=1)
+    size = fft.next_fast_len(2 * frames, real=True)
+    spectrum = fft.rfft(aligned, size, axis=1)
     power = np.abs(spectrum) ** 2
     whitened = spectrum.conj() / (power + _SPECTRUM_FLOOR * power.mean() + np.finfo(np.float64).tiny)
     at: list[int] = []
     weights, residual = np.zeros(0), recording
     while len(at) <= MAX_ECHOES:
-        agreement = irfft((rfft(residual, size, axis=1) * whitened).mean(axis=0), size)[:longest]
+        agreement = fft.irfft((fft.rfft(residual, size, axis=1) * whitened).mean(axis=0), size)[:longest]
         agreement[at] = 0
         best = int(np.abs(agreement).argmax())
         if np.abs(agreement[best]) <= _MIN_WEIGHT * np.abs(weights).max(initial=0):

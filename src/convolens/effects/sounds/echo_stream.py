@@ -17,6 +17,7 @@ from convolens import _core
 from convolens.arrays import Real, empty
 from convolens.effects.sounds.echo_taps import Taps, Weights, echo_taps
 from convolens.effects.sounds.sound import check_sound
+from convolens.first_use import loaded
 from convolens.memory import need_memory
 
 _DELAY_LINE_SAMPLES = 1 << 20  # of all channels, until the past is moved to the delay line's beginning
@@ -127,7 +128,7 @@ def looped(last: NDArray[Any] | None, block: NDArray[Any], taps: Taps) -> tuple[
 
     As rows of one loop each it is a recursion of first order down the columns.
     """
-    from scipy.signal import lfilter
+    lfilter = loaded("scipy.signal").lfilter
 
     loop, dtype = taps.loop, block.dtype
     before = np.zeros((loop, *block.shape[1:]), dtype) if last is None else last

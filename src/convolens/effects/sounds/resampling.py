@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from convolens.arrays import Real
 from convolens.effects.sounds.sound import as_rate
 from convolens.errors import ArgumentError
+from convolens.first_use import loaded
 
 _MAX_TERM = 1 << 16  # of the ratio's numbers; the pitch is then right to a hundredth of a cent
 _RADIUS = 32  # samples of the slower rate on each side
@@ -44,7 +45,7 @@ def resample(samples: Float[np.ndarray, "frames ..."], rate: Real, to: Real) -> 
     ratio = _ratio(rate, to)
     if ratio == 1:
         return samples
-    from scipy.signal import resample_poly
+    resample_poly = loaded("scipy.signal").resample_poly
 
     low_pass = _low_pass(max(ratio.numerator, ratio.denominator)).astype(samples.dtype)
     other: Any = resample_poly(samples, ratio.numerator, ratio.denominator, axis=0, window=low_pass)
@@ -102,7 +103,7 @@ def resample_blocks(blocks: Iterable[NDArray[np.float32]], rate: Real, to: Real)
 
 @lru_cache(maxsize=4)
 def _low_pass(coarser: int) -> NDArray[np.float64]:
-    from scipy.signal import firwin
+    firwin = loaded("scipy.signal").firwin
 
     taps: NDArray[np.float64] = firwin(2 * _RADIUS * coarser + 1, 1 / coarser, window=("kaiser", _KAISER))
     return taps

@@ -25,6 +25,7 @@ from convolens.arrays import Real, as_flag, as_real, as_whole, is_tensor
 from convolens.effects.sounds.mel_bands import mel_bands
 from convolens.effects.sounds.sound import as_rate, check_sound
 from convolens.errors import ArgumentError, ShapeError, need_one_of
+from convolens.first_use import loaded
 from convolens.memory import need_memory
 from convolens.settings import threads
 from convolens.shapes import Boundary
@@ -149,7 +150,7 @@ def window_taps(name: str, length: int, n_fft: int) -> NDArray[np.float64]:
 
 def _of_array(samples: NDArray[Any], plan: _Plan) -> NDArray[Any]:
     """Some columns at a time: the frames of an hour together would be gigabytes."""
-    from scipy.fft import rfft
+    rfft = loaded("scipy.fft").rfft
 
     dtype = np.dtype(np.float64 if samples.dtype.itemsize > 4 else np.float32)
     sound = np.pad(samples.astype(dtype, copy=False), plan.side, plan.boundary)

@@ -21,6 +21,7 @@ from convolens.effects.sounds.echo_search import find_echoes, response
 from convolens.effects.sounds.echo_taps import echo_taps
 from convolens.effects.sounds.sound import check_array
 from convolens.errors import ArgumentError, NothingFoundError
+from convolens.first_use import loaded
 
 _MIN_RESPONSE = 0.02  # |H| at its lowest: noise at that frequency is amplified by 34 dB
 _MAX_REGULARIZATION = 1e6  # whose square is far above any response
@@ -168,11 +169,11 @@ def _deconvolved(
     samples: NDArray[Any], at: NDArray[np.int64], weights: NDArray[np.float64], regularization: float
 ) -> NDArray[Any]:
     """X H* / (|H|² + r²) of the whole, padded to twice its length, so that what wraps around falls outside."""
-    from scipy.fft import irfft, next_fast_len, rfft
+    fft = loaded("scipy.fft")
 
-    size = next_fast_len(2 * (len(samples) + int(at.max())), real=True)
+    size = fft.next_fast_len(2 * (len(samples) + int(at.max())), real=True)
     H = response(at.tolist(), weights, size)
     inverse = H.conj() / (np.abs(H) ** 2 + regularization**2)
-    spectrum = rfft(samples.reshape(len(samples), -1).T.astype(np.float64), size, axis=1)
-    deconvolved = irfft(spectrum * inverse, size, axis=1)[:, : len(samples)].T
+    spectrum = fft.rfft(samples.reshape(len(samples), -1).T.astype(np.float64), size, axis=1)
+    deconvolved = fft.irfft(spectrum * inverse, size, axis=1)[:, : len(samples)].T
     return np.ascontiguousarray(deconvolved, samples.dtype).reshape(samples.shape)

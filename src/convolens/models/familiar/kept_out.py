@@ -17,6 +17,8 @@ from numpy import ndarray
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from convolens.first_use import loaded
+
 LEAST = 8  # distances: fewer do not say how they vary
 MOST = 1000  # that are kept: quantiles of more say the same
 
@@ -52,7 +54,7 @@ class KeptOut(nn.Module):
         >>> KeptOut.of(np.arange(1.0, 10.0)).familiar(np.array([0.5, 5.0, 9.0]))
         array([1. , 0.6, 0.2])
         """
-        from scipy.stats import t
+        t = loaded("scipy.stats").t
 
         kept = np.sort(self.distances.double().cpu().numpy().clip(1e-12))  # as a file may have them otherwise
         count = len(kept)

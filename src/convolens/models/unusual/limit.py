@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from convolens.first_use import loaded
+
 LEAST = 8  # good pictures: fewer do not say how they vary
 
 
@@ -29,7 +31,7 @@ def limit(scores: Float[ndarray, " pictures"], false_alarms: float) -> float:
     above = math.floor(false_alarms * (len(ordered) + 1))
     if above >= 1:
         return float(ordered[-above])
-    from scipy.stats import t
+    t = loaded("scipy.stats").t
 
     logs = np.log(np.maximum(ordered, 1e-12))
     reach = t.ppf(1 - false_alarms, len(logs) - 1) * math.sqrt(1 + 1 / len(logs))
