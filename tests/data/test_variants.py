@@ -363,6 +363,14 @@ def test_tables_of_answers_and_of_other_things_are_passed_over_with_a_word(tmp_p
     assert [one.path.name for one in data.examples] == ["a.jpg", "b.jpg"]
 
 
+def test_decisions_on_labels_are_no_data_beside_what_they_are_about(tmp_path):
+    for name in ("train/cat/a.jpg", "train/dog/b.jpg", "val/cat/c.jpg"):
+        picture(tmp_path / name)
+    rows = "path,label,suggested,probability,decision\ntrain/cat/a.jpg,cat,dog,0.9,relabel\n"
+    text(tmp_path / "labels.changes.csv", rows)
+    assert len(read_data(tmp_path)) == 3
+
+
 @pytest.mark.parametrize("column", ["text", "caption", "prompt"])
 def test_captions_are_no_classes(tmp_path, column):
     picture(tmp_path / "a.jpg")

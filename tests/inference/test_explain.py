@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import convolens as cl
-from convolens import cli
+from convolens import cli, progress
 from convolens.errors import ArgumentError
 from convolens.evaluation import explanations as measuring
 from convolens.evaluation.explanations import BASELINES, THRESHOLDS, box_thresholds, measure_explanations
@@ -178,6 +178,9 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(folder, monkeypa
 def test_methods_that_look_at_the_class_beat_those_that_know_nothing(folder, model):
     measured = measure_explanations(model, folder / "boxes.csv", ("cam", "gradcam", "layercam"), count=6)
     assert list(measured) == ["cam", "gradcam", "layercam", *BASELINES]
+    assert " ".join(measured["cam"]) == (
+        "deletion insertion road drop increase model_randomization compared pointing box_iou box_error seconds"
+    )
     for method in ("cam", "gradcam", "layercam"):
         mine = measured[method]
         assert mine["pointing"] == 1
@@ -208,6 +211,23 @@ def test_a_map_that_is_empty_with_shuffled_weights_does_not_pass_for_one_that_ch
     first, cam, *_ = measured.summary().splitlines()
     assert first.split() == ["method", "compared", "pointing", "box_iou", "box_error", "seconds"]
     assert cam.split()[1] == "0.000"
+
+
+def test_measuring_says_how_far_it_is(folder, model, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "GROWTH", 0.0)
+    options = {"count": 2, "faithful": False}
+    measure_explanations(model, folder / "boxes.csv", ("cam",), **options)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("explanations: ")]
+    assert [line.split("  ")[:2] for line in lines] == [
+        [f"explanations: {share}%", f"picture {number} of 2, {method}"]
+        for share, number, method in zip(
+            (17, 33, 50, 67, 83, 100), (1, 1, 1, 2, 2, 2), ("cam", *BASELINES) * 2, strict=True
+        )
+    ]
+    assert " left" in lines[0]
+    measure_explanations(model, folder / "boxes.csv", ("cam",), **options, progress=False)
+    assert "explanations:" not in capsys.readouterr().err
 
 
 def test_the_threshold_is_the_one_at_which_most_boxes_fit(folder, model, monkeypatch):

@@ -101,7 +101,7 @@ def wait(page, expression, arg=None):
 
 
 def names(page):
-    return page.locator(".card .where").all_inner_texts()
+    return page.locator(".card .where").all_text_contents()
 
 
 def decisions(page):

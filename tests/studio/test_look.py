@@ -53,7 +53,9 @@ def post(client):
 
 
 def names(text):
-    return [html.unescape(one) for one in re.findall(r'<span class="where">(.*?)</span>', text)]
+    found = re.findall(r'<span class="where" title="(.*?)"><span>(.*?)</span><span>(.*?)</span></span>', text)
+    assert all(name == folder + file for name, folder, file in found)
+    return [html.unescape(name) for name, _, _ in found]
 
 
 def ids(text):

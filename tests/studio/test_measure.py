@@ -2,18 +2,26 @@
 
 import csv
 import html
+import itertools
 import json
 import re
+import subprocess
+import sys
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from convolens.studio.gallery import asking, reports
+from convolens.studio.gallery.heat import SLOW
 from convolens.studio.gallery.listing import count_of, page_of
 from convolens.studio.gallery.view import View
+from convolens.studio.jobs.worker import SAID
 from convolens.studio.screens.model.plots import curves, reliability_points
 from tests.studio.browser_data import SHAPES, shapes_project
+from tests.studio.conftest import queued
 from tests.studio.gallery_data import looked_through, predicted
+
+BASELINES = ["random", "center"]
 
 
 @pytest.fixture
@@ -94,14 +102,75 @@ def test_results_that_cannot_be_read_are_told(app, folder, shapes):
 
 
 def test_the_faithfulness_table_is_what_the_job_said(app, client, shapes, model, folder, monkeypatch):
-    made = asking.faithful(app.state.database, shapes, app.state.project.home, folder / "more/model.safetensors", 2)
+    made = asking.faithful(
+        app.state.database, shapes, app.state.project.home, folder / "more/model.safetensors", ["cam"], 2
+    )
     job = app.state.queue.get(asking.ask(app.state.database, app.state.queue, shapes, made))
     said = json.dumps({"cam": {"deletion": 0.25, "seconds": 0.5}, "random": {"deletion": 0.75}}, indent=2)
-    monkeypatch.setattr(app.state.queue, "said", lambda number: f"note: something\n{said}")
+    monkeypatch.setattr(
+        app.state.queue, "said", lambda number: f"note: a{{b}}: passed over\n{said}\nnext: {{say so}}\n"
+    )
     assert asking.take(app.state.database, app.state.queue, job) == ""
     page = client.get(f"/measure/{shapes.id}/{model}").text
+    assert '<th scope="col">method</th><th scope="col">deletion</th><th scope="col">seconds</th>' in page
     assert '<th scope="row">cam</th><td>0.250</td><td>0.500</td>' in page
     assert '<th scope="row">random</th><td>0.750</td><td></td>' in page
+
+
+def test_what_the_command_says_of_faithfulness_is_read_with_all_that_it_says_beside_it(app, client, shapes, model):
+    pytest.importorskip("torch")
+    project, queue = app.state.project, app.state.queue
+    file = project.folder / "more" / "model.safetensors"
+    made = asking.faithful(app.state.database, shapes, project.home, file, ["cam"], 1)
+    job = queue.get(asking.ask(app.state.database, queue, shapes, made))
+    queue.folder_of(job.id).mkdir(parents=True)
+    with (queue.folder_of(job.id) / SAID).open("wb") as said:
+        command = [sys.executable, "-m", "convolens", *job.arguments]
+        subprocess.run(command, stdout=said, stderr=said, cwd=project.folder, check=True, timeout=300)
+    assert asking.take(app.state.database, queue, job) == ""
+    page = client.get(f"/measure/{shapes.id}/{model}").text
+    assert re.findall(r'<th scope="row">(\w+)</th><td>0\.', page.partition('id="faithful"')[2]) == ["cam", *BASELINES]
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_methods_of_hundreds_of_passes_are_measured_where_they_are_asked_for(waiting, client, shapes, model, slow):
+    pytest.importorskip("torch")
+    form = {"count": 3} | ({"slow": "true"} if slow else {})
+    assert client.post(f"/measure/{shapes.id}/{model}/faithful", data=form).status_code == 200
+    words = queued(waiting).arguments
+    assert words[words.index("--count") + 1] == "3"
+    asked = [word for before, word in itertools.pairwise(words) if before == "--method"]
+    assert {"cam", "gradcam", "ablationcam"} < set(asked) and "auto" not in asked
+    assert set(SLOW) & set(asked) == (set(SLOW) if slow else set())
+
+
+def test_data_that_was_not_looked_at_yet_is_opened_to_be_measured_on(app, client, folder):
+    shapes_project(folder, count=2)
+    page = client.get("/measure").text
+    assert "Which data?" in page and '<button name="path" value="shapes">' in page
+    answer = client.post("/look", data={"path": "shapes", "then": "measure"})
+    assert answer.url.path == "/measure" and answer.url.params["data"] == "1"
+    assert '<p role="status">Being read: shapes.</p>' in answer.text or "shapes (6)" in answer.text
+    looked_through(app.state.database, folder / "photos")
+    looked_through(app.state.database, folder / "shapes")
+    page = client.get(str(answer.url)).text
+    assert '<option value="1" selected>shapes (6)</option>' in page and "Being read" not in page
+    assert "Other data" in page and 'name="path" value="shapes"' not in page and 'value="photos"' not in page
+
+
+def test_a_page_about_a_model_says_how_far_its_jobs_are(waiting, client, shapes, model, folder, monkeypatch):
+    client.post("/measure", data={"data": shapes.id, "model": "more/model.safetensors"})
+    monkeypatch.setattr(waiting.state.queue, "said", lambda number: "pictures: 3/12  0:00:06, 0:00:18 left\n")
+    page = client.get(f"/measure/{shapes.id}/{model}").text
+    assert "is under way: 3/12, 0:00:18 left." in page and 'value="0.250"' in page
+
+
+def test_a_model_predicts_for_the_smallest_folder_that_has_all_of_the_data(app, folder, shapes):
+    (folder / "wide").mkdir()
+    (folder / "more" / "shapes").rename(folder / "wide" / "train")
+    data = looked_through(app.state.database, folder / "wide")
+    made = asking.predict(app.state.database, data, app.state.project.home, folder / "more/model.safetensors")
+    assert made.arguments[2] == str(folder / "wide" / "train")
 
 
 def test_a_picture_is_explained_for_a_class_against_another_at_a_tap(client, shapes, model):

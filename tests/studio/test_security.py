@@ -76,6 +76,7 @@ def test_no_websocket_reaches_the_application():
 
     async def everything(scope, receive, send):
         reached.append(scope["type"])
+        await send({"type": "websocket.close"})  # who waits for an answer gets one
 
     client = TestClient(Guard(everything, TOKEN, "127.0.0.1", PORT), base_url=BASE)
     cookie = {"cookie": f"convolens_studio_{PORT}={TOKEN}"}

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from convolens.data import Loaded, load, read_data
+from convolens.data import Example, Loaded, load, read_data
 from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.evaluation.result import in_columns
 from convolens.explanation import (
@@ -36,6 +36,7 @@ from convolens.explanation.localization_metrics import BoxXYXY
 from convolens.media.files import AnyPath
 from convolens.models.classify import Classifier
 from convolens.models.localize import Localizer
+from convolens.progress import watching
 
 BASELINES = ("random", "center")
 THRESHOLDS = tuple(n / 20 for n in range(1, 20))  # fractions of the maximum that are tried
@@ -69,6 +70,7 @@ def measure_explanations(
     seed: int = 0,
     thresholds: Mapping[str, float] | None = None,
     faithful: bool = True,
+    progress: bool = True,
 ) -> ExplanationScores:
     """Every method over the same pictures, each explained for the class that it shows.
 
@@ -83,6 +85,7 @@ def measure_explanations(
         thresholds: for some methods, the fraction of the maximum at or above which a pixel belongs to the box, as
             `box_thresholds` chooses it on other pictures; for the others `BOX_THRESHOLD`.
         faithful: whether to measure what the scores become as pixels are changed: dozens of passes for each map.
+        progress: shows a bar with the time left.
 
     Returns:
         For each method, and for `random` and `center`, the means of:
@@ -102,14 +105,19 @@ def measure_explanations(
     requested, chosen = _checked(methods), thresholds or {}
     random = np.random.default_rng(seed)
     rows: dict[str, list[dict[str, float]]] = {}
-    for number, (picture, name, boxes) in enumerate(_drawn(model, data, count, split, random)):
-        shuffled = randomized(model, seed=seed + number)
-        for method, found, seconds in _maps(model, picture, name, requested, random):
-            figures = _faithfulness(model, found) if faithful else {}
-            figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
-            if method in METHODS:
-                figures |= _shuffled(found, explain(shuffled, picture, target=name, method=method))
-            rows.setdefault(method, []).append(figures)
+    drawn = _drawn(model, data, count, split, random)
+    with watching("explanations", len(drawn), show=progress, counted=False) as watched:
+        for number, example in enumerate(drawn):
+            picture, name, boxes = _explained(model, example)
+            shuffled = randomized(model, seed=seed + number)
+            for at, (method, found, seconds) in enumerate(_maps(model, picture, name, requested, random), 1):
+                figures = _faithfulness(model, found) if faithful else {}
+                figures |= _fit(found, boxes, chosen.get(method, BOX_THRESHOLD)) | {"seconds": seconds}
+                if method in METHODS:
+                    figures |= _shuffled(found, explain(shuffled, picture, target=name, method=method))
+                rows.setdefault(method, []).append(figures)
+                part = at / (len(requested) + len(BASELINES))
+                watched.update(number + part, f"picture {number + 1} of {len(drawn)}, {method}")
     return ExplanationScores({method: _means(several) for method, several in rows.items()})
 
 
@@ -132,7 +140,8 @@ def box_thresholds(
     requested = _checked(methods)
     random = np.random.default_rng(seed)
     fits: dict[str, list[list[float]]] = {}
-    for picture, name, boxes in _drawn(model, data, count, split, random):
+    for example in _drawn(model, data, count, split, random):
+        picture, name, boxes = _explained(model, example)
         for method, found, _ in _maps(model, picture, name, requested, random) if boxes else ():
             fits.setdefault(method, []).append([box_overlap(found, boxes, one) for one in THRESHOLDS])
     if not fits:
@@ -155,8 +164,8 @@ def _checked(methods: Sequence[str]) -> tuple[str, ...]:
 
 def _drawn(
     model: Classifier | Localizer, data: AnyPath, count: int, split: str | None, random: np.random.Generator
-) -> Iterator[tuple[NDArray[Any], str, list[BoxXYXY]]]:
-    """Pictures drawn at random, in their order, each with its class and that class's boxes."""
+) -> list[Example]:
+    """Examples drawn at random, in their order."""
     if not isinstance(model, (Classifier, Localizer)):
         raise ArgumentError("model: need a classifier or a localizer to measure explanations of, got a detector")
     if count < 1:
@@ -167,9 +176,13 @@ def _drawn(
         raise ArgumentError(
             f"{data}: need pictures whose class is known{f' in split {split}' if split else ''}, got none"
         )
-    for at in sorted(random.permutation(len(known))[:count]):
-        loaded, label = load(known[at]), known[at].labels[0]
-        yield loaded.pixels, model.class_names[label], _boxes(loaded, label)
+    return [known[at] for at in sorted(random.permutation(len(known))[:count])]
+
+
+def _explained(model: Classifier | Localizer, example: Example) -> tuple[NDArray[Any], str, list[BoxXYXY]]:
+    """The picture, its class and that class's boxes."""
+    loaded, label = load(example), example.labels[0]
+    return loaded.pixels, model.class_names[label], _boxes(loaded, label)
 
 
 def _maps(
@@ -234,5 +247,5 @@ def _boxes(loaded: Loaded, label: int) -> list[BoxXYXY]:
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    names = {name for row in rows for name in row}
-    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in sorted(names)}
+    columns = {name: [row[name] for row in rows if name in row] for name in _ORDER}
+    return {name: float(np.mean(values)) for name, values in columns.items() if values}

@@ -179,4 +179,4 @@ def _folder_name(name: str) -> str:
 
 
 def _is_plain(name: str) -> bool:
-    return bool(name) and not name.startswith(".") and "\0" not in name and Path(name).name == name
+    return bool(name) and not name.startswith(".") and Path(name).name == name

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,13 +20,14 @@ from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery, gallery
 from convolens.studio.gallery.results import model_number, take_findings, take_predictions, take_suspects
 from convolens.studio.jobs.job import Job
+from convolens.studio.jobs.progress import Progress, progress_of
 from convolens.studio.jobs.queue import Queue
 
 Asked = Literal["doctor", "labels", "predict", "evaluate", "faithful"]
 FOUND = "found.csv"
 PREDICTIONS = "predictions.jsonl"
 MEASURED, MEASURED_PAGE = "measured.csv", "measured.html"
-DRAWN = 20  # pictures that faithfulness is measured on, unless another number is asked for
+DRAWN = 10  # pictures that faithfulness is measured on, unless another number is asked for
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,12 @@ def evaluate(database: Database, data: Gallery, home: Path, model: Path, split: 
     return Question("evaluate", title, arguments, folder, model_number(database, data, model), split)
 
 
-def faithful(database: Database, data: Gallery, home: Path, model: Path, count: int = DRAWN) -> Question:
-    """How far each way to explain the model can be trusted."""
+def faithful(
+    database: Database, data: Gallery, home: Path, model: Path, methods: Sequence[str], count: int = DRAWN
+) -> Question:
+    """How far each of some ways to explain the model can be trusted."""
     arguments = ["explain", str(model), data.path, "--measure", "--count", str(count), "--json"]
+    arguments += [word for method in methods for word in ("--method", method)]
     title = f"Faithfulness: {_called(model)} on {data.name}"
     return Question("faithful", title, arguments, _folder(home), model_number(database, data, model))
 
@@ -125,15 +131,15 @@ def data_of(database: Database, job: Job) -> tuple[int, str, int | None] | None:
     return None if row is None else (row["data"], row["kind"], row["model"])
 
 
-def under_way(database: Database, data: int) -> list[tuple[int, str]]:
-    """The jobs about data that are not over, or whose results are not taken yet: numbers and titles."""
+def under_way(database: Database, queue: Queue, data: int) -> list[tuple[int, str, Progress]]:
+    """The jobs about data that are not over, or whose results are not taken yet: numbers, titles, how far they are."""
     with database.reading() as connection:
         rows = connection.execute(
             "SELECT job.id, job.title FROM gallery_job JOIN job ON job.folder = gallery_job.folder WHERE data = ? AND ("
             "job.state IN ('waiting', 'running', 'stopping') OR (job.state = 'done' AND taken = 0)) ORDER BY job.id",
             (data,),
         ).fetchall()
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1], progress_of(queue.said(row[0]), None)) for row in rows]
 
 
 def _take(database: Database, queue: Queue, data: Gallery, row: Any, job: Job) -> None:
@@ -149,8 +155,8 @@ def _take(database: Database, queue: Queue, data: Gallery, row: Any, job: Job) -
             numbers = list(csv.DictReader(file))
         _keep(database, row, numbers, str(folder / MEASURED_PAGE))
     else:
-        said = queue.said(job.id)
-        _keep(database, row, json.loads(said[said.index("{") :]))
+        said = f"\n{queue.said(job.id)}\n"  # notes before it and the next step behind it are on the error stream
+        _keep(database, row, json.JSONDecoder().raw_decode(said, said.index("\n{\n") + 1)[0])
 
 
 def _keep(database: Database, row: Any, numbers: Any, page: str = "") -> None:
@@ -170,11 +176,12 @@ def _called(model: Path) -> str:
 
 
 def _folders_of(database: Database, data: Gallery) -> list[str]:
-    """Where the pictures are: the data's folder if all are in it, else the folders that they are in."""
+    """Where the pictures are: one folder if all are in the data's, the smallest that has them; else each of theirs."""
     root = Path(data.path)
     root = root if root.is_dir() else root.parent
     with database.reading() as connection:
         paths = [row[0] for row in connection.execute("SELECT path FROM pictures WHERE data = ?", (data.id,))]
+    folders = sorted({str(Path(path).parent) for path in paths})
     if all(path.startswith(f"{root}/") for path in paths):
-        return [str(root)]
-    return sorted({str(Path(path).parent) for path in paths})
+        return [os.path.commonpath(folders)] if folders else [str(root)]
+    return folders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from threading import Lock
+from threading import Lock, Thread
 
 from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery
@@ -31,9 +31,10 @@ class Filler:
             if running is not None and running.poll() is None:
                 return
             reader = [sys.executable, "-m", "convolens.studio.gallery.filling", str(self.database.path.parent)]
-            self._running[number] = subprocess.Popen(
+            begun = self._running[number] = subprocess.Popen(
                 [*reader, str(number)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
+            Thread(target=begun.wait, daemon=True).start()  # its end is taken note of, or it stays as a zombie
 
     def go_on(self, data: Gallery) -> None:
         """Reads data on whose reading was cut off, as by the end of an earlier studio."""

@@ -19,6 +19,9 @@ from PIL import Image
 from convolens.errors import ArgumentError
 from convolens.studio.gallery.thumbnails import SIDE, stamp_of
 
+AUTO = "auto"  # the method that suits the model
+# Methods that take a pass of the whole network for each feature, patch or step: hundreds a map, and seconds.
+SLOW = ("scorecam", "occlusion", "integrated_gradients")
 KEPT_MODELS = 2
 KEPT_MAPS = 500  # of thumbnails, some 8 kB each
 LONGEST = 960  # pixels of a map's longer side on a page of its own
@@ -30,7 +33,7 @@ class Asked:
 
     target: str = ""
     against: str = ""
-    method: str = "auto"
+    method: str = AUTO
     taps: tuple[str, ...] = ()
     flip: bool = False
 
@@ -38,7 +41,7 @@ class Asked:
         """The arguments of `convolens.explain` that are not as usual."""
         given = {"target": self.target, "against": self.against, "taps": list(self.taps), "flip": self.flip}
         return {name: value for name, value in given.items() if value} | (
-            {} if self.method == "auto" else {"method": self.method}
+            {} if self.method == AUTO else {"method": self.method}
         )
 
 
@@ -105,7 +108,7 @@ def methods() -> Sequence[str]:
     """Ways to explain."""
     from convolens.explanation import METHODS
 
-    return ("auto", *METHODS)
+    return (AUTO, *METHODS)
 
 
 def _file(model: Path) -> Path:

@@ -26,6 +26,7 @@ from convolens.errors import DataError, did_you_mean
 from convolens.media.picture_files import is_left_out
 
 ANSWERS = "submission"  # in the name of a table of answers to be given, whose labels are placeholders
+DECISIONS = frozenset(("label", "suggested", "decision"))  # columns of a `labels.changes.csv`: doubtful pictures alone
 
 
 def recognize(path: Path) -> bool:
@@ -113,6 +114,8 @@ def _trouble(file: Path) -> str:
     if ANSWERS in file.stem.lower():
         return "it has answers to be given"
     lines = first_lines(file)
+    if lines and DECISIONS.issubset(lines[0][1]):
+        return "it has decisions on labels, which `convolens apply` takes"
     try:
         columns_of(*with_head(lines)) if lines else None
     except DataError as error:

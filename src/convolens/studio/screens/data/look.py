@@ -40,7 +40,7 @@ def cards(request: Request, number: int, start: int = 0, screen: str = "look") -
 def state_of(request: Request, number: int) -> HTMLResponse:
     """How far the reading is, and the jobs about this data; as a fragment."""
     one = asked(request, number)
-    jobs = asking.under_way(one.database, number)
+    jobs = asking.under_way(one.database, one.queue, number)
     return page(request, "_look_state.html", data=one.data, jobs=jobs, read=_read(one), view=one.view)
 
 
@@ -79,7 +79,7 @@ def grid_values(one: Asked, after: str = "", start: int = 0) -> dict[str, Any]:
         "splits": splits_of(one.database, one.data),
         "kinds": kinds_of_findings(one.database, one.data),
         "counts": counts(one.database, one.data),
-        "jobs": asking.under_way(one.database, one.data.id),
+        "jobs": asking.under_way(one.database, one.queue, one.data.id),
         "python": _python(one),
         "command": _command(one),
     }

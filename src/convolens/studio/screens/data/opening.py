@@ -39,7 +39,8 @@ def open_data(request: Request, path: Annotated[str, Form()], then: Annotated[st
     number = opened(state.database, state.project.inside(path))
     if gallery(state.database, number).state != "ready":
         state.filler.start(number)
-    return RedirectResponse(f"/{'mend' if then == 'mend' else 'look'}/{number}", 303)
+    ways = {"mend": f"/mend/{number}", "measure": f"/measure?data={number}"}
+    return RedirectResponse(ways.get(then, f"/look/{number}"), 303)
 
 
 @router.post("/look/{number}/again")

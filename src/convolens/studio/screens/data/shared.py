@@ -13,6 +13,7 @@ from convolens.studio.database import Database
 from convolens.studio.gallery.galleries import Gallery, gallery
 from convolens.studio.gallery.results import models_of
 from convolens.studio.gallery.view import DECIDED, ORDERS, View
+from convolens.studio.jobs.queue import Queue
 from convolens.studio.project import Project
 
 EASY = 12  # classes that keys and buttons of their own are for; more are in a list
@@ -20,10 +21,11 @@ EASY = 12  # classes that keys and buttons of their own are for; more are in a l
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request is about: the project, the data, and the view that its query says."""
+    """What a request is about: the project and its jobs, the data, and the view that its query says."""
 
     project: Project
     database: Database
+    queue: Queue
     data: Gallery
     view: View
     models: dict[int, Path]
@@ -53,7 +55,7 @@ def asked_by(request: Request, number: int, query: dict[str, str]) -> Asked:
     for one in (view.model, view.beside):
         if one and one not in models:
             raise ArgumentError(f"model: need one that was asked about {data.name}, got the number {one}")
-    return Asked(state.project, state.database, data, view, models)
+    return Asked(state.project, state.database, state.queue, data, view, models)
 
 
 def file_of(project: Project, path: Path) -> Path:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from convolens.errors import ConvolensError
 from convolens.studio.gallery.galleries import gallery
-from convolens.studio.gallery.heat import Asked, methods
+from convolens.studio.gallery.heat import AUTO, Asked, methods
 from convolens.studio.gallery.listing import picture_of
 from convolens.studio.gallery.results import models_of
 from convolens.studio.gallery.view import View
@@ -28,7 +28,7 @@ def show(
     model: int = 0,
     target: str = "",
     against: str = "",
-    method: str = "auto",
+    method: str = AUTO,
     taps: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI's way to say none
     flip: bool = False,
 ) -> HTMLResponse:
@@ -56,7 +56,7 @@ def show(
          "small": False}, doseq=True,
     )  # fmt: skip
     arguments = ["explain", str(path), str(found.path), "--out", "why.png"]
-    for name, value in (("target", target), ("against", against), ("method", "" if method == "auto" else method)):
+    for name, value in (("target", target), ("against", against), ("method", "" if method == AUTO else method)):
         arguments += [f"--{name}", value] if value else []
     for tap in taps:
         arguments += ["--tap", tap]

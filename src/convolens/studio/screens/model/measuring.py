@@ -12,17 +12,21 @@ from starlette.exceptions import HTTPException
 from convolens.errors import ArgumentError
 from convolens.studio.database import Database
 from convolens.studio.gallery import asking, reports
+from convolens.studio.gallery.filler import UNDER_WAY
 from convolens.studio.gallery.galleries import Gallery, galleries, gallery
+from convolens.studio.gallery.heat import AUTO, SLOW, methods
 from convolens.studio.gallery.listing import page_of
 from convolens.studio.gallery.results import models_of
 from convolens.studio.gallery.thumbnails import stamp_of
 from convolens.studio.gallery.view import View
 from convolens.studio.jobs.progress import rows
+from convolens.studio.made_data import offered_data
 from convolens.studio.project import Project
 from convolens.studio.rendering import page
 from convolens.studio.screens.model.plots import curves, reliability_points
 
 WORST = 12
+MOST_DRAWN = 500  # pictures that faithfulness is measured on
 LOSSES = ("loss", "train_loss", "validation_loss")
 GOOD = ("top1", "macro_f1", "ap", "ap50", "mean_iou", "mean_ap", "validation_top1")
 # The whole page that `evaluate --html` makes has its style in itself and no script.
@@ -32,14 +36,20 @@ router = APIRouter(prefix="/measure")
 
 
 @router.get("")
-def choose(request: Request) -> HTMLResponse:
+def choose(request: Request, data: int = 0) -> HTMLResponse:
     """Which model on which data."""
     state = request.app.state
-    known = [one for one in galleries(state.database) if one.total]
+    opened = galleries(state.database)
+    known = [one for one in opened if one.total]
+    paths = {one.path for one in opened}
+    unopened = [one for one in offered_data(state.project) if str(state.project.folder / one) not in paths]
     measured = [(one, number, _name(state.project, path)) for one in known
                 for number, path in models_of(state.database, one).items()]  # fmt: skip
     offered = [state.project.name_of(one) for one in state.project.models()]
-    return page(request, "measure_choose.html", known=known, offered=offered, measured=measured)
+    return page(
+        request, "measure_choose.html", known=known, chosen=data, unopened=unopened, offered=offered, measured=measured,
+        reading=[one.name for one in opened if not one.total and one.state in UNDER_WAY],
+    )  # fmt: skip
 
 
 @router.post("")
@@ -57,11 +67,19 @@ def measure(request: Request, data: Annotated[int, Form()], model: Annotated[str
 
 
 @router.post("/{number}/{model}/faithful")
-def faithful(request: Request, number: int, model: int, count: Annotated[int, Form()] = asking.DRAWN) -> Response:
+def faithful(
+    request: Request,
+    number: int,
+    model: int,
+    count: Annotated[int, Form(ge=1, le=MOST_DRAWN)] = asking.DRAWN,
+    slow: Annotated[bool, Form()] = False,
+) -> Response:
     """Asks how far each way to explain the model can be trusted, as a job."""
     state = request.app.state
     data, path = _of(state.database, number, model)
-    question = asking.faithful(state.database, data, state.project.home, state.project.inside(path), min(count, 500))
+    home, file = state.project.home, state.project.inside(path)
+    chosen = [one for one in methods() if one != AUTO and (slow or one not in SLOW)]
+    question = asking.faithful(state.database, data, home, file, chosen, count)
     asking.ask(state.database, state.queue, data, question)
     return RedirectResponse(f"/measure/{number}/{model}", 303)
 
@@ -91,8 +109,9 @@ def show(request: Request, number: int, model: int, split: str | None = None) ->
         matrix=reports.matrix(data, cells) if 0 < len(data.classes) <= reports.MOST_CLASSES and cells else [],
         points=reliability_points(ranges), worst=worst, worst_view=worst_view,
         stamps={one.id: stamp_of(one.path) or "none" for one in worst},
-        losses=curves(trained, LOSSES), goods=curves(trained, GOOD), jobs=asking.under_way(database, number),
-        command=arguments, drawn=asking.DRAWN,
+        losses=curves(trained, LOSSES), goods=curves(trained, GOOD),
+        jobs=asking.under_way(database, state.queue, number), command=arguments, drawn=asking.DRAWN,
+        most_drawn=MOST_DRAWN, slow=SLOW,
         python=f"import convolens as cl\nmodel = cl.load({str(path)!r})\nprint(cl.evaluate(model, {data.path!r}))",
     )  # fmt: skip
 
@@ -111,8 +130,8 @@ def whole_page(request: Request, number: int, model: int, split: str = "") -> Re
 @router.get("/{number}/{model}/state")
 def state_of(request: Request, number: int, model: int) -> HTMLResponse:
     """The jobs about this data, as a fragment."""
-    jobs = asking.under_way(request.app.state.database, number)
-    return page(request, "_under_way.html", jobs=jobs)
+    state = request.app.state
+    return page(request, "_under_way.html", jobs=asking.under_way(state.database, state.queue, number))
 
 
 def _of(database: Database, number: int, model: int) -> tuple[Gallery, Path]:
