@@ -1,6 +1,7 @@
 """A stream through a room's 48,000 weights, block by block, beside pedalboard's.
 
     python -m benchmarks.convolver [FRAMES ...]        512 frames a block by default
+    python -m benchmarks.convolver reverb              a minute of stereo in blocks of 65,536, beside the whole at once
 
 Seconds of the processor are counted, not of the clock, so that other programs on the machine weigh less; both work on
 one thread. A block's latency is what the slowest of all blocks took, as a sound card waits for that one; the 99th
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import convolens as cl
+from convolens.effects.sounds.reverb import reverb_stream
 
 WEIGHTS, RATE, SECONDS = 48_000, 48_000, 20.0
 ROUNDS = 3
@@ -63,14 +65,38 @@ def near(weights: NDArray[np.float32], blocks: list[NDArray[np.float32]]) -> Non
     assert np.abs(gain * mine - other).max() < 1e-5 * np.abs(other).max()
 
 
-def main() -> None:
-    """Prints a line for each size of block."""
+def reverbs() -> None:
+    """Prints how many times faster than it plays a reverb is, as a stream and of the whole, on all threads."""
+    rng = np.random.default_rng(0)
+    sound = (rng.standard_normal((60 * RATE, 2)) / 10).astype(np.float32)
+    blocks = [sound[at : at + 65536] for at in range(0, len(sound), 65536)]
+    print("| weights | channels of the room | as a stream | the whole |\n|---|---|---|---|")
+    for weights in (4_800, 48_000, 240_000):
+        for channels in (1, 2, 4):
+            room = (rng.standard_normal((weights, channels)) * 0.01).astype(np.float32)
+            ways = (
+                (lambda room=room: sum(len(one) for one in reverb_stream(blocks, room))),
+                (lambda room=room: len(cl.reverb(sound, room))),
+            )
+            spent = [min(seconds(way) for _ in range(ROUNDS)) for way in ways]
+            print(f"| {weights} | {channels} |" + "".join(f" {60 / one:.0f}× |" for one in spent), flush=True)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """By the clock."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def streams(frames_each: list[int]) -> None:
+    """Prints a line for each size of block, in mono and stereo."""
     cl.threads(1)
     weights, rng = impulse(), np.random.default_rng(1)
     print("| channels, frames a block | ours, of real time | pedalboard | ratio ", end="")
     print("| ours: median, 99%, longest | first | played in |")
     print("|---|---|---|---|---|---|---|")
-    sizes = [(channels, frames) for frames in map(int, sys.argv[1:] or ["512"]) for channels in (1, 2)]
+    sizes = [(channels, frames) for frames in frames_each for channels in (1, 2)]
     for channels, frames in sizes:
         blocks = list(rng.standard_normal((int(SECONDS * RATE / frames), channels, frames)).astype(np.float32))
         near(weights, blocks)
@@ -92,4 +118,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["reverb"]:
+        reverbs()
+    else:
+        streams([int(word) for word in sys.argv[1:]] or [512])

@@ -5,7 +5,7 @@ import pytest
 
 import convolens as cl
 from convolens.effects.pictures.blur_search import Blur
-from convolens.errors import ArgumentError, BoundaryError, DtypeError, MemoryRefused, ShapeError
+from convolens.errors import ArgumentError, BoundaryError, DtypeError, MemoryRefused, NothingFoundError, ShapeError
 
 NOISE = 1 / 255
 DISK, MOTION = cl.kernel("disk", 3), cl.kernel("motion", 9, angle=30)
@@ -125,6 +125,41 @@ def test_the_blur_is_found(blur):
     assert found.kind == blur.kind
     assert found.size == pytest.approx(blur.size, rel=0.1)
     assert (found.angle - blur.angle + 90) % 180 - 90 == pytest.approx(0, abs=3)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 4.0])
+def test_a_gaussian_is_found_in_plain_noise_though_powers_span_more_than_a_window_shows(sigma):
+    seen = cl.convolve(np.random.default_rng(0).random((256, 256)), cl.kernel("gaussian", sigma), "valid")
+    found = cl.find_blur(seen)
+    assert found.kind == "gaussian"
+    assert found.size == pytest.approx(sigma, rel=0.06)
+
+
+def cloud(falling, seed):
+    """Noise whose power falls as that power of frequency."""
+    rng = np.random.default_rng(seed)
+    radius = np.hypot(np.fft.fftfreq(240)[:, None], np.fft.rfftfreq(240))
+    radius[0, 0] = 1
+    made = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((240, 240))) * radius ** (-falling / 2), (240, 240))
+    return (made - made.min()) / np.ptp(made)
+
+
+def soft(falling, sigma, seed):
+    """Such noise under a Gaussian and noise of 0.02."""
+    seen = cl.convolve(cloud(falling, seed), cl.kernel("gaussian", sigma), "valid")
+    return seen + 0.02 * np.random.default_rng(2).standard_normal(seen.shape)
+
+
+def test_a_gaussian_that_might_be_a_disk_is_refused_unless_the_kind_is_told():
+    seen = soft(2, 1.2, seed=7)
+    with pytest.raises(NothingFoundError, match=r"^image: need a spectrum that tells a gaussian of .* from a disk of "):
+        cl.find_blur(seen)
+    assert cl.find_blur(seen, "gaussian").size == pytest.approx(1.2, rel=0.1)
+
+
+def test_a_width_that_parts_of_the_spectrum_contradict_is_refused():
+    with pytest.raises(NothingFoundError, match=r"^image: need a spectrum that says how wide the blur is, got widths"):
+        cl.find_blur(soft(2.5, 2.0, seed=5))
 
 
 def test_what_is_found_is_what_unblur_takes():

@@ -33,10 +33,11 @@ KINDS = ("gaussian", "disk", "motion")
 TILE = 128
 _MIN_SIDE = 64
 _LOWEST = 3  # cycles in a tile; below, a window leaks
-_ROUNDING = 1e-14  # of the largest power
+_LEAST = 1e-8  # of the largest power: below, it has leaked from there through a tile's window
 _ROUNDS = 10  # of scoring
 _MIN_GAIN = 0.008  # of the mean log-likelihood over that of no blur
-_MAX_SPREAD = 1.2  # by which widths from parts of the spectrum may differ
+_MIN_APART = 0.001  # of the mean log-likelihood, by which a Gaussian must be likelier than other kinds
+_MAX_SPREAD = 1.1  # by which widths from parts of the spectrum may differ: no more than a width may be off
 _RANGES = {"gaussian": (0.8, 12.0, 11), "disk": (1.4, 20.0, 28), "motion": (4.0, 40.0, 16)}  # widths, and how many
 _ANGLES = 24
 
@@ -67,7 +68,8 @@ def find_blur(image: Num[Any, "height width ..."], kind: str | None = None) -> B
 
     Raises:
         NothingFoundError: no blur shows that is wider than a pixel (sigma 0.8, a radius of 1.4, a length of 4) and at
-            most 12, 20, 40; or parts of the spectrum contradict one another, as in pictures of writing.
+            most 12, 20, 40; or parts of the spectrum contradict one another, as in pictures of writing; or a Gaussian
+            and another kind are as likely, which is settled by telling the kind.
         ArgumentError: NaN or infinities.
         ShapeError: not a picture, or a small one.
 
@@ -86,16 +88,21 @@ def find_blur(image: Num[Any, "height width ..."], kind: str | None = None) -> B
     spectrum = _Spectrum(_gray(picture))
     if not spectrum.power.any():
         raise NothingFoundError("image: need detail to find a blur in, got one color")
-    spectrum.power = np.maximum(spectrum.power, spectrum.power.max() * _ROUNDING)
+    spectrum.power = np.maximum(spectrum.power, spectrum.power.max() * _LEAST)
     none = spectrum.misfit(None)
     found = [_likeliest(spectrum, one) for one in ((kind,) if kind else KINDS)]
-    misfit, best = min(found, key=lambda one: one[0])
+    (misfit, best), *others = sorted(found)
     if not none - misfit > _MIN_GAIN:
         raise NothingFoundError(
             "image: need a blur that shows in its spectrum, found none wider than a pixel; "
             "give the kernel, as cl.kernel('disk', 4), where you know it"
         )
     _check_agreement(spectrum, best)
+    if best.kind == "gaussian" and others and others[0][0] - misfit < _MIN_APART:
+        raise NothingFoundError(
+            f"image: need a spectrum that tells a {best} from a {others[0][1]}, found none that does; "
+            "give the kind or the kernel where you know it"
+        )
     return best
 
 
