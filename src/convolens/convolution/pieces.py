@@ -39,10 +39,10 @@ class Pieces:
         across = weights.size // length
         most = _WHOLE if across == 1 else max(1, 2 * _HEAD // across)
         start = length if length <= most or not split else max(1, _HEAD // across)
+        need_memory(8 * (length + start) * max(prod(rest), 1) * weights.itemsize, "kernel", "use a shorter one")
         head = Head.of(np.ascontiguousarray(weights[..., length - start :]), aside.within(0))
         if start == length:
             return cls(head, None, DelayLine(head.reach, rest, weights.dtype))
-        need_memory(8 * (length + start) * max(prod(rest), 1) * weights.itemsize, "kernel", "use a shorter one")
         sizes = (*weights.shape[:-1], 1)
         outputs = result_shape((*rest, 1), sizes, (*aside.before, 0), (*aside.after, 0))[:-1]
         later = Segments.of(weights, start, aside, outputs)

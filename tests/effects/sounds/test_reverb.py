@@ -5,7 +5,7 @@ from scipy import signal
 import convolens as cl
 from convolens.effects.sounds.resampling import resample, resample_impulse
 from convolens.effects.sounds.reverb import reverb_stream
-from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.errors import ArgumentError, DtypeError, MemoryRefused, ShapeError
 
 torch = pytest.importorskip("torch")
 
@@ -163,3 +163,13 @@ def test_resampling_keeps_a_tone_and_takes_out_what_does_not_fit(rate, to):
     if 2 * to < rate:
         gone = resample(np.sin(2 * np.pi * 0.55 * to * at), rate, to)
         assert np.abs(gone[inner]).max() < 1e-4
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_streams_impulse_is_refused_before_it_is_copied(level):
+    cl.memory_limit("70MB")
+    try:
+        with pytest.raises(MemoryRefused, match=r"^impulse: need 80 MB of memory, .*; use a shorter one"):
+            next(reverb_stream([np.zeros((9, 1), np.float32)], np.full(1_000_000, level, np.float32)))
+    finally:
+        cl.memory_limit("auto")

@@ -19,11 +19,13 @@ from convolens.convolution import convolve, convolver
 from convolens.effects.sounds.resampling import resample_impulse
 from convolens.effects.sounds.sound import as_rate, check_sound, stacked
 from convolens.errors import ArgumentError, DtypeError, ShapeError
+from convolens.memory import need_memory
 
 # A true stereo impulse response: what each ear hears of a click on each side.
 _LEFT_TO_LEFT, _LEFT_TO_RIGHT, _RIGHT_TO_LEFT, _RIGHT_TO_RIGHT = range(4)
 
 _MAX_PRE_DELAY = 60  # seconds
+_HELD = 20  # impulses that a stream holds at once: copies, spectra, and as much of the sound and its spectra
 
 
 def reverb(
@@ -114,6 +116,7 @@ def reverb_stream(
     room = _at_rate(impulse, rate, impulse_rate)
     delay = _delay_frames(pre_delay, rate)
     dry, wet = as_real(dry, "dry"), as_real(wet, "wet")
+    need_memory(_HELD * room.size * room.itemsize, "impulse", "use a shorter one")
     stream: _Stream | None = None
     for block in blocks:
         check_sound(block)
