@@ -3,7 +3,7 @@
     apt-get install espeak-ng
     python -m benchmarks.digits_heard make digits-heard
     convolens train classify digits-heard/train --minutes 5 --out digits-heard/run
-    convolens evaluate digits-heard/run digits-heard/unheard
+    convolens evaluate digits-heard/run digits-heard/unseen
     python -m benchmarks.digits_heard recording digits-heard
     python -m benchmarks.digits_heard listen digits-heard
     python -m benchmarks.digits_heard point digits-heard
@@ -12,7 +12,7 @@
     convolens evaluate digits-heard/run digits-heard/real
 
 30 voices, each a man's, woman's or other variant of an accent; 25 to train on, 5 never trained on. Each says each digit
-at three speeds and two pitches. The unheard ones are measured clean and, in `unheard_noisy`, in noise of 10 to 25 dB.
+at three speeds and two pitches. The unseen ones are measured clean and, in `unseen_noisy`, in noise of 10 to 25 dB.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VARIANTS = [
     *("Lee", "steph", "grandpa", "victor"),
 ]
 VOICES = [f"{ACCENTS[at % len(ACCENTS)]}+{variant}" for at, variant in enumerate(VARIANTS)]
-UNHEARD = [VOICES[at] for at in (3, 9, 17, 23, 27)]
+UNSEEN = [VOICES[at] for at in (3, 9, 17, 23, 27)]
 SPEEDS, PITCHES = (130, 165, 205), (40, 60)
 
 
@@ -55,7 +55,7 @@ def in_noise(samples: np.ndarray, decibels: float, generator: np.random.Generato
 
 
 def make(folder: Path) -> None:
-    """Writes train, unheard and unheard_noisy: a folder for each digit."""
+    """Writes train, unseen and unseen_noisy: a folder for each digit."""
     generator = np.random.default_rng(0)
     for voice in VOICES:
         for word in WORDS:
@@ -63,9 +63,9 @@ def make(folder: Path) -> None:
                 for pitch in PITCHES:
                     samples, rate = spoken(word, voice, speed, pitch)
                     name = f"{word}/{voice.replace('+', '-')}-{speed}-{pitch}.wav"
-                    parts = {"unheard": samples} if voice in UNHEARD else {"train": samples}
-                    if voice in UNHEARD:
-                        parts["unheard_noisy"] = in_noise(samples, generator.uniform(10, 25), generator)
+                    parts = {"unseen": samples} if voice in UNSEEN else {"train": samples}
+                    if voice in UNSEEN:
+                        parts["unseen_noisy"] = in_noise(samples, generator.uniform(10, 25), generator)
                     for part, sound in parts.items():
                         (folder / part / word).mkdir(parents=True, exist_ok=True)
                         soundfile.write(folder / part / name, sound / max(1, abs(sound).max()), rate)
@@ -74,7 +74,7 @@ def make(folder: Path) -> None:
 def recording(folder: Path, minutes: float = 30, words: int = 200) -> None:
     """Words of voices never trained on, at known times in half an hour of noise: recording.wav and recording.csv."""
     generator = np.random.default_rng(1)
-    files = sorted((folder / "unheard").glob("*/*.wav"))
+    files = sorted((folder / "unseen").glob("*/*.wav"))
     rate = soundfile.info(files[0]).samplerate
     total = int(minutes * 60 * rate)
     sound = generator.normal(0, 0.003, total).astype(np.float32)
@@ -103,7 +103,7 @@ def listen(folder: Path, onset: float = 0.05) -> None:
 
     model = cl.load(folder / "run")
     hearing = model.preprocessing.sound
-    cl.listen(model, next((folder / "unheard").glob("*/*.wav")))  # what is made once is made
+    cl.listen(model, next((folder / "unseen").glob("*/*.wav")))  # what is made once is made
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     found = cl.listen(model, folder / "recording.wav")
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -134,11 +134,11 @@ def listen(folder: Path, onset: float = 0.05) -> None:
 
 
 def point(folder: Path, seconds: float = 3.0) -> None:
-    """The pointing game in time: an unheard word somewhere in noise; is the explanation's hottest moment within it?"""
+    """The pointing game in time: an unseen word somewhere in noise; is the explanation's hottest moment within it?"""
     import convolens as cl
 
     generator, model = np.random.default_rng(2), cl.load(folder / "run")
-    files = sorted((folder / "unheard").glob("*/*.wav"))[::3]
+    files = sorted((folder / "unseen").glob("*/*.wav"))[::3]
     hits, shares = 0, 0.0
     for file in files:
         word, rate = soundfile.read(file, dtype="float32")

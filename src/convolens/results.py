@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int64, UInt8
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from convolens.arrays import plain_fields
+from convolens.arrays import Real, as_real, plain_fields
 from convolens.errors import ArgumentError
 from convolens.first_use import loaded
 from convolens.heatmaps import Grid
@@ -161,6 +161,15 @@ class Inspection(Predicted):
         boxes, scores = _parts(heatmap, threshold)
         label = UNUSUAL if score >= threshold else GOOD
         return cls(label, score, boxes, scores, heatmap, threshold)
+
+    @staticmethod
+    def least(threshold: Real) -> float:
+        """The score from which a picture is unusual.
+
+        Raises:
+            ArgumentError: it is no number above 0.
+        """
+        return float(as_real(threshold, "threshold", "a number above 0", lambda value: value > 0))
 
     @property
     def labels(self) -> tuple[str, ...]:

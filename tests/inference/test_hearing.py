@@ -152,6 +152,17 @@ def test_the_window_around_a_sound_ends_where_the_next_begins() -> None:
         assert between.max() == 111
 
 
+def test_a_window_between_sounds_has_none_of_them_in_it() -> None:
+    """Also before the first, where a window that is moved into the recording would have it."""
+    picture = np.tile(np.arange(200, dtype=np.uint8), (32, 1))
+    with Recording(HEARING) as held:
+        list(held.through([picture]))
+        assert listening._between(-4.0, [(20, 40)], held).max() < 20
+        between = listening._between(44.0, [(20, 40), (60, 80)], held)
+        assert (between.min(), between.max()) == (40, 59)
+        np.testing.assert_array_equal(listening._between(120.0, [(20, 40)], held)[0], np.arange(104, 136))
+
+
 def test_what_rises_for_longer_than_two_windows_is_named_by_those_in_it(model: Classifier, tmp_path: Path) -> None:
     samples = np.zeros(9 * RATE, np.float32)
     samples[3 * RATE : 6 * RATE] = 0.3 * np.sin(2 * np.pi * 700 * np.arange(3 * RATE) / RATE)

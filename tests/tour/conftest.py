@@ -3,14 +3,14 @@
 import pytest
 from PIL import Image
 
-from convolens.tour import localize, pictures, textures
+from convolens.tour import hear, localize, pictures, textures
 
 WIDTH = 120
 
 
 @pytest.fixture(scope="module")
 def small_tour(tmp_path_factory):
-    """Photos are 120 pixels wide, and few crops are learned from and tested on."""
+    """Photos are 120 pixels wide, and few crops and sounds are learned from and tested on."""
     folder, original = tmp_path_factory.mktemp("photos"), pictures.photo
 
     def small_photo(name):
@@ -24,4 +24,5 @@ def small_tour(tmp_path_factory):
         patch.setattr(textures, "_TESTED_ON", {64: 2, 32: 2})
         patch.setattr(localize, "_TRAINING", 20)
         patch.setattr(localize, "_TEST", 10)
+        patch.setattr(hear, "_EACH", 4)
         yield

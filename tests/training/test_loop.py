@@ -255,6 +255,23 @@ def test_it_ends_when_nothing_gets_better(tmp_path):
     assert len(outcome.rows) == outcome.best_epoch + 2
 
 
+@pytest.mark.parametrize(("losses", "best"), [((0.5, 0.2, 0.3, 0.1), 4), ((0.1, 0.2, 0.3, 0.4), 1)])
+def test_of_epochs_that_are_all_right_the_surest_is_kept(tmp_path, losses, best):
+    waiting = iter(losses)
+    task = replace(toy.toy(), measure=lambda model: {"accuracy": 1.0, "validation_loss": next(waiting)})
+    outcome, _ = trained(tmp_path, task, epochs=4)
+    assert (outcome.best, outcome.best_epoch) == (1.0, best)
+
+
+def test_what_is_better_by_the_metric_is_kept_whatever_its_loss(tmp_path):
+    waiting = iter([(0.5, 0.1), (0.9, 0.8), (0.7, 0.05)])
+    task = replace(
+        toy.toy(), measure=lambda model: dict(zip(("accuracy", "validation_loss"), next(waiting), strict=True))
+    )
+    outcome, _ = trained(tmp_path, task, epochs=3)
+    assert (outcome.best, outcome.best_epoch) == (0.9, 2)
+
+
 def test_it_ends_in_time_with_the_rate_brought_down(tmp_path):
     start = time.monotonic()
     outcome, _ = trained(tmp_path, minutes=0.05, checkpoint_seconds=30.0)

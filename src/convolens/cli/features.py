@@ -35,12 +35,14 @@ def features(
 ) -> None:
     """Write what a network's taps give for pictures as a table: a path, and the mean of each feature over the picture.
 
-    A file that cannot be read is reported, the others are done, and the exit code is 2.
+    Of a network that hears, for sounds: for each part of a recording as long as it takes at once, with its times. A
+    file that cannot be read is reported, the others are done, and the exit code is 2.
 
     \b
     Examples:
       convolens features runs/photos holiday --out holiday.parquet
       convolens features vgg16 holiday --tap conv4_3 --out holiday.npz
+      convolens features runs/birds recordings --out recordings.parquet
       convolens features resnet50 '/mnt/shards/*.tar' --out /mnt/shards.parquet --cluster auto --workers 64
     """
     from convolens.inference.pooled_features import features_of_files
@@ -57,6 +59,6 @@ def features(
     )  # fmt: skip
     for sentence in found.failed:
         tell(f"error: {sentence}")
-    tell_written(found.table, f"{found.done:,} pictures, {len(found.failed):,} failed")
+    tell_written(found.table, f"{found.done:,} rows, {len(found.failed):,} failed")
     if found.failed:
         raise typer.Exit(2)

@@ -49,8 +49,9 @@ def similar(
     """Find the pictures most like one, by what a network's taps give for them.
 
     A line for each, the likest first: its path, and how alike it is, 1 for the same picture and about 0 for another.
-    With --groups, a line for each group of pictures that show the same, whole or a part of it. A
-    file that cannot be read is reported, the others are looked through, and the exit code is 2.
+    With --groups, a line for each group of pictures that show the same, whole or a part of it. With a --model that
+    hears, of sounds: parts as long as it takes at once, with their times. A file that cannot be read is reported, the
+    others are looked through, and the exit code is 2.
 
     \b
     Examples:
@@ -58,9 +59,11 @@ def similar(
       convolens features vgg16 holiday --tap conv4_3 --out holiday.parquet
       convolens similar photo.jpg holiday.parquet
       convolens similar holiday --groups
+      convolens similar owl.wav recordings --model runs/birds
     """
     import json
 
+    from convolens.effects.sounds.hearing import hears
     from convolens.errors import ArgumentError
     from convolens.inference.near_copies import near_copies
     from convolens.inference.similar import similar as looked_for
@@ -83,6 +86,8 @@ def similar(
         )
         if model == "vgg16" and tap is None and Path(among[0]).suffix.lower() not in (".parquet", ".npz"):
             tap = ["conv4_3"]  # whose features tell pictures apart best, see docs/similar-pictures.md
+        if out is not None and hears(known):
+            raise ArgumentError("out: means nothing for a network that hears, as there are no pictures; leave it out")
         sources: Any = among[0] if len(among) == 1 else among
         if groups:
             copies = near_copies(known, sources, taps=tap or None, flip=flip, batch=batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def each(source: Path, target: Path, one: One, plot: Path | None = None) -> None
     failures = []
     with only_writer(target):
         for file, result in results.items():
-            outcome = attempt(file, lambda file=file, result=result: one(file, result))  # type: ignore[misc]
+            outcome = attempt(file, partial(one, file, result))
             if outcome.error:
                 failures.append(outcome.error)
                 tell_failure(f"skipped: {outcome.error}")
@@ -44,9 +45,16 @@ def each(source: Path, target: Path, one: One, plot: Path | None = None) -> None
 
 
 def from_file_to_file(
-    source: Path, target: Path, change: Any, *, longer: Any, channels: Any,
-    normalize: bool, limit: bool, plot: Path | None,
-) -> None:  # fmt: skip
+    source: Path,
+    target: Path,
+    change: Any,
+    *,
+    longer: Callable[[int], int] = lambda rate: 0,
+    channels: Callable[[int], int] = lambda count: count,
+    normalize: bool = False,
+    limit: bool = False,
+    plot: Path | None,
+) -> None:
     """Streams a sound through a change, with a progress bar, and says what the format could not hold."""
     from convolens.effects.sounds.files import change_sound_file
     from convolens.media.audio_reading import audio_length, reading

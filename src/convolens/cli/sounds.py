@@ -76,19 +76,15 @@ def echo(
     weights = _weights(weight)
     options: dict[str, Any] = {"dry": dry, "feedback": feedback, "sub_sample": sub_sample}
     taps = echo_taps(48000, delay, weights, **options)  # refuses nonsense before a file is opened
-
-    def one(sound: Path, result: Path) -> None:
-        from_file_to_file(
-            sound,
-            result,
-            partial(echo_stream, delays=delay, weights=weights, **options),
-            longer=lambda rate: echo_taps(rate, delay, weights, **options).tail,
-            channels=taps.channels,
-            normalize=normalize,
-            limit=limit,
-            plot=plot,
-        )
-
+    one = partial(
+        from_file_to_file,
+        change=partial(echo_stream, delays=delay, weights=weights, **options),
+        longer=lambda rate: echo_taps(rate, delay, weights, **options).tail,
+        channels=taps.channels,
+        normalize=normalize,
+        limit=limit,
+        plot=plot,
+    )
     each(source, target, one, plot)
 
 
@@ -126,18 +122,15 @@ def reverb(
     def change(blocks: Any, rate: int) -> Any:
         return reverb_stream(blocks, room, dry=dry, wet=wet, rate=rate, impulse_rate=room_rate, pre_delay=pre_delay)
 
-    def one(sound: Path, result: Path) -> None:
-        from_file_to_file(
-            sound,
-            result,
-            change,
-            longer=lambda rate: round(pre_delay * rate) + -(-len(room) * rate // room_rate),
-            channels=partial(channels_after, of_impulse=1 if room.ndim == 1 else room.shape[1]),
-            normalize=normalize,
-            limit=limit,
-            plot=plot,
-        )
-
+    one = partial(
+        from_file_to_file,
+        change=change,
+        longer=lambda rate: round(pre_delay * rate) + -(-len(room) * rate // room_rate),
+        channels=partial(channels_after, of_impulse=1 if room.ndim == 1 else room.shape[1]),
+        normalize=normalize,
+        limit=limit,
+        plot=plot,
+    )
     each(source, target, one, plot)
 
 
@@ -176,16 +169,7 @@ def unecho(
             compared = _reference_at(rate, reference) if reference else None
             found = find_echoes(recording, rate, reference=compared)
             typer.echo("found " + ", ".join(f"{d:.4f} s × {w:.3f}" for d, w in zip(*found, strict=True)))
-        from_file_to_file(
-            sound,
-            result,
-            change_for(*found, regularization=regularization),
-            longer=lambda rate: 0,
-            channels=lambda has: has,
-            normalize=False,
-            limit=False,
-            plot=plot,
-        )
+        from_file_to_file(sound, result, change_for(*found, regularization=regularization), plot=plot)
 
     each(source, target, one, plot)
 
@@ -220,6 +204,8 @@ def filter_sound(
       convolens filter mains.flac notch quiet.flac --frequency 48 --frequency 52 --width 2
       convolens filter mix.wav lowshelf warm.wav --frequency 200 --gain 4 --limit
     """
+    from functools import partial
+
     from convolens.effects.sound_kernels import FILTERS, filter_weights
     from convolens.effects.sounds.filter import filter_stream
     from convolens.errors import need_one_of
@@ -229,19 +215,7 @@ def filter_sound(
     def change(blocks: Any, rate: int) -> Any:
         return filter_stream(blocks, filter_weights(kind, frequency, rate, width, gain))
 
-    def one(sound: Path, result: Path) -> None:
-        from_file_to_file(
-            sound,
-            result,
-            change,
-            longer=lambda rate: 0,
-            channels=lambda has: has,
-            normalize=normalize,
-            limit=limit,
-            plot=plot,
-        )
-
-    each(source, target, one, plot)
+    each(source, target, partial(from_file_to_file, change=change, normalize=normalize, limit=limit, plot=plot), plot)
 
 
 def _reference_at(rate: int, reference: Path) -> Any:

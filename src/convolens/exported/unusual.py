@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, overload
 
-from convolens.arrays import Real, as_real
+from convolens.arrays import Real
 from convolens.errors import ArgumentError, WeightsError
 from convolens.exported.model import ExportedModel, results_of
 from convolens.heatmaps import Grid
@@ -30,7 +30,7 @@ class ExportedInspector(ExportedModel):
 
         Deeper pictures are rounded to 8 bits, which is what the file takes. WeightsError: the file cannot be run.
         """
-        least = float(as_real(threshold, "threshold", "a number above 0", lambda value: value > 0))
+        least = Inspection.least(threshold)
         return results_of(images, (
             replace(Inspection.of(found["places"], self.grid, pixels.shape[:2], least), picture=kept)
             for found, pixels, kept in self._answers(images, batch)

@@ -168,7 +168,7 @@ def _heard(likely: NDArray[np.float32], centers: NDArray[Any], asked: _Asked, th
     of_short, said = asked(_windows_of(short, segments, recording))
     free = _free(centers, short, width)
     likely = _asked_between(
-        likely, free, threshold, lambda some: asked(recording.window(centers[at], centers[at]) for at in some)[0]
+        likely, free, threshold, lambda some: asked(_between(centers[at], short, recording) for at in some)[0]
     )
     for label, first, last, sure, which in _events(
         likely, centers, short, of_short, free, threshold, asked.model.multi_label
@@ -224,6 +224,13 @@ def _windows_of(
     for first, last in short:
         at = segments.index((first, last))
         yield recording.window(first, last, ends[at], begins[at + 1])
+
+
+def _between(center: float, short: Sequence[tuple[int, int]], recording: Recording) -> NDArray[np.uint8]:
+    """The window around a moment at which nothing rises, without the sounds beside it."""
+    begin = max((last for _, last in short if last <= center), default=0)
+    end = min((first for first, _ in short if first >= center), default=recording.columns)
+    return recording.window(center, center, begin, max(end, begin + 1))
 
 
 def _free(centers: NDArray[Any], segments: Sequence[tuple[int, int]], width: int) -> NDArray[np.bool_]:

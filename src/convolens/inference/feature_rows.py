@@ -1,4 +1,4 @@
-"""What taps give for pictures, pooled to a number a feature: a row for each, as they are found."""
+"""What taps give for pictures and sounds, pooled to a number a feature: a row for each, as they are found."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convolens.effects.sounds.heard import in_windows
+from convolens.effects.sounds.hearing import hears
 from convolens.errors import ArgumentError
-from convolens.media.picture_files import File, Outcome, attempt, decoded_ahead
+from convolens.media.files import AnyPath
+from convolens.media.found_sounds import find_sounds
+from convolens.media.picture_files import File, Outcome, attempt, count_pictures, decoded_ahead, find_pictures
 from convolens.models.inputs import batches, evaluating
+from convolens.sources import Share
 from convolens.trunks import Trunk
 
 if TYPE_CHECKING:
@@ -28,6 +33,26 @@ def trunk_of(model: Any) -> Trunk:
             f"model: need a model in torch or a trunk, whose taps can be looked at, got {type(model).__name__}"
         )
     return found
+
+
+def files_for(
+    model: Any, sources: Sequence[AnyPath], share: Share | None = None
+) -> tuple[Iterable[File], int | None, str]:
+    """What a model takes of files, folders and patterns, how many there are where that is known, and what they are.
+
+    Of a network that hears these are parts of sounds, as long as it takes at once.
+
+    Raises:
+        FileError: a source with nothing of the kind.
+        ArgumentError: a share of sounds.
+    """
+    if not hears(model):
+        return find_pictures(sources, share=share), count_pictures(sources, None, share), "pictures"
+    if share is not None:
+        raise ArgumentError(f"shard: need none for a network that hears, got {share}")
+    hearing = model.preprocessing.sound
+    parts = [part for path in find_sounds(sources) for part in in_windows(path, hearing)]
+    return parts, len(parts), "sounds"
 
 
 def rows_of(

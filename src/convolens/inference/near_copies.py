@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_flag, as_real, as_whole
-from convolens.errors import FileError, printable
+from convolens.effects.sounds.hearing import hears
+from convolens.errors import ArgumentError, FileError, printable
 from convolens.first_use import loaded
 from convolens.inference.feature_rows import rows_of, trunk_of
 from convolens.inference.nearest import nearest
@@ -88,6 +89,8 @@ def near_copies(
     least = float(as_real(least, "least", "a correlation above 0 and at most 1", lambda value: 0 < value <= 1))
     listed = as_sources([sources] if isinstance(sources, str | PathLike) else sources)
     trunk = trunk_of(model)
+    if hears(trunk):
+        raise ArgumentError("model: need one that takes pictures to group near copies, got one that hears")
     chosen = trunk.chosen(taps if taps is not None or model is trunk else tuple(model.taps))
     without: list[Outcome[Any]] = []
     files: dict[str, File] = {}

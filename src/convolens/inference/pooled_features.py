@@ -11,14 +11,15 @@ import numpy as np
 
 from convolens.arrays import as_flag, as_whole
 from convolens.clusters.ray_workers import Cluster
+from convolens.effects.sounds.hearing import hears
 from convolens.errors import ArgumentError, FormatError
 from convolens.inference.feature_blocks import blocks_beside, rows_by_cluster
-from convolens.inference.feature_rows import Row, rows_of, trunk_of
+from convolens.inference.feature_rows import Row, files_for, rows_of, trunk_of
 from convolens.media.files import AnyPath, as_path, in_utf8, need_name, need_target, writing
 from convolens.media.found_pictures import as_sources
 from convolens.media.inputs import given
 from convolens.media.one_writer import only_writer
-from convolens.media.picture_files import Outcome, count_pictures, find_closed, find_pictures
+from convolens.media.picture_files import Outcome, find_closed
 from convolens.media.table_files import need_table
 from convolens.progress import track
 from convolens.sources import Share, as_address
@@ -40,6 +41,9 @@ def features_of_files(
     gpus_per_worker: float = 0.0, threads_per_worker: int = 1,
 ) -> Features:  # fmt: skip
     """Writes a row for each picture: `path`, and for each tap the mean of each of its features over the picture.
+
+    Of a network that hears, a row for each sound, or of one that is longer than the network takes at once for each part
+    of it as long as that, whose times are in its `path`: `monday.flac[12.5-13.6 s]`.
 
     Args:
         model: a classifier, localizer or detector, or a trunk.
@@ -72,7 +76,10 @@ def features_of_files(
     if table.suffix.lower() not in (".parquet", ".npz"):
         raise FormatError(f"{table}: need a table's suffix, .parquet or .npz, got {table.suffix or 'none'}")
     (need_table if table.suffix.lower() == ".parquet" else need_target)(table)
-    total, failed = count_pictures(sources, None, share), list[str]()
+    if where is not None and hears(model):
+        raise ArgumentError("cluster: need none for a network that hears")
+    files, total, what = files_for(model, sources, share)
+    failed: list[str] = []
     write = _write_arrays if table.suffix.lower() == ".npz" else _write_rows
     with ExitStack() as stack:
         stack.enter_context(given(*sources))
@@ -86,8 +93,8 @@ def features_of_files(
             blocks_beside(table).remove()
             return Features(table, done, failed)
         without: list[Outcome[Any]] = []
-        files = track(find_pictures(sources, share=share), "pictures", total, show=progress)
-        done = write(table, rows_of(model, chosen, files, batch, without), chosen)
+        shown = track(files, what, total, show=progress)
+        done = write(table, rows_of(model, chosen, shown, batch, without), chosen)
     return Features(table, done, [one.error for one in without])
 
 

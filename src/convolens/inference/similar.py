@@ -21,15 +21,16 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from convolens.arrays import as_flag, as_whole
+from convolens.effects.sounds.hearing import hears
 from convolens.errors import UNREADABLE, ArgumentError, ConvolensError, FileError, printable
-from convolens.inference.feature_rows import rows_of, trunk_of
+from convolens.inference.feature_rows import files_for, rows_of, trunk_of
 from convolens.inference.feature_table import SUFFIXES, FeatureTable, read_feature_table
 from convolens.inference.nearest import nearest
 from convolens.media.draw import sheet
 from convolens.media.files import AnyPath
 from convolens.media.found_pictures import as_sources
 from convolens.media.images import read_image
-from convolens.media.picture_files import Outcome, count_pictures, find_pictures
+from convolens.media.picture_files import Outcome
 from convolens.media.pixels import Picture, as_pictures, as_pixels, as_rgb8, over_white
 from convolens.media.showing import Drawn
 from convolens.memory import need_memory
@@ -93,13 +94,14 @@ def similar(
     """The pictures most like one, by the features of a network.
 
     Args:
-        model: a classifier, localizer, detector or inspector, or a trunk.
+        model: a classifier, localizer, detector or inspector, or a trunk. One that hears looks for sounds, and of such
+            as are longer than it takes at once in each part, whose times are in its path.
         picture: what is looked for: a path, an array, ….
         among: a table that `convolens features` wrote with the same model (`.parquet`, `.npz`); or pictures: a folder,
             a pattern, an address, or several, whose features are computed first.
         taps: of the trunk. None: those of the table; else the model's own, or a trunk's last.
         count: how many to give, at most.
-        flip: whether a mirrored picture is as alike.
+        flip: whether a mirrored picture is as alike; a sound's never is.
         batch: pictures of one size that go through the network at once.
         progress: shows a bar.
         device: where to run: `cpu`, `cuda`, …; `auto` is where the model is.
@@ -162,11 +164,11 @@ def _computed(
 ) -> FeatureTable:
     """Features of pictures, as they are found."""
     without: list[Outcome[Any]] = []
-    files = track(find_pictures(sources), "pictures", count_pictures(sources, None, None), show=progress)
-    rows = list(rows_of(model, taps, files, batch, without))
+    files, total, what = files_for(model, sources)
+    rows = list(rows_of(model, taps, track(files, what, total, show=progress), batch, without))
     failed += [one.error for one in without]
     if not rows:
-        raise FileError(f"among: need pictures that can be used, got none; {failed[0] if failed else 'none are there'}")
+        raise FileError(f"among: need {what} that can be used, got none; {failed[0] if failed else 'none are there'}")
     return FeatureTable(
         [name for name, _ in rows], {tap: np.array([values[at] for _, values in rows]) for at, tap in enumerate(taps)}
     )
@@ -174,9 +176,9 @@ def _computed(
 
 def _queries(model: Any, picture: Picture, taps: Sequence[str], *, flip: bool) -> list[NDArray[np.float32]]:
     """The features of a picture, and where wanted of its mirror image: for each tap a row or two."""
-    pixels = over_white(as_pixels(picture))
-    views = [pixels, np.ascontiguousarray(pixels[:, ::-1])] if flip else [pixels]
     trunk = trunk_of(model)
+    pixels = over_white(as_pixels(trunk.preprocessing.file(picture)))
+    views = [pixels, np.ascontiguousarray(pixels[:, ::-1])] if flip and not hears(trunk) else [pixels]
     batch = model.preprocess(views)
     trunk.need_size(taps, batch.shape[2:], "picture")
     with evaluating(model):

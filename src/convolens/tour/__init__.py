@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from convolens.errors import need_one_of
-from convolens.tour import blur, detect, edges, explain, labels, localize, restyle, scan, sound, taps, textures
+from convolens.tour import blur, detect, edges, explain, hear, labels, localize, restyle, scan, sound, taps, textures
 from convolens.tour.section import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -20,6 +20,7 @@ SECTIONS: tuple[Section, ...] = (
     explain.SECTION,
     labels.SECTION,
     scan.SECTION,
+    hear.SECTION,
     localize.SECTION,
     detect.SECTION,
     restyle.SECTION,

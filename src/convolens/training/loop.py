@@ -41,6 +41,7 @@ from convolens.training.tuning import find_batch, find_lr
 
 Listener = Callable[[Mapping[str, Any]], object]
 EPOCHS = 30  # where neither epochs nor minutes are given
+VALIDATION_LOSS = "validation_loss"  # of equally good epochs the one with less is kept
 _NEW = {"sync_norm": False}  # settings that states of earlier versions do not name, as they were then
 
 
@@ -352,12 +353,23 @@ class _Training:
         row = {"epoch": progress.epoch + 1, "lr": progress.lr, "loss": self._loss(), **parts, **measured}
         progress.rows.append(row)
         progress.epoch, progress.step, progress.sums, progress.counts = progress.epoch + 1, 0, {}, {}
-        if progress.best is None or measured[monitored] > progress.best:
+        if self._is_better(row):
             progress.best, progress.best_epoch = measured[monitored], progress.epoch
             if self.world.leads:
                 self.task.save(self._saved_model(), self.folder / BEST, measured)
         self.log.rows(progress.rows)
         self.log.note("epoch", seconds=round(self._seconds(), 1), pictures_per_second=round(self.pace.speed, 2), **row)
+
+    def _is_better(self, row: Mapping[str, Any]) -> bool:
+        """Whether an epoch's model is the best so far by the metric, and of equals by the loss on the validation set.
+
+        Among few pictures many epochs have all of them right, and the first of these is much less sure than the last.
+        """
+        progress, now = self.progress, row[self.task.monitored]
+        if progress.best is None or now != progress.best:
+            return progress.best is None or now > progress.best
+        before = progress.rows[progress.best_epoch - 1]
+        return bool(row.get(VALIDATION_LOSS, np.inf) < before.get(VALIDATION_LOSS, np.inf))
 
     def _measure(self) -> dict[str, float]:
         before, model = time.monotonic(), self._saved_model()

@@ -88,8 +88,8 @@ def unblur(
     check_picture(picture)
     check_kept(picture)
     need_finite(picture)
+    stated = _stated(noise)
     weights = _weights(picture, kernel)
-    stated = None if noise is None else as_real(noise, "noise", "a finite number of at least 0", lambda n: n >= 0)
     if (np.abs(transfer(weights, picture.shape[:2])) > _FLAT).all():
         return picture.copy()
     need_memory(_CANVASES * picture.size * 4, f"image of {picture.shape}", "unblur a part of it")
@@ -110,6 +110,8 @@ def unblur_by(
 
     What is found is told, if somebody listens.
     """
+    need_one_of("method", options.get("method", "tv"), METHODS)  # before what takes long
+    _stated(options.get("noise"))
     image = need_all(image, "what undoes a blur, which is spread over all of it")
     if words is None or words in KINDS:
         found = find_blur(image, words)
@@ -120,6 +122,10 @@ def unblur_by(
         weights = named_or_read(words)
     made: NDArray[Any] = unblur(image, weights, **options)
     return made
+
+
+def _stated(noise: Real | None) -> float | None:
+    return None if noise is None else as_real(noise, "noise", "a finite number of at least 0", lambda n: n >= 0)
 
 
 def _as_given(picture: NDArray[Any], sharp: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,7 @@ is made of the sound when it is asked for. So nothing that takes pictures has a 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from convolens.arrays import Real
 from convolens.effects.sounds.hearing import Hearing, mono
-from convolens.errors import FormatError
+from convolens.errors import FileError, FormatError
 from convolens.media.audio_reading import audio_length, reading, sound_blocks
 from convolens.media.files import AnyPath
 from convolens.media.found_sounds import is_sound as is_sound
@@ -97,6 +98,19 @@ def heard(path: AnyPath, hearing: Hearing, start: Real | None = None, end: Real 
     file = Path(path)
     part = "" if start is None else f"[{start:g}-{'' if end is None else f'{end:g}'} s]"
     return Heard(f"{file}{part}", None, None, file, hearing, start, end)
+
+
+def in_windows(path: AnyPath, hearing: Hearing) -> list[Heard]:
+    """A sound file as parts that a network takes at once, the last up to its end; a shorter one as it is."""
+    try:
+        lasts = seconds_in(path)
+    except FileError:  # which is told when it is read
+        lasts = 0.0
+    count = math.ceil(lasts / hearing.seconds)
+    if count < 2:
+        return [heard(path, hearing)]
+    starts = [at * (lasts - hearing.seconds) / (count - 1) for at in range(count)]
+    return [heard(path, hearing, round(start, 3), round(start + hearing.seconds, 3)) for start in starts]
 
 
 def pictures_of(path: AnyPath, hearing: Hearing) -> Iterator[NDArray[np.uint8]]:

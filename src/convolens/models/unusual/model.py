@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from convolens.arrays import Real, as_real
+from convolens.arrays import Real
 from convolens.errors import ArgumentError, WeightsError, need_one_of
 from convolens.heatmaps import Grid
 from convolens.media.pixels import Picture, as_pictures, as_pixels, over_white
@@ -100,7 +100,7 @@ class Inspector(TrunkModel):
             FileError: a picture cannot be read.
             ShapeError, DtypeError, ArgumentError: an array is no picture; a threshold that is no number above 0.
         """
-        least = float(as_real(threshold, "threshold", "a number above 0", lambda value: value > 0))
+        least = Inspection.least(threshold)
         pictures, many = as_pictures(images)
         found: list[Inspection] = []
         with evaluating(self):
