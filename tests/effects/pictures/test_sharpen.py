@@ -86,3 +86,18 @@ def test_what_cannot_be_sharpened_is_refused():
     for image in (np.zeros((3, 3), np.int64), torch.zeros(3, 3, dtype=torch.int64)):
         with pytest.raises(DtypeError, match=r"image: need uint8, uint16, int16, int32, float16, .* got .*int64"):
             cl.sharpen(image)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sigma"), [((31,), 2.0), ((31,), [0.7]), ((9, 8, 7), [1.0, 2.0, 0.5]), ((5, 6, 7, 4), [1.0] * 4)]
+)
+def test_lines_and_volumes(shape, sigma):
+    image = np.random.default_rng(0).random(shape)
+    expected = image + 0.5 * (image - cl.blur(image, sigma))
+    np.testing.assert_allclose(cl.sharpen(image, sigma, amount=0.5), expected, atol=1e-14)
+
+
+def test_the_last_of_four_slices_of_a_volume_is_no_opacity():
+    image = np.random.default_rng(0).random((6, 7, 4))
+    expected = 2 * image - cl.blur(image, [1.0, 1.0, 1.0])
+    np.testing.assert_allclose(cl.sharpen(image, [1.0, 1.0, 1.0]), expected, atol=1e-14)

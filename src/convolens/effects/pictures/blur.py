@@ -33,7 +33,7 @@ _SIGMA_FOR_ANY_SIZE = 1000  # pixels that any picture may be blurred by
 _MAX_TRUNCATE = 40  # sigmas; beyond, a Gaussian is 0 in float64
 _MAX_ORDER = 8  # of a derivative
 _MIN_DERIVED = 0.1  # pixels; the weights of a derivative grow with 1 / sigma^order
-_MOST_AXES = 8
+MOST_AXES = 8
 _KEPT = ("uint8", "uint16", "int16", "int32", "float16", "float32", "float64")
 _KEPT_AS_TENSORS = (*_KEPT, "bfloat16")
 _KEPT_BY_NUMPY = frozenset(map(np.dtype, _KEPT))
@@ -84,7 +84,7 @@ def blur(
     array([0.   , 0.004, 0.054, 0.242, 0.399, 0.242, 0.054, 0.004, 0.   ])
     """
     picture: Any = as_picture(image)
-    check_picture(picture, most=_MOST_AXES)
+    check_picture(picture, most=MOST_AXES)
     check_kept(picture)
     given = for_each_axis(sigma, min(picture.ndim, 2))
     sigmas = _sigmas(given, picture.shape)
@@ -104,7 +104,7 @@ def blur_reach(
     picture: NDArray[Any] | Rows, sigma: Any, *, tolerance: Real = 1e-4, truncate: Real | None = None
 ) -> int:
     """How many rows above and below a pixel count for its blur. Errors as in `blur`."""
-    sigmas = _sigmas(for_each_axis(sigma, 2), picture.shape)
+    sigmas = _sigmas(for_each_axis(sigma, min(picture.ndim, 2)), picture.shape)
     radii, _ = _radii(sigmas, (0,) * len(sigmas), tolerance, truncate, None)
     return radii[0]
 
