@@ -162,6 +162,21 @@ def test_a_picture_is_dropped_changed_and_looked_through(opened, studio, folder)
     assert seeing == [(row, column) for row in range(y1, y2) for column in range(x1, x2)]
 
 
+def test_a_tap_on_a_small_screen_draws_where_a_cell_looks_in_sight(opened, studio, folder):
+    page = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    dropped(page, studio, folder.parent / "photo.jpg")
+    page.goto(page.url.replace("/picture?", "/seen?") + "&tap=conv3_3")
+    last = page.locator(".maps .over").last
+    last.scroll_into_view_if_needed()
+    place = last.bounding_box()
+    page.touchscreen.tap(place["x"] + place["width"] * 0.5, place["y"] + place["height"] * 0.5)
+    rows, columns = (int(page.get_attribute("#seen", f"data-{name}")) for name in ("rows", "columns"))
+    rect = page.locator("#field rect")
+    assert box(rect) == cl.trunk("vgg16").trace("conv3_3", rows // 2, columns // 2)
+    drawn = rect.bounding_box()
+    assert 0 <= drawn["y"] and drawn["y"] + drawn["height"] < place["y"]
+
+
 def box(rect):
     x, y, width, height = (int(rect.get_attribute(name)) for name in ("x", "y", "width", "height"))
     return x, y, x + width, y + height

@@ -71,7 +71,7 @@ def test_a_job_is_stopped_as_by_ctrl_c_and_resumed_once(queue):
         until(begun)
         queue.stop(number)
         job = over(queue, number)
-        assert (job.state, job.message) == ("stopped", "stopped as you asked")
+        assert (job.state, job.message) == ("stopped", "as you asked")
         resumed = queue.resume(number)
         with pytest.raises(ArgumentError, match="need one that was stopped or cut and can be resumed"):
             queue.resume(number)
@@ -153,6 +153,7 @@ def test_progress_is_read_from_the_bars_lines(tmp_path):
         ("training pictures: 21/24  0:00:21, 0:00:03 left", "training pictures: 21/24", 21 / 24),
         ("training: 12%  epoch 2/30 loss 0.51  0:00:12, 0:01:28 left", "training: 12%  epoch 2/30 loss 0.51", 0.12),
         ("reading: so far  0:00:12", "reading: so far", None),
+        ("restyled.png: 4/60  content 0.4  0:00:39, 0:09:00 left", "restyled.png: 4/60  content 0.4", 4 / 60),
     ],
 )
 def test_how_far_a_job_is_is_read_from_its_line(line, words, share):

@@ -25,7 +25,7 @@ def test_it_is_the_command_line_that_one_would_type(waiting, client, app, projec
     assert read_image(project.folder / job.folder / "photo.png").shape == (30, 40, 3)
 
 
-def test_the_second_manner_goes_where_the_mask_is_black(waiting, client, app, project):
+def test_the_second_style_goes_where_the_mask_is_black(waiting, client, app, project):
     mask = np.zeros((30, 40, 3), np.uint8)
     mask[:, :20] = 255
     client.post("/restyle", files=sent(style2=("other.png", png(GRAY)), mask=("mask.png", png(mask))))
@@ -45,7 +45,7 @@ def test_what_cannot_be_restyled_is_refused(waiting, client, app):
     assert app.state.queue.jobs() == []
 
 
-def test_the_picture_so_far_is_shown_and_can_be_taken(waiting, client, app, project):
+def test_the_picture_so_far_is_shown_and_can_be_taken(waiting, client, app, project, monkeypatch):
     client.post("/restyle", files=sent())
     job = queued(app)
     assert client.get("/restyle/picture.jpg", params={"folder": job.folder}).status_code == 400
@@ -55,6 +55,10 @@ def test_the_picture_so_far_is_shown_and_can_be_taken(waiting, client, app, proj
     write_image(project.folder / job.folder / "restyled.png", GRAY)
     page = client.get(f"/jobs/{job.id}").text
     assert "The picture so far" in page and "this is the picture so far" in page and "it begins: " not in page
+    said = "restyled.png: 4/60  content conv4_2 0.433  0:00:39, 0:09:00 left\n"
+    monkeypatch.setattr(app.state.queue, "said", lambda number: said)
+    page = client.get(f"/jobs/{job.id}").text
+    assert "4/60 steps: this is the picture so far" in page and "0:09:00 left" in page and 'value="0.067"' in page
     assert abs(pixels_in(client.get("/restyle/picture.jpg", params={"folder": job.folder})).astype(int) - 99).max() < 3
     taken = client.get("/restyle/picture.png", params={"folder": job.folder})
     assert (pixels_in(taken) == GRAY).all() and "attachment" in taken.headers["content-disposition"]

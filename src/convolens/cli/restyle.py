@@ -1,4 +1,4 @@
-"""`convolens stylize`: repaint pictures in the manner of others."""
+"""`convolens stylize`: repaint pictures in the style of others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stylize(
     content: Annotated[
         str, typer.Argument(metavar="CONTENT", help="A picture, a folder or 'photos/*.jpg', or - for a texture.")
     ],
-    style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture whose manner is taken.")],
+    style: Annotated[Path, typer.Argument(metavar="STYLE", help="The picture whose style is taken.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to write: a picture, or a folder for a folder.")],
     style2: Annotated[list[Path] | None, typer.Option(help="A further style; again for more.")] = None,
     mix: Annotated[
@@ -66,7 +66,7 @@ def stylize(
     resume: Annotated[bool, typer.Option("--resume", help="Resume what was stopped.")] = False,
     device: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda, …")] = "auto",
 ) -> None:
-    """Repaint a picture in the manner of another.
+    """Repaint a picture in the style of another.
 
     Ctrl-C keeps the best so far in OUT; --resume continues. 16-bit PNG and TIFF stay 16-bit.
 

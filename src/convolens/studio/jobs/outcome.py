@@ -28,7 +28,7 @@ def outcome(kind: str, code: int | None, said: str, *, of_studio: bool) -> tuple
         return "done", ""
     early = code == 1 and said.rstrip().endswith("KeyboardInterrupt")  # Python was still beginning
     if code in INTERRUPTED or early:
-        return "stopped", "stopped as the studio was ended" if of_studio else "stopped as you asked"
+        return "stopped", "as the studio was ended" if of_studio else "as you asked"
     return "failed", reason(said, code)
 
 

@@ -13,7 +13,7 @@ from convolens.media.result_folders import LOG
 
 METRICS = "metrics.csv"
 MOST_ROWS = 5_000
-_LINE = re.compile(r"^(?P<what>[\w ]+): (?P<words>.*?)\s+(?P<gone>\d+:\d\d:\d\d)(?:, (?P<left>\d+:\d\d:\d\d) left)?$")
+_LINE = re.compile(r"^(?P<what>[^:]+): (?P<words>.*?)\s+(?P<gone>\d+:\d\d:\d\d)(?:, (?P<left>\d+:\d\d:\d\d) left)?$")
 _SPEED = re.compile(r"(\d+)/s\b")
 _COUNTED = re.compile(r"(\d+)/(\d+)\b")
 _PERCENT = re.compile(r"(\d+)%")

@@ -1,4 +1,4 @@
-"""Restyle: a picture in the manner of others, each where its mask is white; a job that shows the picture so far."""
+"""Restyle: a picture in the style of others, each where its mask is white; a job that shows the picture so far."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convolens.studio.project import Project
 from convolens.studio.rendering import Tab, command, page
 from convolens.studio.uploads import keep
 
-TABS = (Tab("Restyle", "/restyle", "a picture in the manner of another"),)
+TABS = (Tab("Restyle", "/restyle", "a picture in the style of another"),)
 router = APIRouter(prefix="/restyle")
 RESTYLED = "restyled"  # in the project's home
 OUT = "restyled.png"
@@ -60,7 +60,7 @@ def restyle(
     given = _kept([content, style, style2, mask], folder)
     source, first, second, painted = given
     if source is None or first is None:
-        raise ArgumentError("content: need a picture to restyle and one whose manner is taken")
+        raise ArgumentError("content: need a picture to restyle and one whose style is taken")
     if painted is not None and second is None:
         raise ArgumentError("mask: need a second style, which goes where it is black")
     words = ["stylize", *(project.argument(one) for one in (source, first, folder / OUT))]

@@ -34,7 +34,9 @@ function at(event, element, across, down) {
 const KEYS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 let row = 0, column = 0;
 for (const map of maps) {
-  map.addEventListener("pointermove", (event) => { [row, column] = at(event, map, columns, rows); look(row, column); });
+  for (const kind of ["pointermove", "pointerdown"]) { // a tap does not move
+    map.addEventListener(kind, (event) => { [row, column] = at(event, map, columns, rows); look(row, column); });
+  }
   map.addEventListener("keydown", (event) => {
     const step = KEYS[event.key];
     if (!step) return;

@@ -1,4 +1,4 @@
-// A mask painted by brush on the picture, once there is a second manner: white where the first applies.
+// A mask painted by brush on the picture, once there is a second style: white where the first applies.
 const [content, second, mask, canvas, width, erase] = ["content", "style2", "mask", "brush", "width", "erase"].map((id) => document.getElementById(id));
 const painting = document.getElementById("painting");
 const painted = document.createElement("canvas"); // the mask alone
