@@ -174,7 +174,7 @@ def test_a_tap_on_a_small_screen_draws_where_a_cell_looks_in_sight(opened, studi
     rect = page.locator("#field rect")
     assert box(rect) == cl.trunk("vgg16").trace("conv3_3", rows // 2, columns // 2)
     drawn = rect.bounding_box()
-    assert 0 <= drawn["y"] and drawn["y"] + drawn["height"] < place["y"]
+    assert drawn["y"] >= 0 and drawn["y"] + drawn["height"] < place["y"]
 
 
 def box(rect):

@@ -76,7 +76,7 @@ def test_a_job_is_stopped_as_by_ctrl_c_and_resumed_once(queue):
         with pytest.raises(ArgumentError, match="need one that was stopped or cut and can be resumed"):
             queue.resume(number)
         until(lambda: queue.get(resumed).state == "running")
-    assert queue.get(resumed).message == "stopped as the studio was ended" and queue.get(resumed).can_resume
+    assert queue.get(resumed).message == "as the studio was ended" and queue.get(resumed).can_resume
 
 
 def test_the_next_studio_finds_a_job_running_and_one_that_was_cut(queue, project, monkeypatch):

@@ -117,17 +117,17 @@ def test_the_faithfulness_table_is_what_the_job_said(app, client, shapes, model,
     assert '<th scope="row">random</th><td>0.750</td><td></td>' in page
 
 
-def test_what_the_command_says_of_faithfulness_is_read_with_all_that_it_says_beside_it(app, client, shapes, model):
+def test_what_the_command_says_of_faithfulness_is_read_with_all_that_it_says_beside_it(waiting, client, shapes, model):
     pytest.importorskip("torch")
-    project, queue = app.state.project, app.state.queue
+    project, queue = waiting.state.project, waiting.state.queue
     file = project.folder / "more" / "model.safetensors"
-    made = asking.faithful(app.state.database, shapes, project.home, file, ["cam"], 1)
-    job = queue.get(asking.ask(app.state.database, queue, shapes, made))
+    made = asking.faithful(waiting.state.database, shapes, project.home, file, ["cam"], 1)
+    job = queue.get(asking.ask(waiting.state.database, queue, shapes, made))
     queue.folder_of(job.id).mkdir(parents=True)
     with (queue.folder_of(job.id) / SAID).open("wb") as said:
         command = [sys.executable, "-m", "convolens", *job.arguments]
         subprocess.run(command, stdout=said, stderr=said, cwd=project.folder, check=True, timeout=300)
-    assert asking.take(app.state.database, queue, job) == ""
+    assert asking.take(waiting.state.database, queue, job) == ""
     page = client.get(f"/measure/{shapes.id}/{model}").text
     assert re.findall(r'<th scope="row">(\w+)</th><td>0\.', page.partition('id="faithful"')[2]) == ["cam", *BASELINES]
 

@@ -20,6 +20,7 @@ from convolens.studio.uploads import keep
 
 MOST_CLASSES = 100  # that are made at once
 MOST_NAME = 60  # letters
+ANNOTATIONS = (".json", ".csv", ".yaml", ".yml", ".xml", ".odgt", ".jsonl")
 _FORBIDDEN = set('/\\:*?"<>|')  # in names of folders, on one system or another
 
 
@@ -108,7 +109,7 @@ def all_made(project: Project) -> list[Path]:
 def offered_data(project: Project) -> list[str]:
     """What may be data: what was made here, then the folders and annotations in the project's folder."""
     inside = [one for one in sorted(project.folder.iterdir()) if not one.name.startswith(".")]
-    plain = [one for one in inside if one.is_dir() or one.suffix.lower() in (".csv", ".json", ".yaml", ".xml")]
+    plain = [one for one in inside if one.is_dir() or one.suffix.lower() in ANNOTATIONS]
     return [project.name_of(one) for one in (*all_made(project), *plain)]
 
 

@@ -93,6 +93,10 @@ class Project:
         """How a path in the project is called: relative to its folder, with `/`."""
         return path.relative_to(self.folder).as_posix()
 
+    def called(self, path: Path) -> str:
+        """How a path that may be outside the project is called: as `name_of` in it, else in whole."""
+        return self.name_of(path) if path.is_relative_to(self.folder) else str(path)
+
     def title_of(self, path: Path) -> str:
         """How people know a model: by its run's name; of another folder than the studio's, by where it is."""
         above = self.runs if path.is_relative_to(self.runs) else self.folder

@@ -15,7 +15,7 @@ from convolens.studio.gallery.reports import splits_of
 from convolens.studio.gallery.results import kinds_of_findings
 from convolens.studio.gallery.thumbnails import stamp_of
 from convolens.studio.rendering import environment, page
-from convolens.studio.screens.data.shared import Asked, asked, model_name, page_values
+from convolens.studio.screens.data.shared import Asked, asked, page_values
 
 router = APIRouter()
 
@@ -96,7 +96,7 @@ def _asks(one: Asked) -> dict[str, Any]:
     models = [(one.project.name_of(path), path) for path in one.project.models()]
     return {
         "offered_models": [name for name, _ in models],
-        "asked": {model_name(one.project, path) for path in one.models.values()},
+        "asked": {one.project.called(path) for path in one.models.values()},
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -11,10 +10,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from convolens.studio.gallery import asking
 from convolens.studio.gallery.filling import opened
 from convolens.studio.gallery.galleries import galleries, gallery
-from convolens.studio.project import Project
+from convolens.studio.made_data import offered_data
 from convolens.studio.rendering import page
 
-ANNOTATIONS = (".json", ".csv", ".yaml", ".yml", ".xml", ".odgt", ".jsonl")
 MOST_OFFERED = 60
 
 router = APIRouter()
@@ -69,17 +67,6 @@ def _choose(request: Request, then: str) -> HTMLResponse:
     known = galleries(state.database)
     for one in known:
         state.filler.go_on(one)
-    return page(request, "look_choose.html", then=then, known=known, offered=list(_offered(state.project)))
-
-
-def _offered(project: Project) -> list[str]:
-    """Names of folders and annotations in the project that may be data."""
-    found = ["."]
-    for folder in (project.folder, project.data):
-        inside = [one for one in sorted(folder.iterdir()) if not one.name.startswith(".")]
-        found += [project.name_of(one) for one in inside if _may_be_data(one)]
-    return found[:MOST_OFFERED]
-
-
-def _may_be_data(path: Path) -> bool:
-    return path.is_dir() or (path.is_file() and path.suffix.lower() in ANNOTATIONS)
+    return page(
+        request, "look_choose.html", then=then, known=known, offered=[".", *offered_data(state.project)][:MOST_OFFERED]
+    )

@@ -76,17 +76,12 @@ def back_to(address: str, usual: str) -> str:
     return address if known else usual
 
 
-def model_name(project: Project, path: Path) -> str:
-    """A model's name for people: its path in the project."""
-    return project.name_of(path) if path.is_relative_to(project.folder) else str(path)
-
-
 def page_values(one: Asked) -> dict[str, Any]:
     """What the templates of all these screens need."""
     return {
         "data": one.data,
         "view": one.view,
-        "model_names": {number: model_name(one.project, path) for number, path in one.models.items()},
+        "model_names": {number: one.project.called(path) for number, path in one.models.items()},
         "orders": {name: words for name, (words, asks) in ORDERS.items()
                    if asks <= len(one.models) and (asks == 0 or one.view.model)},
         "decided": DECIDED,

@@ -15,7 +15,6 @@ from convolens.studio.gallery.listing import picture_of
 from convolens.studio.gallery.results import models_of
 from convolens.studio.gallery.view import View
 from convolens.studio.rendering import page
-from convolens.studio.screens.model.measuring import _name
 
 router = APIRouter(prefix="/explain")
 
@@ -39,7 +38,7 @@ def show(
     chosen = model if model in models else next(iter(models), 0)
     found = picture_of(state.database, View(number, model=chosen), data.classes, picture)
     values: dict[str, Any] = {
-        "data": data, "picture": found, "models": {key: _name(state.project, path) for key, path in models.items()},
+        "data": data, "picture": found, "models": {key: state.project.called(path) for key, path in models.items()},
         "model": chosen, "target": target, "against": against, "method": method, "taps": taps, "flip": flip,
     }  # fmt: skip
     if not chosen:

@@ -21,7 +21,6 @@ from convolens.studio.gallery.thumbnails import stamp_of
 from convolens.studio.gallery.view import View
 from convolens.studio.jobs.progress import rows
 from convolens.studio.made_data import offered_data
-from convolens.studio.project import Project
 from convolens.studio.rendering import page
 from convolens.studio.screens.model.plots import curves, reliability_points
 
@@ -43,7 +42,7 @@ def choose(request: Request, data: int = 0) -> HTMLResponse:
     known = [one for one in opened if one.total]
     paths = {one.path for one in opened}
     unopened = [one for one in offered_data(state.project) if str(state.project.folder / one) not in paths]
-    measured = [(one, number, _name(state.project, path)) for one in known
+    measured = [(one, number, state.project.called(path)) for one in known
                 for number, path in models_of(state.database, one).items()]  # fmt: skip
     offered = [state.project.name_of(one) for one in state.project.models()]
     return page(
@@ -103,7 +102,7 @@ def show(request: Request, number: int, model: int, split: str | None = None) ->
     trained = rows(path) if path.is_dir() else []
     arguments = ["evaluate", str(path), data.path, *(["--split", chosen] if chosen else []), "--html", "measured.html"]
     return page(
-        request, "measure.html", data=data, model=model, model_name=_name(state.project, path), split=chosen,
+        request, "measure.html", data=data, model=model, model_name=state.project.called(path), split=chosen,
         splits=splits, numbers=_headline(numbers), per_class=_per_class(numbers, number, model, chosen),
         whole=whole, trusted=_trusted(trusted), cells=[one for one in cells if not one.is_right][: reports.MOST_PAIRS],
         matrix=reports.matrix(data, cells) if 0 < len(data.classes) <= reports.MOST_CLASSES and cells else [],
@@ -140,10 +139,6 @@ def _of(database: Database, number: int, model: int) -> tuple[Gallery, Path]:
     if model not in models:
         raise ArgumentError(f"model: need one that was asked about {data.name}, got the number {model}")
     return data, models[model]
-
-
-def _name(project: Project, path: Path) -> str:
-    return project.name_of(path) if path.is_relative_to(project.folder) else str(path)
 
 
 def _headline(numbers: list[dict[str, str]] | None) -> list[tuple[str, str]]:
