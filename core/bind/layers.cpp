@@ -20,8 +20,23 @@ Weights weights(const WeightsView &v) {
     return {at<const float>(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
 }
 
-Epilogue epilogue(const EpilogueView &v) {
-    return {at<const float>(v[0]), at<const float>(v[1]), at<const float>(v[2]), v[3] != 0};
+Epilogue epilogue(const EpilogueView &v, const StoredLevels *stored = nullptr) {
+    return {at<const float>(v[0]), at<const float>(v[1]), at<const float>(v[2]), v[3] != 0,
+            stored && stored->levels.step > 0 ? stored : nullptr};
+}
+
+const Int8Kernels &int8_kernels() { return *kernels().int8; }
+
+void need_levels(const Levels &levels) {
+    need(levels.step > 0 && levels.lowest <= 0 && levels.lowest >= -255, "int8_convolution: levels");
+}
+
+StoredLevels stored_levels(const LevelsView &v, bool *saw_nan) {
+    if (v.first != 0) {
+        need_levels({v.first, v.second});
+        need(saw_nan, "int8_convolution: where to tell of NaN");
+    }
+    return {{v.first, v.second}, int8_kernels().level_bytes, saw_nan};
 }
 
 // Numbers from the first of some pictures to the last.
@@ -122,21 +137,30 @@ ConvJob conv_job(const PicturesView &x, const WeightsView &w, int64_t packed, co
             pictures<float>(y)};
 }
 
-Extents::List touched(const ConvJob &job, int64_t packed_size) {
-    return {reads(job.x),
+// Of maps of levels, whose memory is used from the start.
+Extent reads_levels(const Pictures<const float> &p) {
+    return reads(reinterpret_cast<const uint8_t *>(p.data), span(p) * int8_kernels().level_bytes);
+}
+Extent writes_levels(const Pictures<float> &p) {
+    return writes(reinterpret_cast<uint8_t *>(p.data), span(p) * int8_kernels().level_bytes);
+}
+
+Extents::List touched(const ConvJob &job, int64_t packed_size, bool of_levels = false) {
+    return {of_levels ? reads_levels(job.x) : reads(job.x),
             reads(job.packed, packed_size),
             reads_scale(job.epilogue, job.y),
             reads_bias(job.epilogue, job.y),
             reads_residual(job.epilogue, job.y),
-            writes(job.y)};
+            job.epilogue.stored ? writes_levels(job.y) : writes(job.y)};
 }
 
 } // namespace
 
 void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window,
-            const EpilogueView &after, const PicturesView &y) {
+            const EpilogueView &after, const PicturesView &y, const LevelsView &levels, bool *saw_nan) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "im2col: shapes");
-    const ConvJob job = conv_job(x, w, packed, window, epilogue(after), y);
+    const StoredLevels stored = stored_levels(levels, saw_nan);
+    const ConvJob job = conv_job(x, w, packed, window, epilogue(after, &stored), y);
     call(kernels().im2col, job, [&] { return touched(job, im2col_weights_size(w)); });
 }
 
@@ -188,8 +212,6 @@ void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packe
 
 namespace {
 
-const Int8Kernels &int8_kernels() { return *kernels().int8; }
-
 int64_t int8_weights_size(const WeightsView &w) { return int8_kernels().weights_size(weights(w)); }
 
 void int8_weights(const WeightsView &w, int64_t packed) {
@@ -203,15 +225,24 @@ void int8_weights(const WeightsView &w, int64_t packed) {
 
 // `lowest` is the number of the lowest of 256 levels, each `step` from the next.
 void int8_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
-                      const Window &window, const EpilogueView &after, const PicturesView &y) {
+                      const Window &window, const EpilogueView &after, const PicturesView &y, bool of_levels,
+                      const LevelsView &to, bool *saw_nan) {
     need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "int8_convolution: shapes");
     const bool dense = x[7] == x[4] && x[6] == x[3] * x[7] && x[5] == x[2] * x[6];
     need(dense || x[1] * x[2] * x[3] * x[4] == 0, "int8_convolution: a dense input");
-    need(step > 0 && lowest <= 0 && lowest >= -255, "int8_convolution: levels");
-    const Int8Job job{conv_job(x, w, packed, window, epilogue(after), y), step, lowest};
-    const Extents extents([&] { return touched(job.conv, int8_weights_size(w)); });
+    need_levels({step, lowest});
+    const StoredLevels stored = stored_levels(to, saw_nan);
+    const Int8Job job{conv_job(x, w, packed, window, epilogue(after, &stored), y), {step, lowest}, of_levels};
+    const Extents extents([&] { return touched(job.conv, int8_weights_size(w), of_levels); });
     nb::gil_scoped_release release;
     int8_kernels().convolve(job);
+}
+
+void pool_levels(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == y[4], "pool_levels: shapes");
+    const PoolJob job{pictures<const float>(x), rows,   columns, s[0], s[1], s[2], s[3], s[4], s[5],
+                      pictures<float>(y),       nullptr};
+    call(int8_kernels().pool, job, [&] { return Extents::List{reads_levels(job.x), writes_levels(job.y)}; });
 }
 
 void pool(const PicturesView &x, int64_t rows, int64_t columns, const Window &s, const PicturesView &y,
@@ -288,7 +319,11 @@ void bind_layers(nb::module_ &m) {
     m.def("winograd_weight_gradient", &winograd_weight_gradient, "x"_a, "g"_a, "pad_top"_a, "pad_left"_a, "gradient"_a);
     m.def("im2col_weights_size", &im2col_weights_size, "weights"_a);
     m.def("im2col_weights", &im2col_weights, "weights"_a, "packed"_a);
-    m.def("im2col", &im2col, "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
+    m.def(
+        "im2col",
+        [](const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, const EpilogueView &after,
+           const PicturesView &y) { im2col(x, w, packed, window, after, y); },
+        "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
     m.def("depthwise_weights_size", &depthwise_weights_size, "weights"_a);
     m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
     m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
@@ -298,8 +333,12 @@ void bind_layers(nb::module_ &m) {
           "y"_a);
     m.def("int8_weights_size", &int8_weights_size, "weights"_a);
     m.def("int8_weights", &int8_weights, "weights"_a, "packed"_a);
-    m.def("int8_convolution", &int8_convolution, "x"_a, "weights"_a, "packed"_a, "step"_a, "lowest"_a, "window"_a,
-          "epilogue"_a, "y"_a);
+    m.def(
+        "int8_convolution",
+        [](const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
+           const Window &window, const EpilogueView &after,
+           const PicturesView &y) { int8_convolution(x, w, packed, step, lowest, window, after, y); },
+        "x"_a, "weights"_a, "packed"_a, "step"_a, "lowest"_a, "window"_a, "epilogue"_a, "y"_a);
     m.def("pool", &pool, "x"_a, "rows"_a, "columns"_a, "window"_a, "y"_a, "argmax"_a);
     m.def("pool_gradient", &pool_gradient, "g"_a, "argmax"_a, "rows"_a, "columns"_a, "gradient"_a);
     m.def("average", &average, "x"_a, "side"_a, "y"_a);

@@ -4,6 +4,7 @@
 #include "bind/layers.hpp"
 
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <functional>
@@ -22,20 +23,21 @@ struct Places {
 using PlacesView = std::array<int64_t, 3>;
 
 struct Program {
-    std::vector<std::function<void(const Addresses &)>> steps;
+    std::vector<std::function<void(const Addresses &, bool *)>> steps;
     int64_t buffers = 0;
 
     template <class Step> void add(const PlacesView &view, const Step &step) {
         const Places at{view[0], view[1], view[2]};
         need(at.x >= 0 && at.y >= 0 && at.residual >= -1, "Program: buffers");
         buffers = std::max({buffers, at.x + 1, at.residual + 1, at.y + 1});
-        steps.push_back([at, step](const Addresses &addresses) { step(Call{at, addresses}); });
+        steps.push_back([at, step](const Addresses &addresses, bool *saw_nan) { step(Call{at, addresses, saw_nan}); });
     }
 
     // A step's views with the addresses of this call.
     struct Call {
         const Places &at;
         const Addresses &addresses;
+        bool *saw_nan;
 
         PicturesView x(PicturesView view) const { return view[0] += addresses[at.x], view; }
         PicturesView y(PicturesView view) const { return view[0] += addresses[at.y], view; }
@@ -46,10 +48,16 @@ struct Program {
         }
     };
 
-    void run(const Addresses &addresses) const {
+    // Whether it is done: NaN has no level, so that the first that one sees ends it.
+    bool run(const Addresses &addresses) const {
         need(int64_t(addresses.size()) >= buffers, "Program: addresses");
-        for (const auto &step : steps)
-            step(addresses);
+        bool saw_nan = false;
+        for (const auto &step : steps) {
+            step(addresses, &saw_nan);
+            if (saw_nan)
+                return false;
+        }
+        return true;
     }
 };
 
@@ -67,8 +75,10 @@ void bind_program(nb::module_ &m) {
                         });
                     });
         program.def("im2col", [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed,
-                                 Window window, EpilogueView after, PicturesView y) {
-            p.add(at, [=](const Program::Call &c) { im2col(c.x(x), w, packed, window, c.after(after), c.y(y)); });
+                                 Window window, EpilogueView after, PicturesView y, LevelsView stored) {
+            p.add(at, [=](const Program::Call &c) {
+                im2col(c.x(x), w, packed, window, c.after(after), c.y(y), stored, c.saw_nan);
+            });
         });
         program.def("depthwise", [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed,
                                     Window window, EpilogueView after, PicturesView y) {
@@ -80,13 +90,18 @@ void bind_program(nb::module_ &m) {
                 tile_convolution(c.x(x), w, packed, parts, window, c.after(after), c.y(y));
             });
         });
-        program.def("int8_convolution",
-                    [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed, float step,
-                       int32_t lowest, Window window, EpilogueView after, PicturesView y) {
-                        p.add(at, [=](const Program::Call &c) {
-                            int8_convolution(c.x(x), w, packed, step, lowest, window, c.after(after), c.y(y));
-                        });
-                    });
+        program.def("int8_convolution", [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed,
+                                           float step, int32_t lowest, Window window, EpilogueView after,
+                                           PicturesView y, LevelsView stored, bool of_levels) {
+            p.add(at, [=](const Program::Call &c) {
+                int8_convolution(c.x(x), w, packed, step, lowest, window, c.after(after), c.y(y), of_levels, stored,
+                                 c.saw_nan);
+            });
+        });
+        program.def("pool_levels", [](Program &p, PlacesView at, PicturesView x, int64_t rows, int64_t columns,
+                                      Window window, PicturesView y) {
+            p.add(at, [=](const Program::Call &c) { pool_levels(c.x(x), rows, columns, window, c.y(y)); });
+        });
         program.def("pool", [](Program &p, PlacesView at, PicturesView x, int64_t rows, int64_t columns, Window window,
                                PicturesView y, int64_t argmax) {
             need(argmax == 0, "Program: no argmax");

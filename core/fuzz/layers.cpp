@@ -133,7 +133,7 @@ void in_int8(Data &data) {
     x.memory.fill_from(data);
     Filters weights(data, filters, channels, kernel, kernel);
     After after(data, y, true);
-    job.step = 0.25f * float(in(data, 1, 9)), job.lowest = -int32_t(in(data, 0, 255));
+    job.levels = {0.25f * float(in(data, 1, 9)), -int32_t(in(data, 0, 255))};
     conv.x = x.view<const float>(), conv.weights = weights.view, conv.epilogue = after.epilogue;
     on_each_set("int8", 1e-5 * 255 * 16 * double(kernel * kernel * channels + 16), [&] {
         Exactly<float> packed(kernels().int8->weights_size(weights.view));

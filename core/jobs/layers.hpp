@@ -19,12 +19,26 @@ struct Weights {
     int64_t step_filter, step_channel, step_row, step_column;
 };
 
+// 256 neighbouring levels that stand for numbers: number ≈ step · level, from `lowest` on, 0 among them.
+struct Levels {
+    float step;
+    int32_t lowest;
+};
+
+// An output that is stored as the levels that the next layer reads it as.
+struct StoredLevels {
+    Levels levels;
+    int bytes;     // of a level, as the int8 kernels have them: 1, counted from the lowest, or 2
+    bool *saw_nan; // becomes true where a number was NaN, which no level stands for
+};
+
 // What is done to a sum before it is stored: y = max(scale · sum + bias + residual, 0), each part where it is wanted.
 struct Epilogue {
     const float *scale;    // one number a filter, or null
     const float *bias;     // one number a filter, or null
     const float *residual; // laid out as the output, or null
     bool relu;
+    const StoredLevels *stored = nullptr; // where wanted: y then holds levels, one beside the other
 };
 
 // 3×3, stride 1. `transformed` comes from winograd_weights with the same tile; null: the kernel makes it, for one use.
@@ -58,12 +72,11 @@ struct ConvJob {
     Pictures<float> y;
 };
 
-// The same in 8-bit integers: x ≈ step · level, of levels from `lowest` to `lowest + 255`, 0 among them; x is dense.
-// `conv.packed` comes from the int8 kernels' pack_weights.
+// The same in 8-bit integers; x is dense. `conv.packed` comes from the int8 kernels' pack_weights.
 struct Int8Job {
     ConvJob conv;
-    float step;
-    int32_t lowest;
+    Levels levels;  // of x
+    bool of_levels; // x holds them already, as `stored` levels
 };
 
 // Max pooling. `argmax`, where wanted, is laid out as y and gets row · width + column of each maximum.

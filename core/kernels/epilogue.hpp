@@ -16,14 +16,18 @@ inline Floats bias_of(const Epilogue &epilogue, int64_t filter, int64_t count) {
     return epilogue.bias ? load_some(epilogue.bias + filter, count) : Floats{};
 }
 
-// One vector of filters, of which `count` lanes are stored, to y and from the residual `at` one place. Scale and
+// What is stored of one vector of filters, of which there are `count`, at a place of y and of the residual. Scale and
 // bias are in the sum already.
-inline void store_output(const Epilogue &epilogue, Floats sum, float *y, int64_t at, int64_t count) {
+inline Floats finished(const Epilogue &epilogue, Floats sum, int64_t at, int64_t count) {
     if (epilogue.residual)
         sum += load_some(epilogue.residual + at, count);
     if (epilogue.relu)
         sum = sum < Floats{} ? Floats{} : sum;
-    store_some(y + at, sum, count);
+    return sum;
+}
+
+inline void store_output(const Epilogue &epilogue, Floats sum, float *y, int64_t at, int64_t count) {
+    store_some(y + at, finished(epilogue, sum, at, count), count);
 }
 
 } // namespace convolens::CONVOLENS_ISA

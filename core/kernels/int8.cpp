@@ -10,6 +10,7 @@
 #include "jobs/layers.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/levels.hpp"
 #include "kernels/panel_epilogue.hpp"
 #include "kernels/working_memory.hpp"
 #include "runtime/kernels.hpp"
@@ -25,16 +26,14 @@ using WeightLevel = int8_t;
 using Level = int16_t;
 using WeightLevel = int16_t;
 #endif
-using Ints = Vector<int32_t>;
-
 constexpr bool from_lowest = sizeof(Level) == 1;      // how levels of inputs are counted
 constexpr int64_t group = int64_t(4 / sizeof(Level)); // of depth, multiplied and summed at once in 32 bits
 constexpr int64_t max_outputs = 192;                  // of a task
 constexpr int64_t cache_bytes = 256 * 1024;           // its gathered rows
 constexpr int64_t shared_bytes = 4 * 1024 * 1024;     // rows that are gathered once for all threads
-constexpr int64_t few_outputs = 1024;                 // below which they may be
+constexpr int64_t few_outputs = 512;                  // below which they may be
 constexpr int64_t enough_tasks = 16;                  // below this, tasks are made of rows as well as of panels
-constexpr int64_t highest = 255, highest_weight = 127;
+constexpr int64_t highest_weight = 127;
 
 // sum + what each 32 bits of a and of b give, multiplied number by number and summed.
 inline Ints multiply_add(Ints sum, Ints a, Ints b) {
@@ -58,72 +57,21 @@ inline Ints multiply_add(Ints sum, Ints a, Ints b) {
 #endif
 }
 
-// The lowest 8 or 16 bits of each.
-inline void store_levels(Ints levels, Level *to) {
-    will_write(to, lanes<int32_t>);
-#if defined(__AVX512F__)
-    if constexpr (from_lowest)
-        _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8((__m512i)levels));
-    else
-        _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16((__m512i)levels));
-#elif defined(__AVX2__)
-    const __m128i words =
-        _mm_packs_epi32(_mm256_castsi256_si128((__m256i)levels), _mm256_extracti128_si256((__m256i)levels, 1));
-    if constexpr (from_lowest)
-        _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
-    else
-        _mm_storeu_si128((__m128i *)to, words);
-#elif defined(__x86_64__)
-    _mm_storel_epi64((__m128i *)to, _mm_packs_epi32((__m128i)levels, (__m128i)levels));
-#elif defined(__aarch64__)
-    vst1_s16(to, vmovn_s32((int32x4_t)levels));
-#else
-    for (int i = 0; i < lanes<int32_t>; ++i)
-        to[i] = Level(levels[i]);
-#endif
-}
-
-// How numbers become levels.
-struct Rounding {
-    Floats steps, first, last; // levels in one unit; the lowest and highest level
-    int32_t lowest;
-
-    explicit Rounding(const Int8Job &job)
-        : steps(broadcast(1.0f / job.step)), first(broadcast(float(job.lowest))),
-          last(broadcast(float(job.lowest + highest))), lowest(job.lowest) {}
-
-    // Beyond 2^23 there are no fractions: what is added rounds to the nearest, ties to even.
-    Ints operator()(Floats x) const {
-        constexpr float whole = 12582912.0f; // 1.5 · 2^23
-        x *= steps;
-        x = x < first ? first : x;
-        x = x > last ? last : x;
-        const Ints level = (Ints)(x + whole) - (Ints)broadcast(whole);
-        return from_lowest ? level - lowest : level;
-    }
-    Level zero() const { return from_lowest ? Level(-lowest) : Level(0); }
-};
-
 // Levels of `count` numbers; whether none is NaN.
 inline bool to_levels(const Rounding &rounding, const float *from, int64_t count, Level *to) {
     Ints not_a_number{};
-    const auto put = [&](const Floats x, Level *place) {
-        not_a_number |= x != x;
-        store_levels(rounding(x), place);
-    };
     int64_t i = 0;
-    for (; i + lanes<float> <= count; i += lanes<float>)
-        put(load(from + i), to + i);
-    if (i < count) {
-        Level last[lanes<float>];
-        put(load_some(from + i, count - i), last);
-        will_write(to + i, count - i);
-        __builtin_memcpy(to + i, last, size_t(count - i) * sizeof(Level));
+    for (; i + lanes<float> <= count; i += lanes<float>) {
+        const Floats x = load(from + i);
+        not_a_number |= x != x;
+        store_levels(rounding(x), to + i);
     }
-    int32_t any = 0;
-    for (int lane = 0; lane < lanes<int32_t>; ++lane)
-        any |= not_a_number[lane];
-    return any == 0;
+    if (i < count) {
+        const Floats x = load_some(from + i, count - i);
+        not_a_number |= x != x;
+        store_some_levels(rounding(x), to + i, count - i);
+    }
+    return !any_lane(not_a_number);
 }
 
 // What pack_weights makes: one step and the sum of its levels for each filter, then the levels.
@@ -157,14 +105,14 @@ struct Rows {
     }
 };
 
-// What a layer reads: for a kernel of several cells the whole map as levels, made once; for one cell the numbers.
+// What a layer reads: levels, as they came or made once of the whole map, or for a kernel of one cell the numbers.
 struct Input {
     const ConvJob &conv;
     Rounding rounding;
     const Level *map; // laid out as x, or null
     bool saw_nan = false;
 
-    void see_nan() { __atomic_store_n(&saw_nan, true, __ATOMIC_RELAXED); }
+    void see_nan() { tell(&saw_nan); }
 };
 
 void fill(const Rows &rows, int64_t row, int64_t k, int64_t count, Level value) {
@@ -179,7 +127,7 @@ inline bool put(const Input &input, const Rows &rows, int64_t row, int64_t k, co
         const int64_t some = min(count, depth_block - k % depth_block);
         Level *const to = rows.place(row, k);
         if (!from) {
-            fill(rows, row, k, some, input.rounding.zero());
+            fill(rows, row, k, some, Level(-input.rounding.below));
         } else if (input.map) {
             const Level *const levels = input.map + (from - input.conv.x.data);
             will_read(levels, some), will_write(to, some);
@@ -248,8 +196,8 @@ struct Panel {
         const Packed packed(job.conv.packed, job.conv.y.c);
         for (int v = 0; v < panel_vectors; ++v) {
             const int64_t filter = q * panel + v * lanes<float>;
-            below[v] = from_lowest ? load(packed.sums + filter) * job.lowest : Ints{};
-            epilogue.scale[v] *= load(packed.steps + filter) * job.step;
+            below[v] = from_lowest ? load(packed.sums + filter) * job.levels.lowest : Ints{};
+            epilogue.scale[v] *= load(packed.steps + filter) * job.levels.step;
         }
     }
 };
@@ -308,7 +256,7 @@ void by_gathering(const Int8Job &job, Input &input) {
     const int64_t outputs = y.n * y.h * y.w, panels = ceil_div(y.c, panel), deep = deep_of(job.conv.weights);
     const int64_t bytes = round_up(deep, depth_block) * int64_t(sizeof(Level));
     const int64_t fitting = min(max_outputs, max(cache_bytes / bytes / max_rows, 1) * max_rows);
-    const int64_t blocks = ceil_div(outputs, fitting);
+    const int64_t blocks = max(ceil_div(outputs, fitting), min(enough_tasks, ceil_div(outputs, max_rows)));
     parallel(blocks, [&](int64_t block, int) {
         const int64_t first = outputs * block / blocks, count = outputs * (block + 1) / blocks - first;
         const Rows rows = Rows::in(working_memory<Level>(Scratch::own, Rows::levels(count, deep)), count, deep);
@@ -385,23 +333,61 @@ void convolve(const Int8Job &job) {
     const int64_t outputs = conv.y.n * conv.y.h * conv.y.w, deep = deep_of(conv.weights);
     const int64_t shared = Rows::levels(outputs, deep);
     const bool few = outputs <= few_outputs && shared * int64_t(sizeof(Level)) <= shared_bytes;
-    const bool one_cell = conv.weights.rows * conv.weights.columns == 1;
-    const int64_t mapped = one_cell ? 0 : round_up(conv.x.n * conv.x.h * conv.x.w * conv.x.c, 64);
-    Input input{conv, Rounding(job), nullptr};
+    const bool as_it_is = job.of_levels || conv.weights.rows * conv.weights.columns == 1;
+    const int64_t mapped = as_it_is ? 0 : round_up(conv.x.n * conv.x.h * conv.x.w * conv.x.c, 64);
+    Input input{conv, Rounding(job.levels, from_lowest),
+                job.of_levels ? reinterpret_cast<const Level *>(conv.x.data) : nullptr};
     auto *const memory = working_memory<Level>(Scratch::shared, mapped + (few ? shared : 0));
-    if (!one_cell)
+    if (!as_it_is)
         to_map(job, input, memory);
     if (few)
         by_sharing(job, input, memory + mapped);
     else
         by_gathering(job, input);
-    if (input.saw_nan)
+    if (input.saw_nan && conv.epilogue.stored)
+        tell(conv.epilogue.stored->saw_nan);
+    else if (input.saw_nan)
         mark(conv);
+}
+
+void largest(Level *__restrict best, const Level *__restrict here, int64_t count) {
+    for (int64_t c = 0; c < count; ++c)
+        best[c] = here[c] > best[c] ? here[c] : best[c];
+}
+
+// Max pooling: the largest number has the largest level.
+void pool(const PoolJob &job) {
+    const auto &x = job.x;
+    const auto &y = job.y;
+    const auto *const from = reinterpret_cast<const Level *>(x.data);
+    auto *const to = reinterpret_cast<Level *>(y.data);
+    parallel(y.n * y.h, [&](int64_t task, int) {
+        const int64_t n = task / y.h, top = task % y.h * job.stride_h - job.pad_top;
+        for (int64_t column = 0; column < y.w; ++column) {
+            Level *const __restrict best = to + n * y.step_n + task % y.h * y.step_h + column * y.step_w;
+            will_write(best, x.c);
+            __builtin_memset(best, 0, size_t(x.c) * sizeof(Level)); // a window is never all past the border
+            bool first = true;
+            for (int64_t cell = 0; cell < job.rows * job.columns; ++cell) {
+                const int64_t row = top + cell / job.columns * job.dilation_h;
+                const int64_t at = column * job.stride_w - job.pad_left + cell % job.columns * job.dilation_w;
+                if (row < 0 || row >= x.h || at < 0 || at >= x.w)
+                    continue;
+                const Level *const __restrict here = from + n * x.step_n + row * x.step_h + at * x.step_w;
+                will_read(here, x.c);
+                if (first)
+                    __builtin_memcpy(best, here, size_t(x.c) * sizeof(Level));
+                else
+                    largest(best, here, x.c);
+                first = false;
+            }
+        }
+    });
 }
 
 } // namespace
 
 extern const Int8Kernels int8_kernels;
-const Int8Kernels int8_kernels{weights_size, pack_weights, convolve};
+const Int8Kernels int8_kernels{weights_size, pack_weights, convolve, pool, sizeof(Level)};
 
 } // namespace convolens::CONVOLENS_ISA

@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/epilogue.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/levels.hpp"
 
 namespace convolens::CONVOLENS_ISA {
 
@@ -12,6 +13,31 @@ namespace convolens::CONVOLENS_ISA {
         for (int64_t f = 0; filter + f < job.y.c; f += lanes<float>)
             store_output(job.epilogue, load(sums + i * panel + f), job.y.data, at[i] + filter + f,
                          job.y.c - filter - f);
+}
+
+template <class Level>
+inline void store_as_levels(const ConvJob &job, const float *sums, const int64_t *at, int64_t count, int64_t filter) {
+    const Rounding rounding(job.epilogue.stored->levels, sizeof(Level) == 1);
+    auto *const y = reinterpret_cast<Level *>(job.y.data);
+    const int64_t filters = min(panel, job.y.c - filter);
+    Ints not_a_number{};
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t f = 0; f < filters; f += lanes<float>) {
+            const Floats number = finished(job.epilogue, load(sums + i * panel + f), at[i] + filter + f, filters - f);
+            not_a_number |= number != number;
+            store_some_levels(rounding(number), y + at[i] + filter + f, filters - f);
+        }
+    if (any_lane(not_a_number))
+        tell(job.epilogue.stored->saw_nan);
+}
+
+// Sums of `count` outputs, stored as levels.
+[[gnu::noinline]] inline void store_panel_as_levels(const ConvJob &job, const float *sums, const int64_t *at,
+                                                    int64_t count, int64_t filter) {
+    if (job.epilogue.stored->bytes == 1)
+        store_as_levels<uint8_t>(job, sums, at, count, filter);
+    else
+        store_as_levels<int16_t>(job, sums, at, count, filter);
 }
 
 // What is done to a panel's sums while they are in registers: by one branch for all of them, not one each, as all of
@@ -31,10 +57,11 @@ struct PanelEpilogue {
     // Output i goes to at[i], counted from y's first filter.
     template <int R> [[gnu::always_inline]] void store_all(Sums<R> &sums, const int64_t *at) const {
         each_sum(sums, [&](int, int v, Floats &sum) { sum = scale[v] * sum + bias[v]; });
-        if (filter + panel > job.y.c) {
+        if (job.epilogue.stored || filter + panel > job.y.c) {
             float stored[R * panel];
             each_sum(sums, [&](int i, int v, Floats &sum) { store(stored + i * panel + v * lanes<float>, sum); });
-            return store_last_panel(job, stored, at, R, filter);
+            return job.epilogue.stored ? store_panel_as_levels(job, stored, at, R, filter)
+                                       : store_last_panel(job, stored, at, R, filter);
         }
         const float *residual = job.epilogue.residual;
         if (residual)

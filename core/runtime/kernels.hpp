@@ -24,6 +24,8 @@ struct Int8Kernels {
     int64_t (*weights_size)(const Weights &weights); // in floats
     void (*pack_weights)(const Weights &weights, float *packed);
     void (*convolve)(const Int8Job &job);
+    void (*pool)(const PoolJob &job); // of maps of levels, without argmax
+    int level_bytes;
 };
 
 struct Kernels {

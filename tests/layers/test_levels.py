@@ -1,5 +1,7 @@
 """Layers in 8-bit integers: which are, when, and what they give beside float32."""
 
+import random
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from convolens import _core
 from convolens.layers import Conv2d, core, methods
 from convolens.layers.geometry import conv_geometry
 from convolens.layers.levels import Levels, give_levels, given_levels, measuring
+from tests.layers.fusion.test_program import by_layers
 
 NEAR = 0.03  # of the largest output
 
@@ -176,3 +179,43 @@ def test_padding_and_dilation_as_torch_has_them():
             assert apart(layer(x), wanted) < NEAR
             geometry = conv_geometry(x.shape, layer.weight.shape, layer.stride, layer.padding, layer.dilation, 1)
         assert methods.choose(geometry, channels_last=False, inference=True, has_levels=True) == "int8"
+
+
+def test_maps_between_layers_in_integers_are_stored_as_levels_and_change_no_bit(quantized):
+    fused, x = cl.fuse(quantized), torch.randn(2, 3, 48, 47)
+    first = fused(x)  # layer by layer, and written down
+    (program,) = fused._row._programs.values()
+    assert program.stored_as_levels >= 3  # of a convolution to pooling, behind it, and between two convolutions
+    assert torch.equal(fused(x), first)
+    assert torch.equal(fused(3 * x), by_layers(fused, 3 * x))  # beyond the last level
+
+
+def test_where_nan_is_met_the_layers_are_run_one_by_one(quantized):
+    fused, x = cl.fuse(quantized), torch.randn(2, 3, 48, 48)
+    fused(x)
+    x[1, 0, 20:23, 7] = torch.nan
+    found = fused(x)
+    assert torch.isnan(found[1]).any() and not torch.isnan(found[0]).any()
+    torch.testing.assert_close(found, by_layers(fused, x), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_stored_levels_change_no_bit_whatever_the_sizes(seed):
+    draw = random.Random(seed)
+    first, second, third, fourth = (draw.choice((1, 5, 16, 33, 64, 70, 130)) for _ in range(4))
+    kernel, stride, dilation = draw.choice((1, 2, 3)), draw.choice((1, 2)), draw.choice((1, 2))
+    net = nn.Sequential(
+        Conv2d(draw.choice((1, 3)), first, 3, padding=1), nn.ReLU(),
+        Conv2d(first, second, kernel, stride, kernel // 2 * dilation, dilation), *[nn.ReLU()] * draw.choice((0, 1)),
+        nn.MaxPool2d(draw.choice((2, 3)), draw.choice((1, 2)), draw.choice((0, 1))),
+        Conv2d(second, third, 1), nn.ReLU(),
+        Conv2d(third, fourth, draw.choice((1, 3))),
+    ).eval()  # fmt: skip
+    x = torch.randn(draw.choice((1, 3)), net[0].in_channels, draw.randrange(20, 40), draw.randrange(20, 40))
+    with torch.no_grad(), measuring(net) as seen:
+        net(x)
+    give_levels(net, {name: one.levels() for name, one in seen.items() if name != "0"})
+    fused = cl.fuse(net)
+    wanted = fused(x)
+    assert all(one.stored_as_levels for one in fused._row._programs.values() if one is not None)
+    assert torch.equal(fused(x), wanted)
