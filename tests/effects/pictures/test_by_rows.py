@@ -8,6 +8,11 @@ from hypothesis import strategies as st
 import convolens as cl
 from convolens import strips
 from convolens.convolution import planner
+from convolens.convolution.banded import in_bands
+from convolens.convolution.gaussian import radius_within
+from convolens.convolution.product import gaussian_product
+from convolens.convolution.spec import Window
+from convolens.convolution.windows import windows
 from convolens.effects.filtering import filtered
 from convolens.effects.pictures.edge_pictures import edge_picture
 from convolens.effects.pictures.resize import resize_by
@@ -112,6 +117,29 @@ def test_a_blur_holds_no_more_than_a_band(monkeypatch, sigma):
     rows = InMemory(picture((2000, 40, 3), np.uint8, 0))
     assert together(cl.blur(rows, sigma)).shape == rows.shape
     assert rows.most < 400
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(20, 700), st.sampled_from([(40,), (23, 3)]), st.floats(8, 30), boundaries,
+    st.sampled_from([1, 1000, 20_000]), st.sampled_from([1e-4, 1e-2]),
+)  # fmt: skip
+def test_a_wide_blur_over_decimated_rows(height, rest, sigma, boundary, size, tolerance):
+    """Which the planner takes for large pictures alone: here for the whole and its bands alike."""
+    pixels = picture((height, *rest), np.uint8, 0)
+    kernel = gaussian_product(
+        (sigma, sigma, 0.0)[: pixels.ndim],
+        (radius_within(sigma, tolerance / 2),) * 2 + (0,) * (pixels.ndim - 2),
+        np.float32,
+    )
+    window = Window(*((tuple(n // 2 for n in kernel.shape),) * 2), boundary)
+    options = {"tolerance": tolerance, "rounded": pixels.dtype}
+    whole = windows(pixels, kernel, window, "multirate", **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "STRIP_BYTES", size)
+        patch.setattr(planner, "_BY_ROWS", ("multirate",))
+        found = together(in_bands(InMemory(pixels), kernel, window, tolerance))
+    np.testing.assert_array_equal(found, whole)
 
 
 def test_a_kernel_that_a_transform_does_best_is_done_by_rows_within_a_level(monkeypatch):
