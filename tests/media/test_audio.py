@@ -9,6 +9,7 @@ from convolens.errors import ArgumentError, FileError, FileNote, FormatError, Sh
 from convolens.media import audio_reading, audio_writing
 from convolens.media.audio import read_audio, write_audio
 from convolens.media.audio_writing import clipped, kept_subtype
+from tests.file_size import files_of_at_most
 
 
 def noise(frames=1000, channels=None, seed=0):
@@ -359,3 +360,20 @@ def test_a_sound_for_which_there_is_no_room_says_what_the_system_says(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "a.aiff", "a.caf"])
+def test_the_last_frames_for_which_there_is_no_room_are_missed_in_every_format(tmp_path, name):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 12_345).astype(np.float32)
+    write_audio(tmp_path / name, noise, 48_000)
+    size = (tmp_path / name).stat().st_size
+    (tmp_path / name).unlink()
+    for most in (size - 1, size - 100, size - 4_000):
+        with (
+            files_of_at_most(most),
+            pytest.raises(FormatError, match=rf"{name}: cannot be written as .*: File too large"),
+        ):
+            write_audio(tmp_path / name, noise, 48_000)
+        assert not list(tmp_path.iterdir())
+    with files_of_at_most(size):
+        write_audio(tmp_path / name, noise, 48_000)

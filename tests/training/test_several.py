@@ -27,7 +27,7 @@ from tests.training.test_detect import write_squares
 SCRIPT = Path(several.__file__)
 
 
-def launched(script, processes, *arguments, timeout=150):
+def launched(script, processes, *arguments, timeout=300):
     """Starts a script several times, as `torchrun` would, and waits for all of them."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))

@@ -10,9 +10,10 @@ from convolens.errors import ArgumentError, DtypeError, MemoryRefused, ShapeErro
 from convolens.trunks import TRUNKS
 from convolens.trunks.registry import trunk
 from convolens.trunks.trunk import BEFORE_RELU
+from tests.trunks.each import EACH
 
 
-@pytest.fixture(scope="module", params=TRUNKS)
+@pytest.fixture(scope="module", params=EACH)
 def network(request):
     made = trunk(request.param)
     for layer in made.modules():
@@ -26,7 +27,7 @@ def noise(*shape, seed=0):
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("name", EACH)
 def test_every_map_has_the_channels_and_the_size_that_the_trunk_announces(name, ceil_mode):
     with torch.device("meta"):
         network = TRUNKS[name](ceil_mode=ceil_mode, channels=5)

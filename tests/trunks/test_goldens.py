@@ -13,6 +13,7 @@ import convolens as cl
 from convolens.trunks import TRUNKS
 from convolens.trunks.weights.checkpoint import Checkpoint, tidy
 from convolens.trunks.weights.loading import build_with, original_head_of
+from tests.trunks.each import EACH
 
 _spec = importlib.util.spec_from_file_location("published", Path(__file__).parent / "published.py")
 published = importlib.util.module_from_spec(_spec)
@@ -73,7 +74,7 @@ def test_parameter_counts_are_the_published_ones(name, count):
     assert GOLDENS[name]["parameters"] == count
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("name", EACH)
 def test_logits_of_a_small_picture_are_torchvisions(name):
     found = furthest_logits(name, "small")
     assert all(found[precision] < limit for precision, limit in WITHIN.items()), found

@@ -12,6 +12,7 @@ from torch import nn
 from convolens.errors import ArgumentError
 from convolens.trunks import TRUNKS
 from convolens.trunks.registry import trunk
+from tests.trunks.each import EACH
 
 BORDER = 32
 
@@ -43,7 +44,7 @@ def gradient_box(picture, map_, row, column):
     return xs.min().item(), ys.min().item(), xs.max().item() + 1, ys.max().item() + 1
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("name", EACH)
 def test_inside_a_picture_the_whole_box_is_where_the_gradient_lives(name):
     network = open_network(name)
     for tap in network.taps:
@@ -70,7 +71,7 @@ def assert_clipped_boxes_are_where_the_gradient_lives(network, taps, height, wid
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("name", EACH)
 def test_at_the_borders_the_clipped_box_is_where_the_gradient_lives(name, ceil_mode):
     network = open_network(name, ceil_mode=ceil_mode)
     assert_clipped_boxes_are_where_the_gradient_lives(network, network.taps, 37, 66)

@@ -21,6 +21,7 @@ from convolens.media.notes import note
 
 WAV_BYTES = 4 << 30  # a plain WAV counts its bytes in 32 bits; libsndfile would write past them
 HEADER_BYTES = 1 << 16
+_LAST_FRAMES = 4 * 1152  # of an MP3 some of its blocks, which it needs to begin in the middle
 _MORE_BYTES = 1 << 16  # than libsndfile writes at a time
 
 
@@ -101,7 +102,11 @@ def writing_audio(
                 set_tags(out, extras, kind)
                 yield out
         except soundfile.LibsndfileError as error:
-            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {_reason(draft, error)}") from error
+            reason = _refusal(draft) or str(error.error_string)
+            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {reason}") from error
+        if (kept := _frames_in(draft)) != out.frames:  # closing does not say that the last of them found no room
+            reason = _refusal(draft) or f"{kept} of {out.frames} frames are in the file"
+            raise FormatError(f"{path}: cannot be written as {kind} {subtype}: {reason}")
         if draft.stat().st_size == 0:
             raise FormatError(f"{path}: need at least one sample for {kind}, got none")
         if extras is not None:
@@ -110,15 +115,25 @@ def writing_audio(
                 note(f"{path}: has no place for what {extras.name} holds beside its samples: {', '.join(lost)}")
 
 
-def _reason(draft: Path, error: soundfile.LibsndfileError) -> str:
-    """What the system says of a file that takes no more; libsndfile says "System error." alone."""
+def _frames_in(draft: Path) -> int:
+    """How many can be read: an MP3's head says how many there were to be, so that the last are decoded."""
+    try:
+        with soundfile.SoundFile(draft) as file:
+            before = file.seek(max(file.frames - _LAST_FRAMES, 0))
+            return int(before + len(file.read(_LAST_FRAMES)))
+    except soundfile.LibsndfileError:
+        return 0
+
+
+def _refusal(draft: Path) -> str | None:
+    """What the system says of a file that takes no more; libsndfile says "System error." or nothing."""
     try:
         with draft.open("ab", buffering=0) as stream:
             for _ in range(2):  # the first may find room for a part
                 stream.write(bytes(_MORE_BYTES))
     except OSError as refused:
         return refused.strerror or str(refused)
-    return str(error.error_string)
+    return None
 
 
 def _whole_rate(rate: object) -> int:

@@ -203,7 +203,7 @@ def _through_all(random, here):
             same(before, facts(read_data(other, format=second.name, outlines=True)), random, first, second)
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(data_sets())
 def test_data_is_the_same_through_any_two_formats_that_carry_it(random):
     through_all(random)

@@ -129,7 +129,9 @@ def vgg(counts, dense=8):
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize(("name", "counts"), [("vgg16", (2, 2, 3, 3, 3)), ("vgg19", (2, 2, 4, 4, 4))])
+@pytest.mark.parametrize(
+    ("name", "counts"), [("vgg16", (2, 2, 3, 3, 3)), pytest.param("vgg19", (2, 2, 4, 4, 4), marks=pytest.mark.slow)]
+)
 def test_kerass_vgg_finds_its_places(name, counts, writer, tmp_path):
     layers = vgg(counts)
     WRITERS[writer](layers, tmp_path / writer)
