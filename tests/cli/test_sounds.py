@@ -239,6 +239,13 @@ def test_many_sounds_are_not_drawn_nor_written_where_they_are(takes, tmp_path, c
     assert "is the folder of the inputs, which are never overwritten" in capsys.readouterr().err
 
 
+def test_results_inside_the_folder_of_the_sounds_are_no_sounds_the_next_time(takes, capsys):
+    for _ in range(2):
+        assert cli.run(["echo", str(takes), str(takes / "out"), "--delay", "0.05", "--weight", "0.5"]) == 0
+        assert "2 sounds, 0 skipped" in capsys.readouterr().err
+    assert not (takes / "out" / "out").exists()
+
+
 def test_what_is_read_and_not_written_becomes_a_flac(takes, tmp_path):
     from convolens.media.found_sounds import sound_results
 

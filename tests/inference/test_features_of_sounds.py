@@ -67,6 +67,16 @@ def test_the_sound_most_like_one_is_found_in_a_recording_at_its_time(model: Clas
     assert found.scores[0] > found.scores[1]
 
 
+def test_a_sound_is_not_looked_for_backwards(model: Classifier, tmp_path: Path) -> None:
+    forwards = tone(tmp_path / "rising.wav", 700, 0.1, 0.2)
+    samples, rate = cl.read_audio(forwards)
+    write_audio(tmp_path / "falling.wav", np.ascontiguousarray(samples[::-1]), rate, subtype="FLOAT")
+    alike, same = (
+        cl.similar(model, forwards, tmp_path / "falling.wav", flip=flip, progress=False) for flip in (True, False)
+    )
+    assert alike == same
+
+
 def test_the_command_takes_sounds_and_says_what_means_nothing_for_them(
     model: Classifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 import convolens as cl
 from convolens.effects.pictures.blur_search import Blur
+from convolens.effects.pictures.unblur import unblur_by
 from convolens.errors import ArgumentError, BoundaryError, DtypeError, MemoryRefused, NothingFoundError, ShapeError
 
 NOISE = 1 / 255
@@ -221,3 +222,10 @@ def test_memory_is_asked_for():
             cl.unblur(np.zeros((2000, 2000), np.uint8), DISK)
     finally:
         cl.memory_limit("auto")
+
+
+@pytest.mark.parametrize(("options", "words"), [({"noise": -1}, "noise: need "), ({"method": "foo"}, "method: need ")])
+def test_what_cannot_be_is_refused_before_a_blur_is_looked_for(monkeypatch, options, words):
+    monkeypatch.setattr("convolens.effects.pictures.unblur.find_blur", lambda *_: pytest.fail("it was looked for"))
+    with pytest.raises(ArgumentError, match=words):
+        unblur_by(shapes(64, 1), None, **options)
