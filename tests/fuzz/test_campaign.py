@@ -95,6 +95,7 @@ def behaviours(seed, count):
     return found
 
 
+@pytest.mark.slow
 def test_every_kind_of_finding_is_seen_and_kept(tmp_path):
     seed = next(seed for seed in range(99_999) if sorted(behaviours(seed, 7)) == list(range(7)))
     (tmp_path / "broken.py").write_text(BROKEN)

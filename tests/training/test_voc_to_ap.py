@@ -11,6 +11,7 @@ from examples.many_digits_on_photos import write_many_digits
 EXAMPLE = Path(__file__).parents[2] / "examples" / "voc_to_ap.py"
 
 
+@pytest.mark.slow
 def test_a_folder_of_xml_becomes_an_average_precision(tmp_path):
     write_many_digits(tmp_path / "digits", train=12, test=6, side=64, form="voc")
     line = [sys.executable, EXAMPLE, tmp_path / "digits", "--out", tmp_path / "run", "--minutes", "0.03"]

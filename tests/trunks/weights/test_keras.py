@@ -101,9 +101,10 @@ WRITERS = {
     "keras3.weights.h5": write_keras3,
     "named.weights.h5": lambda layers, path: write_keras3(layers, path, named=True),
 }
+EACH_WRITER = [name if name == next(iter(WRITERS)) else pytest.param(name, marks=pytest.mark.slow) for name in WRITERS]
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", EACH_WRITER)
 def test_kerass_resnet50_computes_what_keras_computes(name, resnet50, tmp_path):
     WRITERS[name](resnet50, tmp_path / name)
     network, head, class_names = published("resnet50", tmp_path / name)
@@ -128,7 +129,7 @@ def vgg(counts, dense=8):
     return layers
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", EACH_WRITER)
 @pytest.mark.parametrize(
     ("name", "counts"), [("vgg16", (2, 2, 3, 3, 3)), pytest.param("vgg19", (2, 2, 4, 4, 4), marks=pytest.mark.slow)]
 )

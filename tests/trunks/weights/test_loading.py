@@ -66,7 +66,7 @@ def test_heds_file_may_also_be_given_by_its_path():
     assert network.options["ceil_mode"]
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", pytest.param(".pt", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {f"module.{k}": v for k, v in s.items()}])
 def test_an_official_file_fills_trunk_and_classifier(tmp_path, official, suffix, wrap):
     path = saved(wrap(official), tmp_path / f"resnet18{suffix}")
