@@ -231,6 +231,19 @@ def test_a_sound_that_is_none_or_has_no_echoes_is_told_and_the_others_are_done(t
     assert "a.wav: echoes" in (said := capsys.readouterr().err) or "a.wav: samples: need echoes" in said
 
 
+@pytest.mark.parametrize(
+    ("command", "kind"), [(["echo", "--delay", "0.1", "--weight", "0.5"], "wav"), (["blur", "--sigma", "2"], "png")]
+)
+def test_where_nothing_could_be_done_nothing_is_said_to_be_written(command, kind, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / f"a.{kind}").write_bytes(b"none")
+    (tmp_path / "in" / f"b.{kind}").write_bytes(b"none")
+    assert cli.run([command[0], str(tmp_path / "in"), str(tmp_path / "out"), *command[1:]]) == 2
+    said = capsys.readouterr().err
+    assert "wrote" not in said
+    assert f"nothing is written into {tmp_path / 'out'}: all 2 {'sounds' if kind == 'wav' else 'pictures'} were" in said
+
+
 def test_many_sounds_are_not_drawn_nor_written_where_they_are(takes, tmp_path, capsys):
     options = ["--delay", "0.05", "--weight", "0.5"]
     assert cli.run(["echo", str(takes), str(tmp_path / "out"), *options, "--plot", str(tmp_path / "p.png")]) == 2

@@ -33,7 +33,7 @@ def read(path: Path) -> DataSet:
         for box in example.boxes:
             x1, y1, x2, y2 = box.xyxy
             assert box.label in names, example
-            assert np.isfinite([x1, y1, x2, y2]).all(), box
+            assert np.isfinite(np.array([x1, y1, x2, y2], float)).all(), box  # of whole numbers of any size
             assert x1 < x2, box
             assert y1 < y2, box
     return data

@@ -184,7 +184,7 @@ def read(path: Path) -> None:
     for example in read_examples(path).examples:
         assert isinstance(example.path, Stored), example
         with suppress(FileError):  # an empty cell, of which training says so then
-            assert example.path.read()
+            assert isinstance(example.path.read(), bytes)  # of an empty cell none, which decoding will say
 
 
 def _is_cut(data: bytes, seeds: list[bytes]) -> bool:

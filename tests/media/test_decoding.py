@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import convolens as cl
 from convolens.errors import ArgumentError, ConvolensError, FileError, FileNote, FormatError, MemoryRefused, printable
 from convolens.media.audio import read_audio, write_audio
 from convolens.media.audio_extras import read_extras
@@ -162,3 +164,25 @@ def test_an_open_file_that_is_only_written_or_was_closed_is_a_sentence(tmp_path)
         pass
     with pytest.raises(FileError, match=r"a\.png: cannot be read: .* closed file"):
         read_image(file)
+
+
+def webp(path, size, **options):
+    Image.new("RGB", size, "red").save(path, "WEBP", **options)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])
+def test_a_webp_whose_head_claims_much_is_refused_before_its_canvas_is_made(tmp_path, monkeypatch, options):
+    file = webp(tmp_path / "a.webp", (400, 500), **options)
+    assert read_image(file).shape == (500, 400, 3)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("its decoder was asked"))
+    monkeypatch.setattr("convolens.media.picture_opening.MAX_PIXELS", 199_999)
+    with pytest.raises(FormatError, match="need at most 199,999 pixels, got a header that claims 400 × 500"):
+        read_image(file)
+    monkeypatch.setattr("convolens.media.picture_opening.MAX_PIXELS", 200_000)
+    cl.memory_limit(1_000_000)
+    try:
+        with pytest.raises(MemoryRefused, match=r"picture of 400 × 500 pixels: need 1\.6 MB"):
+            read_image(file)
+    finally:
+        cl.memory_limit("auto")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer
-
-from convolens.cli.telling import tell_failure, tell_written
+from convolens.cli.telling import tell_failure, tell_many, tell_written
 
 if TYPE_CHECKING:
     from convolens.clusters.ray_workers import Cluster
@@ -86,6 +84,4 @@ def _change_on_cluster(
 def _tell_changed(target: Path, done: int, failures: list[str]) -> None:
     for failure in failures:
         tell_failure(f"skipped: {failure}")
-    tell_written(target, f"{done} pictures, {len(failures)} skipped")
-    if failures:
-        raise typer.Exit(2)
+    tell_many(target, done, len(failures), "pictures")

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from convolens.cli.telling import tell, tell_failure, tell_written
+from convolens.cli.telling import tell, tell_failure, tell_many, tell_written
 
 One = Callable[[Path, Path], object]  # one sound to one file
 
@@ -32,16 +30,14 @@ def each(source: Path, target: Path, one: One, plot: Path | None = None) -> None
     if plot is not None:
         raise ArgumentError(f"plot: need one sound to draw, got {source}, which stands for many")
     results = sound_results(source, target)
-    failures = []
+    failures = 0
     with only_writer(target):
         for file, result in results.items():
             outcome = attempt(file, partial(one, file, result))
             if outcome.error:
-                failures.append(outcome.error)
+                failures += 1
                 tell_failure(f"skipped: {outcome.error}")
-    tell_written(target, f"{len(results) - len(failures)} sounds, {len(failures)} skipped")
-    if failures:
-        raise typer.Exit(2)
+    tell_many(target, len(results) - failures, failures, "sounds")
 
 
 def from_file_to_file(

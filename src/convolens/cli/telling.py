@@ -134,6 +134,16 @@ def tell_written(path: Path | str, what: str = "") -> None:
     tell(f"wrote {printable(str(path))}{f': {what}' if what else ''}")
 
 
+def tell_many(target: Path, done: int, failures: int, what: str) -> None:
+    """Says what was written of many files, `what`, into a folder; the command ends here where some failed."""
+    if done or not failures:
+        tell_written(target, f"{done} {what}, {failures} skipped")
+    else:
+        tell_failure(f"nothing is written into {printable(str(target))}: all {failures} {what} were skipped")
+    if failures:
+        raise typer.Exit(2)
+
+
 @contextmanager
 def telling_what_is_kept() -> Iterator[None]:
     """Says what the work that was interrupted has to say of what it kept; typer would end without a word of it."""

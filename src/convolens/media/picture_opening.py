@@ -24,6 +24,7 @@ from convolens.sources import Stored, as_address
 from convolens.sources.stored import object_at
 
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
+_HEAD = 30  # bytes that say what a file is, and of WebP how large
 MAX_BYTES = 2 << 30  # more than MAX_PIXELS of 16-bit RGBA take uncompressed
 _SAVE_ANEW = "save it anew as a PNG, or as a TIFF of 8 or 16 bits"
 _opening = lock_that_forks()  # warnings.catch_warnings changes the whole process
@@ -97,13 +98,23 @@ def decoding_picture(file: object) -> Iterator[None]:
 
 
 @contextmanager
-def opened(data: bytes | BinaryIO, name: object) -> Iterator[Image.Image]:
+def opened(data: bytes | BinaryIO, name: object, *, header_alone: bool = False) -> Iterator[Image.Image]:
     """The picture with its header read and nothing decoded. What Pillow warns of is noted.
 
     Its softer limit only warns too; ours is its hard one.
+
+    Args:
+        data: the file.
+        name: what it is called.
+        header_alone: whether nothing will be decoded, so that a picture over the budget is one too.
     """
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
-    formats = decoders_for(stream.read(4))
+    head = stream.read(_HEAD)
+    formats = decoders_for(head[:4])
+    if (claimed := _webp_size(head)) is not None:  # whose decoder makes two canvases before it says how large they are
+        check_size(claimed)
+        if not header_alone:
+            need_room(claimed, 2 * len("RGBA"))
     stream.seek(0)
     try:
         with _opening, warnings.catch_warnings(record=True) as told:
@@ -117,6 +128,19 @@ def opened(data: bytes | BinaryIO, name: object) -> Iterator[Image.Image]:
         for one in told:  # other threads' notes among them
             note(f"{name}: {one.message}") if one.category is UserWarning else warnings.warn(one.message, stacklevel=2)
         yield image
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | None:
+    """Width and height that a WebP's first chunk claims; None of anything else."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or len(head) < _HEAD:
+        return None
+    match head[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+        case b"VP8L":
+            sides = int.from_bytes(head[21:25], "little")
+            return 1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF)
+    return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
 
 
 def _unknown(head: bytes) -> str:

@@ -246,7 +246,7 @@ def read_header(source: Source) -> Header:
         head = stream.read(32)
         stream.seek(0)
         try:
-            with opened(stream, name) as image:
+            with opened(stream, name, header_alone=True) as image:
                 return _header_of(image, head)
         except (ValueError, FormatError):
             if not may_be_mended(head):

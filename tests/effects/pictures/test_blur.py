@@ -356,3 +356,13 @@ def test_a_second_small_picture_is_blurred_by_what_was_prepared_for_the_first(mo
     cl.blur(first, 1.25)
     monkeypatch.setattr("convolens.convolution.algorithms.separable.filtered", lambda *_: pytest.fail("prepared again"))
     np.testing.assert_allclose(cl.blur(second, 1.25), ndimage.gaussian_filter(second, 1.25), atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("order", [0, 1])
+def test_tensors_of_half_the_bits_are_computed_in_float32_and_stay_what_they_are(dtype, order):
+    image = torch.rand(12, 9, 4, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
+    found = cl.blur(image, 1.5, order=order)
+    assert torch.equal(found, cl.blur(image.float(), 1.5, order=order).to(dtype))
+    found.sum().backward()
+    assert image.grad.dtype == dtype

@@ -205,6 +205,7 @@ def test_a_blur_that_is_too_wide_for_the_noise_is_refused():
         ({"kernel": DISK, "noise": -1}, ArgumentError, "^noise: need "),
         ({"kernel": DISK, "method": "lucy"}, ArgumentError, "^method: need one of tv, wiener"),
         ({"kernel": DISK, "boundary": "edge"}, BoundaryError, "^boundary: need wrap, or None"),
+        ({"kernel": DISK, "boundary": np.zeros((2, 2))}, BoundaryError, "^boundary: need wrap, or None"),
         ({"kernel": DISK, "image": np.ones((4, 4), complex)}, DtypeError, "^image: need real numbers"),
         ({"kernel": None, "image": np.ones((40, 400))}, ShapeError, "^image: need at least 64 × 64 pixels"),
         ({"kernel": DISK, "image": np.full((80, 80), np.nan)}, ArgumentError, "^image: need finite"),

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Num
 from numpy.typing import NDArray
 
-from convolens.arrays import Real, as_real, as_whole, is_tensor
+from convolens.arrays import Real, as_real, as_whole, is_half, is_tensor
 from convolens.convolution.banded import in_bands
 from convolens.convolution.gaussian import derivative, derivative_radius
 from convolens.convolution.product import Product, gaussian_product
@@ -92,8 +92,9 @@ def blur(
     radii, allowed = _radii(sigmas, orders, tolerance, truncate, radius)
     border = Border.of(boundary, fill_value, len(sigmas))
     if is_tensor(picture):
-        derived = tensors.blur(as_exact_floats(picture), given, radii, orders, border)
-        return derived if any(orders) else in_dtype_of(picture, derived)
+        floats = as_exact_floats(picture)
+        result = tensors.blur(floats.float() if is_half(floats) else floats, given, radii, orders, border)
+        return result if any(orders) and not picture.is_floating_point() else in_dtype_of(picture, result)
     asked = _Blur(sigmas, radii, orders, border, allowed)
     if len(radii) == 2 and picture.ndim == 3 and picture.shape[2] == 4 and not any(orders):
         return in_strips(lambda rows: _blur_rgba(rows, asked), picture, reach=radii[0], boundary=border.boundary)

@@ -76,7 +76,7 @@ def in_dtype_of(image: Any, values: Any) -> Any:
     """
     if is_tensor(image):
         if image.is_floating_point():
-            return values
+            return values.to(image.dtype)
         limits = sys.modules["torch"].iinfo(image.dtype)
         return values.round().clamp(limits.min, limits.max).to(image.dtype)
     if image.dtype.kind == "f":

@@ -80,7 +80,7 @@ def unblur(
     True
     """
     need_one_of("method", method, METHODS)
-    if boundary not in (None, "wrap"):
+    if boundary is not None and not (isinstance(boundary, str) and boundary == "wrap"):
         raise BoundaryError(f"boundary: need wrap, or None for whatever lay beyond the picture, got {boundary!r}")
     if is_tensor(image):
         raise DtypeError("image: need a NumPy array, got a tensor; image.numpy() makes one")
