@@ -126,3 +126,9 @@ def test_a_border_filled_with_a_plains_own_value_leaves_no_trace():
         rims = effect(plain, boundary=("wrap", "constant"))
         assert not abs(rims[:, 10]).max() > 1e-12
         assert abs(rims[:, 0]).min() > 0.1
+
+
+@pytest.mark.parametrize("high", [None, 2.0])
+def test_no_width_at_all_is_refused(high):
+    with pytest.raises(ShapeError, match=r"^low: need a width, or one for each axis, got none"):
+        cl.difference_of_gaussians(np.ones((9, 12)), [], high)

@@ -138,6 +138,8 @@ def difference_of_gaussians(
 def _widths(low: Any, high: Any) -> tuple[Any, Any]:
     """Both widths as they were given, so that a tensor keeps its gradient."""
     narrow = [as_real(s, "low", "widths of at least 0", lambda s: s >= 0) for s in for_each_axis(low, 1)]
+    if not narrow:
+        raise ShapeError("low: need a width, or one for each axis, got none")
     if high is None:
         if min(narrow) == 0:
             raise ArgumentError("high: need a width where low is 0, got none")
