@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from convolens.inference.near_copies import NEAR
 from convolens.inference.nearest import nearest
-from convolens.inference.placed import placed, thumbnail
+from convolens.inference.placed import SAME, placed, thumbnail
 
 PHOTOS, SIDE, ACROSS = ("grass", "gravel", "brick", "astronaut", "coffee"), 96, 4
 
@@ -62,7 +61,7 @@ def pairs() -> None:
     seconds = (time.process_time() - start) / (len(same) + len(others))
     for name, found in (("copies", same), ("others of the same photo", others)):
         print(f"{name}: least {min(found):.3f}, median {np.median(found):.3f}, largest {max(found):.3f}, "
-              f"at least {NEAR}: {np.mean(np.array(found) >= NEAR):.1%} of {len(found)}")  # fmt: skip
+              f"at least {SAME}: {np.mean(np.array(found) >= SAME):.1%} of {len(found)}")  # fmt: skip
     print(f"{seconds * 1000:.1f} ms of a processor a pair")
 
 

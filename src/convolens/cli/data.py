@@ -43,17 +43,33 @@ def doctor(
     labels: Annotated[
         bool, typer.Option("--labels", help="Look for wrong labels instead: features once, and heads of other folds.")
     ] = False,
+    near_copies: Annotated[
+        bool,
+        typer.Option(
+            "--near-copies",
+            help="Also look for pictures that show the same, cut, mirrored or recolored, by a network's features.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="With --labels: the file of doubtful labels to decide on, labels.changes.csv.")
     ] = None,
     trunk: Annotated[
         str | None,
-        typer.Option(help="With --labels: whose features are looked at. Default: weights at hand, as in train."),
+        typer.Option(
+            help="With --labels or --near-copies: whose features are looked at. Default: weights at hand, as in train; "
+            "for near copies vgg16."
+        ),
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="With --labels: of the trunk, a name or a file.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="With --labels or --near-copies: of the trunk, a name or a file. Default of vgg16: hed."),
+    ] = None,
     tap: Annotated[
         list[str] | None,
-        typer.Option(help="With --labels: of the trunk. Default: two that suit the pictures. Give it again for more."),
+        typer.Option(
+            help="With --labels or --near-copies: of the trunk. Default: two that suit the pictures; for near copies "
+            "conv4_3 of vgg16. Give it again for more."
+        ),
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="With --labels: the side in pixels that pictures are brought to.")
@@ -79,32 +95,38 @@ def doctor(
         typer.Option(help="With --labels: the probability from which --out says relabel at once. Default: never."),
     ] = None,
     seed: Annotated[int, typer.Option(help="With --labels: of the folds.")] = 0,
-    device: Annotated[str, typer.Option(help="With --labels: auto, cpu, cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="With --labels or --near-copies: auto, cpu, cuda.")] = "auto",
 ) -> None:
     """Look through pictures and annotations before a network learns from them.
 
     Opens every file, and reports files that cannot be read, copies, the same picture in two splits, rare classes, boxes
     that cannot be, ids that do not exist. With --labels it looks for labels that are wrong, by features of a network
-    that somebody else trained, and for boxes that are invented, missing, shifted or confused, by a detector. Exit code
-    0: no faults; 1: faults; 2: nothing could be read.
+    that somebody else trained, and for boxes that are invented, missing, shifted or confused, by a detector. With
+    --near-copies it names pictures, too, that show the same though they are cut, mirrored, lighter, darker or in other
+    colors. Exit code 0: no faults; 1: faults; 2: nothing could be read.
 
     \b
     Examples:
       convolens doctor photos
       convolens doctor annotations.json --html doctor.html
+      convolens doctor photos --near-copies
       convolens doctor photos --labels --out labels.changes.csv
       convolens doctor annotations.json --labels --model runs/street --html boxes.html
     """
     import json
+
+    from convolens.errors import ArgumentError
 
     given_options = {
         "format": format, "trunk": trunk, "weights": weights, "taps": tap, "size": size, "folds": folds,
         "model": model, "epochs": epochs, "minutes": minutes, "at_least": at_least, "seed": seed, "device": device,
     }  # fmt: skip
     if labels:
+        if near_copies:
+            raise ArgumentError("near_copies: need it without --labels, got both; look for one after the other")
         _labels(data, given_options, html=html, table=table, out=out, accept=accept, as_json=as_json)
         return
-    _need_labels(given_options | {"out": out, "accept": accept})
+    _need_use(given_options | {"out": out, "accept": accept}, near_copies=near_copies)
 
     from convolens.data.doctor import COLUMNS, as_page, as_text, diagnose
     from convolens.media.files import need_target, writing
@@ -117,6 +139,8 @@ def doctor(
         if html is not None:
             need_target(html)
         found = diagnose(data, format=format)
+        if near_copies:
+            found = _with_near_copies(found, trunk, weights, tap or None, device)
         if html is not None:
             with writing(html) as draft:
                 draft.write_text(as_page(found), encoding="utf-8")
@@ -130,14 +154,29 @@ def doctor(
         raise typer.Exit(FAULTS)
 
 
-def _need_labels(options: dict[str, Any]) -> None:
-    """Refuses options that say nothing without --labels."""
+_OF_FEATURES = ("trunk", "weights", "taps", "device")  # options that --near-copies takes too
+
+
+def _need_use(options: dict[str, Any], *, near_copies: bool) -> None:
+    """Refuses options that say nothing without --labels, or without that and --near-copies."""
     from convolens.errors import ArgumentError
 
     usual = {"folds": 5, "at_least": 0.5, "seed": 0, "device": "auto", "format": options["format"]}
     for name, value in options.items():
-        if value != usual.get(name) and value != []:
-            raise ArgumentError(f"{name}: need --labels for it, got it without")
+        if value in (usual.get(name), []) or (near_copies and name in _OF_FEATURES):
+            continue
+        which = "--labels or --near-copies" if name in _OF_FEATURES else "--labels"
+        raise ArgumentError(f"{name}: need {which} for it, got it without")
+
+
+def _with_near_copies(found: Any, trunk: str | None, weights: str | None, taps: list[str] | None, device: str) -> Any:
+    """The diagnosis with what a network's features show: vgg16's, made to find edges, unless another is named."""
+    from convolens.inference.copies_in_data import with_cut_copies
+    from convolens.trunks.registry import trunk as make_trunk
+
+    if trunk in (None, "vgg16"):
+        trunk, weights, taps = "vgg16", weights or "hed", taps or ["conv4_3"]
+    return with_cut_copies(found, make_trunk(trunk, weights=weights, device=device), taps=taps, device=device)
 
 
 def _labels(

@@ -3,13 +3,14 @@
 Taps' features name for each picture the ten that it is most like; thumbnails laid over one another say which of these
 are the same (`placed.py`). So a wall is not called a copy of another part of the wall, as features alone would.
 
-Cost: the features, products of all with all, and a few milliseconds for each pair that is looked at; memory: the
-features, and 4 kB a picture.
+Cost: the features, products of all with all, and a millisecond for each pair that is looked at; memory: the features,
+and 4 kB a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -23,15 +24,15 @@ from convolens.errors import ArgumentError, FileError, printable
 from convolens.first_use import loaded
 from convolens.inference.feature_rows import rows_of, trunk_of
 from convolens.inference.nearest import nearest
-from convolens.inference.placed import placed, thumbnail
+from convolens.inference.placed import SAME, placed_among
 from convolens.inference.similar import compared
+from convolens.inference.thumbnails import thumbnails
 from convolens.media.files import AnyPath
 from convolens.media.found_pictures import as_sources
 from convolens.media.picture_files import File, Outcome, count_pictures, find_pictures
 from convolens.models.inputs import running_on
 from convolens.progress import track
 
-NEAR = 0.85  # of the correlation, from which two pictures are one
 LOOKED_AT = 10  # the likest of each picture by features
 FEW = 40  # pictures, of which every pair is looked at
 
@@ -60,7 +61,7 @@ def near_copies(
     sources: AnyPath | Sequence[AnyPath],
     *,
     taps: Sequence[str] | str | None = None,
-    least: Real = NEAR,
+    least: Real = SAME,
     flip: bool = True,
     batch: int = 16,
     progress: bool = True,
@@ -102,29 +103,51 @@ def near_copies(
 
     with running_on(model, device):
         rows = list(rows_of(model, chosen, remembered(), batch, without))
-    failed = tuple(one.error for one in without)
-    if not rows:
+    small = _small([files[name] for name, _ in rows], without)
+    names = [name for name, _ in rows if name in small]
+    if not names:
         raise FileError(
-            f"sources: need pictures that can be used, got none; {failed[0] if failed else 'none are there'}"
+            f"sources: need pictures that can be used, got none; {without[0].error if without else 'none are there'}"
         )
-    pooled = [np.array([values[at] for _, values in rows]) for at in range(len(chosen))]
+    pooled = [np.array([values[at] for name, values in rows if name in small]) for at in range(len(chosen))]
     vectors, _ = compared(pooled, [one[:1] for one in pooled])
-    names = [name for name, _ in rows]
-    small = [thumbnail(files[name]) for name in names]
-    pairs = (
-        (one, other)
-        for one, other in track(_likely(vectors), "likely pairs", None, show=progress)
-        if placed(small[one], small[other], flip=flip) >= least
+    likely = _likely(vectors)
+    pairs = _same(
+        track(likely, "pictures to compare", len(likely), show=progress), [small[name] for name in names], least, flip
     )
     groups = _joined(pairs, len(names))
-    return NearCopies(tuple(tuple(names[at] for at in group) for group in groups), failed)
+    return NearCopies(tuple(tuple(names[at] for at in group) for group in groups), tuple(one.error for one in without))
 
 
-def _likely(vectors: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Pairs of pictures of which one is among the likest of the other, each once."""
+def _small(files: Sequence[File], without: list[Outcome[Any]]) -> dict[str, NDArray[np.float32]]:
+    """The thumbnail of each, by name; what cannot be read again goes to `without`."""
+    found = {}
+    for one in thumbnails(files):
+        if one.result is None:
+            without.append(one)
+        else:
+            found[str(one.path)] = one.result
+    return found
+
+
+def _same(
+    likely: Iterable[tuple[int, list[int]]], small: Sequence[NDArray[np.float32]], least: float, flip: bool
+) -> Iterator[tuple[int, int]]:
+    """Of likely pairs those that show the same."""
+    for one, others in likely:
+        correlations = placed_among(small[one], [small[other] for other in others], flip=flip)
+        yield from ((one, others[at]) for at in np.flatnonzero(correlations >= least))
+
+
+def _likely(vectors: NDArray[np.float32]) -> list[tuple[int, list[int]]]:
+    """Pictures with those after them of which one is among the likest of the other: each pair once."""
     found, _ = nearest(vectors, vectors, len(vectors) if len(vectors) <= FEW else LOOKED_AT + 1)
     pairs = {(min(one, other), max(one, other)) for one, likest in enumerate(found.tolist()) for other in likest}
-    return sorted(pair for pair in pairs if pair[0] != pair[1])
+    after: dict[int, list[int]] = defaultdict(list)
+    for one, other in sorted(pairs):
+        if one != other:
+            after[one].append(other)
+    return list(after.items())
 
 
 def _joined(pairs: Iterator[tuple[int, int]], count: int) -> list[list[int]]:

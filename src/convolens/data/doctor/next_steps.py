@@ -30,6 +30,8 @@ NEXT_STEPS = {
     "listed twice": "take one of the lines away",
     "copy": "take all but one away",
     "near copy": "keep them together when splitting: convolens convert --split 0.8,0.2 --group-by prefix (or folder)",
+    "cut copy in two splits": "look at them; take one of each away, or keep them together when splitting: --group-by",
+    "cut copy": "look at them: take all but one away, or keep them together when splitting: --group-by",
     "tiles in two splits": "split by picture: convolens convert DATA OUT --to FORMAT --split 0.8,0.2 --group-by "
     "'(.*)[_-]\\d+[_-]\\d+'",
     "unknown class": "add it to the list of classes, or correct its spelling",
