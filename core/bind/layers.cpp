@@ -276,6 +276,67 @@ void average_gradient(const PicturesView &g, int64_t side, const PicturesView &g
     call(kernels().average_gradient, job, [&] { return Extents::List{reads(job.g), writes(job.gradient)}; });
 }
 
+// Numbers of a mask of so many places.
+int64_t mask_words(int64_t places, int64_t channels) { return places * ((channels + 15) / 16); }
+
+// `norm` holds the addresses of its weight and bias, 0 for none, and of where the batch's mean and variance go.
+void norm(int64_t x, int64_t places, int64_t channels, const std::array<int64_t, 4> &norm, double epsilon,
+          int64_t residual, bool relu, int64_t y, int64_t mask) {
+    need(places > 0 && channels > 0, "norm: sizes");
+    const NormJob job{at<const float>(x),
+                      places,
+                      channels,
+                      at<const float>(norm[0]),
+                      at<const float>(norm[1]),
+                      epsilon,
+                      at<const float>(residual),
+                      relu,
+                      at<float>(norm[2]),
+                      at<float>(norm[3]),
+                      at<float>(y),
+                      at<uint16_t>(mask)};
+    const int64_t all = places * channels;
+    call(kernels().norm, job, [&] {
+        return Extents::List{reads(job.x, all),          reads(job.weight, channels),
+                             reads(job.bias, channels),  reads(job.residual, all),
+                             writes(job.mean, channels), writes(job.variance, channels),
+                             writes(job.y, all),         writes(job.mask, mask_words(places, channels))};
+    });
+}
+
+// `norm` holds the addresses of the batch's mean and variance, and of the norm's weight, 0 for none; `to` those of the
+// gradients in x, in the residual, 0 where it is not wanted, in the weight and in the bias.
+void norm_gradient(int64_t g, int64_t x, int64_t places, int64_t channels, int64_t mask,
+                   const std::array<int64_t, 3> &norm, double epsilon, const std::array<int64_t, 4> &to) {
+    need(places > 0 && channels > 0, "norm_gradient: sizes");
+    const NormGradientJob job{at<const float>(g),
+                              at<const float>(x),
+                              places,
+                              channels,
+                              at<const uint16_t>(mask),
+                              at<const float>(norm[0]),
+                              at<const float>(norm[1]),
+                              at<const float>(norm[2]),
+                              epsilon,
+                              at<float>(to[0]),
+                              at<float>(to[1]),
+                              at<float>(to[2]),
+                              at<float>(to[3])};
+    const int64_t all = places * channels;
+    call(kernels().norm_gradient, job, [&] {
+        return Extents::List{reads(job.g, all),
+                             reads(job.x, all),
+                             reads(job.mask, mask_words(places, channels)),
+                             reads(job.mean, channels),
+                             reads(job.variance, channels),
+                             reads(job.weight, channels),
+                             writes(job.gradient, all),
+                             writes(job.passed, all),
+                             writes(job.weight_gradient, channels),
+                             writes(job.bias_gradient, channels)};
+    });
+}
+
 void relu_mask(int64_t y, int64_t mask, int64_t count) {
     const Extents extents(
         [&] { return Extents::List{reads(at<const float>(y), count), writes(at<uint8_t>(mask), count)}; });
@@ -343,6 +404,10 @@ void bind_layers(nb::module_ &m) {
     m.def("pool_gradient", &pool_gradient, "g"_a, "argmax"_a, "rows"_a, "columns"_a, "gradient"_a);
     m.def("average", &average, "x"_a, "side"_a, "y"_a);
     m.def("average_gradient", &average_gradient, "g"_a, "side"_a, "gradient"_a);
+    m.def("norm", &norm, "x"_a, "places"_a, "channels"_a, "norm"_a, "epsilon"_a, "residual"_a, "relu"_a, "y"_a,
+          "mask"_a);
+    m.def("norm_gradient", &norm_gradient, "g"_a, "x"_a, "places"_a, "channels"_a, "mask"_a, "norm"_a, "epsilon"_a,
+          "to"_a);
     m.def("relu_mask", &relu_mask, "y"_a, "mask"_a, "count"_a);
     m.def("apply_mask", &apply_mask, "g"_a, "mask"_a, "count"_a);
     m.def("fold_norm", &fold_norm, "norm"_a, "epsilon"_a, "count"_a, "scale"_a, "bias"_a);

@@ -252,6 +252,34 @@ void average(Data &data) {
     });
 }
 
+void norms(Data &data) {
+    const int64_t places = in(data, 1, 40), channels = in(data, 1, 70), all = places * channels;
+    const bool at_front = data.coin(), scaled = data.coin(), added = data.coin(), relu = data.coin();
+    Exactly<float> x(all, at_front), residual(all), g(all, at_front), weight(channels), bias(channels);
+    x.fill_finite(data), residual.fill_finite(data), g.fill_finite(data), weight.fill_finite(data);
+    // Which values next to 0 come through is rounding's choice: the gradient is that of another mask.
+    const int64_t words = places * ((channels + 15) / 16);
+    Exactly<uint16_t> given(words, at_front);
+    given.fill_from(data);
+    on_each_set("norms", 1e-2, [&] { // a variance of 0 magnifies rounding by 1 / √ε
+        Exactly<float> y(all, at_front), mean(channels), variance(channels), gradient(all), passed(all);
+        Exactly<float> for_weight(channels), for_bias(channels);
+        Exactly<uint16_t> mask(words, at_front);
+        kernels().norm({x.data(), places, channels, scaled ? weight.data() : nullptr, scaled ? bias.data() : nullptr,
+                        1e-3, added ? residual.data() : nullptr, relu, mean.data(), variance.data(), y.data(),
+                        relu ? mask.data() : nullptr});
+        Result all_of_it = result_of(y);
+        kernels().norm_gradient({g.data(), x.data(), places, channels, relu ? given.data() : nullptr, mean.data(),
+                                 variance.data(), scaled ? weight.data() : nullptr, 1e-3, gradient.data(),
+                                 added ? passed.data() : nullptr, for_weight.data(), for_bias.data()});
+        for (Exactly<float> *one : {&mean, &variance, &gradient, &passed, &for_weight, &for_bias}) {
+            const Result more = result_of(*one);
+            all_of_it.insert(all_of_it.end(), more.begin(), more.end());
+        }
+        return all_of_it;
+    });
+}
+
 void masks(Data &data) {
     const int64_t count = in(data, 0, 300);
     const bool at_front = data.coin();
@@ -272,11 +300,13 @@ void masks(Data &data) {
 } // namespace
 
 void pooling_layers(Data &data) {
-    switch (in(data, 0, 2)) {
+    switch (in(data, 0, 3)) {
     case 0:
         return pool(data);
     case 1:
         return average(data);
+    case 2:
+        return norms(data);
     default:
         return masks(data);
     }

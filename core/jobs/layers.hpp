@@ -109,4 +109,28 @@ struct AverageGradientJob {
     Pictures<float> gradient;
 };
 
+// A batch norm that takes its statistics of the batch, with what follows it: y = max(norm(x) + residual, 0), each part
+// where it is wanted. Maps are dense: `places` times so many channels.
+struct NormJob {
+    const float *x;
+    int64_t places, channels;
+    const float *weight, *bias; // one number a channel, or null
+    double epsilon;
+    const float *residual; // or null
+    bool relu;
+    float *mean, *variance; // written: the batch's, one a channel, the variance's sum divided by the places
+    float *y;
+    uint16_t *mask; // where wanted: a bit for each value that a ReLU let through, 16 channels a number, places apart
+};
+
+// Its gradient, in x and, where `passed` is not null, in the residual; either may be g's own memory.
+struct NormGradientJob {
+    const float *g, *x;
+    int64_t places, channels;
+    const uint16_t *mask; // or null
+    const float *mean, *variance, *weight;
+    double epsilon;
+    float *gradient, *passed, *weight_gradient, *bias_gradient;
+};
+
 } // namespace convolens

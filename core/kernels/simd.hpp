@@ -164,6 +164,33 @@ inline void fence() {
 inline uint32_t first_lanes(int64_t count) { return (1u << max(count, 0)) - 1; }
 #endif
 
+// One bit for each lane of a comparison, the first lane's lowest; and the lanes whose bit is set, the others zero.
+inline uint32_t bits_of(Vector<int32_t> compared) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)compared, (__m512i)compared);
+#elif defined(__AVX2__)
+    return uint32_t(_mm256_movemask_ps((__m256)compared));
+#elif defined(__x86_64__)
+    return uint32_t(_mm_movemask_ps((__m128)compared));
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < lanes<int32_t>; ++i)
+        bits |= uint32_t(compared[i] != 0) << i;
+    return bits;
+#endif
+}
+
+inline Floats where_bits(uint32_t bits, Floats v) {
+#if defined(__AVX512F__)
+    return (Floats)_mm512_maskz_mov_ps(__mmask16(bits), (__m512)v);
+#else
+    Vector<int32_t> own;
+    for (int i = 0; i < lanes<int32_t>; ++i)
+        own[i] = 1 << i;
+    return (broadcast(int32_t(bits)) & own) == own ? v : Floats{};
+#endif
+}
+
 // The first `count` lanes from memory, the rest zero; and back. By a mask where there are some, as a copy of so few
 // bytes is a call.
 template <class T> inline Vector<T> load_some(const T *from, int64_t count) {

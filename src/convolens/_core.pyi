@@ -130,6 +130,27 @@ def pool(
 def pool_gradient(g: tuple[int, ...], argmax: int, rows: int, columns: int, gradient: tuple[int, ...]) -> None: ...
 def average(x: tuple[int, ...], side: int, y: tuple[int, ...]) -> None: ...
 def average_gradient(g: tuple[int, ...], side: int, gradient: tuple[int, ...]) -> None: ...
+def norm(
+    x: int,
+    places: int,
+    channels: int,
+    norm: tuple[int, ...],
+    epsilon: float,
+    residual: int,
+    relu: bool,
+    y: int,
+    mask: int,
+) -> None: ...
+def norm_gradient(
+    g: int,
+    x: int,
+    places: int,
+    channels: int,
+    mask: int,
+    norm: tuple[int, ...],
+    epsilon: float,
+    to: tuple[int, ...],
+) -> None: ...
 def relu_mask(y: int, mask: int, count: int) -> None: ...
 def apply_mask(g: int, mask: int, count: int) -> None: ...
 def multiply_outer(x: NDArray[np.generic], weights: NDArray[np.generic], out: NDArray[np.generic]) -> None:

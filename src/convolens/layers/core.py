@@ -25,6 +25,7 @@ from convolens.layers.levels import Levels
 
 LAST = torch.channels_last
 _PLAIN = (Tensor, torch.nn.Parameter)
+_MASK_WORD = 16  # channels whose bits are one number
 _calls: ContextVar[list[tuple[str, tuple[Any, ...]]] | None] = ContextVar("calls", default=None)
 
 _core.share_threads()  # torch is loaded: its threads and the core's own would fight for the same cores
@@ -153,13 +154,16 @@ def _windowed(
     return y
 
 
-def winograd_input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, tile: int, packed: Tensor | None) -> Tensor:
+def winograd_input_gradient(
+    g: Tensor, weight: Tensor, geometry: Geometry, tile: int, packed: Tensor | None, onto: Tensor | None = None
+) -> Tensor:
     """Its gradient in x: the same convolution of g with the filters rotated by 180° and their axes exchanged.
 
-    `packed` are the weights, transformed so, None for a single use.
+    `packed` are the weights, transformed so, None for a single use. With `onto` it is added to that, in its memory.
     """
     before = (2 - geometry.before[0], 2 - geometry.before[1])
-    return _winograd(g, view_of(weight, rotated=True), packed, tile, before, geometry.x_shape, Epilogue())
+    epilogue = Epilogue(residual=onto, out=onto)
+    return _winograd(g, view_of(weight, rotated=True), packed, tile, before, geometry.x_shape, epilogue)
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
@@ -220,6 +224,55 @@ def average_gradient(g: Tensor, side: int, shape: tuple[int, ...]) -> Tensor:
     gradient = pooled_memory(shape)
     _core.average_gradient(_pictures(g.contiguous(memory_format=LAST)), side, _pictures(gradient))
     return gradient
+
+
+@dataclass(slots=True)
+class Normed:
+    """What a norm's gradient needs, beside what the norm was given.
+
+    Attributes:
+        statistics: the batch's, `(2, channels)`: means, and variances over all places.
+        mask: a bit for each value that a ReLU let through; None where none followed.
+    """
+
+    statistics: Tensor
+    mask: Tensor | None
+
+
+def norm(x: Tensor, norm: torch.nn.BatchNorm2d, residual: Tensor | None, *, relu: bool) -> tuple[Tensor, Normed]:
+    """A batch norm by the statistics of a channels-last x, the sum with a residual like it, and a ReLU."""
+    n, channels, height, width = x.shape
+    places = n * height * width
+    y, statistics = pooled_memory(tuple(x.shape)), torch.empty(2, channels)
+    mask = torch.empty(places * -(-channels // _MASK_WORD), dtype=torch.int16) if relu else None
+    held = [None if one is None else one.contiguous() for one in (norm.weight, norm.bias)]
+    residual = None if residual is None else in_order(residual)
+    mean, variance = statistics
+    addresses = *map(_address, held), mean.data_ptr(), variance.data_ptr()
+    more = norm.eps, _address(residual), relu, y.data_ptr(), _address(mask)
+    _core.norm(x.data_ptr(), places, channels, addresses, *more)
+    return y, Normed(statistics, mask)
+
+
+def norm_gradient(
+    g: Tensor, x: Tensor, weight: Tensor | None, epsilon: float, normed: Normed, *, passes: bool
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+    """Its gradients in x, in the residual (where it `passes` one), in the weight and in the bias; g is written over."""
+    n, channels, height, width = x.shape
+    gradient, of_numbers = pooled_memory(tuple(x.shape)) if passes else g, torch.empty(2, channels)
+    weight = None if weight is None else weight.contiguous()
+    (mean, variance), (for_weight, for_bias) = normed.statistics, of_numbers
+    _core.norm_gradient(
+        g.data_ptr(),
+        x.data_ptr(),
+        n * height * width,
+        channels,
+        _address(normed.mask),
+        (mean.data_ptr(), variance.data_ptr(), _address(weight)),
+        epsilon,
+        (gradient.data_ptr(), g.data_ptr() if passes else 0, for_weight.data_ptr(), for_bias.data_ptr()),
+    )
+    return gradient, g if passes else None, for_weight, for_bias
 
 
 def relu_mask(y: Tensor) -> Tensor:

@@ -164,8 +164,8 @@ def by_core(
     return core.winograd_output(x, weight, geometry, tile_of(method), epilogue, packed, edge=edge)
 
 
-def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """Its gradient in x."""
+def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, onto: Tensor | None = None) -> Tensor:
+    """Its gradient in x; added to `onto`, a channels-last map whose memory it takes, where there is one."""
     if core.runs_on(g, weight):
         how = choose(
             geometry,
@@ -176,8 +176,9 @@ def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
         if how != "torch":
             tile = tile_of(how)
             packed = None if weight.requires_grad else packing.transformed(weight, tile, rotated=True)
-            return core.like(core.winograd_input_gradient(g, weight, geometry, tile, packed), g)
-    return torch_input_gradient(g, weight, geometry)
+            return core.like(core.winograd_input_gradient(g, weight, geometry, tile, packed, onto), g)
+    found = torch_input_gradient(g, weight, geometry)
+    return found if onto is None else onto.add_(found)
 
 
 def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:

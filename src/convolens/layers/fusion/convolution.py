@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -192,20 +192,35 @@ class FusedConvolution:
         if self.pool is not None:
             g, _ = self.pool.backward(g, recipe.geometry.y_shape, tuple(behind))
             g = core.apply_mask(g, mask) if self.pool.mean else g
-        gradients = [methods.weight_gradient(x, g, recipe.geometry) if needs[1] else None]
-        gradients += [g.sum((0, 2, 3)) if need else None for need in needs[2:]]
+        return self.gradients(g, recipe, x, parameters, needs)
+
+    def gradients(
+        self,
+        g: Tensor,
+        recipe: Recipe,
+        x: Tensor | None,
+        parameters: Sequence[Tensor],
+        needs: Sequence[bool],
+        onto: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """The same from g, the gradient in what the convolution itself gave; that in x is added to `onto`, over it."""
+        found = [methods.weight_gradient(cast(Tensor, x), g, recipe.geometry) if needs[1] else None]
+        found += [g.sum((0, 2, 3)) if need else None for need in needs[2:]]
         if needs[0]:
             inside = _unpadded(recipe.geometry) if self.edge else recipe.geometry
-            g = methods.input_gradient(g, parameters[0], inside).contiguous(memory_format=core.LAST)
+            g = methods.input_gradient(g, parameters[0], inside, None if self.edge else onto)
+            g = g.contiguous(memory_format=core.LAST)
             g = _folded(g, recipe.geometry) if self.edge else g
-        return g, gradients
+            g = g.add_(onto) if self.edge and onto is not None else g
+        return g, found
 
     def by_operators(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The same with such weights by differentiable operators, where a ReLU follows."""
+        """The same with such weights by differentiable operators, where no norm follows."""
         geometry = self.recipe(x).geometry
         if self.edge:
             x, geometry = _padded(x, geometry), _unpadded(geometry)
-        y = torch.relu(convolve_tensors(x, weight, bias, geometry))
+        y = convolve_tensors(x, weight, bias, geometry)
+        y = torch.relu(y) if self.relu else y
         return y if self.pool is None else self.pool.by_operators(y)
 
 

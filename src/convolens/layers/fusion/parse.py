@@ -12,13 +12,14 @@ from torch import nn
 
 from convolens.layers.conv import Conv2d
 from convolens.layers.fusion.convolution import FusedConvolution
+from convolens.layers.fusion.learning import LearningConvolution
 from convolens.layers.fusion.pooling import OverlappingPool, Pool
-from convolens.layers.fusion.residual import FusedResidual
+from convolens.layers.fusion.residual import FusedResidual, LearningResidual
 from convolens.layers.geometry import pair
 from convolens.layers.pool import MaxPool2d
 
-Op = FusedConvolution | FusedResidual | Pool | OverlappingPool
-Differentiable = FusedConvolution | Pool
+Differentiable = FusedConvolution | LearningConvolution | LearningResidual | Pool | OverlappingPool
+Op = Differentiable | FusedResidual
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _OWN = ("forward", "_conv_forward")
@@ -41,42 +42,56 @@ def parse(layers: Sequence[nn.Module]) -> tuple[list[Op] | None, int]:
             ops.append(pool)
             at += 1
         elif is_plain(layer, nn.MaxPool2d, MaxPool2d) and not vars(layer)["return_indices"]:
-            ops.append(OverlappingPool(layer))
+            ops.append(OverlappingPool(layer))  # type: ignore[arg-type]
             at += 1
         elif (block := _residual_of(layer)) is not None:
             ops.append(block)
             at += 1
         elif is_convolution(layer):
-            norm = behind.pop(0) if behind and is_norm(behind[0]) else None
+            norm: Any = behind.pop(0) if behind and is_norm(behind[0]) else None
             if not behind or not is_plain(behind[0], nn.ReLU):
                 return None, min(at + 3, count)
+            at += 2 + (norm is not None)
+            if norm is not None and norm.training:
+                ops.append(LearningConvolution(layer, norm, relu=True))
+                continue
             pool = pool_of(behind[1]) if len(behind) > 1 else None
-            ops.append(FusedConvolution(layer, relu=True, pool=pool, norm=norm))  # type: ignore[arg-type]
-            at += 2 + (norm is not None) + (pool is not None)
+            ops.append(FusedConvolution(layer, relu=True, pool=pool, norm=norm))
+            at += pool is not None
         else:
             return None, at + 1
     return ops, count
 
 
-def _residual_of(layer: nn.Module) -> FusedResidual | None:
-    """The block that a layer is, where all in it can be fused."""
+def _residual_of(layer: nn.Module) -> FusedResidual | LearningResidual | None:
+    """The block that a layer is, where all in it can be fused, and all norms learn or none."""
     rows = _rows_of(layer)
     if rows is None:
         return None
     main, shortcut = rows
-    ops = parse(main)[0] or []
-    convolutions = [op for op in ops if isinstance(op, FusedConvolution) and op.pool is None]
-    if not ops or len(convolutions) < len(ops):
-        return None
-    if shortcut is None:
-        return FusedResidual(convolutions, None)
+    ops: list[Any] = parse(main)[0] or []
+    if shortcut is not None:
+        projection = _projection_of(shortcut)
+        if projection is None:
+            return None
+        ops.append(projection)
+    for kind, block in ((FusedConvolution, FusedResidual), (LearningConvolution, LearningResidual)):
+        if len(ops) > (shortcut is not None) and all(isinstance(op, kind) and op.pool is None for op in ops):
+            return block(ops, None) if shortcut is None else block(ops[:-1], ops[-1])
+    return None
+
+
+def _projection_of(shortcut: nn.Module) -> FusedConvolution | LearningConvolution | None:
+    """A convolution and the norm behind it."""
     parts = list(shortcut.children())
     if not is_plain(shortcut, nn.Sequential) or len(parts) != 2:
         return None
     projection, norm = parts
     if not is_convolution(projection) or not is_norm(norm):
         return None
-    return FusedResidual(convolutions, FusedConvolution(projection, relu=False, pool=None, norm=norm))
+    if norm.training:
+        return LearningConvolution(projection, norm, relu=False)
+    return FusedConvolution(projection, relu=False, pool=None, norm=norm)
 
 
 def _rows_of(layer: nn.Module) -> tuple[Sequence[nn.Module], nn.Module | None] | None:
@@ -94,7 +109,7 @@ def state_of(layer: nn.Module) -> tuple[object, ...]:
     hooked = any(map(own.get, _HOOKS))
     state = type(layer), hooked, *map(own.get, _OWN)
     if isinstance(layer, nn.BatchNorm2d):
-        return *state, is_norm(layer), layer.eps
+        return *state, is_norm(layer), layer.training, layer.eps
     rows = _rows_of(layer)
     if rows is None:
         return *state, *map(own.get, _OPTIONS)
@@ -104,9 +119,9 @@ def state_of(layer: nn.Module) -> tuple[object, ...]:
 
 
 def is_norm(layer: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
-    """Whether it is a batch norm with the statistics that it has learned: it scales and shifts."""
+    """Whether it is a batch norm that keeps statistics: it scales and shifts by those, or is learning them."""
     norm: Any = layer
-    return is_plain(layer, nn.BatchNorm2d) and not norm.training and norm.running_mean is not None
+    return is_plain(layer, nn.BatchNorm2d) and norm.running_mean is not None
 
 
 def is_plain(layer: nn.Module | None, *types: type[nn.Module]) -> bool:

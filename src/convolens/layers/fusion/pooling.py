@@ -84,14 +84,38 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class OverlappingPool:
-    """Max pooling by any windows: the layer itself, without a backward of its own."""
+    """Max pooling by any windows: the layer itself, and its backward."""
 
-    layer: nn.Module
+    layer: nn.MaxPool2d
     parameters: tuple[()] = ()
     convolutions: tuple[()] = ()
-    has_backward: bool = False
+    has_backward: bool = True
 
     def __call__(self, x: Tensor) -> Tensor:
         """Of a map that the core runs on, channels-last."""
         result: Tensor = self.layer(x)
         return result
+
+    def saving(self, x: Tensor) -> tuple[Tensor, Any, tuple[Tensor | None, ...]]:
+        """The same; and what `backward` needs: the shape of x, and the argmax."""
+        window = self._window
+        y, argmax = max_pool2d(x, *window[:4], dilation=window[4], return_argmax=True)
+        return y, tuple(x.shape), (argmax,)
+
+    def backward(
+        self, g: Tensor, shape: Any, saved: tuple[Tensor | None, ...], _: object = (), __: object = ()
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """The gradient in x, and in no parameters."""
+        (argmax,) = saved
+        assert argmax is not None
+        return core.pool_gradient(g, argmax, shape), []
+
+    def by_operators(self, x: Tensor) -> Tensor:
+        """The same by differentiable operators, in any dtype and on any device."""
+        window = self._window
+        return max_pool2d(x, *window[:4], dilation=window[4])  # type: ignore[no-any-return]
+
+    @property
+    def _window(self) -> tuple[Any, ...]:
+        layer = self.layer
+        return layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode, layer.dilation
