@@ -20,7 +20,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         help="folders, csv, coco, voc, yolo, label-studio, cvat, labelme, open-images, metadata, via, createml, "
-        "supervisely, visdrone or crowdhuman. Default: what it looks like."
+        "supervisely, visdrone, crowdhuman, sounds, raven or audacity. Default: what it looks like."
     ),
 ]
 

@@ -100,7 +100,10 @@ def export(
 def quantize(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run folder of train, or a .safetensors file.")],
     pictures: Annotated[
-        list[str], typer.Argument(metavar="PICTURES...", help="Pictures such as it will see: files, folders, patterns.")
+        list[str],
+        typer.Argument(
+            metavar="PICTURES...", help="Pictures such as it will see, or sounds: files, folders, patterns."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write: a name that ends in .safetensors.")],
     labeled: Annotated[
@@ -118,15 +121,17 @@ def quantize(
       convolens quantize runs/street street/train --out street-int8.safetensors --labeled street/test
     """
     from convolens.evaluation.eight_bits import told
+    from convolens.inference.feature_rows import files_for
     from convolens.inference.quantize import quantize as quantized
     from convolens.media.files import need_target
-    from convolens.media.picture_files import find_pictures
     from convolens.models import load
 
     need_target(out)
-    small = quantized(load(model, device="cpu"), list(find_pictures(pictures)), labeled=labeled, at_most=at_most)
+    loaded = load(model, device="cpu")
+    files, _, what = files_for(loaded, pictures)
+    small = quantized(loaded, list(files), labeled=labeled, at_most=at_most)
     small.save(out)
-    tell_written(out, told(small.int8) if small.int8 else "int8; --labeled DATA would measure what that loses")
+    tell_written(out, told(small.int8, what) if small.int8 else "int8; --labeled DATA would measure what that loses")
 
 
 def _made(model: str, weights: str | None, taps: list[str] | None) -> Model | Trunk | Any:

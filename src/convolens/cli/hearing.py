@@ -30,7 +30,7 @@ def predict_sounds(
     """Prints a line for each event, or writes lines, a table and labels into a folder.
 
     Args:
-        model: a classifier that was trained by sounds.
+        model: a classifier or a detector that was trained by sounds.
         files: sound files, folders, patterns.
         out: the folder; None prints.
         threshold: the probability from which on a class is named.
@@ -45,7 +45,7 @@ def predict_sounds(
     Raises:
         ArgumentError: one of the others was given.
     """
-    from convolens.inference.hearing import EVENTS, LABELS, heard_in, line_of
+    from convolens.inference.hearing import EVENTS, LABELS, SELECTIONS, heard_in, line_of
     from convolens.inference.lines import prediction_lines
     from convolens.inference.predict import predict_files
 
@@ -66,7 +66,10 @@ def predict_sounds(
     errors = (line["error"] for line in prediction_lines(Path(found.lines)) if "error" in line)
     for sentence in islice(errors, REASONS_SHOWN):
         tell_failure(f"error: {sentence}")
-    tell_written(found.lines, f"a row for each event is in {out / EVENTS}, labels for Audacity are in {out / LABELS}")
+    written = f"a row for each event is in {out / EVENTS}, labels for Audacity are in {out / LABELS}"
+    if model.task == "detect":
+        written += f", selection tables for Raven in {out / SELECTIONS}"
+    tell_written(found.lines, written)
     return found.failed
 
 

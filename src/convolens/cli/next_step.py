@@ -13,8 +13,11 @@ Given = Mapping[str, Any]  # the command's arguments by name
 
 
 def _train(given: Given) -> str:
+    from convolens.data.sounds import holds_sounds
+
     run = given["run"]
-    return f"convolens predict {run} PICTURES says what others show; convolens evaluate {run} DATA measures it"
+    others = "SOUNDS says what is heard in others" if holds_sounds(given["data"]) else "PICTURES says what others show"
+    return f"convolens predict {run} {others}; convolens evaluate {run} DATA measures it"
 
 
 def _are_sounds(files: list[str]) -> bool:
@@ -30,7 +33,7 @@ def _predict(given: Given) -> str:
     if _are_sounds(given["files"]):
         if given["out"] is None:
             return "--out FOLDER keeps the events, as a table and as labels for Audacity"
-        return f"open those of {given['out']}/labels in Audacity, beside their sounds"
+        return f"open those of {given['out']}/labels in Audacity, and put what you corrected beside the sounds to train"
     if given["shard"] is not None and given["out"] is not None:
         return "convolens merge puts the shares together"
     if given["out"] is None:
@@ -49,19 +52,24 @@ def _page(option: str, shows: str) -> Callable[[Given], str]:
 
 
 def _explain(given: Given) -> str:
-    if _are_sounds(given["files"]):
-        return "convolens predict says when in a whole recording; another --method may show more"
     if given["measure"]:
         return "--method takes the one that can be trusted most"
+    if _are_sounds(given["files"]):
+        return "convolens predict says when in a whole recording; another --method may show more"
     if given["html"] is not None:
         return f"open {given['html']} in a browser"
     return "--measure, on pictures with answers, says how far such maps can be trusted"
 
 
+def _quantize(given: Given) -> str:
+    what = "SOUNDS" if _are_sounds(given["pictures"]) else "PICTURES"
+    return f"convolens predict {given['out']} {what}, as before"
+
+
 def _similar(given: Given) -> str:
     if given["groups"]:
         return "look at a group before you delete one of it; doctor names copies that need no network"
-    sheet = "" if given["out"] is not None else "--out sheet.jpg shows them; "
+    sheet = "" if given["out"] is not None or _are_sounds([given["picture"]]) else "--out sheet.jpg shows them; "
     return f"{sheet}convolens features writes a table, which is looked through at once"
 
 
@@ -93,7 +101,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "predict": _predict,
     "evaluate": _page("html", "the worst mistakes"),
     "export": _to("convolens predict {out} PICTURES needs no torch"),
-    "quantize": _to("convolens predict {out} PICTURES, as before"),
+    "quantize": _quantize,
     "explain": _explain,
     "stylize": _to("--strength is how much of the style there is; --keep-colors keeps the content's colors"),
     "doctor": _doctor,

@@ -40,12 +40,13 @@ LOCALIZE = """Teach a network whether there is an object in a picture, which, an
 Example:
   convolens train localize digits --trunk resnet18 --width 0.5 --tap layer2.1 --no-flip --minutes 10 --out runs/1
 """
-DETECT = """Teach a network what is where in a picture, any number of objects at once.
+DETECT = """Teach a network what is where in a picture, any number of objects at once; or in a sound, when and how high.
 
 \b
 Examples:
   convolens train detect photos --trunk vgg16 --weights hed --out runs/photos
   convolens train detect digits --trunk resnet18 --width 0.375 --size 128 --no-flip --minutes 25 --out runs/digits
+  convolens train detect calls --minutes 5 --out runs/calls
 """
 UNUSUAL = """Teach a network what good pictures look like, to find those that are not, and where.
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from convolens.data import Example, Loaded, Skipped, load
 from convolens.data.loading import read_usable_batches
+from convolens.effects.sounds.hearing import Hearing
 from convolens.evaluation.detections import Found, coco_metrics, voc_metrics
+from convolens.evaluation.events import detected_event_scores
 from convolens.evaluation.in_parts import InParts, by_processes
 from convolens.evaluation.result import Evaluation, Metric, need_usable
 from convolens.exported import ExportedDetector
@@ -21,7 +23,7 @@ from convolens.progress import track
 class DetectorEvaluation(Evaluation):
     """How good a detector is; as `detection_metrics` has it."""
 
-    metrics = (
+    metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("ap", "AP", "COCO's average precision, over overlaps of .5 to .95"),
         Metric("ap50", "at IoU .5", "at an overlap of .5"),
         Metric("ap75", "at IoU .75", "at an overlap of .75"),
@@ -35,6 +37,14 @@ class DetectorEvaluation(Evaluation):
     counted = "objects"
 
 
+class HeardDetectorEvaluation(DetectorEvaluation):
+    """The same of sounds, with event-wise figures."""
+
+    measured_on = "sounds"
+    metrics = (Metric("event_f1", "F1 of events", "of events, right by class and to within 50 ms"),
+               *DetectorEvaluation.metrics[:3])  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Detected:
     """What a detector finds in each of the examples that could be used, whatever their scores; and those skipped."""
@@ -43,10 +53,15 @@ class Detected:
     examples: list[Example]
     skipped: list[Skipped]
     class_names: Sequence[str]
+    hearing: Hearing | None = None
 
     def evaluation(self) -> DetectorEvaluation:
-        """How good that is."""
-        return detection_metrics(self.found, self.examples, self.class_names)
+        """How good that is; of sounds also by events."""
+        numbers = detection_metrics(self.found, self.examples, self.class_names)
+        if self.hearing is None:
+            return numbers
+        events = detected_event_scores(self.hearing, self.examples, self.found)
+        return HeardDetectorEvaluation({**numbers, **events})
 
 
 def detect_all(
@@ -61,7 +76,8 @@ def detect_all(
     """Runs the model over examples with any number of objects each. Arguments and errors as in `score_pictures`."""
     found, used, skipped = in_parts(_detect, model, examples, batch, progress)
     need_usable(found, skipped, source)
-    return Detected(found, used, skipped, model.class_names)
+    hearing = model.preprocessing.sound if isinstance(model, Detector) else None
+    return Detected(found, used, skipped, model.class_names, hearing)
 
 
 def _detect(

@@ -41,8 +41,8 @@ def compared(
     return found
 
 
-def told(found: Mapping[str, Any]) -> str:
-    """What was measured, in words.
+def told(found: Mapping[str, Any], what: str = "pictures") -> str:
+    """What was measured, in words, and on what.
 
     >>> told({"metric": "top1", "before": 0.95, "after": 0.945, "pictures": 200})
     'int8: top1 0.9500 before, 0.9450 after (0.5 points lost) on 200 pictures'
@@ -51,5 +51,5 @@ def told(found: Mapping[str, Any]) -> str:
     change = f"{lost:.1f} points lost" if lost >= 0 else f"{-lost:.1f} points won"
     return (
         f"int8: {found['metric']} {found['before']:.4f} before, {found['after']:.4f} after ({change}) "
-        f"on {found['pictures']} pictures"
+        f"on {found['pictures']} {what}"
     )

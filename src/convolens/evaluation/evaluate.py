@@ -15,9 +15,10 @@ from convolens.clusters.ray_workers import Cluster
 from convolens.data import DataSet, Skipped, read_data
 from convolens.data.dataset import need_one_label
 from convolens.data.inspection import read_inspected
+from convolens.data.sounds import by_hearing, is_of_sounds
 from convolens.distributed import joined, leads, started_by_torchrun
 from convolens.effects.sounds.hearing import hears
-from convolens.errors import ArgumentError, need_one_of
+from convolens.errors import ArgumentError, DataError, need_one_of
 from convolens.evaluation.classify import metrics_of, score_pictures
 from convolens.evaluation.detect import detect_all
 from convolens.evaluation.detections import curves, detection_confusion
@@ -173,7 +174,21 @@ def _read(model: Any, data: AnyPath, split: str | None) -> DataSet:
     """What is to be measured on."""
     if model.task == Inspector.task:
         return read_inspected(data, split)
-    return _chosen(read_data(data, class_names=model.class_names), split)
+    return _heard(model, _chosen(read_data(data, class_names=model.class_names), split))
+
+
+def _heard(model: Any, data: DataSet) -> DataSet:
+    """Labels of sounds where they are in the model's own pictures of these.
+
+    Raises:
+        DataError: boxes in sounds for a model that sees, or in pictures for one that hears.
+    """
+    if data.kind != "boxes" or model.task == Classifier.task:
+        return data
+    if hears(model) != is_of_sounds(data):
+        kinds = ("sounds", "pictures") if hears(model) else ("pictures", "sounds")
+        raise DataError(f"{data.root}: need {kinds[0]}, as the network was taught by {kinds[0]}, got {kinds[1]}")
+    return by_hearing(data, model.preprocessing.sound) if hears(model) else data
 
 
 def _chosen(data: DataSet, split: str | None) -> DataSet:

@@ -13,7 +13,10 @@ from typing import Any
 from convolens.arrays import Real
 from convolens.data import Example, Skipped
 from convolens.effects.sounds.heard import Heard
+from convolens.effects.sounds.hearing import Hearing
 from convolens.errors import FileError
+from convolens.evaluation.detections import Found
+from convolens.evaluation.detections.confusion import MIN_SCORE
 from convolens.features.listening import listen
 
 ONSET = 0.05  # seconds
@@ -61,6 +64,32 @@ def event_scores(model: Any, examples: Sequence[Example], skipped: list[Skipped]
             continue
         found = [(one.start, model.class_names.index(one.label)) for one in events]
         right, count, known = right + right_events(found, truth), count + len(found), known + len(truth)
+    return _figures(right, count, known)
+
+
+def detected_event_scores(
+    hearing: Hearing, examples: Sequence[Example], found: Sequence[Found], min_score: Real = MIN_SCORE
+) -> dict[str, float]:
+    """The same figures of what a detector found in sounds, with at least that score, beside their labels.
+
+    Args:
+        hearing: in whose pictures boxes are.
+        examples: sounds with boxes.
+        found: in each.
+        min_score: from which something is named.
+    """
+    right = count = known = 0
+    for example, one in zip(examples, found, strict=True):
+        truth = [(hearing.span_of(box.xyxy)[0], box.label) for box in example.objects]
+        named = one.scores >= min_score
+        rows = zip(one.boxes_xyxy[named].tolist(), one.labels[named].tolist(), strict=True)
+        onsets = [(hearing.span_of(box)[0], label) for box, label in rows]
+        right, count, known = right + right_events(onsets, truth), count + len(onsets), known + len(truth)
+    return _figures(right, count, known)
+
+
+def _figures(right: int, count: int, known: int) -> dict[str, float]:
+    """Of so many events that were found; nothing where none are known."""
     if not known:
         return {}
     return {

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from convolens.data import Example, Loaded, load, read_data
+from convolens.effects.sounds.heard import Heard
 from convolens.errors import ArgumentError, MethodError, need_one_of
 from convolens.evaluation.result import in_columns
 from convolens.explanation import (
@@ -180,9 +181,12 @@ def _drawn(
 
 
 def _explained(model: Classifier | Localizer, example: Example) -> tuple[NDArray[Any], str, list[BoxXYXY]]:
-    """The picture, its class and that class's boxes."""
-    loaded, label = load(example), example.labels[0]
-    return loaded.pixels, model.class_names[label], _boxes(loaded, label)
+    """The picture, its class and that class's boxes; of a sound the picture that the network takes at once."""
+    hearing, label, path = model.preprocessing.sound, example.labels[0], example.path
+    model.preprocessing.file(path)  # which refuses pictures of a network that hears, and sounds of one that sees
+    loaded = load(replace(example, path=path.by(hearing)) if hearing and isinstance(path, Heard) else example)
+    pixels = loaded.pixels if hearing is None else hearing.framed(loaded.pixels)
+    return pixels, model.class_names[label], _boxes(loaded, label)
 
 
 def _maps(

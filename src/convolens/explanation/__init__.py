@@ -251,6 +251,9 @@ def _each(
         raise MethodError("model: need scores of classes to explain, got an inspector, whose predict gives the heatmap")
     with running_on(model, device):
         if isinstance(model, Detector):
+            if model.preprocessing.sound is not None:
+                need = "need a classifier to explain what was heard, got a detector"
+                raise MethodError(f"model: {need}, whose predict says when and at which pitch")
             for picture in pictures:
                 yield explain_objects(model, picture, methods, question, taps, relu_weights, smoothing)
             return

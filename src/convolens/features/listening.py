@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_real, as_whole
-from convolens.effects.sounds.heard import pictures_of
+from convolens.effects.sounds.heard import pictures_of, seconds_in
 from convolens.effects.sounds.hearing import Hearing, background, hears
 from convolens.errors import ArgumentError, FormatError
 from convolens.features.convolutionalize import Scanner, convolutionalize
@@ -49,6 +49,8 @@ class Event:
         probability: of the class, in the window around it.
         familiar: how like those that the model learned from it is, from 0 to 1; None where the model does not know.
         unknown: whether that is less than what was asked for; None where nothing was.
+        low: the lowest pitch in Hz, by a detector; None where a classifier heard it.
+        high: likewise the highest.
     """
 
     label: str
@@ -57,6 +59,8 @@ class Event:
     probability: float
     familiar: float | None = None
     unknown: bool | None = None
+    low: float | None = None
+    high: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, as JSON has it; without what is None."""
@@ -64,7 +68,8 @@ class Event:
 
     def __str__(self) -> str:
         named = f"unknown, most like {self.label}" if self.unknown else self.label
-        return f"{self.start:.2f}-{self.end:.2f} s  {named}  {self.probability:.1%}"
+        pitches = "" if self.low is None else f", {self.low:,.0f}-{self.high:,.0f} Hz"
+        return f"{self.start:.2f}-{self.end:.2f} s{pitches}  {named}  {self.probability:.1%}"
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,10 @@ class Listened:
 def listen(
     model: Any, path: AnyPath, *, threshold: Real = 0.5, unknown: Real | None = None, batch: int = 16
 ) -> Listened:
-    """Says what is heard when in a sound file, by one pass over it.
+    """Says what is heard when in a sound file, by one pass over it; of a detector also at which pitches.
 
     Args:
-        model: a classifier that was trained by sounds.
+        model: a classifier or a detector that was trained by sounds.
         path: a sound file of any length.
         threshold: the probability from which on a class is named.
         unknown: as of a classifier's `predict`: calls what is heard unknown where it is like nothing the model learned
@@ -112,6 +117,8 @@ def listen(
     if not hears(model):
         raise ArgumentError("model: need one that was trained by sounds to listen, got one that takes pictures")
     as_real(threshold, "threshold", "a number from 0 to 1", lambda value: 0 <= value <= 1)
+    if model.task == "detect":
+        return _detected(model, path, threshold, unknown, batch)
     hearing: Hearing = model.preprocessing.sound
     scanner = convolutionalize(model, (hearing.bands, hearing.columns))
     with Recording(hearing) as recording, evaluating(model):
@@ -132,6 +139,26 @@ def listen(
         tuple(model.class_names[at] for at in order),
         tuple(float(asked.highest[at]) for at in order),
     )
+
+
+def _detected(model: Any, path: AnyPath, threshold: Real, unknown: Real | None, batch: int) -> Listened:
+    """What a detector finds in windows, each half in the next, which holds no more of the sound than two of them."""
+    if unknown is not None:
+        raise ArgumentError(f"unknown: need a classifier, as a detector does not know what it learned, got {unknown}")
+    hearing: Hearing = model.preprocessing.sound
+    lasts, highest = seconds_in(path), dict.fromkeys(model.class_names, 0.0)
+    if lasts <= hearing.seconds / 8:
+        raise FormatError(f"{path}: need a sound of more than {hearing.seconds / 8:.2g} s, got {lasts:.2g} s")
+    found = model.predict(path, threshold=threshold, batch=batch)
+    events = []
+    for box, label, score in zip(found.boxes_xyxy.tolist(), found.labels, found.scores.tolist(), strict=True):
+        start, end, low, high = hearing.span_of(box)
+        highest[label] = max(highest[label], score)
+        if start < lasts:  # and not in the background that a short sound is put before
+            events.append(Event(label, max(start, 0.0), min(end, lasts), score, low=low, high=high))
+    names = sorted(highest, key=highest.__getitem__, reverse=True)
+    scores = tuple(highest[name] for name in names)
+    return Listened(lasts, tuple(sorted(events, key=lambda one: one.start)), tuple(names), scores)
 
 
 class _Asked:

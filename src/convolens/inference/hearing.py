@@ -3,6 +3,7 @@
 OUT/predictions.jsonl    a line for each sound, in order: its path, how long it lasts, and its events; or its error
 OUT/events.csv           a row for each event: path, start, end, label, probability
 OUT/labels/…txt          the events of each sound as Audacity's labels: start, end and label between tabs
+OUT/raven/…txt           of a detector also as Raven's selection tables, as times and pitches are what these hold
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from convolens.arrays import Real
+from convolens.data.formats.audacity.writer import labels_text
+from convolens.data.formats.raven.writer import selections_text
+from convolens.data.sound_labels import Span
 from convolens.errors import ArgumentError, did_you_mean
 from convolens.explanation import SoundExplanation, explain
-from convolens.features.listening import Listened, listen
+from convolens.features.listening import Event, Listened, listen
 from convolens.inference.lines import explanation_lines
 from convolens.media.files import AnyPath, make_folder, writing
 from convolens.media.found_sounds import find_sounds
@@ -30,7 +34,8 @@ from convolens.media.result_folders import PREDICTIONS
 from convolens.models.inputs import evaluating
 from convolens.progress import watching
 
-EVENTS, LABELS = "events.csv", "labels"
+EVENTS, LABELS, SELECTIONS = "events.csv", "labels", "raven"
+COLUMNS = ("path", "start", "end", "label", "probability", "familiar", "unknown", "low", "high")
 
 
 def heard_in(
@@ -45,7 +50,7 @@ def heard_in(
     """What is heard in each sound, in order, as they are done; a bad file is an outcome with its error.
 
     Args:
-        model: a classifier that was trained by sounds.
+        model: a classifier or a detector that was trained by sounds.
         sources: files, folders, patterns.
         threshold: the probability from which on a class is named.
         unknown: as of `convolens.listen`, like the next.
@@ -110,6 +115,7 @@ def hear_files(
     find_sounds(sources)  # refuses what is none before a folder is made
     folder = make_folder(out)
     labels = ResultPaths(sources, folder / LABELS, ".txt")
+    selections = ResultPaths(sources, folder / SELECTIONS, ".txt") if model.task == "detect" else None
     done = failed = 0
     with (
         given(*sources, results=folder), only_writer(folder),
@@ -117,16 +123,15 @@ def hear_files(
         lines_draft.open("w", encoding="utf-8") as lines, rows_draft.open("w", encoding="utf-8", newline="") as table,
     ):  # fmt: skip
         rows = csv.writer(table, lineterminator="\n")
-        rows.writerow(["path", "start", "end", "label", "probability", "familiar", "unknown"])
+        rows.writerow(COLUMNS)
         for outcome in heard_in(model, sources, threshold=threshold, unknown=unknown, batch=batch, progress=progress):
             lines.write(json.dumps(line_of(outcome)) + "\n")
             done, failed = done + (not outcome.error), failed + bool(outcome.error)
             if outcome.result is not None:
-                for one in outcome.result.events:
-                    times, sure = (f"{one.start:.3f}", f"{one.end:.3f}"), f"{one.probability:.4f}"
-                    familiar = "" if one.familiar is None else f"{one.familiar:.4f}"
-                    rows.writerow([outcome.path, *times, one.label, sure, familiar, one.unknown])
+                rows.writerows([outcome.path, *_cells(one)] for one in outcome.result.events)
                 write_labels(labels(outcome.path), outcome.result)
+                if selections is not None:
+                    write_selections(selections(outcome.path), outcome.path.name, outcome.result)
     return folder / PREDICTIONS, done, failed
 
 
@@ -173,14 +178,31 @@ def explanation_of(outcome: Outcome[SoundExplanation]) -> dict[str, Any]:
     return {"path": str(outcome.path), "label": found.label, "probability": found.probability, "span": found.span()}
 
 
+def _cells(one: Event) -> list[object]:
+    """What a row says of an event, behind its path."""
+    familiar = "" if one.familiar is None else f"{one.familiar:.4f}"
+    pitches = ["" if value is None else f"{value:.1f}" for value in (one.low, one.high)]
+    return [
+        f"{one.start:.3f}", f"{one.end:.3f}", one.label, f"{one.probability:.4f}", familiar, one.unknown, *pitches,
+    ]  # fmt: skip
+
+
 def write_labels(path: AnyPath, found: Listened) -> None:
     """Writes events as Audacity's label file: File > Import > Labels reads it."""
+    _write(path, labels_text(map(_span, found.events)))
+
+
+def write_selections(path: AnyPath, sound: str, found: Listened) -> None:
+    """Writes what a detector heard as Raven's selection table, of the sound file of that name."""
+    _write(path, selections_text(sound, ((_span(one), one.probability) for one in found.events)))
+
+
+def _span(one: Event) -> Span:
+    return Span("unknown" if one.unknown else one.label, one.start, one.end, one.low, one.high)
+
+
+def _write(path: AnyPath, text: str) -> None:
     target = Path(path)
     make_folder(target.parent)
     with writing(target) as draft:
-        draft.write_text(
-            "".join(
-                f"{one.start:.6f}\t{one.end:.6f}\t{'unknown' if one.unknown else one.label}\n" for one in found.events
-            ),
-            encoding="utf-8",
-        )
+        draft.write_text(text, encoding="utf-8")

@@ -76,7 +76,7 @@ class Similar(Drawn):
         return "\n".join(f"{printable(path)}  {score:.3f}" for path, score in zip(self.paths, self.scores, strict=True))
 
     def __repr__(self) -> str:
-        return f"Similar({len(self.paths)} pictures, the likest {self.paths[0]} {self.scores[0]:.3f})"
+        return f"Similar({len(self.paths)}, the likest {self.paths[0]} {self.scores[0]:.3f})"
 
 
 def similar(
@@ -133,8 +133,9 @@ def similar(
             sources = as_sources([among] if isinstance(among, str | PathLike) else among)
             table = _computed(model, sources, chosen, batch, progress, failed)
         queries = _queries(model, wanted, chosen, flip=flip)
+    what = "sounds" if hears(trunk) else "pictures"
     need_memory(
-        8.0 * sum(table.taps[tap].size for tap in chosen), f"features of {len(table.paths):,} pictures",
+        8.0 * sum(table.taps[tap].size for tap in chosen), f"features of {len(table.paths):,} {what}",
         "look through fewer, or take a tap with fewer features",
     )  # fmt: skip
     vectors, asked = compared([table.taps[tap] for tap in chosen], queries)

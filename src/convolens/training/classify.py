@@ -15,6 +15,7 @@ from convolens.data import DataSet, Example, Loaded
 from convolens.data.augment import Augmentation, draw_view
 from convolens.data.augment_sounds import SoundAugmentation
 from convolens.data.dataset import need_one_label
+from convolens.data.sounds import by_hearing, is_of_sounds
 from convolens.errors import ArgumentError, DataError
 from convolens.evaluation.classify import SAVED_METRICS, ClassificationLoss, score_pictures, targets_of, weights_of
 from convolens.models.classify import Classifier, classifier
@@ -27,10 +28,8 @@ from convolens.training.request import Request
 from convolens.training.run_folder import Run
 from convolens.training.run_task import Measured, Validation, run_task
 from convolens.training.sounds import (
-    by_hearing,
     hearing_of,
     hearing_trunk,
-    is_of_sounds,
     need_own,
     need_two_of_each,
 )

@@ -1,40 +1,31 @@
-"""Training a detector: what is where, many at once, by one loss."""
+"""Training a detector: what is where, many at once, by one loss; in pictures, or in those of sounds."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
-
-from convolens.data import DataSet, Example, Loaded
-from convolens.data.augment_objects import (
-    SIDES,
-    ObjectAugmentation,
-    draw_object_colors,
-    draw_objects_view,
-    filled,
-    objects_in,
-)
+from convolens.data import DataSet, Example
+from convolens.data.augment_objects import ObjectAugmentation
+from convolens.data.augment_sounds import SoundAugmentation
+from convolens.data.sounds import by_hearing, is_of_sounds
+from convolens.effects.sounds.hearing import Hearing
 from convolens.errors import ArgumentError, DataError
-from convolens.evaluation.detect import detect_all
+from convolens.evaluation.detect import Detected, detect_all
 from convolens.media.files import make_folder
 from convolens.models.detect import DetectionLoss, Detector
-from convolens.models.detect.build import detector
+from convolens.models.detect.build import Size, detector
+from convolens.models.detect.default_boxes import Shapes
 from convolens.models.detect.loss import BoxLoss, Objectness
+from convolens.training.detect_objective import DetectObjective
+from convolens.training.detect_sounds import PLAIN, DetectSoundsObjective, hearing_of_labels, in_stretches
 from convolens.training.fit_boxes import fitted_shapes, object_sides
-from convolens.training.pictures import normalized
 from convolens.training.request import Request
 from convolens.training.run_folder import Run
-from convolens.training.run_task import run_on_boxes
-from convolens.training.task import Batch, Sample, stacked
-from convolens.trunks import Preprocessing
+from convolens.training.run_task import PictureObjective, run_on_boxes
+from convolens.training.sounds import hearing_trunk, need_own
+from convolens.trunks import Trunk
 from convolens.trunks.options import pick_device
 
 SIZE = 300  # the paper's
@@ -55,100 +46,83 @@ def train_detector(
     negatives_when_empty: int = 12,
     zoom_out: float = 4.0,
     crop: bool = True,
-    flip: bool = True,
-    color_jitter: float = 1.0,
+    flip: bool | None = None,
+    color_jitter: float | None = None,
+    rate: int | None = None,
+    seconds: float | None = None,
+    bands: int | None = None,
+    noise: float | None = None,
+    masks: int | None = None,
 ) -> Run:
-    """Trains a detector on pictures with any number of boxes. Options and errors are those of `convolens.train`."""
+    """Trains a detector on pictures with any number of boxes, or on sounds with labels of time and pitch.
+
+    Default boxes are always fitted to sounds' labels, which have other shapes than things in photos. Options and errors
+    are those of `convolens.train`.
+    """
     own = {name: value for name, value in locals().items() if name != "request"}
-    settings, augmentation = request.settings(), ObjectAugmentation(zoom_out, crop, flip, color_jitter)
     loss = DetectionLoss(box_loss, class_weight, box_weight, object_weight, negatives, negatives_when_empty)
+    seen = ObjectAugmentation(
+        zoom_out, crop, True if flip is None else flip, 1.0 if color_jitter is None else color_jitter
+    )
+    of_sounds = {name: value for name, value in (("noise", noise), ("masks", masks)) if value is not None}
+    heard = SoundAugmentation(nothing=0, **of_sounds)  # type: ignore[arg-type]
+    settings = request.settings()
     request.need_free_run()
     data = request.datasets(settings.seed, _need_objects)
-    plain_trunk = (request.stem, request.width) == ("full", 1.0)
-    make = partial(
-        detector, request.trunk if plain_trunk else request.make_trunk(settings.seed),
-        size=SIZE if request.size is None else request.size, classes=data[0].class_names, weights=request.weights,
-        taps=request.taps, objectness=objectness, width=request.width, seed=settings.seed, device="cpu",
-    )  # fmt: skip
+    of_pictures = {
+        "zoom_out": None if zoom_out == 4 else zoom_out, "crop": None if crop else crop, "flip": flip,
+        "color_jitter": color_jitter, "size": request.size,
+    }  # fmt: skip
+    need_own(data[0], of_pictures, of_sounds | {"rate": rate, "seconds": seconds, "bands": bands})
+    hearing = hearing_of_labels(data[0], rate, seconds, bands) if is_of_sounds(data[0]) else None
+    make = partial(_made, request, data[0].class_names, hearing, objectness, settings.seed)
+    predict: Callable[[Detector, Sequence[Example]], Detected] = detect_all
+    if hearing is not None:  # shown stretches of recordings, and measured on the whole of them
+        data = by_hearing(data[0], hearing), by_hearing(data[1], hearing)
+        predict = partial(_detect_in_all_of, data[1])
+        data = in_stretches(data[0], hearing), in_stretches(data[1], hearing)
+        own |= {"sound": hearing.to_dict()}
     model = make()
     make_folder(request.run)  # before what takes long
-    if fit_boxes:
+    if fit_boxes or hearing is not None:
         model = _fitted(make, model, data[0], settings.seed)
     _need_size(model, request.size)
     model.to(pick_device(request.device))
-    objectives = DetectObjective(model, augmentation, loss), DetectObjective(model, UNCHANGED, loss)
-    return run_on_boxes(request, settings, model, data, objectives, detect_all, SAVED_METRICS, own)
+    objectives: tuple[PictureObjective, PictureObjective]
+    if hearing is None:
+        objectives = DetectObjective(model, seen, loss), DetectObjective(model, UNCHANGED, loss)
+    else:
+        objectives = DetectSoundsObjective(model, heard, loss), DetectSoundsObjective(model, PLAIN, loss)
+    requested = own | asdict(seen if hearing is None else heard)
+    return run_on_boxes(request, settings, model, data, objectives, predict, SAVED_METRICS, requested)
 
 
-class DetectObjective:
-    """What is minimized to detect: the loss of what is where.
-
-    Args:
-        model: the detector, whose default boxes objects are matched to.
-        augmentation: how pictures are changed.
-        loss: how the parts of the loss are counted and weighed.
-    """
-
-    def __init__(self, model: Detector, augmentation: ObjectAugmentation, loss: DetectionLoss) -> None:
-        self.model, self.augmentation, self.loss = model, augmentation, loss
-        self.fill = fill_of(model.preprocessing)
-
-    @property
-    def least_side(self) -> int:
-        """The pixels that a decoded picture's shorter side must keep for the smallest crop of it."""
-        return math.ceil(max(self.model.size) / (SIDES[0] if self.augmentation.crop else 1))
-
-    def view(self, example: Example, loaded: Loaded, generator: np.random.Generator) -> Sample:
-        """Draws a view of a picture, with the objects in it."""
-        height, width = loaded.pixels.shape[:2]
-        view = draw_objects_view(width, height, loaded.boxes_xyxy, self.augmentation, generator)
-        boxes, labels = objects_in(view, loaded.boxes_xyxy, loaded.box_labels)
-        colors = draw_object_colors(loaded.pixels, self.augmentation.color_jitter, generator)
-        pixels = filled(view, loaded.pixels, self.model.size, self.fill)
-        return {
-            "picture": torch.from_numpy(pixels.copy()),
-            "colors": torch.from_numpy(colors),
-            "boxes": torch.from_numpy(boxes),
-            "labels": torch.from_numpy(labels),
-        }
-
-    def collate(self, samples: Sequence[Sample]) -> Batch:
-        """Stacks samples, objects padded to as many as the fullest picture has, with a label of -1."""
-        return stacked([{name: one[name] for name in ("picture", "colors")} for one in samples]) | {
-            "boxes": pad_sequence([one["boxes"] for one in samples], batch_first=True),
-            "labels": pad_sequence([one["labels"] for one in samples], batch_first=True, padding_value=-1),
-        }
-
-    def prepare(self, batch: Batch, generator: np.random.Generator) -> Batch:
-        """Changes colors, normalizes, and matches objects to default boxes."""
-        matches = self.model.match(batch["boxes"], batch["labels"])
-        return {"input": normalized(batch, self.model.preprocessing), "matches": matches}
-
-    def counts(self, batch: Batch) -> Mapping[str, float]:
-        """Counts as `convolens.models.detect.DetectionLoss` does."""
-        return self.model.counts(batch["matches"], self.loss)
-
-    def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Returns the parts of the loss."""
-        return self.model.losses(network(batch["input"]), batch["matches"], self.loss)
-
-    def facts(self) -> dict[str, Any]:
-        """Returns what must be the same for a run to be resumed, beside what must be in every task."""
-        return {
-            "size": list(self.model.size),
-            "default_boxes": [list(map(list, level)) for level in self.model.defaults.shapes],
-            "objectness": self.model.objectness,
-            "loss": list(asdict(self.loss).values()),
-            "augmentation": self.augmentation.to_list(),
-        }
+def _made(
+    request: Request,
+    class_names: Sequence[str],
+    hearing: Hearing | None,
+    objectness: Objectness,
+    seed: int,
+    boxes: Shapes | None = None,
+) -> Detector:
+    """A detector to train, on the CPU, with the default boxes that are given."""
+    trunk: str | Trunk
+    if hearing is not None:
+        trunk, weights = hearing_trunk(request.make_trunk(seed, channels=1), hearing), None
+        size: Size = (hearing.bands, hearing.columns)
+    else:
+        plain = (request.stem, request.width) == ("full", 1.0)
+        trunk, weights = request.trunk if plain else request.make_trunk(seed), request.weights
+        size = SIZE if request.size is None else request.size
+    return detector(
+        trunk, size=size, classes=class_names, weights=weights, taps=request.taps, boxes=boxes,
+        objectness=objectness, width=request.width, seed=seed, device="cpu",
+    )  # fmt: skip
 
 
-def fill_of(preprocessing: Preprocessing) -> tuple[int, int, int]:
-    """Returns the mean color that the network's input is normalized about, as RGB."""
-    red, green, blue = (
-        round(255 * value) for value in preprocessing.denormalize(torch.zeros(1, 3, 1, 1)).flatten().tolist()
-    )
-    return red, green, blue
+def _detect_in_all_of(recordings: DataSet, model: Detector, _: Sequence[Example]) -> Detected:
+    """What is found in whole recordings, whatever stretches of them there are."""
+    return detect_all(model, recordings.examples)
 
 
 def _fitted(make: Callable[..., Detector], model: Detector, training_data: DataSet, seed: int) -> Detector:

@@ -10,7 +10,8 @@ import numpy as np
 
 from convolens.arrays import as_real, as_whole
 from convolens.data import DataSet
-from convolens.effects.sounds.heard import Heard, rate_in, seconds_in
+from convolens.data.sounds import is_of_sounds
+from convolens.effects.sounds.heard import rate_in, seconds_in
 from convolens.effects.sounds.hearing import MAX_BANDS, MAX_RATE, Hearing
 from convolens.errors import ArgumentError, DataError, FileError
 from convolens.trunks import Trunk
@@ -20,11 +21,6 @@ FASTEST = 16_000  # samples a second where nothing else is wanted: what tells wo
 LOOKED_AT = 500  # sounds whose headers say how long and how fine the data is
 LONGEST = 2.0  # seconds that the network takes at once where nothing else is wanted
 COVERED = 95  # percent of the sounds that fit into that
-
-
-def is_of_sounds(data: DataSet) -> bool:
-    """Whether the data is of sounds rather than of pictures."""
-    return bool(data.examples) and isinstance(data.examples[0].path, Heard)
 
 
 def hearing_of(data: DataSet, rate: int | None, seconds: float | None, bands: int | None) -> Hearing:
@@ -40,14 +36,7 @@ def hearing_of(data: DataSet, rate: int | None, seconds: float | None, bands: in
         ArgumentError: a value that cannot be used.
         DataError: none of the sounds can be read.
     """
-    if seconds is not None:
-        as_real(seconds, "seconds", "a number from 0.1 to 60", lambda value: 0.1 <= value <= 60)
-    if rate is not None:
-        as_whole(rate, "rate", 1000)
-        as_real(rate, "rate", f"a whole number from 1000 to {MAX_RATE}", lambda value: value <= MAX_RATE)
-    if bands is not None:
-        as_whole(bands, "bands", 8)
-        as_real(bands, "bands", f"a whole number from 8 to {MAX_BANDS}", lambda value: value <= MAX_BANDS)
+    need_numbers(rate, seconds, bands)
     lasts, rates, reason = [], [], ""
     step = max(1, len(data.examples) // LOOKED_AT)
     for example in data.examples[::step]:
@@ -62,15 +51,26 @@ def hearing_of(data: DataSet, rate: int | None, seconds: float | None, bands: in
     return Hearing.of(min(FASTEST, *rates) if rate is None else rate, at_once, bands or Hearing.bands)
 
 
+def need_numbers(rate: int | None, seconds: float | None, bands: int | None) -> None:
+    """Refuses numbers by which no network can hear; None is left to be chosen.
+
+    Raises:
+        ArgumentError: one of them.
+    """
+    if seconds is not None:
+        as_real(seconds, "seconds", "a number from 0.1 to 60", lambda value: 0.1 <= value <= 60)
+    if rate is not None:
+        as_whole(rate, "rate", 1000)
+        as_real(rate, "rate", f"a whole number from 1000 to {MAX_RATE}", lambda value: value <= MAX_RATE)
+    if bands is not None:
+        as_whole(bands, "bands", 8)
+        as_real(bands, "bands", f"a whole number from 8 to {MAX_BANDS}", lambda value: value <= MAX_BANDS)
+
+
 def _lasts(sound: Any) -> float:
     if sound.end is not None:
         return float(sound.end - (sound.start or 0))
     return seconds_in(sound.path) - (sound.start or 0)
-
-
-def by_hearing(data: DataSet, hearing: Hearing) -> DataSet:
-    """The same sounds as the network hears them."""
-    return data.having(replace(one, path=one.path.by(hearing)) for one in data.examples)  # type: ignore[union-attr]
 
 
 def need_two_of_each(data: DataSet) -> None:

@@ -37,6 +37,7 @@ STEPLESS = {
 }  # fmt: skip
 
 TRUNK = "vgg16"  # that weights are for, where they alone are named
+OF_PICTURES = ("localize", "unusual")  # tasks that sounds have no part in
 SOUNDS_TRUNK, SOUNDS_WIDTH = "resnet18", 0.5  # that sounds teach from its beginning, where nothing is named
 
 
@@ -118,7 +119,8 @@ def train(
             number of objects; `unusual`: whether a picture is like good ones, and where it is not.
         data: a folder with one folder of pictures for each class, or CSV, COCO, VOC or YOLO; for unusual, a folder of
             good pictures, or one laid out as MVTec AD is; to localize or detect, with boxes. To classify, also tar
-            shards, Parquet tables, and what lies in a store: `'s3://…/*.tar'`.
+            shards, Parquet tables, and what lies in a store: `'s3://…/*.tar'`. To classify or detect, also sounds: in
+            folders, a CSV, or beside Raven's selection tables or Audacity's label files.
         trunk: the network (backbone), such as `resnet18`. None: one whose weights are on this machine already, a good
             start for photos: `vgg16` with `hed`; to classify, with ImageNet's weights first, if you have fetched some;
             `vgg16` where `weights` are given.
@@ -147,13 +149,13 @@ def train(
         folds: to classify: parts of the pictures, each predicted by a head found on the others, where the trunk is not
             trained: the metric with its spread, the weight decay by nested folds, and a head kept that is found on all.
             None: one part is validated on.
-        rate: to classify: of sounds: samples a second that they are brought to. None: the lowest of the data's, at most
-            16,000.
-        seconds: to classify: of sounds: what the network takes at once. None: what 95% of the sounds fit into, at most
-            2.
-        bands: to classify: of sounds: rows of the picture of time and pitch. None: 64.
-        noise: to classify: of sounds: the fraction of views that noise is added to. None: 0.7.
-        masks: to classify: of sounds: stretches of time, and of pitch, that are left out of a view. None: 1.
+        rate: to classify or detect: of sounds: samples a second that they are brought to. None: the lowest of the
+            data's, at most 16,000, or what the highest label needs.
+        seconds: to classify or detect: of sounds: what the network takes at once. None: what 95% of the sounds fit
+            into, at most 2; to detect, twice what 95% of the labels last, from 1 to 10.
+        bands: to classify or detect: of sounds: rows of the picture of time and pitch. None: 64.
+        noise: to classify or detect: of sounds: the fraction of views that noise is added to. None: 0.7.
+        masks: to classify or detect: of sounds: stretches of time, and of pitch, that are left out of a view. None: 1.
         hidden: to localize: features between the tap and the outputs.
         object_weight: to localize or detect: of the part of the loss for whether there is an object; to detect, where
             `objectness` is `binary`.
@@ -247,8 +249,10 @@ def train(
     from convolens.data.sounds import holds_sounds
     from convolens.training.chosen import default_run, weights_at_hand  # loads torch
 
-    by_sounds = task == "classify" and trunk is None and weights is None and holds_sounds(data)
-    if by_sounds:  # which weights of pictures know little about
+    of_sounds = holds_sounds(data)
+    if of_sounds and task in OF_PICTURES:
+        raise ArgumentError(f"task: need classify or detect for sounds, got {task}; {data} holds sounds")
+    if of_sounds and trunk is None and weights is None:  # which weights of pictures know little about
         given |= {"trunk": SOUNDS_TRUNK, "width": SOUNDS_WIDTH if width == 1.0 else width}
     elif trunk is None:
         chosen, at_hand = weights_at_hand(task) if weights is None else (TRUNK, weights)

@@ -24,6 +24,7 @@ WHAT_TO_DO = {
     "unknown picture": "are for a picture that is not in the list",
     "unreadable annotation": "cannot be read",
     "unreadable row": "cannot be read",
+    "unreadable sound": "are labelled and cannot be read",
     "damaged shard": "cannot be read",
     "id given twice": "have an id that another has; which one annotations are for cannot be known",
     "address for a picture": "are addresses, and no files",

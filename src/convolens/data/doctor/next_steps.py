@@ -38,6 +38,7 @@ NEXT_STEPS = {
     "unknown picture": "add the picture to the list, or take its annotations away",
     "unreadable annotation": _BY_HAND,
     "unreadable row": _BY_HAND,
+    "unreadable sound": "record or fetch it anew, or take its labels away",
     "damaged shard": "write or fetch the shard anew",
     "id given twice": "number them anew; most tools do when they export",
     "address for a picture": "fetch the pictures, and put their paths in place of the addresses",

@@ -8,10 +8,12 @@ open_images  Open Images' CSV         metadata      Hugging Face's metadata.json
 via      VIA's JSON and CSV           createml      Create ML's JSON
 supervisely  Supervisely's folders    visdrone      VisDrone's text files
 crowdhuman   CrowdHuman's .odgt       sounds        folders or a CSV of sounds
+audacity     Audacity's label files   raven         Raven's selection tables
 """
 
 from convolens.data.format import Format
 from convolens.data.formats import (
+    audacity,
     coco,
     createml,
     crowdhuman,
@@ -21,6 +23,7 @@ from convolens.data.formats import (
     labelme,
     metadata,
     open_images,
+    raven,
     sounds,
     supervisely,
     tables,
@@ -44,6 +47,8 @@ FORMATS: tuple[Format, ...] = (
     visdrone.FORMAT,
     open_images.FORMAT,
     metadata.FORMAT,
+    raven.FORMAT,
+    audacity.FORMAT,
     sounds.FORMAT,
     tables.FORMAT,
     supervisely.FORMAT,

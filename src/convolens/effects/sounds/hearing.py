@@ -10,7 +10,7 @@ O(samples · log n) time; of a sound that comes in blocks no more than a block i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -104,6 +104,23 @@ class Hearing:
         """Where a frequency in Hz is among the rows: the inverse of `pitch_of`."""
         low, high = to_mel(_LOW, "slaney"), to_mel(self.high, "slaney")
         return self.bands - (to_mel(float(pitch), "slaney") - low) / (high - low) * (self.bands + 1)
+
+    def box_of(self, start: Real, end: Real, low: Real, high: Real) -> tuple[float, float, float, float]:
+        """The box `(x1, y1, x2, y2)` in the picture's pixels of a time in seconds and of pitches in Hz.
+
+        It is the one that they have in the picture of the whole sound, and may leave the picture, as pitches may that
+        the network does not hear.
+
+        >>> [round(value, 1) for value in Hearing().box_of(0.5, 1.0, 992, 2000)]
+        [50.5, 28.3, 100.5, 43.5]
+        """
+        each = self.rate / self.hop  # a column's middle is its time, a row's middle its pitch
+        return float(start * each) + 0.5, self.row_of(high) + 0.5, float(end * each) + 0.5, self.row_of(low) + 0.5
+
+    def span_of(self, box_xyxy: Sequence[Real]) -> tuple[float, float, float, float]:
+        """Start and end in seconds, lowest and highest pitch in Hz of a box in pixels: the inverse of `box_of`."""
+        x1, y1, x2, y2 = map(float, box_xyxy)
+        return self.time_of(x1 - 0.5), self.time_of(x2 - 0.5), self.pitch_of(y2 - 0.5), self.pitch_of(y1 - 0.5)
 
     def pictures(self, blocks: Iterable[NDArray[np.float32]], rate: Real) -> Iterator[NDArray[np.uint8]]:
         """The picture of one channel, some columns at a time; put side by side they are the whole.

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple, get_args, overload
 
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from convolens.arrays import Real
@@ -29,6 +30,7 @@ from convolens.models.detect.heads import Heads
 from convolens.models.detect.loss import DetectionLoss, Objectness, Outputs
 from convolens.models.detect.matching import OVERLAP as MATCHING
 from convolens.models.detect.matching import Grids, Matches, match
+from convolens.models.detect.sound_windows import sound_windows
 from convolens.models.detect.tiles import Tile, merged, tiles
 from convolens.models.inputs import batches, evaluating, need_finite
 from convolens.models.model_file import ModelFile
@@ -205,7 +207,8 @@ class Detector(TrunkModel):
         """What the pictures show, and where.
 
         Args:
-            images: a picture (path, bytes, open file, Pillow's, array, tensor), or several, as for a classifier.
+            images: a picture (path, bytes, open file, Pillow's, array, tensor), or several, as for a classifier. Of a
+                detector that was trained by sounds, sound files or their pictures, of any length.
             threshold: the score above which an object is named; 0.01 (`decoding.LOWEST`) is usual for measuring.
             nms_iou: of two boxes of one class with a larger IoU only the likelier stays.
             soft: it stays with a lower score instead (soft-NMS).
@@ -217,7 +220,8 @@ class Detector(TrunkModel):
                 more take more memory and are no faster (benchmarks/detect.py).
 
         Returns:
-            One `Detections`; for several pictures a list, in order. Boxes are in pixels of the original pictures.
+            One `Detections`; for several pictures a list, in order. Boxes are in pixels of the original pictures, of a
+            sound in those of its picture of time and pitch; `convolens.listen` has them in seconds and Hz.
 
         Raises:
             FileError: a picture cannot be read.
@@ -243,14 +247,28 @@ class Detector(TrunkModel):
     def _views(self, pictures: Iterable[Picture], side: int | None) -> Iterator[tuple[Tensor, _View]]:
         """Yields each picture, and its tiles, preprocessed."""
         for number, (picture, kept) in enumerate(remembered(pictures)):
-            pixels = over_white(as_pixels(picture))
-            for tile in tiles(pixels.shape[0], pixels.shape[1], side):
-                yield self.preprocess(pixels[tile.y1 : tile.y2, tile.x1 : tile.x2]), _View(number, kept, tile)
+            for pixels, tile in self._parts(picture, side):
+                yield self.preprocess(pixels), _View(number, kept, tile)
+
+    def _parts(self, picture: Picture, side: int | None) -> Iterator[tuple[NDArray[Any], Tile]]:
+        """Yields the pixels of a picture and of its tiles, or of each window of a sound."""
+        hearing = self.preprocessing.sound
+        if hearing is not None:
+            if side is not None:
+                raise ArgumentError(f"tile: need none for a network that hears, whose windows overlap, got {side}")
+            yield from sound_windows(self.preprocessing.file(picture), hearing)
+            return
+        pixels = over_white(as_pixels(picture))
+        for tile in tiles(pixels.shape[0], pixels.shape[1], side):
+            yield pixels[tile.y1 : tile.y2, tile.x1 : tile.x2], tile
 
     def _whole(self, parts: Sequence[tuple[_View, Detections]], selection: Selection) -> Detections:
         """Merges what was found in the views of a picture."""
         views, found = [view for view, _ in parts], [detections for _, detections in parts]
         where = [view.tile for view in views]
+        if self.preprocessing.sound is not None:  # as many as in each window, however many windows there are
+            each = {name: getattr(selection, name) * len(parts) for name in ("top_k", "max_detections")}
+            selection = replace(selection, **each)
         whole = found[0] if len(found) == 1 else merged(found, where, self.class_names, selection)
         return replace(whole, picture=views[0].kept)
 

@@ -56,8 +56,8 @@ def tiles(height: int, width: int, side: int | None) -> list[Tile]:
 def merged(
     parts: Sequence[Detections], where: Sequence[Tile], names: Sequence[str], selection: Selection
 ) -> Detections:
-    """Merges what was found in the tiles of a picture, of which the first is the whole."""
-    whole = where[0]
+    """Merges what was found in the tiles of a picture, which together are the whole, or one of which is."""
+    whole = Tile(0, 0, max(tile.x2 for tile in where), max(tile.y2 for tile in where))
     boxes, scores, classes = [], [], []
     for found, tile in zip(parts, where, strict=True):
         complete = ~_cut(found.boxes_xyxy, tile, whole)
