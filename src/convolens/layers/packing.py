@@ -6,7 +6,7 @@ go when another's are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -50,27 +50,41 @@ _kept: MutableMapping[Tensor, dict[object, _Kept]] = WeakIdKeyDictionary()
 _keeping = lock_that_forks()
 
 
-class _Standing:
+class Standing:
     """What was made of weights that stay as they are meanwhile."""
 
     def __init__(self) -> None:
         self.is_open = True
         self.made: MutableMapping[Tensor, dict[object, tuple[tuple[object, ...], Any]]] = WeakIdKeyDictionary()
 
+    def tensors(self) -> list[Tensor]:
+        """All that was made."""
+        found: list[Tensor] = []
+        left: list[Any] = [one for kept in self.made.values() for _, one in kept.values()]
+        for one in left:
+            if isinstance(one, Tensor):
+                found.append(one)
+            elif isinstance(one, tuple | list):
+                left += one  # which are gone through too
+        return found
 
-_standing: ContextVar[_Standing | None] = ContextVar("standing", default=None)
+
+_standing: ContextVar[Standing | None] = ContextVar("standing", default=None)
 
 
 @contextmanager
-def standing_weights() -> Iterator[None]:
+def standing_weights() -> Iterator[Standing]:
     """Within it weights are taken to stay what they are: the numbers of each are looked at once, not at each call.
 
     A change that torch's version counter sees is still seen. Those of 100 MB take some milliseconds to look at.
+
+    Yields:
+        What was made of them so far.
     """
-    before, standing = _standing.get(), _Standing()
+    before, standing = _standing.get(), Standing()
     _standing.set(standing)
     try:
-        yield
+        yield standing
     finally:
         standing.is_open = False  # what suspended generators leave behind must not serve, nor keep anything
         standing.made.clear()
@@ -92,6 +106,15 @@ def folded_norm(norm: torch.nn.BatchNorm2d, bias: Tensor | None) -> tuple[Tensor
 def _seen_state(weight: Tensor) -> tuple[object, ...]:
     """What is known of a tensor without looking at its numbers."""
     return 0 if weight.is_inference() else weight._version, weight.data_ptr(), weight.stride()
+
+
+def marks_of(owner: object, tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """Fingerprints of the numbers of all, dense tensors; where weights stand, looked at once for each owner."""
+
+    def look() -> tuple[int, ...]:
+        return tuple(_core.fingerprint(one.data_ptr(), one.numel()) for one in tensors)
+
+    return _while_standing(tensors[0], owner, tuple(map(_seen_state, tensors)), look)
 
 
 def _while_standing(weight: Tensor, key: object, state: tuple[object, ...], make: Callable[[], Made]) -> Made:

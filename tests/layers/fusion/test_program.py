@@ -13,7 +13,7 @@ import convolens as cl
 from convolens.errors import ShapeError
 from convolens.layers import core
 from convolens.layers.fusion.kept import Convolution
-from convolens.layers.fusion.program import Row
+from convolens.layers.fusion.row import Row
 from tests.layers.fusion.test_traced import network, picture, settled
 
 
@@ -153,7 +153,7 @@ def test_an_error_is_ours_alone(fused):
 
 
 def test_programs_of_sizes_and_weights_that_are_gone_are_dropped(fused, monkeypatch):
-    monkeypatch.setattr("convolens.layers.fusion.program.MOST_PROGRAMS", 3)
+    monkeypatch.setattr("convolens.layers.fusion.row.MOST_PROGRAMS", 3)
     for side in range(33, 43):
         fused(picture(1, 3, side, 40))
     assert len(fused._row._programs) == 3

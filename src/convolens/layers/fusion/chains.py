@@ -18,6 +18,7 @@ from torch.nn.modules.module import _has_any_global_hook
 
 from convolens.layers import core
 from convolens.layers.fusion.parse import Differentiable, Op, parse, state_of
+from convolens.layers.fusion.repeated import Repeated
 from convolens.layers.tensors import mixes_precisions
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Chain:
         self._count, self._read = len(layers), list(layers[:read])
         self._states = [state_of(layer) for layer in self._read]
         self._has_backward = all(op.has_backward for op in self._ops or ())
+        self._repeated = Repeated(self._ops or [])
 
     def is_still(self, layers: list[nn.Module]) -> bool:
         """Whether parsing would read the same in these layers."""
@@ -86,7 +88,8 @@ class Chain:
         """
         assert self._ops
         if not torch.is_grad_enabled():
-            return _without_gradients(self._ops, x)
+            repeated = self._repeated(x)
+            return _without_gradients(self._ops, x) if repeated is None else repeated
         value, pieces = x, _pieces(self._ops) if core.is_channels_last(x) else [self._ops]
         for ops in pieces:
             parameters = [parameter for op in ops for parameter in op.parameters]

@@ -16,14 +16,14 @@ from torch.utils._pytree import tree_map
 
 from convolens.layers import core
 from convolens.layers.fusion.kept import Convolution
-from convolens.layers.fusion.program import Row
+from convolens.layers.fusion.row import Row
 from convolens.layers.pool import MaxPool2d
 
 
 class Fused(nn.Module):
     """A traced network, run as fx writes it in Python: each value is released after the last node that reads it.
 
-    What it begins with is repeated by the core (`program`), where it takes one map.
+    What it begins with is repeated by the core (`row`), where it takes one map.
     """
 
     def __init__(self, layers: fx.GraphModule) -> None:
