@@ -15,6 +15,7 @@ BENCHMARKS: tuple[str, ...] = (
     "explain",
     "int8",
     "layers",
+    "limits",
     "planner_accuracy",
     "sizes",
     "sounds",

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import convolens as cl
-from benchmarks.harness import machine, replace_section
+from benchmarks.harness import machine, replace_section, title_here
 from benchmarks.layers import LastMap, a_trunk, in_a_row, network, of_torch, step
 from benchmarks.network_peers import without_gradients
 
@@ -37,8 +37,9 @@ def run() -> None:
         "threads sleep soon."
     )
     table = "\n".join(lines)
-    head = "## On a busy machine\n\n"
-    replace_section("On a busy machine", f"{head}{note}\n\n{machine()}\n\n`python -m benchmarks busy`\n\n{table}\n")
+    title = title_here("On a busy machine")
+    head = f"## {title}\n\n"
+    replace_section(title, f"{head}{note}\n\n{machine()}\n\n`python -m benchmarks busy`\n\n{table}\n")
 
 
 def cases() -> list[tuple[str, Callable[[], Any]]]:

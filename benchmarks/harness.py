@@ -144,7 +144,7 @@ class Report:
 
     def markdown(self) -> str:
         """The section: the machine, the command, the table."""
-        lines = [f"## {self.title}", ""]
+        lines = [f"## {title_here(self.title)}", ""]
         if self.note:
             lines += [self.note, ""]
         lines += [machine(), "", f"`python -m benchmarks {self.name}`", ""]
@@ -154,7 +154,13 @@ class Report:
 
     def write(self, path: Path = README) -> None:
         """Replaces this benchmark's section of the page, or adds it."""
-        replace_section(self.title, self.markdown(), path)
+        replace_section(title_here(self.title), self.markdown(), path)
+
+
+def title_here(title: str) -> str:
+    """The title of a section; a set of instructions that `CONVOLENS_ISA` asks for in place of the best has its own."""
+    asked = os.environ.get("CONVOLENS_ISA")
+    return title if asked in (None, _core.instruction_sets().split(",")[-1]) else f"{title}: {asked} alone"
 
 
 def replace_section(title: str, markdown: str, path: Path = README) -> None:

@@ -50,7 +50,7 @@ def run() -> None:
 def training() -> None:
     """Forward, backward and one SGD step, 224², batch 8; ours with its weights as they are, as `cl.train` has them."""
     report = Report("layers", "Networks, training step")
-    for name in ("vgg16", "resnet18"):
+    for name in ("vgg16", "resnet18", "resnet50"):
         trunk, x = a_trunk(name).train(), torch.randn(8, 3, 224, 224)
         ours, row = LastMap(trunk), in_a_row(trunk)
         theirs, last = of_torch(row), of_torch(row).to(memory_format=torch.channels_last)
