@@ -241,12 +241,18 @@ template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, con
     });
 }
 
-// Many channels: all threads fill one large v, then share the panels, so that each u is read once a block. Without u a
-// task makes one panel of it, for all tiles of the block.
-template <int M> void by_panels(const WinogradJob &job, const Tiling &tiles, const float *zeros, float *v) {
+// Tiles of which all threads have v at once, where there are many channels.
+template <int M> int64_t fitting_tiles(int64_t channels) {
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
-    const int64_t deep = round_up(job.x.c, depth_block), u_panel = places * job.x.c * panel;
-    const int64_t fitting = max(shared_floats / (places * deep), chunk_tiles);
+    return max(shared_floats / (places * round_up(channels, depth_block)), chunk_tiles);
+}
+
+// Many channels: all threads fill one large v, then share the panels, so that each u is read once a block. Without u a
+// task makes one panel of it, for all tiles of the only block.
+template <int M>
+void by_panels(const WinogradJob &job, const Tiling &tiles, const float *zeros, const float *all_u, float *v) {
+    constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
+    const int64_t u_panel = places * job.x.c * panel, fitting = fitting_tiles<M>(job.x.c);
     const int64_t blocks = (tiles.count + fitting - 1) / fitting, panels = (job.y.c + panel - 1) / panel;
     for (int64_t block = 0; block < blocks; ++block) {
         const int64_t first = tiles.count * block / blocks, slots = tiles.count * (block + 1) / blocks - first;
@@ -259,11 +265,11 @@ template <int M> void by_panels(const WinogradJob &job, const Tiling &tiles, con
             const int64_t from = slots * chunk / chunks, to = slots * (chunk + 1) / chunks;
             some_panels<M>(job, tiles, first, v, slots, from, to - from, q * panel, min(many, panels - q), u, m);
         };
-        if (job.transformed)
+        if (all_u)
             parallel(chunks * ((panels + task_panels - 1) / task_panels), [&](int64_t task, int) {
                 const int64_t q = task / chunks * task_panels;
                 float *m = scratch(Scratch::own, places * chunk_tiles * task_panels * panel);
-                chunk_of(task % chunks, q, task_panels, job.transformed + q * u_panel, m);
+                chunk_of(task % chunks, q, task_panels, all_u + q * u_panel, m);
             });
         else
             parallel(panels, [&](int64_t q, int) {
@@ -281,15 +287,20 @@ template <int M> void run(const WinogradJob &job) {
     const Tiling tiles = tiling<M>(job);
     const int64_t deep = round_up(job.x.c, depth_block);
     const bool few = job.x.c <= own_channels;
-    const int64_t v = few ? 0 : places * deep * min(max(shared_floats / (places * deep), chunk_tiles), tiles.count);
-    const int64_t u = few && !job.transformed ? round_up(job.y.c, panel) * job.x.c * places : 0;
-    float *zeros = scratch(Scratch::shared, deep + v + u), *free = zeros + deep;
+    const int64_t fitting = fitting_tiles<M>(job.x.c);
+    const int64_t v = few ? 0 : places * deep * min(fitting, tiles.count);
+    // Without u, all of it is made once where several blocks of tiles read it.
+    const bool makes_u = !job.transformed && (few || tiles.count > fitting);
+    const int64_t u_size = makes_u ? round_up(job.y.c, panel) * job.x.c * places : 0;
+    float *zeros = scratch(Scratch::shared, deep + u_size + v), *u = zeros + deep;
     clear(zeros, deep);
-    if (!few)
-        return by_panels<M>(job, tiles, zeros, free);
-    if (!job.transformed)
-        transform_weights<M>(job.weights, free);
-    by_blocks<M>(job, tiles, zeros, job.transformed ? job.transformed : free);
+    if (makes_u)
+        transform_weights<M>(job.weights, u);
+    const float *const all_u = makes_u ? u : job.transformed;
+    if (few)
+        by_blocks<M>(job, tiles, zeros, all_u);
+    else
+        by_panels<M>(job, tiles, zeros, all_u, u + u_size);
 }
 
 } // namespace
