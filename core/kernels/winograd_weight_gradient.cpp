@@ -21,7 +21,7 @@ namespace {
 
 using F4 = Winograd<4>;
 constexpr int side = F4::side, places = side * side, tile = 4;
-constexpr int64_t block_floats = 4 * 1024 * 1024; // v and h of a block: 16 MiB
+constexpr int64_t block_floats = 2 * 1024 * 1024; // v and h of a block: 8 MiB, some way below a third-level cache
 constexpr int64_t all_floats = 16 * 1024 * 1024;  // v and h of all tiles, so that s need not be kept: 64 MiB
 constexpr int64_t min_parts = 16;                 // 64 × 64 parts of s for the threads to share
 constexpr int64_t tiles_per_transform = 8;
