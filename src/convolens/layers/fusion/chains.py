@@ -8,7 +8,6 @@ run of the layers, and one backward; memory: with fixed weights a quarter of the
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from itertools import islice
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +18,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from convolens.layers import core
 from convolens.layers.fusion.parse import Differentiable, Op, parse, state_of
 from convolens.layers.fusion.repeated import Repeated
+from convolens.layers.fusion.shares import shares
 from convolens.layers.tensors import mixes_precisions
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class _ChainFunction(Function):
         x, *parameters = inputs = tensors[: len(needs)]
         if torch.is_grad_enabled():  # a gradient of this gradient may be asked for
             return None, None, *_differentiable_gradients(g, ctx.ops, inputs, needs)
-        saved = _split(tensors[len(needs) :], ctx.counts)
+        saved = shares(tensors[len(needs) :], ctx.counts)
         if ctx.is_last:  # it is written to, and the next piece's is nobody else's
             g = core.pooled_memory(tuple(g.shape)).copy_(g)
         for_x, for_parameters = _backward(g, ctx.ops, list(zip(ctx.settled, saved, strict=True)), parameters, needs)
@@ -182,9 +182,4 @@ def _differentiable_gradients(
 
 def _by_op(ops: Sequence[Differentiable], of_parameters: Sequence[T]) -> list[tuple[T, ...]]:
     """What belongs to all ops' parameters, one after another, as each op's own."""
-    return _split(of_parameters, [len(op.parameters) for op in ops])
-
-
-def _split(values: Sequence[T], counts: Sequence[int]) -> list[tuple[T, ...]]:
-    left = iter(values)
-    return [tuple(islice(left, count)) for count in counts]
+    return shares(of_parameters, [len(op.parameters) for op in ops])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
 from convolens.layers.fusion.convolution import FusedConvolution
 from convolens.layers.fusion.learning import LearningConvolution
+from convolens.layers.fusion.shares import shares
 
 
 class FusedResidual:
@@ -98,9 +98,9 @@ class LearningResidual:
     ) -> tuple[Tensor, list[Tensor | None]]:
         """The gradients in x and in the parameters, each where it is needed; g is written over."""
         recipes, counts = zip(*settled, strict=True)
-        convolutions, kept = self.convolutions, _split(saved, counts)
+        convolutions, kept = self.convolutions, shares(saved, counts)
         sizes = [len(one.parameters) for one in convolutions]
-        values, wanted = _split(parameters, sizes), _split(needs[1:], sizes)
+        values, wanted = shares(parameters, sizes), shares(needs[1:], sizes)
         found: list[list[Tensor | None]] = [[] for _ in convolutions]
         last = len(self.main) - 1
         g, passed, of_norm = convolutions[last].through_norm(
@@ -121,15 +121,10 @@ class LearningResidual:
 
     def by_operators(self, x: Tensor, *parameters: Tensor) -> Tensor:
         """The same with such parameters by differentiable operators."""
-        values = _split(parameters, [len(one.parameters) for one in self.convolutions])
+        values = shares(parameters, [len(one.parameters) for one in self.convolutions])
         residual = x if self.shortcut is None else self.shortcut.by_operators(x, *values[-1])
         *others, last = self.main
         value = x
         for convolution, own in zip(others, values, strict=False):
             value = convolution.by_operators(value, *own)
         return last.by_operators(value, *values[len(others)], residual=residual)
-
-
-def _split(values: Sequence[Any], counts: Sequence[int]) -> list[tuple[Any, ...]]:
-    left = iter(values)
-    return [tuple(islice(left, count)) for count in counts]
