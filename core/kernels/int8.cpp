@@ -1,5 +1,6 @@
-// Any convolution of one group in 8-bit integers, as a matrix product of levels, each output's inputs gathered into a
-// row (im2col.cpp):
+// Any convolution of one group in 8-bit integers, as a matrix product of levels. A kernel of several cells reads its
+// inputs where they lie, in a map with the zeros around it, as the rows of neighbouring outputs are a constant apart;
+// for one cell, or channels that do not fill whole groups, each output's inputs are gathered into a row (im2col.cpp):
 //
 //   level(x) = round(x / step), of 256 neighbouring ones      level(w) = round(w / step of its filter), -127 to 127
 //   y = step · step of its filter · Σ level(x) · level(w)
@@ -184,6 +185,42 @@ inline __attribute__((always_inline)) void multiply(const Level *__restrict a, c
     }
 }
 
+// The same of rows that lie `step` apart. From three bases each row is none, one or two steps away: every address is
+// then part of the instruction that reads it, with fewer registers than rows.
+template <int R>
+inline __attribute__((always_inline)) void multiply_apart(const Level *__restrict a, int64_t step,
+                                                          const WeightLevel *__restrict b, int64_t groups,
+                                                          IntSums<R> &sums) {
+    const Level *base[(R + 2) / 3];
+    for (int j = 0; j < (R + 2) / 3; ++j)
+        base[j] = a + 3 * j * step;
+    for (int64_t k = 0; k < groups; ++k) {
+        Ints row[panel_vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < panel_vectors; ++v) {
+            const WeightLevel *const from = b + (k * panel + v * lanes<float>)*group;
+            will_read(from, lanes<float> * group);
+            __builtin_memcpy(&row[v], from, sizeof row[v]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const Level *const from = base[i / 3] + i % 3 * step;
+            int32_t value;
+            will_read(from, group);
+            __builtin_memcpy(&value, from, sizeof value);
+            const Ints wide = broadcast(value);
+#pragma GCC unroll 4
+            for (int v = 0; v < panel_vectors; ++v)
+                sums.at[i][v] = multiply_add(sums.at[i][v], wide, row[v]);
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < (R + 2) / 3; ++j) {
+            base[j] += group;
+            asm("" : "+r"(base[j])); // a pointer of its own, not one computed from the others
+        }
+    }
+}
+
 // A panel's filters: where their levels lie, and what makes numbers of sums.
 struct Panel {
     const WeightLevel *levels;
@@ -269,6 +306,112 @@ void by_gathering(const Int8Job &job, Input &input) {
     });
 }
 
+// x as levels, with the zeros around it that the kernel sees.
+struct PaddedMap {
+    const Level *at;
+    int64_t step_n, step_h, step_w;
+};
+
+// Rows and columns of it: as far as the last window reaches.
+int64_t padded_height(const ConvJob &conv) {
+    return (conv.y.h - 1) * conv.stride_h + (conv.weights.rows - 1) * conv.dilation_h + 1;
+}
+int64_t padded_width(const ConvJob &conv) {
+    return (conv.y.w - 1) * conv.stride_w + (conv.weights.columns - 1) * conv.dilation_w + 1;
+}
+
+bool sees_no_border(const ConvJob &conv) {
+    return conv.pad_top == 0 && conv.pad_left == 0 && padded_height(conv) <= conv.x.h && padded_width(conv) <= conv.x.w;
+}
+
+PaddedMap to_padded(Input &input, bool of_levels, Level *map) {
+    const auto &conv = input.conv;
+    const auto &x = conv.x;
+    const int64_t height = padded_height(conv), width = padded_width(conv);
+    const int64_t line = width * x.c, left = min(conv.pad_left, width);
+    const int64_t inside = max(min(x.w, width - conv.pad_left), 0);
+    const auto zero = Level(-input.rounding.below);
+    const auto set = [zero](Level *to, int64_t count) {
+        will_write(to, count);
+        for (int64_t i = 0; i < count; ++i)
+            to[i] = zero;
+    };
+    parallel(x.n * height, [&](int64_t task, int) {
+        const int64_t row = task % height - conv.pad_top;
+        Level *const to = map + task * line;
+        if (row < 0 || row >= x.h)
+            return set(to, line);
+        const float *const from = x.data + task / height * x.step_n + row * x.step_h;
+        set(to, left * x.c);
+        set(to + (left + inside) * x.c, line - (left + inside) * x.c);
+        if (of_levels) {
+            const Level *const levels = input.map + (from - x.data);
+            will_read(levels, inside * x.c), will_write(to + left * x.c, inside * x.c);
+            __builtin_memcpy(to + left * x.c, levels, size_t(inside * x.c) * sizeof(Level));
+        } else if (!to_levels(input.rounding, from, inside * x.c, to + left * x.c)) {
+            input.see_nan();
+        }
+    });
+    return {map, height * line, line, x.c};
+}
+
+// Some outputs of one line of y, for a panel of filters: their inputs are read where they lie.
+void multiply_line(const Int8Job &job, const Panel &panel_of, const PaddedMap &map, int64_t line, Ahead &ahead) {
+    const auto &conv = job.conv;
+    const auto &y = conv.y;
+    const auto &w = conv.weights;
+    const int64_t n = line / y.h, row = line % y.h, step = conv.stride_w * map.step_w;
+    const Level *const from = map.at + n * map.step_n + row * conv.stride_h * map.step_h;
+    row_blocks(y.w, [&](int64_t first, int64_t count) {
+        with_rows(count, [&](auto constant) {
+            constexpr int R = decltype(constant)::value;
+            IntSums<R> sums{};
+            const WeightLevel *b = panel_of.levels;
+            for (int64_t r = 0; r < w.rows; ++r)
+                for (int64_t s = 0; s < w.columns; ++s) {
+                    multiply_apart<R>(from + r * conv.dilation_h * map.step_h + s * conv.dilation_w * map.step_w +
+                                          first * step,
+                                      step, b, w.channels / group, sums);
+                    b += w.channels * panel;
+                    ahead.step();
+                }
+            Sums<R> found;
+            int64_t to[R];
+            for (int i = 0; i < R; ++i)
+                to[i] = n * y.step_n + row * y.step_h + (first + i) * y.step_w;
+            each_sum(found, [&](int i, int v, Floats &sum) {
+                sum = __builtin_convertvector(sums.at[i][v] + panel_of.below[v], Floats);
+            });
+            panel_of.epilogue.store_all(found, to);
+        });
+    });
+}
+
+// Whole groups of channels: nothing is gathered. A task is some lines of outputs for all filters, or where those are
+// few, for some.
+void by_lines(const Int8Job &job, const PaddedMap &map) {
+    const auto &y = job.conv.y;
+    const auto &w = job.conv.weights;
+    const int64_t all = y.n * y.h, panels = ceil_div(y.c, panel), deep = deep_of(w);
+    const bool shares = all * y.w <= few_outputs;
+    const int64_t fitting = max(max_outputs / y.w, 1);
+    const int64_t cuts =
+        shares ? max(min(ceil_div(enough_tasks, panels), all), 1) : max(ceil_div(all, fitting), min(enough_tasks, all));
+    const int64_t each = shares ? 1 : panels; // panels of a task
+    parallel(cuts * panels / each, [&](int64_t task, int) {
+        const int64_t cut = task % cuts, first = all * cut / cuts, last = all * (cut + 1) / cuts;
+        for (int64_t q = task / cuts * each; q < (task / cuts + 1) * each; ++q) {
+            const Panel filters(job, q);
+            const int64_t blocks = (last - first) * ceil_div(y.w, max_rows) * w.rows * w.columns;
+            const auto *const next = reinterpret_cast<const float *>(filters.levels + deep * panel);
+            const int64_t bytes = q + 1 < panels ? deep * panel * int64_t(sizeof(WeightLevel)) : 0;
+            Ahead ahead(next, bytes / int64_t(sizeof(float)), blocks);
+            for (int64_t line = first; line < last; ++line)
+                multiply_line(job, filters, map, line, ahead);
+        }
+    });
+}
+
 // The whole of x as levels.
 void to_map(const Int8Job &job, Input &input, Level *map) {
     constexpr int64_t at_once = 16 * 1024;
@@ -294,6 +437,13 @@ void mark(const ConvJob &conv) {
         for (int64_t filter = 0; !all && filter < y.c; ++filter)
             checked(y.data + at + filter) = __builtin_nanf("");
     });
+}
+
+void tell_of_nan(const Input &input) {
+    if (input.saw_nan && input.conv.epilogue.stored)
+        tell(input.conv.epilogue.stored->saw_nan);
+    else if (input.saw_nan)
+        mark(input.conv);
 }
 
 int64_t weights_size(const Weights &w) {
@@ -331,6 +481,20 @@ void pack_weights(const Weights &w, float *packed) {
 void convolve(const Int8Job &job) {
     const auto &conv = job.conv;
     const int64_t outputs = conv.y.n * conv.y.h * conv.y.w, deep = deep_of(conv.weights);
+    const bool whole_groups = conv.weights.channels % group == 0;
+    const bool apart = whole_groups && (conv.weights.rows * conv.weights.columns > 1 || job.of_levels);
+    if (apart) {
+        Input input{conv, Rounding(job.levels, from_lowest),
+                    job.of_levels ? reinterpret_cast<const Level *>(conv.x.data) : nullptr};
+        if (job.of_levels && sees_no_border(conv)) {
+            by_lines(job, {input.map, conv.x.h * conv.x.w * conv.x.c, conv.x.w * conv.x.c, conv.x.c});
+        } else {
+            const int64_t all = conv.x.n * padded_height(conv) * padded_width(conv) * conv.x.c;
+            auto *const memory = working_memory<Level>(Scratch::shared, all);
+            by_lines(job, to_padded(input, job.of_levels, memory));
+        }
+        return tell_of_nan(input);
+    }
     const int64_t shared = Rows::levels(outputs, deep);
     const bool few = outputs <= few_outputs && shared * int64_t(sizeof(Level)) <= shared_bytes;
     const bool as_it_is = job.of_levels || conv.weights.rows * conv.weights.columns == 1;
@@ -344,10 +508,7 @@ void convolve(const Int8Job &job) {
         by_sharing(job, input, memory + mapped);
     else
         by_gathering(job, input);
-    if (input.saw_nan && conv.epilogue.stored)
-        tell(conv.epilogue.stored->saw_nan);
-    else if (input.saw_nan)
-        mark(conv);
+    tell_of_nan(input);
 }
 
 void largest(Level *__restrict best, const Level *__restrict here, int64_t count) {

@@ -15,17 +15,27 @@ namespace convolens::CONVOLENS_ISA {
                          job.y.c - filter - f);
 }
 
-template <class Level>
+// What bytes are stored to might be anything, to the compiler: so all that is read of the job is read before.
+template <class Level, bool whole>
 inline void store_as_levels(const ConvJob &job, const float *sums, const int64_t *at, int64_t count, int64_t filter) {
     const Rounding rounding(job.epilogue.stored->levels, sizeof(Level) == 1);
-    auto *const y = reinterpret_cast<Level *>(job.y.data);
-    const int64_t filters = min(panel, job.y.c - filter);
+    auto *const y = reinterpret_cast<Level *>(job.y.data) + filter;
+    const float *const residual = job.epilogue.residual ? job.epilogue.residual + filter : nullptr;
+    const bool relu = job.epilogue.relu;
+    const int64_t filters = whole ? panel : job.y.c - filter;
     Ints not_a_number{};
     for (int64_t i = 0; i < count; ++i)
         for (int64_t f = 0; f < filters; f += lanes<float>) {
-            const Floats number = finished(job.epilogue, load(sums + i * panel + f), at[i] + filter + f, filters - f);
+            Floats number = load(sums + i * panel + f);
+            if (residual)
+                number += whole ? load(residual + at[i] + f) : load_some(residual + at[i] + f, filters - f);
+            if (relu)
+                number = number < Floats{} ? Floats{} : number;
             not_a_number |= number != number;
-            store_some_levels(rounding(number), y + at[i] + filter + f, filters - f);
+            if (whole)
+                store_levels(rounding(number), y + at[i] + f);
+            else
+                store_some_levels(rounding(number), y + at[i] + f, filters - f);
         }
     if (any_lane(not_a_number))
         tell(job.epilogue.stored->saw_nan);
@@ -34,10 +44,15 @@ inline void store_as_levels(const ConvJob &job, const float *sums, const int64_t
 // Sums of `count` outputs, stored as levels.
 [[gnu::noinline]] inline void store_panel_as_levels(const ConvJob &job, const float *sums, const int64_t *at,
                                                     int64_t count, int64_t filter) {
-    if (job.epilogue.stored->bytes == 1)
-        store_as_levels<uint8_t>(job, sums, at, count, filter);
+    const bool bytes = job.epilogue.stored->bytes == 1, whole = filter + panel <= job.y.c;
+    if (bytes && whole)
+        store_as_levels<uint8_t, true>(job, sums, at, count, filter);
+    else if (bytes)
+        store_as_levels<uint8_t, false>(job, sums, at, count, filter);
+    else if (whole)
+        store_as_levels<int16_t, true>(job, sums, at, count, filter);
     else
-        store_as_levels<int16_t>(job, sums, at, count, filter);
+        store_as_levels<int16_t, false>(job, sums, at, count, filter);
 }
 
 // What is done to a panel's sums while they are in registers: by one branch for all of them, not one each, as all of

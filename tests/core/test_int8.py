@@ -63,6 +63,30 @@ def test_it_is_the_convolution_of_what_was_rounded_with_all_that_follows_it(inst
 
 
 @each_set
+@pytest.mark.parametrize("channels", [16, 18])  # whole groups of 4, which are read where they lie, and others
+@pytest.mark.parametrize(
+    ("kernel", "window"),
+    [
+        ((3, 3), ((1, 1), (1, 1), (1, 1))),
+        ((3, 3), ((2, 2), (1, 1), (1, 1))),
+        ((3, 2), ((2, 1), (0, 1), (2, 3))),
+        ((5, 5), ((1, 3), (4, 4), (1, 1))),  # whole lines see the border alone
+        ((2, 2), ((3, 3), (0, 0), (1, 1))),  # what no window sees
+    ],
+)
+@pytest.mark.parametrize("count", [1, 20])  # few outputs, and many
+def test_kernels_strides_and_borders_of_every_kind(instruction_set, channels, kernel, window, count):
+    x, weight = numbers(count, 11, 13, channels), numbers(70, channels, *kernel, seed=1)
+    size = tuple(
+        (n + 2 * b - d * (k - 1) - 1) // s + 1 for n, k, s, b, d in zip(x.shape[1:3], kernel, *window, strict=True)
+    )
+    with using(instruction_set):
+        found = in_int8(x, weight, window, size)
+    wanted = convolution(rounded(x, SIGNED), rounded_weights(weight), window, size)
+    assert error(found, wanted, weight[0].size) <= of_a_sum(16)
+
+
+@each_set
 def test_every_set_of_instructions_gives_the_same_bits(instruction_set):
     x, weight = numbers(2, 9, 12, 77), numbers(41, 77, 3, 3, seed=1)
     with using(HERE[0]):
