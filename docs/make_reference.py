@@ -16,6 +16,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from typer.main import get_command
 
 import convolens as cl
@@ -31,7 +32,8 @@ SECTIONS = {"Args": "", "Attributes": "", "Returns": "Returns", "Yields": "Yield
 AREAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sounds": (
         "Echo, reverb, and what takes echoes out again. Samples are `(frames,)` or `(frames, channels)`.",
-        ("echo", "echo_kernel", "reverb", "unecho", "spectrogram", "find_echoes", "effects.sounds.echo_search.Echoes"),
+        ("echo", "echo_kernel", "reverb", "unecho", "spectrogram",
+         "effects.sounds.spectrogram_look.Spectrogram", "find_echoes", "effects.sounds.echo_search.Echoes"),
     ),
     "pictures": (
         "Filters of pictures `(H, W)` or `(H, W, C)`; they keep the dtype, but for edges.",
@@ -234,6 +236,8 @@ def anchors(names: tuple[str, ...]) -> list[str]:
 
 def signature_of(name: str, what: Callable[..., Any]) -> str:
     """As code, with types and defaults; one parameter to a line where it is long."""
+    if inspect.isclass(what) and issubclass(what, np.ndarray):
+        return ""  # nobody makes one as NumPy would
     try:
         signature = inspect.signature(what)
     except ValueError:  # a class that takes what its base takes, in C
@@ -323,7 +327,7 @@ def commands_page() -> str:
     for path, command in leaves:
         lines.append(f"\n## {path}\n")
         said, _, examples = (command.help or "").replace("\b", "").partition("Example")
-        lines.append(said.strip() + "\n")
+        lines.append(coded(said.strip()) + "\n")
         if examples:
             code = inspect.cleandoc(examples.partition("\n")[2])
             lines.append(f"```sh\n{code}\n```\n")
@@ -358,7 +362,18 @@ def option_row(one: Any) -> str:
     else:
         default_words = f"`{default}`"
     again = " Repeatable." if option and one.multiple else ""
-    return f"| `{name}` | {default_words} | {(one.help or '').replace('|', chr(92) + '|')}{again} |"
+    words = "` `".join(name.split(" ")) if option and not one.is_flag else name  # so that no line breaks in an option
+    return f"| {in_cell(f'`{words}`')} | {default_words} | {in_cell(coded(one.help or ''))}{again} |"
+
+
+def coded(words: str) -> str:
+    """Help with its options and patterns as code, which a page shows, and a reader copies, letter by letter."""
+    return re.sub(r"(?<![\w`-])(--[a-z][\w-]*|(['\"])[^'\" ]*[*/:[][^'\" ]*\2)", r"`\1`", words)
+
+
+def in_cell(words: str) -> str:
+    """As a cell of a table can have it."""
+    return words.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -50,9 +50,17 @@ release = version
 root_doc = "README"
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
+smartquotes_action = "qe"  # no dashes: two of them begin an option, to be copied
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = html_copy_source = False
 html_title = "Convolens " + version
 exclude_patterns = ["_build"]
+"""
+# An option, a method or a column's name is read at once, and not broken after a hyphen where a phone is narrow.
+STYLE = """
+td:first-child code { white-space: nowrap; }
 """
 
 
@@ -78,6 +86,8 @@ def stage(folder: Path) -> None:
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
     assert version
     (folder / "conf.py").write_text(CONF.format(version=version[1]), "utf-8")
+    (folder / "_static").mkdir()
+    (folder / "_static" / "site.css").write_text(STYLE, "utf-8")
     for page in folder.rglob("*.md"):
         page.write_text(linked(page, folder), "utf-8")
     readme = folder / "README.md"

@@ -13,6 +13,7 @@ from convolens import progress
 from convolens.data.doctor import diagnose
 from convolens.explanation import Explanation
 from convolens.media.images import write_image
+from convolens.media.shown_arrays import shown_picture
 from convolens.results import Detections, Prediction
 
 EVIL = "<script>alert(1)</script>&"
@@ -59,6 +60,7 @@ SHOWN = {
         picture=PHOTO,
     ),
     "explanation": lambda tmp_path: Explanation(np.eye(20, 30, dtype=np.float32), 1.0, EVIL, "cam", {}, PHOTO),
+    "picture": lambda tmp_path: shown_picture(PHOTO, EVIL),
     "plan": lambda tmp_path: hostile_plan(),
     "trunk": lambda tmp_path: hostile_trunk(),
     "diagnosis": doctors_report,
@@ -70,7 +72,7 @@ def test_what_stands_in_names_is_text(kind, tmp_path):
     shown = Tags(SHOWN[kind](tmp_path)._repr_html_())
     assert "script" not in shown.names
     assert ("<b>one" if kind == "diagnosis" else EVIL) in shown.text
-    assert shown.names.count("img") == (kind in ("prediction", "detections", "explanation"))
+    assert shown.names.count("img") == (kind in ("prediction", "detections", "explanation", "picture"))
 
 
 def test_a_plan_shows_its_candidates_and_the_chosen_one_in_bold():

@@ -13,6 +13,7 @@ import pytest
 CELLS = {
     "setup": """
         from pathlib import Path
+        import numpy as np
         import convolens as cl
         from convolens.data.doctor import diagnose
         from convolens.tour.pictures import photo
@@ -34,8 +35,14 @@ CELLS = {
     "prediction": "run.load().predict('surfaces/brick/40-000.png')",
     "explanation": "cl.explain(run.load(), 'surfaces/brick/40-000.png')",
     "detections": "cl.load(digits / 'digits.safetensors').predict(digits / '0.png')",
+    "figures": "cl.evaluate(run.load(), 'surfaces')",
+    "spectrogram": """
+        sweep = np.sin(2 * np.pi * (200 + 300 * np.arange(32000) / 16000) * np.arange(32000) / 16000)
+        cl.spectrogram(sweep, 16000, n_fft=1024, mels=80)
+    """,
+    "restyled": "cl.stylize(photo('coffee.png'), photo('ihc.png'), size=64, steps=1, trunk='vgg11', weights=None)",
 }
-PICTURES = ("run", "prediction", "explanation", "detections")
+PICTURES = ("run", "prediction", "explanation", "detections", "figures", "spectrogram", "restyled")
 TABLES = ("plan", "trunk", "receptive fields", "diagnosis")
 
 

@@ -24,6 +24,7 @@ from convolens.data.conversion import convert as convert
 from convolens.effects.pictures.blur_search import find_blur as find_blur
 from convolens.effects.sounds.echo_search import find_echoes as find_echoes
 from convolens.effects.sounds.echo_taps import Weights
+from convolens.effects.sounds.spectrogram_look import Spectrogram
 from convolens.evaluation.evaluate import evaluate as evaluate
 from convolens.explanation import Explanation, HasTapScores, TapScores
 from convolens.explanation import explain as explain
@@ -44,6 +45,7 @@ from convolens.media.files import AnyPath, OpenFile
 from convolens.media.images import Source
 from convolens.media.images import write_image as write_image
 from convolens.media.pixels import Picture
+from convolens.media.shown_arrays import ShownPicture
 from convolens.models.classify import classifier as classifier
 from convolens.models.detect.build import detector as detector
 from convolens.models.localize import localizer as localizer
@@ -385,7 +387,7 @@ def spectrogram(
     high: Real | None = None,
     mel_scale: str = "slaney",
     mel_norm: str | None = "slaney",
-) -> NDArray[Any]: ...
+) -> Spectrogram: ...
 def unecho(
     samples: NDArray[_Floating],
     rate: Real,
@@ -405,7 +407,7 @@ def draw_boxes(
     labels: Sequence[str] | None = None,
     scores: Sequence[Real] | NDArray[np.number] | None = None,
     *,
-    kinds: Sequence[str] | None = None,
+    kinds: Sequence[str] | Sequence[int] | NDArray[np.integer] | None = None,
 ) -> NDArray[np.uint8]: ...
 @overload
 def blur(
@@ -718,7 +720,7 @@ def stylize(
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,
-) -> NDArray[_Number]: ...
+) -> ShownPicture[_Number]: ...
 @overload
 def stylize(
     content: str | PathLike[str] | bytes | OpenFile | Image.Image | None,
@@ -749,7 +751,7 @@ def stylize(
     device: str = "auto",
     resume: State | None = None,
     on_step: Callable[[Step], object] | None = None,
-) -> NDArray[np.uint8 | np.uint16]: ...
+) -> ShownPicture[np.uint8 | np.uint16]: ...
 @overload
 def gram(features: Tensor, mask: Tensor | None = None) -> Tensor: ...
 @overload

@@ -34,6 +34,15 @@ def test_a_command_says_what_it_made_and_what_is_next(photo, tmp_path, capsys):
     assert after.startswith("next: a larger --sigma blurs more")
 
 
+def test_a_folder_is_recommended_to_whoever_gave_one_picture(photo, tmp_path, capsys):
+    assert cli.run(["blur", photo, str(tmp_path / "b.png"), "--sigma", "1"]) == 0
+    assert "a folder in place of the picture" in capsys.readouterr().err
+    (tmp_path / "many").mkdir()
+    write_image(tmp_path / "many" / "a.png", np.zeros((4, 4, 3), np.uint8))
+    assert cli.run(["blur", str(tmp_path / "many"), str(tmp_path / "soft"), "--sigma", "1"]) == 0
+    assert capsys.readouterr().err.endswith("next: a larger --sigma blurs more\n")
+
+
 def test_quiet_says_errors_alone(photo, tmp_path, capsys):
     assert cli.run(["blur", photo, str(tmp_path / "b.png"), "--sigma", "1", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -59,6 +68,20 @@ def test_the_doctor_says_what_to_do_about_faults(tmp_path, capsys):
         write_image(tmp_path / "data" / name / "0.png", np.zeros((8, 8, 3), np.uint8))
     assert cli.run(["doctor", str(tmp_path / "data")]) == 1  # the same picture in two classes
     assert capsys.readouterr().err.splitlines()[-1].startswith("next: mend what was found")
+
+
+def test_the_doctor_recommends_the_training_that_the_data_is_for(tmp_path, capsys):
+    for at, name in enumerate(("a", "b")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        write_image(
+            tmp_path / "data" / name / "0.png", np.random.default_rng(at).integers(0, 255, (40, 40, 3), np.uint8)
+        )
+    assert cli.run(["doctor", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith("next: convolens train classify ")
+    lines = [f"{name}/0.png,{name},1,1,30,30" for name in "ab"]
+    (tmp_path / "data" / "boxes.csv").write_text("\n".join(["path,label,x1,y1,x2,y2", *lines]))
+    assert cli.run(["doctor", str(tmp_path / "data" / "boxes.csv")]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].startswith("next: convolens train detect ")
 
 
 def test_what_is_next_after_sounds_is_of_sounds(photo, tmp_path):

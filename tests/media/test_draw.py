@@ -7,6 +7,7 @@ import pytest
 from convolens.errors import ArgumentError, ShapeError
 from convolens.media import draw
 from convolens.media.outline import outline
+from convolens.results import Detections
 
 GRAY = np.full((60, 80, 3), 128, np.uint8)
 
@@ -54,6 +55,21 @@ def test_equal_labels_have_equal_colors():
     ends = [out[239, 6 * x] for x in (10, 50)], out[359, 6 * 70]
     assert (ends[0][0] == ends[0][1]).all()
     assert not (ends[0][0] == ends[1]).all()
+
+
+def test_a_class_has_its_color_in_every_picture():
+    box, black = np.array([[2, 2, 9, 9]]), np.zeros((500, 500, 3), np.uint8)
+    for number in (0, 3, len(draw.COLORS) + 3):
+        out = draw.draw_boxes(black, box, kinds=[number])
+        assert tuple(out[2, 5]) == draw.COLORS[number % len(draw.COLORS)]
+    both = draw.draw_boxes(black, np.array([[2, 2, 9, 9], [22, 2, 29, 9]]), kinds=np.array([5, 3]))
+    assert [tuple(both[2, x]) for x in (5, 25)] == [draw.COLORS[5], draw.COLORS[3]]
+
+
+def test_what_a_detector_found_has_the_colors_of_its_classes():
+    box, number = np.float32([[2, 2, 90, 90]]), np.array([2])
+    found = Detections(box, ("cat",), np.float32([0.9]), number, number, picture=np.zeros((500, 500, 3), np.uint8))
+    assert tuple(found.drawn()[89, 60]) == draw.COLORS[2]
 
 
 def test_labels_stand_whole_and_on_no_other_label_however_small_the_picture():

@@ -12,6 +12,7 @@ from convolens.convolution.named import NamedKernel
 from convolens.data.conversion import Converted
 from convolens.effects.pictures.blur_search import Blur
 from convolens.effects.sounds.echo_search import Echoes
+from convolens.effects.sounds.spectrogram_look import Spectrogram
 from convolens.evaluation.result import Evaluation
 from convolens.explanation import Explanation
 from convolens.explanation.wrap import Wrapped
@@ -24,6 +25,7 @@ from convolens.inference.near_copies import NearCopies
 from convolens.inference.pooled_features import Features
 from convolens.inference.predict import BulkResult
 from convolens.inference.similar import Similar
+from convolens.media.shown_arrays import ShownPicture
 from convolens.models import Classifier, Detector, Inspector, Localizer, Model
 from convolens.models.classify import Prediction
 from convolens.models.detect import Detections
@@ -65,6 +67,8 @@ assert_type(cl.read_audio("a.wav"), tuple[NDArray[np.float32], int])
 assert_type(cl.write_audio("a.wav", singles, 48000), None)
 assert_type(cl.echo(singles, 48000, [0.3], [0.5]), NDArray[np.float32])
 assert_type(cl.echo(tensor, 48000, 0.3, 0.5, feedback=0.2), Tensor)
+assert_type(cl.spectrogram(singles, 48000), Spectrogram)
+assert_type(cl.spectrogram(tensor, 48000), Tensor)
 assert_type(cl.reverb(doubles, singles), NDArray[np.float64])
 assert_type(cl.reverb(tensor, tensor, wet=0.5), Tensor)
 assert_type(cl.unecho(singles, 48000), NDArray[np.float32])
@@ -159,9 +163,9 @@ assert_type(cl.explain(detector, "a.jpg"), list[Explanation])
 assert_type(cl.explain_top(classifier, "a.jpg", 3), list[Explanation])
 assert_type(cl.explain_top(classifier, ["a.jpg"], 3), list[list[Explanation]])
 assert_type(cl.wrap_module(network, "0"), Wrapped)
-assert_type(cl.stylize(bytes_, "painting.jpg"), NDArray[np.uint8])
+assert_type(cl.stylize(bytes_, "painting.jpg"), ShownPicture[np.uint8])
 assert_type(cl.stylize(tensor, tensor, strength=0.7), Tensor)
-assert_type(cl.stylize("photo.jpg", ["a.jpg", "b.jpg"]), NDArray[np.uint8 | np.uint16])
+assert_type(cl.stylize("photo.jpg", ["a.jpg", "b.jpg"]), ShownPicture[np.uint8 | np.uint16])
 assert_type(cl.gram(singles), NDArray[np.float32])
 assert_type(cl.gram(tensor), Tensor)
 assert_type(cl.export(classifier, "a.onnx"), Export)

@@ -96,7 +96,7 @@ def doctor(
     ] = None,
     seed: Annotated[int, typer.Option(help="With --labels: of the folds.")] = 0,
     device: Annotated[str, typer.Option(help="With --labels or --near-copies: auto, cpu, cuda.")] = "auto",
-) -> None:
+) -> dict[str, Any]:
     """Look through pictures and annotations before a network learns from them.
 
     Opens every file, and reports files that cannot be read, copies, the same picture in two splits, rare classes, boxes
@@ -125,7 +125,7 @@ def doctor(
         if near_copies:
             raise ArgumentError("near_copies: need it without --labels, got both; look for one after the other")
         _labels(data, given_options, html=html, table=table, out=out, accept=accept, as_json=as_json)
-        return
+        return {}
     _need_use(given_options | {"out": out, "accept": accept}, near_copies=near_copies)
 
     from convolens.data.doctor import COLUMNS, as_page, as_text, diagnose
@@ -152,6 +152,7 @@ def doctor(
     if found.faults:
         tell("next: mend what was found, and look again; what cannot be read is left out of a training")
         raise typer.Exit(FAULTS)
+    return {"kind": found.facts["kind"]}
 
 
 _OF_FEATURES = ("trunk", "weights", "taps", "device")  # options that --near-copies takes too

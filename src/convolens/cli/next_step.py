@@ -76,7 +76,19 @@ def _similar(given: Given) -> str:
 def _doctor(given: Given) -> str:
     if given["labels"]:
         return "no label needs a decision; --at-least 0.2 names labels that are less likely wrong"
-    return f"convolens train classify (localize, detect) {given['data']} teaches a network that"
+    if given["kind"] == "boxes":
+        return f"convolens train detect {given['data']} teaches a network to find such objects; localize, one a picture"
+    return f"convolens train classify {given['data']} teaches a network to tell these classes apart"
+
+
+def _filter(words: str) -> Callable[[Given], str]:
+    """Of a filter of pictures; that it takes a folder is said to whoever gave a single one."""
+
+    def worded(given: Given) -> str:
+        is_one = Path(given["source"]).is_file()
+        return words + "; a folder in place of the picture does all in it" * is_one
+
+    return worded
 
 
 def _to(words: str) -> Callable[[Given], str]:
@@ -88,10 +100,10 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "reverb": _to("--wet is how loud the room is; --plot shows what changed"),
     "unecho": _to("--plot shows what changed"),
     "filter": _to("--width is how sharply it cuts; --plot shows what changed"),
-    "blur": _to("a larger --sigma blurs more; a folder in place of the picture does all in it"),
-    "resize": _to("--interpolation area or lanczos; a folder in place of the picture does all in it"),
-    "unblur": _to("--kernel disk:4 where you know the blur; a folder in place of the picture does all in it"),
-    "sharpen": _to("a larger --amount sharpens more; a folder in place of the picture does all in it"),
+    "blur": _filter("a larger --sigma blurs more"),
+    "resize": _filter("--interpolation area or lanczos"),
+    "unblur": _filter("--kernel disk:4 where you know the blur"),
+    "sharpen": _filter("a larger --amount sharpens more"),
     "edges": _to("--gain is how bright they are; --method canny draws lines, --learned outlines"),
     "convolve": _to("--explain says which algorithm was the fastest, and what others would have cost"),
     "train classify": _train,

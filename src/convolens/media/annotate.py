@@ -33,7 +33,7 @@ def annotated(pixels: NDArray[Any], prediction: Any) -> NDArray[np.uint8]:
         return _inspected(shown, prediction)
     boxes, labels, scores = _objects(prediction)
     if len(boxes):
-        return draw_boxes(shown, boxes * scale, labels, scores)
+        return draw_boxes(shown, boxes * scale, labels, scores, kinds=getattr(prediction, "classes", None))
     shown = legible(shown)[0]
     return sheet([shown], [in_words(prediction)], columns=1, height=shown.shape[0], gap=0)
 

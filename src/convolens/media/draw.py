@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Num, Shaped, UInt8
+from jaxtyping import Float, Int, Num, Shaped, UInt8
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -110,7 +110,7 @@ def draw_boxes(
     labels: Sequence[str] | None = None,
     scores: Sequence[Real] | Num[np.ndarray, " boxes"] | None = None,
     *,
-    kinds: Sequence[str] | None = None,
+    kinds: Sequence[str] | Sequence[int] | Int[np.ndarray, " boxes"] | None = None,
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """A picture with boxes drawn on it, each with its label on a plate of the box's colour.
 
@@ -122,7 +122,8 @@ def draw_boxes(
         boxes_xyxy: in pixels of the picture.
         labels: one for each box.
         scores: one for each box, from 0 to 1; written behind the label in percent.
-        kinds: one for each box; equal ones get equal colours. None takes the labels.
+        kinds: one for each box; equal ones get equal colours. Numbers, as of classes, get the same colour in every
+            picture; names, by the order in which they come. None takes the labels.
 
     Raises:
         ArgumentError: not one label, score or kind for each box, or numbers that are not finite.
@@ -148,9 +149,7 @@ def draw_boxes(
     pen = ImageDraw.Draw(canvas)
     line = max(2, round(min(canvas.size) / 250))
     given_kinds = labels if kinds is None else kinds
-    alike = [""] * len(texts) if given_kinds is None else [str(kind) for kind in given_kinds]
-    numbers = {kind: i for i, kind in enumerate(dict.fromkeys(alike))}
-    colors = [COLORS[numbers[kind] % len(COLORS)] for kind in alike]
+    colors = _colors([""] * len(texts) if given_kinds is None else list(given_kinds))
     corners = [[round(float(value) * scale) for value in box] for box in boxes.tolist()]
     for (x1, y1, x2, y2), color in zip(corners, colors, strict=True):
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color, width=line)
@@ -159,6 +158,14 @@ def draw_boxes(
         if text:
             taken.append(_plate(pen, box, text, canvas.size, color, taken))
     return np.array(canvas)
+
+
+def _colors(kinds: list[Any]) -> list[tuple[int, int, int]]:
+    """One for each box."""
+    if not all(isinstance(kind, int | np.integer) for kind in kinds):
+        order = {kind: at for at, kind in enumerate(dict.fromkeys(map(str, kinds)))}
+        kinds = [order[str(kind)] for kind in kinds]
+    return [COLORS[int(kind) % len(COLORS)] for kind in kinds]
 
 
 def _checked_boxes(boxes_xyxy: Any) -> NDArray[Any]:

@@ -39,7 +39,7 @@ class Drawn(ABC):
         axes = axes or new_axes()
         axes.imshow(self.drawn())
         axes.set_axis_off()
-        return titled(axes, str(self))
+        return titled(axes, self._in_words())
 
     def save(self, path: AnyPath) -> Path:
         """Writes the picture of it; the suffix chooses the format. Errors as in `convolens.write_image`."""
@@ -53,7 +53,11 @@ class Drawn(ABC):
     def _repr_html_(self) -> str | None:
         """What a notebook shows: the picture, and the words below it."""
         png = self._repr_png_()
-        return None if png is None else in_html(png, str(self))
+        return None if png is None else in_html(png, self._in_words())
+
+    def _in_words(self) -> str:
+        """What stands beside the picture."""
+        return str(self)
 
 
 def new_axes() -> Axes:

@@ -24,9 +24,10 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from convolens.arrays import Real, as_whole
+from convolens.arrays import Real, as_whole, is_tensor
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.media.pixels import Picture, as_pictures
+from convolens.media.shown_arrays import shown_picture
 from convolens.models.inputs import in_evaluation_mode
 from convolens.stylization.colors import Colors
 from convolens.stylization.losses import gram
@@ -117,8 +118,9 @@ def stylize(
         on_step: called with a `Step` after each. What it raises ends the run.
 
     Returns:
-        The picture, of the content's kind and dtype: for a tensor a tensor, on its device; for anything else an array.
-        uint8 and uint16 are rounded, transparency is kept, grey becomes RGB.
+        The picture, of the content's kind and dtype: for a tensor a tensor, on its device; for anything else an array,
+        which a notebook shows as the picture that it is, `.plot()` draws and `.save("restyled.png")` writes. uint8 and
+        uint16 are rounded, transparency is kept, grey becomes RGB.
 
     Raises:
         ArgumentError: an option that cannot be used; a tap that the trunk lacks.
@@ -174,7 +176,8 @@ def stylize(
         return kind.restore(colors.result(resized(found.float().cpu(), whole)))
 
     with _frozen(network):
-        return restore(run(target, schedule, resume, on_step, restore))
+        made = restore(run(target, schedule, resume, on_step, restore))
+    return made if is_tensor(made) else shown_picture(made, f"{whole[1]}×{whole[0]} pixels, strength {strength:g}")
 
 
 def _trunk(

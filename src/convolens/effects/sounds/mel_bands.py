@@ -62,6 +62,16 @@ def _bands(
     return bands
 
 
+def mel_middles(mels: int, low: float, high: float, scale: str) -> NDArray[np.float64]:
+    """The frequency in Hz in the middle of each band, the lowest first.
+
+    >>> mel_middles(2, 0, 300, "slaney")
+    array([100., 200.])
+    """
+    places = np.linspace(to_mel(low, scale), to_mel(high, scale), mels + 2)[1:-1]
+    return np.array([from_mel(value, scale) for value in places])
+
+
 def to_mel(frequency: float, scale: str) -> float:
     """A frequency in Hz on a mel scale.
 

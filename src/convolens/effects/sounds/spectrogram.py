@@ -22,8 +22,9 @@ from jaxtyping import Float, Num
 from numpy.typing import NDArray
 
 from convolens.arrays import Real, as_flag, as_real, as_whole, is_tensor
-from convolens.effects.sounds.mel_bands import mel_bands
+from convolens.effects.sounds.mel_bands import mel_bands, mel_middles
 from convolens.effects.sounds.sound import as_rate, check_sound
+from convolens.effects.sounds.spectrogram_look import shown_spectrogram
 from convolens.errors import ArgumentError, ShapeError, need_one_of
 from convolens.first_use import loaded
 from convolens.memory import need_memory
@@ -90,8 +91,8 @@ def spectrogram(
 
     Returns:
         `(n_fft // 2 + 1, times)` or `(mels, times)`, lowest pitch first, and channels last where the sound has them; of
-        the samples' dtype, complex without a power. Energy is seen in decibels: `pyplot.imshow(10 * np.log10(found +
-        1e-10), origin="lower", aspect="auto")`; commands on sounds draw it with `--plot`.
+        the samples' dtype, complex without a power. An array is a `Spectrogram`: a notebook shows it, in decibels below
+        the loudest, `.plot()` and `.save("sound.png")` draw it. Commands on sounds draw theirs with `--plot`.
 
     Raises:
         ShapeError: no samples, or fewer than one transform sees.
@@ -129,9 +130,15 @@ def spectrogram(
     size = 8.0 * plan.rows * times * len(channels) * (1 if exponent else 2)
     need_memory(size + 16.0 * len(samples), "spectrogram", "a longer hop takes less")
     found = [(_of_tensor if is_tensor(one) else _of_array)(one, plan) for one in channels]
-    if samples.ndim == 1:
-        return found[0]
-    return sys.modules["torch"].stack(found, dim=2) if is_tensor(samples) else np.stack(found, axis=2)
+    if is_tensor(samples):
+        return found[0] if samples.ndim == 1 else sys.modules["torch"].stack(found, dim=2)
+    if mels is None:
+        pitches = np.arange(plan.rows) * rate / n_fft
+    else:
+        pitches = mel_middles(plan.rows, float(low), float(rate / 2 if high is None else high), mel_scale)
+    first = 0.0 if center else n_fft / 2 / rate
+    middles = (first, first + (times - 1) * hop / rate)
+    return shown_spectrogram(found[0] if samples.ndim == 1 else np.stack(found, axis=2), pitches, middles, exponent)
 
 
 @lru_cache(maxsize=64)
