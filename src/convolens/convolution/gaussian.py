@@ -77,9 +77,15 @@ def laplacian(sigmas: tuple[float, float], radii: tuple[int, int]) -> NDArray[np
 
 def gaussian_at(distance: NDArray[np.integer], sigma: float) -> NDArray[np.float64]:
     """The Gaussian at these distances, each row with sum 1."""
-    weights = np.exp(-0.5 * (distance / sigma) ** 2)
+    weights = _unnormalized(distance, sigma)
     normalized: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
     return normalized
+
+
+def _unnormalized(distance: NDArray[np.integer], sigma: float) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):  # of a width near 0: exp(-∞) is the right weight
+        weights: NDArray[np.float64] = np.exp(-0.5 * (distance / sigma) ** 2)
+    return weights
 
 
 @lru_cache(maxsize=64)
@@ -109,7 +115,7 @@ def _truncation_errors(sigma: float) -> NDArray[np.float64]:
     What is cut off, t of the whole, is missing once, and once more because the rest is scaled up to sum 1: 2t.
     """
     radius = max(1, math.ceil(_MAX_RADIUS_SIGMAS * sigma))
-    weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    weights = _unnormalized(np.arange(radius + 1), sigma)
     beyond = np.concatenate([weights[::-1].cumsum()[::-1][1:], [0.0]])  # one side, from r + 1 on
     lost: NDArray[np.float64] = 4 * beyond / (2 * weights.sum() - weights[0])
     return lost

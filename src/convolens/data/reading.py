@@ -117,11 +117,8 @@ def read_with_faults(
         if format not in (None, "stored"):
             raise ArgumentError(f"format: need stored, or none, for data at an address or in shards, got {format!r}")
         return replace(read_stored(path, class_names), format="stored")
+    need_data(path)
     root = as_path(path, "where the data is")
-    if not is_there(root, "a folder or a file of data"):
-        raise FileError(
-            f"{root}: need a folder with one folder of pictures for each class, or annotations, found nothing there"
-        )
     if not (root.is_dir() or root.is_file()):
         raise FileError(f"{root}: need a folder or a file, got a device or a pipe")
     chosen = _format(root, format)
@@ -132,6 +129,21 @@ def read_with_faults(
         why = f"; {reasons[0]}" if reasons else ""
         raise DataError(f"{root}: need pictures, found none{why}")
     return reading
+
+
+def need_data(path: AnyPath) -> None:
+    """Refuses a path with nothing there, for whoever looks at options next: it is likelier that the path was mistyped.
+
+    Raises:
+        FileError: nothing is there; what lies in stores and shards is not looked for.
+    """
+    if is_stored(path):
+        return
+    root = as_path(path, "where the data is")
+    if not is_there(root, "a folder or a file of data"):
+        raise FileError(
+            f"{root}: need a folder with one folder of pictures for each class, or annotations, found nothing there"
+        )
 
 
 def _first_of_each_kind(notes: tuple[Fault, ...], root: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from convolens.arrays import as_flag, as_real, as_whole
 from convolens.data import DataSet
 from convolens.data.dataset import need_one_label
-from convolens.data.reading import read_sound, read_with_faults, with_sound_boxes
+from convolens.data.reading import need_data, read_sound, read_with_faults, with_sound_boxes
 from convolens.errors import ArgumentError, DataError
 from convolens.labels.checking_boxes import check_boxes
 from convolens.labels.checking_pictures import check_pictures
@@ -76,6 +76,7 @@ def check_labels(
         FileError, WeightsError: the data or the weights cannot be read.
         MemoryRefused: the features are more than the budget of memory.
     """
+    need_data(data)
     folds = as_whole(folds, "folds", 2)
     as_flag(progress, "progress")
     seed = as_whole(seed, "seed", 0)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
+from glob import has_magic
 from importlib import import_module
 from inspect import Parameter, signature
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Never
 
 from convolens.errors import ArgumentError, did_you_mean, need_one_of
@@ -246,9 +248,14 @@ def train(
     if task != "detect" and isinstance(size, tuple):
         raise ArgumentError(f"size: need one side in pixels to {task}, got {size}; only a detector takes two")
     need_networks()
+    from convolens.data.reading import need_data
     from convolens.data.sounds import holds_sounds
     from convolens.training.chosen import default_run, weights_at_hand  # loads torch
 
+    for path in (data, validation):
+        is_pattern = task == "unusual" and has_magic(str(path))
+        if isinstance(path, str | PathLike) and not is_pattern:
+            need_data(path)
     of_sounds = holds_sounds(data)
     if of_sounds and task in OF_PICTURES:
         raise ArgumentError(f"task: need classify or detect for sounds, got {task}; {data} holds sounds")

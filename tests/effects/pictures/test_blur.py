@@ -84,6 +84,13 @@ def test_two_steps_agree_with_one_on_every_instruction_set_and_boundary(dtype, b
     np.testing.assert_allclose(two.astype(float), one.astype(float), atol=1 if np.dtype(dtype).kind == "u" else 1e-5)
 
 
+@pytest.mark.parametrize("sigma", [1e-265, 5e-324, (0.0, 1e-200)])
+@pytest.mark.parametrize("how", [{}, {"truncate": 3.0}, {"radius": 2}])
+def test_a_sigma_of_next_to_nothing_leaves_the_picture_as_it_is(sigma, how):
+    picture = np.random.default_rng(0).random((20, 30))
+    np.testing.assert_array_equal(cl.blur(picture, sigma, **how), picture)  # and a warning would be an error
+
+
 def test_a_sigma_far_larger_than_the_picture_gives_its_mean():
     image = picture(12, 17)
     np.testing.assert_allclose(cl.blur(image, 500), np.full((12, 17), image.mean()), atol=1e-4)

@@ -17,7 +17,7 @@ from convolens.data.conversion.place import Placing
 from convolens.data.dataset import SPLIT_NAMES, DataSet, Skipped
 from convolens.data.format import Format, Placed
 from convolens.data.formats import FORMATS
-from convolens.data.reading import read_column, read_sound
+from convolens.data.reading import need_data, read_column, read_sound
 from convolens.errors import ArgumentError, DataError, FileError, need_one_of
 from convolens.media.files import AnyPath, as_path, is_there, make_folder, need_name, need_new_folder, writing_folder
 from convolens.media.inputs import given
@@ -102,6 +102,7 @@ def convert(
         DataError: the data contradicts itself, or cannot be told in the format at all.
         ArgumentError: an argument is wrong.
     """
+    need_data(data)
     form = format_to_write(to)
     if not isinstance(group_by, str | None):
         raise ArgumentError(
