@@ -226,8 +226,8 @@ SLOW: dict[str, Callable[[Random], Arguments]] = {
         "progress": False, "device": "cpu",
     },
     "similar": lambda luck: {
-        "model": network(), "picture": PICTURE, "among": place() / "data", "taps": None, "count": 3, "flip": True,
-        "batch": 4, "progress": False, "device": "cpu",
+        "model": network(), "picture": PICTURE, "among": place() / "data", "taps": None, "count": 3, "closely": 2,
+        "flip": True, "batch": 4, "progress": False, "device": "cpu",
     },
     "quantize": lambda luck: {
         "model": network(), "pictures": [PICTURE], "labeled": None, "at_most": 1.0, "progress": False,

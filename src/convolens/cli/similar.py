@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from convolens.cli.networks import AsJson, Batch, Device
-from convolens.cli.telling import answer, tell_failure, tell_written
+from convolens.cli.telling import answer, tell, tell_failure, tell_written
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +37,12 @@ def similar(
         typer.Option(help="Whose features; again for more. Default: the table's, the model's, or conv4_3 of vgg16."),
     ] = None,
     count: Annotated[int, typer.Option(help="How many to name, at most.")] = 10,
+    closely: Annotated[
+        int,
+        typer.Option(
+            help="How many of the likest to open again and lay over PICTURE: what shows the same comes first. 0: none."
+        ),
+    ] = 100,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="A mirrored picture is as alike.")] = True,
     out: Annotated[Path | None, typer.Option(help="Also write a contact sheet, as a picture.")] = None,
     groups: Annotated[
@@ -49,6 +55,7 @@ def similar(
     """Find the pictures most like one, by what a network's taps give for them.
 
     A line for each, the likest first: its path, and how alike it is, 1 for the same picture and about 0 for another.
+    What shows the same as PICTURE, cut, mirrored, lighter or in a smaller file, comes first and is called the same.
     With --groups, a line for each group of pictures that show the same, whole or a part of it. With a --model that
     hears, of sounds: parts as long as it takes at once, with their times. A file that cannot be read is reported, the
     others are looked through, and the exit code is 2.
@@ -97,13 +104,18 @@ def similar(
             if copies.failed:
                 raise typer.Exit(2)
             return
-        found = looked_for(known, picture, sources, taps=tap or None, count=count, flip=flip, batch=batch)
+        found = looked_for(
+            known, picture, sources, taps=tap or None, count=count, closely=closely, flip=flip, batch=batch
+        )
+        if found.unopened:
+            tell(f"{len(found.unopened)} of the likest could not be looked at again: {found.unopened[0]}")
         for sentence in found.failed:
             tell_failure(f"error: {sentence}")
         if out is not None:
             found.save(out)
             tell_written(out)
-    pairs = zip(found.paths, found.scores, strict=True)
-    answer(json.dumps([{"path": path, "score": score} for path, score in pairs], indent=2) if as_json else found)
+    rows = zip(found.paths, found.scores, found.same, strict=True)
+    plain = [{"path": path, "score": score, "same": same} for path, score, same in rows]
+    answer(json.dumps(plain, indent=2) if as_json else found)
     if found.failed:
         raise typer.Exit(2)

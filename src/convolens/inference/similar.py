@@ -4,12 +4,13 @@ Features are pooled over the picture, as `convolens features` writes them. Of ea
 unit length, so that light and contrast count less; each is measured from its mean over the pictures that are looked
 through, in its standard deviation there, and where there are more pictures than features they are whitened (Jégou and
 Chum, "Negative evidences and co-occurences in image retrieval: the benefit of PCA and whitening", ECCV 2012). Pictures
-are compared by the cosine of the angle; the one that is looked for as it is and mirrored.
+are compared by the cosine of the angle; the one that is looked for as it is and mirrored. The likest are then looked at
+more closely (`closely.py`), so that of all alike the one that shows the same comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,12 +24,13 @@ from numpy.typing import NDArray
 from convolens.arrays import as_flag, as_whole
 from convolens.effects.sounds.hearing import hears
 from convolens.errors import UNREADABLE, ArgumentError, ConvolensError, FileError, printable
+from convolens.inference.closely import Like, files_named, same_first
 from convolens.inference.feature_rows import files_for, rows_of, trunk_of
 from convolens.inference.feature_table import SUFFIXES, FeatureTable, read_feature_table
 from convolens.inference.nearest import nearest
 from convolens.media.draw import sheet
 from convolens.media.files import AnyPath
-from convolens.media.found_pictures import as_sources
+from convolens.media.found_pictures import File, as_sources
 from convolens.media.images import read_image
 from convolens.media.picture_files import Outcome
 from convolens.media.pixels import Picture, as_pictures, as_pixels, as_rgb8, over_white
@@ -43,23 +45,30 @@ _LEAST_SPREAD = 1e-6  # of a feature: less is the same in all pictures, and says
 _RIDGE = 0.1  # of the variance of a feature: what hardly varies is mostly noise
 _MOST = 20_000  # pictures whose features' covariance is taken
 _HEIGHT = 160  # pixels of a picture on the sheet
+CLOSELY = 100  # of the likest by features that are looked at again
 
 
 @dataclass(frozen=True, repr=False)
 class Similar(Drawn):
-    """The pictures most like one, likest first.
+    """The pictures most like one: first what shows the same, then the likest.
 
     Attributes:
         paths: of the pictures.
-        scores: how alike each is: 1 for the same picture, about 0 for another.
+        scores: how alike each is by its features: 1 for the same picture, about 0 for another. Of what shows the same,
+            how well one lies in the other, from 0.85 on.
         picture: what was looked for.
         failed: the sentences of pictures that could not be used.
+        same: whether each shows the same, whole or a part of it.
+        unopened: of those of the likest that were to be looked at again and could not be opened, as a table may name
+            pictures that have gone: features alone say how alike they are.
     """
 
     paths: tuple[str, ...]
     scores: tuple[float, ...]
     picture: Any
     failed: tuple[str, ...] = ()
+    same: tuple[bool, ...] = ()
+    unopened: tuple[str, ...] = ()
 
     def drawn(self) -> UInt8[ndarray, "height width 3"]:
         """A contact sheet: the picture, and those like it that are still there."""
@@ -73,7 +82,8 @@ class Similar(Drawn):
         return sheet(shown, words, height=_HEIGHT)
 
     def __str__(self) -> str:
-        return "\n".join(f"{printable(path)}  {score:.3f}" for path, score in zip(self.paths, self.scores, strict=True))
+        rows = zip(self.paths, self.scores, self.same, strict=True)
+        return "\n".join(f"{printable(path)}  {score:.3f}{'  the same' * same}" for path, score, same in rows)
 
     def __repr__(self) -> str:
         return f"Similar({len(self.paths)}, the likest {self.paths[0]} {self.scores[0]:.3f})"
@@ -86,12 +96,13 @@ def similar(
     *,
     taps: Sequence[str] | str | None = None,
     count: int = 10,
+    closely: int = CLOSELY,
     flip: bool = True,
     batch: int = 16,
     progress: bool = True,
     device: str = "auto",
 ) -> Similar:
-    """The pictures most like one, by the features of a network.
+    """The pictures most like one, by the features of a network; what shows the same comes first.
 
     Args:
         model: a classifier, localizer, detector or inspector, or a trunk. One that hears looks for sounds, and of such
@@ -101,6 +112,9 @@ def similar(
             a pattern, an address, or several, whose features are computed first.
         taps: of the trunk. None: those of the table; else the model's own, or a trunk's last.
         count: how many to give, at most.
+        closely: how many of the likest are opened again and laid over the picture, as `near_copies` does: what shows
+            the same, cut, mirrored, lighter or in a smaller file, comes before what is merely alike. 0: none, as of
+            sounds.
         flip: whether a mirrored picture is as alike; a sound's never is.
         batch: pictures of one size that go through the network at once.
         progress: shows a bar.
@@ -116,6 +130,7 @@ def similar(
         MemoryRefused: features of more pictures than the budget of memory holds.
     """
     count, batch = as_whole(count, "count", 1), as_whole(batch, "batch", 1)
+    closely = as_whole(closely, "closely", 0)
     flip, progress = as_flag(flip, "flip"), as_flag(progress, "progress")
     pictures, many = as_pictures(picture)
     if many:
@@ -123,6 +138,7 @@ def similar(
     (wanted,) = pictures
     trunk = trunk_of(model)
     failed: list[str] = []
+    files: dict[str, File] | None = None
     with running_on(model, device):
         if _is_table(among):
             table = read_feature_table(among)  # type: ignore[arg-type]
@@ -131,7 +147,7 @@ def similar(
         else:
             chosen = trunk.chosen(taps if taps is not None or model is trunk else tuple(model.taps))
             sources = as_sources([among] if isinstance(among, str | PathLike) else among)
-            table = _computed(model, sources, chosen, batch, progress, failed)
+            table, files = _computed(model, sources, chosen, batch, progress, failed)
         queries = _queries(model, wanted, chosen, flip=flip)
     what = "sounds" if hears(trunk) else "pictures"
     need_memory(
@@ -139,9 +155,18 @@ def similar(
         "look through fewer, or take a tap with fewer features",
     )  # fmt: skip
     vectors, asked = compared([table.taps[tap] for tap in chosen], queries)
-    numbers, alike = nearest(asked, vectors, count)
-    best = _merged(numbers.ravel(), alike.ravel(), count)
-    return Similar(tuple(table.paths[at] for at, _ in best), tuple(score for _, score in best), wanted, tuple(failed))
+    closely = 0 if hears(trunk) else closely
+    numbers, alike = nearest(asked, vectors, max(count, closely))
+    best = _merged(numbers.ravel(), alike.ravel(), max(count, closely))
+    unopened: list[str] = []
+    if closely:
+        names = [table.paths[one.number] for one in best[:closely]]
+        found = [files[name] for name in names] if files is not None else list(files_named(names))
+        first, unopened = same_first(wanted, best[:closely], found, flip=flip)
+        best = first + best[closely:]
+    paths = tuple(table.paths[one.number] for one in best[:count])
+    scores, same = tuple(one.score for one in best[:count]), tuple(one.same for one in best[:count])
+    return Similar(paths, scores, wanted, tuple(failed), same, tuple(unopened))
 
 
 def _is_table(among: object) -> bool:
@@ -162,17 +187,23 @@ def _need_same(table: FeatureTable, taps: Sequence[str], trunk: Any, path: objec
 
 def _computed(
     model: Any, sources: Any, taps: Sequence[str], batch: int, progress: bool, failed: list[str]
-) -> FeatureTable:
-    """Features of pictures, as they are found."""
+) -> tuple[FeatureTable, dict[str, File]]:
+    """Features of pictures, as they are found, and the files by their names."""
     without: list[Outcome[Any]] = []
     files, total, what = files_for(model, sources)
-    rows = list(rows_of(model, taps, track(files, what, total, show=progress), batch, without))
+    by_name: dict[str, File] = {}
+
+    def remembered() -> Iterator[File]:
+        for file in track(files, what, total, show=progress):
+            by_name[str(file)] = file
+            yield file
+
+    rows = list(rows_of(model, taps, remembered(), batch, without))
     failed += [one.error for one in without]
     if not rows:
         raise FileError(f"among: need {what} that can be used, got none; {failed[0] if failed else 'none are there'}")
-    return FeatureTable(
-        [name for name, _ in rows], {tap: np.array([values[at] for _, values in rows]) for at, tap in enumerate(taps)}
-    )
+    features = {tap: np.array([values[at] for _, values in rows]) for at, tap in enumerate(taps)}
+    return FeatureTable([name for name, _ in rows], features), by_name
 
 
 def _queries(model: Any, picture: Picture, taps: Sequence[str], *, flip: bool) -> list[NDArray[np.float32]]:
@@ -221,9 +252,9 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return found
 
 
-def _merged(numbers: NDArray[np.int64], alike: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
+def _merged(numbers: NDArray[np.int64], alike: NDArray[np.float32], count: int) -> list[Like]:
     """The likest, each once, whichever way round it was found."""
     best: dict[int, float] = {}
     for number, score in zip(numbers.tolist(), alike.tolist(), strict=True):
         best[number] = max(score, best.get(number, -np.inf))
-    return sorted(best.items(), key=lambda one: (-one[1], one[0]))[:count]
+    return [Like(*one) for one in sorted(best.items(), key=lambda one: (-one[1], one[0]))[:count]]
