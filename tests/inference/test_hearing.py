@@ -60,6 +60,17 @@ def test_events_begin_and_end_where_the_sounds_do(model: Classifier, tmp_path: P
         assert event.end == pytest.approx(at + 0.25, abs=0.03)
 
 
+def test_a_sound_that_begins_quietly_begins_there() -> None:
+    """As an f does before its vowel: what rises by less than tells a sound from its background, and goes on to one."""
+    picture = np.full((32, 400), 50, np.uint8)
+    for first in (100, 300):
+        picture[:22, first : first + 12] = 59  # 1 above what counts, in two thirds of the bands
+    picture[:, 312:340] = 120
+    with Recording(HEARING) as held:
+        list(held.through([picture]))
+        assert held.segments() == [(300, 340)]
+
+
 def test_the_pass_in_blocks_gives_what_each_window_gives_in_the_whole(
     model: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import convolens as cl
+from convolens.cli import run as on_the_line
 from convolens.effects.sounds.hearing import Hearing
 from convolens.errors import ArgumentError, DataError, FormatError, ShapeError
+from convolens.evaluation.explanations import measure_explanations
 from convolens.media.audio import write_audio
 from convolens.training.run_folder import Run
 from convolens.trunks.registry import for_one_channel
@@ -79,6 +81,21 @@ def test_other_files_than_sounds_are_refused_by_a_network_that_hears(run: Run, t
 def test_a_network_that_hears_is_not_exported(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="need one that takes pictures to export, got one that hears"):
         cl.export(run.load(), tmp_path / "model.onnx")
+
+
+def test_explanations_of_sounds_are_measured(run: Run, chirps: Path) -> None:
+    found = measure_explanations(run.load(), chirps, ["cam"], count=2, progress=False)
+    assert set(found) == {"cam", "random", "center"}
+    assert 0 <= found["cam"]["deletion"] <= 1 and found["cam"]["compared"] == 1
+
+
+def test_eight_bits_are_chosen_by_sounds_and_lose_little(run: Run, chirps: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "small.safetensors")
+    given = ["quantize", str(run.folder), str(chirps / "rises"), "--out", out, "--labeled", str(chirps)]
+    assert on_the_line([*given, "--at-most", "5"]) == 0
+    small = cl.load(out)
+    assert small.int8["pictures"] == 48 and small.int8["after"] >= small.int8["before"] - 0.05
+    assert small.preprocessing.sound == run.load().preprocessing.sound
 
 
 def test_sounds_are_refused_by_a_network_that_sees(chirps: Path) -> None:

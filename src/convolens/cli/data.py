@@ -115,8 +115,14 @@ def doctor(
     """
     import json
 
+    from convolens.data.sounds import holds_sounds
     from convolens.errors import ArgumentError
 
+    if (labels or near_copies) and holds_sounds(data):
+        option = "labels" if labels else "near_copies"
+        raise ArgumentError(
+            f"{option}: need pictures, got sounds in {data}, of which the doctor hears files and labels"
+        )
     given_options = {
         "format": format, "trunk": trunk, "weights": weights, "taps": tap, "size": size, "folds": folds,
         "model": model, "epochs": epochs, "minutes": minutes, "at_least": at_least, "seed": seed, "device": device,

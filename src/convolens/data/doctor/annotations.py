@@ -69,13 +69,16 @@ def annotation_findings(read: Reading, looks: Mapping[Path, Look]) -> list[Findi
     """Yields everything that is wrong with the annotations."""
     data = read.data
     return [
-        *_of_reading(read.faults, "fault"),
-        *_of_reading(read.notes, "note"),
-        *_class_findings(data),
+        *reading_findings(read),
         *_size_findings(data, looks),
         *_box_findings(data, looks),
         *_small_objects(data, looks),
     ]
+
+
+def reading_findings(read: Reading) -> list[Finding]:
+    """Those of them that need no picture: what could not be read, and which classes there are."""
+    return [*_of_reading(read.faults, "fault"), *_of_reading(read.notes, "note"), *_class_findings(read.data)]
 
 
 def class_counts(data: DataSet) -> Counter[int]:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from convolens.data import DataSet, read_with_faults
-from convolens.data.doctor.annotations import annotation_findings, class_counts
+from convolens.data.dataset import Reading
+from convolens.data.doctor.annotations import annotation_findings, class_counts, reading_findings
 from convolens.data.doctor.duplicates import duplicate_findings
 from convolens.data.doctor.files import Look, file_findings, look_at_all
 from convolens.data.doctor.findings import Finding, Instance
+from convolens.data.doctor.sounds import FORMATS as SOUNDS
+from convolens.data.doctor.sounds import files_of, hear_all, sound_facts, sound_findings
 from convolens.data.doctor.tiles import tile_findings
 from convolens.errors import DataError
 from convolens.media.files import AnyPath
@@ -29,7 +32,8 @@ class Diagnosis:
 
     Attributes:
         data: as it was read.
-        facts: plain numbers: `format kind pictures splits classes boxes without_objects sizes channels`.
+        facts: plain numbers: `format kind pictures splits classes boxes without_objects sizes channels`; of sounds also
+            `of files seconds rates`, and `pictures` are sounds or parts of them.
         findings: faults first.
     """
 
@@ -81,6 +85,8 @@ def diagnose(path: AnyPath, *, format: str | None = None, progress: bool = True)
         FileError, DataError, ArgumentError: nothing can be read, as in `convolens.data.read_data`.
     """
     read = read_with_faults(path, format=format)
+    if read.format in SOUNDS:
+        return _of_sounds(read, path, progress)
     paths = list(dict.fromkeys(example.file for example in read.data.examples))
     looks = {one.path: one for one in track(look_at_all(paths), "opening pictures", len(paths), show=progress)}
     if paths and all(one.trouble for one in looks.values()):
@@ -94,6 +100,17 @@ def diagnose(path: AnyPath, *, format: str | None = None, progress: bool = True)
     ]
     ordered = sorted(findings, key=lambda one: one.level)  # "fault" before "note"; stable otherwise
     return Diagnosis(read.data, _facts(read.data, read.format, list(looks.values())), tuple(ordered))
+
+
+def _of_sounds(read: Reading, path: AnyPath, progress: bool) -> Diagnosis:
+    """The diagnosis of sounds, each of which is heard to its end."""
+    files = files_of(read.data)
+    heard = list(track(hear_all(files), "hearing sounds", len(files), show=progress))
+    if files and all(one.trouble for one in heard):
+        raise DataError(f"{path}: need sounds that can be read, got none of {len(files):,}; {heard[0].trouble}")
+    findings = [*sound_findings(read.data, heard), *reading_findings(read)]
+    facts = _facts(read.data, read.format, []) | sound_facts(heard)
+    return Diagnosis(read.data, facts, tuple(sorted(findings, key=lambda one: one.level)))
 
 
 def _facts(data: DataSet, format_name: str, looks: list[Look]) -> dict[str, Any]:

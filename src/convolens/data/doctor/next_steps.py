@@ -8,6 +8,10 @@ _NOTHING = "nothing, if that is meant"
 
 NEXT_STEPS = {
     "unreadable file": "fetch or export it anew; what stays is left out of a training",
+    "silence": "record it anew, or take it away",
+    "short sound": "cut it longer, or give --seconds so that an eighth of it is shorter",
+    "class with one sound": "add sounds of it, or take the class away",
+    "mixed rates": "--rate is what all are brought to; make sure that low ones are not all of one class",
     "other file": "move what is no picture elsewhere",
     "small picture": "look for larger originals; to classify small ones, --stem small",
     "long picture": "cut them into parts, or bring them to a square with bars yourself",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -46,7 +47,7 @@ def as_page(found: Diagnosis) -> str:
     tables = [
         table(("class", "examples"), classes, "How many examples show each class."),
         table(("sides", "width × height"), sizes, "In pixels, each side on its own."),
-        table(("channels", "files"), channels, "What the files hold; all are read as RGB."),
+        table(("channels", "files"), channels, _channels_are(facts)),
     ]
     parts = [Part("What is in it", " · ".join(_summary(found)[:1]), [row(*tables)])]
     parts += [_finding_part(one, found.data.folder) for one in found.findings]
@@ -54,15 +55,25 @@ def as_page(found: Diagnosis) -> str:
     return report(f"{found.data.root.name}: {verdict(found)}", str(found.data.root), parts)
 
 
+def _channels_are(facts: dict[str, Any]) -> str:
+    return f"What the files hold; all are {'heard as their mean' if 'rates' in facts else 'read as RGB'}."
+
+
 def _summary(found: Diagnosis) -> list[str]:
     facts = found.facts
     splits = ", ".join(f"{name} {count:,}" for name, count in facts["splits"].items())
     what = {"label": "one label each", "labels": "any number of labels", "boxes": f"{facts['boxes']:,} boxes"}
-    first = f"{facts['format']}: {facts['pictures']:,} pictures{f' ({splits})' * bool(splits)}, "
+    of = facts.get("of", "pictures")
+    first = f"{facts['format']}: {facts['pictures']:,} {of}{f' ({splits})' * bool(splits)}, "
     first += f"{len(facts['classes'])} classes, {what[facts['kind']]}"
     if facts["without_objects"]:
-        first += f", {facts['without_objects']:,} pictures without any"
+        first += f", {facts['without_objects']:,} {of} without any"
     lines = [first, "classes   " + _listed(facts["classes"], 12), "channels  " + _listed(facts["channels"], 12)]
+    if "seconds" in facts:
+        lasts = facts["seconds"]
+        lines.append("rates     " + _listed(facts["rates"], 12))
+        lines.append(f"seconds   {lasts['all']:,.1f} in {facts['files']:,} files of {lasts['shortest']:.2f} to "
+                     f"{lasts['longest']:.2f}, median {lasts['median']:.2f}")  # fmt: skip
     if facts["sizes"]:
         small, middle, large = (f"{one['width']}×{one['height']}" for one in facts["sizes"].values())
         lines.append(f"sizes     {small}" if small == large else f"sizes     {small} to {large}, median {middle}")
@@ -139,4 +150,4 @@ def _samples(found: Diagnosis) -> Iterator[Markup]:
 def _sample(example: Example, names: Sequence[str]) -> Iterator[Markup]:
     labels = ", ".join(names[label] for label in example.labels) or "nothing"
     boxes = [Labeled(corners(box), names[box.label]) for box in example.boxes]
-    yield from file_picture(example.file, boxes, labels)
+    yield from file_picture(example.path, boxes, labels)
