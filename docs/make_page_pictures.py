@@ -227,6 +227,28 @@ def files_read_and_kept() -> None:
                                  ["depth, ICC, EXIF,\ntags, length kept"]])  # fmt: skip
 
 
+def networks_that_hear() -> None:
+    """Two calls, as waves and as what a network sees of them."""
+    rate, random = 16000, np.random.default_rng(0)
+    time = np.arange(rate) / rate
+    falling, rising = 3000 - 1600 * time, 1200 + 900 * np.sin(2 * np.pi * 6 * time)
+    axes = pyplot.subplots(2, 2, figsize=(8, 3.4), layout="constrained", sharex=True, height_ratios=(1, 2))[1]
+    for column, (pitch, name) in enumerate(((falling, "a falling call"), (rising, "a trill"))):
+        loud = np.sin(np.pi * (time * 3 % 1)) ** 2
+        samples = loud * np.sin(2 * np.pi * np.cumsum(pitch) / rate) + 0.003 * random.normal(size=rate)
+        seen = np.asarray(cl.spectrogram(samples, rate, n_fft=512, hop=80, mels=64, mel_norm=None))
+        axes[0][column].plot(time, samples, color=BLUE, linewidth=0.4)
+        axes[0][column].set(title=name, yticks=[])
+        decibels = 10 * np.log10(seen / seen.max() + 1e-9)
+        axes[1][column].imshow(
+            decibels, origin="lower", aspect="auto", cmap="magma", vmin=-60, extent=(0, 1, 0, len(seen))
+        )
+        axes[1][column].set(xlabel="seconds", yticks=[])
+    axes[0][0].set_ylabel("the sound")
+    axes[1][0].set_ylabel("what is seen")
+    saved("networks-that-hear")
+
+
 def similar_pictures() -> None:
     """A piece of a photo, mirrored, and those most like it among pieces of seven photos."""
     names = ("coffee.png", "chelsea.png", "astronaut.png", "brick.png", "grass.png", "gravel.png", "ihc.png")
@@ -289,7 +311,7 @@ PAGES: dict[str, Callable[[], None]] = {
         your_own_pictures, your_own_detector, labels_that_are_wrong, from_one_format_to_another, your_model_elsewhere,
         from_one_picture_to_a_billion, predicting_over_machines, training_over_machines, security, memory,
         how_a_convolution_layer_runs, how_a_training_goes, trunks_taps_receptive_fields, files_read_and_kept,
-        similar_pictures, what_is_unusual, studio,
+        networks_that_hear, similar_pictures, what_is_unusual, studio,
     )
 }  # fmt: skip
 
