@@ -20,6 +20,7 @@ from convolens.explanation.explanation import BOX_THRESHOLD, Explanation
 from convolens.media.draw import overlay
 from convolens.media.pixels import as_pixels
 
+NEARLY = 0.8  # of the hottest
 _TICKS = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)  # Hz
 
 
@@ -39,9 +40,12 @@ class SoundExplanation(Explanation):
 
     @property
     def moment(self) -> float:
-        """Seconds from the sound's beginning to where most spoke for the class."""
-        column = int(self.heatmap.max(axis=0).argmax())
-        return self._within(column)
+        """Seconds from the sound's beginning to where most spoke for the class.
+
+        A cell of the map is many columns wide, and the hottest column is its middle, which may lie beside what it saw:
+        so it is the middle of all columns around the hottest that are nearly as hot, on whichever side they are.
+        """
+        return self._within(_middle_of_hottest(self.heatmap.max(axis=0)))
 
     @property
     def pitch(self) -> float:
@@ -83,6 +87,19 @@ class SoundExplanation(Explanation):
             return f"{self.label} {self.score_text}  nowhere"
         start, end, low, high = span
         return f"{self.label} {self.score_text}  {start:.2f}-{end:.2f} s, {low:,.0f}-{high:,.0f} Hz"
+
+
+def _middle_of_hottest(columns: NDArray[np.float32]) -> float:
+    """The middle of the run around the highest value in which none is below `NEARLY` of it.
+
+    >>> _middle_of_hottest(np.float32([0, 0.5, 1, 0.9, 0.85, 0.2, 0.95]))
+    3.0
+    """
+    hottest = int(columns.argmax())
+    cold = np.flatnonzero(columns < NEARLY * columns[hottest])
+    first = cold[cold < hottest].max(initial=-1) + 1
+    last = cold[cold > hottest].min(initial=len(columns)) - 1
+    return float(first + last) / 2
 
 
 class Frames:
