@@ -30,17 +30,21 @@ def drawn(count, groups=3, features=12, seed=0):
     return torch.from_numpy(values).float(), torch.from_numpy(numbers)
 
 
+def roots(values):
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
 def test_angles_are_those_that_the_shrunk_covariance_gives():
     """Against scikit-learn's Ledoit-Wolf and NumPy's inverse, of all directions."""
     covariance = pytest.importorskip("sklearn.covariance")
     x, groups = drawn(200)
-    values, numbers = x.double().numpy(), groups.numpy()
+    values, numbers = roots(x.double().numpy()), groups.numpy()
     means = np.stack([values[numbers == group].mean(axis=0) for group in range(3)])
     away = values - means[numbers]
     scale = 1 / away.std(axis=0)
     inverse = np.linalg.inv(covariance.ledoit_wolf(away * scale, assume_centered=True)[0])
     others = drawn(50, seed=1)[0]
-    seen, known = ((one - means.mean(axis=0)) * scale for one in (others.double().numpy(), means))
+    seen, known = ((one - means.mean(axis=0)) * scale for one in (roots(others.double().numpy()), means))
     lengths = [np.sqrt(np.einsum("pf,fg,pg->p", one, inverse, one)) for one in (seen, known)]
     cosine = seen @ inverse @ known.T / np.outer(*lengths)
     found = ClassStatistics.fitted(x, groups)(others)
@@ -52,7 +56,7 @@ def test_few_directions_do_nearly_as_all_of_them(monkeypatch):
     every = ClassStatistics.fitted(x, groups)(x)
     monkeypatch.setattr("convolens.models.familiar.class_statistics.RANK", 20)
     some = ClassStatistics.fitted(x, groups)
-    assert some.facts() == {"features": 40, "groups": 3, "rank": 20}
+    assert some.facts() == {"features": 40, "groups": 3, "rank": 20, "roots": True}
     assert np.corrcoef(some(x).numpy(), every.numpy())[0, 1] > 0.9
 
 
@@ -170,11 +174,24 @@ def test_statistics_of_another_model_are_refused(run, tmp_path):
         ({"groups": 3}, r"need statistics of 64 features and 2 means.*got \d+ and 3, another model's"),
         ({"rank": -1}, "need sizes of statistics under 'familiar'"),
         ({"rank": 10**12}, "need sizes of statistics under 'familiar'"),
+        ({"roots": 1}, "need sizes of statistics under 'familiar'"),
     ):
         file = tmp_path / "other.safetensors"
         save_file(load_file(run.best), file, {**facts, "familiar": json.dumps({**known, **change})})
         with pytest.raises(WeightsError, match=message):
             cl.load(file)
+
+
+def test_statistics_of_an_earlier_version_are_of_descriptions_as_they_are(run, tmp_path):
+    with safe_open(run.best, framework="pt") as stored:
+        facts = dict(stored.metadata())
+    known = {name: value for name, value in json.loads(facts["familiar"]).items() if name != "roots"}
+    save_file(load_file(run.best), tmp_path / "earlier.safetensors", {**facts, "familiar": json.dumps(known)})
+    earlier = cl.load(tmp_path / "earlier.safetensors").familiarity.statistics.cpu()
+    now = run.load().familiarity.statistics.cpu()
+    x = torch.rand(5, 64) * 9
+    torch.testing.assert_close(earlier(roots(x)), now(x))
+    assert earlier.facts()["roots"] is False
 
 
 def test_too_few_pictures_are_told_of_and_nothing_is_kept(data, tmp_path, capsys):

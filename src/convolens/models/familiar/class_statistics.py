@@ -3,9 +3,10 @@
 Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks", NeurIPS
 2018, section 2.1: features are whitened by the covariance around the classes' means, shrunk as Ledoit & Wolf do ("A
 well-conditioned estimator for large-dimensional covariance matrices", 2004, section 3.3), and the nearest class counts.
-Differs from the paper in that features are the mean and the spread over the picture; that near is a small angle, seen
-from the middle of all classes, not a small distance (`benchmarks/familiar.py` has both: what changes with light or
-contrast goes away from a class without going towards another); that of the covariance's directions the `RANK` leading
+Differs from the paper in that features are the mean and the spread over the picture, and of these the square roots, as
+what is larger varies more; that near is a small angle, seen from the middle of all classes, not a small distance
+(`benchmarks/familiar.py` has both: what changes with light or contrast goes away from a class without going towards
+another); that of the covariance's directions the `RANK` leading
 ones are kept and the others share their variance; and that taps are side by side, without weights learned from
 unfamiliar pictures. Of one group there is no angle, and the distance counts.
 
@@ -43,6 +44,7 @@ class ClassStatistics(nn.Module):
         features: numbers in a description.
         groups: means: one for each class, or a single one where a picture may show several of them.
         rank: directions with a variance of their own.
+        roots: whether descriptions are compared by their square roots; files of earlier versions have none.
 
     Buffers: `center` `(features,)`, the middle of the classes; `scale` `(features,)`, what brings a description to unit
     variance outside the leading directions; `means` `(groups, features)`, from the middle, in these units; `directions`
@@ -54,8 +56,9 @@ class ClassStatistics(nn.Module):
     means: Tensor
     directions: Tensor
 
-    def __init__(self, features: int, groups: int, rank: int) -> None:
+    def __init__(self, features: int, groups: int, rank: int, *, roots: bool = True) -> None:
         super().__init__()
+        self.roots = roots
         self.register_buffer("center", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.register_buffer("means", torch.zeros(groups, features))
@@ -64,11 +67,11 @@ class ClassStatistics(nn.Module):
     def facts(self) -> dict[str, int]:
         """What it takes to make it again, with its tensors."""
         (groups, features), rank = self.means.shape, self.directions.shape[0]
-        return {"features": features, "groups": groups, "rank": rank}
+        return {"features": features, "groups": groups, "rank": rank, "roots": self.roots}
 
     def forward(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, " batch"]:
         """How far descriptions are from the nearest class: 1 - the cosine of the angle; of one group, the distance."""
-        x = (features - self.center) * self.scale
+        x = ((_roots(features) if self.roots else features) - self.center) * self.scale
         along, means_along = x @ self.directions.T, self.means @ self.directions.T
         length = _length(x, along)
         if len(self.means) == 1:
@@ -98,7 +101,7 @@ class ClassStatistics(nn.Module):
                 f"familiar: need at least {LEAST_OF_CLASS} pictures of each class for a covariance, got "
                 f"{int(counts.min())} of class number {int(counts.argmin())}"
             )
-        x = features.double()
+        x = _roots(features.double())
         means = torch.stack([x[groups == group].mean(dim=0) for group in range(len(counts))])
         away = x - means[groups]
         spread = away.square().mean(dim=0).sqrt()
@@ -110,6 +113,12 @@ class ClassStatistics(nn.Module):
         made.center, made.scale, made.means = center.float(), scale.float(), ((means - center) * scale).float()
         made.directions = directions * (1 - rest / leading).clamp_min(0).sqrt()[:, None].float()
         return made
+
+
+def _roots(features: Tensor) -> Tensor:
+    """With their signs, as not every trunk's features are above 0."""
+    found: Tensor = features.sign() * features.abs().sqrt()
+    return found
 
 
 def _length(x: Tensor, along: Tensor) -> Tensor:

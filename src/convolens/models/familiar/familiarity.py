@@ -45,11 +45,15 @@ class Familiarity(nn.Module):
         Raises:
             WeightsError: they are none.
         """
-        sizes = {name: facts.get(name) for name in _SIZES}
-        if set(facts) != set(_SIZES) or not all(type(one) is int and 0 < one < _MOST for one in sizes.values()):
+        sizes, roots = {name: facts.get(name) for name in _SIZES}, facts.get("roots", False)
+        if (
+            set(facts) - {"roots"} != set(_SIZES)
+            or type(roots) is not bool
+            or not all(type(one) is int and 0 < one < _MOST for one in sizes.values())
+        ):
             raise WeightsError(f"{path}: need sizes of statistics under 'familiar' in its header, got {facts!r:.80}")
         features, groups, rank, count = sizes.values()
-        return cls(ClassStatistics(features, groups, rank), KeptOut(count))  # type: ignore[arg-type]
+        return cls(ClassStatistics(features, groups, rank, roots=roots), KeptOut(count))  # type: ignore[arg-type]
 
     @classmethod
     def fitted(
