@@ -58,9 +58,9 @@ html_show_sourcelink = html_copy_source = False
 html_title = "Convolens " + version
 exclude_patterns = ["_build"]
 """
-# An option, a method or a column's name is read at once, and not broken after a hyphen where a phone is narrow.
+# An option is read at once, and not broken after a hyphen where a phone is narrow.
 STYLE = """
-td:first-child code { white-space: nowrap; }
+#commands td:first-child code { white-space: nowrap; }
 """
 
 
