@@ -6,6 +6,7 @@ import logging
 import os
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -173,7 +174,7 @@ def test_maxima_of_no_channels_are_none(kind):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: cl.train("classify", "photos", out=2 + 1j), "out: need a run folder, got complex"),
+        (lambda: cl.train("classify", Path(__file__).parent, out=2 + 1j), "out: need a run folder, got complex"),
         (lambda: networks.network().save(2 + 1j), "path: need a model file to write, got complex"),
         (lambda: cl.wrap_module(networks.network(), [np.zeros(0)]), "taps: need names of submodules"),
     ],

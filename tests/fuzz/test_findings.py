@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,8 @@ EMPTY = np.zeros(0)  # has no truth value
 META, SPARSE = torch.zeros(2, device="meta"), torch.eye(9).to_sparse()
 CLAIM = np.broadcast_to(np.float32(0), (1 << 48, 12))  # four bytes
 BOXES = np.float32([[1, 2, 5, 6]])
+
+FOLDER = Path(__file__).parent  # a path with nothing there would be told first
 
 
 def _network():
@@ -134,16 +137,16 @@ def _layers():
         ),
         (lambda: cl.learned_edges(PICTURE, device=[None]), DeviceError, "device: need auto"),
         (lambda: cl.memory_limit(np.zeros((2, 2))), ArgumentError, "memory"),
-        (lambda: cl.convert("data", "a\0", to="csv"), FileError, "need a name that a file can have"),
-        (lambda: cl.convert("data", 3, to="csv"), ArgumentError, "path: need a folder to write into, got int"),
+        (lambda: cl.convert(FOLDER, "a\0", to="csv"), FileError, "need a name that a file can have"),
+        (lambda: cl.convert(FOLDER, 3, to="csv"), ArgumentError, "path: need a folder to write into, got int"),
         (
-            lambda: cl.convert("data", "out", to="csv", group_by=3),
+            lambda: cl.convert(FOLDER, "out", to="csv", group_by=3),
             ArgumentError,
             "group_by: need folder, prefix, column",
         ),
-        (lambda: cl.convert("data", "out", to="csv", seed="a"), ArgumentError, "seed: need a whole number"),
-        (lambda: cl.train("classify", "data", out="run", mixup=(1,)), ArgumentError, "mixup: need a number above 0"),
-        (lambda: cl.train("classify", "data", out="run", lr=META), ArgumentError, "lr: need a plain value, got Tensor"),
+        (lambda: cl.convert(FOLDER, "out", to="csv", seed="a"), ArgumentError, "seed: need a whole number"),
+        (lambda: cl.train("classify", FOLDER, out="run", mixup=(1,)), ArgumentError, "mixup: need a number above 0"),
+        (lambda: cl.train("classify", FOLDER, out="run", lr=META), ArgumentError, "lr: need a plain value, got Tensor"),
     ],
 )
 def test_an_argument_that_no_one_should_give_is_refused_in_a_sentence(call, error, sentence):
