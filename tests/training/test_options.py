@@ -57,18 +57,20 @@ def test_help_documents_every_option():
         ("localize", {"size": (32, 64)}, r"size: need one side in pixels to localize, got \(32, 64\)"),
     ],
 )
-def test_an_option_of_nothing_or_of_another_task_is_refused_before_anything_is_read(task, options, message):
+def test_an_option_of_nothing_or_of_another_task_is_refused_before_anything_is_read(task, options, message, tmp_path):
     with pytest.raises(ArgumentError, match=message.replace("?", r"\?")):
-        cl.train(task, "nowhere", out="nowhere", **options)
+        cl.train(task, tmp_path, out="nowhere", **options)  # an empty folder, which reading would refuse
 
 
-def test_without_a_trunk_a_task_gets_the_recommended_one_and_what_was_not_set_is_the_tasks_to_choose(monkeypatch):
+def test_without_a_trunk_a_task_gets_the_recommended_one_and_what_was_not_set_is_the_tasks_to_choose(
+    monkeypatch, tmp_path
+):
     got = {}
     monkeypatch.setattr("convolens.training.classify.train_classifier", lambda request, *, flip=True: got.update(
         trunk=request.trunk, weights=request.weights, training=request.training, flip=flip))  # fmt: skip
-    cl.train("classify", "photos", out="run", epochs=3)
+    cl.train("classify", tmp_path, out="run", epochs=3)
     assert got == {"trunk": "vgg16", "weights": "hed", "training": {"epochs": 3}, "flip": True}
-    cl.train("classify", "photos", out="run", weights="mine.pth", flip=False)
+    cl.train("classify", tmp_path, out="run", weights="mine.pth", flip=False)
     assert got == {"trunk": "vgg16", "weights": "mine.pth", "training": {}, "flip": False}
-    cl.train("classify", "photos", out="run", trunk="resnet18")
+    cl.train("classify", tmp_path, out="run", trunk="resnet18")
     assert got == {"trunk": "resnet18", "weights": None, "training": {}, "flip": True}
