@@ -29,7 +29,7 @@ def python_calls(monkeypatch):
 @pytest.fixture(params=["resnet18", "vgg11"])
 def trunk(request):
     torch.manual_seed(0)
-    trunk = cl.trunk(request.param, **({"width": 0.25} if request.param == "resnet18" else {})).eval()
+    trunk = cl.trunk(request.param).eval()
     for layer in trunk.modules():
         if isinstance(layer, nn.BatchNorm2d):
             for one in (layer.weight, layer.running_var):
