@@ -27,6 +27,9 @@ from convolens.tour.painted import brush_strokes
 from convolens.tour.pictures import photo
 
 
+TITLE = "Stylize: grain"
+
+
 def finest(picture: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Of light, of color, and the share of light's energy in its upper octave of frequencies.
 
@@ -88,7 +91,8 @@ def main() -> None:
         lines.append(f"| {name} | {light:.4f} | {color:.4f} | {share:.2%} | {took} |")
     table = "\n".join(lines)
     about = f"{side}², {asked.fraction:g} of the peer's steps; seconds are the processor's"
-    replace_section("Stylize: grain", f"{machine()}\n\n`python -m benchmarks.grain`\n\n{about}.\n\n{table}\n")
+    head = f"## {TITLE}\n\n{machine()}\n\n`python -m benchmarks.grain SHEET.png`"
+    replace_section(TITLE, f"{head}\n\n{about}.\n\n{table}\n")
     print(table)
 
 
