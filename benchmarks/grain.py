@@ -26,7 +26,6 @@ from convolens.stylization.pictures import as_unit, resized
 from convolens.tour.painted import brush_strokes
 from convolens.tour.pictures import photo
 
-
 TITLE = "Stylize: grain"
 
 
