@@ -143,6 +143,21 @@ def test_running_statistics_follow_as_torchs_do(momentum):
     assert int(ours[1].num_batches_tracked) == 3
 
 
+@pytest.mark.parametrize("options", [{"affine": False}, {"momentum": 0.0}, {"eps": 1e-3}])
+def test_norms_of_other_kinds_have_the_layers_gradients(options):
+    torch.manual_seed(0)
+    layers = [convolution(3, 17, 3), nn.BatchNorm2d(17, **options), nn.ReLU()]
+    network = nn.Sequential(*layers, convolution(17, 5, 1), nn.BatchNorm2d(5, **options), nn.ReLU()).train()
+    x = pictures(2, 7).requires_grad_()
+    exact, wanted = in_double(network, x.detach().requires_grad_())
+    got = Chain(list(network))(x)
+    g = torch.randn_like(got)
+    found = torch.autograd.grad(got, network[0].weight, g)[0]
+    assert alike(found, torch.autograd.grad(wanted, exact[0].weight, g.double())[0])
+    for one, other in zip(network.buffers(), exact.buffers(), strict=True):
+        torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-6)
+
+
 def test_a_network_that_turns_to_measuring_is_read_anew():
     trunk = cl.trunk("resnet18", width=0.25).train()
     x = pictures(2, 64)
