@@ -7,6 +7,7 @@ from importlib import import_module
 
 # One line each: a module with `run()`, which times its cases and writes its section.
 BENCHMARKS: tuple[str, ...] = (
+    "bfloat16",
     "busy",
     "convolve",
     "detect",

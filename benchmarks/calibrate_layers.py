@@ -4,8 +4,9 @@ Every method runs layers of networks that people use and random ones, on two thr
 another way on one; the prices that come nearest go into the table that `benchmarks.calibrate` writes, under the
 instruction set that runs. Time is by the clock, so that it needs a machine that does nothing else.
 
-`python -m benchmarks.calibrate_layers int8` measures integers alone, beside im2col in float32: their prices are scaled
-by what that costs in the table, so that they fit the others, whatever machine those are of.
+`python -m benchmarks.calibrate_layers int8` (or `bf16`) measures that alone, beside im2col in float32: its prices are
+scaled by what that costs in the table, so that they fit the others, whatever machine those are of. `CONVOLENS_ISA` says
+which set they are of: `avx512_vnni` for integers where the processor also has `avx512_bf16`.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from convolens.layers import core, costs, methods, packing
 from convolens.layers.geometry import Geometry, conv_geometry
 from convolens.layers.levels import Levels
 from convolens.layers.planner import PARTS, THREADS, LayerSpec, Winograd
-from convolens.settings import multiplies_tiles
+from convolens.settings import multiplies_bfloat16
 
-RANDOM_LAYERS, INT8_LAYERS = 300, 60
-MIN_INT8_FILTERS = 16  # below which im2col is another kind of work
+RANDOM_LAYERS, FEWER_LAYERS = 300, 60
+MIN_FILTERS = 16  # below which im2col is another kind of work
 MIN_PRODUCTS, MAX_PRODUCTS = 2e4, 1.5e9
 MAX_MAP, MAX_WEIGHTS = 2e7, 5e6
 
@@ -53,8 +54,8 @@ def run() -> None:
     write(found, whole=False)
 
 
-def run_int8() -> None:
-    """Measures integers on some of the layers; the prices are those of the table's machine."""
+def run_beside(name: str) -> None:
+    """Measures one method on some of the layers; the prices are those of the table's machine."""
     cl.threads(THREADS)
     torch.manual_seed(0)
     work: Work = defaultdict(list)
@@ -62,19 +63,22 @@ def run_int8() -> None:
     def timed(kind: str, amounts: costs.Amounts, call: Callable[[], Any]) -> None:
         work[kind].append((amounts, seconds_of(call, clock=perf_counter)))
 
-    for geometry in geometries(count=INT8_LAYERS):
-        if geometry.groups == 1 and geometry.weight_shape[0] >= MIN_INT8_FILTERS:
+    for geometry in geometries(count=FEWER_LAYERS):
+        if geometry.groups == 1 and geometry.weight_shape[0] >= MIN_FILTERS:
             x, weight, bias = (
                 torch.randn(shape) for shape in (geometry.x_shape, geometry.weight_shape, geometry.weight_shape[:1])
             )
             tensors = (core.in_order(x), weight, bias, x)
             measure_im2col(geometry, tensors, timed)
-            measure_int8(geometry, tensors, timed)
+            if name == "int8":
+                measure_int8(geometry, tensors, timed)
+            else:
+                measure_bfloat16(geometry, "bf16", PARTS["bf16"], tensors, timed)
     rates = known()["im2col"]["float32"]
     here = [planned(rates, amounts) / seconds for amounts, seconds in work["im2col"]]
     scale = statistics.median(here)
     print(f"the table's machine takes {scale:.2f} of this one's time")
-    for kind in ("int8", "int8 packing"):
+    for kind in (name, f"{name} packing"):
         scaled = [(amounts, seconds * scale) for amounts, seconds in work[kind]]
         write({kind: {"float32": [float(f"{rate:.4g}") for rate in fitted(kind, "float32", scaled)]}}, whole=False)
 
@@ -170,8 +174,8 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
     if geometry.groups == 1:
         measure_im2col(geometry, tensors, timed)
         measure_int8(geometry, tensors, timed)
-        for name, parts in PARTS.items() if multiplies_tiles() else ():
-            measure_tiles(geometry, name, parts, tensors, timed)
+        for name, parts in PARTS.items() if multiplies_bfloat16() else ():
+            measure_bfloat16(geometry, name, parts, tensors, timed)
     if geometry.weight_shape[1] == 1 and geometry.groups == geometry.weight_shape[0] > 1:
         filters = packing.packed_depthwise(weight)
         amounts = costs.im2col_amounts(geometry)
@@ -202,17 +206,17 @@ def measure_int8(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callabl
     timed("int8 packing", amounts, lambda: _core.int8_weights(core.view_of(weight), packed.data_ptr()))
 
 
-def measure_tiles(
+def measure_bfloat16(
     geometry: Geometry, name: str, parts: int, tensors: tuple[Tensor, ...], timed: Callable[..., None]
 ) -> None:
-    """Products of tiles of bfloat16."""
+    """Products of bfloat16."""
     x, weight, bias, _ = tensors
-    epilogue, packed = core.Epilogue(bias, relu=True), packing.tiled(weight, parts)
+    epilogue, packed = core.Epilogue(bias, relu=True), packing.in_bfloat16(weight, parts)
     assert packed is not None
-    amounts = costs.tile_amounts(geometry)
-    timed(name, amounts, lambda: core.tiled_output(x, weight, geometry, parts, epilogue, packed))
+    amounts = costs.bfloat16_amounts(geometry)
+    timed(name, amounts, lambda: core.bfloat16_output(x, weight, geometry, parts, epilogue, packed))
     amounts = costs.packing_amounts(prod(geometry.weight_shape) * parts // 2)
-    timed(f"{name} packing", amounts, lambda: _core.tile_weights(core.view_of(weight), parts, packed.data_ptr()))
+    timed(f"{name} packing", amounts, lambda: _core.bfloat16_weights(core.view_of(weight), parts, packed.data_ptr()))
 
 
 def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
@@ -231,4 +235,4 @@ def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...],
 
 
 if __name__ == "__main__":
-    run_int8() if sys.argv[1:] == ["int8"] else run()
+    run_beside(sys.argv[1]) if sys.argv[1:] in (["int8"], ["bf16"]) else run()

@@ -134,7 +134,8 @@ def made(name: str, network_name: str, batch: int) -> Callable[[], Any] | None:
     torch.set_num_threads(cl.threads())
     model = network(network_name)
     x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(1))
-    if name == "ours":
+    if name in ("ours", "bfloat16"):
+        cl.precision("fast" if name == "ours" else "bfloat16")
         fused = cl.fuse(model)
         return without_gradients(lambda: fused(x).numpy())
     if name.endswith("int8"):

@@ -9,6 +9,7 @@ import copy
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ def eager(model: nn.Module, x: Tensor) -> Call:
 
 def channels_last(model: nn.Module, x: Tensor) -> Call:
     return eager(*_channels_last(model, x))
+
+
+def in_bfloat16(model: nn.Module, x: Tensor) -> Call:
+    """Channels-last, weights and maps in bfloat16."""
+    half, x_half = _channels_last(model.bfloat16(), x.bfloat16())
+    return without_gradients(lambda: half(x_half).float().numpy())
 
 
 def compiled(model: nn.Module, x: Tensor) -> Call:
@@ -65,11 +72,12 @@ def onnx_runtime(model: nn.Module | _Quantized, x: Tensor) -> Call:
     return lambda: session.run(None, {"x": x.numpy()})[0]
 
 
-def openvino(model: nn.Module | _Quantized, x: Tensor) -> Call:
+def openvino(model: nn.Module | _Quantized, x: Tensor, precision: str = "f32") -> Call:
     import openvino as ov
 
     core = ov.Core()
-    settings = {"INFERENCE_NUM_THREADS": cl.threads(), "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"INFERENCE_NUM_THREADS": cl.threads(), "PERFORMANCE_HINT": "LATENCY"}
+    settings["INFERENCE_PRECISION_HINT"] = precision
     compiled = core.compile_model(core.read_model(_onnx_file(model, x)), "CPU", settings)
     request = compiled.create_infer_request()
     return lambda: request.infer({0: x.numpy()})[0]
@@ -147,12 +155,14 @@ class _Quantized:
 PEERS: dict[str, Callable[[nn.Module, Tensor], Call]] = {
     "PyTorch": eager,
     "PyTorch channels-last": channels_last,
+    "PyTorch bfloat16": in_bfloat16,
     "torch.compile": compiled,
     "ONNX Runtime": onnx_runtime,
     "OpenVINO": openvino,
+    "OpenVINO bfloat16": partial(openvino, precision="bf16"),
     "ncnn": ncnn,  # one picture at a time
 }
-_PACKAGES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "ncnn": "ncnn"}
+_PACKAGES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "OpenVINO bfloat16": "openvino", "ncnn": "ncnn"}
 
 
 def peer(name: str, model: nn.Module, x: Tensor) -> Call | None:

@@ -173,41 +173,43 @@ void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, cons
 
 namespace {
 
-const TileKernels &tile_kernels(int parts) {
-    need(kernels().tiles && (parts == 1 || parts == 2), "tiles: none in this instruction set, or parts");
-    return *kernels().tiles;
+const BFloat16Kernels &bfloat16_kernels(int parts) {
+    need(kernels().bfloat16 && (parts == 1 || parts == 2),
+         "bfloat16: not multiplied by this instruction set, or parts");
+    return *kernels().bfloat16;
 }
 
-int64_t tile_weights_size(const WeightsView &w, int parts) {
-    return tile_kernels(parts).weights_size(weights(w), parts);
+int64_t bfloat16_weights_size(const WeightsView &w, int parts) {
+    return bfloat16_kernels(parts).weights_size(weights(w), parts);
 }
 
-void tile_weights(const WeightsView &w, int parts, int64_t packed) {
-    const TileKernels &tiles = tile_kernels(parts);
-    const Extents extents(
-        [&] { return Extents::List{reads(weights(w)), writes(at<uint16_t>(packed), tile_weights_size(w, parts))}; });
+void bfloat16_weights(const WeightsView &w, int parts, int64_t packed) {
+    const BFloat16Kernels &halves = bfloat16_kernels(parts);
+    const Extents extents([&] {
+        return Extents::List{reads(weights(w)), writes(at<uint16_t>(packed), bfloat16_weights_size(w, parts))};
+    });
     nb::gil_scoped_release release;
-    tiles.pack_weights(weights(w), parts, at<uint16_t>(packed));
+    halves.pack_weights(weights(w), parts, at<uint16_t>(packed));
 }
 
 } // namespace
 
-void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, int parts, const Window &window,
-                      const EpilogueView &after, const PicturesView &y) {
-    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "tile_convolution: shapes");
-    const TileKernels &tiles = tile_kernels(parts);
+void bfloat16_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, int parts, const Window &window,
+                          const EpilogueView &after, const PicturesView &y) {
+    need(x[1] == y[1] && x[4] == w[2] && y[4] == w[1], "bfloat16_convolution: shapes");
+    const BFloat16Kernels &halves = bfloat16_kernels(parts);
     const ConvJob job = conv_job(x, w, packed, window, epilogue(after), y);
     const Extents extents([&] {
         return Extents::List{reads(job.x),
                              reads(job.weights),
-                             reads(at<const uint16_t>(packed), tile_weights_size(w, parts)),
+                             reads(at<const uint16_t>(packed), bfloat16_weights_size(w, parts)),
                              reads_scale(job.epilogue, job.y),
                              reads_bias(job.epilogue, job.y),
                              reads_residual(job.epilogue, job.y),
                              writes(job.y)};
     });
     nb::gil_scoped_release release;
-    tiles.convolve(job, parts);
+    halves.convolve(job, parts);
 }
 
 namespace {
@@ -388,10 +390,10 @@ void bind_layers(nb::module_ &m) {
     m.def("depthwise_weights_size", &depthwise_weights_size, "weights"_a);
     m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
     m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
-    m.def("tile_weights_size", &tile_weights_size, "weights"_a, "parts"_a);
-    m.def("tile_weights", &tile_weights, "weights"_a, "parts"_a, "packed"_a);
-    m.def("tile_convolution", &tile_convolution, "x"_a, "weights"_a, "packed"_a, "parts"_a, "window"_a, "epilogue"_a,
-          "y"_a);
+    m.def("bfloat16_weights_size", &bfloat16_weights_size, "weights"_a, "parts"_a);
+    m.def("bfloat16_weights", &bfloat16_weights, "weights"_a, "parts"_a, "packed"_a);
+    m.def("bfloat16_convolution", &bfloat16_convolution, "x"_a, "weights"_a, "packed"_a, "parts"_a, "window"_a,
+          "epilogue"_a, "y"_a);
     m.def("int8_weights_size", &int8_weights_size, "weights"_a);
     m.def("int8_weights", &int8_weights, "weights"_a, "packed"_a);
     m.def(

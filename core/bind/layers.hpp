@@ -24,8 +24,8 @@ void im2col(const PicturesView &x, const WeightsView &w, int64_t packed, const W
             const EpilogueView &after, const PicturesView &y, const LevelsView &stored = {}, bool *saw_nan = nullptr);
 void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window,
                const EpilogueView &after, const PicturesView &y);
-void tile_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, int parts, const Window &window,
-                      const EpilogueView &after, const PicturesView &y);
+void bfloat16_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, int parts, const Window &window,
+                          const EpilogueView &after, const PicturesView &y);
 void int8_convolution(const PicturesView &x, const WeightsView &w, int64_t packed, float step, int32_t lowest,
                       const Window &window, const EpilogueView &after, const PicturesView &y, bool of_levels = false,
                       const LevelsView &stored = {}, bool *saw_nan = nullptr);

@@ -84,10 +84,10 @@ void bind_program(nb::module_ &m) {
                                     Window window, EpilogueView after, PicturesView y) {
             p.add(at, [=](const Program::Call &c) { depthwise(c.x(x), w, packed, window, c.after(after), c.y(y)); });
         });
-        program.def("tile_convolution", [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed,
-                                           int parts, Window window, EpilogueView after, PicturesView y) {
+        program.def("bfloat16_convolution", [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed,
+                                               int parts, Window window, EpilogueView after, PicturesView y) {
             p.add(at, [=](const Program::Call &c) {
-                tile_convolution(c.x(x), w, packed, parts, window, c.after(after), c.y(y));
+                bfloat16_convolution(c.x(x), w, packed, parts, window, c.after(after), c.y(y));
             });
         });
         program.def("int8_convolution", [](Program &p, PlacesView at, PicturesView x, WeightsView w, int64_t packed,

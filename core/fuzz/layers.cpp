@@ -103,16 +103,16 @@ void weight_gradient(Data &data) {
     });
 }
 
-// The same by tiles of bfloat16, where the set has them: whole numbers of 8 bits are exact there too.
-void tiles_give(const Result &wanted, ConvJob job, Exactly<float> &y) {
-    const TileKernels *tiles = kernels().tiles;
-    for (int parts = 1; tiles && parts <= 2; ++parts) {
-        Exactly<uint16_t> packed(tiles->weights_size(job.weights, parts));
-        tiles->pack_weights(job.weights, parts, packed.data());
+// The same by products of bfloat16, where the set has them: whole numbers of 8 bits are exact there too.
+void bfloat16_gives(const Result &wanted, ConvJob job, Exactly<float> &y) {
+    const BFloat16Kernels *halves = kernels().bfloat16;
+    for (int parts = 1; halves && parts <= 2; ++parts) {
+        Exactly<uint16_t> packed(halves->weights_size(job.weights, parts));
+        halves->pack_weights(job.weights, parts, packed.data());
         std::fill_n(y.data(), y.size(), 77.0f);
         job.packed = reinterpret_cast<const float *>(packed.data());
-        tiles->convolve(job, parts);
-        compare("tiles", kernels().name, wanted, result_of(y), 0);
+        halves->convolve(job, parts);
+        compare("bfloat16", kernels().name, wanted, result_of(y), 0);
     }
 }
 
@@ -173,7 +173,7 @@ void windowed(Data &data) {
         (apart ? k.depthwise : k.im2col)(job);
         Result found = result_of(y.memory);
         if (!apart)
-            tiles_give(found, job, y.memory);
+            bfloat16_gives(found, job, y.memory);
         return found;
     });
 }

@@ -16,7 +16,7 @@ extern const Kernels table;
 const Kernels table{
     .name = CONVOLENS_TEXT(CONVOLENS_ISA),
     .vector_bytes = vector_bytes,
-    .tiles = nullptr,
+    .bfloat16 = nullptr,
     .int8 = &int8_kernels,
 #define KERNEL(result, name, arguments) .name = name,
 #include "runtime/kernels.def"

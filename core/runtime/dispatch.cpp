@@ -36,9 +36,14 @@ namespace avx512_vnni {
 extern const Int8Kernels int8_kernels;
 }
 #endif
+#if CONVOLENS_HAS_BF16
+namespace avx512_bf16 {
+extern const BFloat16Kernels bfloat16_kernels;
+}
+#endif
 #if CONVOLENS_HAS_AMX
 namespace amx {
-extern const TileKernels tile_kernels;
+extern const BFloat16Kernels bfloat16_kernels;
 }
 #endif
 
@@ -49,6 +54,15 @@ namespace {
 Kernels with_bytes(const Kernels &set, const char *name, const Int8Kernels &int8) {
     Kernels table = set;
     table.name = name, table.int8 = &int8;
+    return table;
+}
+#endif
+
+#if CONVOLENS_HAS_BF16
+// A set and what multiplies bfloat16.
+Kernels with_bfloat16(const Kernels &set, const char *name, const BFloat16Kernels &bfloat16) {
+    Kernels table = set;
+    table.name = name, table.bfloat16 = &bfloat16;
     return table;
 }
 #endif
@@ -70,15 +84,15 @@ std::vector<const Kernels *> runnable_here() {
     if (runs_x86_64_v4() && multiplies_bytes_by_avx512())
         sets.push_back(&avx512_bytes);
 #endif
+#if CONVOLENS_HAS_BF16
+    static const Kernels vectors = with_bfloat16(*sets.back(), "avx512_bf16", avx512_bf16::bfloat16_kernels);
+    if (runs_x86_64_v4() && multiplies_vectors_of_bfloat16())
+        sets.push_back(&vectors);
+#endif
 #if CONVOLENS_HAS_AMX
-    if (runs_x86_64_v4() && multiplies_tiles_of_bfloat16()) {
-        static const Kernels with_tiles = [&sets] {
-            Kernels table = *sets.back();
-            table.name = "amx", table.tiles = &amx::tile_kernels;
-            return table;
-        }();
-        sets.push_back(&with_tiles);
-    }
+    static const Kernels tiles = with_bfloat16(*sets.back(), "amx", amx::bfloat16_kernels);
+    if (runs_x86_64_v4() && multiplies_tiles_of_bfloat16())
+        sets.push_back(&tiles);
 #endif
 #endif
     return sets;

@@ -11,9 +11,9 @@
 
 namespace convolens {
 
-// What multiplies tiles of bfloat16, where a processor does (amx/tiles.cpp). `parts` is how many a number is
-// cut into: 1 or 2.
-struct TileKernels {
+// What convolves by products of bfloat16, where a processor has them (bfloat16/products.cpp). `parts` is how many a
+// number is cut into: 1 or 2.
+struct BFloat16Kernels {
     int64_t (*weights_size)(const Weights &weights, int parts); // in bfloat16
     void (*pack_weights)(const Weights &weights, int parts, uint16_t *packed);
     void (*convolve)(const ConvJob &job, int parts); // `packed` are weights that pack_weights made
@@ -31,7 +31,7 @@ struct Int8Kernels {
 struct Kernels {
     const char *name; // of the instruction set
     int vector_bytes;
-    const TileKernels *tiles; // null where there are none
+    const BFloat16Kernels *bfloat16; // null where there are none
     const Int8Kernels *int8;
 #define KERNEL(result, name, arguments) result(*name) arguments;
 #include "runtime/kernels.def"

@@ -59,10 +59,12 @@ bool multiplies_bytes_by_avx() { return has(cpuid(7, 1).a, 1u << 4); }
 
 bool multiplies_bytes_by_avx512() { return has(cpuid(7).c, 1u << 11); }
 
+bool multiplies_vectors_of_bfloat16() { return has(cpuid(7, 1).a, 1u << 5); }
+
 bool multiplies_tiles_of_bfloat16() {
 #if defined(__linux__)
-    constexpr unsigned tiles = 1u << 24, tiles_of_bfloat16 = 1u << 22, bfloat16 = 1u << 5;
-    if (!has(cpuid(7).d, tiles | tiles_of_bfloat16) || !has(cpuid(7, 1).a, bfloat16))
+    constexpr unsigned tiles = 1u << 24, tiles_of_bfloat16 = 1u << 22;
+    if (!has(cpuid(7).d, tiles | tiles_of_bfloat16) || !multiplies_vectors_of_bfloat16())
         return false;
     // Linux gives a process the tiles' registers, 8 kB a thread, only when it asks.
     constexpr long ask_for_registers = 0x1023, of_tiles = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
@@ -82,6 +84,7 @@ bool runs_x86_64_v3() { return false; }
 bool runs_x86_64_v4() { return false; }
 bool multiplies_bytes_by_avx() { return false; }
 bool multiplies_bytes_by_avx512() { return false; }
+bool multiplies_vectors_of_bfloat16() { return false; }
 bool multiplies_tiles_of_bfloat16() { return false; }
 
 } // namespace convolens

@@ -26,6 +26,7 @@ ABOUT_AS_FAST = 1.1  # times the least time predicted
 # What is not in the table is priced as the oldest that is.
 _MEASURED_AS = {
     "amx": ("avx512", "avx512_vnni", "amx"),
+    "avx512_bf16": ("avx512", "avx512_vnni", "avx512_bf16"),
     "avx512_vnni": ("avx512", "avx512_vnni"),
     "avx512": ("avx512",),
     "avx2_vnni": ("avx2", "avx2_vnni"),

@@ -20,6 +20,8 @@ _UNITS = {"": 1, "b": 1, **{f"{letter}{end}": factor for at, letter in enumerate
           for end, factor in (("", 1000**at), ("b", 1000**at), ("ib", 1024**at))}}  # fmt: skip
 _LEAST_LIMIT = 1_000_000  # bytes; less is a number meant in gigabytes
 
+_BFLOAT16_SETS = frozenset({"avx512_bf16", "amx"})
+
 _precision: Precision | None = None  # not asked for yet
 _memory_limit: int | None = None
 
@@ -27,18 +29,18 @@ _memory_limit: int | None = None
 def precision(mode: Precision | None = None) -> Precision:
     """Sets how exact a network's float32 convolutions on the CPU are, and returns the mode in force.
 
-    `"fast"`, the default, may err by 5e-5 of a layer's largest output (Winograd's F(4×4, 3×3); products of bfloat16,
-    three for one of float32); `"exact"` errs no more than 5e-6, or no more than PyTorch where that errs more (many
-    channels). `"bfloat16"` may err by 1e-2 of it: inputs and weights are rounded to 8 bits and summed in float32, where
-    no gradient follows; with one, it is as `"fast"`. Other dtypes, devices and layers do not change. The environment
-    variable `CONVOLENS_PRECISION` says what is in force before the first call, on the command line too.
+    `"fast"`, the default, may err by 5e-5 of a layer's largest output (Winograd's F(4×4, 3×3); with AMX products of
+    bfloat16, three for one of float32); `"exact"` errs no more than 5e-6, or no more than PyTorch where that errs more
+    (many channels). `"bfloat16"` may err by 1e-2 of it: inputs and weights are rounded to 8 bits and summed in float32,
+    where no gradient follows; with one, it is as `"fast"`. Other dtypes, devices and layers do not change. The
+    environment variable `CONVOLENS_PRECISION` says what is in force before the first call, on the command line too.
 
     Args:
-        mode: `"exact"`, `"fast"` or, on a processor with AMX, `"bfloat16"`; `None` only asks.
+        mode: `"exact"`, `"fast"` or, on a processor with AVX-512 BF16 or AMX, `"bfloat16"`; `None` only asks.
 
     Raises:
-        ArgumentError: another word; `"bfloat16"` on a processor that does not multiply tiles of it, where it would
-            bring nothing.
+        ArgumentError: another word; `"bfloat16"` on a processor that does not multiply it, where it would bring
+            nothing.
 
     >>> precision()
     'fast'
@@ -53,16 +55,21 @@ def precision(mode: Precision | None = None) -> Precision:
 
 def _able(mode: str, name: str) -> Precision:
     need_one_of(name, mode, get_args(Precision))
-    if mode == "bfloat16" and not multiplies_tiles():
+    if mode == "bfloat16" and not multiplies_bfloat16():
         raise ArgumentError(
-            f"{name}: need a processor with AMX for 'bfloat16', and this one has none, or CONVOLENS_ISA leaves it out: "
-            "'fast' is the fastest here"
+            f"{name}: need a processor that multiplies bfloat16 (AVX-512 BF16 or AMX), and this one does not, or "
+            "CONVOLENS_ISA leaves it out: 'fast' is the fastest here"
         )
     return cast(Precision, mode)
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether the instruction set in use multiplies bfloat16."""
+    return _core.instruction_set() in _BFLOAT16_SETS
+
+
 def multiplies_tiles() -> bool:
-    """Whether the instruction set in use multiplies tiles of bfloat16 (AMX)."""
+    """Whether it multiplies tiles of them, so fast that three products take less time than one of float32."""
     return bool(_core.instruction_set() == "amx")
 
 

@@ -9,7 +9,12 @@ import pytest
 from convolens import _core
 from tests.instruction_sets import EACH, HERE, each_instruction_set
 
-WITH_MORE = {"avx2_vnni", "avx512_vnni", "amx"}  # another set, and what test_int8.py and test_tiles.py test
+WITH_MORE = {
+    "avx2_vnni",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx",
+}  # another set, and what test_int8.py and test_bfloat16.py test
 
 
 def started_with(name):

@@ -16,6 +16,7 @@ from convolens.layers.planner import TORCH_MARGIN, TORCH_MARGIN_IN_NETWORKS, Lay
 from convolens.planning import Cost
 from tests.instruction_sets import HERE, using
 
+WITH_BFLOAT16 = "avx512_bf16", "amx"
 LAYERS = {
     "winograd4": cl.layers.Conv2d(64, 32, 3, padding=1),
     "im2col": cl.layers.Conv2d(128, 128, 1),
@@ -24,9 +25,9 @@ LAYERS = {
 
 
 @pytest.fixture(autouse=True)
-def without_tiles():
-    """Plans as a processor without tiles of bfloat16 makes them, but where a test asks for those."""
-    with using(next(name for name in reversed(HERE) if name != "amx")):
+def without_bfloat16():
+    """Plans as a processor without bfloat16 makes them, but where a test asks for it."""
+    with using(next(name for name in reversed(HERE) if name not in WITH_BFLOAT16)):
         yield
 
 
@@ -39,7 +40,8 @@ def precision_of(mode):
         cl.precision("fast")
 
 
-needs_tiles = pytest.mark.skipif("amx" not in HERE, reason="not run: this processor has no amx")
+def with_set(name, *values):
+    return pytest.param(name, *values, marks=pytest.mark.skipif(name not in HERE, reason=f"not run: no {name} here"))
 
 
 @pytest.fixture
@@ -64,21 +66,24 @@ def test_the_plan_of_a_layer_is_what_runs(method, taken):
     assert taken == [method]
 
 
-@needs_tiles
 @pytest.mark.parametrize(
-    ("mode", "gradient", "method"),
+    ("instructions", "mode", "gradient", "method"),
     [
-        ("fast", False, "bf16x3"),
-        ("fast", True, "bf16x3"),
-        ("bfloat16", False, "bf16"),
-        ("bfloat16", True, "bf16x3"),
-        ("exact", False, "im2col"),
+        with_set("amx", "fast", False, "bf16x3"),
+        with_set("amx", "fast", True, "bf16x3"),
+        with_set("amx", "bfloat16", False, "bf16"),
+        with_set("amx", "bfloat16", True, "bf16x3"),
+        with_set("amx", "exact", False, "im2col"),
+        with_set("avx512_bf16", "fast", False, "im2col"),
+        with_set("avx512_bf16", "bfloat16", False, "bf16"),
+        with_set("avx512_bf16", "bfloat16", True, "im2col"),
+        with_set("avx512_bf16", "exact", False, "im2col"),
     ],
 )
-def test_tiles_of_bfloat16_are_taken_as_far_as_precision_allows(mode, gradient, method, taken):
+def test_bfloat16_is_taken_as_far_as_precision_allows(instructions, mode, gradient, method, taken):
     layer = torch.nn.Sequential(cl.layers.Conv2d(256, 256, 1), torch.nn.ReLU()).requires_grad_(False)
     x = torch.randn(1, 256, 24, 20).contiguous(memory_format=torch.channels_last).requires_grad_(gradient)
-    with using("amx"), precision_of(mode):
+    with using(instructions), precision_of(mode):
         y = layer(x)
     assert taken == [method]
     wanted = torch.relu(
@@ -89,9 +94,8 @@ def test_tiles_of_bfloat16_are_taken_as_far_as_precision_allows(mode, gradient, 
     )
 
 
-@needs_tiles
 def test_bfloat16_is_refused_where_it_brings_nothing():
-    with pytest.raises(ArgumentError, match="need a processor with AMX"):
+    with pytest.raises(ArgumentError, match="need a processor that multiplies bfloat16"):
         cl.precision("bfloat16")
 
 

@@ -128,11 +128,11 @@ def depthwise_output(x: Tensor, weight: Tensor, geometry: Geometry, epilogue: Ep
     return _windowed("depthwise", x, weight, geometry, epilogue, packed)
 
 
-def tiled_output(
+def bfloat16_output(
     x: Tensor, weight: Tensor, geometry: Geometry, parts: int, epilogue: Epilogue, packed: Tensor
 ) -> Tensor:
     """A convolution of one group of any kernel, channels-last, by products of bfloat16; `packed` are its weights."""
-    return _windowed("tile_convolution", x, weight, geometry, epilogue, packed, parts)
+    return _windowed("bfloat16_convolution", x, weight, geometry, epilogue, packed, parts)
 
 
 def int8_output(

@@ -19,7 +19,7 @@ _POOLED = 1 << 23
 # Filters are computed this many at once; torch rounds channels up to a vector as well, but for a first layer's.
 _WINOGRAD_FILTERS = 16
 _PANEL = 32
-_TILE_DEPTH = 64
+_BFLOAT16_DEPTH = 64
 _INT8_DEPTH = 4
 _VECTOR = 16
 _FIRST_CHANNELS = 4
@@ -55,11 +55,11 @@ def im2col_amounts(geometry: Geometry) -> Amounts:
     return 1.0, products, places * gathered, places * filters, gathered * filters, places
 
 
-def tile_amounts(geometry: Geometry) -> Amounts:
+def bfloat16_amounts(geometry: Geometry) -> Amounts:
     """A call; products; inputs gathered; outputs; weights read; places."""
     filters, *depth = geometry.weight_shape
     places, gathered = prod(geometry.y_shape) // filters, prod(depth)
-    products = places * _whole(gathered, _TILE_DEPTH) * _whole(filters, _PANEL)
+    products = places * _whole(gathered, _BFLOAT16_DEPTH) * _whole(filters, _PANEL)
     return 1.0, products, places * gathered, places * filters, gathered * filters, places
 
 

@@ -131,7 +131,7 @@ def packed_for(method: Method, weight: Tensor) -> Tensor | None:
     if method == "depthwise":
         return packing.packed_depthwise(weight)
     if method in PARTS:
-        return packing.tiled(weight, PARTS[method])
+        return packing.in_bfloat16(weight, PARTS[method])
     if method == "int8":
         return packing.in_levels(weight)
     return packing.packed(weight) if method == "im2col" else packing.transformed(weight, tile_of(method))
@@ -160,7 +160,7 @@ def by_core(
     if method == "depthwise":
         return core.depthwise_output(x, weight, geometry, epilogue, packed)
     if method in PARTS:
-        return core.tiled_output(x, weight, geometry, PARTS[method], epilogue, packed)
+        return core.bfloat16_output(x, weight, geometry, PARTS[method], epilogue, packed)
     return core.winograd_output(x, weight, geometry, tile_of(method), epilogue, packed, edge=edge)
 
 

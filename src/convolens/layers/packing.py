@@ -160,19 +160,21 @@ def packed_depthwise(weight: Tensor) -> Tensor:
     return _keep(weight, "depthwise", lambda: _packed(weight, _core.depthwise_weights_size, _core.depthwise_weights))
 
 
-def tiled(weight: Tensor, parts: int) -> Tensor | None:
-    """Weights in bfloat16 as `tiled_output` reads them, each in so many parts, computed once as `packed`.
+def in_bfloat16(weight: Tensor, parts: int) -> Tensor | None:
+    """Weights in bfloat16 as `bfloat16_output` reads them, each in so many parts, computed once as `packed`.
 
     None where one is infinite or NaN, or would be in bfloat16: its parts do not sum to it.
     """
 
     def make() -> Tensor | None:
         view = core.view_of(weight)
-        made = _unset(-(-_core.tile_weights_size(view, parts) // 2))  # two numbers of bfloat16 where one of float32 is
-        _core.tile_weights(view, parts, made.data_ptr())
+        made = _unset(
+            -(-_core.bfloat16_weights_size(view, parts) // 2)
+        )  # two numbers of bfloat16 where one of float32 is
+        _core.bfloat16_weights(view, parts, made.data_ptr())
         return made if float(weight.detach().abs().max()) < _LARGEST_BFLOAT16 else None
 
-    return _keep(weight, ("tiled", parts), make)
+    return _keep(weight, ("bfloat16", parts), make)
 
 
 def in_levels(weight: Tensor) -> Tensor | None:

@@ -22,7 +22,7 @@ from convolens import planning
 from convolens.layers import costs
 from convolens.layers.geometry import Geometry
 from convolens.planning import Candidate, Cost, Plan
-from convolens.settings import Precision, cores, multiplies_tiles
+from convolens.settings import Precision, cores, multiplies_bfloat16, multiplies_tiles
 
 Method = Literal["winograd4", "winograd2", "im2col", "bf16x3", "bf16", "int8", "depthwise", "torch"]
 Partial = Literal["output", "input gradient", "weight gradient"]
@@ -134,8 +134,8 @@ class Im2col:
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """As im2col, by tiles of bfloat16: each number cut into this many parts."""
+class BFloat16:
+    """As im2col, by products of bfloat16: each number cut into this many parts."""
 
     parts: int
 
@@ -150,15 +150,15 @@ class Tiles:
             return "cl.precision is not 'bfloat16'"
         if spec.mode == "exact":
             return "cl.precision is 'exact'"
-        if not multiplies_tiles():
-            return "the instruction set has no tiles of bfloat16"
+        if not (multiplies_bfloat16() if self.parts == 1 else multiplies_tiles()):
+            return f"the instruction set does not multiply {'' if self.parts == 1 else 'tiles of '}bfloat16"
         return Im2col().refuses(spec)
 
     def cost(self, spec: LayerSpec) -> Cost:
         """What it would need."""
         packed = prod(spec.geometry.weight_shape) * self.parts // 2
         error = _BFLOAT16_ERROR if self.parts == 1 else _FAST_ERROR
-        return _by_core(spec, self.NAME, costs.tile_amounts(spec.geometry), packed, error)
+        return _by_core(spec, self.NAME, costs.bfloat16_amounts(spec.geometry), packed, error)
 
 
 class Int8:
@@ -223,8 +223,8 @@ ALGORITHMS: tuple[LayerMethod, ...] = (
     Winograd(4),
     Winograd(2),
     Im2col(),
-    Tiles(2),
-    Tiles(1),
+    BFloat16(2),
+    BFloat16(1),
     Int8(),
     Depthwise(),
     Torch(),

@@ -26,7 +26,7 @@ _LINE = 16  # floats: maps begin at a cache line
 _X, _ARENA, _OUTPUTS = 0, 1, 2  # numbers of buffers
 _NONE = 0.0, 0  # levels: a map of numbers
 MOST_PROGRAMS = 64  # sizes that are kept: a program is some kilobytes
-_KERNELS = frozenset(("winograd", "im2col", "depthwise", "tile_convolution", "int8_convolution", "pool"))
+_KERNELS = frozenset(("winograd", "im2col", "depthwise", "bfloat16_convolution", "int8_convolution", "pool"))
 
 
 class NotRepeatable(Exception):  # noqa: N818 - no error that anybody sees
