@@ -37,6 +37,7 @@ NB_MODULE(_core, m) {
     m.def("pooled", &pooled, "size"_a);
     m.def("set_pool_limit", &set_pool_limit, "size"_a);
     m.def("pooled_bytes", &pooled_bytes);
+    m.def("expect_as_much_again", &expect_as_much_again);
     bind_correlate(m);
     bind_layers(m);
     bind_nms(m);

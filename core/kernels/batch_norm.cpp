@@ -17,8 +17,9 @@
 namespace convolens::CONVOLENS_ISA {
 namespace {
 
-constexpr int64_t stretch = 1 << 14; // values a task takes
-constexpr int64_t word = 16;         // channels whose bits lie in one number of the mask
+constexpr int64_t stretch = 1 << 14;     // values a task takes
+constexpr int64_t word = 16;             // channels whose bits lie in one number of the mask
+constexpr int64_t channels_at_once = 64; // whose stretches' sums are put together by a task
 constexpr int few = word / lanes<float>;
 
 struct Stretches {
@@ -40,6 +41,14 @@ template <class F> void in_vectors(int64_t channels, const F &f) {
         f(Number<4>{}, c, int64_t(lanes<float>));
     for (; c < channels; c += lanes<float>)
         f(Number<1>{}, c, min(lanes<float>, channels - c));
+}
+
+// f(first, how many) for each few of the channels, all threads.
+template <class F> void over_channels(int64_t channels, const F &f) {
+    parallel(ceil_div(channels, channels_at_once), [&](int64_t task, int) {
+        const int64_t first = task * channels_at_once;
+        f(first, min(channels_at_once, channels - first));
+    });
 }
 
 int64_t words(int64_t channels) { return ceil_div(channels, word); }
@@ -77,18 +86,24 @@ void statistics(const NormJob &job, const Stretches &s) {
             }
         });
     });
-    for (int64_t c = 0; c < s.channels; ++c) {
-        double mean = 0, square = 0;
+    over_channels(s.channels, [&](int64_t first, int64_t count) {
+        double mean[channels_at_once]{}, square[channels_at_once]{};
         for (int64_t t = 0; t < s.count; ++t)
-            mean += double(partial[t * 2 * s.channels + c]) * double(s.last(t) - s.first(t));
-        mean /= double(s.places);
-        for (int64_t t = 0; t < s.count; ++t) {
-            const double from = double(partial[t * 2 * s.channels + c]) - mean;
-            square += double(partial[(t * 2 + 1) * s.channels + c]) + from * from * double(s.last(t) - s.first(t));
+            for (int64_t c = 0; c < count; ++c)
+                mean[c] += double(partial[t * 2 * s.channels + first + c]) * double(s.last(t) - s.first(t));
+        for (int64_t c = 0; c < count; ++c)
+            mean[c] /= double(s.places);
+        for (int64_t t = 0; t < s.count; ++t)
+            for (int64_t c = 0; c < count; ++c) {
+                const double from = double(partial[t * 2 * s.channels + first + c]) - mean[c];
+                square[c] += double(partial[(t * 2 + 1) * s.channels + first + c]) +
+                             from * from * double(s.last(t) - s.first(t));
+            }
+        for (int64_t c = 0; c < count; ++c) {
+            checked(job.mean + first + c) = float(mean[c]);
+            checked(job.variance + first + c) = float(square[c] / double(s.places));
         }
-        checked(job.mean + c) = float(mean);
-        checked(job.variance + c) = float(square / double(s.places));
-    }
+    });
 }
 
 float scale_of(const float *weight, const float *variance, double epsilon, int64_t c) {
@@ -156,20 +171,24 @@ void norm_gradient(const NormGradientJob &job) {
             }
         });
     });
-    for (int64_t c = 0; c < channels; ++c) {
-        double sum = 0, product = 0;
-        for (int64_t t = 0; t < s.count; ++t) {
-            sum += double(partial[t * 2 * channels + c]);
-            product += double(partial[(t * 2 + 1) * channels + c]);
+    over_channels(channels, [&](int64_t first, int64_t count) {
+        double sum[channels_at_once]{}, product[channels_at_once]{};
+        for (int64_t t = 0; t < s.count; ++t)
+            for (int64_t i = 0; i < count; ++i) {
+                sum[i] += double(partial[t * 2 * channels + first + i]);
+                product[i] += double(partial[(t * 2 + 1) * channels + first + i]);
+            }
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t c = first + i;
+            const double inverse = 1 / __builtin_sqrt(double(checked(job.variance + c)) + job.epsilon);
+            const double scale = scale_of(job.weight, job.variance, job.epsilon, c), places = double(s.places);
+            by_g[c] = float(scale);
+            by_x[c] = float(-scale * product[i] * inverse * inverse / places);
+            constant[c] = float(-scale * sum[i] / places);
+            checked(job.bias_gradient + c) = float(sum[i]);
+            checked(job.weight_gradient + c) = float(product[i] * inverse);
         }
-        const double inverse = 1 / __builtin_sqrt(double(checked(job.variance + c)) + job.epsilon);
-        const double scale = scale_of(job.weight, job.variance, job.epsilon, c), places = double(s.places);
-        by_g[c] = float(scale);
-        by_x[c] = float(-scale * product * inverse * inverse / places);
-        constant[c] = float(-scale * sum / places);
-        checked(job.bias_gradient + c) = float(sum);
-        checked(job.weight_gradient + c) = float(product * inverse);
-    }
+    });
     parallel(s.count, [&](int64_t task, int) {
         for (int64_t p = s.first(task); p < s.last(task); ++p)
             for (int64_t c = 0; c < channels; c += lanes<float>) {

@@ -31,11 +31,24 @@ struct BlockPool {
     ForkSafeMutex lock;
     std::list<PooledBlock> pooled; // the most recently released first
     std::unordered_map<void *, size_t> lent;
-    size_t bytes = 0, limit = default_limit;
+    size_t bytes = 0, lent_bytes = 0, limit = default_limit;
+    size_t expected = 0; // to be lent at once again
+    Clock::time_point expected_since;
+
+    bool is_too_full() const { return bytes > limit && bytes + lent_bytes > expected; }
+
+    void lend(void *at, size_t size) {
+        lent.emplace(at, size);
+        lent_bytes += size;
+        if (expected > 0 && expected < lent_bytes)
+            expected = lent_bytes;
+    }
 
     void trim() {
         const auto oldest = Clock::now() - max_idle;
-        while (bytes > limit || (!pooled.empty() && pooled.back().since < oldest)) {
+        if (expected_since < oldest)
+            expected = 0;
+        while (!pooled.empty() && (is_too_full() || pooled.back().since < oldest)) {
             bytes -= pooled.back().bytes;
             unmap_pages(pooled.back().at, pooled.back().bytes);
             pooled.pop_back();
@@ -57,7 +70,7 @@ void *take_block(size_t bytes) {
     for (auto block = pool.pooled.begin(); block != pool.pooled.end(); ++block)
         if (block->bytes >= size && block->bytes <= size + size / 4) { // not so large as to waste it
             void *at = block->at;
-            pool.lent.emplace(at, block->bytes);
+            pool.lend(at, block->bytes);
             pool.bytes -= block->bytes;
             pool.pooled.erase(block);
             pool.trim();
@@ -67,7 +80,7 @@ void *take_block(size_t bytes) {
     void *at = map_pages(size);
     if (!at)
         throw std::bad_alloc();
-    pool.lent.emplace(at, size);
+    pool.lend(at, size);
     return at;
 }
 
@@ -77,6 +90,7 @@ void release_block(void *at) {
     const auto entry = pool.lent.find(at);
     pool.pooled.push_front({at, entry->second, Clock::now()});
     pool.bytes += entry->second;
+    pool.lent_bytes -= entry->second;
     pool.lent.erase(entry);
     pool.trim();
 }
@@ -85,8 +99,16 @@ size_t set_pool_limit(size_t bytes) {
     BlockPool &pool = block_pool();
     std::lock_guard guard(pool.lock);
     std::swap(pool.limit, bytes);
+    pool.expected = 0;
     pool.trim();
     return bytes;
+}
+
+void expect_as_much_again() {
+    BlockPool &pool = block_pool();
+    std::lock_guard guard(pool.lock);
+    pool.expected = pool.expected > pool.lent_bytes ? pool.expected : pool.lent_bytes;
+    pool.expected_since = Clock::now();
 }
 
 size_t pooled_bytes() {

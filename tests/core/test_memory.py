@@ -95,3 +95,18 @@ def test_memory_that_is_let_go_is_the_systems_again():
     del held
     arrays.release_pool()
     assert resident() < before + 10 * MEGABYTE
+
+
+def test_what_a_step_held_at_once_is_kept_for_the_next_and_no_more_than_that():
+    _core.set_pool_limit(8 * MEGABYTE)
+    maps = [empty((10, MEGABYTE), np.uint8) for _ in range(4)]
+    _core.expect_as_much_again()
+    maps.append(empty((10, MEGABYTE), np.uint8))
+    maps.clear()
+    assert _core.pooled_bytes() == 50 * MEGABYTE
+    other = empty((30, MEGABYTE), np.uint8)  # fits none
+    del other
+    assert _core.pooled_bytes() == 50 * MEGABYTE  # with it, as the oldest went
+    time.sleep(3.1)
+    empty((2, MEGABYTE), np.uint8)
+    assert _core.pooled_bytes() == 2 * MEGABYTE

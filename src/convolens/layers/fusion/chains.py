@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn.modules.module import _has_any_global_hook
 
+from convolens import _core
 from convolens.layers import core
 from convolens.layers.fusion.parse import Differentiable, Op, parse, state_of
 from convolens.layers.fusion.repeated import Repeated
@@ -144,6 +145,7 @@ class _ChainFunction(Function):
         if torch.is_grad_enabled():  # a gradient of this gradient may be asked for
             return None, None, *_differentiable_gradients(g, ctx.ops, inputs, needs)
         saved = shares(tensors[len(needs) :], ctx.counts)
+        _core.expect_as_much_again()  # now that all maps of a step are there: the next step's lie where these lay
         if ctx.is_last:  # it is written to, and the next piece's is nobody else's
             g = core.pooled_memory(tuple(g.shape)).copy_(g)
         for_x, for_parameters = _backward(g, ctx.ops, list(zip(ctx.settled, saved, strict=True)), parameters, needs)
