@@ -44,6 +44,35 @@ inline __attribute__((always_inline)) void multiply(const float *__restrict a, c
     }
 }
 
+// The same of rows that lie `step` apart, two neighbouring numbers of b's depth a panel. From three bases each row is
+// none, one or two steps away: every address is then part of the instruction that reads it, with fewer registers than
+// rows.
+template <int R>
+inline __attribute__((always_inline)) void multiply_apart(const float *__restrict a, int64_t step,
+                                                          const float *__restrict b, int64_t depth, Sums<R> &sums) {
+    const float *base[(R + 2) / 3];
+    for (int j = 0; j < (R + 2) / 3; ++j)
+        base[j] = a + 3 * j * step;
+    for (int64_t k = 0; k < depth; ++k) {
+        Floats row[panel_vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < panel_vectors; ++v)
+            row[v] = load(b + k * panel + v * lanes<float>);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const Floats value = broadcast(checked(base[i / 3] + i % 3 * step));
+#pragma GCC unroll 4
+            for (int v = 0; v < panel_vectors; ++v)
+                sums.at[i][v] += value * row[v];
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < (R + 2) / 3; ++j) {
+            ++base[j];
+            asm("" : "+r"(base[j])); // a pointer of its own, not one computed from the others
+        }
+    }
+}
+
 template <int R> struct Rows {
     static constexpr int value = R;
 };

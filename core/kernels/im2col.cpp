@@ -6,8 +6,9 @@
 //       sums = rows · weights                       register block by register block
 //       y = sums + bias + residual, ReLU            while they are in the first-level cache
 //
-// A 1×1 layer gathers nothing but copies its pixels once, for a constant distance between rows (gemm.hpp). A first
-// layer, of up to four channels, reads its inputs where they are: a kernel's row is one run of columns × channels.
+// A 1×1 layer reads its pixels where they lie; with a stride or many channels it copies them once, for a distance
+// between rows that is known when this is compiled (gemm.hpp). A first layer, of up to four channels, reads its inputs
+// where they are: a kernel's row is one run of columns × channels.
 #include "jobs/layers.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/gemm.hpp"
@@ -119,6 +120,55 @@ void by_gathering(const ConvJob &job) {
     });
 }
 
+// One cell, every place: the rows are there, one behind the other, as long as not too many fall into one set of the
+// cache.
+constexpr int64_t deepest_in_place = 512;
+
+bool is_in_place(const ConvJob &job) {
+    const auto &x = job.x;
+    const bool pointwise = job.weights.rows * job.weights.columns == 1 && job.stride_h == 1 && job.stride_w == 1 &&
+                           job.pad_top == 0 && job.pad_left == 0;
+    const bool dense = x.step_w == x.c && x.step_h == x.w * x.c && (x.n == 1 || x.step_n == x.h * x.w * x.c);
+    return pointwise && dense && x.h == job.y.h && x.w == job.y.w && x.c <= deepest_in_place;
+}
+
+void in_place(const ConvJob &job) {
+    const auto &y = job.y;
+    const int64_t depth = job.x.c, outputs = y.n * y.h * y.w, panels = ceil_div(y.c, panel);
+    const int64_t blocks = ceil_div(outputs, max_outputs);
+    const int64_t groups = min(panels, ceil_div(enough_tasks, max(blocks, 1)));
+    parallel(blocks * groups, [&](int64_t task, int) {
+        const int64_t block = task / groups, group = task % groups;
+        const int64_t first = outputs * block / blocks, count = outputs * (block + 1) / blocks - first;
+        const int64_t first_panel = panels * group / groups, last_panel = panels * (group + 1) / groups;
+        int64_t to[max_outputs];
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t pixel = (first + i) % (y.h * y.w);
+            to[i] = (first + i) / (y.h * y.w) * y.step_n + pixel / y.w * y.step_h + pixel % y.w * y.step_w;
+        }
+        for (int64_t q = first_panel; q < last_panel; ++q) {
+            const PanelEpilogue epilogue(job, q * panel);
+            const float *const weights = job.packed + q * panel * depth;
+            Ahead filters(weights + panel * depth, q + 1 < last_panel ? panel * depth : 0, steps_ahead(depth, count));
+            row_blocks(count, [&](int64_t row, int64_t some) {
+                const float *const a = job.x.data + (first + row) * depth;
+                // The first panel is the first to read these rows.
+                Ahead rows(a + some * depth, q == first_panel ? min(count - row - some, some) * depth : 0,
+                           ceil_div(depth, ahead_depth));
+                with_rows(some, [&](auto constant) {
+                    constexpr int R = decltype(constant)::value;
+                    Sums<R> sums{};
+                    for (int64_t k = 0; k < depth; k += ahead_depth) {
+                        multiply_apart<R>(a + k, depth, weights + k * panel, min(depth - k, ahead_depth), sums);
+                        filters.step(), rows.step();
+                    }
+                    epilogue.store_all(sums, to + row);
+                });
+            });
+        }
+    });
+}
+
 // Few outputs, and so filters that are the large thing (a deep layer of one picture): all threads gather the rows,
 // once, then share the filters, each of which is read once: a chunk of its depth stays in cache for all rows, whose
 // sums wait in between.
@@ -199,7 +249,9 @@ void im2col(const ConvJob &job) {
     case 8:
         return by_lines<8>(job);
     default:
-        return job.y.n * job.y.h * job.y.w <= few_outputs ? by_sharing(job) : by_gathering(job);
+        if (job.y.n * job.y.h * job.y.w <= few_outputs)
+            return by_sharing(job);
+        return is_in_place(job) ? in_place(job) : by_gathering(job);
     }
 }
 

@@ -213,6 +213,28 @@ def test_winograd_pooled_is_the_largest_of_each_four_outputs(instruction_set, si
     np.testing.assert_array_equal(got, np.max(fours, axis=0))
 
 
+# Rows that are read where they lie, the last block shorter than the others; a map that is a part of another; rows that
+# lie so far apart that they are gathered.
+@each_instruction_set
+@pytest.mark.parametrize(
+    ("channels", "filters", "part"), [(7, 70, False), (130, 33, False), (64, 64, True), (600, 40, False)]
+)
+def test_one_cell_over_many_places_is_the_product_of_each(instruction_set, channels, filters, part):
+    whole = numbers(2, 19, 20, channels)
+    x = whole[:, :, 2:19] if part else whole
+    weight, bias, residual = numbers(filters, channels, 1, 1, seed=1), numbers(filters, seed=2), None
+    size, window = x.shape[1:3], ((1, 1), (0, 0), (1, 1))
+    residual = numbers(2, *size, filters, seed=3)
+    results = []
+    with restoring_threads(), using(instruction_set):
+        for count in (1, 2, 4):
+            _core.set_threads(count)
+            results.append(windowed("im2col", x, weight, window, size, bias, residual, True))
+    assert all(one.tobytes() == results[0].tobytes() for one in results)
+    wanted = np.maximum(np.einsum("nhwc,fc->nhwf", x.astype(float), weight[:, :, 0, 0]) + bias + residual, 0)
+    assert error(results[0], wanted, channels) <= of_a_sum(channels)
+
+
 def weight_gradient(x, g, before):
     """gradient[f, c, r, s] = Σ g[n, i, j, f] · x[n, i + r - top, j + s - left, c]."""
     gradient = np.zeros((g.shape[3], x.shape[3], 3, 3))

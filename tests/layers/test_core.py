@@ -127,6 +127,20 @@ def test_winograds_gradients_are_those_of_the_convolution(case, tile):
     assert relative_error(got, wanted, g[:, 0].numel()) <= ALLOWED[4]
 
 
+@pytest.mark.parametrize("onto", [False, True])
+@pytest.mark.parametrize("shape", [(2, 70, 33, 9, 11), (1, 40, 600, 20, 17)])
+def test_the_gradient_in_x_of_one_cell_is_such_a_layer(shape, onto, instruction_set):
+    n, channels, filters, *size = shape
+    weight, g = pictures(filters, channels, 1, 1), pictures(n, filters, *size, seed=1)
+    geometry = conv_geometry((n, channels, *size), tuple(weight.shape), 1, 0, 1, 1)
+    wanted = methods.torch_input_gradient(g.double(), weight.double(), geometry)
+    before = core.in_order(pictures(n, channels, *size, seed=2)) if onto else None
+    wanted = wanted + before if onto else wanted
+    got = core.im2col_input_gradient(core.in_order(g), weight, geometry, packing.packed_adjoint(weight), before)
+    assert relative_error(got, wanted, filters) <= ALLOWED[2]
+    assert before is None or got.data_ptr() == before.data_ptr()
+
+
 @pytest.mark.slow
 @settings(max_examples=5000)
 @given(cases(), st.sampled_from([2, 4]), st.booleans())

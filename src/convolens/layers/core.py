@@ -20,7 +20,7 @@ from torch.autograd import forward_ad
 
 from convolens import _core
 from convolens.arrays import empty
-from convolens.layers.geometry import Geometry, Pair
+from convolens.layers.geometry import Geometry, Pair, adjoint_of
 from convolens.layers.levels import Levels
 
 LAST = torch.channels_last
@@ -164,6 +164,16 @@ def winograd_input_gradient(
     before = (2 - geometry.before[0], 2 - geometry.before[1])
     epilogue = Epilogue(residual=onto, out=onto)
     return _winograd(g, view_of(weight, rotated=True), packed, tile, before, geometry.x_shape, epilogue)
+
+
+def im2col_input_gradient(
+    g: Tensor, weight: Tensor, geometry: Geometry, packed: Tensor, onto: Tensor | None = None
+) -> Tensor:
+    """The gradient in x of a layer of one cell, stride 1: a layer of one cell too, with filters and channels exchanged.
+
+    `packed` are the weights, packed so. With `onto` it is added to that, in its memory.
+    """
+    return im2col_output(g, weight.detach().transpose(0, 1), adjoint_of(geometry), Epilogue(None, onto, out=onto), packed)
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:

@@ -48,6 +48,18 @@ class Geometry:
         return self.before == self.after
 
 
+def is_pointwise(geometry: Geometry) -> bool:
+    """Whether each output sees one place, and all places are seen: its gradient in x is such a layer too."""
+    one_cell = geometry.weight_shape[2:] == geometry.stride == (1, 1)
+    return one_cell and geometry.before == geometry.after == (0, 0)
+
+
+def adjoint_of(geometry: Geometry) -> Geometry:
+    """The geometry of a pointwise layer's gradient in x, of one group."""
+    filters, channels, *cell = geometry.weight_shape
+    return conv_geometry(geometry.y_shape, (channels, filters, *cell), 1, 0, 1, 1)
+
+
 def pair(value: object, subject: str, minimum: int) -> Pair:
     """`(rows, columns)` from a whole number or a pair of them, as torch.nn takes them.
 

@@ -172,7 +172,11 @@ def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, onto: Tensor |
             channels_last=core.is_channels_last(g),
             trainable=weight.requires_grad,
             partial="input gradient",
+            epilogue=onto is not None,
         )
+        if how == "im2col":
+            adjoint = packing.packed_adjoint(weight)
+            return core.like(core.im2col_input_gradient(g, weight, geometry, adjoint, onto), g)
         if how != "torch":
             tile = tile_of(how)
             packed = None if weight.requires_grad else packing.transformed(weight, tile, rotated=True)

@@ -155,6 +155,12 @@ def packed(weight: Tensor) -> Tensor | None:
     return _keep(weight, "packed", make)
 
 
+def packed_adjoint(weight: Tensor) -> Tensor:
+    """Weights of one cell in the order that `core.im2col_input_gradient` reads them, computed once as `packed`."""
+    adjoint = weight.detach().transpose(0, 1)
+    return _keep(weight, "adjoint", lambda: _packed(adjoint, _core.im2col_weights_size, _core.im2col_weights))
+
+
 def packed_depthwise(weight: Tensor) -> Tensor:
     """Weights in the order `depthwise_output` reads them, computed once as long as they stay what they are."""
     return _keep(weight, "depthwise", lambda: _packed(weight, _core.depthwise_weights_size, _core.depthwise_weights))

@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 from convolens import planning
 from convolens.layers import costs
-from convolens.layers.geometry import Geometry
+from convolens.layers.geometry import Geometry, adjoint_of, is_pointwise
 from convolens.planning import Candidate, Cost, Plan
 from convolens.settings import Precision, cores, multiplies_bfloat16, multiplies_tiles
 
@@ -121,16 +121,17 @@ class Im2col:
 
     def refuses(self, spec: LayerSpec) -> str | None:
         """Why it cannot compute this, or None."""
-        if spec.partial != "output":
-            return "has no gradients"
-        return "has groups" if spec.geometry.groups != 1 else None
+        if spec.geometry.groups != 1:
+            return "has groups"
+        if spec.partial == "output" or (spec.partial == "input gradient" and is_pointwise(spec.geometry)):
+            return None
+        return "the gradient in x is for 1×1 of stride 1, that in the weight for none"
 
     def cost(self, spec: LayerSpec) -> Cost:
         """What it would need."""
-        packed = prod(spec.geometry.weight_shape)
-        return _by_core(
-            spec, costs.im2col_kind(spec.geometry), costs.im2col_amounts(spec.geometry), packed, _EXACT_ERROR
-        )
+        geometry, packed = spec.geometry, prod(spec.geometry.weight_shape)
+        geometry = geometry if spec.partial == "output" else adjoint_of(geometry)
+        return _by_core(spec, costs.im2col_kind(geometry), costs.im2col_amounts(geometry), packed, _EXACT_ERROR)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class BFloat16:
             return "cl.precision is 'exact'"
         if not (multiplies_bfloat16() if self.parts == 1 else multiplies_tiles()):
             return f"the instruction set does not multiply {'' if self.parts == 1 else 'tiles of '}bfloat16"
-        return Im2col().refuses(spec)
+        return "has no gradients" if spec.partial != "output" else Im2col().refuses(spec)
 
     def cost(self, spec: LayerSpec) -> Cost:
         """What it would need."""
@@ -172,6 +173,8 @@ class Int8:
             return "not quantized (cl.quantize), or a gradient follows"
         if spec.mode == "exact":
             return "cl.precision is 'exact'"
+        if spec.partial != "output":
+            return "has no gradients"
         depth = prod(spec.geometry.weight_shape[1:])
         return "too deep to be summed in 32 bits" if depth > _INT8_DEPTH else Im2col().refuses(spec)
 
