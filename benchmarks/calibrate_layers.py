@@ -4,9 +4,10 @@ Every method runs layers of networks that people use and random ones, on two thr
 another way on one; the prices that come nearest go into the table that `benchmarks.calibrate` writes, under the
 instruction set that runs. Time is by the clock, so that it needs a machine that does nothing else.
 
-`python -m benchmarks.calibrate_layers int8` (or `bf16`) measures that alone, beside im2col in float32: its prices are
-scaled by what that costs in the table, so that they fit the others, whatever machine those are of. `CONVOLENS_ISA` says
-which set they are of: `avx512_vnni` for integers where the processor also has `avx512_bf16`.
+`python -m benchmarks.calibrate_layers int8` measures integers alone (`bf16` those products, `weights` the weights'
+gradient by im2col and by torch), beside im2col in float32: the prices are scaled by what that costs in the table, so
+that they fit the others, whatever machine those are of. `CONVOLENS_ISA` says which set they are of: `avx512_vnni` for
+integers where the processor also has `avx512_bf16`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from time import perf_counter
 from typing import Any
@@ -63,22 +65,28 @@ def run_beside(name: str) -> None:
     def timed(kind: str, amounts: costs.Amounts, call: Callable[[], Any]) -> None:
         work[kind].append((amounts, seconds_of(call, clock=perf_counter)))
 
-    for geometry in geometries(count=FEWER_LAYERS):
+    for geometry in geometries(count=RANDOM_LAYERS if name == "weights" else FEWER_LAYERS):
         if geometry.groups == 1 and geometry.weight_shape[0] >= MIN_FILTERS:
             x, weight, bias = (
                 torch.randn(shape) for shape in (geometry.x_shape, geometry.weight_shape, geometry.weight_shape[:1])
             )
-            tensors = (core.in_order(x), weight, bias, x)
+            x = core.in_order(x)
+            tensors = (x, weight, bias, x)
             measure_im2col(geometry, tensors, timed)
             if name == "int8":
                 measure_int8(geometry, tensors, timed)
-            else:
+            elif name == "bf16":
                 measure_bfloat16(geometry, "bf16", PARTS["bf16"], tensors, timed)
+            else:
+                maps = x, core.in_order(torch.randn(geometry.y_shape))
+                measure_weight_gradient(geometry, maps, timed)
+                kind = f"torch weight gradient, channels-last, {costs.torch_kind(geometry)}"
+                timed(kind, costs.torch_amounts(geometry), partial(methods.torch_weight_gradient, *maps, geometry))
     rates = known()["im2col"]["float32"]
     here = [planned(rates, amounts) / seconds for amounts, seconds in work["im2col"]]
     scale = statistics.median(here)
     print(f"the table's machine takes {scale:.2f} of this one's time")
-    for kind in (name, f"{name} packing"):
+    for kind in work.keys() - {"im2col", "im2col packing"}:
         scaled = [(amounts, seconds * scale) for amounts, seconds in work[kind]]
         write({kind: {"float32": [float(f"{rate:.4g}") for rate in fitted(kind, "float32", scaled)]}}, whole=False)
 
@@ -173,6 +181,7 @@ def by_core(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[...
             measure_winograd(geometry, tile, tensors, timed)
     if geometry.groups == 1:
         measure_im2col(geometry, tensors, timed)
+        measure_weight_gradient(geometry, (x, tensors[-1]), timed)
         measure_int8(geometry, tensors, timed)
         for name, parts in PARTS.items() if multiplies_bfloat16() else ():
             measure_bfloat16(geometry, name, parts, tensors, timed)
@@ -193,6 +202,12 @@ def measure_im2col(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Calla
     timed(costs.im2col_kind(geometry), amounts, lambda: core.im2col_output(x, weight, geometry, epilogue, packed))
     amounts = costs.packing_amounts(prod(geometry.weight_shape))
     timed("im2col packing", amounts, lambda: _core.im2col_weights(core.view_of(weight), packed.data_ptr()))
+
+
+def measure_weight_gradient(geometry: Geometry, maps: tuple[Tensor, Tensor], timed: Callable[..., None]) -> None:
+    """The gradient in the weight as such a product."""
+    amounts = costs.weight_gradient_amounts(geometry)
+    timed("im2col weight gradient", amounts, lambda: core.weight_gradient(*maps, geometry))
 
 
 def measure_int8(geometry: Geometry, tensors: tuple[Tensor, ...], timed: Callable[..., None]) -> None:
@@ -235,4 +250,4 @@ def measure_winograd(geometry: Geometry, tile: int, tensors: tuple[Tensor, ...],
 
 
 if __name__ == "__main__":
-    run_beside(sys.argv[1]) if sys.argv[1:] in (["int8"], ["bf16"]) else run()
+    run_beside(sys.argv[1]) if sys.argv[1:] in (["int8"], ["bf16"], ["weights"]) else run()

@@ -173,6 +173,17 @@ void depthwise(const PicturesView &x, const WeightsView &w, int64_t packed, cons
 
 namespace {
 
+void weight_gradient(const PicturesView &x, const PicturesView &g, int64_t rows, int64_t columns, const Window &window,
+                     int64_t gradient) {
+    need(x[1] == g[1], "weight_gradient: shapes");
+    const WeightsView kernel{0, g[4], x[4], rows, columns, 0, 0, 0, 0};
+    const WeightGradientJob job{conv_job(x, kernel, 0, window, {}, {0, g[1], g[2], g[3], g[4], g[5], g[6], g[7]}),
+                                pictures<const float>(g), at<float>(gradient)};
+    call(kernels().weight_gradient, job, [&] {
+        return Extents::List{reads(job.window.x), reads(job.g), writes(job.gradient, g[4] * x[4] * rows * columns)};
+    });
+}
+
 const BFloat16Kernels &bfloat16_kernels(int parts) {
     need(kernels().bfloat16 && (parts == 1 || parts == 2),
          "bfloat16: not multiplied by this instruction set, or parts");
@@ -387,6 +398,7 @@ void bind_layers(nb::module_ &m) {
         [](const PicturesView &x, const WeightsView &w, int64_t packed, const Window &window, const EpilogueView &after,
            const PicturesView &y) { im2col(x, w, packed, window, after, y); },
         "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);
+    m.def("weight_gradient", &weight_gradient, "x"_a, "g"_a, "rows"_a, "columns"_a, "window"_a, "gradient"_a);
     m.def("depthwise_weights_size", &depthwise_weights_size, "weights"_a);
     m.def("depthwise_weights", &depthwise_weights, "weights"_a, "packed"_a);
     m.def("depthwise", &depthwise, "x"_a, "weights"_a, "packed"_a, "window"_a, "epilogue"_a, "y"_a);

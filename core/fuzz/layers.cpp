@@ -145,6 +145,30 @@ void in_int8(Data &data) {
     });
 }
 
+void gradient_in_weights(Data &data) {
+    const int64_t channels = in(data, 1, 90), filters = in(data, 1, 90), kh = in(data, 1, 4), kw = in(data, 1, 4);
+    WeightGradientJob job{};
+    ConvJob &window = job.window;
+    window.stride_h = in(data, 1, 3), window.stride_w = in(data, 1, 3), window.dilation_h = in(data, 1, 3);
+    window.dilation_w = in(data, 1, 3), window.pad_top = in(data, 0, 4), window.pad_left = in(data, 0, 4);
+    const int64_t n = in(data, 1, 2), h = in(data, 1, 16), w = in(data, 1, 24);
+    const int64_t free_h = h + window.pad_top - window.dilation_h * (kh - 1) - 1;
+    const int64_t free_w = w + window.pad_left - window.dilation_w * (kw - 1) - 1;
+    if (free_h < 0 || free_w < 0)
+        return;
+    Stack<float> x(data, n, h, w, channels);
+    Stack<float> g(data, n, free_h / window.stride_h + 1, free_w / window.stride_w + 1, filters);
+    x.memory.fill_finite(data), g.memory.fill_finite(data);
+    window.x = x.view<const float>(), window.y = g.view(), window.y.data = nullptr, job.g = g.view<const float>();
+    window.weights = {nullptr, filters, channels, kh, kw, 0, 0, 0, 0};
+    on_each_set("weight_gradient", 1e-5 * 16 * double(g.n * g.h * g.w + 16), [&] {
+        Exactly<float> gradient(filters * channels * kh * kw);
+        job.gradient = gradient.data();
+        kernels().weight_gradient(job);
+        return result_of(gradient);
+    });
+}
+
 void windowed(Data &data) {
     const bool apart = data.coin();
     const int64_t channels = in(data, 1, 40), filters = apart ? channels : in(data, 1, 60);
@@ -181,13 +205,15 @@ void windowed(Data &data) {
 } // namespace
 
 void convolution_layers(Data &data) {
-    switch (in(data, 0, 3)) {
+    switch (in(data, 0, 4)) {
     case 0:
         return winograd(data);
     case 1:
         return weight_gradient(data);
     case 2:
         return in_int8(data);
+    case 3:
+        return gradient_in_weights(data);
     default:
         return windowed(data);
     }

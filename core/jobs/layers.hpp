@@ -72,7 +72,14 @@ struct ConvJob {
     Pictures<float> y;
 };
 
-// The same in 8-bit integers; x is dense. `conv.packed` comes from the int8 kernels' pack_weights.
+// The gradient in its weights, of one group: `window` is the layer, its y what lies as g does, without numbers.
+struct WeightGradientJob {
+    ConvJob window;
+    Pictures<const float> g;
+    float *gradient; // filters × channels × rows × columns, contiguous
+};
+
+// A convolution in 8-bit integers; x is dense. `conv.packed` comes from the int8 kernels' pack_weights.
 struct Int8Job {
     ConvJob conv;
     Levels levels;  // of x

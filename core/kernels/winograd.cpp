@@ -32,6 +32,7 @@ constexpr int64_t own_channels = 128;              // up to here a task keeps v 
 constexpr int64_t chunk_tiles = 4 * max_rows;      // tiles a task takes from the shared v
 constexpr int64_t task_panels = 2;                 // panels it computes for them
 constexpr int64_t tiles_per_transform = 8;         // tiles a task adds to the shared v
+constexpr int64_t channels_ahead = 6;              // whose filters are asked for before they are transformed
 
 struct Tiling {
     int64_t down, across, count; // tiles in a picture; in all of them
@@ -175,9 +176,11 @@ template <int M> void transform_filters(const Weights &w, int64_t first, int64_t
     constexpr int side = Winograd<M>::side, places = side * side;
     const float *from = w.data + first * w.step_filter + c * w.step_channel;
     float kernels[9][panel] = {};
-    for (int64_t f = 0; f < min(panel, w.filters - first); ++f)
+    for (int64_t f = 0; f < min(panel, w.filters - first); ++f) {
+        __builtin_prefetch(from + f * w.step_filter + channels_ahead * w.step_channel);
         for (int k = 0; k < 9; ++k)
             kernels[k][f] = checked(from + f * w.step_filter + k / 3 * w.step_row + k % 3 * w.step_column);
+    }
     for (int v = 0; v < panel_vectors; ++v) {
         Floats in[9], out[places];
         for (int k = 0; k < 9; ++k)

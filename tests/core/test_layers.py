@@ -235,11 +235,11 @@ def test_one_cell_over_many_places_is_the_product_of_each(instruction_set, chann
     assert error(results[0], wanted, channels) <= of_a_sum(channels)
 
 
-def weight_gradient(x, g, before):
-    """gradient[f, c, r, s] = Σ g[n, i, j, f] · x[n, i + r - top, j + s - left, c]."""
-    gradient = np.zeros((g.shape[3], x.shape[3], 3, 3))
-    for cell in product(range(3), range(3)):
-        seen = seen_by(x, cell, (PLAIN[0], before, PLAIN[1]), g.shape[1:3])
+def weight_gradient(x, g, window, kernel=(3, 3)):
+    """gradient[f, c, r, s] = Σ g[n, i, j, f] · x[n, what cell (r, s) sees from (i, j), c]."""
+    gradient = np.zeros((g.shape[3], x.shape[3], *kernel))
+    for cell in product(*map(range, kernel)):
+        seen = seen_by(x, cell, window, g.shape[1:3])
         gradient[:, :, *cell] = np.einsum("nhwf,nhwc->fc", g.astype(float), seen)
     return gradient
 
@@ -253,7 +253,48 @@ def test_winograds_gradient_in_the_weights_is_the_convolutions(instruction_set, 
     got = np.full(weight.shape, np.nan, np.float32)
     with using(instruction_set):
         _core.winograd_weight_gradient(pictures(x), pictures(g), *before, address(got))
-    assert error(got, weight_gradient(x, g, before), g[..., 0].size) <= ALLOWED[4]
+    assert error(got, weight_gradient(x, g, (PLAIN[0], before, PLAIN[1])), g[..., 0].size) <= ALLOWED[4]
+
+
+def by_im2col(x, g, window, kernel):
+    got = np.full((g.shape[3], x.shape[3], *kernel), np.nan, np.float32)
+    _core.weight_gradient(pictures(x), pictures(g), *kernel, tuple(np.ravel(window).tolist()), address(got))
+    return got
+
+
+@each_instruction_set
+@settings(max_examples=60)
+@given(layers(kernels_up_to(4, 4)))
+def test_the_gradient_in_the_weights_is_the_convolutions(instruction_set, layer):
+    x, weight, window, size, _ = layer
+    g = numbers(len(x), *size, len(weight), seed=4)
+    with using(instruction_set):
+        got = by_im2col(x, g, window, weight.shape[2:])
+    assert error(got, weight_gradient(x, g, window, weight.shape[2:]), g[..., 0].size) <= of_a_sum(g[..., 0].size)
+
+
+# Few weights and many places, in several stretches; many weights, in several blocks of places.
+@each_instruction_set
+@pytest.mark.parametrize(
+    ("channels", "filters", "kernel", "size"),
+    [
+        (40, 70, (1, 1), (60, 60)),
+        (33, 20, (3, 3), (50, 41)),
+        (300, 300, (1, 1), (64, 61)),
+        (100, 130, (3, 3), (61, 40)),
+    ],
+)
+def test_such_a_gradient_has_the_same_bits_on_any_number_of_threads(instruction_set, channels, filters, kernel, size):
+    x, g = numbers(2, *size, channels), numbers(2, *size, filters, seed=1)
+    window = (1, 1), tuple(side // 2 for side in kernel), (1, 1)
+    found = []
+    with restoring_threads(), using(instruction_set):
+        for count in (1, 2, 4):
+            _core.set_threads(count)
+            found.append(by_im2col(x, g, window, kernel))
+    assert all(one.tobytes() == found[0].tobytes() for one in found)
+    terms = g[..., 0].size
+    assert error(found[0], weight_gradient(x, g, window, kernel), terms) <= of_a_sum(terms)
 
 
 # Few channels and many tiles; many channels, more than one panel and chunk; filters that end inside a vector; so many
@@ -284,7 +325,7 @@ def test_large_layers_are_the_convolution_with_any_number_of_threads(instruction
     *outputs, gradient = results[0]
     for got, allowed in zip(outputs, (*[ALLOWED[2]] * 2, *[ALLOWED[4]] * 2, of_a_sum(weight[0].size)), strict=True):
         assert error(got, wanted, 1) <= allowed
-    assert error(gradient, weight_gradient(x, g, (1, 1)), 1) <= ALLOWED[4]
+    assert error(gradient, weight_gradient(x, g, window), 1) <= ALLOWED[4]
 
 
 @each_instruction_set

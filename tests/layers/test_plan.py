@@ -158,9 +158,12 @@ def test_the_cheapest_is_taken_and_a_gradient_has_a_plan_of_its_own():
     for partial in get_args(Partial):
         plan = plan_for(LayerSpec(geometry, partial))
         assert plan.cost.seconds <= TORCH_MARGIN * min(seconds_of(plan).values())
-        assert ("im2col" in seconds_of(plan)) == (partial == "output")
+        assert ("im2col" in seconds_of(plan)) == (partial != "input gradient")
     large_steps = conv_geometry((4, 128, 56, 56), (128, 128, 3, 3), 2, 1, 1, 1)
-    assert plan_for(LayerSpec(large_steps, "weight gradient")).method == "torch"
+    assert plan_for(LayerSpec(large_steps, "weight gradient")).method == "im2col"
+    assert plan_for(LayerSpec(large_steps, "input gradient")).method == "torch"
+    one_cell = conv_geometry((4, 128, 56, 56), (128, 128, 1, 1), 1, 0, 1, 1)
+    assert "im2col" in seconds_of(plan_for(LayerSpec(one_cell, "input gradient")))
 
 
 def test_inside_a_network_torchs_own_must_win_by_more():

@@ -173,17 +173,30 @@ def im2col_input_gradient(
 
     `packed` are the weights, packed so. With `onto` it is added to that, in its memory.
     """
-    return im2col_output(g, weight.detach().transpose(0, 1), adjoint_of(geometry), Epilogue(None, onto, out=onto), packed)
+    return im2col_output(
+        g, weight.detach().transpose(0, 1), adjoint_of(geometry), Epilogue(None, onto, out=onto), packed
+    )
 
 
 def winograd_weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """Its gradient in the weight; not finite anywhere in the channels of a picture that is not."""
     x, g = in_order(x), in_order(g)
-    gradient = torch.empty(geometry.weight_shape)
+    gradient = unset(geometry.weight_shape)
     if x.numel() and g.numel():
         _core.winograd_weight_gradient(_pictures(x), _pictures(g), *geometry.before, gradient.data_ptr())
     else:
         gradient.zero_()
+    return gradient
+
+
+def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
+    """The gradient in the weight of any layer of one group; not finite where zeros around x meet what is not."""
+    x, g = in_order(x), in_order(g)
+    gradient = unset(geometry.weight_shape)
+    if not x.numel() or not g.numel():
+        return gradient.zero_()
+    window = (*geometry.stride, *geometry.before, *geometry.dilation)
+    _core.weight_gradient(_pictures(x), _pictures(g), *geometry.weight_shape[2:], window, gradient.data_ptr())
     return gradient
 
 
@@ -296,6 +309,11 @@ def apply_mask(g: Tensor, mask: Tensor) -> Tensor:
     """Zero, in place, where the value of the same place in memory was not above 0."""
     _core.apply_mask(g.data_ptr(), mask.data_ptr(), g.numel())
     return g
+
+
+def unset(shape: tuple[int, ...]) -> Tensor:
+    """A tensor of unspecified contents, where it is large in memory that an earlier one released."""
+    return torch.from_numpy(empty(shape, np.float32))
 
 
 def pooled_memory(shape: tuple[int, ...]) -> Tensor:

@@ -55,6 +55,14 @@ def im2col_amounts(geometry: Geometry) -> Amounts:
     return 1.0, products, places * gathered, places * filters, gathered * filters, places
 
 
+def weight_gradient_amounts(geometry: Geometry) -> Amounts:
+    """A call; products; numbers brought into order; weights; rows of the kernel over all places."""
+    filters, *depth = geometry.weight_shape
+    places, gathered = prod(geometry.y_shape) // filters, prod(depth)
+    products = places * _whole(gathered, _PANEL) * filters
+    return 1.0, products, places * (gathered + filters), gathered * filters, places * depth[1]
+
+
 def bfloat16_amounts(geometry: Geometry) -> Amounts:
     """A call; products; inputs gathered; outputs; weights read; places."""
     filters, *depth = geometry.weight_shape

@@ -187,9 +187,12 @@ def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry, onto: Tensor |
 
 def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
     """Its gradient in the weight."""
-    last = core.is_channels_last(x)
-    if core.runs_on(x, g) and choose(geometry, channels_last=last, partial="weight gradient") != "torch":
-        gradient = core.winograd_weight_gradient(x, g, geometry)
+    last, how = core.is_channels_last(x), "torch"
+    if core.runs_on(x, g):
+        how = choose(geometry, channels_last=last, partial="weight gradient")
+    if how != "torch":
+        by = core.weight_gradient if how == "im2col" else core.winograd_weight_gradient
+        gradient = by(x, g, geometry)
         if core.finite(gradient):
             return gradient
         # An infinity or NaN somewhere: torch puts it in exactly the weights that saw it.

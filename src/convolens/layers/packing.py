@@ -13,21 +13,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from convolens import _core
-from convolens.arrays import empty
 from convolens.forks import lock_that_forks
 from convolens.layers import core
-
-
-def _unset(count: int) -> Tensor:
-    """`count` numbers of unspecified contents, in memory that was used before where they are many."""
-    return torch.from_numpy(empty((count,), np.float32))
-
 
 Packed = TypeVar("Packed", bound=Tensor | None)
 Made = TypeVar("Made")
@@ -135,7 +127,7 @@ def transformed(weight: Tensor, tile: int, *, rotated: bool = False) -> Tensor:
 
     def make() -> Tensor:
         view = core.view_of(weight, rotated=rotated)
-        made = _unset(_core.winograd_weights_size(view[1], view[2], tile))
+        made = core.unset((_core.winograd_weights_size(view[1], view[2], tile),))
         _core.winograd_weights(view, tile, made.data_ptr())
         return made
 
@@ -174,9 +166,8 @@ def in_bfloat16(weight: Tensor, parts: int) -> Tensor | None:
 
     def make() -> Tensor | None:
         view = core.view_of(weight)
-        made = _unset(
-            -(-_core.bfloat16_weights_size(view, parts) // 2)
-        )  # two numbers of bfloat16 where one of float32 is
+        size = -(-_core.bfloat16_weights_size(view, parts) // 2)  # two numbers of bfloat16 where one of float32 is
+        made = core.unset((size,))
         _core.bfloat16_weights(view, parts, made.data_ptr())
         return made if float(weight.detach().abs().max()) < _LARGEST_BFLOAT16 else None
 
@@ -194,7 +185,7 @@ def in_levels(weight: Tensor) -> Tensor | None:
 
 
 def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None]) -> Tensor:
-    made = _unset(size(core.view_of(weight)))
+    made = core.unset((size(core.view_of(weight)),))
     pack(core.view_of(weight), made.data_ptr())
     return made
 

@@ -123,12 +123,15 @@ class Im2col:
         """Why it cannot compute this, or None."""
         if spec.geometry.groups != 1:
             return "has groups"
-        if spec.partial == "output" or (spec.partial == "input gradient" and is_pointwise(spec.geometry)):
-            return None
-        return "the gradient in x is for 1×1 of stride 1, that in the weight for none"
+        if spec.partial == "input gradient" and not is_pointwise(spec.geometry):
+            return "the gradient in x is for 1×1 of stride 1"
+        return None
 
     def cost(self, spec: LayerSpec) -> Cost:
         """What it would need."""
+        if spec.partial == "weight gradient":
+            amounts = costs.weight_gradient_amounts(spec.geometry)
+            return _by_core(spec, "im2col weight gradient", amounts, 0, _EXACT_ERROR)
         geometry, packed = spec.geometry, prod(spec.geometry.weight_shape)
         geometry = geometry if spec.partial == "output" else adjoint_of(geometry)
         return _by_core(spec, costs.im2col_kind(geometry), costs.im2col_amounts(geometry), packed, _EXACT_ERROR)
