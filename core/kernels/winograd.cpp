@@ -32,6 +32,7 @@ constexpr int64_t own_channels = 128;              // up to here a task keeps v 
 constexpr int64_t chunk_tiles = 4 * max_rows;      // tiles a task takes from the shared v
 constexpr int64_t task_panels = 2;                 // panels it computes for them
 constexpr int64_t tiles_per_transform = 8;         // tiles a task adds to the shared v
+constexpr int64_t even_tasks = 4;                  // their number is a multiple of this, where there are enough tiles
 constexpr int64_t channels_ahead = 6;              // whose filters are asked for before they are transformed
 
 struct Tiling {
@@ -231,7 +232,9 @@ template <int M> void by_blocks(const WinogradJob &job, const Tiling &tiles, con
     constexpr int64_t places = Winograd<M>::side * Winograd<M>::side;
     const int64_t deep = round_up(job.x.c, depth_block);
     const int64_t fitting = max(cache_floats / (places * deep) / max_rows, 1) * max_rows;
-    const int64_t slots = min(fitting, chunk_tiles), tasks = (tiles.count + slots - 1) / slots;
+    const int64_t slots = min(fitting, chunk_tiles), fewest = ceil_div(tiles.count, slots);
+    // A few large tasks would leave threads without one at the end.
+    const int64_t tasks = max(fewest, min(round_up(fewest, even_tasks), tiles.count / max_rows));
     parallel(tasks, [&](int64_t task, int) {
         const int64_t first = tiles.count * task / tasks, count = tiles.count * (task + 1) / tasks - first;
         float *v = scratch(Scratch::own, places * count * (deep + task_panels * panel)), *m = v + places * count * deep;

@@ -11,7 +11,7 @@ from torch import nn
 
 import convolens as cl
 from convolens.layers import core
-from convolens.layers.fusion import repeated
+from convolens.layers.fusion import program, repeated
 from convolens.layers.fusion.program import Program
 from convolens.layers.fusion.repeated import Repeated
 from convolens.layers.packing import standing_weights
@@ -166,3 +166,22 @@ def test_a_quantized_model_predicts_by_maps_of_levels_and_gives_the_same_bits(mo
     assert stored[0].stored_as_levels > 0
     monkeypatch.setattr(Repeated, "__call__", lambda self, x: None)
     assert first == again == model.predict(photos[0]).scores
+
+
+@pytest.mark.parametrize("pictures", [2, 3])
+def test_the_first_layers_of_a_batch_run_for_a_few_pictures_after_the_others(pictures, monkeypatch):
+    draw = np.random.default_rng(0)
+    photos = draw.integers(0, 256, (5, 64, 64, 3), np.uint8)
+    model = cl.quantize(classifier("resnet18", classes=["cat", "dog"]), photos, progress=False)
+    monkeypatch.setattr(program, "_LARGE_MAP", 5 * 64 * 16 * 16 - 1)  # a batch of the first stage's maps
+    monkeypatch.setattr(program, "_GROUP_MAP", pictures * 64 * 32 * 32)  # so many of the largest map
+    groups, find = [], program._groups
+    monkeypatch.setattr(program, "_groups", lambda steps: groups.append(find(steps)) or groups[-1])
+    x = torch.randn(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    taps = ("layer1.1", "layer3.0")
+    with torch.no_grad():
+        found = [model.trunk(x, taps=taps) for _ in range(2)][-1]
+        monkeypatch.setattr(Repeated, "__call__", lambda self, x: None)
+        wanted = model.trunk(x, taps=taps)
+    assert all(early > 0 and count == pictures for early, count in groups[:1])
+    assert all(torch.equal(found[tap], wanted[tap]) for tap in taps)

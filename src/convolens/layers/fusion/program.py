@@ -5,8 +5,13 @@ they run (`core.written_down`), the maps between them are given places in one pi
 goes through all of them without coming back to Python, which takes some 70 µs a layer: a quarter of ResNet50's time in
 8-bit integers. Fused networks (`row`) and chains of layers that nobody differentiates (`chains`) are run so.
 
+In a batch the first maps are large: written by one layer, they are read by the next from memory, not from the cache.
+Where that takes longer than the products, in 8-bit integers and bfloat16, the first layers run for a few pictures after
+the others, and the maps between them have room for those alone. The later ones, of small maps and many weights, run for
+all at once. The bits of what comes out are the same.
+
 A map that only layers in 8-bit integers read is stored as the levels that they make of it, in a quarter of the bytes or
-half of them; the bits of what comes out are the same. NaN has no level: where one is met, layers are run one by one.
+half of them, with the same bits once more. NaN has no level: where one is met, layers are run one by one.
 """
 
 from __future__ import annotations
@@ -23,10 +28,15 @@ from convolens.arrays import empty
 from convolens.layers import core
 
 _LINE = 16  # floats: maps begin at a cache line
-_X, _ARENA, _OUTPUTS = 0, 1, 2  # numbers of buffers
+_X, _ARENA, _OF_GROUP, _OUTPUTS = 0, 1, 2, 3  # numbers of buffers
+_LARGE_MAP = 1 << 22  # floats that a third-level cache does not hold beside others
+_GROUP_MAP = 1 << 20  # that one holds, of a few pictures
 _NONE = 0.0, 0  # levels: a map of numbers
 MOST_PROGRAMS = 64  # sizes that are kept: a program is some kilobytes
 _KERNELS = frozenset(("winograd", "im2col", "depthwise", "bfloat16_convolution", "int8_convolution", "pool"))
+
+
+_FASTER_THAN_MEMORY = ("int8_convolution", "bfloat16_convolution")  # products in float32 are what takes the time
 
 
 class NotRepeatable(Exception):  # noqa: N818 - no error that anybody sees
@@ -42,6 +52,7 @@ class Map:
     last: int  # that reads it last
     buffer: int = _ARENA
     offset: int = 0  # floats
+    pictures: int | None = None  # that there is room for; None: all
     levels: tuple[float, int] | None = None  # it is stored as: their step, and the lowest
 
     @classmethod
@@ -53,7 +64,17 @@ class Map:
     def size(self) -> int:
         """Floats that it takes, up to where another may begin."""
         n, c, h, w = self.shape
+        n = n if self.pictures is None else self.pictures
         return -(-n * c * h * w // _LINE) * _LINE
+
+    def settle(self, early: int, pictures: int) -> None:
+        """Says where it lies, where so many steps run for so many pictures after the others."""
+        if self.buffer != _ARENA or self.first >= early:
+            return
+        if self.last < early:
+            self.buffer, self.pictures = _OF_GROUP, pictures
+        else:
+            self.first = 0  # of the first pictures it is written before the last steps of these run again
 
 
 @dataclass
@@ -142,11 +163,16 @@ class Program:
             if one.buffer != _ARENA:  # the input itself, or one value twice
                 raise NotRepeatable
             one.buffer = _OUTPUTS + number
-        self._floats = _place({id(step.y): step.y for step in draft.steps}.values())
+        early, pictures = _groups(draft.steps)
+        maps = list({id(step.y): step.y for step in draft.steps}.values())
+        for one in maps:
+            one.settle(early, pictures)
+        self._floats = [_place(maps, buffer) for buffer in (_ARENA, _OF_GROUP)]
         self.stored_as_levels = _choose_levels(draft.steps)
         self._program = _core.Program()
         for step in draft.steps:
             _write(self._program, step)
+        self._program.in_groups(early, pictures, self._shapes[0][0], _OF_GROUP)
 
     def is_still(self) -> bool:
         """Whether all that it reads is where it was: torch moves what is put into shared memory, among others."""
@@ -155,16 +181,27 @@ class Program:
     def __call__(self, x: Tensor) -> list[Tensor] | None:
         """The outputs, channels-last; None where a map that is stored as levels would hold NaN."""
         x = core.in_order(x)
-        arena = empty((self._floats,), np.float32)
+        arenas = [empty((floats,), np.float32) for floats in self._floats]
         outputs = [core.pooled_memory(shape) for shape in self._shapes]
-        done = self._program.run([x.data_ptr(), arena.ctypes.data, *(one.data_ptr() for one in outputs)])
+        buffers = *(one.ctypes.data for one in arenas), *(one.data_ptr() for one in outputs)
+        done = self._program.run([x.data_ptr(), *buffers])
         return outputs if done else None
 
 
-def _place(maps: Any) -> int:
-    """Gives each map in the arena a place that none has that lives at the same time; how many floats that takes."""
+def _groups(steps: Sequence[_Step]) -> tuple[int, int]:
+    """How many of the first steps run for some pictures after the others, and for how many pictures each time."""
+    batch = steps[0].x.shape[0]
+    largest = [max(step.x.size, step.y.size) for step in steps]
+    early = max((at + 1 for at, size in enumerate(largest) if size > _LARGE_MAP), default=0)
+    pictures = _GROUP_MAP * batch // max(largest)  # 0 where one's maps are too large: then nothing is won
+    waits = any(step.name in _FASTER_THAN_MEMORY for step in steps[:early])
+    return (early, pictures) if waits and 0 < pictures < batch else (0, max(batch, 1))
+
+
+def _place(maps: Sequence[Map], buffer: int) -> int:
+    """Gives each map in a buffer a place that none has that lives at the same time; how many floats that takes."""
     placed: list[Map] = []
-    for one in sorted((one for one in maps if one.buffer == _ARENA), key=lambda one: -one.size):
+    for one in sorted((one for one in maps if one.buffer == buffer), key=lambda one: -one.size):
         beside = sorted(
             (other for other in placed if other.first <= one.last and one.first <= other.last),
             key=lambda other: other.offset,
@@ -184,7 +221,7 @@ def _choose_levels(steps: Sequence[_Step]) -> int:
         How many as levels.
     """
     for step in reversed(steps):
-        if step.y.buffer == _ARENA and step.name in ("int8_convolution", "im2col", "pool"):
+        if step.y.buffer in (_ARENA, _OF_GROUP) and step.name in ("int8_convolution", "im2col", "pool"):
             readers = [one for one in steps if one.x is step.y]
             whole = any(step.y is one.residual for one in steps) or any(
                 one.y is step.y for one in steps if one is not step
