@@ -44,21 +44,27 @@ def run() -> None:
         report.write()
 
 
-def case(name: str, batch: int, names: Sequence[str] = ENGINES, tolerance: float = TOLERANCE) -> Row:
+def case(
+    name: str,
+    batch: int,
+    names: Sequence[str] = ENGINES,
+    tolerance: float = TOLERANCE,
+    difference_of: Callable[[Any, Any], float] = largest_difference,
+) -> Row:
     """One network at one batch size, in every engine that is installed, ours first; outputs compared before."""
     engines = {engine: found for engine in names if (found := Engine.start(engine, name, batch)) is not None}
     try:
         expected = engines[names[0]].output
         for engine in engines.values():
-            difference = largest_difference(engine.output, expected)
+            difference = difference_of(engine.output, expected)
             if not difference <= tolerance:
                 raise ValueError(f"{name}: need {engine.name} within {tolerance:g} of ours, got {difference:g}")
         samples: dict[str, list[float]] = {engine: [] for engine in engines}
         for _ in range(ROUNDS):
             for engine in engines.values():
                 samples[engine.name].append(engine.turn())
-        times = {engine: statistics.median(found) for engine, found in samples.items()}
-        return Row(f"{name}, batch {batch}", times.pop(names[0]), times)
+        times = {engine.removeprefix(STEP): statistics.median(found) for engine, found in samples.items()}
+        return Row(f"{name}, batch {batch}", times.pop(names[0].removeprefix(STEP)), times)
     finally:
         for engine in engines.values():
             engine.process.kill()
@@ -99,6 +105,7 @@ class Engine:
 
 
 ABSENT = 3
+STEP = "a step by "  # an engine's name, where it takes training steps
 
 
 def engine_process(name: str, network_name: str, batch: int, path: str) -> None:
@@ -132,6 +139,8 @@ def made(name: str, network_name: str, batch: int) -> Callable[[], Any] | None:
     from benchmarks.network_peers import in_int8, peer, without_gradients
 
     torch.set_num_threads(cl.threads())
+    if name.startswith(STEP):
+        return training_step(name.removeprefix(STEP), network_name, batch)
     model = network(network_name)
     x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     if name in ("ours", "bfloat16"):
@@ -141,6 +150,23 @@ def made(name: str, network_name: str, batch: int) -> Callable[[], Any] | None:
     if name.endswith("int8"):
         return in_int8(name, model, x)
     return peer(name, of_torch(model), x)
+
+
+def training_step(engine: str, network_name: str, batch: int) -> Callable[[], Any]:
+    """Forward, backward and one SGD step, which gives the first convolution's gradient."""
+    import torch
+
+    from benchmarks.layers import LastMap, a_trunk, in_a_row, of_torch, step
+
+    trunk = a_trunk(network_name).train()
+    x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    last = torch.channels_last
+    if engine == "ours":
+        return step(LastMap(trunk), x.contiguous(memory_format=last))
+    model = of_torch(in_a_row(trunk))
+    if engine == "PyTorch":
+        return step(model, x)
+    return step(model.to(memory_format=last), x.contiguous(memory_format=last))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import convolens as cl
+from benchmarks.engines import STEP, case
 from benchmarks.harness import Report, difference_in_all, largest_difference, machine, milliseconds, replace_section
 from convolens.trunks import Trunk
 
@@ -49,19 +50,14 @@ def run() -> None:
 
 def training() -> None:
     """Forward, backward and one SGD step, 224², batch 8; ours with its weights as they are, as `cl.train` has them."""
-    report = Report("layers", "Networks, training step")
+    note = "Each side in a process of its own, sleeping while it is another's turn; medians of nine turns."
+    report = Report("layers", "Networks, training step", note)
     for name in ("vgg16", "resnet18", "resnet50"):
-        trunk, x = a_trunk(name).train(), torch.randn(8, 3, 224, 224)
-        ours, row = LastMap(trunk), in_a_row(trunk)
-        theirs, last = of_torch(row), of_torch(row).to(memory_format=torch.channels_last)
-        x_last = x.contiguous(memory_format=torch.channels_last)
-        calls = {"PyTorch": step(theirs, x), "PyTorch channels-last": step(last, x_last)}
         # Through fifty layers two orders of summation lie further apart: so does PyTorch's float32 from its float64.
         tolerance = 5e-2 if name == "resnet50" else 2e-2
-        report.row(
-            f"{name}, batch 8", step(ours, x_last), calls, tolerance=tolerance, seconds=12,
-            difference_of=difference_in_all,
-        )  # fmt: skip
+        sides = [f"{STEP}{side}" for side in ("ours", "PyTorch", "PyTorch channels-last")]
+        report.rows.append(case(name, 8, sides, tolerance, difference_in_all))
+        print(report.rows[-1].markdown(), flush=True)
     report.write()
 
 

@@ -13,6 +13,7 @@
 #include "kernels/gather.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/panel_epilogue.hpp"
+#include "kernels/rows.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/threads.hpp"
 
@@ -25,34 +26,9 @@ constexpr int64_t enough_tasks = 16;         // below this, tasks are made of pa
 constexpr int64_t few_outputs = 256;         // whose rows are gathered once for all threads
 constexpr int64_t depth_chunk = 512;         // of filters that stay in cache while they meet these rows
 
-struct Row {
-    float *rows;
-    int64_t outputs, output;
-};
-
-// `count` inputs (zeros where from is null) to depth k of a row.
-inline void put(const Row &row, int64_t k, const float *from, int64_t count) {
-    while (count > 0) {
-        const int64_t some = min(count, depth_block - k % depth_block);
-        float *to = row.rows + (k / depth_block * row.outputs + row.output) * depth_block + k % depth_block;
-        will_write(to, some);
-        if (from) {
-            will_read(from, some);
-            if (some == depth_block) // inline, where a call would cost as much as the copy
-                __builtin_memcpy(to, from, depth_block * sizeof(float));
-            else
-                __builtin_memcpy(to, from, size_t(some) * sizeof(float));
-            from += some;
-        } else {
-            clear(to, some);
-        }
-        k += some, count -= some;
-    }
-}
-
-// The inputs that an output sees, as its row; gives its place in y.
-int64_t gather_row(const ConvJob &job, int64_t output, const Row &row) {
-    return gather(job, output, [&row](int64_t k, const float *from, int64_t count) { put(row, k, from, count); });
+// The inputs that an output sees, as a row; gives its place in y.
+int64_t gather_row(const ConvJob &job, int64_t output, const Blocks &rows, int64_t row) {
+    return gather(job, output, [&](int64_t k, const float *from, int64_t count) { put(rows, row, k, from, count); });
 }
 
 // A first layer: so few channels that neighbouring outputs' inputs lie a small constant apart, and nothing is gathered.
@@ -109,7 +85,7 @@ void by_gathering(const ConvJob &job) {
         float *rows = scratch(Scratch::own, deep * count);
         int64_t to[max_outputs];
         for (int64_t i = 0; i < count; ++i)
-            to[i] = gather_row(job, first + i, {rows, count, i});
+            to[i] = gather_row(job, first + i, {rows, count}, i);
         for (int64_t q = panels * group / groups; q < panels * (group + 1) / groups; ++q) {
             const PanelEpilogue epilogue(job, q * panel);
             const float *weights = job.packed + q * panel * depth;
@@ -181,7 +157,7 @@ void by_sharing(const ConvJob &job) {
     int64_t to[few_outputs];
     parallel(ceil_div(outputs, max_rows), [&](int64_t task, int) {
         for (int64_t i = task * max_rows; i < min((task + 1) * max_rows, outputs); ++i)
-            to[i] = gather_row(job, i, {rows, outputs, i});
+            to[i] = gather_row(job, i, {rows, outputs}, i);
     });
     parallel(panels * parts, [&](int64_t task, int) {
         const int64_t q = task / parts, part = task % parts;

@@ -11,7 +11,7 @@
 // A sum always runs over the places in the same order, whatever the number of threads.
 #include "jobs/layers.hpp"
 #include "kernels/gather.hpp"
-#include "kernels/gemm.hpp"
+#include "kernels/rows.hpp"
 #include "runtime/scratch.hpp"
 #include "runtime/threads.hpp"
 
@@ -23,34 +23,6 @@ constexpr int64_t stretch_floats = 64 * 1024;     // x and g of places that lie 
 constexpr int64_t block_floats = 2 * 1024 * 1024; // x and g of a block of places: 8 MiB
 constexpr int64_t max_stretches = 16;             // that have sums of their own
 constexpr int64_t places_at_once = 32;            // brought into order by a task
-
-// Columns of a matrix in blocks, places one behind the other: [block of depth_block][place][depth_block].
-struct Blocks {
-    float *at;
-    int64_t places;
-
-    float *block(int64_t column) const { return at + column / depth_block * places * depth_block; }
-};
-
-// `count` numbers (zeros where from is null) to column k of a place.
-inline void put(const Blocks &to, int64_t place, int64_t k, const float *from, int64_t count) {
-    while (count > 0) {
-        const int64_t some = min(count, depth_block - k % depth_block);
-        float *const at = to.block(k) + place * depth_block + k % depth_block;
-        will_write(at, some);
-        if (from) {
-            will_read(from, some);
-            if (some == depth_block) // inline, where a call would cost as much as the copy
-                __builtin_memcpy(at, from, depth_block * sizeof(float));
-            else
-                __builtin_memcpy(at, from, size_t(some) * sizeof(float));
-            from += some;
-        } else {
-            clear(at, some);
-        }
-        k += some, count -= some;
-    }
-}
 
 struct Sizes {
     int64_t depth, deep, filters, wide, places;
@@ -93,8 +65,8 @@ void multiply_block(const float *g, const float *x, int64_t places, int64_t filt
 void multiply_all(const Sizes &sizes, const Blocks &x, const Blocks &g, bool more, float *sums) {
     for (int64_t f = 0; f < sizes.filters; f += depth_block)
         for (int64_t k = 0; k < sizes.deep; k += depth_block)
-            multiply_block(g.block(f), x.block(k), x.places, min(depth_block, sizes.filters - f), sizes.columns(k),
-                           more, sums + f * sizes.deep + k, sizes.deep);
+            multiply_block(g.block(f), x.block(k), x.rows, min(depth_block, sizes.filters - f), sizes.columns(k), more,
+                           sums + f * sizes.deep + k, sizes.deep);
 }
 
 // A filter's sums, of `count` stretches put together, to its place in the gradient.

@@ -30,6 +30,7 @@ Partial = Literal["output", "input gradient", "weight gradient"]
 TORCH_MARGIN = 1.1  # its times scatter most about what is predicted of them, and its result takes new memory
 TORCH_MARGIN_IN_NETWORKS = 1.5  # there its threads also spin on for milliseconds, on cores that the next layer wants
 PARTS: dict[Method, int] = {"bf16": 1, "bf16x3": 2}  # of bfloat16 that a number is cut into
+MIN_CHANNELS = 8  # fewer are brought into order one by one, which takes longer than their products
 THREADS = 2  # by which a layer's prices were measured, by the clock
 
 # Largest error against float64, of the largest output: as promised for "fast" and "exact"; tests hold them to less.
@@ -125,6 +126,8 @@ class Im2col:
             return "has groups"
         if spec.partial == "input gradient" and not is_pointwise(spec.geometry):
             return "the gradient in x is for 1×1 of stride 1"
+        if spec.partial == "weight gradient" and spec.geometry.weight_shape[1] < MIN_CHANNELS:
+            return f"the gradient in the weight is for {MIN_CHANNELS} channels and more"
         return None
 
     def cost(self, spec: LayerSpec) -> Cost:
