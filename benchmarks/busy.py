@@ -1,7 +1,8 @@
 """What one other busy process costs: networks and effects alone, and beside it, on as many threads as there are cores.
 
 Half of what two cores give goes to the other process on one of them, so that a fair price is 4/3 of the time alone for
-work that is cut finely, and 2 for work whose parts wait for one another at every layer.
+work that is cut finely, and 2 for work whose parts wait for one another at every layer. `python -m benchmarks.busy 4`
+has four others beside it.
 """
 
 from __future__ import annotations
@@ -27,19 +28,21 @@ SECONDS = 1.5  # of each half of a round
 
 
 def run() -> None:
-    lines = ["| case | alone, ms | beside one busy process | |", "|---|---|---|---|"]
+    others = int(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else 1
+    lines = [f"| case | alone, ms | beside {others} busy | |", "|---|---|---|---|"]
     for name, call in cases():
-        alone, beside = medians(call)
+        alone, beside = medians(call, others)
         lines.append(f"| {name} | {alone:.1f} | {beside:.1f} | {beside / alone:.2f}× |")
         print(lines[-1], flush=True)
     note = (
-        "Medians of rounds in turn; the other process counts in a loop. PyTorch, too, as Convolens loads it: its idle "
+        "Medians of rounds in turn; other processes count in a loop. PyTorch, too, as Convolens loads it: its idle "
         "threads sleep soon."
     )
     table = "\n".join(lines)
-    title = title_here("On a busy machine")
+    title = title_here("On a busy machine") + (f", {others} others" if others > 1 else "")
+    command = f"python -m benchmarks{'.busy ' + str(others) if others > 1 else ' busy'}"
     head = f"## {title}\n\n"
-    replace_section(title, f"{head}{note}\n\n{machine()}\n\n`python -m benchmarks busy`\n\n{table}\n")
+    replace_section(title, f"{head}{note}\n\n{machine()}\n\n`{command}`\n\n{table}\n")
 
 
 def cases() -> list[tuple[str, Callable[[], Any]]]:
@@ -63,19 +66,20 @@ def cases() -> list[tuple[str, Callable[[], Any]]]:
     return found
 
 
-def medians(call: Callable[[], Any]) -> tuple[float, float]:
-    """Milliseconds alone, and beside a busy process."""
+def medians(call: Callable[[], Any], others: int = 1) -> tuple[float, float]:
+    """Milliseconds alone, and beside busy processes."""
     call()
     alone, beside = [], []
     for _ in range(ROUNDS):
         alone += samples(call)
-        other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
         try:
             time.sleep(0.2)
             beside += samples(call)
         finally:
-            other.kill()
-            other.wait()
+            for other in busy:
+                other.kill()
+                other.wait()
     return statistics.median(alone), statistics.median(beside)
 
 
