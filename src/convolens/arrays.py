@@ -75,8 +75,8 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """`numpy.empty`, in memory that was used before where it is large.
 
     A large fresh array costs a page fault for every page, which takes longer than many a filter. Memory that such
-    results let go is kept for the next one: 512 MB at most, or as much as the last training step held at once. What
-    nobody takes goes at the first call after 3 s.
+    results let go is kept for the next one: 512 MB at most, or what the last training step held at once and a quarter
+    of it. What nobody takes goes at the first call after 3 s.
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
