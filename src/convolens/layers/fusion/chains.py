@@ -145,7 +145,8 @@ class _ChainFunction(Function):
         if torch.is_grad_enabled():  # a gradient of this gradient may be asked for
             return None, None, *_differentiable_gradients(g, ctx.ops, inputs, needs)
         saved = shares(tensors[len(needs) :], ctx.counts)
-        _core.expect_as_much_again()  # now that all maps of a step are there: the next step's lie where these lay
+        if any(needs[1:]):  # weights learn: this step's maps are all there, and the next step's lie where these lay
+            _core.expect_as_much_again()
         if ctx.is_last:  # it is written to, and the next piece's is nobody else's
             g = core.pooled_memory(tuple(g.shape)).copy_(g)
         for_x, for_parameters = _backward(g, ctx.ops, list(zip(ctx.settled, saved, strict=True)), parameters, needs)

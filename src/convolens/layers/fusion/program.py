@@ -193,7 +193,7 @@ def _groups(steps: Sequence[_Step]) -> tuple[int, int]:
     batch = steps[0].x.shape[0]
     largest = [max(step.x.size, step.y.size) for step in steps]
     early = max((at + 1 for at, size in enumerate(largest) if size > _LARGE_MAP), default=0)
-    pictures = _GROUP_MAP * batch // max(largest)  # 0 where one's maps are too large: then nothing is won
+    pictures = _GROUP_MAP * batch // max(1, *largest)  # 0 where one's maps are too large: then nothing is won
     waits = any(step.name in _FASTER_THAN_MEMORY for step in steps[:early])
     return (early, pictures) if waits and 0 < pictures < batch else (0, max(batch, 1))
 
