@@ -1,12 +1,9 @@
 """Which kernels run: the best that the processor has, unless the environment says otherwise."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from convolens import _core
+from tests.core.fresh import run
 from tests.instruction_sets import EACH, HERE, each_instruction_set
 
 WITH_MORE = {
@@ -19,11 +16,7 @@ WITH_MORE = {
 
 def started_with(name):
     """What a process that finds `name` in its environment says of its instruction set."""
-    like_this_one = ["-S"] if sys.flags.no_site else []  # so that under the sanitizers it finds the sanitized core
-    code = "from convolens import _core; print(_core.instruction_set())"
-    command = [sys.executable, *like_this_one, "-c", code]
-    environment = {**os.environ, "CONVOLENS_ISA": name}
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    return run("from convolens import _core; print(_core.instruction_set())", CONVOLENS_ISA=name)
 
 
 def test_every_set_that_runs_here_is_tested():

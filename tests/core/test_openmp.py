@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from convolens import _core
+from tests.core.fresh import run
 
 # The part of torch that is linked with OpenMP is played by an empty library of that name.
 SHARED = """
 import ctypes, sys
 import numpy as np
 from convolens import _core
+from tests.core.fresh import run
 
 def blurred(threads):
     _core.set_threads(threads)
@@ -40,9 +42,7 @@ def test_the_library_that_torch_was_linked_with_is_found_and_gives_the_same_bits
     torch = tmp_path / "libtorch_cpu.so"
     command = [COMPILER, "-shared", "-x", "c", "/dev/null", "-o", torch, "-Wl,--no-as-needed", f"-l:{found}"]
     subprocess.run(command, check=True, capture_output=True, timeout=100)
-    like_this_one = ["-S"] if sys.flags.no_site else []
-    command = [sys.executable, *like_this_one, "-c", SHARED, str(torch)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = run(SHARED, str(torch))
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).name.startswith(f"lib{name}")
 

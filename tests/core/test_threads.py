@@ -1,11 +1,11 @@
 """The pool of threads where the system gives no more memory: an error for the caller, never the process's end."""
 
-import subprocess
 import sys
 
 import pytest
 
 from convolens import _core
+from tests.core.fresh import run
 
 SHORT_OF_MEMORY = """
 import resource, sys
@@ -35,8 +35,7 @@ print(abs(out - 900 * 900).max() < 10)
 @pytest.mark.skipif(sys.platform != "linux", reason="need Linux to limit a process's memory")
 @pytest.mark.parametrize("megabytes", [0, 4])
 def test_a_job_without_memory_is_an_error_and_the_next_one_runs(megabytes):
-    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(megabytes)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = run(SHORT_OF_MEMORY, str(megabytes))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "True"
     if megabytes == 0:
