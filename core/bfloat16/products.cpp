@@ -30,6 +30,7 @@ constexpr int64_t max_outputs = 128;              // of a task
 constexpr int64_t cache_bytes = 512 * 1024;       // its gathered rows
 constexpr int64_t shared_bytes = 4 * 1024 * 1024; // rows that are gathered once for all threads
 constexpr int64_t few_outputs = 1024;             // below which they may be
+constexpr int64_t max_staged = 1024;              // numbers of a row that are brought together before they are cut
 constexpr int64_t enough_tasks = 16;              // below this, tasks are made of rows as well as of panels
 
 Half high(float value) {
@@ -72,12 +73,32 @@ bool put(const Rows &rows, int64_t row, int64_t k, const float *from, int64_t co
     return finite;
 }
 
+// A row whose channels fill no whole vectors: its runs are brought together first, as to cut each by itself takes three
+// times as long. Gives the output's place in y.
+int64_t gather_staged(const ConvJob &job, const Rows &rows, int64_t row, int64_t depth, bool &finite) {
+    alignas(64) float staged[max_staged + lanes<float>];
+    const int64_t place = gather(job, rows.first + row, [&](int64_t k, const float *from, int64_t count) {
+        for (int64_t i = 0; i < count; i += lanes<float>) // what is written beyond its end, the next run writes over
+            store(staged + k + i, from ? load_some(from + i, min(count - i, lanes<float>)) : Floats{});
+    });
+    for (int64_t k = depth; k < rows.deep; k += lanes<float>)
+        store(staged + k, Floats{});
+    for (int64_t k = 0; k < rows.deep; k += lanes<float>)
+        finite &= cut(load(staged + k), lanes<float>, rows.place(row, k), rows.parts);
+    return place;
+}
+
+int64_t gather_straight(const ConvJob &job, const Rows &rows, int64_t row, int64_t depth, bool &finite) {
+    finite &= put(rows, row, depth, nullptr, rows.deep - depth);
+    return gather(job, rows.first + row,
+                  [&](int64_t k, const float *from, int64_t count) { finite &= put(rows, row, k, from, count); });
+}
+
 void gather_row(const ConvJob &job, const Rows &rows, int64_t row) {
     const int64_t depth = job.weights.rows * job.weights.columns * job.x.c;
-    bool finite = put(rows, row, depth, nullptr, rows.deep - depth);
-    rows.to[row] = gather(job, rows.first + row, [&](int64_t k, const float *from, int64_t count) {
-        finite &= put(rows, row, k, from, count);
-    });
+    const bool staged = job.x.c % lanes<float> && rows.deep <= max_staged;
+    bool finite = true;
+    rows.to[row] = (staged ? gather_staged : gather_straight)(job, rows, row, depth, finite);
     rows.whole[row] = finite;
 }
 

@@ -85,8 +85,9 @@ def test_large_layers_have_the_same_bits_on_any_number_of_threads(name, shape):
 @each_set
 @each_number_of_parts
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3.4e38])
-def test_what_is_not_finite_in_bfloat16_gives_what_float32_gives(name, parts, bad):
-    x, weight = numbers(1, 20, 21, 40), numbers(40, 40, 3, 3, seed=1)
+@pytest.mark.parametrize("channels", [40, 48])  # that fill no whole vectors, and that do
+def test_what_is_not_finite_in_bfloat16_gives_what_float32_gives(name, parts, bad, channels):
+    x, weight = numbers(1, 20, 21, channels), numbers(40, channels, 3, 3, seed=1)
     weight[:, 3] = 0.5  # without a low part, which times infinity would be NaN
     clean = convolution(x, weight, PLAIN, (20, 21))
     x[0, 7, 8, 3] = bad

@@ -136,10 +136,11 @@ def test_it_is_exported_by_its_weights_in_float32(model, small, tmp_path):
     assert given_levels(small)
 
 
-def test_a_model_whose_maps_are_not_finite_is_refused():
+@pytest.mark.parametrize("weight", [3e38, float("nan")])
+def test_a_model_whose_maps_are_not_finite_is_refused(weight):
     broken = cl.classifier("resnet18", classes=CLASSES)
     with torch.no_grad():
-        broken.trunk.conv1.weight[0] = 3e38
+        broken.trunk.conv1.weight[0] = weight
     with pytest.raises(WeightsError, match="model: need finite maps, got NaN or infinity"):
         cl.quantize(broken, photos(2), progress=False)
 

@@ -11,6 +11,7 @@ from convolens import _core
 from convolens.layers import Conv2d, core, methods
 from convolens.layers.geometry import conv_geometry
 from convolens.layers.levels import Levels, give_levels, given_levels, measuring
+from tests.instruction_sets import forget_choices
 from tests.layers.fusion.test_program import by_layers
 
 NEAR = 0.03  # of the largest output
@@ -53,19 +54,9 @@ def used(monkeypatch):
 @pytest.fixture(autouse=True)
 def _integers_are_always_fastest(monkeypatch):
     monkeypatch.setattr("convolens.layers.costs.int8_amounts", lambda geometry: (0.0,) * 7)
+    forget_choices()
     yield
-    methods._choice.cache_clear()
-    methods.plan_for.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _choices_are_forgotten(_integers_are_always_fastest):
-    from convolens.layers.fusion import convolution
-
-    for one in (methods._choice, methods.plan_for, convolution._recipe):
-        one.cache_clear()
-    yield
-    convolution._recipe.cache_clear()
+    forget_choices()
 
 
 def apart(found, wanted):

@@ -25,7 +25,7 @@ from convolens.layers.levels import Levels
 from convolens.layers.methods import every_stride, left_to_torch, must_lose_stride
 from convolens.layers.planner import LayerSpec, plan_for
 from convolens.layers.tensors import as_tensor, batched, check_alike, is_traced, kind_of, mixes_precisions
-from convolens.layers.trilinear import convolve_tensors, in_levels, input_gradient, weight_gradient
+from convolens.layers.trilinear import convolve_tensors, convolve_unwatched, input_gradient, weight_gradient
 from convolens.planning import Plan, at_pace
 from convolens.settings import precision
 
@@ -161,8 +161,13 @@ def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...])
         and x.dtype == weight.dtype
         and x.device == weight.device
         and (bias is None or (bias.dtype == x.dtype and bias.device == x.device and bias.shape == weight.shape[:1]))
-        and not any(isinstance(one, list) for one in how)
+        and not _is_odd(how)
     )
+
+
+def _is_odd(how: tuple[Any, ...]) -> bool:
+    """Whether stride, padding, dilation or groups were set to what cannot be looked up."""
+    return list in map(type, how)
 
 
 def _for_torch(padding: Any, weight: Any, dilation: Any) -> Any:
@@ -265,10 +270,9 @@ class Conv2d(nn.Conv2d):
         how = stride, padding, dilation, self.groups
         if is_traced():  # sizes, which the checks compare, are recorded too
             return torch.conv2d(input, weight, bias, *how)
-        if self.levels is not None and _plain(input, weight, bias, how):
-            found = in_levels(input, weight, bias, how, self.levels)
-            if found is not None:
-                return found
+        found = None if _is_odd(how) else convolve_unwatched(input, weight, bias, how, self.levels)
+        if found is not None:
+            return found
         if _plain(input, weight, bias, how) and left_to_torch(
             tuple(input.shape), tuple(weight.shape), *how, core.is_channels_last(input)
         ):

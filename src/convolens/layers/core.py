@@ -43,7 +43,7 @@ def runs_on(*tensors: Tensor) -> bool:
         if not (
             type(t) in _PLAIN
             and t.dtype == torch.float32
-            and t.device.type == "cpu"
+            and t.is_cpu
             and t.layout == torch.strided
             and not is_functorch_wrapped_tensor(t)
         ):
@@ -346,9 +346,13 @@ def _winograd(
 
 def _readable(x: Tensor, epilogue: Epilogue) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """x, scale, bias and residual in the order the kernels read; held by the caller while they do."""
-    scale, bias = (None if one is None else one.contiguous() for one in (epilogue.scale, epilogue.bias))
-    residual = None if epilogue.residual is None else epilogue.residual.contiguous(memory_format=LAST)
-    return in_order(x), scale, bias, residual
+    scale, bias, residual = epilogue.scale, epilogue.bias, epilogue.residual
+    return (
+        in_order(x),
+        None if scale is None else scale.contiguous(),
+        None if bias is None else bias.contiguous(),
+        None if residual is None else residual.contiguous(memory_format=LAST),
+    )
 
 
 def _epilogue(tensors: list[Tensor | None], relu: bool) -> tuple[int, int, int, int]:

@@ -80,14 +80,15 @@ class _Seen:
         self.parts: list[Tensor] = []
 
     def add(self, x: Tensor) -> None:
-        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+        low, high = float(x.min()), float(x.max())
+        if not math.isfinite(low) or not math.isfinite(high):  # at once, as `min` may drop a NaN
+            raise WeightsError("model: need finite maps, got NaN or infinity; its weights are damaged or far too large")
+        self.low, self.high = min(self.low, low), max(self.high, high)
         flat = x.detach().flatten()
         self.parts.append(flat[:: max(1, math.ceil(flat.numel() / KEPT))].clone())
 
     def levels(self) -> Levels:
         """Those nearest to what was seen, by squares: a few large numbers are worth less than all others' precision."""
-        if not math.isfinite(self.low) or not math.isfinite(self.high):
-            raise WeightsError("model: need finite maps, got NaN or infinity; its weights are damaged or far too large")
         values = torch.cat(self.parts)
         tried = [Levels.between(self.low * share, self.high * share) for share in SHARES]
         return min(tried, key=lambda one: float((one.rounded(values) - values).square().mean()))

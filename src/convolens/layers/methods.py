@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from convolens.arrays import need_size
 from convolens.layers import core, packing
 from convolens.layers.geometry import Geometry, Padding, Pair, Size, conv_geometry, pair
 from convolens.layers.levels import Levels
@@ -77,6 +78,27 @@ def left_to_torch(
         return False  # torch must not see the first and the last, and warns of the second
     methods = (_choice(geometry, "output", channels_last, False, False, mode) for mode in get_args(Precision))
     return all(method == "torch" for method in methods)
+
+
+@lru_cache(maxsize=4096)
+def as_called(
+    x_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    how: tuple[Any, ...],
+    channels_last: bool,
+    has_levels: bool,
+    mode: Precision,
+) -> tuple[Method, Geometry] | None:
+    """How a layer is computed where no gradient follows and the core can read its arrays; None where it is empty.
+
+    Raises:
+        ShapeError, ArgumentError: as `conv_geometry`.
+    """
+    if len(x_shape) != 4 or len(weight_shape) != 4 or 0 in x_shape:
+        return None
+    need_size(x_shape, "x")
+    geometry = conv_geometry(tuple(x_shape), tuple(weight_shape), *how)
+    return _choice(geometry, "output", channels_last, False, False, mode, has_levels), geometry
 
 
 def tile_of(method: Method) -> int:

@@ -193,10 +193,12 @@ def _packed(weight: Tensor, size: Callable[..., int], pack: Callable[..., None])
 def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
     """What `make` gives, kept beside the weight; where weights stand, without a look at its numbers."""
     state = (*_seen_state(weight), _core.instruction_set())
-    return _while_standing(weight, key, state, lambda: _keep_beside(weight, key, make))
+    if _standing.get() is None:
+        return _keep_beside(weight, key, state, make)
+    return _while_standing(weight, key, state, lambda: _keep_beside(weight, key, state, make))
 
 
-def _keep_beside(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
+def _keep_beside(weight: Tensor, key: object, seen: tuple[object, ...], make: Callable[[], Packed]) -> Packed:
     """What `make` gives, kept beside the weight.
 
     A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map) tells whether they are the same,
@@ -204,9 +206,9 @@ def _keep_beside(weight: Tensor, key: object, make: Callable[[], Packed]) -> Pac
     """
     if not (weight.is_contiguous() or weight.is_contiguous(memory_format=core.LAST)):
         return make()  # a slice of something: nothing lasting to keep it beside
-    mark = _core.fingerprint(weight.data_ptr(), weight.numel())
-    state = (mark, *_seen_state(weight), _core.instruction_set())
-    found = _kept.get(weight, {}).get(key)
+    state = (_core.fingerprint(weight.data_ptr(), weight.numel()), *seen)
+    kept = _kept.get(weight)
+    found = None if kept is None else kept.get(key)
     if found is None or found.state != state:
         del found  # its memory is what `make` takes
         kept = _room_for(weight, key)

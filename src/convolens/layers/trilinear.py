@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.autograd import Function
 
 from convolens.layers import core, methods
-from convolens.layers.geometry import Geometry, conv_geometry
+from convolens.layers.geometry import Geometry
 from convolens.layers.levels import Levels
 from convolens.layers.planner import Method
-from convolens.layers.tensors import mixes_precisions
+from convolens.settings import precision
 
 
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -36,24 +36,31 @@ def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: G
     return methods.output(method, x, weight, bias, geometry)
 
 
-def in_levels(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...], levels: Levels) -> Tensor | None:
-    """The layer in 8-bit integers; None where a gradient follows, the core cannot, or another method is faster.
+def convolve_unwatched(
+    x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...], levels: Levels | None
+) -> Tensor | None:
+    """The layer where no gradient follows and the core reads all; None where not: then `convolve_tensors` has it.
+
+    What the sizes decide is looked up in one step: a small layer takes no longer than the tens of µs of asking anew.
 
     Args:
         x: `(N, C, H, W)`, as torch's own layer takes it.
         weight: `(F, C / groups, rows, columns)`.
         bias: `(F,)`.
         how: stride, padding, dilation and groups.
-        levels: of x.
+        levels: of x, for 8-bit integers; None where it has none.
     """
-    if _watched(x, weight, bias) or mixes_precisions(x) or not core.runs_on(x, weight) or not x.numel():
+    if not core.runs_on(x, weight) or torch.is_autocast_enabled("cpu") or _watched(x, weight, bias):
         return None
-    geometry = conv_geometry(tuple(x.shape), tuple(weight.shape), *how)
+    if bias is not None and not (core.runs_on(bias) and bias.shape == weight.shape[:1]):
+        return None
     last = core.is_channels_last(x)
-    if methods.choose(geometry, channels_last=last, inference=True, has_levels=True) != "int8":
+    found = methods.as_called(x.shape, weight.shape, how, last, levels is not None, precision())
+    if found is None:
         return None
-    y = methods.with_epilogue("int8", x, weight, geometry, core.Epilogue(bias), levels=levels)
-    return None if y is None else core.like(y, x)
+    method, geometry = found
+    y = methods.with_epilogue(method, x, weight, geometry, core.Epilogue(bias), levels=levels)
+    return methods.torch_output(x, weight, bias, geometry) if y is None else core.like(y, x)
 
 
 def input_gradient(g: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -72,7 +79,11 @@ def weight_gradient(x: Tensor, g: Tensor, geometry: Geometry) -> Tensor:
 
 def _watched(*tensors: Tensor | None) -> bool:
     """Whether autograd follows any of them; where not, the functions are called without its cost of tens of µs."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    if torch.is_grad_enabled():
+        for t in tensors:  # a loop, as this is asked at every layer
+            if t is not None and t.requires_grad:
+                return True
+    return False
 
 
 class _Output(Function):
