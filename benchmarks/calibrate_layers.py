@@ -33,7 +33,7 @@ from convolens.layers import core, costs, methods, packing
 from convolens.layers.geometry import Geometry, conv_geometry
 from convolens.layers.levels import Levels
 from convolens.layers.planner import PARTS, THREADS, LayerSpec, Winograd
-from convolens.settings import multiplies_bfloat16
+from convolens.settings import multiplies_bfloat16, multiplies_tiles
 
 RANDOM_LAYERS, FEWER_LAYERS = 300, 60
 MIN_FILTERS = 16  # below which im2col is another kind of work
@@ -76,7 +76,9 @@ def run_beside(name: str) -> None:
             if name == "int8":
                 measure_int8(geometry, tensors, timed)
             elif name == "bf16":
-                measure_bfloat16(geometry, "bf16", PARTS["bf16"], tensors, timed)
+                for method, parts in PARTS.items():
+                    if method == "bf16" or multiplies_tiles():
+                        measure_bfloat16(geometry, method, parts, tensors, timed)
             else:
                 maps = x, core.in_order(torch.randn(geometry.y_shape))
                 measure_weight_gradient(geometry, maps, timed)
