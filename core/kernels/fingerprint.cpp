@@ -12,7 +12,7 @@ namespace convolens::CONVOLENS_ISA {
 namespace {
 
 constexpr int64_t chunk_words = 64 * 1024;
-constexpr int chains = 4;
+constexpr int chains = 8;
 using Words = Vector<uint32_t>;
 
 uint64_t mix(uint64_t h, uint64_t word) {
@@ -34,10 +34,11 @@ uint64_t chunk_fingerprint(const uint32_t *words, int64_t count) {
     for (; at + step <= count; at += step)
         for (int i = 0; i < chains; ++i)
             sums[i] = round(sums[i], load(words + at + i * lanes<uint32_t>));
+    for (int i = 1; i < chains; ++i)
+        sums[0] = round(sums[0], sums[i]);
     uint64_t h = uint64_t(count);
-    for (int i = 0; i < chains; ++i)
-        for (int lane = 0; lane < lanes<uint32_t>; ++lane)
-            h = mix(h, sums[i][lane]);
+    for (int lane = 0; lane < lanes<uint32_t>; ++lane)
+        h = mix(h, sums[0][lane]);
     for (; at < count; ++at)
         h = mix(h, checked(words + at));
     return h;
