@@ -19,9 +19,9 @@ demo: setup  ## the tour: a page made from real sounds and pictures
 test: setup  ## the default tests: no network, no GPU
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -q --durations=15
 
-# What torch, oneDNN and the core would do on a processor that has no more than these instructions. A processor that
+# What torch, oneDNN, MKL and the core would do on a processor that has no more than these instructions. A processor that
 # itself has no AVX-512 tries the other way: trainings in bfloat16.
-AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 CONVOLENS_ISA=avx2
+AVX2 := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 CONVOLENS_ISA=avx2
 BASELINE := ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default CONVOLENS_ISA=baseline
 NETWORKS := $(addprefix tests/,layers trunks/test_conformance.py trunks/test_residual.py features models explanation training)
 test-avx2: setup  ## the networks' tests as a processor without AVX-512 runs them, and some without AVX2

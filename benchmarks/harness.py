@@ -158,9 +158,11 @@ class Report:
 
 
 def title_here(title: str) -> str:
-    """The title of a section; a set of instructions that `CONVOLENS_ISA` asks for in place of the best has its own."""
-    asked = os.environ.get("CONVOLENS_ISA")
-    return title if asked in (None, _core.instruction_sets().split(",")[-1]) else f"{title}: {asked} alone"
+    """The title of a section: those of AVX-512 have none but its own, other sets of instructions are named."""
+    here, best = _core.instruction_set(), _core.instruction_sets().split(",")[-1]
+    if here != best:
+        return f"{title}: {here} alone"
+    return f"{title}: {here}" if here == "amx" else title
 
 
 def replace_section(title: str, markdown: str, path: Path = README) -> None:

@@ -53,8 +53,9 @@ def training() -> None:
     note = "Each side in a process of its own, sleeping while it is another's turn; medians of nine turns."
     report = Report("layers", "Networks, training step", note)
     for name in ("vgg16", "resnet18", "resnet50"):
-        # Through fifty layers two orders of summation lie further apart: so does PyTorch's float32 from its float64.
-        tolerance = 5e-2 if name == "resnet50" else 2e-2
+        # Through fifty layers two orders of summation lie further apart: PyTorch's float32 from its float64 by 4e-2,
+        # ours by 3e-2, and with AMX, whose products err by 16 bits, by 8e-2.
+        tolerance = 1e-1 if name == "resnet50" else 2e-2
         sides = [f"{STEP}{side}" for side in ("ours", "PyTorch", "PyTorch channels-last")]
         report.rows.append(case(name, 8, sides, tolerance, difference_in_all))
         print(report.rows[-1].markdown(), flush=True)
