@@ -159,6 +159,8 @@ class BFloat16:
             return "cl.precision is 'exact'"
         if not (multiplies_bfloat16() if self.parts == 1 else multiplies_tiles()):
             return f"the instruction set does not multiply {'' if self.parts == 1 else 'tiles of '}bfloat16"
+        if spec.geometry.weight_shape[1] < MIN_CHANNELS:
+            return f"products of bfloat16 are for {MIN_CHANNELS} channels and more"
         return "has no gradients" if spec.partial != "output" else Im2col().refuses(spec)
 
     def cost(self, spec: LayerSpec) -> Cost:
