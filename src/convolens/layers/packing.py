@@ -201,8 +201,9 @@ def _keep(weight: Tensor, key: object, make: Callable[[], Packed]) -> Packed:
 def _keep_beside(weight: Tensor, key: object, seen: tuple[object, ...], make: Callable[[], Packed]) -> Packed:
     """What `make` gives, kept beside the weight.
 
-    A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map) tells whether they are the same,
-    since torch's version counter does not see every write (`weight.data`, shared memory).
+    A fingerprint of the numbers (0.6 to 1.9% of a deep layer's time on one small map; a tenth where weights come from
+    slow memory) tells whether they are the same, since torch's version counter does not see every write (`weight.data`,
+    shared memory).
     """
     if not (weight.is_contiguous() or weight.is_contiguous(memory_format=core.LAST)):
         return make()  # a slice of something: nothing lasting to keep it beside
