@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 import convolens as cl
 from convolens.errors import ArgumentError, ConvolensError, DtypeError, ShapeError
@@ -332,6 +333,21 @@ def test_the_cores_gradients_can_be_differentiated_again():
         results.append(torch.autograd.grad(sum(g.square().mean() for g in first), leaves))
     for got, wanted in zip(*results, strict=True):
         assert_close(got, wanted, relative=1e-4)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_function_mode_sees_torchs_own_operator(trainable):
+    seen = []
+
+    class Looking(TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), options=None):
+            seen.append(function)
+            return function(*arguments, **(options or {}))
+
+    layer, x = cl.layers.Conv2d(64, 32, 3).requires_grad_(trainable), torch.randn(1, 64, 9, 9)
+    with Looking():
+        layer(x)
+    assert torch.conv2d in seen
 
 
 @pytest.mark.bad_input

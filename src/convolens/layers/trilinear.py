@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.overrides import has_torch_function
 
 from convolens.layers import core, methods
 from convolens.layers.geometry import Geometry
@@ -50,7 +51,9 @@ def convolve_unwatched(
         how: stride, padding, dilation and groups.
         levels: of x, for 8-bit integers; None where it has none.
     """
-    if not core.runs_on(x, weight) or torch.is_autocast_enabled("cpu") or _watched(x, weight, bias):
+    if not core.runs_on(x, weight) or _watched(x, weight, bias):
+        return None
+    if has_torch_function((x,)) or torch.is_autocast_enabled("cpu"):  # a function mode, which wants to see torch's own
         return None
     if bias is not None and not (core.runs_on(bias) and bias.shape == weight.shape[:1]):
         return None
