@@ -19,6 +19,7 @@ if _asked in _ONEDNN:
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", _ONEDNN[_asked])
 if _asked == "baseline":
     os.environ.setdefault("ATEN_CPU_CAPABILITY", "default")
+    os.environ.setdefault("MKL_ENABLE_INSTRUCTIONS", "SSE4_2")
 if _asked.startswith("avx2"):
     os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
     os.environ.setdefault("MKL_ENABLE_INSTRUCTIONS", "AVX2")

@@ -351,14 +351,18 @@ def test_a_function_mode_sees_torchs_own_operator(trainable):
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("change", ["list", "filters", "bias", "bias dtype", "complex64", "int64"])
+@pytest.mark.parametrize(
+    "change", ["list", "another list", "no size", "filters", "bias", "bias dtype", "complex64", "int64"]
+)
 def test_a_small_layer_left_to_torch_treats_what_is_odd_as_a_large_one_does(change):
     layer, x = cl.layers.Conv2d(3, 8, 3).requires_grad_(False), torch.ones(1, 3, 9, 9)
     match change:
-        case "list":
-            layer.stride = [2, 2]
+        case "list" | "another list":
+            layer.stride = [2, 2] if change == "list" else type("Another", (list,), {})([2, 2])
             assert layer(x).shape == (1, 8, 4, 4)
             return
+        case "no size":
+            layer.padding = {}
         case "filters":
             layer.weight = torch.nn.Parameter(torch.zeros(8, 3, 3))
         case "bias":
@@ -369,8 +373,23 @@ def test_a_small_layer_left_to_torch_treats_what_is_odd_as_a_large_one_does(chan
             dtype = getattr(torch, change)
             layer.weight, x = torch.nn.Parameter(layer.weight.to(dtype), requires_grad=False), x.to(dtype)
             layer.bias = torch.nn.Parameter(layer.bias.to(dtype), requires_grad=False)
-    with pytest.raises((ShapeError, DtypeError), match="need"):
+    with pytest.raises((ArgumentError, ShapeError, DtypeError), match="need"):
         layer(x)
+
+
+@pytest.mark.parametrize("which", ["x", "weight", "bias"])
+def test_signs_that_torch_keeps_apart_are_not_lost(which):
+    x = torch.randn(2, 16, 9, 11).contiguous(memory_format=torch.channels_last)
+    tensors = {"x": x, "weight": torch.randn(32, 16, 3, 3), "bias": torch.randn(32)}
+    tensors[which] = tensors[which]._neg_view()
+    plain = {name: one.resolve_neg().double() for name, one in tensors.items()}
+    assert_close(conv2d(*tensors.values()), torch.conv2d(*plain.values()), relative=1e-4)
+
+
+def test_a_function_transform_over_the_bias_alone():
+    layer, x = cl.layers.Conv2d(16, 32, 3).requires_grad_(False), torch.randn(1, 16, 9, 11)
+    found = torch.vmap(lambda bias: torch.func.functional_call(layer, {"bias": bias}, (x,)))(torch.zeros(2, 32))
+    assert_close(found[1], torch.conv2d(x, layer.weight).double(), relative=1e-4)
 
 
 def test_its_errors_name_plain_shapes_as_a_large_ones_do():

@@ -166,8 +166,12 @@ def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple[Any, ...])
 
 
 def _is_odd(how: tuple[Any, ...]) -> bool:
-    """Whether stride, padding, dilation or groups were set to what cannot be looked up."""
-    return list in map(type, how)
+    """Whether stride, padding, dilation or groups were set to what cannot be looked up, such as a list."""
+    try:
+        hash(how)
+    except TypeError:
+        return True
+    return False
 
 
 def _for_torch(padding: Any, weight: Any, dilation: Any) -> Any:

@@ -34,6 +34,8 @@ _core.share_threads()  # torch is loaded: its threads and the core's own would f
 def runs_on(*tensors: Tensor) -> bool:
     """Whether the core can read these: plain float32 tensors on the CPU, no subclass, no function transform's.
 
+    Nor one whose signs torch keeps apart from its numbers (the imaginary part of a conjugate).
+
     Never while a tracer looks on (`torch.jit.trace`, `make_fx`, …): it would take the core's result for a constant; nor
     under forward-mode differentiation, whose tangents it does not know.
     """
@@ -45,6 +47,7 @@ def runs_on(*tensors: Tensor) -> bool:
             and t.dtype == torch.float32
             and t.is_cpu
             and t.layout == torch.strided
+            and not t.is_neg()
             and not is_functorch_wrapped_tensor(t)
         ):
             return False

@@ -107,10 +107,16 @@ def tile_of(method: Method) -> int:
 
 
 def method_for(
-    x: Tensor, weight: Tensor, geometry: Geometry, *, trainable: bool = False, inference: bool = False
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: Geometry,
+    *,
+    trainable: bool = False,
+    inference: bool = False,
 ) -> Method:
     """How the layer is computed as it stands, with nothing following."""
-    if not core.runs_on(x, weight):
+    if not core.runs_on(x, weight) or not (bias is None or core.runs_on(bias)):
         return "torch"
     return choose(geometry, channels_last=core.is_channels_last(x), trainable=trainable, inference=inference)
 

@@ -29,7 +29,7 @@ from convolens.settings import precision
 def convolve_tensors(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """The layer: `(N, C, H, W)` by `(F, C / groups, rows, columns)` gives `geometry.y_shape`."""
     trainable, watched = _watched(weight), _watched(x, weight, bias)
-    method = methods.method_for(x, weight, geometry, trainable=trainable, inference=not watched)
+    method = methods.method_for(x, weight, bias, geometry, trainable=trainable, inference=not watched)
     if method == "torch":
         return methods.torch_output(x, weight, bias, geometry)  # with torch's own gradients, which cost no detour
     if watched:
