@@ -94,6 +94,16 @@ def test_bfloat16_is_taken_as_far_as_precision_allows(instructions, mode, gradie
     )
 
 
+@pytest.mark.parametrize(("instructions", "mode"), [with_set("amx", "fast"), with_set("avx512_bf16", "bfloat16")])
+def test_a_first_layer_is_no_product_of_bfloat16(instructions, mode):
+    x = torch.ones(1, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+    with using(instructions), precision_of(mode):
+        plan = cl.plan(x, cl.layers.Conv2d(3, 64, 7, 2, 3).requires_grad_(False))
+    refused = {one.name: one.refusal for one in plan.candidates if one.name in ("bf16", "bf16x3")}
+    assert any("8 channels and more" in reason for reason in refused.values())
+    assert not any(reason is None for reason in refused.values())
+
+
 def test_bfloat16_is_refused_where_it_brings_nothing():
     with pytest.raises(ArgumentError, match="need a processor that multiplies bfloat16"):
         cl.precision("bfloat16")
