@@ -42,7 +42,7 @@ def convolve_unwatched(
 ) -> Tensor | None:
     """The layer where no gradient follows and the core reads all; None where not: then `convolve_tensors` has it.
 
-    What the sizes decide is looked up in one step: a small layer takes no longer than the tens of µs of asking anew.
+    All that the sizes decide is looked up in one step: to ask for each of it takes as long as a small layer.
 
     Args:
         x: `(N, C, H, W)`, as torch's own layer takes it.
